@@ -1,0 +1,1 @@
+"""How people look and act: the command line, progress, reports."""

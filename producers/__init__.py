@@ -1,0 +1,1 @@
+"""How jobs get in: readers, rows, and handing over to the ledger."""

@@ -1,0 +1,76 @@
+"""
+One POST: how far it got on the wire, what came back, and what that means.
+
+Values only. The worker fills them in, the ledger keeps them, the console shows them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Evidence(StrEnum):
+    """How far an attempt demonstrably got. Later members include the earlier ones."""
+
+    NOTHING_SENT = "nothing_sent"  # proof that no byte of the request left: the only safe retry
+    SENT = "sent"  # at least one byte may have left; no status line came back
+    STATUS_SEEN = "status_seen"  # the status line and headers arrived, the body did not
+    ANSWERED = "answered"  # the whole answer arrived
+
+
+class Outcome(StrEnum):
+    """Did it happen? The one question that `worker.classify` answers (DESIGN section 4)."""
+
+    CREATED = "created"
+    REJECTED = "rejected"  # the API says no to this row
+    DENIED = "denied"  # the API says no to this credential: every further row would fail alike
+    MISDIRECTED = "misdirected"  # the address is wrong: this is not the API
+    UNPROCESSED = "unprocessed"  # proof that nothing was done: safe to repeat
+    FAILED = "failed"  # 500, 502, 503: repeated by the owner's order, the bound widens
+    IN_DOUBT = "in_doubt"  # it may have happened and nothing says so
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    One POST as the ledger keeps it, one JSON object a line.
+
+    Attributes:
+        n: number of the attempt within its drive; the first is 1.
+        at: when the intent to send was recorded, Unix seconds.
+        seconds: from the intent to the answer, or to giving up on it.
+        outcome: what it meant.
+        evidence: how far it got.
+        status: HTTP status, None if no status line was seen.
+        error: the cause as one stable word (`bot_not_found`, `read_timeout`, `http_500`); empty when created.
+        message: the API's own explanation, shortened; never a payload, credential or widget key.
+        next_delay: seconds until the next attempt; None if there is none.
+        worker: name of the worker that sent it.
+    """
+
+    n: int
+    at: float
+    seconds: float
+    outcome: Outcome
+    evidence: Evidence
+    status: int | None = None
+    error: str = ""
+    message: str = ""
+    next_delay: float | None = None
+    worker: str = ""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How many widgets may exist, at least and at most. Adding bounds adds both ends."""
+
+    least: int = 0
+    most: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether the number is known: both ends agree."""
+        return self.least == self.most
+
+    def __add__(self, other: Bounds) -> Bounds:
+        return Bounds(self.least + other.least, self.most + other.most)

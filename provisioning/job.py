@@ -1,0 +1,84 @@
+"""
+The nouns of submission: a job to be, what became of handing it over, and its identity.
+
+Pure values; how they are read from a file is `producers`', how they are kept is `ledger`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+MAX_KEY_LENGTH = 200
+"""Characters in a job's key: long enough for any reference of a tenant, short enough for an index."""
+
+MAX_BODY_BYTES = 64 * 1024
+"""Bytes of one body. The documented example has about 1 kB; a larger one is surely a mistake."""
+
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
+
+
+class NewJob(msgspec.Struct, frozen=True):
+    """
+    One widget to create, as a producer hands it over.
+
+    Attributes:
+        key: the tenant's own reference; with `credential` it is the job's permanent identity.
+        credential: name of the company's credentials, never the credentials themselves.
+        body: the JSON of the POST, exactly as it will be sent.
+        row: row of the file it came from as a spreadsheet counts (the header is row 1); None if none.
+        label: words for people; not sent.
+    """
+
+    key: str
+    credential: str
+    body: bytes
+    row: int | None = None
+    label: str = ""
+
+
+class Verdict(StrEnum):
+    """What became of a job that was handed over (DESIGN section 8, Identity)."""
+
+    NEW = "new"  # accepted and queued
+    REDRIVEN = "redriven"  # was dead or cancelled; queued again with the new body, history kept
+    QUEUED = "queued"  # already on its way: nothing was changed
+    SUCCEEDED = "succeeded"  # already created with this very body: skipped
+    CHANGED = "changed"  # already created with another body: reported, not sent
+    IN_DOUBT = "in_doubt"  # may already exist: refused until resolved
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The ledger's word on one handed-over job: its verdict, and the id it has had since it was first seen."""
+
+    verdict: Verdict
+    job_id: str
+
+
+def fingerprint(body: dict[str, Any]) -> str:
+    """
+    Name of a body's content: equal for equal JSON whatever the order of its members.
+
+    Returns: 32 hexadecimal digits, the first half of SHA-256 over the JSON with sorted members.
+    """
+    return hashlib.sha256(_encode_sorted(body)).hexdigest()[:32]
+
+
+def job_id(batch: str, number: int) -> str:
+    """The job's id: its batch and its number within it, from 1. It never changes."""
+    return f"{batch}.{number}"
+
+
+def split_job_id(value: str) -> tuple[str, int]:
+    """
+    The batch and number that a job id names.
+
+    Raises: ValueError if it is no job id.
+    """
+    batch, dot, number = value.rpartition(".")
+    if not dot or not batch or not number.isascii() or not number.isdigit():
+        raise ValueError(f"{value!r} is not a job id (they look like b3f9k2.17)")
+    return batch, int(number)

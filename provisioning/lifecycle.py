@@ -1,0 +1,86 @@
+"""
+The life of a job, as a table.
+
+What belongs here: states, events and `TRANSITIONS`; nothing that reads a clock, a socket or a
+setting. A *state* says where a job stands and is earned only by permitting different events; why it
+last moved is its *reason*, a word kept beside the state. The Lua scripts in `ledger/lua` carry the
+same arrows, and the diagram in `docs/explanation/lifecycle.md` is drawn from this table; tests hold
+all three together.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from provisioning.errors import IllegalTransitionError
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # in the ledger, nobody's; may have to wait for a time or a brake
+    CLAIMED = "claimed"  # one worker's, under a lease; nothing of this attempt has been sent
+    SENDING = "sending"  # a POST may be on the wire at this very moment
+    SUCCEEDED = "succeeded"  # the widget exists and its key is in the ledger
+    DEAD = "dead"  # given up; a dead letter for a person to read
+    IN_DOUBT = "in_doubt"  # a POST may have made a widget and no answer says so
+    CANCELLED = "cancelled"  # called off by a person before a POST began
+
+
+class Event(StrEnum):
+    """What happens to a job. Each names one arrow or a few arrows with the same meaning."""
+
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    CREATED = "created"
+    REJECTED = "rejected"
+    EXHAUSTED = "exhausted"  # attempts or retry budget used up on failures that may be retried
+    RETRY_DUE = "retry_due"  # unprocessed or failed, and another attempt is due
+    REFUSED = "refused"  # denied or misdirected: a brake goes on, the attempt is not counted
+    DOUBTED = "doubted"  # no answer, or one that proves nothing
+    DEFERRED = "deferred"  # brake, pause, shutdown or a long Retry-After hands the job back
+    LEASE_LAPSED = "lease_lapsed"
+    RESOLVED_CREATED = "resolved_created"
+    RESOLVED_ABSENT = "resolved_absent"
+    REDRIVEN = "redriven"
+    CANCELLED = "cancelled"
+
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (State.QUEUED, Event.CLAIMED): State.CLAIMED,
+    (State.QUEUED, Event.CANCELLED): State.CANCELLED,
+    (State.CLAIMED, Event.SENDING): State.SENDING,
+    (State.CLAIMED, Event.DEFERRED): State.QUEUED,
+    (State.CLAIMED, Event.LEASE_LAPSED): State.QUEUED,
+    (State.CLAIMED, Event.CANCELLED): State.CANCELLED,
+    (State.SENDING, Event.CREATED): State.SUCCEEDED,
+    (State.SENDING, Event.REJECTED): State.DEAD,
+    (State.SENDING, Event.EXHAUSTED): State.DEAD,
+    (State.SENDING, Event.RETRY_DUE): State.CLAIMED,
+    (State.SENDING, Event.REFUSED): State.QUEUED,
+    (State.SENDING, Event.DOUBTED): State.IN_DOUBT,
+    (State.SENDING, Event.LEASE_LAPSED): State.IN_DOUBT,
+    # A worker that was thought dead brings the answer of its own POST: the doubt is settled by it.
+    (State.IN_DOUBT, Event.CREATED): State.SUCCEEDED,
+    (State.IN_DOUBT, Event.REJECTED): State.DEAD,
+    (State.IN_DOUBT, Event.EXHAUSTED): State.DEAD,
+    (State.IN_DOUBT, Event.RESOLVED_CREATED): State.SUCCEEDED,
+    (State.IN_DOUBT, Event.RESOLVED_ABSENT): State.QUEUED,
+    (State.DEAD, Event.REDRIVEN): State.QUEUED,
+    (State.CANCELLED, Event.REDRIVEN): State.QUEUED,
+}
+
+UNSETTLED = frozenset({State.QUEUED, State.CLAIMED, State.SENDING})
+"""States in which the program itself still has something to do."""
+
+
+def after(state: State, event: Event) -> State:
+    """
+    The state a job is in after `event`.
+
+    Raises: IllegalTransitionError if a job in `state` cannot take `event`; nothing was changed.
+    """
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalTransitionError(state, event) from None

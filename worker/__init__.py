@@ -1,0 +1,1 @@
+"""How jobs go out: claim, send, classify, decide, record."""
