@@ -52,7 +52,7 @@ class Verdict(StrEnum):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The ledger's word on one handed-over job: its verdict, and the id it has had since it was first seen."""
+    """The ledger's word on one handed-over job: its verdict, and the id it has had from the start."""
 
     verdict: Verdict
     job_id: str

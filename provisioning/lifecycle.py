@@ -61,9 +61,13 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.SENDING, Event.DOUBTED): State.IN_DOUBT,
     (State.SENDING, Event.LEASE_LAPSED): State.IN_DOUBT,
     # A worker that was thought dead brings the answer of its own POST: the doubt is settled by it.
+    # Its lease is gone, so an answer that calls for another attempt goes to the queue, not to its hands.
     (State.IN_DOUBT, Event.CREATED): State.SUCCEEDED,
     (State.IN_DOUBT, Event.REJECTED): State.DEAD,
     (State.IN_DOUBT, Event.EXHAUSTED): State.DEAD,
+    (State.IN_DOUBT, Event.RETRY_DUE): State.QUEUED,
+    (State.IN_DOUBT, Event.REFUSED): State.QUEUED,
+    (State.IN_DOUBT, Event.DOUBTED): State.IN_DOUBT,
     (State.IN_DOUBT, Event.RESOLVED_CREATED): State.SUCCEEDED,
     (State.IN_DOUBT, Event.RESOLVED_ABSENT): State.QUEUED,
     (State.DEAD, Event.REDRIVEN): State.QUEUED,

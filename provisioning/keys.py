@@ -1,0 +1,115 @@
+"""
+Every Redis key, built by a named function in one place.
+
+Keys of one batch share the hash tag `{batch}`, so that one script's keys share a slot. The scripts
+receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` compares the two.
+
+| key                        | type   | holds                                                            |
+| -------------------------- | ------ | ---------------------------------------------------------------- |
+| `pv:{B}`                   | hash   | the batch: name, counts by state, bounds, token counter           |
+| `pv:{B}:j:N`               | hash   | job N: identity, state, reason, token, attempts, bounds           |
+| `pv:{B}:bodies`            | hash   | N → JSON of the POST                                              |
+| `pv:{B}:results`           | hash   | N → JSON of the created widget                                    |
+| `pv:{B}:history`           | hash   | N → JSON lines: attempts and notable moves, oldest first          |
+| `pv:{B}:ready:C`           | list   | numbers of queued jobs of credential C, in order                  |
+| `pv:{B}:credentials`       | set    | credentials with a ready list                                     |
+| `pv:{B}:waiting`           | zset   | queued jobs that may not start before a time (ms)                 |
+| `pv:{B}:leases`            | zset   | claimed and sending jobs by the end of their lease (ms)           |
+| `pv:{B}:dead`, `:in_doubt` | zset   | those jobs by the time they got there (ms)                        |
+| `pv:{B}:causes`            | hash   | `dead:CAUSE`, `in_doubt:CAUSE` → how many                         |
+| `pv:identity:C`            | hash   | job key → job id, for credential C: permanent                     |
+| `pv:names`                 | hash   | batch name → batch                                                |
+| `pv:batches`               | zset   | batches by the time they were opened (ms)                         |
+| `pv:active`                | zset   | batches with unsettled jobs, by the time they were last rung (ms) |
+| `pv:holds`                 | hash   | `all`, `batch:B`, `credential:C`, `target:T` → who, when, why     |
+| `pv:pace:C`                | hash   | token bucket of credential C                                      |
+| `pv:rates`                 | hash   | credential → pace set by an operator                              |
+| `pv:workers`               | zset   | workers by the time of their last heartbeat (ms)                  |
+"""
+
+from __future__ import annotations
+
+NAMES = "pv:names"
+BATCHES = "pv:batches"
+ACTIVE = "pv:active"
+HOLDS = "pv:holds"
+RATES = "pv:rates"
+WORKERS = "pv:workers"
+
+
+def batch(batch_id: str) -> str:
+    """Hash of the batch itself; all its other keys start with this one."""
+    return f"pv:{{{batch_id}}}"
+
+
+def job(batch_id: str, number: int) -> str:
+    """Hash of one job."""
+    return f"{batch(batch_id)}:j:{number}"
+
+
+def bodies(batch_id: str) -> str:
+    """Hash: number → JSON of the POST."""
+    return f"{batch(batch_id)}:bodies"
+
+
+def results(batch_id: str) -> str:
+    """Hash: number → JSON of the created widget."""
+    return f"{batch(batch_id)}:results"
+
+
+def history(batch_id: str) -> str:
+    """Hash: number → JSON lines of attempts and notable moves."""
+    return f"{batch(batch_id)}:history"
+
+
+def waiting(batch_id: str) -> str:
+    """Sorted set: deferred jobs by the time before which they may not start."""
+    return f"{batch(batch_id)}:waiting"
+
+
+def leases(batch_id: str) -> str:
+    """Sorted set: held jobs by the end of their lease."""
+    return f"{batch(batch_id)}:leases"
+
+
+def settled_badly(batch_id: str, state: str) -> str:
+    """Sorted set: the dead or in-doubt jobs of a batch by the time they got there."""
+    return f"{batch(batch_id)}:{state}"
+
+
+def causes(batch_id: str) -> str:
+    """Hash: `dead:CAUSE` or `in_doubt:CAUSE` → how many."""
+    return f"{batch(batch_id)}:causes"
+
+
+def ready(batch_id: str, credential: str) -> str:
+    """List: the queued jobs of one credential, in order."""
+    return f"{batch(batch_id)}:ready:{credential}"
+
+
+def identity(credential: str) -> str:
+    """Hash: a tenant's key → the id of its job, for good."""
+    return f"pv:identity:{credential}"
+
+
+def pace(credential: str) -> str:
+    """Hash: the token bucket that all workers share for one credential."""
+    return f"pv:pace:{credential}"
+
+
+def hold_batch(batch_id: str) -> str:
+    """Field of `HOLDS` that keeps one batch back."""
+    return f"batch:{batch_id}"
+
+
+def hold_credential(credential: str) -> str:
+    """Field of `HOLDS` that keeps one credential back."""
+    return f"credential:{credential}"
+
+
+def hold_target(target: str) -> str:
+    """Field of `HOLDS` that keeps one target API back."""
+    return f"target:{target}"
+
+
+HOLD_ALL = "all"

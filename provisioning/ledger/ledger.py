@@ -1,0 +1,147 @@
+"""
+The ledger: one Redis, spoken to in transitions (to change it) and views (to look).
+
+It translates the client's errors once, here, and knows how to tell a fit Redis from an unfit one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self, TypeVar, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+
+from provisioning.errors import LedgerUnavailableError
+from provisioning.ledger.hand import Hand
+from provisioning.ledger.scripts import Call, Clock, Scripts
+from provisioning.ledger.view import View
+
+T = TypeVar("T")
+
+LOST = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
+"""Errors after which waiting helps: Redis is away, starting, or the connection broke."""
+
+
+class Ledger:
+    """
+    The record of every job, kept in Redis.
+
+    Attributes:
+        view: looking at batches and jobs.
+        hand: what a person does: pause, resume, cancel, redrive, resolve.
+    """
+
+    def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
+        self.redis = redis
+        self._scripts = Scripts(redis, clock)
+        self.view = View(redis)
+        self.hand = Hand(redis, self.do)
+
+    @classmethod
+    def at(cls, url: str, *, connections: int = 16) -> Self:
+        """A ledger in the Redis at `url`; nothing is connected until it is used."""
+        return cls(
+            Redis.from_url(
+                url,
+                max_connections=connections,
+                socket_connect_timeout=5,
+                socket_timeout=30,
+                socket_keepalive=True,
+                health_check_interval=15,
+            )
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        await self.close()
+        if isinstance(error, LOST):
+            raise unavailable(self.redis, error) from error
+        if isinstance(error, RedisError):
+            raise refused(error) from error
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.redis.aclose()
+
+    async def do(self, call: Call[T]) -> T:
+        """Carries out one transition. Raises: LedgerUnavailableError."""
+        [reply] = await self.do_all([call])
+        return cast(T, reply)
+
+    async def do_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """
+        Carries out transitions in one pipeline, each atomic for itself; replies in order.
+
+        Raises: LedgerUnavailableError; it is then unknown which were carried out, and each may be said again.
+        """
+        try:
+            return await self._scripts.run(calls)
+        except LOST as error:
+            raise unavailable(self.redis, error) from error
+        except RedisError as error:
+            raise refused(error) from error
+
+    async def check(self) -> None:
+        """
+        Makes sure that this Redis answers and keeps what it is given.
+
+        Raises: LedgerUnavailableError if it is away, too old, or evicts keys when memory runs short.
+        """
+        try:
+            server = await self.redis.info("server")
+            memory = await self.redis.info("memory")
+        except (*LOST, RedisError) as error:
+            raise unavailable(self.redis, error) from error
+        version = str(server["redis_version"])
+        if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
+            raise LedgerUnavailableError(
+                f"Redis {version} is too old to be the ledger", hint="use Redis 6.2 or newer, or any Valkey"
+            )
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            raise LedgerUnavailableError(
+                f"this Redis evicts keys when its memory is full ({policy}): jobs would vanish",
+                hint="CONFIG SET maxmemory-policy noeviction",
+            )
+
+
+def address(redis: Redis) -> str:
+    """Where a Redis is, fit to be shown: without its password."""
+    options = redis.connection_pool.connection_kwargs
+    if "path" in options:
+        return str(options["path"])
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+
+
+def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
+    """Our error for a Redis that cannot be reached or does not let us in."""
+    if isinstance(error, AuthenticationError):
+        return LedgerUnavailableError(
+            f"Redis at {address(redis)} does not accept the password",
+            hint="PROVISION_REDIS_URL is redis://:PASSWORD@HOST:PORT/0",
+        )
+    return LedgerUnavailableError(
+        f"Redis at {address(redis)} cannot be reached ({error})",
+        hint="start it, or correct PROVISION_REDIS_URL; without that setting an embedded Valkey is used",
+    )
+
+
+def refused(error: RedisError) -> LedgerUnavailableError:
+    """Our error for a Redis that is there and says no."""
+    text = str(error)
+    if isinstance(error, ResponseError) and text.startswith("OOM"):
+        return LedgerUnavailableError(
+            "Redis is full: it takes no further jobs",
+            hint="give it memory (maxmemory), or remove old batches",
+        )
+    return LedgerUnavailableError(f"Redis refused a write: {text}", hint="see the log of the Redis server")

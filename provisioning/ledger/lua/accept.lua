@@ -1,0 +1,54 @@
+-- Records handed-over jobs before their submitter hears yes; one identity, one job, for good.
+-- KEYS[1] the batch; ARGV[2] who hands over; then 6 a job: key, credential, row, label, fingerprint, body
+-- Returns a flat list, 2 a job: verdict (provisioning.job.Verdict), job id.
+-- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
+local who = ARGV[2]
+local reply = {}
+
+local function create(key, credential, row, label, fp, body)
+  local n = redis.call('HINCRBY', KEYS[1], 'accepted', 1)
+  local fields = { 'key', key, 'cred', credential, 'fp', fp, 'state', 'queued', 'reason', 'accepted', 'at', now }
+  if row ~= '' then fields[#fields + 1] = 'row'; fields[#fields + 1] = row end
+  if label ~= '' then fields[#fields + 1] = 'label'; fields[#fields + 1] = label end
+  redis.call('HSET', job_key(KEYS[1], n), unpack(fields))
+  redis.call('HSET', KEYS[1] .. ':bodies', n, body)
+  enqueue(KEYS[1], n, credential, 0, false)
+  count(KEYS[1], 'queued', 1)
+  local id = batch_id(KEYS[1]) .. '.' .. n
+  redis.call('HSET', 'pv:identity:' .. credential, key, id)
+  return id
+end
+
+for i = 3, #ARGV, 6 do
+  local key, credential, row, label, fp, body = unpack(ARGV, i, i + 5)
+  local id = redis.call('HGET', 'pv:identity:' .. credential, key)
+  local verdict
+  if not id then
+    id = create(key, credential, row, label, fp, body)
+    verdict = 'new'
+  else
+    local b, n = string.match(id, '^(.*)%.(%d+)$')
+    local batch = 'pv:{' .. b .. '}'
+    local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'fp')
+    local state = job[1]
+    if state == 'dead' or state == 'cancelled' then
+      redis.call('HSET', batch .. ':bodies', n, body)
+      redis.call('HSET', job_key(batch, n), 'fp', fp, 'attempts', 0)
+      redis.call('HINCRBY', job_key(batch, n), 'drives', 1)
+      move(batch, n, state, 'queued', job[2], 'redriven')
+      enqueue(batch, n, credential, 0, false)
+      tell(batch, n, cjson.encode({ move = 'redriven', at = now / 1000, by = who, was = job[2] }))
+      verdict = 'redriven'
+    elseif state == 'succeeded' then
+      verdict = job[3] == fp and 'succeeded' or 'changed'
+    elseif state == 'in_doubt' then
+      verdict = 'in_doubt'
+    else
+      verdict = 'queued'
+    end
+  end
+  reply[#reply + 1] = verdict
+  reply[#reply + 1] = id
+end
+settle_counts()
+return reply

@@ -1,0 +1,55 @@
+-- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
+-- KEYS[1] the batch; ARGV[2] worker; ARGV[3] lease in ms; ARGV[4] target; ARGV[5] most jobs to claim
+-- ARGV[6…] 2 a credential that has a limit of its own here: credential, most jobs to claim of it
+-- Returns {jobs, more, next_due}: jobs flat, 7 a job: number, token, key, credential, row, attempts, body;
+-- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none.
+local batch, worker, lease, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local room = {}
+for i = 6, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
+
+local due = redis.call('ZRANGEBYSCORE', batch .. ':waiting', '-inf', now, 'LIMIT', 0, 1000)
+for _, n in ipairs(due) do
+  redis.call('ZREM', batch .. ':waiting', n)
+  enqueue(batch, n, redis.call('HGET', job_key(batch, n), 'cred'), 0, true)
+end
+
+-- A few credentials at a time, drawn by lot: fair without a turn to keep.
+local credentials = redis.call('SRANDMEMBER', batch .. ':credentials', 32)
+local jobs, more = {}, 0
+for _, credential in ipairs(credentials) do
+  local ready = batch .. ':ready:' .. credential
+  if not held(batch, credential, target) then
+    local mine = math.min(want, room[credential] or want)
+    while mine > 0 do
+      local numbers = redis.call('LPOP', ready, mine)
+      if not numbers then break end
+      for _, n in ipairs(numbers) do
+        local key = job_key(batch, n)
+        local job = redis.call('HMGET', key, 'state', 'key', 'row', 'attempts')
+        if job[1] == 'queued' then -- a list entry is a hint, the hash is the truth
+          local token = redis.call('HINCRBY', batch, 'token', 1)
+          redis.call('HSET', key, 'state', 'claimed', 'reason', 'claimed', 'at', now, 'token', token,
+            'worker', worker)
+          redis.call('ZADD', batch .. ':leases', now + lease, n)
+          count(batch, 'queued', -1)
+          count(batch, 'claimed', 1)
+          local j = #jobs
+          jobs[j + 1], jobs[j + 2], jobs[j + 3], jobs[j + 4] = n, token, job[2], credential
+          jobs[j + 5], jobs[j + 6] = job[3] or '', job[4] or '0'
+          jobs[j + 7] = redis.call('HGET', batch .. ':bodies', n)
+          mine = mine - 1
+          want = want - 1
+        end
+      end
+    end
+    if redis.call('EXISTS', ready) == 0 then
+      redis.call('SREM', batch .. ':credentials', credential)
+    else
+      more = 1
+    end
+  end
+end
+settle_counts()
+redis.call('ZADD', 'pv:active', 'XX', now, batch_id(batch))
+local next_due = redis.call('ZRANGE', batch .. ':waiting', 0, 0, 'WITHSCORES')
+return { jobs, more, next_due[2] or '0' }

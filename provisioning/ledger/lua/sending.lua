@@ -1,0 +1,36 @@
+-- The intent to POST, written before the first byte leaves. From here on a silence means doubt.
+-- KEYS[1] the batch; ARGV[2] lease in ms; ARGV[3] target; then 4 a job: number, token, attempt, credential
+-- Returns a list, 1 a job: 1 go; 0 the job is another's now; 2 held: it is queued again, attempts kept.
+-- Said twice (a lost reply), it answers 1 again.
+local batch, lease, target = KEYS[1], tonumber(ARGV[2]), ARGV[3]
+local reply, holds = {}, {}
+for i = 4, #ARGV, 4 do
+  local n, token, attempt, credential = unpack(ARGV, i, i + 3)
+  local key = job_key(batch, n)
+  local job = redis.call('HMGET', key, 'state', 'token', 'attempts', 'reason')
+  local answer = 0
+  if job[2] == token then
+    if job[1] == 'claimed' then
+      if holds[credential] == nil then holds[credential] = held(batch, credential, target) or false end
+      if holds[credential] then
+        move(batch, n, 'claimed', 'queued', job[4], holds[credential])
+        release(batch, n)
+        enqueue(batch, n, credential, 0, true)
+        answer = 2
+      else
+        redis.call('HSET', key, 'state', 'sending', 'reason', 'sending', 'at', now, 'attempts', attempt)
+        redis.call('ZADD', batch .. ':leases', now + lease, n)
+        count(batch, 'claimed', -1)
+        count(batch, 'sending', 1)
+        count(batch, 'attempts', 1)
+        widen(batch, n, 0, 1)
+        answer = 1
+      end
+    elseif job[1] == 'sending' and job[3] == attempt then
+      answer = 1
+    end
+  end
+  reply[#reply + 1] = answer
+end
+settle_counts()
+return reply

@@ -1,0 +1,266 @@
+"""
+What goes into and comes out of the ledger, as values.
+
+The nouns of a job itself are in `job` and `attempt`; here is how the ledger speaks of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from provisioning.attempt import Attempt, Bounds
+from provisioning.lifecycle import UNSETTLED, Event, State
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """
+    A job in a worker's hands, under a lease.
+
+    Attributes:
+        token: fencing token of this claim; every write names it.
+        attempts: attempts already made in this drive.
+        body: the JSON of the POST, as it was handed over.
+    """
+
+    batch: str
+    number: int
+    token: int
+    key: str
+    credential: str
+    row: int | None
+    attempts: int
+    body: bytes
+
+    @property
+    def job_id(self) -> str:
+        """Id of the job."""
+        return f"{self.batch}.{self.number}"
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """
+    What one call claimed, and what is left.
+
+    Attributes:
+        more: ready jobs were left behind for want of room.
+        next_due: Unix seconds when the first waiting job comes due; None if none waits.
+    """
+
+    jobs: list[Claim]
+    more: bool
+    next_due: float | None
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A worker is about to POST: which job, under which token, which attempt."""
+
+    number: int
+    token: int
+    attempt: int
+    credential: str
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """
+    The ledger's word on an intent.
+
+    Attributes:
+        go: the intent is recorded; the POST may start.
+        held: a pause or brake keeps the job back; it is queued again. Neither: it is another worker's.
+    """
+
+    go: bool
+    held: bool = False
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """
+    What came of a POST, as the ledger needs it.
+
+    Attributes:
+        event: the arrow of `lifecycle.TRANSITIONS` to take.
+        reason: the cause as one stable word.
+        change: what the answer adds to the bounds that the intent had widened by [0, 1].
+        attempt: the record of the POST.
+        result: the created widget; None unless it was created.
+    """
+
+    number: int
+    token: int
+    event: Event
+    reason: str
+    change: Bounds
+    attempt: Attempt
+    result: Result | None = None
+
+
+class Deferral(msgspec.Struct, frozen=True):
+    """A claimed job that its worker hands back, not to be started before `delay` seconds have passed."""
+
+    number: int
+    token: int
+    delay: float
+    reason: str
+
+
+class Rescue(msgspec.Struct, frozen=True):
+    """What became of a batch's lapsed leases, and whether it has jobs that could be claimed now."""
+
+    queued: int
+    doubted: int
+    ready: bool
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    The created widget. The key appears nowhere else, ever: it is stored before anything else is done.
+
+    Attributes:
+        key: the widget's own key for its web page; not the company's credential, and masked in `repr`.
+        created_at: as the API wrote it.
+    """
+
+    widget_id: str = ""
+    key: str = ""
+    api_key_id: str = ""
+    bot_id: str = ""
+    created_at: str = ""
+
+    def __repr__(self) -> str:
+        return f"Result(widget_id={self.widget_id!r}, key='***', bot_id={self.bot_id!r})"
+
+
+class Move(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A notable move that is no attempt: redriven, cancelled, resolved; with who did it."""
+
+    move: str
+    at: float
+    by: str = ""
+    was: str = ""
+
+
+class JobRecord(msgspec.Struct, frozen=True):
+    """Everything the ledger knows of a job but its body and its widget key."""
+
+    job_id: str
+    batch: str
+    number: int
+    key: str
+    credential: str
+    row: int | None
+    label: str
+    state: State
+    reason: str
+    at: float
+    bounds: Bounds
+    attempts: list[Attempt]
+    moves: list[Move]
+    worker: str = ""
+    not_before: float | None = None
+    result: Result | None = None
+
+    def public(self) -> dict[str, Any]:
+        """The job as `--json` shows it (DESIGN section 8); the widget's key is left out."""
+        return {
+            "job": self.job_id,
+            "batch": self.batch,
+            "key": self.key,
+            "row": self.row,
+            "label": self.label,
+            "credential": self.credential,
+            "state": self.state,
+            "reason": self.reason,
+            "at": self.at,
+            "attempts": [
+                {
+                    "n": a.n,
+                    "at": a.at,
+                    "seconds": a.seconds,
+                    "outcome": a.outcome,
+                    "evidence": a.evidence,
+                    "status": a.status,
+                    "error": a.error,
+                    "message": a.message,
+                    "next_delay": a.next_delay,
+                    "worker": a.worker,
+                }
+                for a in self.attempts
+            ],
+            "moves": [msgspec.to_builtins(move) for move in self.moves],
+            "bounds": {"least": self.bounds.least, "most": self.bounds.most},
+            "worker": self.worker or None,
+            "not_before": self.not_before,
+            "widget_id": self.result.widget_id if self.result else None,
+            "bot_id": self.result.bot_id if self.result else None,
+            "created_at": self.result.created_at if self.result else None,
+        }
+
+
+class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    Something that keeps jobs back: a pause by a person or a brake by the program.
+
+    Attributes:
+        scope: `all`, `batch:ID`, `credential:NAME` or `target:URL`.
+        at: since when, Unix seconds.
+        by: the person, or the worker that put the brake on.
+        why: what happened, and for a person what to do.
+        kind: `paused` (a person), `brake` (the program).
+    """
+
+    scope: str
+    at: float
+    by: str
+    why: str
+    kind: str
+
+
+class BatchStatus(msgspec.Struct, frozen=True):
+    """A batch in numbers, read at one moment."""
+
+    batch: str
+    name: str
+    opened_at: float
+    settled_at: float | None
+    accepted: int
+    states: dict[State, int]
+    bounds: Bounds
+    attempts: int
+    causes: dict[str, dict[str, int]]
+    holds: list[Hold]
+    meta: dict[str, str]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the program has nothing left to do for it: all jobs ended, or wait for a person."""
+        return not any(self.states[state] for state in UNSETTLED)
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every accepted job is in exactly one state (promise 3)."""
+        return sum(self.states.values()) == self.accepted
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person keeps it back."""
+        return any(hold.kind == "paused" for hold in self.holds)
+
+    def public(self) -> dict[str, Any]:
+        """The batch as `--json` shows it (DESIGN section 8)."""
+        return {
+            "batch": self.batch,
+            "name": self.name,
+            "accepted": self.accepted,
+            "states": {str(state): count for state, count in self.states.items()},
+            "bounds": {"least": self.bounds.least, "most": self.bounds.most},
+            "attempts": self.attempts,
+            "causes": self.causes,
+            "paused": self.paused,
+            "brakes": [msgspec.to_builtins(hold) for hold in self.holds if hold.kind == "brake"],
+            "holds": [msgspec.to_builtins(hold) for hold in self.holds],
+            "settled": self.settled,
+            "opened_at": self.opened_at,
+            "settled_at": self.settled_at,
+        }

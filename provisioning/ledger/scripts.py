@@ -1,0 +1,93 @@
+"""
+The Lua scripts, as files on disk and as calls in values.
+
+A `Call` is one script with its arguments and the reading of its reply; `Scripts.run` sends any number
+of them in one pipeline. A pipeline is no transaction: each call is atomic for itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Generic, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+Argument = str | bytes | int | float
+
+T_co = TypeVar("T_co", covariant=True)
+
+Clock = Callable[[], float]
+"""Unix seconds. The ledger goes by Redis' own clock unless a test brings another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T_co]):
+    """
+    One transition, ready to be sent.
+
+    Attributes:
+        script: name of the file in `ledger/lua`, without its ending.
+        key: the script's KEYS[1]. What else it touches hangs below it or stands in `keys.py`.
+        args: its ARGV[2…], as the head of the script says.
+        read: makes our value of its reply.
+    """
+
+    script: str
+    key: str
+    args: Sequence[Argument]
+    read: Callable[[Any], T_co]
+
+
+@cache
+def source(script: str) -> str:
+    """Text of a script with the prelude before it, as Redis gets it."""
+    folder = resources.files("provisioning.ledger") / "lua"
+    return (folder / "prelude.lua").read_text() + (folder / f"{script}.lua").read_text()
+
+
+@cache
+def _digest(script: str) -> str:
+    return hashlib.sha1(source(script).encode(), usedforsecurity=False).hexdigest()
+
+
+class Scripts:
+    """Sends calls to one Redis."""
+
+    def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
+        self._redis: Any = redis
+        self._clock = clock
+
+    async def run(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """
+        Sends all calls in one pipeline and reads their replies, in order.
+
+        Raises: redis.RedisError as the client raises it. After a lost connection it is unknown which
+            calls were carried out; every script may be said twice with the same arguments.
+        """
+        try:
+            return await self._send(calls)
+        except NoScriptError:
+            # A Redis that was restarted or flushed has forgotten the scripts. Those calls of the
+            # pipeline that did run say the same when they run again.
+            for script in {call.script for call in calls}:
+                await self._redis.script_load(source(script))
+            return await self._send(calls)
+
+    async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        now = "" if self._clock is None else str(int(self._clock() * 1000))
+        if len(calls) == 1:
+            call = calls[0]
+            reply = await self._redis.execute_command(
+                "EVALSHA", _digest(call.script), 1, call.key, now, *call.args
+            )
+            return [call.read(reply)]
+        pipeline = self._redis.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command("EVALSHA", _digest(call.script), 1, call.key, now, *call.args)
+        replies = await pipeline.execute()
+        return [call.read(reply) for call, reply in zip(calls, replies, strict=True)]

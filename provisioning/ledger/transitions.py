@@ -1,0 +1,162 @@
+"""
+Every transition of the ledger, as a value to be sent: one function a script of `lua/`.
+
+Pure: a function takes exactly what its transition needs and returns the `Call`; what the ledger
+promises about it stands at the head of the script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from provisioning import keys
+from provisioning.job import Accepted, NewJob, Verdict
+from provisioning.ledger.records import Answered, Claim, Claims, Deferral, Grant, Intent, Rescue, Result
+from provisioning.ledger.scripts import Call
+
+_json = msgspec.json.encode
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def open_batch(batch: str, name: str, meta: Mapping[str, str]) -> Call[tuple[str, bool]]:
+    """Opens `batch` under a name, or finds the one that has it. Reads: its id, and whether it is new."""
+    fields = [part for item in meta.items() for part in item]
+    return Call(
+        "open_batch", keys.batch(batch), [name, *fields], lambda reply: (_text(reply[0]), reply[1] == 1)
+    )
+
+
+def discard_batch(batch: str) -> Call[bool]:
+    """Takes an empty batch back. Reads: whether it was empty and is gone."""
+    return Call("discard_batch", keys.batch(batch), [], bool)
+
+
+def accept(batch: str, jobs: Sequence[tuple[NewJob, str]], who: str) -> Call[list[Accepted]]:
+    """
+    Records jobs, each with its body's fingerprint. Reads: the verdict on each, in order.
+
+    Args:
+        jobs: at most a few hundred at a time; Lua's stack takes some thousand arguments.
+        who: the person or service that hands over, for the story of a redriven job.
+    """
+    args: list[str | bytes] = [who]
+    for job, fp in jobs:
+        row = "" if job.row is None else str(job.row)
+        args += (job.key, job.credential, row, job.label, fp, job.body)
+
+    def read(reply: Any) -> list[Accepted]:
+        pairs = zip(reply[::2], reply[1::2], strict=True)
+        return [Accepted(Verdict(_text(verdict)), _text(job_id)) for verdict, job_id in pairs]
+
+    return Call("accept", keys.batch(batch), args, read)
+
+
+def claim(
+    batch: str, *, worker: str, lease: float, target: str, most: int, rooms: Mapping[str, int]
+) -> Call[Claims]:
+    """
+    Claims up to `most` ready jobs for `worker`.
+
+    Args:
+        lease: seconds.
+        target: base address of the API; its brake is respected.
+        rooms: most jobs to claim of single credentials, where that is less than `most`.
+    """
+    limits = [part for item in rooms.items() for part in item]
+
+    def read(reply: Any) -> Claims:
+        flat, more, next_due = reply
+        jobs = [
+            Claim(
+                batch=batch,
+                number=int(flat[i]),
+                token=int(flat[i + 1]),
+                key=_text(flat[i + 2]),
+                credential=_text(flat[i + 3]),
+                row=int(flat[i + 4]) if flat[i + 4] else None,
+                attempts=int(flat[i + 5]),
+                body=flat[i + 6],
+            )
+            for i in range(0, len(flat), 7)
+        ]
+        due = float(next_due)
+        return Claims(jobs, more == 1, due / 1000 if due else None)
+
+    args = [worker, int(lease * 1000), target, most, *limits]
+    return Call("claim", keys.batch(batch), args, read)
+
+
+_GRANTS = {1: Grant(go=True), 0: Grant(go=False), 2: Grant(go=False, held=True)}
+
+
+def sending(batch: str, intents: Sequence[Intent], *, lease: float, target: str) -> Call[list[Grant]]:
+    """Records intents to POST. Reads: whether each may start, in order. `lease` in seconds."""
+    args: list[str | int] = [int(lease * 1000), target]
+    for intent in intents:
+        args += (intent.number, intent.token, intent.attempt, intent.credential)
+    return Call("sending", keys.batch(batch), args, lambda reply: [_GRANTS[code] for code in reply])
+
+
+def answered(batch: str, answers: Sequence[Answered]) -> Call[list[bool]]:
+    """Records what came of POSTs. Reads: whether each was still the caller's to record, in order."""
+    args: list[str | bytes | int] = []
+    for answer in answers:
+        args += (
+            answer.number,
+            answer.token,
+            answer.attempt.n,
+            answer.event,
+            answer.reason,
+            answer.change.least,
+            answer.change.most,
+            _json(answer.attempt),
+            _json(answer.result) if answer.result else "",
+        )
+    return Call("answered", keys.batch(batch), args, lambda reply: [code > 0 for code in reply])
+
+
+def deferred(batch: str, deferrals: Sequence[Deferral]) -> Call[list[bool]]:
+    """Hands claimed jobs back. Reads: whether each was still the caller's, in order."""
+    args: list[str | int] = []
+    for job in deferrals:
+        args += (job.number, job.token, int(job.delay * 1000), job.reason)
+    return Call("deferred", keys.batch(batch), args, lambda reply: [code == 1 for code in reply])
+
+
+def renew(batch: str, held: Sequence[tuple[int, int]], *, lease: float) -> Call[list[int]]:
+    """Renews leases of (number, token) pairs for `lease` seconds. Reads: numbers of the lost jobs."""
+    args = [int(lease * 1000), *(part for pair in held for part in pair)]
+    return Call("renew", keys.batch(batch), args, lambda reply: [int(number) for number in reply])
+
+
+def rescue(batch: str, *, on_in_doubt: Literal["hold", "retry"], most: int = 200) -> Call[Rescue]:
+    """Settles up to `most` lapsed leases of a batch."""
+    return Call(
+        "rescue",
+        keys.batch(batch),
+        [most, on_in_doubt],
+        lambda reply: Rescue(reply[0], reply[1], reply[2] == 1),
+    )
+
+
+def cancel(batch: str, first: int, last: int, who: str) -> Call[int]:
+    """Calls off what is queued or claimed between two numbers. Reads: how many jobs that were."""
+    return Call("cancel", keys.batch(batch), [first, last, who], int)
+
+
+def redrive(batch: str, numbers: Sequence[int], who: str) -> Call[int]:
+    """Queues dead or cancelled jobs again. Reads: how many."""
+    return Call("redrive", keys.batch(batch), [who, *numbers], int)
+
+
+def resolve(batch: str, number: int, *, created: bool, who: str, result: Result | None = None) -> Call[bool]:
+    """Settles a doubt by a person's word. Reads: whether the job was in doubt."""
+    word = "created" if created else "absent"
+    found = _json(result) if result else ""
+    return Call("resolve", keys.batch(batch), [number, word, who, found], bool)

@@ -1,0 +1,235 @@
+"""Looking at the ledger: batches in numbers, jobs with their story. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from provisioning import keys
+from provisioning.attempt import Attempt, Bounds
+from provisioning.errors import ContractError, NotFoundError
+from provisioning.job import split_job_id
+from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move, Result
+from provisioning.lifecycle import State
+
+PAGE = 500
+"""Jobs read in one pipeline."""
+
+_COUNTED = {*State, "accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name"}
+_INDEXED = (State.DEAD, State.IN_DOUBT)
+
+_decode_attempt = msgspec.json.Decoder(Attempt).decode
+_decode_move = msgspec.json.Decoder(Move).decode
+_decode_result = msgspec.json.Decoder(Result).decode
+_decode_hold = msgspec.json.Decoder(Hold).decode
+
+
+class View:
+    """Reads of one ledger. Every iterator pages, so that a batch of any size costs constant memory."""
+
+    def __init__(self, redis: Redis) -> None:
+        # redis-py types each reply as the union of all it might be under any protocol; we decode them here.
+        self._redis: Any = redis
+
+    async def batch_id(self, name_or_id: str) -> str:
+        """
+        The id of a batch given by name or id.
+
+        Raises: NotFoundError if there is none.
+        """
+        named = await self._redis.hget(keys.NAMES, name_or_id)
+        if named is not None:
+            return str(named.decode())
+        if await self._redis.exists(keys.batch(name_or_id)):
+            return name_or_id
+        raise NotFoundError(f"there is no batch {name_or_id!r}", hint="provision status lists all batches")
+
+    async def batches(self) -> AsyncIterator[BatchStatus]:
+        """All batches, the newest first."""
+        for batch in await self._redis.zrevrange(keys.BATCHES, 0, -1):
+            yield await self.status(batch.decode())
+
+    async def active(self) -> list[str]:
+        """Ids of the batches with unsettled jobs."""
+        return [batch.decode() for batch in await self._redis.zrange(keys.ACTIVE, 0, -1)]
+
+    async def status(self, batch: str) -> BatchStatus:
+        """
+        One batch in numbers, and what holds it back.
+
+        Raises: NotFoundError if there is none.
+        """
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hgetall(keys.batch(batch))
+        pipeline.hgetall(keys.causes(batch))
+        pipeline.hgetall(keys.HOLDS)
+        pipeline.smembers(f"{keys.batch(batch)}:credentials")
+        raw, causes, holds, credentials = await pipeline.execute()
+        if not raw:
+            raise NotFoundError(f"there is no batch {batch!r}", hint="provision status lists all batches")
+        fields = {name.decode(): value.decode() for name, value in raw.items()}
+        by_state: dict[str, dict[str, int]] = {}
+        for field, count in causes.items():
+            state, _, cause = field.decode().partition(":")
+            by_state.setdefault(state, {})[cause] = int(count)
+        settled_at = fields.get("settled_at")
+        return BatchStatus(
+            batch=batch,
+            name=fields.get("name", ""),
+            opened_at=int(fields.get("opened_at", 0)) / 1000,
+            settled_at=int(settled_at) / 1000 if settled_at else None,
+            accepted=int(fields.get("accepted", 0)),
+            states={state: int(fields.get(state, 0)) for state in State},
+            bounds=Bounds(int(fields.get("least", 0)), int(fields.get("most", 0))),
+            attempts=int(fields.get("attempts", 0)),
+            causes=by_state,
+            holds=_holds_on(batch, holds.values(), {name.decode() for name in credentials}),
+            meta={name: value for name, value in fields.items() if name not in _COUNTED},
+        )
+
+    async def holds(self) -> list[Hold]:
+        """Everything that is held, whatever it holds back."""
+        return [_decode_hold(value) for value in (await self._redis.hgetall(keys.HOLDS)).values()]
+
+    async def pace(self, credential: str) -> str | None:
+        """The pace that an operator has set for a credential; None if none has."""
+        rate = await self._redis.hget(keys.RATES, credential)
+        return None if rate is None else str(rate.decode())
+
+    async def workers(self, within: float, now: float) -> list[str]:
+        """Names of the workers that gave a sign of life in the last `within` seconds."""
+        names = await self._redis.zrangebyscore(keys.WORKERS, (now - within) * 1000, "+inf")
+        return [name.decode() for name in names]
+
+    async def job(self, job_id: str) -> JobRecord:
+        """
+        One job with its story.
+
+        Raises: NotFoundError if there is none.
+        """
+        try:
+            batch, number = split_job_id(job_id)
+        except ValueError as error:
+            raise NotFoundError(str(error)) from error
+        async for record in self._records(batch, [number]):
+            return record
+        raise NotFoundError(
+            f"there is no job {job_id!r}", hint="provision jobs BATCH lists the jobs of a batch"
+        )
+
+    async def body(self, job_id: str) -> bytes:
+        """The JSON of a job's POST, as it was handed over. Raises: NotFoundError."""
+        batch, number = split_job_id(job_id)
+        body = await self._redis.hget(keys.bodies(batch), str(number))
+        if body is None:
+            raise NotFoundError(f"the body of {job_id} is not kept")
+        return bytes(body)
+
+    async def jobs(
+        self, batch: str, *, state: State | None = None, reason: str | None = None, after: int = 0
+    ) -> AsyncIterator[JobRecord]:
+        """The jobs of a batch in the order in which they were handed over, after number `after`."""
+        async for numbers in self._numbers(batch, state, after):
+            async for record in self._records(batch, numbers):
+                if (state is None or record.state == state) and reason in (None, record.reason):
+                    yield record
+
+    async def bodies(self, batch: str, numbers: Iterable[int]) -> list[bytes]:
+        """The bodies of some jobs, in order; empty where none is kept."""
+        wanted = [str(number) for number in numbers]
+        if not wanted:
+            return []
+        found = await self._redis.hmget(keys.bodies(batch), wanted)
+        return [bytes(body or b"") for body in found]
+
+    async def _numbers(self, batch: str, state: State | None, after: int) -> AsyncIterator[list[int]]:
+        if state in _INDEXED:
+            # The index is by time; a page of a sorted copy costs nothing beside reading the jobs.
+            members = await self._redis.zrange(keys.settled_badly(batch, state), 0, -1)
+            numbers = sorted(number for number in map(int, members) if number > after)
+            for start in range(0, len(numbers), PAGE):
+                yield numbers[start : start + PAGE]
+            return
+        accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
+        for start in range(after + 1, accepted + 1, PAGE):
+            yield list(range(start, min(start + PAGE, accepted + 1)))
+
+    async def _records(self, batch: str, numbers: list[int]) -> AsyncIterator[JobRecord]:
+        fields = [str(number) for number in numbers]
+        pipeline = self._redis.pipeline(transaction=True)
+        for number in numbers:
+            pipeline.hgetall(keys.job(batch, number))
+        pipeline.hmget(keys.history(batch), fields)
+        pipeline.hmget(keys.results(batch), fields)
+        pipeline.zmscore(keys.waiting(batch), fields)
+        *jobs, histories, results, dues = await pipeline.execute()
+        for number, raw, story, result, due in zip(numbers, jobs, histories, results, dues, strict=True):
+            if raw:
+                yield _record(batch, number, raw, story, result, due)
+
+
+def _record(batch: str, number: int, raw: Any, story: Any, result: Any, due: Any) -> JobRecord:
+    job = {name.decode(): value.decode() for name, value in raw.items()}
+    attempts, moves = read_story(story or b"")
+    return JobRecord(
+        job_id=f"{batch}.{number}",
+        batch=batch,
+        number=number,
+        key=job["key"],
+        credential=job["cred"],
+        row=int(job["row"]) if "row" in job else None,
+        label=job.get("label", ""),
+        state=State(job["state"]),
+        reason=job["reason"],
+        at=int(job["at"]) / 1000,
+        bounds=Bounds(int(job.get("least", 0)), int(job.get("most", 0))),
+        attempts=attempts,
+        moves=moves,
+        worker=job.get("worker", ""),
+        not_before=due / 1000 if due is not None else None,
+        result=_decode_result(result) if result else None,
+    )
+
+
+def read_story(story: bytes) -> tuple[list[Attempt], list[Move]]:
+    """
+    A job's attempts and notable moves, oldest first.
+
+    An attempt whose lease lapsed and whose answer came late stands twice in the story; the answer counts.
+    Raises: ContractError if a line is of neither kind.
+    """
+    attempts: list[Attempt] = []
+    moves: list[Move] = []
+    for line in story.splitlines():
+        try:
+            if line.startswith(b'{"move"') or b'"move":' in line:
+                moves.append(_decode_move(line))
+                continue
+            attempt = _decode_attempt(line)
+        except msgspec.DecodeError as error:
+            raise ContractError(
+                f"the ledger holds a line of history that this version cannot read: {error}"
+            ) from error
+        if attempts and attempts[-1].n == attempt.n and attempts[-1].error == "lease_lapsed":
+            attempts[-1] = attempt
+        else:
+            attempts.append(attempt)
+    return attempts, moves
+
+
+def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list[Hold]:
+    """The holds that keep jobs of this batch back."""
+    found = []
+    for value in holds:
+        hold = _decode_hold(value)
+        kind, _, name = hold.scope.partition(":")
+        if (
+            kind in ("all", "target")
+            or hold.scope == keys.hold_batch(batch)
+            or (kind == "credential" and name in credentials)
+        ):
+            found.append(hold)
+    return found

@@ -1,0 +1,94 @@
+"""
+Pace: how many POSTs a second one credential may start, over all workers and hosts.
+
+The bucket is one number in Redis (`lua/take.lua`, generic cell rate algorithm). A worker reserves
+sending times in small blocks, so that pacing costs far less than one call a job.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from provisioning import keys
+from provisioning.errors import ConfigurationError
+from provisioning.ledger.scripts import Argument, Call
+
+AHEAD = 0.25
+"""Seconds that a reservation may reach into the future: the time a changed pace needs to be felt."""
+
+BURST = 0.1
+"""Seconds of pace that an idle bucket saves up: with 50/s, five POSTs may start at once."""
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """POSTs per second; None is unlimited."""
+
+    per_second: float | None
+
+    @classmethod
+    def parse(cls, text: str) -> Rate:
+        """
+        Reads `5/s`, `300/m`, `1000/h` or `unlimited`.
+
+        Raises: ConfigurationError if it is none of these.
+        """
+        word = text.strip().lower()
+        if word == "unlimited":
+            return cls(None)
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*([smh])", word)
+        if match is None or float(match[1]) <= 0:
+            raise ConfigurationError(
+                f"{text!r} is not a pace", hint="write it as 5/s, 300/m, 1000/h or unlimited"
+            )
+        return cls(float(match[1]) / _UNITS[match[2]])
+
+    def __str__(self) -> str:
+        if self.per_second is None:
+            return "unlimited"
+        for unit, seconds in _UNITS.items():
+            amount = self.per_second * seconds
+            if amount >= 1 and abs(amount - round(amount)) < 1e-9:
+                return f"{round(amount)}/{unit}"
+        return f"{self.per_second:g}/s"
+
+    @property
+    def word(self) -> str:
+        """The rate as the script reads it: POSTs per second, or `unlimited`."""
+        return "unlimited" if self.per_second is None else repr(self.per_second)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """
+    Reserved sending times.
+
+    Attributes:
+        count: how many; None if there is no pace.
+        start: seconds until the first is good; with none reserved, until it is worth asking again.
+        interval: seconds between one and the next.
+    """
+
+    count: int | None
+    start: float
+    interval: float
+
+
+def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
+    """
+    Reserves up to `want` sending times of a credential's pace.
+
+    Args:
+        rate: the pace where no operator has set another one.
+    """
+
+    def read(reply: Any) -> Tokens:
+        count = int(reply[0])
+        return Tokens(None if count < 0 else count, float(reply[1]) / 1000, float(reply[2]) / 1000)
+
+    args: list[Argument] = [credential, rate.word, want, int(AHEAD * 1000), int(BURST * 1000)]
+    return Call("take", keys.pace(credential), args, read)

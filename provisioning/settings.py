@@ -1,0 +1,168 @@
+"""
+Every setting: its name, default, unit and meaning, read once from a mapping.
+
+The environment is read here and nowhere else. All problems are reported together, each with the
+variable's own name. `docs/reference/settings.md` is generated from this module.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from provisioning.errors import ConfigurationError
+from provisioning.pace import Rate
+
+PREFIX = "PROVISION_"
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+def _rate(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return Rate.parse(value)
+    except ConfigurationError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from error
+
+
+class Settings(BaseModel):
+    """All settings, frozen. Durations are seconds. Secrets are masked wherever the object is shown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    api_url: str = Field("https://api.jelou.ai", description="Base address of the target API.")
+    client_id: str = Field("", description="Client id of the credential named `default`.")
+    client_secret: SecretStr = Field(SecretStr(""), description="Client secret of the credential `default`.")
+    credentials_file: Path | None = Field(
+        None,
+        description="TOML file with further credentials: a table a name, with client_id and client_secret.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis that holds the ledger. Unset: an embedded Valkey in PROVISION_HOME.",
+    )
+    broker_url: SecretStr | None = Field(
+        None, description="Celery's broker (redis:// or amqp://). Unset: the ledger's Redis."
+    )
+    home: Path = Field(Path(".provision"), description="Folder of the embedded Valkey and its data.")
+    rate: Annotated[Rate, BeforeValidator(_rate)] = Field(
+        Rate(5.0),
+        description="Pace per credential, over all workers: 5/s, 300/m or unlimited.",
+    )
+    max_in_flight: int = Field(
+        500, ge=1, le=10_000, description="POSTs that one worker has on the wire at most."
+    )
+    attempts: int = Field(6, ge=1, le=100, description="POSTs of one job before it is a dead letter.")
+    backoff_base: Seconds = Field(0.5, description="Ceiling of the wait after the first failed attempt.")
+    backoff_factor: float = Field(2.0, ge=1, description="Growth of that ceiling from attempt to attempt.")
+    backoff_cap: Seconds = Field(30.0, description="Ceiling of the wait, whatever the attempt.")
+    backoff_budget: Seconds = Field(
+        120.0, description="Time one job may spend on attempts and waits in one go."
+    )
+    retry_after_cap: Seconds = Field(
+        60.0,
+        description="Longest Retry-After waited out in the worker; a longer one goes back to the ledger.",
+    )
+    connect_timeout: Seconds = Field(5.0, description="For a connection to the API, TLS included.")
+    write_timeout: Seconds = Field(10.0, description="For the request to be taken.")
+    read_timeout: Seconds = Field(
+        30.0, description="For the next bytes of the answer; the whole may take twice that."
+    )
+    pool_timeout: Seconds = Field(10.0, description="For a free connection.")
+    ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
+    on_in_doubt: Literal["hold", "retry"] = Field(
+        "hold",
+        description="A POST with no conclusive answer: hold for a person, or retry (a second widget may follow).",
+    )
+    lease: Seconds = Field(
+        20.0,
+        ge=2,
+        description="A worker silent for so long loses its jobs to others. Renewed every quarter of it.",
+    )
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an address such as https://api.jelou.ai")
+        if parts.username or parts.password:
+            raise ValueError("must not hold credentials; set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _relations(self) -> Self:
+        if self.backoff_base > self.backoff_cap:
+            raise ValueError(
+                f"PROVISION_BACKOFF_BASE ({self.backoff_base:g} s) is above"
+                f" PROVISION_BACKOFF_CAP ({self.backoff_cap:g} s)"
+            )
+        if bool(self.client_id) != bool(self.client_secret.get_secret_value()):
+            missing = "CLIENT_SECRET" if self.client_id else "CLIENT_ID"
+            raise ValueError(f"PROVISION_{missing} is missing: a credential needs both its id and its secret")
+        return self
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """
+        Reads `PROVISION_*`; an empty variable counts as unset.
+
+        Raises: ConfigurationError that lists every problem, one a line, by the variable's name.
+        """
+        given = {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in environ.items()
+            if name.startswith(PREFIX) and value.strip()
+        }
+        problems = [_unknown(name) for name in given if name not in cls.model_fields]
+        try:
+            settings = cls.model_validate(
+                {name: value for name, value in given.items() if name in cls.model_fields}
+            )
+        except ValidationError as error:
+            problems += [_problem(detail) for detail in error.errors(include_input=False, include_url=False)]
+        if problems:
+            raise ConfigurationError(
+                "\n".join(problems), hint="docs/reference/settings.md lists every setting"
+            )
+        return settings
+
+    @property
+    def broker(self) -> str | None:
+        """Address of Celery's broker; the ledger's Redis unless another is set."""
+        url = self.broker_url or self.redis_url
+        return url.get_secret_value() if url else None
+
+    @property
+    def redis(self) -> str | None:
+        """Address of the ledger's Redis; None means the embedded Valkey."""
+        return self.redis_url.get_secret_value() if self.redis_url else None
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    guess = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+    return f"{PREFIX}{name.upper()} is no setting{guess}"
+
+
+def _problem(detail: Any) -> str:
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if not detail["loc"]:
+        return message
+    return f"{PREFIX}{str(detail['loc'][0]).upper()}: {message[0].lower()}{message[1:]}"
