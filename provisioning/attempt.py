@@ -74,3 +74,22 @@ class Bounds(msgspec.Struct, frozen=True):
 
     def __add__(self, other: Bounds) -> Bounds:
         return Bounds(self.least + other.least, self.most + other.most)
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    The created widget. The key appears nowhere else, ever: it is stored before anything else is done.
+
+    Attributes:
+        key: the widget's own key for its web page; not the company's credential, and masked in `repr`.
+        created_at: as the API wrote it.
+    """
+
+    widget_id: str = ""
+    key: str = ""
+    api_key_id: str = ""
+    bot_id: str = ""
+    created_at: str = ""
+
+    def __repr__(self) -> str:
+        return f"Result(widget_id={self.widget_id!r}, key='***', bot_id={self.bot_id!r})"

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from provisioning import keys
 from provisioning.errors import ConfigurationError
-from provisioning.ledger.scripts import Argument, Call
 
 AHEAD = 0.25
 """Seconds that a reservation may reach into the future: the time a changed pace needs to be felt."""
@@ -76,19 +73,3 @@ class Tokens:
     count: int | None
     start: float
     interval: float
-
-
-def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
-    """
-    Reserves up to `want` sending times of a credential's pace.
-
-    Args:
-        rate: the pace where no operator has set another one.
-    """
-
-    def read(reply: Any) -> Tokens:
-        count = int(reply[0])
-        return Tokens(None if count < 0 else count, float(reply[1]) / 1000, float(reply[2]) / 1000)
-
-    args: list[Argument] = [credential, rate.word, want, int(AHEAD * 1000), int(BURST * 1000)]
-    return Call("take", keys.pace(credential), args, read)

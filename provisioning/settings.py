@@ -88,7 +88,7 @@ class Settings(BaseModel):
     ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
     on_in_doubt: Literal["hold", "retry"] = Field(
         "hold",
-        description="A POST with no conclusive answer: hold for a person, or retry (a second widget may follow).",
+        description="A POST with no conclusive answer: hold for a person, or retry (may make a second).",
     )
     lease: Seconds = Field(
         20.0,

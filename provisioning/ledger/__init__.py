@@ -13,7 +13,6 @@ from provisioning.ledger.records import (
     JobRecord,
     Move,
     Rescue,
-    Result,
 )
 
 __all__ = [
@@ -30,5 +29,4 @@ __all__ = [
     "Ledger",
     "Move",
     "Rescue",
-    "Result",
 ]

@@ -10,9 +10,10 @@ import msgspec
 from redis.asyncio import Redis
 
 from provisioning import keys
+from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
-from provisioning.ledger.records import Hold, Result
+from provisioning.ledger.records import Hold
 from provisioning.ledger.scripts import Call
 from provisioning.pace import Rate
 

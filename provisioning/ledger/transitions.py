@@ -13,9 +13,11 @@ from typing import Any, Literal
 import msgspec
 
 from provisioning import keys
+from provisioning.attempt import Result
 from provisioning.job import Accepted, NewJob, Verdict
-from provisioning.ledger.records import Answered, Claim, Claims, Deferral, Grant, Intent, Rescue, Result
-from provisioning.ledger.scripts import Call
+from provisioning.ledger.records import Answered, Claim, Claims, Deferral, Grant, Intent, Rescue
+from provisioning.ledger.scripts import Argument, Call
+from provisioning.pace import AHEAD, BURST, Rate, Tokens
 
 _json = msgspec.json.encode
 
@@ -160,3 +162,19 @@ def resolve(batch: str, number: int, *, created: bool, who: str, result: Result 
     word = "created" if created else "absent"
     found = _json(result) if result else ""
     return Call("resolve", keys.batch(batch), [number, word, who, found], bool)
+
+
+def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
+    """
+    Reserves up to `want` sending times of a credential's pace.
+
+    Args:
+        rate: the pace where no operator has set another one.
+    """
+
+    def read(reply: Any) -> Tokens:
+        count = int(reply[0])
+        return Tokens(None if count < 0 else count, float(reply[1]) / 1000, float(reply[2]) / 1000)
+
+    args: list[Argument] = [credential, rate.word, want, int(AHEAD * 1000), int(BURST * 1000)]
+    return Call("take", keys.pace(credential), args, read)

@@ -9,10 +9,10 @@ import msgspec
 from redis.asyncio import Redis
 
 from provisioning import keys
-from provisioning.attempt import Attempt, Bounds
+from provisioning.attempt import Attempt, Bounds, Result
 from provisioning.errors import ContractError, NotFoundError
 from provisioning.job import split_job_id
-from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move, Result
+from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move
 from provisioning.lifecycle import State
 
 PAGE = 500

@@ -1,0 +1,76 @@
+"""
+The Celery app of a worker: `celery -A worker.app worker`.
+
+The composition root: here, and only here, the real settings, ledger, API and engine are put together.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from celery import bootsteps
+from celery.concurrency.thread import TaskPool as ThreadPool
+
+from provisioning.credentials import load_credentials
+from provisioning.errors import ProvisioningError
+from provisioning.ledger import Ledger
+from provisioning.queue import Doorbell, make_app
+from provisioning.settings import Settings
+from worker.engine import Engine, EngineThread
+
+
+def fail(error: ProvisioningError) -> None:
+    """Says what is wrong in the house's form and ends the process with exit code 2."""
+    hint = f"\n\nhint: {error.hint}" if error.hint else ""
+    print(f"error: {error.message}{hint}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+try:
+    settings = Settings.from_env(os.environ)
+    app = make_app(settings)
+except ProvisioningError as problem:
+    fail(problem)
+
+app.conf.update(
+    worker_pool="threads",
+    worker_concurrency=8,  # a drain takes milliseconds: it feeds the engine and never waits for a POST
+    imports=["worker.tasks"],
+)
+
+engine: EngineThread | None = None
+
+
+class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships no types
+    """Starts the engine with the worker and stops it gracefully with it."""
+
+    requires = {"celery.worker.components:Pool"}  # noqa: RUF012 - the form that Celery reads
+
+    def start(self, worker: Any) -> None:
+        if not isinstance(worker.pool, ThreadPool):
+            # In a prefork child the engine would not be there; with green threads its loop would not run.
+            print("error: the worker needs Celery's threads pool\n\nhint: --pool threads", file=sys.stderr)
+            raise SystemExit(2)
+        global engine
+        engine = EngineThread(lambda: build_engine(worker.hostname)).start()
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002
+        if engine is not None:
+            engine.stop()
+
+    terminate = stop
+
+
+def build_engine(name: str) -> Engine:
+    """The engine of this process; call it on the loop that will run it."""
+    redis_url = settings.redis
+    if redis_url is None:
+        raise RuntimeError("make_app has seen to a Redis")
+    return Engine(
+        settings, Ledger.at(redis_url), load_credentials(settings), name=name, ring=Doorbell(app).ring
+    )
+
+
+app.steps["worker"].add(EngineStep)

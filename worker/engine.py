@@ -1,0 +1,357 @@
+"""
+The engine: one asyncio loop a worker process, in which every job of that worker is performed.
+
+A drain feeds it: it claims what there is room for and returns at once. What could not be taken up is
+claimed by the engine itself as room appears, batch after batch in turn; a ring is only the quick way
+to be told of a batch, since once a second every engine looks for work and for lapsed leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+from provisioning import keys
+from provisioning.credentials import Credential
+from provisioning.errors import LedgerUnavailableError
+from provisioning.ledger import LOST, Claim, Deferral, Ledger, transitions
+from provisioning.pace import Tokens
+from provisioning.settings import Settings
+from worker.api import Timeouts, WidgetApi
+from worker.line import Line, Slots
+from worker.perform import Equipment, Performance
+from worker.policy import RetryPolicy
+from worker.recorder import Recorder
+from worker.transport import AiohttpTransport
+
+log = logging.getLogger("provision.worker")
+
+T = TypeVar("T")
+
+SLICE = 100
+"""Jobs that one claim takes at most: about a millisecond of Redis' time, a tenth of a second of POSTs."""
+
+HELD_PER_SLOT = 20
+"""Jobs in hand per slot, those in backoff included: 10 000 at 500 slots, some 30 MB."""
+
+TICK = 1.0
+"""Seconds between looks for unrung batches and lapsed leases: what a lost ring costs."""
+
+GRACE = 8.0
+"""Seconds that POSTs in flight have to be answered when the worker stops; a supervisor often kills at 10."""
+
+
+class Engine:
+    """
+    Performs jobs on the running loop.
+
+    Args:
+        name: the worker's, as Celery has it; it stands in every attempt.
+        ring: tells other workers of a batch that has more than this one takes up. May block; called
+            off the loop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        credentials: dict[str, Credential],
+        *,
+        name: str,
+        ring: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._credentials = credentials
+        self._name = name
+        self._ring = ring
+        self._slots = Slots(settings.max_in_flight)
+        self._most_held = settings.max_in_flight * HELD_PER_SLOT
+        self._lines: dict[str, Line] = {}
+        self._held: dict[Performance, asyncio.Task[None]] = {}
+        self._hungry: dict[str, None] = {}  # batches with more than we could take up, in turn
+        self._draining: set[str] = set()
+        self._due: dict[str, asyncio.TimerHandle] = {}
+        self._room = asyncio.Event()
+        self._chores: list[asyncio.Task[None]] = []
+        self._errands: set[asyncio.Task[Any]] = set()
+        self._stopping = asyncio.Event()
+        self._recorder = Recorder(ledger, lease=settings.lease, target=settings.api_url)
+        self._api = WidgetApi(
+            settings.api_url,
+            timeouts=Timeouts(
+                connect=settings.connect_timeout,
+                write=settings.write_timeout,
+                read=settings.read_timeout,
+                pool=settings.pool_timeout,
+            ),
+            transport=AiohttpTransport(ca_file=str(settings.ca_file) if settings.ca_file else None),
+        )
+        self._equipment = Equipment(
+            api=self._api,
+            recorder=self._recorder,
+            policy=RetryPolicy(
+                attempts=settings.attempts,
+                backoff=settings.backoff_base,
+                factor=settings.backoff_factor,
+                cap=settings.backoff_cap,
+                budget=settings.backoff_budget,
+                retry_after_cap=settings.retry_after_cap,
+                on_in_doubt=settings.on_in_doubt,
+            ),
+            worker=name,
+            target=settings.api_url,
+            lease=settings.lease,
+            brake=self._brake,
+            stopping=self._stopping,
+        )
+
+    async def start(self) -> None:
+        """Begins to look for work."""
+        await self._api.__aenter__()
+        self._recorder.start()
+        self._chores = [
+            asyncio.create_task(self._for_ever(TICK, self._look), name="look"),
+            asyncio.create_task(self._for_ever(self._settings.lease / 4, self._renew), name="renew"),
+            asyncio.create_task(self._feed(), name="feed"),
+        ]
+
+    async def stop(self) -> None:
+        """
+        Hands back what waits, lets what is in flight be answered and recorded, and ends within `GRACE` s.
+
+        A POST that is still without an answer by then is recorded as in doubt.
+        """
+        self._stopping.set()
+        for task in (self._chores[0], self._chores[2]):
+            task.cancel()
+        for performance, task in list(self._held.items()):
+            if not performance.sending:
+                task.cancel()
+        await self._settle(GRACE)
+        for task in list(self._held.values()):
+            task.cancel()
+        await self._settle(1.0)
+        for task in self._chores:
+            task.cancel()
+        await self._recorder.stop()
+        await self._api.__aexit__(None, None, None)
+        await self._ledger.redis.zrem(keys.WORKERS, self._name)
+
+    async def _settle(self, seconds: float) -> None:
+        if self._held:
+            await asyncio.wait(list(self._held.values()), timeout=seconds)
+
+    @property
+    def in_hand(self) -> int:
+        """Jobs held under a lease, in whatever phase."""
+        return len(self._held)
+
+    async def drain(self, batch: str) -> int:
+        """
+        Claims what this worker has room for of a batch and begins to perform it.
+
+        Returns: how many jobs were claimed. What is left is claimed as room appears.
+        """
+        if batch in self._draining or self._stopping.is_set():
+            return 0
+        self._draining.add(batch)
+        try:
+            return await self._claim(batch)
+        finally:
+            self._draining.discard(batch)
+
+    async def _claim(self, batch: str) -> int:
+        claimed = 0
+        while not self._stopping.is_set():
+            most = min(SLICE, self._most_held - len(self._held))
+            rooms = {name: line.room for name, line in self._lines.items() if line.room < most}
+            if most <= 0:
+                self._hungry[batch] = None
+                break
+            claims = await self._ledger.do(
+                transitions.claim(
+                    batch,
+                    worker=self._name,
+                    lease=self._settings.lease,
+                    target=self._settings.api_url,
+                    most=most,
+                    rooms=rooms,
+                )
+            )
+            for job in claims.jobs:
+                self._take_up(job)
+            claimed += len(claims.jobs)
+            if claims.next_due is not None:
+                self._wake_at(batch, claims.next_due)
+            if not claims.more:
+                self._hungry.pop(batch, None)
+                break
+            self._hungry[batch] = None
+            if len(claims.jobs) < most:
+                break  # what is left wants room
+        return claimed
+
+    def _take_up(self, job: Claim) -> None:
+        credential = self._credentials.get(job.credential)
+        if credential is None:
+            self._run_errand(self._refuse(job))
+            return
+        performance = Performance(job, credential, self._line(job.credential), self._equipment)
+        task = asyncio.get_running_loop().create_task(performance.run())
+        self._held[performance] = task
+        task.add_done_callback(lambda _: self._let_go(performance))
+
+    def _let_go(self, performance: Performance) -> None:
+        task = self._held.pop(performance)
+        if not task.cancelled() and task.exception() is not None:
+            # A bug, ours: the lease will lapse and the rescuer settle the job as its state demands.
+            log.error("job.abandoned %s", performance.job.job_id, exc_info=task.exception())
+        if self._hungry and not self._held:
+            self._room.set()
+
+    def _line(self, credential: str) -> Line:
+        if credential not in self._lines:
+            rate = self._settings.rate
+
+            async def take(want: int) -> Tokens:
+                return await self._ledger.do(transitions.take(credential, rate, want))
+
+            self._lines[credential] = Line(self._slots, take, rate=rate, ahead=SLICE, on_room=self._room.set)
+        return self._lines[credential]
+
+    async def _refuse(self, job: Claim) -> None:
+        name = job.credential
+        await self._brake(
+            keys.hold_credential(name),
+            f"worker {self._name} has no credential named {name!r}; add it to PROVISION_CREDENTIALS_FILE"
+            f" where the workers run, restart them, then: provision resume --credential {name}",
+        )
+        deferral = Deferral(job.number, job.token, 0.0, "no_credential")
+        await self._recorder.deferred(job.batch, deferral)
+
+    async def _brake(self, scope: str, why: str) -> None:
+        if await self._insist(lambda: self._ledger.hand.hold(scope, kind="brake", by=self._name, why=why)):
+            log.error("brake.applied %s: %s", scope, why)
+
+    async def _insist(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Asks the ledger until it answers."""
+        while True:
+            try:
+                return await ask()
+            except LOST as error:
+                log.warning("ledger.lost %s; trying again in 1 s", error)
+                await asyncio.sleep(1.0)
+
+    async def _feed(self) -> None:
+        """Claims for the batches we left something of, as room appears."""
+        while True:
+            await self._room.wait()
+            self._room.clear()
+            for batch in list(self._hungry):
+                # To the back of the turn first, so that no batch starves another.
+                self._hungry.pop(batch, None)
+                self._hungry[batch] = None
+                try:
+                    await self.drain(batch)
+                except LedgerUnavailableError as error:
+                    log.warning("ledger.lost %s", error)
+                    break
+
+    async def _look(self) -> None:
+        """Settles lapsed leases and takes up what nobody rang for."""
+        await self._ledger.redis.zadd(keys.WORKERS, {self._name: time.time() * 1000})
+        active = await self._ledger.view.active()
+        if not active:
+            return
+        calls = [transitions.rescue(batch, on_in_doubt=self._settings.on_in_doubt) for batch in active]
+        for batch, rescue in zip(active, await self._ledger.do_all(calls), strict=True):
+            if rescue.queued or rescue.doubted:
+                log.warning("lease.expired %s: %d queued, %d in doubt", batch, rescue.queued, rescue.doubted)
+            if rescue.ready:
+                await self.drain(batch)
+
+    async def _renew(self) -> None:
+        by_batch: dict[str, list[Performance]] = defaultdict(list)
+        for performance in self._held:
+            by_batch[performance.job.batch].append(performance)
+        calls = []
+        for batch, held in by_batch.items():
+            pairs = [(each.job.number, each.job.token) for each in held]
+            calls += [
+                transitions.renew(batch, pairs[start : start + 1000], lease=self._settings.lease)
+                for start in range(0, len(pairs), 1000)
+            ]
+        if calls:
+            await self._ledger.do_all(calls)
+
+    def _wake_at(self, batch: str, due: float) -> None:
+        """Drains a batch when the first of its waiting jobs comes due."""
+        delay = max(0.0, due - time.time())
+        if batch in self._due or delay > 2 * TICK:
+            return  # the next look comes first
+
+        def wake() -> None:
+            self._due.pop(batch, None)
+            self._run_errand(self.drain(batch))
+
+        self._due[batch] = asyncio.get_running_loop().call_later(delay, wake)
+
+    def _run_errand(self, errand: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _for_ever(self, pause: float, chore: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await chore()
+            except (LedgerUnavailableError, *LOST) as error:
+                log.warning("ledger.lost %s", error)
+            except Exception:
+                log.exception("chore.failed")
+            await asyncio.sleep(pause)
+
+
+class EngineThread:
+    """An engine on a loop of its own, fed from the threads in which Celery runs its tasks."""
+
+    def __init__(self, build: Callable[[], Engine]) -> None:
+        self._build = build
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
+        self._engine: Engine | None = None
+
+    def start(self) -> Self:
+        """Starts the loop and the engine in it."""
+        self._thread.start()
+        self._do(self._start())
+        return self
+
+    async def _start(self) -> None:
+        self._engine = self._build()
+        await self._engine.start()
+
+    def drain(self, batch: str) -> int:
+        """As `Engine.drain`, from any thread."""
+        return self._do(self._running.drain(batch))
+
+    def stop(self) -> None:
+        """As `Engine.stop`, from any thread; the loop ends with it."""
+        self._do(self._running.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    @property
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("the engine has not been started")
+        return self._engine
+
+    def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -1,0 +1,185 @@
+"""
+Lines and slots: whose turn it is to POST.
+
+The jobs of one credential stand in one line; it moves as its pace allows. All lines of a worker share
+its slots, a slot being one POST in flight. A job that waits out a backoff stands in no line and holds
+no slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from provisioning.errors import LedgerUnavailableError
+from provisioning.pace import AHEAD, Rate, Tokens
+
+log = logging.getLogger("provision.worker")
+
+UNPACED_FOR = 1.0
+"""Seconds that the word "no pace is set" is trusted: how long a new pace may take to be felt."""
+
+STALE = AHEAD
+"""Seconds after its time that a reserved token is let go, so that a stall is not made up by a burst."""
+
+
+class Slots:
+    """POSTs that one worker may have in flight."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+        self.peak = 0
+        self._lines: list[Line] = []
+        self._first = 0
+
+    @property
+    def free(self) -> int:
+        """Slots that nobody holds."""
+        return self.most - self.taken
+
+    def join(self, line: Line) -> None:
+        """Has a line served from these slots."""
+        self._lines.append(line)
+
+    def take(self) -> bool:
+        """Takes a slot if one is free."""
+        if self.taken >= self.most:
+            return False
+        self.taken += 1
+        self.peak = max(self.peak, self.taken)
+        return True
+
+    def give_back(self) -> None:
+        """Frees a slot and lets the lines move, a different one first each time."""
+        self.taken -= 1
+        self._first = (self._first + 1) % len(self._lines)
+        for line in self._lines[self._first :] + self._lines[: self._first]:
+            if line.backlog:
+                line.move()
+
+
+class Line:
+    """
+    One credential's jobs waiting for their turn, first come first served.
+
+    Args:
+        take: reserves sending times in Redis (`transitions.take`).
+        rate: the pace until Redis has said another.
+        on_room: called when the line has become short enough to take up more jobs.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        take: Callable[[int], Awaitable[Tokens]],
+        *,
+        rate: Rate,
+        ahead: int,
+        on_room: Callable[[], None],
+    ) -> None:
+        self._slots = slots
+        self._take = take
+        self._on_room = on_room
+        self._ahead = ahead
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._tokens: deque[float] = deque()  # loop times at which they become good
+        self._unpaced_until = 0.0
+        self._per_second = rate.per_second
+        self._fetching: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        slots.join(self)
+
+    @property
+    def backlog(self) -> int:
+        """Jobs in the line."""
+        return len(self._waiting)
+
+    @property
+    def room(self) -> int:
+        """
+        Jobs worth claiming now: what the pace lets go within a second, or `ahead` beyond the free slots.
+
+        More would only be kept from other workers and from batches that come later.
+        """
+        unpaced = self._per_second is None
+        most = self._slots.free + self._ahead if unpaced else math.ceil(self._per_second or 0) + 1
+        return max(0, most - self.backlog)
+
+    async def turn(self) -> None:
+        """Waits for a slot and, if there is a pace, for a token. `leave` must follow."""
+        if not self._waiting and self._admit():
+            return
+        ticket: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(ticket)
+        self.move()
+        try:
+            await ticket
+        except asyncio.CancelledError:
+            if ticket.done() and not ticket.cancelled():
+                self.leave()  # it was our turn in the very moment of being called off
+            raise
+
+    def leave(self) -> None:
+        """Gives the slot back."""
+        self._slots.give_back()
+        if self.room * 2 >= self._ahead or not self._waiting:
+            self._on_room()
+
+    def move(self) -> None:
+        """Lets as many go as slots and tokens allow."""
+        while self._waiting:
+            if self._waiting[0].done():
+                self._waiting.popleft()
+            elif self._admit():
+                self._waiting.popleft().set_result(None)
+            else:
+                return
+
+    def _admit(self) -> bool:
+        if not self._slots.free:
+            return False
+        now = self._loop.time()
+        if now < self._unpaced_until:
+            return self._slots.take()
+        while self._tokens and self._tokens[0] < now - STALE:
+            self._tokens.popleft()
+        if self._tokens and self._tokens[0] <= now:
+            self._tokens.popleft()
+            return self._slots.take()
+        self._await_tokens()
+        return False
+
+    def _await_tokens(self) -> None:
+        if self._tokens:
+            if self._timer is None:
+                self._timer = self._loop.call_at(self._tokens[0], self._token_is_good)
+        elif self._fetching is None:
+            self._fetching = self._loop.create_task(self._fetch())
+
+    def _token_is_good(self) -> None:
+        self._timer = None
+        self.move()
+
+    async def _fetch(self) -> None:
+        try:
+            tokens = await self._take(max(1, len(self._waiting)))
+        except LedgerUnavailableError as error:
+            log.warning("ledger.lost %s; no pace to go by", error)
+            await asyncio.sleep(0.5)
+            tokens = Tokens(0, 0.0, 0.0)
+        now = self._loop.time()
+        self._per_second = 1 / tokens.interval if tokens.interval else self._per_second
+        if tokens.count is None:
+            self._per_second = None
+            self._unpaced_until = now + UNPACED_FOR
+        elif tokens.count == 0:
+            await asyncio.sleep(tokens.start)
+        else:
+            self._tokens.extend(now + tokens.start + i * tokens.interval for i in range(tokens.count))
+        self._fetching = None
+        self.move()

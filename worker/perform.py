@@ -1,0 +1,212 @@
+"""
+One job, from its claim to its record: turn → intent → POST → classify → decide → record.
+
+Three questions in three places: `classify` says what happened, `decide` says what now, a ledger
+transition writes it down. tenacity only loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from provisioning import keys
+from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
+from provisioning.credentials import Credential
+from provisioning.ledger import Answered, Claim, Deferral, Intent
+from provisioning.lifecycle import Event
+from worker.api import WidgetApi
+from worker.classify import Finding, classify
+from worker.line import Line
+from worker.policy import Decision, Defer, Finish, Halt, Retry, RetryPolicy, decide
+from worker.recorder import Recorder
+from worker.reply import NoAnswer, Reply
+from worker.retrying import until_decided
+from worker.transport import Wire
+
+Brake = Callable[[str, str], Awaitable[None]]
+"""Puts a brake on a scope of `keys.HOLDS`, with the sentence that says why."""
+
+_CHANGE = {
+    # What an answer adds to the bounds, which the intent has widened by [0, 1].
+    Outcome.CREATED: Bounds(1, 0),
+    Outcome.REJECTED: Bounds(0, -1),
+    Outcome.DENIED: Bounds(0, -1),
+    Outcome.MISDIRECTED: Bounds(0, -1),
+    Outcome.UNPROCESSED: Bounds(0, -1),
+    Outcome.FAILED: Bounds(0, 0),
+    Outcome.IN_DOUBT: Bounds(0, 0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The job is no longer ours: another worker's, or queued again behind a pause or brake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What every performance on this worker shares; `stopping` is set when the worker shuts down."""
+
+    api: WidgetApi
+    recorder: Recorder
+    policy: RetryPolicy
+    worker: str
+    target: str
+    lease: float
+    brake: Brake
+    stopping: asyncio.Event
+
+
+@dataclass(slots=True, eq=False)
+class Performance:
+    """
+    A job in hand.
+
+    Attributes:
+        sending: whether a POST may be on its way; then it is not called off but answered.
+    """
+
+    job: Claim
+    credential: Credential
+    line: Line
+    kit: Equipment
+    began: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+    sending: bool = False
+
+    def __post_init__(self) -> None:
+        self.attempts = self.job.attempts
+
+    async def run(self) -> None:
+        """Carries the job to its end, or hands it back when it is called off while nothing is being sent."""
+        try:
+            await until_decided(self._attempt, asyncio.sleep)
+        except asyncio.CancelledError:
+            if not self.kit.stopping.is_set():
+                raise
+            await self._defer(0.0, "shutdown")
+
+    async def _attempt(self) -> Decision | Lost:
+        await self.line.turn()
+        self.sending = True
+        try:
+            try:
+                answered = await self._post()
+            finally:
+                self.line.leave()
+            decision = await self._conclude(*answered) if answered else Lost()
+        finally:
+            self.sending = False
+        if self.kit.stopping.is_set() and isinstance(decision, Retry):
+            await self._defer(decision.delay, "shutdown")
+            return Lost()
+        return decision
+
+    async def _post(self) -> tuple[float, Reply] | None:
+        """Sends it once. Returns: when, and what came of it; None if we may not."""
+        at, asked = time.time(), time.monotonic()
+        n = self.attempts + 1
+        job = self.job
+        grant = await self.kit.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
+        if not grant.go:
+            return None
+        self.attempts = n
+        if self.kit.stopping.is_set() or time.monotonic() - asked > self.kit.lease / 2:
+            # Nothing has been sent, and now nothing may be: we are leaving, or were frozen for so long
+            # that the job may be another's already.
+            await self._withdraw(at, "shutdown" if self.kit.stopping.is_set() else "frozen")
+            return None
+        wire = Wire()
+        began = time.monotonic()
+        try:
+            return at, await self.kit.api.create_widget(job.body, self.credential, wire)
+        except asyncio.CancelledError:
+            if not self.kit.stopping.is_set():
+                raise
+            seconds = time.monotonic() - began
+            return at, NoAnswer(wire.evidence, "shutdown", "the worker had to stop", wire.status, seconds)
+
+    async def _withdraw(self, at: float, reason: str) -> None:
+        """Takes an intent back of which no byte has left; it is not counted as an attempt."""
+        attempt = Attempt(
+            n=self.attempts,
+            at=round(at, 3),
+            seconds=0.0,
+            outcome=Outcome.UNPROCESSED,
+            evidence=Evidence.NOTHING_SENT,
+            error=reason,
+            worker=self.kit.worker,
+        )
+        change = _CHANGE[Outcome.UNPROCESSED]
+        answer = Answered(self.job.number, self.job.token, Event.REFUSED, reason, change, attempt)
+        await self.kit.recorder.answered(self.job.batch, answer)
+
+    async def _conclude(self, at: float, reply: Reply) -> Decision | Lost:
+        finding = classify(reply, time.time())
+        elapsed = time.monotonic() - self.began
+        decision = decide(finding, self.attempts, elapsed, self.kit.policy, random.random)
+        if isinstance(decision, Halt):
+            await self._brake(decision, finding)
+        attempt = Attempt(
+            n=self.attempts,
+            at=round(at, 3),
+            seconds=round(reply.seconds, 3),
+            outcome=finding.outcome,
+            evidence=reply.evidence,
+            status=reply.status,
+            error=finding.cause,
+            message=finding.message,
+            next_delay=round(decision.delay, 3) if isinstance(decision, Retry | Defer) else None,
+            worker=self.kit.worker,
+        )
+        event, reason = _arrow(decision)
+        answer = Answered(
+            number=self.job.number,
+            token=self.job.token,
+            event=event,
+            reason=reason,
+            change=_CHANGE[finding.outcome],
+            attempt=attempt,
+            result=finding.result,
+        )
+        if not await self.kit.recorder.answered(self.job.batch, answer):
+            return Lost()
+        if isinstance(decision, Defer):
+            await self._defer(decision.delay, decision.reason)
+        return decision
+
+    async def _defer(self, delay: float, reason: str) -> None:
+        deferral = Deferral(self.job.number, self.job.token, delay, reason)
+        await self.kit.recorder.deferred(self.job.batch, deferral)
+
+    async def _brake(self, decision: Halt, finding: Finding) -> None:
+        said = f"{finding.cause}: {finding.message}" if finding.message else finding.cause
+        if decision.scope == "credential":
+            name = self.job.credential
+            await self.kit.brake(
+                keys.hold_credential(name),
+                f"the API refused credential {name!r} ({said}); correct it where the workers run, restart"
+                f" them, then: provision resume --credential {name}",
+            )
+        elif decision.scope == "target":
+            await self.kit.brake(
+                keys.hold_target(self.kit.target),
+                f"{self.kit.target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
+                " restart the workers, then: provision resume --target",
+            )
+
+
+def _arrow(decision: Decision) -> tuple[Event, str]:
+    if isinstance(decision, Finish):
+        return decision.event, decision.reason
+    elif isinstance(decision, Retry | Defer):
+        return Event.RETRY_DUE, decision.reason
+    elif isinstance(decision, Halt):
+        return Event.REFUSED, decision.reason
+    else:
+        assert_never(decision)

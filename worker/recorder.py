@@ -1,0 +1,115 @@
+"""
+Group commit: ledger writes made in the same instant leave as one pipeline.
+
+While one pipeline is on its way the next one fills, so batches grow with the load and a lone write
+waits for nobody. A Redis that is away is waited for: what was said before is said again, which every
+script allows. No answer of the API is dropped because the ledger was not there to hear it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from provisioning.errors import LedgerUnavailableError
+from provisioning.ledger import Answered, Deferral, Grant, Intent, Ledger, transitions
+from provisioning.ledger.scripts import Call
+
+log = logging.getLogger("provision.worker")
+
+T = TypeVar("T")
+
+MOST = 200
+"""Jobs in one script call: about a millisecond of Redis' time."""
+
+PATIENCE = (0.05, 1.0)
+"""First and longest pause, in seconds, before a Redis that is away is tried again."""
+
+_Entry = tuple[Any, "asyncio.Future[Any]"]
+_Kind = Callable[[str, Sequence[Any]], Call[list[Any]]]
+
+
+class Recorder:
+    """
+    Writes intents, answers and deferrals, many at a time; each caller waits for its own.
+
+    Args:
+        lease: seconds that an intent renews the job's lease by.
+        target: base address of the API; an intent is refused while its brake is on.
+    """
+
+    def __init__(self, ledger: Ledger, *, lease: float, target: str) -> None:
+        self._ledger = ledger
+        self._kinds: dict[str, _Kind] = {
+            "sending": lambda batch, jobs: transitions.sending(batch, jobs, lease=lease, target=target),
+            "answered": transitions.answered,
+            "deferred": transitions.deferred,
+        }
+        self._pending: dict[tuple[str, str], list[_Entry]] = {}
+        self._filled = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to write; call it on the loop that will use it."""
+        self._writer = asyncio.create_task(self._write_for_ever(), name="recorder")
+
+    async def stop(self) -> None:
+        """Ends the writer. Whoever still waits for a write is cancelled; its job's lease tells the rest."""
+        if self._writer:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+        for entries in self._pending.values():
+            for _, done in entries:
+                done.cancel()
+
+    async def sending(self, batch: str, intent: Intent) -> Grant:
+        """Records the intent to POST; only on its grant may a byte leave."""
+        grant: Grant = await self._say("sending", batch, intent)
+        return grant
+
+    async def answered(self, batch: str, answer: Answered) -> bool:
+        """Records what came of a POST. Returns: whether the job was still the caller's."""
+        recorded: bool = await self._say("answered", batch, answer)
+        return recorded
+
+    async def deferred(self, batch: str, deferral: Deferral) -> bool:
+        """Hands a claimed job back. Returns: whether the job was still the caller's."""
+        handed_back: bool = await self._say("deferred", batch, deferral)
+        return handed_back
+
+    def _say(self, kind: str, batch: str, what: Any) -> asyncio.Future[Any]:
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending.setdefault((kind, batch), []).append((what, done))
+        self._filled.set()
+        return done
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            pending, self._pending = self._pending, {}
+            groups = [
+                (kind, batch, entries[start : start + MOST])
+                for (kind, batch), entries in pending.items()
+                for start in range(0, len(entries), MOST)
+            ]
+            calls = [
+                self._kinds[kind](batch, [what for what, _ in entries]) for kind, batch, entries in groups
+            ]
+            replies = await self._insist(calls)
+            for (_, _, entries), reply in zip(groups, replies, strict=True):
+                for (_, done), word in zip(entries, reply, strict=True):
+                    if not done.done():
+                        done.set_result(word)
+
+    async def _insist(self, calls: list[Call[list[Any]]]) -> list[list[Any]]:
+        pause, longest = PATIENCE
+        while True:
+            try:
+                return await self._ledger.do_all(calls)
+            except LedgerUnavailableError as error:
+                log.warning("ledger.lost %s; trying again in %.2f s", error, pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, longest)
