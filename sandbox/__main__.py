@@ -25,6 +25,9 @@ T = TypeVar("T")
 BACKLOG = 4096
 """Connections the kernel may hold for us: a burst from one large worker must not be refused."""
 
+GRACE_SECONDS = 0.01
+"""What requests in flight are given when we are told to stop: nothing. aiohttp takes 0 for "no end"."""
+
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
@@ -71,7 +74,9 @@ async def serve(options: Options, host: str, port: int, ready_file: Path | None)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(build(Sandbox(options)), access_log=None, shutdown_timeout=0)
+    app = build(Sandbox(options))
+    # A body is taken byte for byte as it came, so that its digest is that of what the client sent.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS, auto_decompress=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, backlog=BACKLOG).start()

@@ -119,7 +119,7 @@ class Inspection:
         chances: list[Chance] = []
         if "scenario" in wishes:
             name = wishes.pop("scenario")
-            if name not in SCENARIOS:
+            if not isinstance(name, str) or name not in SCENARIOS:
                 raise ValueError(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
             chances, latency = SCENARIOS[name].chances(), SCENARIOS[name].pace()
         if "latency" in wishes:
