@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from provisioning import keys
 from provisioning.attempt import Attempt, Bounds, Result
 from provisioning.errors import ContractError, NotFoundError
-from provisioning.job import split_job_id
+from provisioning.job import Verdict, split_job_id
 from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move
 from provisioning.lifecycle import State
 
@@ -128,6 +128,23 @@ class View:
             raise NotFoundError(f"the body of {job_id} is not kept")
         return bytes(body)
 
+    async def verdicts(self, jobs: Sequence[tuple[str, str, str]]) -> list[Verdict]:
+        """
+        What `accept` would say of jobs, given as (credential, key, fingerprint), were they handed over now.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for credential, key, _ in jobs:
+            pipeline.hget(keys.identity(credential), key)
+        known = [value and split_job_id(value.decode()) for value in await pipeline.execute()]
+        pipeline = self._redis.pipeline(transaction=False)
+        for home in filter(None, known):
+            pipeline.hmget(keys.job(*home), "state", "fp")
+        states = iter(await pipeline.execute())
+        return [
+            _verdict(*next(states), fp) if home else Verdict.NEW
+            for home, (_, _, fp) in zip(known, jobs, strict=True)
+        ]
+
     async def jobs(
         self, batch: str, *, state: State | None = None, reason: str | None = None, after: int = 0
     ) -> AsyncIterator[JobRecord]:
@@ -169,6 +186,19 @@ class View:
         for number, raw, story, result, due in zip(numbers, jobs, histories, results, dues, strict=True):
             if raw:
                 yield _record(batch, number, raw, story, result, due)
+
+
+def _verdict(state: bytes, kept: bytes, fp: str) -> Verdict:
+    """The branches of `lua/accept.lua` on a known identity."""
+    match State(state.decode()):
+        case State.DEAD | State.CANCELLED:
+            return Verdict.REDRIVEN
+        case State.SUCCEEDED:
+            return Verdict.SUCCEEDED if kept.decode() == fp else Verdict.CHANGED
+        case State.IN_DOUBT:
+            return Verdict.IN_DOUBT
+        case _:
+            return Verdict.QUEUED
 
 
 def _record(batch: str, number: int, raw: Any, story: Any, result: Any, due: Any) -> JobRecord:

@@ -1,0 +1,140 @@
+"""
+Handing jobs over: into the ledger first, then the doorbell.
+
+`submit` may die at any line. What it had handed over is in the ledger and will be done; the same
+submission again skips it and brings the rest.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from provisioning.job import Accepted, NewJob, Verdict, fingerprint, split_job_id
+from provisioning.ledger import Ledger, transitions
+
+CHUNK = 500
+"""Jobs in one call: some 3 ms of Redis' time, and at most so many unrecorded rows when we die."""
+
+MAX_CHUNK_BYTES = 1 << 20
+"""Bytes of bodies in one call, so that a chunk of large bodies does not hold Redis up."""
+
+_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is mistaken for something else
+
+
+@dataclass(slots=True)
+class Submission:
+    """
+    What became of a submission so far.
+
+    Attributes:
+        batch: id of the batch; it may have been there before.
+        verdicts: how many jobs got which verdict.
+        touched: other batches in which a known job was queued again, with how many.
+    """
+
+    batch: str
+    name: str
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    touched: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def handed_over(self) -> int:
+        """Jobs the ledger has given its word on."""
+        return self.verdicts.total()
+
+    @property
+    def queued(self) -> int:
+        """Jobs that will be sent because of this submission."""
+        return self.verdicts[Verdict.NEW] + self.verdicts[Verdict.REDRIVEN]
+
+
+OnVerdict = Callable[[NewJob, Accepted], None]
+
+
+async def submit(
+    ledger: Ledger,
+    jobs: Iterable[NewJob],
+    *,
+    name: str,
+    who: str,
+    ring: Callable[[str], None],
+    meta: Mapping[str, str] | None = None,
+    on_chunk: Callable[[Submission], None] | None = None,
+    on_verdict: OnVerdict | None = None,
+) -> Submission:
+    """
+    Records jobs in the batch called `name`, chunk by chunk, and rings for it from the first chunk on.
+
+    Args:
+        jobs: consumed as they are recorded, so that a file of any size costs constant memory.
+        who: the person or service, for the story of redriven jobs.
+        ring: the doorbell; what it raises is not caught, and the jobs are safe in the ledger.
+        meta: kept with a new batch, for people: where it came from.
+        on_chunk: told after each chunk.
+        on_verdict: told of every job.
+
+    Raises: LedgerUnavailableError; what was recorded stays recorded.
+    """
+    batch, is_new = await ledger.do(transitions.open_batch(_new_id(), name, meta or {}))
+    submission = Submission(batch, name)
+    try:
+        chunk: list[tuple[NewJob, str]] = []
+        size = 0
+        for job in jobs:
+            chunk.append((job, fingerprint_of(job.body)))
+            size += len(job.body)
+            if len(chunk) >= CHUNK or size >= MAX_CHUNK_BYTES:
+                await _hand_over(ledger, submission, chunk, who, ring, on_verdict)
+                chunk, size = [], 0
+                if on_chunk:
+                    on_chunk(submission)
+        if chunk:
+            await _hand_over(ledger, submission, chunk, who, ring, on_verdict)
+        if on_chunk:
+            on_chunk(submission)
+    finally:
+        if is_new and not submission.verdicts[Verdict.NEW]:
+            await ledger.do(transitions.discard_batch(batch))
+    return submission
+
+
+async def _hand_over(
+    ledger: Ledger,
+    submission: Submission,
+    chunk: list[tuple[NewJob, str]],
+    who: str,
+    ring: Callable[[str], None],
+    on_verdict: OnVerdict | None,
+) -> None:
+    first = not submission.queued
+    moved: set[str] = set()
+    for (job, _), accepted in zip(
+        chunk, await ledger.do(transitions.accept(submission.batch, chunk, who)), strict=True
+    ):
+        submission.verdicts[accepted.verdict] += 1
+        if accepted.verdict in (Verdict.NEW, Verdict.REDRIVEN):
+            home, _number = split_job_id(accepted.job_id)
+            moved.add(home)
+            if home != submission.batch:
+                submission.touched[home] += 1
+        if on_verdict:
+            on_verdict(job, accepted)
+    # Once is enough: workers that have taken a batch up go on with it by themselves.
+    for batch in moved if first else ():
+        ring(batch)
+
+
+def fingerprint_of(body: bytes) -> str:
+    """Fingerprint of a body that is already JSON; two spellings of the same content agree."""
+    content: dict[str, Any] = msgspec.json.decode(body)
+    return fingerprint(content)
+
+
+def _new_id() -> str:
+    return "b" + "".join(secrets.choice(_ALPHABET) for _ in range(7))
