@@ -1,8 +1,8 @@
 """
 The documented endpoint, and the state behind it.
 
-The order in which a POST meets things is the order of `Sandbox.create_widget`: its credential's rate
-limit, the latency, the faults at the door, the credential itself, the body, the magic bot ids, the
+The order in which a POST meets things is the order of `Sandbox._conduct`: its credential's rate limit,
+the latency, the faults at the door, the credential itself, the body, the magic bot ids, the
 faults at work; then the widget is made, and the faults after that may still lose its answer.
 """
 

@@ -40,6 +40,13 @@ def test_it_says_where_it_is_and_writes_it_down(tmp_path: Path) -> None:
         assert (in_force["scenario"], in_force["seed"]) == ("demo", 7)
 
 
+def test_what_is_asked_for_stands_above_what_the_scenario_brings() -> None:
+    with running_sandbox("--scenario", "rough", "--latency", "0", "--fault", "error-422=0.5") as sandbox:
+        in_force = sandbox.request("GET", "/_sandbox/faults").json()
+    assert in_force["latency"] == "0"
+    assert in_force["faults"] == {"error-500": "0.1", "error-422": "0.5"}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_leaves_at_once_with_requests_in_flight(number: signal.Signals) -> None:
     body = json.dumps({"bot": {}, "widget": {}})
