@@ -140,10 +140,14 @@ class View:
         for home in filter(None, known):
             pipeline.hmget(keys.job(*home), "state", "fp")
         states = iter(await pipeline.execute())
-        return [
-            _verdict(*next(states), fp) if home else Verdict.NEW
-            for home, (_, _, fp) in zip(known, jobs, strict=True)
-        ]
+        verdicts = []
+        for home, (_, _, fp) in zip(known, jobs, strict=True):
+            if home:
+                state, kept = next(states)
+                verdicts.append(_verdict(state, kept, fp))
+            else:
+                verdicts.append(Verdict.NEW)
+        return verdicts
 
     async def jobs(
         self, batch: str, *, state: State | None = None, reason: str | None = None, after: int = 0
