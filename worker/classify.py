@@ -17,30 +17,13 @@ from typing import Any, Final
 
 import msgspec
 
-from provisioning.attempt import Evidence, Outcome
+from provisioning.attempt import Evidence, Outcome, Result
 from worker.causes import Cause, http_status
 from worker.reply import Answer, NoAnswer, Reply
 
 MESSAGE_LENGTH: Final = 300
 LONGEST_RETRY_AFTER_SECONDS: Final = 7 * 24 * 3600.0
 """A longer wish is cut to this: it is a typing error or a farewell, and asking again in a week is polite."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Created:
-    """What the API says about the widget it made. Numbers become text; what is absent is empty."""
-
-    widget_id: str
-    key: str
-    api_key_id: str
-    bot_id: str
-    created_at: str
-
-    def __repr__(self) -> str:
-        return (
-            f"Created(widget_id={self.widget_id!r}, key='***', api_key_id={self.api_key_id!r}, "
-            f"bot_id={self.bot_id!r}, created_at={self.created_at!r})"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +42,7 @@ class Finding:
     cause: str = ""
     message: str = ""
     retry_after: float | None = None
-    result: Created | None = None
+    result: Result | None = None
 
 
 def classify(reply: Reply, now: float) -> Finding:
@@ -142,8 +125,8 @@ def _successful(reply: Answer) -> Finding:
     return Finding(Outcome.CREATED, result=_created(data, api_key, key))
 
 
-def _created(data: Mapping[str, Any], api_key: Mapping[str, Any], key: str) -> Created:
-    return Created(
+def _created(data: Mapping[str, Any], api_key: Mapping[str, Any], key: str) -> Result:
+    return Result(
         widget_id=_identifier(api_key.get("widgetId")) or _identifier(_mapping(data.get("Widget")).get("id")),
         key=key,
         api_key_id=_identifier(api_key.get("id")),

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.attempt import Evidence, Outcome
+from provisioning.attempt import Evidence, Outcome, Result
 from worker.causes import Cause
-from worker.classify import MESSAGE_LENGTH, Created, Finding, classify
+from worker.classify import MESSAGE_LENGTH, Finding, classify
 from worker.reply import Answer, NoAnswer
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -49,19 +49,19 @@ def envelope(code: str = "", key: str = "", message: object = "No.", **more: obj
 
 def test_the_documented_success_is_a_created_widget_with_its_key() -> None:
     assert found(200, SUCCESS) == Finding(
-        Outcome.CREATED, result=Created("w-0001", KEY, "501", "100200300", "2026-01-15T10:30:00.000Z")
+        Outcome.CREATED, result=Result("w-0001", KEY, "501", "100200300", "2026-01-15T10:30:00.000Z")
     )
 
 
 def test_numeric_ids_become_text() -> None:
     data = {"Bot": {"id": 100}, "ApiKey": {"id": 7.0, "key": KEY, "widgetId": 42}}
     result = found(200, SUCCESS | {"data": data}).result
-    assert result == Created("42", KEY, "7", "100", "")
+    assert result == Result("42", KEY, "7", "100", "")
 
 
 def test_the_widget_id_is_taken_from_the_widget_when_the_key_does_not_carry_it() -> None:
     data = {"Widget": {"id": "w-9"}, "ApiKey": {"key": KEY}}
-    assert found(200, SUCCESS | {"data": data}).result == Created("w-9", KEY, "", "", "")
+    assert found(200, SUCCESS | {"data": data}).result == Result("w-9", KEY, "", "", "")
 
 
 def test_the_key_of_a_widget_is_masked_in_every_repr() -> None:
