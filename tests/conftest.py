@@ -1,0 +1,42 @@
+"""Fixtures of every room: a real Valkey, a ledger in it, and a ledger in fakeredis with a clock to turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import fakeredis
+import pytest
+from redis.asyncio import Redis
+
+from provisioning.embedded import embedded_valkey
+from provisioning.ledger import Ledger
+from tests.ledger_fixtures import Clock
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Valkey of this test process alone (each xdist worker has its own)."""
+    with embedded_valkey(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time by which `ledger` and `fake_ledger` go."""
+    return Clock()
+
+
+@pytest.fixture
+async def ledger(valkey_url: str, clock: Clock) -> AsyncIterator[Ledger]:
+    """An empty ledger in a real Valkey, on `clock`."""
+    redis = Redis.from_url(valkey_url)
+    await redis.flushall()
+    async with Ledger(redis, clock) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+async def fake_ledger(clock: Clock) -> AsyncIterator[Ledger]:
+    """An empty ledger in this process, on `clock`: the same Lua, no server."""
+    async with Ledger(fakeredis.FakeAsyncRedis(), clock) as ledger:
+        yield ledger
