@@ -50,11 +50,12 @@ class Hand:
         """Sets the pace of a credential on all workers, in force within a second and across restarts."""
         await self._redis.hset(keys.RATES, credential, rate.word)
 
-    async def cancel(self, batch: str, by: str) -> int:
+    async def cancel(self, batch: str, by: str, *, credential: str | None = None) -> int:
         """
-        Calls off every job of a batch that has not begun to be sent. Returns: how many.
+        Calls off every job of a batch, or of one credential in it, that has not begun to be sent.
 
         The batch is held first, so that no further POST starts while the sweep goes over it.
+        Returns: how many.
         """
         scope = keys.hold_batch(batch)
         mine = await self.hold(scope, kind="paused", by=by, why="being cancelled")
@@ -62,7 +63,7 @@ class Hand:
         cancelled = 0
         for first in range(1, accepted + 1, STRETCH):
             last = min(first + STRETCH - 1, accepted)
-            cancelled += await self._do(transitions.cancel(batch, first, last, by))
+            cancelled += await self._do(transitions.cancel(batch, first, last, by, credential))
         if mine:
             await self.release(scope)
         return cancelled

@@ -147,9 +147,9 @@ def rescue(batch: str, *, on_in_doubt: Literal["hold", "retry"], most: int = 200
     )
 
 
-def cancel(batch: str, first: int, last: int, who: str) -> Call[int]:
+def cancel(batch: str, first: int, last: int, who: str, credential: str | None = None) -> Call[int]:
     """Calls off what is queued or claimed between two numbers. Reads: how many jobs that were."""
-    return Call("cancel", keys.batch(batch), [first, last, who], int)
+    return Call("cancel", keys.batch(batch), [first, last, who, credential or ""], int)
 
 
 def redrive(batch: str, numbers: Sequence[int], who: str) -> Call[int]:

@@ -1,0 +1,5 @@
+"""`python -m console` is `provision`."""
+
+from console.cli import main
+
+main()

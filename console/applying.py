@@ -1,0 +1,202 @@
+"""
+`provision apply`: check the file, hand it over, watch it settle, write the outcome files.
+
+It may be ended at any line. The ledger has what was handed over, and the same command goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.outcome_files import Export, export
+from console.progress import Progress
+from console.workplace import LocalWorker, Workplace
+from producers.plan import Plan, checked, make_plan
+from producers.reading import Reading, ReadOptions
+from producers.submit import Submission, submit
+from provisioning.credentials import load_credentials
+from provisioning.errors import ConfigurationError, InvalidInputError, NotFoundError
+from provisioning.ledger import LOST, BatchStatus, Ledger
+from provisioning.lifecycle import UNSETTLED, State
+from provisioning.queue import Doorbell, make_app
+
+POLL = 0.25
+"""Seconds between looks at the ledger while a batch settles."""
+
+RATE_WINDOW = 10.0
+"""Seconds over which the shown rate is taken."""
+
+WORKER_SIGN = 15.0
+"""Seconds without a sign of life after which a worker is taken for gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply came to. `others` are batches in which known jobs were queued again."""
+
+    plan: Plan
+    submission: Submission
+    status: BatchStatus | None
+    others: list[BatchStatus]
+    files: Export | None
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every job it touched has succeeded."""
+        batches = [status for status in (self.status, *self.others) if status]
+        return all(status.states[State.SUCCEEDED] == status.accepted for status in batches)
+
+
+def known_credentials(place: Workplace) -> frozenset[str] | None:
+    """
+    Names of the credentials that rows may use; None where only the workers know.
+
+    Raises: ConfigurationError if the worker would be ours and there is none.
+    """
+    if not place.embedded:
+        return None
+    names = frozenset(load_credentials(place.settings))
+    if not names:
+        raise ConfigurationError(
+            "there are no credentials for the API",
+            hint="set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET, or PROVISION_CREDENTIALS_FILE",
+        )
+    return names
+
+
+async def check(
+    ledger: Ledger, place: Workplace, file: Path | str, options: ReadOptions, progress: Progress
+) -> Plan:
+    """Judges the whole file and asks the ledger about it; sends nothing."""
+    with Reading(file, options) as reading:
+        plan = await make_plan(
+            ledger, reading, known_credentials=known_credentials(place), on_chunk=progress.checking
+        )
+        for note in reading.notes:
+            progress.note(f"note: {note}")
+    return plan
+
+
+async def hand_over(
+    ledger: Ledger, place: Workplace, file: Path | str, options: ReadOptions, name: str, progress: Progress
+) -> Submission:
+    """Records the good rows of the file in the ledger and rings for them."""
+    app = make_app(place.settings)
+    with Reading(file, options) as reading:
+        jobs = checked(reading, lambda _: None, known_credentials(place))
+        return await submit(
+            ledger,
+            jobs,
+            name=name,
+            who=who(),
+            ring=Doorbell(app).ring,
+            meta={"source": reading.name, "by": who()},
+            on_chunk=progress.submitting,
+        )
+
+
+async def watch(
+    ledger: Ledger,
+    batch: str,
+    progress: Progress,
+    check_worker: Callable[[], None],
+) -> BatchStatus:
+    """
+    Waits until a batch has settled, or until nothing but a person can move it.
+
+    A Redis that is away is waited for.
+    """
+    recent: deque[tuple[float, int]] = deque()
+    told_alone = lost = False
+    while True:
+        check_worker()
+        try:
+            status = await ledger.view.status(batch)
+            workers = await ledger.view.workers(WORKER_SIGN, time.time())
+        except LOST:
+            if not lost:
+                progress.note("Redis is away; waiting for it")
+            lost = True
+            await asyncio.sleep(1.0)
+            continue
+        lost = False
+        progress.sending(status, _rate(recent, status))
+        if status.settled or _needs_a_person(status):
+            return status
+        if not workers and not told_alone and time.time() - status.opened_at > WORKER_SIGN:
+            progress.note("no worker is running; start one: provision worker")
+            told_alone = True
+        await asyncio.sleep(POLL)
+
+
+def _rate(recent: deque[tuple[float, int]], status: BatchStatus) -> float:
+    now = time.monotonic()
+    ended = status.accepted - sum(status.states[state] for state in UNSETTLED)
+    recent.append((now, ended))
+    while len(recent) > 2 and recent[0][0] < now - RATE_WINDOW:
+        recent.popleft()
+    then, before = recent[0]
+    return (ended - before) / (now - then) if now > then else 0.0
+
+
+def _needs_a_person(status: BatchStatus) -> bool:
+    """Held, and nothing of it is under way any more."""
+    return bool(status.holds) and not status.states[State.CLAIMED] and not status.states[State.SENDING]
+
+
+async def follow(
+    ledger: Ledger,
+    submission: Submission,
+    progress: Progress,
+    worker: LocalWorker | None,
+) -> tuple[BatchStatus | None, list[BatchStatus]]:
+    """Watches the batch, and the others that the submission has touched, until they have settled."""
+
+    def check_worker() -> None:
+        if worker:
+            worker.check()
+
+    status = None
+    with contextlib.suppress(NotFoundError):  # it brought nothing new and was taken back
+        status = await watch(ledger, submission.batch, progress, check_worker)
+    others = [await watch(ledger, batch, progress, check_worker) for batch in submission.touched]
+    return status, others
+
+
+async def write_files(ledger: Ledger, batches: list[BatchStatus], folder: Path) -> Export | None:
+    """Writes the outcome files of the first batch into `folder`, those of others beside it."""
+    files = None
+    for status in batches:
+        target = folder if files is None else folder.with_name(f"{status.name}.outcomes")
+        written = await export(ledger, status.batch, target)
+        files = files or written
+    return files
+
+
+def batch_name(file: str) -> str:
+    """
+    The name a batch gets from its file: `tenants` from `data/tenants.csv.gz`.
+
+    Raises: InvalidInputError if nothing is left to name it by.
+    """
+    name = "stdin" if file == "-" else Path(file).name.split(".")[0]
+    if not name:
+        raise InvalidInputError(f"{file} gives no name to the batch", hint="give it one with --name")
+    return name
+
+
+def who() -> str:
+    """The person at this terminal, for the ledger's story."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):
+        return socket.gethostname()

@@ -1,0 +1,51 @@
+"""`worker`, `sandbox`, `demo`: processes to run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from console.shell import cli
+from provisioning.settings import Settings
+
+
+@cli.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def worker(context: typer.Context) -> None:
+    """
+    Run a worker.
+
+    Example: provision worker
+    """
+    Settings.from_env(os.environ)
+    os.execv(sys.executable, [sys.executable, "-m", "worker", *context.args])  # noqa: S606
+
+
+@cli.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def sandbox(context: typer.Context) -> None:
+    """
+    Run a local stand-in for the API, with faults on demand.
+
+    Example: provision sandbox --scenario rough
+    """
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])  # noqa: S606
+
+
+@cli.command()
+def demo(
+    rate: Annotated[str, typer.Option("--rate", help="Pace, such as 60/s or unlimited.")] = "60/s",
+) -> None:
+    """
+    Apply the example file to a sandbox with faults, from beginning to end.
+
+    Example: provision demo
+    """
+    from console.demo import run_demo
+
+    raise typer.Exit(run_demo(rate))

@@ -1,0 +1,102 @@
+"""The options that say how a file is to be read, the same for every verb that reads one."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import msgspec
+import typer
+
+from producers.reading import ReadOptions
+from producers.source import Format
+from provisioning.errors import InvalidInputError
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="CSV, TSV, .xlsx or JSON Lines, also .gz; - is standard input.")
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW", help="Rename a column (bot_id=bot.id); OLD= passes it over."),
+]
+DefaultsOption = Annotated[
+    Path | None, typer.Option("--defaults", metavar="FILE.json", help="A body that every row is laid over.")
+]
+CredentialOption = Annotated[
+    str, typer.Option("--credential", metavar="NAME", help="Credential of rows that name none.")
+]
+NewBotsOption = Annotated[bool, typer.Option("--new-bots", help="A row without bot.id makes a new bot.")]
+SeparatorOption = Annotated[
+    str, typer.Option("--column-separator", metavar="TEXT", help="Separates the items of a list in a cell.")
+]
+DelimiterOption = Annotated[
+    str | None, typer.Option("--delimiter", metavar="CHAR", help="Separates cells; found out by default.")
+]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Of the text; found out by default.")
+]
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="How rows are written; found out by default.")
+]
+SkipInvalidOption = Annotated[bool, typer.Option("--skip-invalid", help="Apply the good rows of the file.")]
+
+
+def read_options(
+    maps: list[str] | None,
+    defaults: Path | None,
+    credential: str,
+    new_bots: bool,
+    separator: str,
+    delimiter: str | None,
+    encoding: str | None,
+    format_: Format | None,
+) -> ReadOptions:
+    return ReadOptions(
+        maps=_pairs(maps or []),
+        defaults=_read_defaults(defaults) if defaults else {},
+        credential=credential,
+        new_bots=new_bots,
+        separator=separator,
+        delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
+        encoding=encoding,
+        format=format_,
+    )
+
+
+def _pairs(maps: list[str]) -> dict[str, str]:
+    pairs = {}
+    for item in maps:
+        old, equals, new = item.partition("=")
+        if not equals or not old:
+            raise InvalidInputError(f"--map {item} is not OLD=NEW", hint="for example --map bot_id=bot.id")
+        pairs[old] = new
+    return pairs
+
+
+def _read_defaults(path: Path) -> dict[str, Any]:
+    try:
+        defaults: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise InvalidInputError(f"--defaults: cannot read {path} ({error.strerror})") from error
+    except msgspec.DecodeError as error:
+        raise InvalidInputError(
+            f"--defaults: {path} is not a JSON object ({error})", hint='such as {"widget": {"theme": {}}}'
+        ) from error
+    return defaults
+
+
+@contextlib.contextmanager
+def readable_twice(file: str) -> Iterator[Path | BinaryIO]:
+    """A file that can be read twice: standard input is kept on disk while we work."""
+    if file != "-":
+        yield Path(file)
+        return
+    with tempfile.TemporaryFile() as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+        kept.seek(0)
+        yield kept

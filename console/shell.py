@@ -1,0 +1,49 @@
+"""What all commands share: the app, the two consoles, a ledger to work with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from console.progress import Bar, Events, Lines, Progress, Quiet
+from console.workplace import workplace
+from provisioning.ledger import Ledger
+
+cli = typer.Typer(
+    help="Create widgets in bulk, each once, with every outcome on record.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+out = Console()
+talk = Console(stderr=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
+AnyBatchArgument = Annotated[
+    str | None, typer.Argument(metavar="[BATCH]", help="Id or name of a batch; all of them without.")
+]
+
+
+@contextlib.asynccontextmanager
+async def open_ledger() -> AsyncIterator[Ledger]:
+    """The ledger of the settings, or the embedded one, for as long as the block runs."""
+    with workplace() as place:
+        async with Ledger.at(place.redis_url) as ledger:
+            yield ledger
+
+
+def progress_of(*, json: bool, quiet: bool) -> Progress:
+    """The progress that suits: events, nothing, a live line on a terminal, plain lines elsewhere."""
+    if json:
+        return Events(out)
+    if quiet:
+        return Quiet()
+    return Bar(talk) if talk.is_terminal else Lines(talk)

@@ -1,0 +1,49 @@
+"""
+`python -m worker`: what `provision worker` runs, a Celery worker with our engine in it.
+
+With `--leash` it stops gracefully when its standard input ends: a worker that was started by
+`provision apply` does not outlive it, whatever ends that command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+
+
+def main() -> None:
+    """Runs a worker until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="provision worker", description="Run a worker.")
+    parser.add_argument("--name", default="worker", help="its name; the host is added")
+    parser.add_argument("--log-level", default="info")
+    parser.add_argument("--leash", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+
+    from worker.app import app  # after the arguments: --help needs no settings
+
+    if options.leash:
+        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    app.worker_main(
+        [
+            "worker",
+            "--hostname",
+            f"{options.name}-{os.getpid()}@%h",
+            "--loglevel",
+            options.log_level,
+            "--without-mingle",
+            "--without-gossip",
+        ]
+    )
+
+
+def _stop_at_end_of_input() -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
