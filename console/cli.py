@@ -25,7 +25,11 @@ from provisioning.errors import ProvisioningError
 from provisioning.ledger.ledger import refused
 
 VERBS = (intake, look, hand, processes)
-"""Modules whose import has put their verbs into `cli`, in the order in which the help shows them."""
+"""Modules whose import has put their verbs into `cli`; the help shows them in this order."""
+
+cli.registered_commands.sort(
+    key=lambda command: [verb.__name__ for verb in VERBS].index(getattr(command.callback, "__module__", ""))
+)
 
 INTERRUPTED = 130
 

@@ -22,7 +22,8 @@ from provisioning.lifecycle import State
 
 VERDICT_WORDS = {
     Verdict.NEW: "new, to be sent",
-    Verdict.REDRIVEN: "dead or cancelled before, to be sent again",
+    Verdict.REDRIVEN: "mended since they were given up, or cancelled: to be sent again",
+    Verdict.DEAD: "given up before and not mended: not sent (provision redrive does)",
     Verdict.QUEUED: "already on their way",
     Verdict.SUCCEEDED: "already created: skipped",
     Verdict.CHANGED: "already created with another body: not sent",

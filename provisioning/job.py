@@ -44,7 +44,8 @@ class Verdict(StrEnum):
     """What became of a job that was handed over (DESIGN section 8, Identity)."""
 
     NEW = "new"  # accepted and queued
-    REDRIVEN = "redriven"  # was dead or cancelled; queued again with the new body, history kept
+    REDRIVEN = "redriven"  # was dead with another body, or cancelled; queued again, history kept
+    DEAD = "dead"  # was given up with this very body: a redrive is a person's decision
     QUEUED = "queued"  # already on its way: nothing was changed
     SUCCEEDED = "succeeded"  # already created with this very body: skipped
     CHANGED = "changed"  # already created with another body: reported, not sent

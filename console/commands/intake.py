@@ -222,8 +222,9 @@ async def _apply(
 ) -> applying.Applied:
     began = time.monotonic()
     with _sigterm_as_interrupt(), contextlib.ExitStack() as stack:
-        worker = stack.enter_context(local_worker(place)) if place.embedded else None
         async with Ledger.at(place.redis_url) as ledger:
+            has_work = planned.to_send or planned.verdicts[Verdict.QUEUED] or await _is_open(ledger, name)
+            worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None
             submission = await applying.hand_over(ledger, place, source, options, name, progress)
             if detach:
                 status = await _status_if_any(ledger, submission.batch)
@@ -235,6 +236,13 @@ async def _apply(
                 folder = to or Path(f"{name}.outcomes")
                 files = await applying.write_files(ledger, batches, folder)
     return applying.Applied(planned, submission, status, others, files, time.monotonic() - began)
+
+
+async def _is_open(ledger: Ledger, name: str) -> bool:
+    """Whether a batch of this name has work left from an earlier time."""
+    with contextlib.suppress(NotFoundError):
+        return not (await ledger.view.status(await ledger.view.batch_id(name))).settled
+    return False
 
 
 async def _status_if_any(ledger: Ledger, batch: str) -> BatchStatus | None:
@@ -297,7 +305,7 @@ def _show_applied(applied: applying.Applied, *, json: bool, detach: bool, second
 
 def _refused(verdicts: Any) -> int:
     """Jobs of the file that are neither done nor will be."""
-    return int(verdicts[Verdict.CHANGED] + verdicts[Verdict.IN_DOUBT])
+    return int(verdicts[Verdict.CHANGED] + verdicts[Verdict.IN_DOUBT] + verdicts[Verdict.DEAD])
 
 
 def _show_verdicts(applied: applying.Applied) -> None:
@@ -306,6 +314,6 @@ def _show_verdicts(applied: applying.Applied) -> None:
         out.print(f"{rows} of the file left out: provision plan says why", style="red", highlight=False)
     if not applied.submission.queued and not applied.status:
         out.print("nothing new to send", highlight=False)
-    for verdict in (Verdict.SUCCEEDED, Verdict.CHANGED, Verdict.IN_DOUBT, Verdict.REDRIVEN):
+    for verdict in (Verdict.SUCCEEDED, Verdict.CHANGED, Verdict.IN_DOUBT, Verdict.REDRIVEN, Verdict.DEAD):
         if count := applied.submission.verdicts[verdict]:
             out.print(f"{count:,} {reports.VERDICT_WORDS[verdict]}", highlight=False)

@@ -195,6 +195,8 @@ class View:
 def _verdict(state: bytes, kept: bytes, fp: str) -> Verdict:
     """The branches of `lua/accept.lua` on a known identity."""
     match State(state.decode()):
+        case State.DEAD if kept.decode() == fp:
+            return Verdict.DEAD
         case State.DEAD | State.CANCELLED:
             return Verdict.REDRIVEN
         case State.SUCCEEDED:

@@ -5,6 +5,13 @@
 local who = ARGV[2]
 local reply = {}
 
+-- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
+local function list_batch()
+  if redis.call('HSETNX', KEYS[1], 'opened_at', now) == 1 then
+    redis.call('ZADD', 'pv:batches', 'NX', now, batch_id(KEYS[1]))
+  end
+end
+
 local function create(key, credential, row, label, fp, body)
   local n = redis.call('HINCRBY', KEYS[1], 'accepted', 1)
   local fields = { 'key', key, 'cred', credential, 'fp', fp, 'state', 'queued', 'reason', 'accepted', 'at', now }
@@ -24,6 +31,7 @@ for i = 3, #ARGV, 6 do
   local id = redis.call('HGET', 'pv:identity:' .. credential, key)
   local verdict
   if not id then
+    list_batch()
     id = create(key, credential, row, label, fp, body)
     verdict = 'new'
   else
@@ -31,7 +39,9 @@ for i = 3, #ARGV, 6 do
     local batch = 'pv:{' .. b .. '}'
     local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'fp')
     local state = job[1]
-    if state == 'dead' or state == 'cancelled' then
+    if state == 'dead' and job[3] == fp then
+      verdict = 'dead'
+    elseif state == 'dead' or state == 'cancelled' then
       redis.call('HSET', batch .. ':bodies', n, body)
       redis.call('HSET', job_key(batch, n), 'fp', fp, 'attempts', 0)
       redis.call('HINCRBY', job_key(batch, n), 'drives', 1)
@@ -41,8 +51,8 @@ for i = 3, #ARGV, 6 do
       verdict = 'redriven'
     elseif state == 'succeeded' then
       verdict = job[3] == fp and 'succeeded' or 'changed'
-    elseif state == 'in_doubt' then
-      verdict = 'in_doubt'
+    elseif state == 'in_doubt' or not state then
+      verdict = 'in_doubt' -- also if its record is gone: its widget may exist all the same
     else
       verdict = 'queued'
     end

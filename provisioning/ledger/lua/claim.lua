@@ -8,15 +8,15 @@ local room = {}
 for i = 6, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 local due = redis.call('ZRANGEBYSCORE', batch .. ':waiting', '-inf', now, 'LIMIT', 0, 1000)
-for _, n in ipairs(due) do
-  redis.call('ZREM', batch .. ':waiting', n)
-  enqueue(batch, n, redis.call('HGET', job_key(batch, n), 'cred'), 0, true)
+for i = #due, 1, -1 do -- each goes to the front: the first due ends up first
+  redis.call('ZREM', batch .. ':waiting', due[i])
+  enqueue(batch, due[i], redis.call('HGET', job_key(batch, due[i]), 'cred'), 0, true)
 end
+-- A job that was cancelled and redriven may stand in its list twice; while it waits, neither entry counts.
+local some_wait = redis.call('EXISTS', batch .. ':waiting') == 1
 
--- A few credentials at a time, drawn by lot: fair without a turn to keep.
-local credentials = redis.call('SRANDMEMBER', batch .. ':credentials', 32)
 local jobs, more = {}, 0
-for _, credential in ipairs(credentials) do
+local function claim_of(credential)
   local ready = batch .. ':ready:' .. credential
   if not held(batch, credential, target) then
     local mine = math.min(want, room[credential] or want)
@@ -26,7 +26,8 @@ for _, credential in ipairs(credentials) do
       for _, n in ipairs(numbers) do
         local key = job_key(batch, n)
         local job = redis.call('HMGET', key, 'state', 'key', 'row', 'attempts')
-        if job[1] == 'queued' then -- a list entry is a hint, the hash is the truth
+        -- A list entry is a hint, the hash is the truth.
+        if job[1] == 'queued' and not (some_wait and redis.call('ZSCORE', batch .. ':waiting', n)) then
           local token = redis.call('HINCRBY', batch, 'token', 1)
           redis.call('HSET', key, 'state', 'claimed', 'reason', 'claimed', 'at', now, 'token', token,
             'worker', worker)
@@ -47,6 +48,18 @@ for _, credential in ipairs(credentials) do
     else
       more = 1
     end
+  end
+end
+
+-- A few credentials drawn by lot: fair without a turn to keep. Then all others, so that none is overlooked.
+local seen = {}
+for _, credential in ipairs(redis.call('SRANDMEMBER', batch .. ':credentials', 32)) do
+  seen[credential] = true
+  claim_of(credential)
+end
+if redis.call('SCARD', batch .. ':credentials') > 0 then
+  for _, credential in ipairs(redis.call('SMEMBERS', batch .. ':credentials')) do
+    if not seen[credential] then claim_of(credential) end
   end
 end
 settle_counts()

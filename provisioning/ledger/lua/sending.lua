@@ -10,7 +10,8 @@ for i = 4, #ARGV, 4 do
   local job = redis.call('HMGET', key, 'state', 'token', 'attempts', 'reason')
   local answer = 0
   if job[2] == token then
-    if job[1] == 'claimed' then
+    -- Only the next attempt: a copy of an earlier intent that the network kept back means nothing now.
+    if job[1] == 'claimed' and tonumber(attempt) == tonumber(job[3] or 0) + 1 then
       if holds[credential] == nil then holds[credential] = held(batch, credential, target) or false end
       if holds[credential] then
         move(batch, n, 'claimed', 'queued', job[4], holds[credential])

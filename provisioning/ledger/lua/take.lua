@@ -2,7 +2,7 @@
 -- KEYS[1] the credential's bucket; ARGV[2] credential; ARGV[3] default rate per second, or `unlimited`;
 -- ARGV[4] most tokens wanted; ARGV[5] how far ahead a reservation may start, ms; ARGV[6] burst, ms
 -- Returns {tokens, start, interval, rate}: the first token is good `start` ms from now, each further one
--- `interval` ms later (both as strings); tokens -1: no pace is set. 0 tokens: ask again after `start` ms.
+-- `interval` ms later (both as strings); tokens -1: no pace is set. 0 tokens: ask again after `start` ms, at most 1000.
 -- Generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time of the next token.
 local rate = redis.call('HGET', 'pv:rates', ARGV[2]) or ARGV[3]
 if rate == 'unlimited' then return { -1, '0', '0', rate } end
@@ -10,8 +10,14 @@ local interval = 1000 / tonumber(rate)
 local ahead, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
 local next_token = tonumber(redis.call('GET', KEYS[1]) or 0)
 if next_token < now - burst then next_token = now - burst end
-local lead = next_token - now
-if lead > ahead then return { 0, tostring(lead - ahead), tostring(interval), rate } end
+-- At this pace the lead never exceeds `ahead` and one interval; what does was reserved at a slower pace, which
+-- is no longer in force.
+local lead = math.min(next_token - now, ahead + interval)
+next_token = now + lead
+-- Whoever is told to wait asks again within a second, in case the pace has been changed by then.
+if lead > ahead then
+  return { 0, string.format('%.3f', math.min(lead - ahead, 1000)), string.format('%.3f', interval), rate }
+end
 local tokens = math.min(tonumber(ARGV[4]), 1 + math.floor((ahead - lead) / interval))
 local expiry = math.ceil(math.max(1000, lead + tokens * interval + burst))
 redis.call('SET', KEYS[1], string.format('%.3f', next_token + tokens * interval), 'PX', expiry)
