@@ -47,6 +47,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
         message: the API's own explanation, shortened; never a payload, credential or widget key.
         next_delay: seconds until the next attempt; None if there is none.
         worker: name of the worker that sent it.
+        late: its answer came when its job no longer was in this worker's hands.
+        token: fencing token it was sent under; noted where an answer comes late or may still come.
     """
 
     n: int
@@ -59,6 +61,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
     next_delay: float | None = None
     worker: str = ""
+    late: bool = False
+    token: int | None = None
 
 
 class Bounds(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:{B}:j:N`               | hash   | job N: identity, state, reason, token, attempts, bounds           |
 | `pv:{B}:bodies`            | hash   | N → JSON of the POST                                              |
 | `pv:{B}:results`           | hash   | N → JSON of the created widget                                    |
+| `pv:{B}:late`              | hash   | N → JSON lines: results beside the one that counts, if any        |
 | `pv:{B}:history`           | hash   | N → JSON lines: attempts and notable moves, oldest first          |
 | `pv:{B}:ready:C`           | list   | numbers of queued jobs of credential C, in order                  |
 | `pv:{B}:credentials`       | set    | credentials with a ready list                                     |
@@ -55,6 +56,11 @@ def bodies(batch_id: str) -> str:
 def results(batch_id: str) -> str:
     """Hash: number → JSON of the created widget."""
     return f"{batch(batch_id)}:results"
+
+
+def late_results(batch_id: str) -> str:
+    """Hash: number → JSON lines of results that came beside the one that counts."""
+    return f"{batch(batch_id)}:late"
 
 
 def history(batch_id: str) -> str:

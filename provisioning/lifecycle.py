@@ -44,6 +44,7 @@ class Event(StrEnum):
     RESOLVED_ABSENT = "resolved_absent"
     REDRIVEN = "redriven"
     CANCELLED = "cancelled"
+    CALLED_OFF = "called_off"  # cancelled while it was being sent, and the answer leaves it to be tried again
 
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
@@ -58,6 +59,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.SENDING, Event.EXHAUSTED): State.DEAD,
     (State.SENDING, Event.RETRY_DUE): State.CLAIMED,
     (State.SENDING, Event.REFUSED): State.QUEUED,
+    (State.SENDING, Event.CALLED_OFF): State.CANCELLED,
     (State.SENDING, Event.DOUBTED): State.IN_DOUBT,
     (State.SENDING, Event.LEASE_LAPSED): State.IN_DOUBT,
     # A worker that was thought dead brings the answer of its own POST: the doubt is settled by it.
@@ -67,7 +69,20 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.IN_DOUBT, Event.EXHAUSTED): State.DEAD,
     (State.IN_DOUBT, Event.RETRY_DUE): State.QUEUED,
     (State.IN_DOUBT, Event.REFUSED): State.QUEUED,
+    (State.IN_DOUBT, Event.CALLED_OFF): State.CANCELLED,
     (State.IN_DOUBT, Event.DOUBTED): State.IN_DOUBT,
+    # With on_in_doubt=retry the lapsed lease has queued it, and nobody has claimed it since: likewise.
+    (State.QUEUED, Event.REJECTED): State.DEAD,
+    (State.QUEUED, Event.EXHAUSTED): State.DEAD,
+    (State.QUEUED, Event.RETRY_DUE): State.QUEUED,
+    (State.QUEUED, Event.REFUSED): State.QUEUED,
+    (State.QUEUED, Event.DOUBTED): State.IN_DOUBT,
+    # A widget that exists is the end of the job, wherever the answer of an earlier POST finds it; whoever
+    # holds the job by then is refused its next intent (docs/decisions/0003-late-answers.md).
+    (State.QUEUED, Event.CREATED): State.SUCCEEDED,
+    (State.CLAIMED, Event.CREATED): State.SUCCEEDED,
+    (State.DEAD, Event.CREATED): State.SUCCEEDED,
+    (State.CANCELLED, Event.CREATED): State.SUCCEEDED,
     (State.IN_DOUBT, Event.RESOLVED_CREATED): State.SUCCEEDED,
     (State.IN_DOUBT, Event.RESOLVED_ABSENT): State.QUEUED,
     (State.DEAD, Event.REDRIVEN): State.QUEUED,

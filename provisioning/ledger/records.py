@@ -114,7 +114,7 @@ class Rescue(msgspec.Struct, frozen=True):
 
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A notable move that is no attempt: redriven, cancelled, resolved; with who did it."""
+    """A notable move that is no attempt: redriven, cancelled, called off, resolved; with who did it."""
 
     move: str
     at: float
@@ -123,7 +123,13 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JobRecord(msgspec.Struct, frozen=True):
-    """Everything the ledger knows of a job but its body and its widget key."""
+    """
+    Everything the ledger knows of a job but its body.
+
+    Attributes:
+        result: the created widget, its key included.
+        late_results: widgets beside it that a late answer told of; none, unless a POST was repeated.
+    """
 
     job_id: str
     batch: str
@@ -141,6 +147,7 @@ class JobRecord(msgspec.Struct, frozen=True):
     worker: str = ""
     not_before: float | None = None
     result: Result | None = None
+    late_results: list[Result] = []
 
     def public(self) -> dict[str, Any]:
         """The job as `--json` shows it (DESIGN section 8); the widget's key is left out."""
@@ -166,6 +173,7 @@ class JobRecord(msgspec.Struct, frozen=True):
                     "message": a.message,
                     "next_delay": a.next_delay,
                     "worker": a.worker,
+                    "late": a.late,
                 }
                 for a in self.attempts
             ],
@@ -176,6 +184,7 @@ class JobRecord(msgspec.Struct, frozen=True):
             "widget_id": self.result.widget_id if self.result else None,
             "bot_id": self.result.bot_id if self.result else None,
             "created_at": self.result.created_at if self.result else None,
+            "late_widget_ids": [result.widget_id for result in self.late_results],
         }
 
 

@@ -185,15 +185,19 @@ class View:
             pipeline.hgetall(keys.job(batch, number))
         pipeline.hmget(keys.history(batch), fields)
         pipeline.hmget(keys.results(batch), fields)
+        pipeline.hmget(keys.late_results(batch), fields)
         pipeline.zmscore(keys.waiting(batch), fields)
-        *jobs, histories, results, dues = await pipeline.execute()
-        for number, raw, story, result, due in zip(numbers, jobs, histories, results, dues, strict=True):
+        *jobs, histories, results, lates, dues = await pipeline.execute()
+        columns = zip(numbers, jobs, histories, results, lates, dues, strict=True)
+        for number, raw, story, result, late, due in columns:
             if raw:
-                yield _record(batch, number, raw, story, result, due)
+                yield _record(batch, number, raw, story, result, late, due)
 
 
-def _verdict(state: bytes, kept: bytes, fp: str) -> Verdict:
+def _verdict(state: bytes | None, kept: bytes | None, fp: str) -> Verdict:
     """The branches of `lua/accept.lua` on a known identity."""
+    if state is None or kept is None:
+        return Verdict.IN_DOUBT
     match State(state.decode()):
         case State.DEAD if kept.decode() == fp:
             return Verdict.DEAD
@@ -207,7 +211,7 @@ def _verdict(state: bytes, kept: bytes, fp: str) -> Verdict:
             return Verdict.QUEUED
 
 
-def _record(batch: str, number: int, raw: Any, story: Any, result: Any, due: Any) -> JobRecord:
+def _record(batch: str, number: int, raw: Any, story: Any, result: Any, late: Any, due: Any) -> JobRecord:
     job = {name.decode(): value.decode() for name, value in raw.items()}
     attempts, moves = read_story(story or b"")
     return JobRecord(
@@ -227,6 +231,7 @@ def _record(batch: str, number: int, raw: Any, story: Any, result: Any, due: Any
         worker=job.get("worker", ""),
         not_before=due / 1000 if due is not None else None,
         result=_decode_result(result) if result else None,
+        late_results=[_decode_result(line) for line in (late or b"").splitlines()],
     )
 
 
@@ -234,11 +239,13 @@ def read_story(story: bytes) -> tuple[list[Attempt], list[Move]]:
     """
     A job's attempts and notable moves, oldest first.
 
-    An attempt whose lease lapsed and whose answer came late stands twice in the story; the answer counts.
+    An attempt whose lease lapsed and whose answer came late stands twice in the story: the answer counts, in
+    the place of the lapse.
     Raises: ContractError if a line is of neither kind.
     """
     attempts: list[Attempt] = []
     moves: list[Move] = []
+    lapsed: dict[tuple[int | None, int], int] = {}
     for line in story.splitlines():
         try:
             if line.startswith(b'{"move"') or b'"move":' in line:
@@ -249,10 +256,13 @@ def read_story(story: bytes) -> tuple[list[Attempt], list[Move]]:
             raise ContractError(
                 f"the ledger holds a line of history that this version cannot read: {error}"
             ) from error
-        if attempts and attempts[-1].n == attempt.n and attempts[-1].error == "lease_lapsed":
-            attempts[-1] = attempt
-        else:
-            attempts.append(attempt)
+        post = (attempt.token, attempt.n)
+        if attempt.late and post in lapsed:
+            attempts[lapsed.pop(post)] = attempt
+            continue
+        if attempt.error == "lease_lapsed":
+            lapsed[post] = len(attempts)
+        attempts.append(attempt)
     return attempts, moves
 
 

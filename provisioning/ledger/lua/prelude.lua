@@ -3,7 +3,10 @@
 --   ARGV[1]  now in ms, or '' for the server's own clock (tests give a time)
 --   ARGV[2…] as the script's head says; lists of jobs are flat, so many fields a job
 -- A job's hash holds: key cred row label fp · state reason token attempts least most at worker drives
---   answered ('yes' on a job that is in doubt though its own worker has spoken)
+--   calloff  token under which the job was being sent when a person called it off
+--   post:T:N what is believed of attempt N under token T, which left `sending` without an answer:
+--            `open` it may have made a widget; `found`, `absent` a person's word on it; `answered` it has
+--            come and is booked (docs/decisions/0003-late-answers.md)
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
@@ -74,10 +77,7 @@ local BLAMED = { dead = true, in_doubt = true }
 local function move(batch, n, from, to, from_reason, reason)
   count(batch, from, -1)
   count(batch, to, 1)
-  if BLAMED[from] then
-    absolve(batch, n, from, from_reason)
-    redis.call('HDEL', job_key(batch, n), 'answered')
-  end
+  if BLAMED[from] then absolve(batch, n, from, from_reason) end
   if BLAMED[to] then blame(batch, n, to, reason) end
   redis.call('HSET', job_key(batch, n), 'state', to, 'reason', reason, 'at', now)
 end
@@ -109,6 +109,9 @@ local function release(batch, n)
   redis.call('ZREM', batch .. ':leases', n)
   redis.call('HDEL', job_key(batch, n), 'worker')
 end
+
+-- Field of a job's hash that tells what is believed of a POST; token and attempt are its name.
+local function post(token, attempt) return 'post:' .. token .. ':' .. attempt end
 
 -- What keeps this batch, credential or target from sending, as the word for the job's reason; nil if nothing.
 local function held(batch, credential, target)

@@ -1,13 +1,14 @@
 -- Settles lapsed leases: what was being sent is in doubt, what was only claimed is queued again.
 -- KEYS[1] the batch; ARGV[2] most jobs to settle in this call; ARGV[3] `hold` or `retry`: what to do with
--- a job whose POST may have succeeded, unless its batch says otherwise
+-- a job whose POST may have succeeded, unless its batch says otherwise; one that was called off is held
 -- Returns {queued, doubted, ready}: ready 1 if the batch has jobs that could be claimed now.
 -- Any number of workers may call this at once; each lapsed lease is settled by the first.
 local batch = KEYS[1]
 local lapsed = redis.call('ZRANGEBYSCORE', batch .. ':leases', '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))
 local queued, doubted = 0, 0
 for _, n in ipairs(lapsed) do
-  local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'cred', 'attempts', 'worker', 'at')
+  local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'cred', 'attempts', 'worker', 'at',
+    'token', 'calloff')
   if job[1] == 'claimed' then
     move(batch, n, 'claimed', 'queued', job[2], 'lease_lapsed')
     enqueue(batch, n, job[3], 0, true)
@@ -16,8 +17,10 @@ for _, n in ipairs(lapsed) do
     tell(batch, n, cjson.encode({
       n = tonumber(job[4]), at = tonumber(job[6]) / 1000, seconds = (now - tonumber(job[6])) / 1000,
       outcome = 'in_doubt', evidence = 'sent', error = 'lease_lapsed', worker = job[5] or '',
+      token = tonumber(job[7]),
     }))
-    if (redis.call('HGET', batch, 'on_in_doubt') or ARGV[3]) == 'retry' then
+    redis.call('HSET', job_key(batch, n), post(job[7], job[4]), 'open')
+    if job[8] ~= job[7] and (redis.call('HGET', batch, 'on_in_doubt') or ARGV[3]) == 'retry' then
       -- The submitter chose a possible second widget over a wait; the bound keeps what it may have cost.
       move(batch, n, 'sending', 'queued', job[2], 'lease_lapsed')
       enqueue(batch, n, job[3], 0, true)

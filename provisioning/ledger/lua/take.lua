@@ -2,7 +2,8 @@
 -- KEYS[1] the credential's bucket; ARGV[2] credential; ARGV[3] default rate per second, or `unlimited`;
 -- ARGV[4] most tokens wanted; ARGV[5] how far ahead a reservation may start, ms; ARGV[6] burst, ms
 -- Returns {tokens, start, interval, rate}: the first token is good `start` ms from now, each further one
--- `interval` ms later (both as strings); tokens -1: no pace is set. 0 tokens: ask again after `start` ms, at most 1000.
+-- `interval` ms later (both as strings); tokens -1: no pace is set. 0 tokens: ask again after
+-- `start` ms, at most 1000.
 -- Generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time of the next token.
 local rate = redis.call('HGET', 'pv:rates', ARGV[2]) or ARGV[3]
 if rate == 'unlimited' then return { -1, '0', '0', rate } end

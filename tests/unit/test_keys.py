@@ -1,0 +1,113 @@
+"""One place for keys: the functions, the table above them and the Lua scripts name the same ones."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+import pytest
+
+from provisioning import keys
+from provisioning.ledger.scripts import source
+
+SCRIPTS = sorted(
+    path.name.removesuffix(".lua")
+    for path in (resources.files("provisioning.ledger") / "lua").iterdir()
+    if path.name.endswith(".lua") and path.name != "prelude.lua"
+)
+
+OF_BATCH = {
+    "": keys.batch("B"),
+    ":j:N": keys.job("B", 7).replace("7", "N"),
+    ":bodies": keys.bodies("B"),
+    ":results": keys.results("B"),
+    ":late": keys.late_results("B"),
+    ":history": keys.history("B"),
+    ":ready:C": keys.ready("B", "C"),
+    ":credentials": "pv:{B}:credentials",
+    ":waiting": keys.waiting("B"),
+    ":leases": keys.leases("B"),
+    ":dead": keys.settled_badly("B", "dead"),
+    ":in_doubt": keys.settled_badly("B", "in_doubt"),
+    ":causes": keys.causes("B"),
+}
+SHARED = {
+    keys.identity("C"),
+    keys.NAMES,
+    keys.BATCHES,
+    keys.ACTIVE,
+    keys.HOLDS,
+    keys.pace("C"),
+    keys.RATES,
+    keys.WORKERS,
+}
+
+
+def _in_table() -> set[str]:
+    first_cells = [line.split("|")[1] for line in str(keys.__doc__).splitlines() if line.startswith("| `")]
+    names: set[str] = set()
+    for cell in first_cells:
+        for name in re.findall(r"`([^`]+)`", cell):
+            names.add(name if name.startswith("pv:") else f"pv:{{B}}{name}")
+    return names
+
+
+def _in_lua() -> tuple[set[str], set[str]]:
+    """Suffixes put after a batch's key, and names of shared keys, as they stand in the scripts."""
+    text = "\n".join(
+        re.sub(r"--.*", "", (resources.files("provisioning.ledger") / "lua" / f"{name}.lua").read_text())
+        for name in [*SCRIPTS, "prelude"]
+    )
+    suffixes = set(re.findall(r"(?:batch|KEYS\[1\]) \.\. '(:[a-z_:]*)'", text))
+    return suffixes, set(re.findall(r"'(pv:[a-z]+:?)'", text))
+
+
+def test_the_table_lists_every_key_and_no_other() -> None:
+    assert _in_table() == set(OF_BATCH.values()) | SHARED
+
+
+@pytest.mark.parametrize("suffix", list(OF_BATCH))
+def test_keys_of_a_batch_hang_below_it_under_one_hash_tag(suffix: str) -> None:
+    assert OF_BATCH[suffix] == "pv:{B}" + suffix
+
+
+def test_the_scripts_append_the_same_suffixes() -> None:
+    suffixes, _ = _in_lua()
+    known = {re.sub("[NC]$", "", suffix) for suffix in OF_BATCH}
+    # `batch .. ':' .. state` makes those of the dead and the doubtful.
+    assert suffixes - {":"} == known - {"", ":dead", ":in_doubt"}
+    assert ":" in suffixes
+
+
+def test_the_scripts_name_the_same_shared_keys() -> None:
+    _, shared = _in_lua()
+    # Buckets are given as KEYS[1], workers are written from Python.
+    assert shared == {re.sub("C$", "", key) for key in SHARED} - {"pv:pace:", keys.WORKERS}
+
+
+@pytest.mark.parametrize("field", [keys.hold_batch("B"), keys.hold_credential("C"), keys.hold_target("T")])
+def test_the_scripts_read_the_same_holds(field: str) -> None:
+    assert f"'{field[:-1]}' .." in source("claim").replace("\n", " ")
+
+
+def test_the_hold_of_everything_is_read() -> None:
+    assert f"'{keys.HOLD_ALL}'" in source("claim")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_says_its_keys_arguments_and_reply(script: str) -> None:
+    head = (resources.files("provisioning.ledger") / "lua" / f"{script}.lua").read_text().split("\nlocal")[0]
+    assert head.startswith("-- ")
+    assert "KEYS[1]" in head
+    assert "Returns" in head
+
+
+def test_scripts_stay_within_the_width_of_the_code() -> None:
+    lua = resources.files("provisioning.ledger") / "lua"
+    wide = [
+        f"{path.name}:{number}"
+        for path in lua.iterdir()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 115
+    ]
+    assert wide == []
