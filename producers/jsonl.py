@@ -1,0 +1,104 @@
+"""
+A JSON object becomes a job: a line of JSON Lines, or what the HTTP door was handed.
+
+Pure. The object is the body with `key`, `credential` and `label` beside `bot`, `widget` and `credentials`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from producers.body import check_body, check_credential, check_key, check_label, make_job, shorten
+from producers.fields import SPECIAL_COLUMNS
+from producers.rows import lay_over
+from provisioning.errors import InvalidJobError
+from provisioning.job import NewJob
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_CHECKS = {"key": check_key, "credential": check_credential, "label": check_label}
+
+_decode = msgspec.json.Decoder().decode
+
+
+def read_line(
+    text: str | bytes,
+    row: int,
+    *,
+    defaults: Mapping[str, Any] = _NOTHING,
+    credential: str = "default",
+    new_bots: bool = False,
+) -> NewJob | list[InvalidJobError]:
+    """The job of one line, or all that is wrong with it; `row` is the number of the line, from 1."""
+    try:
+        value = _decode(text)
+    except UnicodeEncodeError:
+        wrong, hint = "the line has bytes that are not valid in the file's encoding", "save the file as UTF-8"
+    except RecursionError:
+        wrong, hint = "the line is nested too deep", ""
+    except msgspec.MsgspecError as exc:
+        wrong, hint = f"the line is not JSON: {exc}", "JSON Lines has one whole object on each line"
+    else:
+        return job_of(value, row=row, defaults=defaults, credential=credential, new_bots=new_bots)
+    shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    return [InvalidJobError(wrong, row=row, value=shorten(shown), hint=hint)]
+
+
+def job_of(
+    value: Any,
+    *,
+    row: int | None = None,
+    defaults: Mapping[str, Any] = _NOTHING,
+    credential: str = "default",
+    new_bots: bool = False,
+) -> NewJob | list[InvalidJobError]:
+    """
+    The job that a decoded JSON object describes, or all that is wrong with it.
+
+    Args:
+        value: decoded JSON, of any type.
+        row: line it came from; None where there are no lines.
+        defaults: body that it is laid over.
+        credential: name of the credentials if it names none.
+        new_bots: whether an object without a bot id shall make a new bot.
+    """
+    if not isinstance(value, dict):
+        return check_body(value, row=row)
+    special = {name: value[name] for name in SPECIAL_COLUMNS if value.get(name) is not None}
+    given = {name: member for name, member in value.items() if name not in SPECIAL_COLUMNS}
+    try:
+        body = lay_over(defaults, given) if defaults else given
+    except RecursionError:
+        return [InvalidJobError("the object is nested too deep", row=row)]
+    body.setdefault("bot", {})
+    body.setdefault("widget", {})
+    problems = [
+        InvalidJobError(
+            f"{name} must be text",
+            row=row,
+            field=name,
+            value="(not shown)" if name == "credential" else shorten(text),
+            hint="write it in quotes",
+        )
+        for name, text in special.items()
+        if not isinstance(text, str)
+    ]
+    for name, check in _CHECKS.items():
+        text = special.get(name)
+        if isinstance(text, str) and (wrong := check(text)):
+            shown = "(not shown)" if name == "credential" else shorten(text)
+            problems.append(InvalidJobError(wrong[0], row=row, field=name, value=shown, hint=wrong[1]))
+    problems += check_body(body, new_bots=new_bots, row=row)
+    if problems:
+        return problems
+    job = make_job(
+        body,
+        key=special.get("key"),
+        credential=special.get("credential", credential),
+        row=row,
+        label=special.get("label", ""),
+    )
+    return job if isinstance(job, NewJob) else [job]
