@@ -1,0 +1,225 @@
+"""
+A file, a pipe or standard input as one stream of bytes: unpacked, hashed as it passes, its format recognised.
+
+What belongs here is bytes and where they come from; what they say is for `text`, `csv_file`, `xlsx_file`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Self, cast
+
+from provisioning.errors import InvalidInputError
+
+CHUNK_BYTES = 256 * 1024
+"""Bytes read at once: large enough that the cost of a call vanishes, small beside the memory promised."""
+
+STANDARD_INPUT = "-"
+
+
+class Format(StrEnum):
+    """How the rows are written down."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    XLSX = "xlsx"
+    JSONL = "jsonl"
+
+
+_SUFFIXES = {
+    ".csv": Format.CSV,
+    ".txt": Format.CSV,
+    ".tsv": Format.TSV,
+    ".tab": Format.TSV,
+    ".xlsx": Format.XLSX,
+    ".xlsm": Format.XLSX,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".json": Format.JSONL,
+}
+
+_UNREADABLE = {
+    b"\xd0\xcf\x11\xe0": ("an old Excel file (.xls), or one with a password", "save it as .xlsx or CSV"),
+    b"%PDF": ("a PDF", "export the table as CSV"),
+    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it first: zstd -dc FILE | … -"),
+    b"BZh": ("compressed with bzip2", "unpack it first: bzip2 -dc FILE | … -"),
+    b"\xfd7zXZ": ("compressed with xz", "unpack it first: xz -dc FILE | … -"),
+}
+
+
+class Source:
+    """
+    One input, open: its bytes in chunks, and the SHA-256 of the raw file as far as it has been read.
+
+    Args:
+        where: a path, `-` for standard input, or a binary stream that the caller opened.
+        format: how the rows are written; recognised from content and name if None.
+
+    Raises: InvalidInputError if it cannot be opened, is empty, or is no kind of file that we read.
+    """
+
+    def __init__(self, where: str | Path | BinaryIO, format: Format | None = None) -> None:
+        self.name, self._raw, self._ours = _open(where)
+        try:
+            self._hashed = _Hashed(self._raw)
+            self._stream: IO[bytes] = io.BufferedReader(self._hashed, CHUNK_BYTES)
+            self._head = self._read(CHUNK_BYTES)
+            self.compressed = self._head.startswith(b"\x1f\x8b")
+            if self.compressed:
+                rest = cast(BinaryIO, _Joined(self._head, self._stream))
+                self._stream = cast(IO[bytes], gzip.GzipFile(fileobj=rest, mode="rb"))
+                self._head = self._read(CHUNK_BYTES)
+            self.format = recognise(self.name, self._head, format)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; a stream that the caller opened stays open."""
+        if self._ours:
+            self._raw.close()
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the raw bytes read so far: of the whole file once all rows were read."""
+        return self._hashed.digest.hexdigest()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The unpacked bytes, once, from the first. Raises InvalidInputError if they cannot be read."""
+        chunk = self._head
+        while chunk:
+            yield chunk
+            chunk = self._read(CHUNK_BYTES)
+
+    def seekable(self) -> IO[bytes]:
+        """The unpacked bytes, all of them hashed, as a file that can be read in any order; not in memory."""
+        if self._ours and not self.compressed:
+            for _ in self.chunks():
+                pass
+            self._raw.seek(0)
+            return self._raw
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - it belongs to the caller, and is gone when closed
+        for chunk in self.chunks():
+            copy.write(chunk)
+        copy.seek(0)
+        return copy
+
+    def _read(self, size: int) -> bytes:
+        # A pipe hands over what it has; the first chunk must be whole enough to recognise a format by.
+        parts: list[bytes] = []
+        try:
+            while size > 0 and (part := self._stream.read(size)):
+                parts.append(part)
+                size -= len(part)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
+            raise InvalidInputError(
+                f"{self.name} is damaged: it cannot be unpacked ({exc})", hint="copy or download it again"
+            ) from exc
+        except OSError as exc:
+            raise InvalidInputError(f"{self.name} cannot be read: {exc.strerror or exc}") from exc
+        return b"".join(parts)
+
+
+def recognise(name: str, head: bytes, wanted: Format | None = None) -> Format:
+    """
+    The format of a file: the one wanted, or what its first bytes and then its name say.
+
+    Raises: InvalidInputError if it is empty, or a kind of file that we do not read.
+    """
+    if not head:
+        raise InvalidInputError(f"{name} is empty", hint="was it saved? was the pipe fed?")
+    if wanted is not None:
+        return Format(wanted)
+    for magic, (what, hint) in _UNREADABLE.items():
+        if head.startswith(magic):
+            raise InvalidInputError(f"{name} is {what}", hint=hint)
+    if head.startswith(b"PK\x03\x04"):
+        return Format.XLSX
+    suffix = Path(name.removesuffix(".gz")).suffix.lower()
+    named = _SUFFIXES.get(suffix)
+    if named is Format.XLSX:
+        raise InvalidInputError(
+            f"{name} is no Excel file, whatever its name says", hint="save it as .xlsx or CSV"
+        )
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if start == b"[" and named in (None, Format.JSONL):
+        raise InvalidInputError(
+            f"{name} is one JSON list; JSON Lines has one object on each line",
+            hint="turn it into lines: jq -c '.[]' FILE | … -",
+        )
+    if named is not None:
+        return named
+    return Format.JSONL if start == b"{" else Format.CSV
+
+
+class _Hashed(io.RawIOBase):
+    """A stream that hashes what is read from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+        self.digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        self.digest.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Joined:
+    """The bytes already read, then the rest of the stream: what `GzipFile` needs and no more."""
+
+    def __init__(self, head: bytes, stream: IO[bytes]) -> None:
+        self._head = io.BytesIO(head)
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        return self._head.read(size) or self._stream.read(size)
+
+
+def _open(where: str | Path | BinaryIO) -> tuple[str, IO[bytes], bool]:
+    if not isinstance(where, str | Path):
+        return getattr(where, "name", None) or "the input", where, False
+    if str(where) == STANDARD_INPUT:
+        return "standard input", sys.stdin.buffer, False
+    try:
+        return Path(where).name, Path(where).open("rb"), True
+    except FileNotFoundError as exc:
+        raise InvalidInputError(f"there is no file {where}", hint=_neighbour(Path(where))) from exc
+    except IsADirectoryError as exc:
+        raise InvalidInputError(f"{where} is a directory", hint="name the file in it") from exc
+    except (OSError, ValueError) as exc:
+        raise InvalidInputError(f"{where} cannot be opened: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def _neighbour(path: Path) -> str:
+    """A file beside the missing one with a name much like it."""
+    import difflib  # only for a mistake
+
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    except OSError:
+        return f"there is no directory {path.parent} either"
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.parent / close[0]}?" if close else "check the name and the directory"
