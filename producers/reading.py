@@ -1,0 +1,228 @@
+"""
+From a file to checked jobs: the one way in for `plan` and `apply`.
+
+Composition only: `source` finds the bytes, `text`, `csv_file` and `xlsx_file` the rows, `rows` and `jsonl`
+judge them. Nothing is held but the row under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, BinaryIO, Self
+
+from producers.body import check_credential
+from producers.csv_file import CsvRows
+from producers.fields import is_familiar
+from producers.jsonl import read_line
+from producers.lost_prefix import LostPrefix
+from producers.rows import Columns, check_defaults
+from producers.source import Format, Source
+from producers.text import Lines
+from producers.xlsx_file import XlsxRows
+from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.job import NewJob
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """
+    How a file is to be read; the defaults suit a file that follows the documentation.
+
+    Attributes:
+        maps: what a header of the file means (`bot_id` → `bot.id`); "" passes a column over.
+        defaults: body that every row is laid over.
+        credential: name of the credentials of a row that names none.
+        new_bots: whether a row without a bot id shall make a new bot.
+        separator: what separates the items of a list in a cell.
+        delimiter: what separates the cells of a CSV row; found out if None.
+        encoding: how text is encoded; found out if None.
+        format: how rows are written; recognised if None.
+    """
+
+    maps: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    defaults: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    credential: str = "default"
+    new_bots: bool = False
+    separator: str = ";"
+    delimiter: str | None = None
+    encoding: str | None = None
+    format: Format | None = None
+
+
+class Reading:
+    """
+    The jobs of one file, and whatever is wrong with its rows, in order; iterate once.
+
+    Every row that is not blank gives one `NewJob` or at least one `InvalidJobError`: `rows == good + bad`.
+
+    Attributes:
+        headers: the original columns; empty for JSON Lines.
+        columns: what each of them means, see `Columns.paths`.
+        format: how the rows are written.
+        delimiter: what separates the cells of a CSV row; "" for other formats.
+        rows, good, bad, blank: rows read so far, those that became jobs, those that did not, and those
+            passed over.
+        sha256: of the raw input as far as it was read: of the whole file at the end.
+        notes: what a person should know and nothing needs to stop for; complete at the end.
+
+    Raises: InvalidInputError at the start if the file cannot be opened or its headers not understood, and
+        while iterating if the rest of it cannot be read, or if it held no row at all.
+    """
+
+    def __init__(self, where: str | Path | BinaryIO, options: ReadOptions | None = None) -> None:
+        self._options = options = options or ReadOptions()
+        self.rows = self.good = self.bad = 0
+        self.headers: tuple[str, ...] = ()
+        self.columns: tuple[str, ...] = ()
+        self.delimiter = ""
+        self._lines: Lines | None = None
+        self._table: CsvRows | XlsxRows | None = None
+        self._plan: Columns | None = None
+        self._blank_lines = 0
+        self._prefixes = LostPrefix()
+        if wrong := check_credential(options.credential):
+            raise InvalidInputError(wrong[0], hint=wrong[1])
+        check_defaults(options.defaults)
+        self._source = Source(where, options.format)
+        self.format = self._source.format
+        try:
+            self._items = self._opened()
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[NewJob | InvalidJobError]:
+        return self._items
+
+    def __next__(self) -> NewJob | InvalidJobError:
+        return next(self._items)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
+    @property
+    def name(self) -> str:
+        """What messages call the file."""
+        return self._source.name
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the raw input as far as it was read."""
+        return self._source.sha256
+
+    @property
+    def blank(self) -> int:
+        """Blank rows passed over so far."""
+        return self._table.blank if self._table is not None else self._blank_lines
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know and nothing needs to stop for."""
+        notes = list(self._lines.notes) if self._lines is not None else []
+        if isinstance(self._table, XlsxRows):
+            notes += self._table.notes
+        if self._plan is not None:
+            notes += self._plan.notes
+        if self.blank:
+            notes.append(f"{self.blank:,} blank {'row was' if self.blank == 1 else 'rows were'} passed over")
+        if lost := self._prefixes.note():
+            notes.append(lost)
+        return tuple(notes)
+
+    def _opened(self) -> Iterator[NewJob | InvalidJobError]:
+        options = self._options
+        if self.format is Format.XLSX:
+            self._table = XlsxRows(self._source.seekable(), self._source.name)
+        else:
+            self._lines = Lines(self._source.chunks(), options.encoding)
+            if self.format is Format.JSONL:
+                return self._from_lines(self._lines)
+            delimiter = options.delimiter or ("\t" if self.format is Format.TSV else None)
+            maps = options.maps
+            self._table = CsvRows(
+                self._lines,
+                delimiter=delimiter,
+                familiar=lambda header: header in maps or is_familiar(header),
+            )
+            self.delimiter = self._table.delimiter
+        self._plan = Columns.parse(
+            self._table.headers,
+            maps=options.maps,
+            separator=options.separator,
+            defaults=options.defaults,
+            credential=options.credential,
+            new_bots=options.new_bots,
+        )
+        self.headers = self._plan.headers
+        self.columns = self._plan.paths
+        return self._from_table(self._table, self._plan)
+
+    def _from_table(self, table: CsvRows | XlsxRows, plan: Columns) -> Iterator[NewJob | InvalidJobError]:
+        bot_id = plan.bot_id_column
+        for record in table:
+            self.rows += 1
+            if isinstance(record, InvalidJobError):
+                self.bad += 1
+                yield record
+                continue
+            job = plan.job(record.cells, record.number)
+            if isinstance(job, NewJob):
+                self.good += 1
+                if bot_id is not None:
+                    self._prefixes.see(record.cells[bot_id], record.number)
+                yield job
+            else:
+                self.bad += 1
+                yield from job
+        self._end()
+
+    def _from_lines(self, lines: Lines) -> Iterator[NewJob | InvalidJobError]:
+        options = self._options
+        number = 0
+        try:
+            for line in lines:
+                number += 1
+                if line.isspace():
+                    self._blank_lines += 1
+                    continue
+                self.rows += 1
+                job = read_line(
+                    line,
+                    number,
+                    defaults=options.defaults,
+                    credential=options.credential,
+                    new_bots=options.new_bots,
+                )
+                if isinstance(job, NewJob):
+                    self.good += 1
+                    yield job
+                else:
+                    self.bad += 1
+                    yield from job
+        except InvalidInputError as exc:
+            raise InvalidInputError(f"line {number + 1}: {exc.message}", hint=exc.hint) from exc
+        self._end()
+
+    def _end(self) -> None:
+        if not self.rows:
+            raise InvalidInputError(
+                f"{self.name} has headers but no rows" if self.headers else f"{self.name} has no rows",
+                hint="was it saved with its rows?",
+            )
+
+
+def read_jobs(where: str | Path | BinaryIO, options: ReadOptions | None = None) -> Reading:
+    """The jobs of a file, of standard input (`-`), or of a binary stream; see `Reading`."""
+    return Reading(where, options)

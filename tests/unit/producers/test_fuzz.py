@@ -1,0 +1,153 @@
+"""Whatever bytes come in: no traceback, no silent row."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from producers.reading import Reading, ReadOptions
+from producers.source import Format
+from producers.text import Lines
+from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.job import NewJob
+from tests.fixtures.make_nasty_files import NASTY
+from tests.fixtures.workbook import workbook
+
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "format": st.sampled_from([Format.CSV, Format.TSV, Format.JSONL, Format.XLSX]),
+        "new_bots": st.booleans(),
+        "encoding": st.sampled_from(["utf-8", "utf-16", "cp1252", "gb18030", "utf-7", "idna", "ascii"]),
+        "delimiter": st.sampled_from([",", ";"]),
+    },
+)
+
+
+def digest(content: bytes, **options: Any) -> tuple[list[NewJob | InvalidJobError], Reading | None]:
+    """What reading gives until it ends or stops; any other exception is the test's failure."""
+    items: list[NewJob | InvalidJobError] = []
+    reading = None
+    with suppress(InvalidInputError):
+        reading = Reading(io.BytesIO(content), ReadOptions(**options))
+        items.extend(reading)
+    if reading is not None:
+        rows = {item.row for item in items}
+        jobs = sum(isinstance(item, NewJob) for item in items)
+        # Every row that was read is spoken of, and no row is both a job and a problem.
+        assert len(rows) == reading.rows == reading.good + reading.bad
+        assert jobs == reading.good
+        assert all(reading.notes)
+    return items, reading
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400), OPTIONS)
+def test_random_bytes_never_raise_anything_else(content: bytes, options: dict[str, Any]) -> None:
+    digest(content, **options)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"a", b"100", b",", b";", b'"', b"\n", b"\r\n", b"\xf1", "ñ".encode(), b"\0", b" ", b"'", b"{"]
+        ),
+        max_size=60,
+    ),
+    st.booleans(),
+)
+def test_a_sound_header_over_random_scraps_never_raises_anything_else(
+    scraps: list[bytes], new_bots: bool
+) -> None:
+    digest(b"key,bot.id,widget.x,widget.x.y\n" + b"".join(scraps), new_bots=new_bots)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(NASTY), st.data())
+def test_a_spoiled_file_never_raises_anything_else(nasty: Any, data: st.DataObject) -> None:
+    content = bytearray(nasty.content[:4000])
+    for _ in range(data.draw(st.integers(1, 4))):
+        if content:
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    digest(bytes(content), **nasty.options)
+
+
+_SHEET = '<worksheet><sheetData><row r="1"><c t="str"><v>bot.id</v></c></row>'
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "<row>",
+                "</row>",
+                "<c>",
+                "</c>",
+                "<v>",
+                "</v>",
+                "1",
+                "x",
+                '<c r="B9">',
+                '<c t="s">',
+                '<c s="9">',
+                "<t>",
+                '<c r="ZZZZ1">',
+                '<row r="x">',
+                "1e999",
+                "nan",
+                "-1",
+                '<c t="b">',
+                '<c r="1">',
+                "<rPh>",
+                "</rPh>",
+            ]
+        ),
+        max_size=20,
+    )
+)
+@example(["<row>", "<c>", "<v>", "nan", "</v>", "</c>", "</row>"])
+@example(['<c r="B9">', "</c>"])
+def test_a_sheet_of_random_tags_never_raises_anything_else(tags: list[str]) -> None:
+    digest(workbook([], sheet_xml=_SHEET + "".join(tags) + "</sheetData></worksheet>"))
+
+
+@given(st.binary(max_size=200), st.integers(0, 40))
+def test_random_bytes_inside_gzip_never_raise_anything_else(content: bytes, cut: int) -> None:
+    packed = gzip.compress(content, mtime=0)
+    digest(packed[: len(packed) - cut])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=6), min_size=1, max_size=4), max_size=8)
+)
+def test_rows_out_and_problems_are_the_records_in(table: list[list[str]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["key", "bot.id", "label"], *table])
+    _, reading = digest(b"\xef\xbb\xbf" + text.getvalue().encode())
+    blank = sum(not "".join(row).strip() for row in table)
+    assert reading is not None
+    assert reading.rows == len(table) - blank
+    assert reading.blank == blank
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300), st.integers(1, 7))
+def test_how_the_bytes_are_cut_changes_nothing(content: bytes, size: int) -> None:
+    def lines(chunks: list[bytes]) -> tuple[list[str], str]:
+        found: list[str] = []
+        try:
+            found.extend(Lines(chunks))
+        except InvalidInputError as error:
+            return found, error.message
+        return found, ""
+
+    assert lines([content]) == lines([content[at : at + size] for at in range(0, len(content), size)])
