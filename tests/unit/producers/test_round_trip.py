@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from producers.cells import cells_of, columns_for, escape, unescape
@@ -16,6 +16,9 @@ from producers.source import Format
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob, fingerprint
 from tests.unit.producers.strategies import TEXTS, bodies
+
+# Bodies take long to draw on a busy machine, and those that may not be sent are drawn again.
+SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much)
 
 
 def written(
@@ -53,7 +56,7 @@ def test_an_apostrophe_that_nobody_put_there_for_us_stays() -> None:
     assert unescape("'") == "'"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
 @given(
     st.lists(bodies(), min_size=1, max_size=4),
     st.sampled_from([",", ";", "\t", "|"]),
@@ -72,7 +75,7 @@ def test_every_body_survives_cells_and_csv(
     assert len(items) == len(table)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(st.lists(bodies(), min_size=1, max_size=4))
 def test_every_body_survives_json_lines(table: list[dict[str, Any]]) -> None:
     content = b"".join(json.dumps(body).encode() + b"\n" for body in table)

@@ -1,0 +1,106 @@
+"""
+Headers are understood: what each column means, or what it was probably meant to be and how to say so.
+
+Pure. All headers that are wrong are named at once, with the flags that would map them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Mapping, Sequence
+
+from producers.body import bad_character, shorten
+from producers.cells import OUTCOME_PREFIX, is_plain_name
+from producers.fields import FIELDS, SPECIAL_COLUMNS, documented_spelling, nearest
+from provisioning.errors import InvalidInputError
+
+
+def understand(headers: Sequence[str], maps: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    The path of each header ("" where it is passed over), and notes for a person.
+
+    Args:
+        headers: as they stand in the file, without spaces around them.
+        maps: what a header of the file means; "" to pass a column over.
+
+    Raises: InvalidInputError, naming every header that is not understood.
+    """
+    wanted = {source.strip(): target.strip() for source, target in maps.items()}
+    paths: list[str] = []
+    wrong: list[tuple[str, str | None]] = []
+    notes = [
+        f"no column is named {source!r}: this mapping was not used"
+        for source in wanted
+        if source not in headers
+    ]
+    for header in headers:
+        path = wanted.get(header, header)
+        if not path or path.startswith(OUTCOME_PREFIX):
+            paths.append("")
+            continue
+        if bad := bad_character(path):
+            raise InvalidInputError(
+                f"the header {shorten(header)!r} {bad}",
+                hint="is this a CSV file? if so, say how it is encoded, for example --encoding utf-16",
+            )
+        understood, meant = _meaning(path)
+        if not understood:
+            wrong.append((header, meant))
+        elif meant is not None:
+            notes.append(
+                f"{header!r} is not a documented member and is sent as given; did you mean {meant!r}?"
+            )
+        paths.append(path)
+    if wrong:
+        raise _not_understood(wrong, len(headers), wanted)
+    return tuple(paths), tuple(notes)
+
+
+def _meaning(path: str) -> tuple[bool, str | None]:
+    """Whether a path may be a column, and the column that was probably meant if it is not quite that."""
+    if path in SPECIAL_COLUMNS or (path in FIELDS and path != "bot"):
+        return True, None
+    if not path.startswith("widget."):
+        return False, documented_spelling(path) or nearest(path)
+    if (spelled := documented_spelling(path)) or not all(map(is_plain_name, path.split("."))):
+        return False, spelled
+    if path.startswith("widget.theme.vars.color.grey."):
+        return True, None  # one digit apart is another shade, not a slip
+    return True, next(iter(difflib.get_close_matches(path, FIELDS, n=1, cutoff=0.93)), None)
+
+
+def _not_understood(
+    wrong: Sequence[tuple[str, str | None]], count: int, wanted: Mapping[str, str]
+) -> InvalidInputError:
+    names = ", ".join(
+        f"{shorten(header)!r}" + (f" (did you mean {meant}?)" if meant else "")
+        for header, meant in wrong[:12]
+    )
+    more = f" and {len(wrong) - 12} more" if len(wrong) > 12 else ""
+    subject = "the header" if len(wrong) == 1 else f"{len(wrong)} headers"
+    is_are = "is" if len(wrong) == 1 else "are"
+    mapped = [header for header, _ in wrong if header in wanted]
+    if len(wrong) == count and not any(meant for _, meant in wrong):
+        hint = "the first row must hold the headers, such as key and bot.id; does this file have any?"
+    elif mapped:
+        hint = f"{mapped[0]!r} is mapped to {wanted[mapped[0]]!r}, which is no column either"
+    else:
+        flags = " ".join(f"--map {shlex.quote(f'{header}={meant or str()}')}" for header, meant in wrong[:12])
+        hint = f"{flags}   (a mapping to nothing passes the column over)"
+    return InvalidInputError(f"{subject} {names}{more} {is_are} not understood", hint=hint)
+
+
+def refuse_repeated(headers: Sequence[str], paths: Sequence[str]) -> None:
+    """Raise InvalidInputError if two columns mean the same."""
+    seen: dict[str, str] = {}
+    for header, path in zip(headers, paths, strict=True):
+        if path and path in seen:
+            both = (
+                f"twice: {header!r}" if header == seen[path] else f"twice: by {seen[path]!r} and {header!r}"
+            )
+            raise InvalidInputError(
+                f"the column {path} is given {both}",
+                hint="rename one of them, or map it to nothing: --map NAME=",
+            )
+        seen[path] = header
