@@ -16,7 +16,7 @@ AHEAD = 0.25
 """Seconds that a reservation may reach into the future: the time a changed pace needs to be felt."""
 
 BURST = 0.1
-"""Seconds of pace that an idle bucket saves up: with 50/s, five POSTs may start at once with the one that is due."""
+"""Seconds of pace that an idle bucket saves up: with 50/s, five POSTs may start at once, and the one due."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 

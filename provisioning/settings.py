@@ -90,6 +90,9 @@ class Settings(BaseModel):
         "hold",
         description="A POST with no conclusive answer: hold for a person, or retry (may make a second).",
     )
+    stop_loss: int = Field(
+        25, ge=0, description="So many first jobs of a batch dead of one cause pause it; 0 for never."
+    )
     lease: Seconds = Field(
         20.0,
         ge=2,

@@ -19,12 +19,15 @@ from typing import Any, Self, TypeVar
 from provisioning import keys
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import LOST, Claim, Deferral, Ledger, transitions
+from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, transitions
 from provisioning.pace import Tokens
 from provisioning.settings import Settings
 from worker.api import Timeouts, WidgetApi
+from worker.limit import ConcurrencyLimit
 from worker.line import Line, Slots
-from worker.perform import Equipment, Performance
+from worker.outage import Outage
+from worker.patience import Patience
+from worker.perform import Equipment, Performance, Shown
 from worker.policy import RetryPolicy
 from worker.recorder import Recorder
 from worker.transport import AiohttpTransport
@@ -41,6 +44,12 @@ HELD_PER_SLOT = 20
 
 TICK = 1.0
 """Seconds between looks for unrung batches and lapsed leases: what a lost ring costs."""
+
+CANARY_AFTER = 2.0
+"""Seconds from an outage's brake to the first canary; doubled after each that fails."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between canaries at most: how long an API may be back before we notice."""
 
 GRACE = 8.0
 """Seconds that POSTs in flight have to be answered when the worker stops; a supervisor often kills at 10."""
@@ -70,18 +79,23 @@ class Engine:
         self._credentials = credentials
         self._name = name
         self._ring = ring
-        self._slots = Slots(settings.max_in_flight)
+        self._limit = ConcurrencyLimit(settings.max_in_flight)
+        self._slots = Slots(self._limit)
+        self._patience = Patience()
         self._most_held = settings.max_in_flight * HELD_PER_SLOT
         self._lines: dict[str, Line] = {}
         self._held: dict[Performance, asyncio.Task[None]] = {}
         self._hungry: dict[str, None] = {}  # batches with more than we could take up, in turn
+        self._credentials_of: dict[str, set[str]] = defaultdict(set)  # of the hungry batches, as far as seen
         self._draining: set[str] = set()
         self._due: dict[str, asyncio.TimerHandle] = {}
         self._room = asyncio.Event()
         self._chores: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
-        self._recorder = Recorder(ledger, lease=settings.lease, target=settings.api_url)
+        self._recorder = Recorder(
+            ledger, lease=settings.lease, target=settings.api_url, stop_loss=settings.stop_loss
+        )
         self._api = WidgetApi(
             settings.api_url,
             timeouts=Timeouts(
@@ -108,6 +122,11 @@ class Engine:
             target=settings.api_url,
             lease=settings.lease,
             brake=self._brake,
+            tried=self._tried,
+            outage=Outage(),
+            limit=self._limit,
+            patience=self._patience,
+            slots=self._slots,
             stopping=self._stopping,
         )
 
@@ -170,10 +189,10 @@ class Engine:
         claimed = 0
         while not self._stopping.is_set():
             most = min(SLICE, self._most_held - len(self._held))
-            rooms = {name: line.room for name, line in self._lines.items() if line.room < most}
             if most <= 0:
                 self._hungry[batch] = None
                 break
+            rooms = self._rooms(batch, most)
             claims = await self._ledger.do(
                 transitions.claim(
                     batch,
@@ -185,17 +204,33 @@ class Engine:
                 )
             )
             for job in claims.jobs:
+                self._credentials_of[batch].add(job.credential)
                 self._take_up(job)
             claimed += len(claims.jobs)
             if claims.next_due is not None:
                 self._wake_at(batch, claims.next_due)
             if not claims.more:
                 self._hungry.pop(batch, None)
+                self._credentials_of.pop(batch, None)
                 break
             self._hungry[batch] = None
             if len(claims.jobs) < most:
                 break  # what is left wants room
         return claimed
+
+    def _rooms(self, batch: str, most: int) -> dict[str, int]:
+        """
+        Jobs to claim of each credential whose line has room for less than `most`.
+
+        Batches that want the same line share its room; each has at least one place in a line that moves.
+        """
+        sharers = len(self._hungry) + (batch not in self._hungry)
+        rooms = {}
+        for name, line in self._lines.items():
+            room = -(-line.room // sharers)
+            if room < most:
+                rooms[name] = room
+        return rooms
 
     def _take_up(self, job: Claim) -> None:
         credential = self._credentials.get(job.credential)
@@ -231,20 +266,28 @@ class Engine:
             keys.hold_credential(name),
             f"worker {self._name} has no credential named {name!r}; add it to PROVISION_CREDENTIALS_FILE"
             f" where the workers run, restart them, then: provision resume --credential {name}",
+            False,
         )
         deferral = Deferral(job.number, job.token, 0.0, "no_credential")
         await self._recorder.deferred(job.batch, deferral)
 
-    async def _brake(self, scope: str, why: str) -> None:
-        if await self._insist(lambda: self._ledger.hand.hold(scope, kind="brake", by=self._name, why=why)):
+    async def _brake(self, scope: str, why: str, heals: bool) -> None:
+        hold = Hold(scope=scope, at=time.time(), by=self._name, why=why, kind="brake")
+        call = transitions.brake(hold, canary_after=CANARY_AFTER if heals else None)
+        if await self._insist(lambda: self._ledger.do(call)):
             log.error("brake.applied %s: %s", scope, why)
+
+    async def _tried(self, scope: str, shown: Shown) -> None:
+        call = transitions.tried(scope, shown, longest_pause=LONGEST_PAUSE)
+        if await self._insist(lambda: self._ledger.do(call)):
+            log.warning("brake.released %s", scope)
 
     async def _insist(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Asks the ledger until it answers."""
         while True:
             try:
                 return await ask()
-            except LOST as error:
+            except (LedgerUnavailableError, *LOST) as error:
                 log.warning("ledger.lost %s; trying again in 1 s", error)
                 await asyncio.sleep(1.0)
 
@@ -254,7 +297,9 @@ class Engine:
             await self._room.wait()
             self._room.clear()
             for batch in list(self._hungry):
-                # To the back of the turn first, so that no batch starves another.
+                if not self._wants(batch):
+                    continue
+                # To the back first, so that another batch is the first to find room next time.
                 self._hungry.pop(batch, None)
                 self._hungry[batch] = None
                 try:
@@ -262,6 +307,10 @@ class Engine:
                 except LedgerUnavailableError as error:
                     log.warning("ledger.lost %s", error)
                     break
+
+    def _wants(self, batch: str) -> bool:
+        """Whether a line that a hungry batch has stood in has room again."""
+        return any(self._lines[name].room for name in self._credentials_of[batch] if name in self._lines)
 
     async def _look(self) -> None:
         """Settles lapsed leases and takes up what nobody rang for."""

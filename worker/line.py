@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 
 from provisioning.errors import LedgerUnavailableError
 from provisioning.pace import AHEAD, Rate, Tokens
+from worker.limit import ConcurrencyLimit
+from worker.turns import Turns
 
 log = logging.getLogger("provision.worker")
 
@@ -27,19 +29,23 @@ STALE = AHEAD
 
 
 class Slots:
-    """POSTs that one worker may have in flight."""
+    """
+    POSTs that one worker may have in flight: as many as `limit` says the API can stand.
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    Attributes:
+        taken: POSTs in flight.
+    """
+
+    def __init__(self, limit: ConcurrencyLimit) -> None:
+        self.limit = limit
         self.taken = 0
-        self.peak = 0
         self._lines: list[Line] = []
         self._first = 0
 
     @property
     def free(self) -> int:
         """Slots that nobody holds."""
-        return self.most - self.taken
+        return max(0, self.limit.whole - self.taken)
 
     def join(self, line: Line) -> None:
         """Has a line served from these slots."""
@@ -47,10 +53,9 @@ class Slots:
 
     def take(self) -> bool:
         """Takes a slot if one is free."""
-        if self.taken >= self.most:
+        if self.taken >= self.limit.whole:
             return False
         self.taken += 1
-        self.peak = max(self.peak, self.taken)
         return True
 
     def give_back(self) -> None:
@@ -64,7 +69,9 @@ class Slots:
 
 class Line:
     """
-    One credential's jobs waiting for their turn, first come first served.
+    One credential's jobs waiting for their turn.
+
+    Batches take turns, so that ten jobs behind a hundred thousand wait for ten.
 
     Args:
         take: reserves sending times in Redis (`transitions.take`).
@@ -86,9 +93,10 @@ class Line:
         self._on_room = on_room
         self._ahead = ahead
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: Turns[asyncio.Future[None]] = Turns()
         self._tokens: deque[float] = deque()  # loop times at which they become good
         self._unpaced_until = 0.0
+        self._not_before = 0.0
         self._per_second = rate.per_second
         self._fetching: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -110,12 +118,22 @@ class Line:
         most = self._slots.free + self._ahead if unpaced else math.ceil(self._per_second or 0) + 1
         return max(0, most - self.backlog)
 
-    async def turn(self) -> None:
-        """Waits for a slot and, if there is a pace, for a token. `leave` must follow."""
+    def hold_off(self, seconds: float) -> None:
+        """Lets nobody go for a while, as the API has asked of this credential."""
+        self._not_before = max(self._not_before, self._loop.time() + seconds)
+
+    async def turn(self, batch: str, *, urgent: bool) -> None:
+        """
+        Waits for a slot and, if there is a pace, for a token. `leave` must follow.
+
+        Args:
+            batch: batches take turns.
+            urgent: before all batches that are not.
+        """
         if not self._waiting and self._admit():
             return
         ticket: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append(ticket)
+        self._waiting.add(batch, ticket, urgent=urgent)
         self.move()
         try:
             await ticket
@@ -133,10 +151,10 @@ class Line:
     def move(self) -> None:
         """Lets as many go as slots and tokens allow."""
         while self._waiting:
-            if self._waiting[0].done():
-                self._waiting.popleft()
+            if self._waiting.first().done():
+                self._waiting.take()
             elif self._admit():
-                self._waiting.popleft().set_result(None)
+                self._waiting.take().set_result(None)
             else:
                 return
 
@@ -144,6 +162,9 @@ class Line:
         if not self._slots.free:
             return False
         now = self._loop.time()
+        if now < self._not_before:
+            self._move_at(self._not_before)
+            return False
         if now < self._unpaced_until:
             return self._slots.take()
         while self._tokens and self._tokens[0] < now - STALE:
@@ -156,12 +177,15 @@ class Line:
 
     def _await_tokens(self) -> None:
         if self._tokens:
-            if self._timer is None:
-                self._timer = self._loop.call_at(self._tokens[0], self._token_is_good)
+            self._move_at(self._tokens[0])
         elif self._fetching is None:
             self._fetching = self._loop.create_task(self._fetch())
 
-    def _token_is_good(self) -> None:
+    def _move_at(self, when: float) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_at(when, self._timer_rings)
+
+    def _timer_rings(self) -> None:
         self._timer = None
         self.move()
 

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Literal, assert_never
 
 from provisioning import keys
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
@@ -21,15 +21,23 @@ from provisioning.ledger import Answered, Claim, Deferral, Intent
 from provisioning.lifecycle import Event
 from worker.api import WidgetApi
 from worker.classify import Finding, classify
-from worker.line import Line
+from worker.limit import ConcurrencyLimit
+from worker.line import Line, Slots
+from worker.outage import PUSHED_BACK, Outage
+from worker.patience import Patience
 from worker.policy import Decision, Defer, Finish, Halt, Retry, RetryPolicy, decide
 from worker.recorder import Recorder
 from worker.reply import NoAnswer, Reply
 from worker.retrying import until_decided
 from worker.transport import Wire
 
-Brake = Callable[[str, str], Awaitable[None]]
-"""Puts a brake on a scope of `keys.HOLDS`, with the sentence that says why."""
+Shown = Literal["good", "bad", "unclear"]
+
+Brake = Callable[[str, str, bool], Awaitable[None]]
+"""Puts a brake on a scope: the sentence that says why, and whether canaries try by themselves."""
+
+Tried = Callable[[str, Shown], Awaitable[None]]
+"""Tells a scope's brake what a job has shown that was let through it."""
 
 _CHANGE = {
     # What an answer adds to the bounds, which the intent has widened by [0, 1].
@@ -59,6 +67,11 @@ class Equipment:
     target: str
     lease: float
     brake: Brake
+    tried: Tried
+    outage: Outage
+    limit: ConcurrencyLimit
+    patience: Patience
+    slots: Slots
     stopping: asyncio.Event
 
 
@@ -69,6 +82,7 @@ class Performance:
 
     Attributes:
         sending: whether a POST may be on its way; then it is not called off but answered.
+        trial: whether the last POST was let through a brake, to try.
     """
 
     job: Claim
@@ -78,6 +92,7 @@ class Performance:
     began: float = field(default_factory=time.monotonic)
     attempts: int = 0
     sending: bool = False
+    trial: bool = False
 
     def __post_init__(self) -> None:
         self.attempts = self.job.attempts
@@ -85,14 +100,14 @@ class Performance:
     async def run(self) -> None:
         """Carries the job to its end, or hands it back when it is called off while nothing is being sent."""
         try:
-            await until_decided(self._attempt, asyncio.sleep)
+            await until_decided(self._attempt, self.kit.patience.wait)
         except asyncio.CancelledError:
             if not self.kit.stopping.is_set():
                 raise
             await self._defer(0.0, "shutdown")
 
     async def _attempt(self) -> Decision | Lost:
-        await self.line.turn()
+        await self.line.turn(self.job.batch, urgent=self.job.urgent)
         self.sending = True
         try:
             try:
@@ -116,6 +131,10 @@ class Performance:
         if not grant.go:
             return None
         self.attempts = n
+        self.trial = grant.trial
+        self.kit.outage.let_through(trial=grant.trial)
+        if n == 1:
+            self.kit.patience.budget.first_attempt(asked)
         if self.kit.stopping.is_set() or time.monotonic() - asked > self.kit.lease / 2:
             # Nothing has been sent, and now nothing may be: we are leaving, or were frozen for so long
             # that the job may be another's already.
@@ -148,8 +167,13 @@ class Performance:
 
     async def _conclude(self, at: float, reply: Reply) -> Decision | Lost:
         finding = classify(reply, time.time())
-        elapsed = time.monotonic() - self.began
-        decision = decide(finding, self.attempts, elapsed, self.kit.policy, random.random)
+        now = time.monotonic()
+        outage = self._learn(finding, reply, now)
+        decision = decide(
+            finding, self.attempts, now - self.began, self.kit.policy, random.random, outage=outage
+        )
+        if self.trial:
+            await self._report_trial(finding, reply.status)
         if isinstance(decision, Halt):
             await self._brake(decision, finding)
         attempt = Attempt(
@@ -180,6 +204,23 @@ class Performance:
             await self._defer(decision.delay, decision.reason)
         return decision
 
+    def _learn(self, finding: Finding, reply: Reply, now: float) -> bool:
+        """Lets limit and line know what the answer says of the API. Returns: whether it is down."""
+        pushed_back = finding.outcome in PUSHED_BACK and reply.status not in (500, 502)
+        self.kit.limit.see(now, reply.seconds, pushed_back=pushed_back, in_flight=self.kit.slots.taken + 1)
+        if reply.status == 429 and finding.retry_after:
+            self.line.hold_off(min(finding.retry_after, self.kit.policy.retry_after_cap))
+        return self.kit.outage.see(finding.outcome, reply.status, now)
+
+    async def _report_trial(self, finding: Finding, status: int | None) -> None:
+        """What this POST, let through a brake, has shown of the credential and of the target."""
+        outcome = finding.outcome
+        served = outcome in (Outcome.CREATED, Outcome.REJECTED)
+        credential: Shown = "good" if served else "bad" if outcome is Outcome.DENIED else "unclear"
+        alive = served or outcome is Outcome.DENIED or status == 429
+        await self.kit.tried(keys.hold_credential(self.job.credential), credential)
+        await self.kit.tried(keys.hold_target(self.kit.target), "good" if alive else "bad")
+
     async def _defer(self, delay: float, reason: str) -> None:
         deferral = Deferral(self.job.number, self.job.token, delay, reason)
         await self.kit.recorder.deferred(self.job.batch, deferral)
@@ -192,12 +233,20 @@ class Performance:
                 keys.hold_credential(name),
                 f"the API refused credential {name!r} ({said}); correct it where the workers run, restart"
                 f" them, then: provision resume --credential {name}",
+                False,
+            )
+        elif decision.outage:
+            await self.kit.brake(
+                keys.hold_target(self.kit.target),
+                f"{self.kit.target} is down ({said}); canaries try again by themselves, nothing need be done",
+                True,
             )
         elif decision.scope == "target":
             await self.kit.brake(
                 keys.hold_target(self.kit.target),
                 f"{self.kit.target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
                 " restart the workers, then: provision resume --target",
+                False,
             )
 
 

@@ -81,20 +81,30 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Not this job's fault: brake the credential or the target; the job goes back, its attempt uncounted."""
+    """
+    Not this job's fault: brake the credential or the target; the job goes back, its attempt uncounted.
+
+    Attributes:
+        outage: the target is down and will come back: canaries try by themselves. Otherwise a person must see
+            to it first.
+    """
 
     scope: Literal["credential", "target"]
     reason: str
+    outage: bool = False
 
 
 Decision = Finish | Retry | Defer | Halt
 
 
-def decide(finding: Finding, attempt: int, elapsed: float, policy: RetryPolicy, draw: Draw) -> Decision:
+def decide(
+    finding: Finding, attempt: int, elapsed: float, policy: RetryPolicy, draw: Draw, *, outage: bool = False
+) -> Decision:
     """
     What follows from `finding`.
 
     Args:
+        outage: the target seems to be down; then a failure is its fault and costs the job nothing.
         attempt: number of the attempt that just ended; the first is 1.
         elapsed: seconds since the first attempt of this drive began.
         draw: uniform random source on [0, 1).
@@ -114,6 +124,8 @@ def decide(finding: Finding, attempt: int, elapsed: float, policy: RetryPolicy, 
         # Out of attempts it is as doubtful as before: a person, after all.
         return _again(finding, attempt, elapsed, policy, draw, Event.DOUBTED)
     elif outcome is Outcome.UNPROCESSED or outcome is Outcome.FAILED:
+        if outage:
+            return Halt("target", finding.cause, outage=True)
         return _again(finding, attempt, elapsed, policy, draw, Event.EXHAUSTED)
     else:
         assert_never(outcome)

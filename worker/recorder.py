@@ -38,13 +38,14 @@ class Recorder:
     Args:
         lease: seconds that an intent renews the job's lease by.
         target: base address of the API; an intent is refused while its brake is on.
+        stop_loss: first jobs of a batch dead of one cause that hold it back; 0 for never.
     """
 
-    def __init__(self, ledger: Ledger, *, lease: float, target: str) -> None:
+    def __init__(self, ledger: Ledger, *, lease: float, target: str, stop_loss: int) -> None:
         self._ledger = ledger
         self._kinds: dict[str, _Kind] = {
             "sending": lambda batch, jobs: transitions.sending(batch, jobs, lease=lease, target=target),
-            "answered": transitions.answered,
+            "answered": lambda batch, jobs: transitions.answered(batch, jobs, stop_loss=stop_loss),
             "deferred": transitions.deferred,
         }
         self._pending: dict[tuple[str, str], list[_Entry]] = {}

@@ -48,7 +48,7 @@ def pause(batch: BatchScope = None, credential: CredentialScope = None, all_: Al
         async with open_ledger() as ledger:
             scope = await _scope(ledger, batch, credential, all_)
             by = applying.who()
-            if await ledger.hand.hold(scope, kind="paused", by=by, why=f"paused by {by}"):
+            if await ledger.hand.hold(scope, by=by, why=f"paused by {by}"):
                 out.print(f"paused {scope}", highlight=False)
             else:
                 out.print(f"{scope} was held already", highlight=False)
@@ -75,8 +75,12 @@ def resume(
                 scope = keys.hold_target(Settings.from_env(os.environ).api_url)
             else:
                 scope = await _scope(ledger, batch, credential, all_)
-            was_held = await ledger.hand.release(scope)
-            out.print(f"{scope} goes on" if was_held else f"{scope} was not held", highlight=False)
+            words = {
+                "not_held": f"{scope} was not held",
+                "released": f"{scope} goes on",
+                "canary": f"{scope}: one job is sent to try; the brake comes off if it is answered well",
+            }
+            out.print(words[await ledger.hand.release(scope)], highlight=False)
 
     asyncio.run(work())
 

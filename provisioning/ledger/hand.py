@@ -13,7 +13,7 @@ from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
-from provisioning.ledger.records import Hold
+from provisioning.ledger.records import Hold, Release
 from provisioning.ledger.scripts import Call
 from provisioning.pace import Rate
 
@@ -30,21 +30,21 @@ class Hand:
         self._redis: Any = redis
         self._do = do
 
-    async def hold(self, scope: str, *, kind: str, by: str, why: str) -> bool:
+    async def hold(self, scope: str, *, by: str, why: str) -> bool:
         """
-        Keeps everything in `scope` back: no POST of it starts from now on, on any worker.
+        Pauses `scope` by a person's word: no POST of it starts from now on, on any worker.
 
         Args:
             scope: a field of `keys.HOLDS`.
-            kind: `paused` by a person, `brake` by the program.
         Returns: False if it was held already; the first word stands.
         """
-        hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind=kind)
+        hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind="paused")
         return bool(await self._redis.hsetnx(keys.HOLDS, scope, msgspec.json.encode(hold).decode()))
 
-    async def release(self, scope: str) -> bool:
-        """Lets `scope` go on. Returns: whether it was held."""
-        return bool(await self._redis.hdel(keys.HOLDS, scope))
+    async def release(self, scope: str) -> Release:
+        """Lets `scope` go on: at once after a pause, after one canary's success under a brake."""
+        word: Release = await self._do(transitions.release(scope))
+        return word
 
     async def set_pace(self, credential: str, rate: Rate) -> None:
         """Sets the pace of a credential on all workers, in force within a second and across restarts."""
@@ -58,7 +58,7 @@ class Hand:
         Returns: how many.
         """
         scope = keys.hold_batch(batch)
-        mine = await self.hold(scope, kind="paused", by=by, why="being cancelled")
+        mine = await self.hold(scope, by=by, why="being cancelled")
         accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
         cancelled = 0
         for first in range(1, accepted + 1, STRETCH):

@@ -6,7 +6,7 @@ The nouns of a job itself are in `job` and `attempt`; here is how the ledger spe
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ class Claim(msgspec.Struct, frozen=True):
         token: fencing token of this claim; every write names it.
         attempts: attempts already made in this drive.
         body: the JSON of the POST, as it was handed over.
+        urgent: its batch goes before others.
     """
 
     batch: str
@@ -32,6 +33,7 @@ class Claim(msgspec.Struct, frozen=True):
     row: int | None
     attempts: int
     body: bytes
+    urgent: bool = False
 
     @property
     def job_id(self) -> str:
@@ -69,10 +71,12 @@ class Grant(msgspec.Struct, frozen=True):
     Attributes:
         go: the intent is recorded; the POST may start.
         held: a pause or brake keeps the job back; it is queued again. Neither: it is another worker's.
+        trial: a brake lets it through; what comes of it decides whether the brake comes off.
     """
 
     go: bool
     held: bool = False
+    trial: bool = False
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -188,6 +192,10 @@ class JobRecord(msgspec.Struct, frozen=True):
         }
 
 
+Release = Literal["not_held", "released", "canary"]
+"""What a person's word has done to a hold: nothing, ended it, or had a canary sent first."""
+
+
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     Something that keeps jobs back: a pause by a person or a brake by the program.
@@ -197,7 +205,7 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
         at: since when, Unix seconds.
         by: the person, or the worker that put the brake on.
         why: what happened, and for a person what to do.
-        kind: `paused` (a person), `brake` (the program).
+        kind: `paused` (a person), `brake` (the program, comes off after a canary), `stop_loss`.
     """
 
     scope: str
@@ -248,7 +256,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
             "attempts": self.attempts,
             "causes": self.causes,
             "paused": self.paused,
-            "brakes": [msgspec.to_builtins(hold) for hold in self.holds if hold.kind == "brake"],
+            "brakes": [msgspec.to_builtins(hold) for hold in self.holds if hold.kind != "paused"],
             "holds": [msgspec.to_builtins(hold) for hold in self.holds],
             "settled": self.settled,
             "opened_at": self.opened_at,

@@ -15,7 +15,17 @@ import msgspec
 from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.job import Accepted, NewJob, Verdict
-from provisioning.ledger.records import Answered, Claim, Claims, Deferral, Grant, Intent, Rescue
+from provisioning.ledger.records import (
+    Answered,
+    Claim,
+    Claims,
+    Deferral,
+    Grant,
+    Hold,
+    Intent,
+    Release,
+    Rescue,
+)
 from provisioning.ledger.scripts import Argument, Call
 from provisioning.pace import AHEAD, BURST, Rate, Tokens
 
@@ -73,7 +83,7 @@ def claim(
     limits = [part for item in rooms.items() for part in item]
 
     def read(reply: Any) -> Claims:
-        flat, more, next_due = reply
+        flat, more, next_due, urgent = reply
         jobs = [
             Claim(
                 batch=batch,
@@ -84,6 +94,7 @@ def claim(
                 row=int(flat[i + 4]) if flat[i + 4] else None,
                 attempts=int(flat[i + 5]),
                 body=flat[i + 6],
+                urgent=urgent == 1,
             )
             for i in range(0, len(flat), 7)
         ]
@@ -94,7 +105,12 @@ def claim(
     return Call("claim", keys.batch(batch), args, read)
 
 
-_GRANTS = {1: Grant(go=True), 0: Grant(go=False), 2: Grant(go=False, held=True)}
+_GRANTS = {
+    0: Grant(go=False),
+    1: Grant(go=True),
+    2: Grant(go=False, held=True),
+    3: Grant(go=True, trial=True),
+}
 
 
 def sending(batch: str, intents: Sequence[Intent], *, lease: float, target: str) -> Call[list[Grant]]:
@@ -105,9 +121,14 @@ def sending(batch: str, intents: Sequence[Intent], *, lease: float, target: str)
     return Call("sending", keys.batch(batch), args, lambda reply: [_GRANTS[code] for code in reply])
 
 
-def answered(batch: str, answers: Sequence[Answered]) -> Call[list[bool]]:
-    """Records what came of POSTs. Reads: whether each was still the caller's to record, in order."""
-    args: list[str | bytes | int] = []
+def answered(batch: str, answers: Sequence[Answered], *, stop_loss: int = 0) -> Call[list[bool]]:
+    """
+    Records what came of POSTs. Reads: whether each was still the caller's to record, in order.
+
+    Args:
+        stop_loss: first jobs dead of one cause that hold the batch back; 0 for never.
+    """
+    args: list[str | bytes | int] = [stop_loss]
     for answer in answers:
         args += (
             answer.number,
@@ -178,3 +199,30 @@ def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
 
     args: list[Argument] = [credential, rate.word, want, int(AHEAD * 1000), int(BURST * 1000)]
     return Call("take", keys.pace(credential), args, read)
+
+
+def brake(hold: Hold, *, canary_after: float | None) -> Call[bool]:
+    """
+    Puts a brake on `hold.scope`. Reads: whether it is on now; False if the scope was held already.
+
+    Args:
+        canary_after: seconds until a canary may try by itself; None to wait for a person.
+    """
+    wait = "" if canary_after is None else int(canary_after * 1000)
+    return Call("brake", keys.HOLDS, [hold.scope, _json(hold), wait], bool)
+
+
+def release(scope: str) -> Call[Release]:
+    """A person lets a scope go on."""
+    words: tuple[Release, ...] = ("not_held", "released", "canary")
+    return Call("release", keys.HOLDS, [scope], lambda reply: words[reply])
+
+
+def tried(scope: str, shown: Literal["good", "bad", "unclear"], *, longest_pause: float) -> Call[bool]:
+    """
+    What a job that was let through a brake has shown. Reads: whether the brake has come off by it.
+
+    Args:
+        longest_pause: seconds between canaries at most.
+    """
+    return Call("tried", keys.HOLDS, [scope, shown, int(longest_pause * 1000)], lambda reply: reply == 3)

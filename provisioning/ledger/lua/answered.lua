@@ -1,5 +1,6 @@
 -- What came of a POST: the result and the attempt are stored with the move they cause, or not at all.
--- KEYS[1] the batch; then 9 a job: number, token, attempt, event (lifecycle.Event), reason,
+-- KEYS[1] the batch; ARGV[2] stop-loss: so many first jobs dead of one cause, and no other end, hold the
+-- batch back (0: never); then 9 a job: number, token, attempt, event (lifecycle.Event), reason,
 --   least and most to add to the bounds, attempt as JSON, result as JSON or ''
 -- Returns a list, 1 a job: 1 recorded (now or by an earlier call whose reply was lost); 2 recorded late, when the
 -- job was no longer being sent under this token; 0 there is nothing of this POST left to record.
@@ -90,8 +91,26 @@ local function late(n, token, attempt, job, believed, event, reason, least, most
   end
 end
 
+-- The first jobs of a batch tell whether it makes sense to send the rest. Said once; a person may go on.
+local function stop_loss(limit)
+  local ends = redis.call('HMGET', batch, 'dead', 'succeeded', 'in_doubt', 'stop_loss')
+  local dead = tonumber(ends[1] or 0)
+  if limit == 0 or dead < limit or ends[4] then return end
+  if tonumber(ends[2] or 0) > 0 or tonumber(ends[3] or 0) > 0 then return end
+  local causes = redis.call('HGETALL', batch .. ':causes')
+  if #causes ~= 2 then return end
+  local cause = string.sub(causes[1], 6) -- dead:CAUSE
+  local name = redis.call('HGET', batch, 'name') or batch_id(batch)
+  redis.call('HSET', batch, 'stop_loss', cause)
+  redis.call('HSETNX', 'pv:holds', 'batch:' .. batch_id(batch), cjson.encode({
+    scope = 'batch:' .. batch_id(batch), at = now / 1000, by = 'stop-loss', kind = 'stop_loss',
+    why = 'the first ' .. dead .. ' jobs all died of ' .. cause .. '; look at them (provision dead-letters '
+      .. name .. '), then: provision resume ' .. name .. ' or provision cancel ' .. name,
+  }))
+end
+
 local reply = {}
-for i = 2, #ARGV, 9 do
+for i = 3, #ARGV, 9 do
   local n, token, attempt, event, reason, least, most, line, result = unpack(ARGV, i, i + 8)
   local at = redis.call('HMGET', job_key(batch, n), 'state', 'token', 'attempts', 'reason', 'cred', 'calloff',
     post(token, attempt))
@@ -116,4 +135,5 @@ for i = 2, #ARGV, 9 do
   reply[#reply + 1] = answer
 end
 settle_counts()
+stop_loss(tonumber(ARGV[2]))
 return reply

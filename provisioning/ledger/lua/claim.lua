@@ -1,8 +1,9 @@
 -- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
 -- KEYS[1] the batch; ARGV[2] worker; ARGV[3] lease in ms; ARGV[4] target; ARGV[5] most jobs to claim
 -- ARGV[6…] 2 a credential that has a limit of its own here: credential, most jobs to claim of it
--- Returns {jobs, more, next_due}: jobs flat, 7 a job: number, token, key, credential, row, attempts, body;
--- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none.
+-- Returns {jobs, more, next_due, urgent}: jobs flat, 7 a job: number, token, key, credential, row, attempts, body;
+-- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none;
+-- urgent 1 if the batch goes before others.
 local batch, worker, lease, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local room = {}
 for i = 6, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
@@ -18,8 +19,9 @@ local some_wait = redis.call('EXISTS', batch .. ':waiting') == 1
 local jobs, more = {}, 0
 local function claim_of(credential)
   local ready = batch .. ':ready:' .. credential
-  if not held(batch, credential, target) then
-    local mine = math.min(want, room[credential] or want)
+  local word, _, tries = held(batch, credential, target)
+  if not word then
+    local mine = math.min(want, room[credential] or want, tries or want)
     while mine > 0 do
       local numbers = redis.call('LPOP', ready, mine)
       if not numbers then break end
@@ -45,7 +47,7 @@ local function claim_of(credential)
     end
     if redis.call('EXISTS', ready) == 0 then
       redis.call('SREM', batch .. ':credentials', credential)
-    else
+    elseif not tries then
       more = 1
     end
   end
@@ -65,4 +67,4 @@ end
 settle_counts()
 redis.call('ZADD', 'pv:active', 'XX', now, batch_id(batch))
 local next_due = redis.call('ZRANGE', batch .. ':waiting', 0, 0, 'WITHSCORES')
-return { jobs, more, next_due[2] or '0' }
+return { jobs, more, next_due[2] or '0', redis.call('HEXISTS', batch, 'urgent') }

@@ -113,11 +113,44 @@ end
 -- Field of a job's hash that tells what is believed of a POST; token and attempt are its name.
 local function post(token, attempt) return 'post:' .. token .. ':' .. attempt end
 
--- What keeps this batch, credential or target from sending, as the word for the job's reason; nil if nothing.
+-- A brake that may come off by itself lets a few jobs through to try: a canary, then ten, then a hundred.
+-- Its hash `pv:brake:SCOPE` holds: stage (1, 10, 100) permits good (answers of this stage) pause top
+--   (stage after which it opens) next (ms when permits are given again: the next canary, or lost ones)
+-- A brake without that hash waits for a person.
+local function permits(scope)
+  local brake = redis.call('HMGET', 'pv:brake:' .. scope, 'stage', 'permits', 'next')
+  if not brake[1] then return 0 end
+  local left = tonumber(brake[2])
+  if left > 0 then return left end
+  return tonumber(brake[3]) <= now and tonumber(brake[1]) or 0
+end
+
+local function spend_permit(scope, lease)
+  local brake = 'pv:brake:' .. scope
+  local left = tonumber(redis.call('HGET', brake, 'permits'))
+  if left <= 0 then
+    left = tonumber(redis.call('HGET', brake, 'stage'))
+    redis.call('HSET', brake, 'good', 0)
+  end
+  redis.call('HSET', brake, 'permits', left - 1, 'next', now + lease)
+end
+
+-- What keeps a job of this batch, credential and target from being sent.
+-- Returns the word for the job's reason, nil if nothing does; and, where a brake lets a few through, the
+-- scopes whose permits a job must spend and how many jobs may.
 local function held(batch, credential, target)
-  local holds = redis.call('HMGET', 'pv:holds', 'all', 'batch:' .. batch_id(batch),
-    'credential:' .. credential, 'target:' .. target)
+  local scopes = { 'all', 'batch:' .. batch_id(batch), 'credential:' .. credential, 'target:' .. target }
+  local holds = redis.call('HMGET', 'pv:holds', unpack(scopes))
   if holds[1] or holds[2] then return 'paused' end
-  if holds[3] or holds[4] then return 'braked' end
-  return nil
+  local trial, most = nil, nil
+  for i = 3, 4 do
+    if holds[i] then
+      local left = permits(scopes[i])
+      if left == 0 then return 'braked' end
+      trial = trial or {}
+      trial[#trial + 1] = scopes[i]
+      most = math.min(most or left, left)
+    end
+  end
+  return nil, trial, most
 end

@@ -1,9 +1,10 @@
 -- The intent to POST, written before the first byte leaves. From here on a silence means doubt.
 -- KEYS[1] the batch; ARGV[2] lease in ms; ARGV[3] target; then 4 a job: number, token, attempt, credential
--- Returns a list, 1 a job: 1 go; 0 the job is another's now; 2 held: it is queued again, attempts kept.
+-- Returns a list, 1 a job: 1 go; 0 the job is another's now; 2 held: it is queued again, attempts kept;
+-- 3 go, to try whether a brake may come off.
 -- Said twice (a lost reply), it answers 1 again.
 local batch, lease, target = KEYS[1], tonumber(ARGV[2]), ARGV[3]
-local reply, holds = {}, {}
+local reply = {}
 for i = 4, #ARGV, 4 do
   local n, token, attempt, credential = unpack(ARGV, i, i + 3)
   local key = job_key(batch, n)
@@ -12,9 +13,9 @@ for i = 4, #ARGV, 4 do
   if job[2] == token then
     -- Only the next attempt: a copy of an earlier intent that the network kept back means nothing now.
     if job[1] == 'claimed' and tonumber(attempt) == tonumber(job[3] or 0) + 1 then
-      if holds[credential] == nil then holds[credential] = held(batch, credential, target) or false end
-      if holds[credential] then
-        move(batch, n, 'claimed', 'queued', job[4], holds[credential])
+      local word, trial = held(batch, credential, target)
+      if word then
+        move(batch, n, 'claimed', 'queued', job[4], word)
         release(batch, n)
         enqueue(batch, n, credential, 0, true)
         answer = 2
@@ -25,7 +26,8 @@ for i = 4, #ARGV, 4 do
         count(batch, 'sending', 1)
         count(batch, 'attempts', 1)
         widen(batch, n, 0, 1)
-        answer = 1
+        for _, scope in ipairs(trial or {}) do spend_permit(scope, lease) end
+        answer = trial and 3 or 1
       end
     elseif job[1] == 'sending' and job[3] == attempt then
       answer = 1

@@ -1,0 +1,96 @@
+"""
+Standard output as every verb uses it: text in the terminal's encoding, JSON always in UTF-8.
+
+A reader that has had enough (`provision jobs B | head`) and a full disk show themselves here and are
+told apart from a Redis that is away, which raises the same `OSError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from rich.console import Console, RenderableType
+
+from provisioning.errors import InvalidInputError
+
+WIDE = 400
+"""Columns off a terminal: nothing is folded for `grep` and files."""
+
+
+class ReaderGone(Exception):  # noqa: N818 - nothing is wrong
+    """Whoever read our output has closed it: there is nothing left to say."""
+
+
+class DataConsole(Console):
+    """Standard output for people: never takes brackets in somebody's file name for markup."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, width=wide_unless_terminal(sys.stdout))
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with writing():
+            if self.is_terminal:
+                super().print(*objects, **options)
+                return
+            with self.capture() as captured:
+                super().print(*objects, **options)
+            # Tables fill their cells up; in a file those spaces are noise.
+            for line in captured.get().splitlines():
+                self.file.write(line.rstrip() + "\n")
+
+
+def talking_console() -> Console:
+    """Standard error for people."""
+    return Console(
+        stderr=True, markup=False, highlight=False, emoji=False, width=wide_unless_terminal(sys.stderr)
+    )
+
+
+def emit(value: Any) -> None:
+    """One JSON object on a line of standard output, at once."""
+    with writing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """
+    Around every write to standard output.
+
+    Raises: ReaderGone if nobody reads any more; InvalidInputError if it cannot be written.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+    except OSError as error:
+        raise InvalidInputError(f"cannot write to standard output ({error.strerror})") from error
+
+
+def show_what_can_be_shown() -> None:
+    """Has characters that the terminal's encoding lacks replaced instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def let_go() -> None:
+    """Sends what is still buffered nowhere, so that leaving raises nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def wide_unless_terminal(stream: Any) -> int | None:
+    """Columns to write in; None for those of the terminal, or of COLUMNS where that is set."""
+    return None if "COLUMNS" in os.environ or stream.isatty() else WIDE
+
+
+__all__ = ["DataConsole", "ReaderGone", "RenderableType", "emit", "let_go", "talking_console", "writing"]

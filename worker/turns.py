@@ -1,0 +1,49 @@
+"""A queue in which batches take turns: ten jobs behind a hundred thousand wait for ten, not for all."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Turns(Generic[T]):
+    """
+    Items by group; the groups take turns, each first come first served, urgent groups before all others.
+
+    Every operation costs the same however many wait.
+    """
+
+    def __init__(self) -> None:
+        self._urgent: dict[str, deque[T]] = {}
+        self._others: dict[str, deque[T]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, group: str, item: T, *, urgent: bool = False) -> None:
+        """Puts an item at the end of its group."""
+        groups = self._urgent if urgent else self._others
+        groups.setdefault(group, deque()).append(item)
+        self._count += 1
+
+    def first(self) -> T:
+        """The item whose turn it is. Raises: IndexError if nobody waits."""
+        for groups in (self._urgent, self._others):
+            for items in groups.values():
+                return items[0]
+        raise IndexError("nobody waits")
+
+    def take(self) -> T:
+        """Takes the item whose turn it is; its group goes to the back. Raises: IndexError if nobody waits."""
+        groups = self._urgent or self._others
+        for group in groups:
+            items = groups.pop(group)
+            item = items.popleft()
+            if items:
+                groups[group] = items  # dicts keep insertion order: this is the back
+            self._count -= 1
+            return item
+        raise IndexError("nobody waits")
