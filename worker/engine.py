@@ -89,6 +89,7 @@ class Engine:
         self._credentials_of: dict[str, set[str]] = defaultdict(set)  # of the hungry batches, as far as seen
         self._draining: set[str] = set()
         self._due: dict[str, asyncio.TimerHandle] = {}
+        self._braking: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Event()
         self._chores: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[Any]] = set()
@@ -272,6 +273,14 @@ class Engine:
         await self._recorder.deferred(job.batch, deferral)
 
     async def _brake(self, scope: str, why: str, heals: bool) -> None:
+        """Puts a brake on; of many that call for the same one at once, the first is heard."""
+        if scope not in self._braking:
+            braking = asyncio.create_task(self._apply_brake(scope, why, heals))
+            self._braking[scope] = braking
+            braking.add_done_callback(lambda _: self._braking.pop(scope))
+        await asyncio.shield(self._braking[scope])
+
+    async def _apply_brake(self, scope: str, why: str, heals: bool) -> None:
         hold = Hold(scope=scope, at=time.time(), by=self._name, why=why, kind="brake")
         call = transitions.brake(hold, canary_after=CANARY_AFTER if heals else None)
         if await self._insist(lambda: self._ledger.do(call)):

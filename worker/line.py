@@ -51,6 +51,11 @@ class Slots:
         """Has a line served from these slots."""
         self._lines.append(line)
 
+    def hold_off(self, seconds: float) -> None:
+        """Lets nobody go for a while."""
+        for line in self._lines:
+            line.hold_off(seconds)
+
     def take(self) -> bool:
         """Takes a slot if one is free."""
         if self.taken >= self.limit.whole:

@@ -39,6 +39,9 @@ Brake = Callable[[str, str, bool], Awaitable[None]]
 Tried = Callable[[str, Shown], Awaitable[None]]
 """Tells a scope's brake what a job has shown that was let through it."""
 
+STAND_BACK = 1.0
+"""Seconds in which a brake is surely on, a Redis that answers supposed."""
+
 _CHANGE = {
     # What an answer adds to the bounds, which the intent has widened by [0, 1].
     Outcome.CREATED: Bounds(1, 0),
@@ -49,6 +52,15 @@ _CHANGE = {
     Outcome.FAILED: Bounds(0, 0),
     Outcome.IN_DOUBT: Bounds(0, 0),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One POST that was made: when, what came back, what that means."""
+
+    at: float
+    reply: Reply
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +123,12 @@ class Performance:
         self.sending = True
         try:
             try:
-                answered = await self._post()
+                posted = await self._post()
+                if posted:
+                    self._stand_back(posted.finding.outcome)
             finally:
                 self.line.leave()
-            decision = await self._conclude(*answered) if answered else Lost()
+            decision = await self._conclude(posted) if posted else Lost()
         finally:
             self.sending = False
         if self.kit.stopping.is_set() and isinstance(decision, Retry):
@@ -122,8 +136,8 @@ class Performance:
             return Lost()
         return decision
 
-    async def _post(self) -> tuple[float, Reply] | None:
-        """Sends it once. Returns: when, and what came of it; None if we may not."""
+    async def _post(self) -> Posted | None:
+        """Sends it once. Returns: what came of it; None if we may not."""
         at, asked = time.time(), time.monotonic()
         n = self.attempts + 1
         job = self.job
@@ -143,12 +157,13 @@ class Performance:
         wire = Wire()
         began = time.monotonic()
         try:
-            return at, await self.kit.api.create_widget(job.body, self.credential, wire)
+            reply: Reply = await self.kit.api.create_widget(job.body, self.credential, wire)
         except asyncio.CancelledError:
             if not self.kit.stopping.is_set():
                 raise
             seconds = time.monotonic() - began
-            return at, NoAnswer(wire.evidence, "shutdown", "the worker had to stop", wire.status, seconds)
+            reply = NoAnswer(wire.evidence, "shutdown", "the worker had to stop", wire.status, seconds)
+        return Posted(at, reply, classify(reply, time.time()))
 
     async def _withdraw(self, at: float, reason: str) -> None:
         """Takes an intent back of which no byte has left; it is not counted as an attempt."""
@@ -165,8 +180,8 @@ class Performance:
         answer = Answered(self.job.number, self.job.token, Event.REFUSED, reason, change, attempt)
         await self.kit.recorder.answered(self.job.batch, answer)
 
-    async def _conclude(self, at: float, reply: Reply) -> Decision | Lost:
-        finding = classify(reply, time.time())
+    async def _conclude(self, posted: Posted) -> Decision | Lost:
+        reply, finding = posted.reply, posted.finding
         now = time.monotonic()
         outage = self._learn(finding, reply, now)
         decision = decide(
@@ -178,7 +193,7 @@ class Performance:
             await self._brake(decision, finding)
         attempt = Attempt(
             n=self.attempts,
-            at=round(at, 3),
+            at=round(posted.at, 3),
             seconds=round(reply.seconds, 3),
             outcome=finding.outcome,
             evidence=reply.evidence,
@@ -203,6 +218,13 @@ class Performance:
         if isinstance(decision, Defer):
             await self._defer(decision.delay, decision.reason)
         return decision
+
+    def _stand_back(self, outcome: Outcome) -> None:
+        """Keeps the freed slot from sending another into the same wall before the brake is on."""
+        if outcome is Outcome.DENIED:
+            self.line.hold_off(STAND_BACK)
+        elif outcome is Outcome.MISDIRECTED:
+            self.kit.slots.hold_off(STAND_BACK)
 
     def _learn(self, finding: Finding, reply: Reply, now: float) -> bool:
         """Lets limit and line know what the answer says of the API. Returns: whether it is down."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self, TypeVar, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -48,16 +48,17 @@ class Ledger:
     @classmethod
     def at(cls, url: str, *, connections: int = 16) -> Self:
         """A ledger in the Redis at `url`; nothing is connected until it is used."""
-        return cls(
-            Redis.from_url(
-                url,
-                max_connections=connections,
-                socket_connect_timeout=5,
-                socket_timeout=30,
-                socket_keepalive=True,
-                health_check_interval=15,
-            )
+        # A pool that waits for a connection, where redis-py's own default raises when all are out.
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=30,
+            socket_connect_timeout=5,
+            socket_timeout=30,
+            socket_keepalive=True,
+            health_check_interval=15,
         )
+        return cls(Redis.from_pool(pool))
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,7 +6,10 @@
 -- urgent 1 if the batch goes before others.
 local batch, worker, lease, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local room = {}
-for i = 6, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local urgent = redis.call('HEXISTS', batch, 'urgent')
+if urgent == 0 then -- an urgent batch is not kept waiting by a line that is full of others
+  for i = 6, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
+end
 
 local due = redis.call('ZRANGEBYSCORE', batch .. ':waiting', '-inf', now, 'LIMIT', 0, 1000)
 for i = #due, 1, -1 do -- each goes to the front: the first due ends up first
@@ -67,4 +70,4 @@ end
 settle_counts()
 redis.call('ZADD', 'pv:active', 'XX', now, batch_id(batch))
 local next_due = redis.call('ZRANGE', batch .. ':waiting', 0, 0, 'WITHSCORES')
-return { jobs, more, next_due[2] or '0', redis.call('HEXISTS', batch, 'urgent') }
+return { jobs, more, next_due[2] or '0', urgent }

@@ -1,0 +1,78 @@
+"""A real engine on the test's own loop, against a real Valkey and a real sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+
+from producers.submit import submit
+from provisioning.credentials import load_credentials
+from provisioning.job import NewJob
+from provisioning.ledger import BatchStatus, Ledger
+from provisioning.settings import Settings
+from worker.engine import Engine
+
+DEADLINE = 30.0
+"""Seconds that a test waits for what it expects: far more than it takes, for busy machines."""
+
+
+class Bench:
+    """A ledger, the settings of its workers, and whatever engines run on it."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self.ledger = ledger
+        self.settings = settings
+
+    @asynccontextmanager
+    async def engine(self, name: str = "w1", **changes: Any) -> AsyncIterator[Engine]:
+        """A running engine; settings may differ from the bench's."""
+        settings = self.settings.model_copy(update=changes)
+        ledger = Ledger(Redis(connection_pool=self.ledger.redis.connection_pool))
+        engine = Engine(settings, ledger, load_credentials(settings), name=name, ring=lambda _: None)
+        await engine.start()
+        try:
+            yield engine
+        finally:
+            await engine.stop()
+
+    async def submit(self, name: str, jobs: Sequence[NewJob], **meta: str) -> str:
+        """Hands jobs over; rings nobody, since every engine looks for itself. Returns: the batch."""
+        done = await submit(self.ledger, jobs, name=name, who="test", ring=lambda _: None, meta=meta)
+        return done.batch
+
+    async def status(self, batch: str) -> BatchStatus:
+        return await self.ledger.view.status(batch)
+
+    async def until(self, batch: str, holds: Callable[[BatchStatus], bool]) -> BatchStatus:
+        """Waits until a batch is as expected. Raises: AssertionError with its state if it never is."""
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            status = await self.status(batch)
+            if holds(status):
+                return status
+            assert time.monotonic() < deadline, status.public()
+            await asyncio.sleep(0.02)
+
+    async def settled(self, batch: str) -> BatchStatus:
+        """Waits until a batch has settled."""
+        return await self.until(batch, lambda status: status.settled)
+
+
+def jobs(
+    count: int, *, credential: str = "default", prefix: str = "k", bot: int = 100_200_300
+) -> list[NewJob]:
+    """Jobs with a body each of its own, none of which the sandbox rejects."""
+    return [
+        NewJob(
+            key=f"{prefix}{n}",
+            credential=credential,
+            body=b'{"bot":{"id":"%d"},"widget":{"properties":{"name":"%s"}}}'
+            % (bot + n, f"{credential}-{prefix}{n}".encode()),
+        )
+        for n in range(count)
+    ]

@@ -1,0 +1,284 @@
+"""Good manners towards the API, as the sandbox counts them (issue 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from provisioning import keys
+from provisioning.ledger import Ledger
+from provisioning.lifecycle import State
+from provisioning.pace import Rate
+from provisioning.settings import Settings
+from tests.integration.engine_bench import Bench, jobs
+from tests.integration.sandbox_process import SandboxProcess, running_sandbox
+
+UNLIMITED = Rate(None)
+
+
+@pytest.fixture
+async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
+    async with Ledger.at(valkey_url, connections=64) as ledger:
+        await ledger.redis.flushall()
+        file = tmp_path / "credentials.toml"
+        file.write_text(
+            "[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n"
+            "[other]\nclient_id='other'\nclient_secret='other'\n"
+            "[wrong]\nclient_id='sandbox'\nclient_secret='wrong'\n"
+        )
+        settings = Settings(
+            redis_url=SecretStr(valkey_url),
+            credentials_file=file,
+            rate=UNLIMITED,
+            backoff_base=0.05,
+            backoff_cap=0.2,
+            lease=4.0,
+            read_timeout=5.0,
+        )
+        yield Bench(ledger, settings)
+
+
+def at(sandbox: SandboxProcess, bench: Bench, **changes: Any) -> Bench:
+    return Bench(bench.ledger, bench.settings.model_copy(update={"api_url": sandbox.url, **changes}))
+
+
+def most_in_any_second(arrivals: list[int]) -> int:
+    """The fullest window of 1 000 ms in arrival times of whole milliseconds."""
+    most, first = 0, 0
+    for last, time in enumerate(arrivals):
+        while arrivals[first] <= time - 1000:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def raw_arrivals(sandbox: SandboxProcess) -> list[int]:
+    found = sandbox.arrivals(raw=True)
+    times = found["raw"] if "raw" in found else found["arrivals"]
+    return sorted(int(item[0] if isinstance(item, list) else item) for item in times)
+
+
+async def test_three_workers_together_keep_the_pace_of_one_credential(bench: Bench) -> None:
+    with running_sandbox() as sandbox:
+        paced = at(sandbox, bench, rate=Rate(50.0))
+        async with paced.engine("w1"), paced.engine("w2"), paced.engine("w3"):
+            batch = await paced.submit("paced", jobs(200))
+            await paced.settled(batch)
+        arrivals = raw_arrivals(sandbox)
+    burst = 5
+    assert most_in_any_second(arrivals) <= 50 + burst + 1
+    seconds = (arrivals[-1] - arrivals[0]) / 1000
+    assert len(arrivals) / seconds >= 0.95 * 50
+
+
+async def test_a_pace_that_is_changed_while_running_is_kept_from_then_on(bench: Bench) -> None:
+    with running_sandbox() as sandbox:
+        paced = at(sandbox, bench, rate=Rate(2.0))
+        async with paced.engine():
+            batch = await paced.submit("paced", jobs(300))
+            await paced.until(batch, lambda status: status.attempts >= 1)
+            await paced.ledger.hand.set_pace("default", Rate(400.0))
+            status = await paced.settled(batch)
+    assert status.states[State.SUCCEEDED] == 300
+
+
+async def test_the_first_401_stops_a_credential_and_costs_no_job_an_attempt(bench: Bench) -> None:
+    with running_sandbox() as sandbox:
+        here = at(sandbox, bench)
+        async with here.engine("w1"), here.engine("w2"):
+            wrong = await here.submit("wrong", jobs(2000, credential="wrong"))
+            fine = await here.submit("fine", jobs(50, prefix="f"))
+            await here.settled(fine)
+            status = await here.until(
+                wrong, lambda status: bool(status.holds) and status.states[State.QUEUED] == 2000
+            )
+        refused = sandbox.stats()["statuses"]["401"]
+    assert refused <= 64  # what two workers had in flight: 32 each while they know nothing
+    assert status.states[State.DEAD] == 0
+    assert status.bounds.most == 0
+    [hold] = status.holds
+    assert hold.scope == keys.hold_credential("wrong")
+    assert "provision resume --credential wrong" in hold.why
+    async for job in here.ledger.view.jobs(wrong):
+        assert all(attempt.error == "unauthorized" for attempt in job.attempts)
+
+
+async def test_resume_sends_one_canary_and_opens_only_on_its_success(bench: Bench) -> None:
+    with running_sandbox() as sandbox:
+        here = at(sandbox, bench)
+        async with here.engine() as _:
+            batch = await here.submit("wrong", jobs(100, credential="wrong"))
+            await here.until(batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 100)
+            before = sandbox.stats()["posts"]
+            assert await here.ledger.hand.release(keys.hold_credential("wrong")) == "canary"
+            await here.until(batch, lambda _: sandbox.stats()["posts"] == before + 1)
+            await here.until(batch, lambda status: status.states[State.QUEUED] == 100)
+            assert (await here.status(batch)).holds
+            assert sandbox.stats()["posts"] == before + 1
+        # The password is corrected and the workers restarted.
+        file = here.settings.credentials_file
+        assert file is not None
+        file.write_text(file.read_text().replace("'wrong'\n", "'sandbox'\n"))
+        async with here.engine("w2"):
+            await here.ledger.hand.release(keys.hold_credential("wrong"))
+            status = await here.settled(batch)
+    assert status.states[State.SUCCEEDED] == 100
+    assert not status.holds
+
+
+async def test_a_wrong_address_brakes_the_target(bench: Bench) -> None:
+    with running_sandbox() as sandbox:
+        here = at(sandbox, bench)
+        astray = Bench(here.ledger, here.settings.model_copy(update={"api_url": sandbox.url + "/nowhere"}))
+        async with astray.engine():
+            batch = await astray.submit("astray", jobs(500))
+            status = await astray.until(
+                batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 500
+            )
+    assert status.holds[0].scope.startswith("target:")
+    assert status.states[State.DEAD] == 0
+
+
+async def test_an_outage_costs_no_dead_letter_and_heals_by_itself(bench: Bench) -> None:
+    with running_sandbox("--scenario", "outage") as sandbox:
+        here = at(sandbox, bench)
+        async with here.engine("w1"), here.engine("w2"):
+            batch = await here.submit("down", jobs(500))
+            await here.until(batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 500)
+            spent = sandbox.stats()["posts"]
+            sandbox.post_faults({"scenario": "calm"})
+            status = await here.settled(batch)
+    assert spent < 400
+    assert status.states[State.SUCCEEDED] == 500
+    assert not status.holds
+    assert status.bounds.least == 500
+
+
+async def test_a_lone_job_survives_an_outage(bench: Bench) -> None:
+    with running_sandbox("--scenario", "outage") as sandbox:
+        here = at(sandbox, bench, backoff_base=0.6, backoff_cap=5.0)
+        async with here.engine():
+            batch = await here.submit("down", jobs(1))
+            await here.until(batch, lambda status: bool(status.holds))
+            sandbox.post_faults({"scenario": "calm"})
+            status = await here.settled(batch)
+    assert status.states[State.SUCCEEDED] == 1
+
+
+async def test_an_outage_of_one_target_leaves_the_jobs_of_another_alone(bench: Bench) -> None:
+    with running_sandbox("--scenario", "outage") as down, running_sandbox() as up:
+        broken, sound = at(down, bench), at(up, bench)
+        async with broken.engine("w1"):
+            stuck = await broken.submit("stuck", jobs(100))
+            await broken.until(stuck, lambda status: bool(status.holds))
+        async with sound.engine("w2"):
+            batch = await sound.submit("fine", jobs(100, prefix="f"))
+            status = await sound.settled(batch)
+    assert status.states[State.SUCCEEDED] == 100
+
+
+async def test_a_batch_whose_first_jobs_all_die_of_one_cause_is_paused(bench: Bench) -> None:
+    with running_sandbox() as sandbox:
+        here = at(sandbox, bench, max_in_flight=10, stop_loss=25)
+        async with here.engine():
+            batch = await here.submit("doomed", jobs(500, bot=404_000_000))
+            status = await here.until(
+                batch,
+                lambda status: (
+                    bool(status.holds) and status.states[State.QUEUED] + status.states[State.DEAD] == 500
+                ),
+            )
+            [hold] = status.holds
+            assert hold.kind == "stop_loss"
+            assert "bot_not_found" in hold.why
+            assert 25 <= status.states[State.DEAD] <= 25 + 10
+            # A person who wants to go on all the same is not stopped twice.
+            await here.ledger.hand.release(hold.scope)
+            status = await here.settled(batch)
+    assert status.states[State.DEAD] == 500
+
+
+async def test_a_small_batch_behind_a_large_one_gets_its_share_at_once(bench: Bench) -> None:
+    with running_sandbox() as sandbox:
+        here = at(sandbox, bench, rate=Rate(50.0))
+        async with here.engine():
+            large = await here.submit("large", jobs(5000, prefix="l"))
+            await here.until(large, lambda status: status.attempts > 20)
+            small = await here.submit("small", jobs(10, prefix="s"))
+            before = (await here.status(large)).attempts
+            await here.settled(small)
+            meanwhile = (await here.status(large)).attempts - before
+            await here.ledger.hand.cancel(large, "test")
+            await here.settled(large)
+    # Taking turns costs ten turns; a second of looking round and a line of claimed jobs come on top.
+    assert meanwhile < 250
+
+
+async def test_an_urgent_batch_goes_before_all_others(bench: Bench) -> None:
+    with running_sandbox() as sandbox:
+        here = at(sandbox, bench, rate=Rate(20.0))
+        async with here.engine() as engine:
+            large = await here.submit("large", jobs(1000, prefix="l"))
+            await here.until(large, lambda status: status.attempts > 5)
+            urgent = await here.submit("urgent", jobs(5, prefix="u"), urgent="1")
+            before = (await here.status(large)).attempts
+            await engine.drain(urgent)
+            await here.settled(urgent)
+            meanwhile = (await here.status(large)).attempts - before
+            await here.ledger.hand.cancel(large, "test")
+            await here.settled(large)
+    assert meanwhile <= 10
+
+
+async def test_a_batch_of_another_credential_is_not_slowed_by_a_paced_one(bench: Bench) -> None:
+    with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
+        here = at(sandbox, bench, rate=Rate(2.0))
+        await here.ledger.hand.set_pace("other", UNLIMITED)
+        async with here.engine():
+            slow = await here.submit("slow", jobs(200))
+            quick = await here.submit("quick", jobs(500, credential="other", prefix="o"))
+            await here.settled(quick)
+            assert (await here.status(slow)).states[State.SUCCEEDED] < 100
+            await here.ledger.hand.cancel(slow, "test")
+            await here.settled(slow)
+
+
+async def test_no_post_starts_after_a_pause(bench: Bench) -> None:
+    with running_sandbox("--latency", "0.05") as sandbox:
+        here = at(sandbox, bench, rate=Rate(200.0))
+        async with here.engine("w1"), here.engine("w2"):
+            batch = await here.submit("paused", jobs(2000))
+            await here.until(batch, lambda status: status.attempts > 20)
+            await here.ledger.hand.hold(keys.hold_batch(batch), by="ana", why="coffee")
+            status = await here.until(batch, lambda status: not status.states[State.SENDING])
+            posts = sandbox.stats()["posts"]
+            # Two looks of every engine later nothing has moved.
+            await asyncio.sleep(2.2)
+            assert sandbox.stats()["posts"] == posts == status.attempts
+            assert status.paused
+            await here.ledger.hand.release(keys.hold_batch(batch))
+            await here.until(batch, lambda status: status.attempts > posts)
+            await here.ledger.hand.cancel(batch, "test")
+            await here.settled(batch)
+
+
+async def test_jobs_in_backoff_hold_no_slot(bench: Bench) -> None:
+    with running_sandbox("--fault", "error-500=0.5") as sandbox:
+        here = at(sandbox, bench, max_in_flight=4, backoff_base=3.0, backoff_cap=3.0, attempts=8)
+        async with here.engine():
+            batch = await here.submit("flaky", jobs(200))
+            # Far more jobs than slots have had their first attempt before the first backoffs are over.
+            await here.until(batch, lambda status: status.attempts >= 200)
+            await here.ledger.hand.cancel(batch, "test")
+            await here.settled(batch)
+
+
+def test_the_fullest_second_is_found() -> None:
+    assert most_in_any_second([0, 500, 999, 1000, 1001]) == 4
+    assert most_in_any_second(list(itertools.repeat(5, 7))) == 7
