@@ -25,7 +25,9 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:holds`                 | hash   | `all`, `batch:B`, `credential:C`, `target:T` → who, when, why     |
 | `pv:pace:C`                | hash   | token bucket of credential C                                      |
 | `pv:rates`                 | hash   | credential → pace set by an operator                              |
-| `pv:workers`               | zset   | workers by the time of their last heartbeat (ms)                  |
+| `pv:workers`               | zset   | workers by the time of their last sign of life (ms)               |
+| `pv:workers:signs`         | hash   | worker → what it was doing then, as JSON                          |
+| `pv:brake:SCOPE`           | hash   | how a brake comes off by itself: see `lua/prelude.lua`            |
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ ACTIVE = "pv:active"
 HOLDS = "pv:holds"
 RATES = "pv:rates"
 WORKERS = "pv:workers"
+WORKER_SIGNS = "pv:workers:signs"
 
 
 def batch(batch_id: str) -> str:

@@ -20,6 +20,9 @@ from provisioning.settings import Settings
 DRAIN = "provision.drain"
 VERSION = 1
 
+QUEUE = "celery"
+"""Celery's default queue: services that know only the broker's address reach it without a setting."""
+
 VISIBILITY_TIMEOUT = 3600
 """Seconds after which Redis as broker hands out an unacknowledged ring again; harmless, and rare."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Any
 
 from celery import bootsteps
@@ -19,6 +20,7 @@ from provisioning.ledger import Ledger
 from provisioning.queue import Doorbell, make_app
 from provisioning.settings import Settings
 from worker.engine import Engine, EngineThread
+from worker.watchdog import Signs, Watchdog
 
 
 def fail(error: ProvisioningError) -> None:
@@ -41,35 +43,53 @@ app.conf.update(
 )
 
 engine: EngineThread | None = None
+watchdog: Watchdog | None = None
 
 
 class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships no types
     """Starts the engine with the worker and stops it gracefully with it."""
 
-    requires = {"celery.worker.components:Pool"}  # noqa: RUF012 - the form that Celery reads
+    # The form in which Celery reads them: after these on the way up, before them on the way down.
+    requires = {"celery.worker.components:Pool", "celery.worker.components:Hub"}  # noqa: RUF012
 
     def start(self, worker: Any) -> None:
         if not isinstance(worker.pool, ThreadPool):
             # In a prefork child the engine would not be there; with green threads its loop would not run.
             print("error: the worker needs Celery's threads pool\n\nhint: --pool threads", file=sys.stderr)
             raise SystemExit(2)
-        global engine
-        engine = EngineThread(lambda: build_engine(worker.hostname)).start()
+        global engine, watchdog
+        engine = EngineThread(lambda: build_engine(worker.hostname))
+        watchdog = Watchdog(engine.stop)
+        engine.start()
+        if worker.hub is not None:
+            watchdog.signs.consumer = time.monotonic()
+            worker.hub.call_repeatedly(1.0, _consumer_turns, watchdog.signs)
+        watchdog.start()
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002
+        if watchdog is not None:
+            watchdog.rest()
         if engine is not None:
             engine.stop()
 
     terminate = stop
 
 
+def _consumer_turns(signs: Signs) -> None:
+    signs.consumer = time.monotonic()
+
+
 def build_engine(name: str) -> Engine:
     """The engine of this process; call it on the loop that will run it."""
-    redis_url = settings.redis
-    if redis_url is None:
-        raise RuntimeError("make_app has seen to a Redis")
+    if settings.redis is None or watchdog is None:
+        raise RuntimeError("make_app has seen to a Redis, and EngineStep to a watchdog")
     return Engine(
-        settings, Ledger.at(redis_url), load_credentials(settings), name=name, ring=Doorbell(app).ring
+        settings,
+        Ledger.at(settings.redis),
+        load_credentials(settings),
+        name=name,
+        ring=Doorbell(app).ring,
+        signs=watchdog.signs,
     )
 
 

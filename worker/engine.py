@@ -9,6 +9,7 @@ to be told of a batch, since once a second every engine looks for work and for l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -16,11 +17,14 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any, Self, TypeVar
 
+import msgspec
+
 from provisioning import keys
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, transitions
+from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, WorkerSign, transitions
 from provisioning.pace import Tokens
+from provisioning.queue import QUEUE
 from provisioning.settings import Settings
 from worker.api import Timeouts, WidgetApi
 from worker.limit import ConcurrencyLimit
@@ -31,6 +35,7 @@ from worker.perform import Equipment, Performance, Shown
 from worker.policy import RetryPolicy
 from worker.recorder import Recorder
 from worker.transport import AiohttpTransport
+from worker.watchdog import Signs
 
 log = logging.getLogger("provision.worker")
 
@@ -63,6 +68,7 @@ class Engine:
         name: the worker's, as Celery has it; it stands in every attempt.
         ring: tells other workers of a batch that has more than this one takes up. May block; called
             off the loop.
+        signs: where it shows the watchdog that it is alive.
     """
 
     def __init__(
@@ -73,12 +79,14 @@ class Engine:
         *,
         name: str,
         ring: Callable[[str], None],
+        signs: Signs | None = None,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._credentials = credentials
         self._name = name
         self._ring = ring
+        self._signs = signs
         self._limit = ConcurrencyLimit(settings.max_in_flight)
         self._slots = Slots(self._limit)
         self._patience = Patience()
@@ -139,6 +147,7 @@ class Engine:
             asyncio.create_task(self._for_ever(TICK, self._look), name="look"),
             asyncio.create_task(self._for_ever(self._settings.lease / 4, self._renew), name="renew"),
             asyncio.create_task(self._feed(), name="feed"),
+            asyncio.create_task(self._turn(), name="turn"),
         ]
 
     async def stop(self) -> None:
@@ -161,7 +170,10 @@ class Engine:
             task.cancel()
         await self._recorder.stop()
         await self._api.__aexit__(None, None, None)
-        await self._ledger.redis.zrem(keys.WORKERS, self._name)
+        with contextlib.suppress(*LOST):
+            await self._ledger.redis.zrem(keys.WORKERS, self._name)
+            await self._ledger.redis.hdel(keys.WORKER_SIGNS, self._name)
+        await self._ledger.close()
 
     async def _settle(self, seconds: float) -> None:
         if self._held:
@@ -300,6 +312,12 @@ class Engine:
                 log.warning("ledger.lost %s; trying again in 1 s", error)
                 await asyncio.sleep(1.0)
 
+    async def _turn(self) -> None:
+        """Shows the watchdog that this loop turns."""
+        while self._signs:
+            self._signs.engine = time.monotonic()
+            await asyncio.sleep(TICK)
+
     async def _feed(self) -> None:
         """Claims for the batches we left something of, as room appears."""
         while True:
@@ -323,7 +341,11 @@ class Engine:
 
     async def _look(self) -> None:
         """Settles lapsed leases and takes up what nobody rang for."""
-        await self._ledger.redis.zadd(keys.WORKERS, {self._name: time.time() * 1000})
+        waiting = await self._sign()
+        if self._signs:
+            self._signs.ledger = time.monotonic()
+            if not waiting:
+                self._signs.message = time.monotonic()
         active = await self._ledger.view.active()
         if not active:
             return
@@ -333,6 +355,24 @@ class Engine:
                 log.warning("lease.expired %s: %d queued, %d in doubt", batch, rescue.queued, rescue.doubted)
             if rescue.ready:
                 await self.drain(batch)
+
+    async def _sign(self) -> int:
+        """Gives the ledger a sign of life. Returns: messages that wait in the queue, where it can tell."""
+        pipeline = self._ledger.redis.pipeline(transaction=False)
+        pipeline.zadd(keys.WORKERS, {self._name: time.time() * 1000})
+        pipeline.hset(keys.WORKER_SIGNS, self._name, msgspec.json.encode(self._state()))
+        pipeline.llen(QUEUE)
+        return int((await pipeline.execute())[-1])
+
+    def _state(self) -> WorkerSign:
+        return WorkerSign(
+            name=self._name,
+            at=time.time(),
+            in_flight=self._slots.taken,
+            limit=self._limit.whole,
+            in_hand=len(self._held),
+            retries_waiting=self._patience.waiting,
+        )
 
     async def _renew(self) -> None:
         by_batch: dict[str, list[Performance]] = defaultdict(list)

@@ -13,6 +13,7 @@ from provisioning.ledger.records import (
     JobRecord,
     Move,
     Rescue,
+    WorkerSign,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "Ledger",
     "Move",
     "Rescue",
+    "WorkerSign",
 ]

@@ -215,6 +215,24 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
 
 
+class WorkerSign(msgspec.Struct, frozen=True):
+    """
+    What a worker was doing when it last gave a sign of life.
+
+    Attributes:
+        limit: POSTs in flight that it takes the API to stand at once.
+        in_hand: jobs it holds under a lease, those in backoff included.
+        retries_waiting: retries that are due and wait for the retry budget.
+    """
+
+    name: str
+    at: float
+    in_flight: int
+    limit: int
+    in_hand: int
+    retries_waiting: int
+
+
 class BatchStatus(msgspec.Struct, frozen=True):
     """A batch in numbers, read at one moment."""
 

@@ -12,7 +12,7 @@ from provisioning import keys
 from provisioning.attempt import Attempt, Bounds, Result
 from provisioning.errors import ContractError, NotFoundError
 from provisioning.job import Verdict, split_job_id
-from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move
+from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move, WorkerSign
 from provisioning.lifecycle import State
 
 PAGE = 500
@@ -24,6 +24,7 @@ _INDEXED = (State.DEAD, State.IN_DOUBT)
 _decode_attempt = msgspec.json.Decoder(Attempt).decode
 _decode_move = msgspec.json.Decoder(Move).decode
 _decode_result = msgspec.json.Decoder(Result).decode
+_decode_sign = msgspec.json.Decoder(WorkerSign).decode
 _decode_hold = msgspec.json.Decoder(Hold).decode
 
 
@@ -99,10 +100,11 @@ class View:
         rate = await self._redis.hget(keys.RATES, credential)
         return None if rate is None else str(rate.decode())
 
-    async def workers(self, within: float, now: float) -> list[str]:
-        """Names of the workers that gave a sign of life in the last `within` seconds."""
+    async def workers(self, within: float, now: float) -> list[WorkerSign]:
+        """The workers that gave a sign of life in the last `within` seconds."""
         names = await self._redis.zrangebyscore(keys.WORKERS, (now - within) * 1000, "+inf")
-        return [name.decode() for name in names]
+        signs = await self._redis.hmget(keys.WORKER_SIGNS, names) if names else []
+        return [_decode_sign(sign) for sign in signs if sign]
 
     async def job(self, job_id: str) -> JobRecord:
         """
