@@ -15,18 +15,22 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from console.outcome_files import Export, export
+from console.outcome_files import Export
 from console.progress import Progress
 from console.workplace import LocalWorker, Workplace
 from producers.plan import Plan, checked, make_plan
 from producers.reading import Reading, ReadOptions
 from producers.submit import Submission, submit
 from provisioning.credentials import load_credentials
-from provisioning.errors import ConfigurationError, InvalidInputError, NotFoundError
+from provisioning.errors import ConfigurationError, InvalidInputError, InvalidJobError, NotFoundError
 from provisioning.ledger import LOST, BatchStatus, Ledger
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.queue import Doorbell, make_app
+
+Source = Path | BinaryIO
+"""A file, or standard input kept on disk."""
 
 POLL = 0.25
 """Seconds between looks at the ledger while a batch settles."""
@@ -37,23 +41,38 @@ RATE_WINDOW = 10.0
 WORKER_SIGN = 15.0
 """Seconds without a sign of life after which a worker is taken for gone."""
 
+ALONE_AFTER = 5.0
+"""Seconds of watching without any worker before we say so: our own takes one to start."""
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an apply came to. `others` are batches in which known jobs were queued again."""
+    """
+    What an apply came to.
+
+    Attributes:
+        status: its batch; None if it brought nothing new.
+        others: batches in which known jobs were queued again.
+        files: the outcome files of each of these batches; none when detached.
+        seconds: from handing over to the last outcome.
+    """
 
     plan: Plan
     submission: Submission
     status: BatchStatus | None
     others: list[BatchStatus]
-    files: Export | None
+    files: list[Export]
     seconds: float
+
+    @property
+    def batches(self) -> list[BatchStatus]:
+        """All batches it touched, its own first."""
+        return [status for status in (self.status, *self.others) if status]
 
     @property
     def complete(self) -> bool:
         """Whether every job it touched has succeeded."""
-        batches = [status for status in (self.status, *self.others) if status]
-        return all(status.states[State.SUCCEEDED] == status.accepted for status in batches)
+        return all(status.states[State.SUCCEEDED] == status.accepted for status in self.batches)
 
 
 def known_credentials(place: Workplace) -> frozenset[str] | None:
@@ -73,21 +92,43 @@ def known_credentials(place: Workplace) -> frozenset[str] | None:
     return names
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file that was read to its end: what applying it would do, and what it was, for the manifest."""
+
+    plan: Plan
+    meta: dict[str, str]
+
+
 async def check(
-    ledger: Ledger, place: Workplace, file: Path | str, options: ReadOptions, progress: Progress
-) -> Plan:
+    ledger: Ledger,
+    file: Source,
+    options: ReadOptions,
+    progress: Progress,
+    *,
+    known: frozenset[str] | None,
+    on_problem: Callable[[InvalidJobError], None] | None = None,
+) -> Checked:
     """Judges the whole file and asks the ledger about it; sends nothing."""
+    await ledger.check()
     with Reading(file, options) as reading:
         plan = await make_plan(
-            ledger, reading, known_credentials=known_credentials(place), on_chunk=progress.checking
+            ledger, reading, known_credentials=known, on_problem=on_problem, on_chunk=progress.checking
         )
         for note in reading.notes:
             progress.note(f"note: {note}")
-    return plan
+        return Checked(plan, {"source": reading.name, "sha256": reading.sha256, "by": who()})
 
 
 async def hand_over(
-    ledger: Ledger, place: Workplace, file: Path | str, options: ReadOptions, name: str, progress: Progress
+    ledger: Ledger,
+    place: Workplace,
+    file: Source,
+    options: ReadOptions,
+    progress: Progress,
+    *,
+    name: str,
+    meta: dict[str, str],
 ) -> Submission:
     """Records the good rows of the file in the ledger and rings for them."""
     app = make_app(place.settings)
@@ -99,7 +140,7 @@ async def hand_over(
             name=name,
             who=who(),
             ring=Doorbell(app).ring,
-            meta={"source": reading.name, "by": who()},
+            meta=meta,
             on_chunk=progress.submitting,
         )
 
@@ -117,6 +158,7 @@ async def watch(
     """
     recent: deque[tuple[float, int]] = deque()
     told_alone = lost = False
+    began = time.monotonic()
     while True:
         check_worker()
         try:
@@ -132,7 +174,7 @@ async def watch(
         progress.sending(status, _rate(recent, status))
         if status.settled or _needs_a_person(status):
             return status
-        if not workers and not told_alone and time.time() - status.opened_at > WORKER_SIGN:
+        if not workers and not told_alone and time.monotonic() - began > ALONE_AFTER:
             progress.note("no worker is running; start one: provision worker")
             told_alone = True
         await asyncio.sleep(POLL)
@@ -172,14 +214,22 @@ async def follow(
     return status, others
 
 
-async def write_files(ledger: Ledger, batches: list[BatchStatus], folder: Path) -> Export | None:
-    """Writes the outcome files of the first batch into `folder`, those of others beside it."""
-    files = None
-    for status in batches:
-        target = folder if files is None else folder.with_name(f"{status.name}.outcomes")
-        written = await export(ledger, status.batch, target)
-        files = files or written
-    return files
+def folders_for(own: BatchStatus | None, others: list[BatchStatus], to: Path | None) -> dict[str, Path]:
+    """
+    Where the outcome files of each batch go: `to` for the one that was asked for, else NAME.outcomes.
+
+    Where the file only queued jobs of another batch again, that batch is the one that was asked for.
+    """
+    batches = [status for status in (own, *others) if status]
+    folders = {status.batch: Path(folder_name(status.name)) for status in batches}
+    if to and batches:
+        folders[batches[0].batch] = to
+    return folders
+
+
+def folder_name(name: str) -> str:
+    """`tenants.outcomes` for the batch `tenants`: one folder, here, whatever is in the name."""
+    return name.replace("/", "_").replace("\\", "_") + ".outcomes"
 
 
 def batch_name(file: str) -> str:

@@ -13,18 +13,21 @@ Data to standard output, talk to standard error. Exit codes:
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 from typing import NoReturn
 
+import typer
 from redis.exceptions import RedisError
+from typer._click.exceptions import ClickException  # typer gives it no public name
 
-from console.commands import hand, intake, look, processes
+from console.commands import apply, hand, look, plan, processes
 from console.shell import cli, talk
+from console.standard_output import ReaderGone, let_go, show_what_can_be_shown, writing
 from provisioning.errors import ProvisioningError
 from provisioning.ledger.ledger import refused
 
-VERBS = (intake, look, hand, processes)
+VERBS = (plan, apply, look, hand, processes)
 """Modules whose import has put their verbs into `cli`; the help shows them in this order."""
 
 cli.registered_commands.sort(
@@ -36,23 +39,39 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command line and turns every known failure into one line and an exit code."""
+    show_what_can_be_shown()
+    # A supervisor's SIGTERM ends a command as Ctrl-C does: in good order.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        cli()
+        code = cli(sys.argv[1:] or ["--help"], standalone_mode=False)
+        with writing():
+            sys.stdout.flush()
+    except ClickException as error:
+        context = getattr(error, "ctx", None)
+        _fail(_in_house_style(error.format_message()), f"{context.command_path} --help" if context else "")
     except ProvisioningError as error:
-        _fail(error)
+        _fail(error.message, error.hint)
     except RedisError as error:
-        _fail(refused(error))
-    except KeyboardInterrupt:
-        talk.print("interrupted")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
+        _fail(refused(error).message, refused(error).hint)
+    except ReaderGone:
         # `provision jobs B | head`: whoever read has had enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go()
         sys.exit(0)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        talk.print("interrupted")
+    sys.exit(code)
 
 
-def _fail(error: ProvisioningError) -> NoReturn:
-    print(f"error: {error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"\nhint: {error.hint}", file=sys.stderr)
+def _in_house_style(message: str) -> str:
+    return message[:1].lower() + message[1:].removesuffix(".")
+
+
+def _fail(message: str, hint: str = "") -> NoReturn:
+    for line in message.splitlines():  # several settings may be wrong at once
+        print(f"error: {line}", file=sys.stderr)
+    if hint:
+        print(f"\nhint: {hint}", file=sys.stderr)
+    let_go()
     sys.exit(2)

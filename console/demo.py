@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
-from console.workplace import local_sandbox
+from console.shell import talk
+from console.workplace import local_sandbox, undisturbed
 from provisioning.errors import InvalidInputError
 from provisioning.settings import PREFIX
 
@@ -27,14 +27,13 @@ def run_demo(rate: str) -> int:
     """
     if not EXAMPLE.exists():
         raise InvalidInputError("the demo needs examples/tenants.csv", hint="run it from a checkout")
-    talk = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="provision-demo-") as folder:
         home = Path(folder)
         with local_sandbox(home / "sandbox.log", "--scenario", "demo", "--seed", "7") as api:
-            command = ["provision", "apply", str(EXAMPLE.relative_to(Path.cwd()))]
+            command = ["provision", "apply", os.path.relpath(EXAMPLE)]
             command += ["--skip-invalid", "--yes", "--to", str(OUTCOMES)]
-            talk.print(f"a sandbox with faults listens at {api.url}", highlight=False)
-            talk.print(f"$ {' '.join(command)}\n", style="bold", highlight=False, soft_wrap=True)
+            talk.print(f"a sandbox with faults listens at {api.url}")
+            talk.print(f"$ {' '.join(command)}\n", style="bold", soft_wrap=True)
             environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
             environ |= {
                 f"{PREFIX}API_URL": api.url,
@@ -43,5 +42,17 @@ def run_demo(rate: str) -> int:
                 f"{PREFIX}RATE": rate,
                 f"{PREFIX}HOME": str(home / "provision"),
             }
-            code = subprocess.call([sys.executable, "-m", "console", *command[1:]], env=environ)
+            code = _run([sys.executable, "-m", "console", *command[1:]], environ)
     return 0 if code in (0, 3) else code
+
+
+def _run(command: list[str], environ: dict[str, str]) -> int:
+    """Runs a command to its end; Ctrl-C is handed on to it once, and it has time to stop in good order."""
+    process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        with undisturbed():
+            process.wait()
+        raise

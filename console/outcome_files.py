@@ -12,6 +12,7 @@ import contextlib
 import csv
 import hashlib
 import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -59,8 +60,9 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Where the files lie and how many rows each holds."""
+    """Of which batch the files are, where they lie and how many rows each holds."""
 
+    batch: str
     folder: Path
     rows: dict[str, int]
 
@@ -101,11 +103,28 @@ async def export(ledger: Ledger, batch: str, folder: Path) -> Export:
                 )
         _write_manifest(folder, status, rows, Bounds(bounds["least"], bounds["most"]))
     except OSError as error:
-        raise InvalidInputError(
-            f"cannot write the outcome files into {folder} ({error.strerror})",
-            hint="choose another with --to",
-        ) from error
-    return Export(folder, rows)
+        raise _unwritable(folder, error) from error
+    return Export(batch, folder, rows)
+
+
+def check_writable(folder: Path) -> None:
+    """
+    Makes the folder of the outcome files; before anything is sent, for afterwards it would be late to fail.
+
+    Raises: InvalidInputError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> InvalidInputError:
+    return InvalidInputError(
+        f"cannot write the outcome files into {folder} ({error.strerror})", hint="choose another with --to"
+    )
 
 
 async def _rows(ledger: Ledger, batch: str) -> AsyncIterator[tuple[JobRecord, dict[str, Any]]]:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import time
 from typing import Protocol, Self
 
-import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from console.words import amount, duration, state_counts
+from console.batch_report import held_word
+from console.standard_output import emit
+from console.words import STATE_WORDS, amount, duration, shown, state_counts
 from producers.plan import Plan
 from producers.submit import Submission
-from provisioning.ledger import BatchStatus, Hold
+from provisioning.ledger import BatchStatus
 from provisioning.lifecycle import UNSETTLED, State
 
 PLAIN_EVERY = 2.0
 """Seconds between lines where there is no terminal."""
+
+LEAST_BAR = 6
+MOST_BAR = 30
+"""Columns of the bar; under the least there is none."""
 
 
 class Progress(Protocol):
@@ -29,6 +34,9 @@ class Progress(Protocol):
     def __exit__(self, *_: object) -> None: ...
     def note(self, text: str) -> None:
         """Something that a person should know."""
+
+    def end(self, text: str) -> None:
+        """The last thing to be said; nothing moves after it."""
 
     def checking(self, plan: Plan) -> None:
         """Rows are being judged."""
@@ -48,6 +56,7 @@ class Quiet:
 
     def __exit__(self, *_: object) -> None: ...
     def note(self, text: str) -> None: ...
+    def end(self, text: str) -> None: ...
     def checking(self, plan: Plan) -> None: ...
     def submitting(self, submission: Submission) -> None: ...
     def sending(self, status: BatchStatus, rate: float) -> None: ...
@@ -56,28 +65,25 @@ class Quiet:
 class Events:
     """One JSON object a line on standard output."""
 
-    def __init__(self, out: Console) -> None:
-        self._out = out
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None: ...
 
     def note(self, text: str) -> None:
-        self._emit({"event": "note", "text": text})
+        emit({"event": "note", "text": text})
+
+    def end(self, text: str) -> None:
+        self.note(text)
 
     def checking(self, plan: Plan) -> None: ...
 
     def submitting(self, submission: Submission) -> None:
         verdicts = {str(verdict): count for verdict, count in submission.verdicts.items()}
-        self._emit({"event": "batch.submitted", "batch": submission.batch, "verdicts": verdicts})
+        emit({"event": "batch.submitted", "batch": submission.batch, "verdicts": verdicts})
 
     def sending(self, status: BatchStatus, rate: float) -> None:
-        self._emit({"event": "batch.progressed", "rate": round(rate, 1), **status.public()})
-
-    def _emit(self, event: dict[str, object]) -> None:
-        print(msgspec.json.encode(event).decode(), file=self._out.file, flush=True)
+        emit({"event": "batch.progressed", "rate": round(rate, 1), **status.public()})
 
 
 class Lines:
@@ -94,19 +100,22 @@ class Lines:
     def __exit__(self, *_: object) -> None: ...
 
     def note(self, text: str) -> None:
-        self._talk.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._talk.print(text, soft_wrap=True)
+
+    def end(self, text: str) -> None:
+        self.note(text)
 
     def checking(self, plan: Plan) -> None:
-        self._now_and_then(f"checked {plan.rows:,} rows")
+        self._now_and_then(f"checked {amount(plan.rows, 'row')}")
 
     def submitting(self, submission: Submission) -> None:
-        self._now_and_then(f"handed over {submission.handed_over:,} rows")
+        self._now_and_then(f"handed over {amount(submission.handed_over, 'row')}")
 
     def sending(self, status: BatchStatus, rate: float) -> None:
         for hold in status.holds:
             if hold.scope not in self._holds:
                 self._holds.add(hold.scope)
-                self.note(f"held: {hold.why}")
+                self.note(f"{held_word(hold)}: {shown(hold.why)}")
         self._now_and_then(f"{state_counts(status)} · {rate:.0f}/s · {time_left(status, rate)}")
 
     def _now_and_then(self, text: str) -> None:
@@ -130,7 +139,11 @@ class Bar:
         self._live.stop()
 
     def note(self, text: str) -> None:
-        self._talk.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._talk.print(text, soft_wrap=True)
+
+    def end(self, text: str) -> None:
+        self._live.stop()
+        self.note(text)
 
     def checking(self, plan: Plan) -> None:
         self._live.update(Text(f"checking rows … {plan.rows:,}"))
@@ -140,30 +153,25 @@ class Bar:
 
     def sending(self, status: BatchStatus, rate: float) -> None:
         ended = sum(count for state, count in status.states.items() if state not in UNSETTLED)
-        line = Table.grid(padding=(0, 1))
-        line.add_row(
-            ProgressBar(total=max(1, status.accepted), completed=ended, width=30),
-            f"{ended:,}/{status.accepted:,}",
-            Text(f"{status.states[State.SUCCEEDED]:,} created", style="green"),
-            Text(f"{status.states[State.DEAD]:,} dead", style="red" if status.states[State.DEAD] else "dim"),
-            Text(
-                f"{status.states[State.IN_DOUBT]:,} in doubt",
-                style="yellow" if status.states[State.IN_DOUBT] else "dim",
-            ),
-            Text(f"{rate:.0f}/s · {time_left(status, rate)}", style="dim"),
-        )
-        if status.holds:
-            outer = Table.grid()
-            outer.add_row(line)
-            for hold in status.holds:
-                outer.add_row(Text(_held(hold), style="yellow"))
-            self._live.update(outer)
-        else:
-            self._live.update(line)
+        numbers = Text(f" {ended:,}/{status.accepted:,} ", no_wrap=True, overflow="ellipsis")
+        for state, style in ((State.SUCCEEDED, "green"), (State.DEAD, "red"), (State.IN_DOUBT, "yellow")):
+            count = status.states[state]
+            numbers.append(f" {count:,} {STATE_WORDS[state]} ", style if count else "dim")
+        numbers.append(f" {rate:.0f}/s · {time_left(status, rate)}", "dim")
+        lines = Table.grid()
+        lines.add_row(self._with_bar(numbers, ended, status.accepted))
+        for hold in status.holds:
+            lines.add_row(Text(f"{held_word(hold)}: {shown(hold.why)}", style="yellow"))
+        self._live.update(lines)
 
-
-def _held(hold: Hold) -> str:
-    return f"{'paused' if hold.kind == 'paused' else 'brake on'}: {hold.why}"
+    def _with_bar(self, numbers: Text, ended: int, total: int) -> RenderableType:
+        """The numbers come first: the bar gets what the terminal has left."""
+        room = min(MOST_BAR, self._talk.width - numbers.cell_len - 1)
+        if room < LEAST_BAR:
+            return numbers
+        line = Table.grid()
+        line.add_row(ProgressBar(total=max(1, total), completed=ended, width=room), numbers)
+        return line
 
 
 def time_left(status: BatchStatus, rate: float) -> str:

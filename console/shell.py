@@ -7,28 +7,27 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from console.progress import Bar, Events, Lines, Progress, Quiet
+from console.standard_output import PlainConsole
 from console.workplace import workplace
 from provisioning.ledger import Ledger
 
 cli = typer.Typer(
     help="Create widgets in bulk, each once, with every outcome on record.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-out = Console()
-talk = Console(stderr=True)
+out = PlainConsole()
+talk = PlainConsole(stderr=True)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
 AnyBatchArgument = Annotated[
-    str | None, typer.Argument(metavar="[BATCH]", help="Id or name of a batch; all of them without.")
+    str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch; all of them without.")
 ]
 
 
@@ -43,7 +42,7 @@ async def open_ledger() -> AsyncIterator[Ledger]:
 def progress_of(*, json: bool, quiet: bool) -> Progress:
     """The progress that suits: events, nothing, a live line on a terminal, plain lines elsewhere."""
     if json:
-        return Events(out)
+        return Events()
     if quiet:
         return Quiet()
     return Bar(talk) if talk.is_terminal else Lines(talk)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from provisioning.errors import InvalidInputError
 
@@ -27,11 +27,13 @@ class ReaderGone(Exception):  # noqa: N818 - nothing is wrong
     """Whoever read our output has closed it: there is nothing left to say."""
 
 
-class DataConsole(Console):
-    """Standard output for people: never takes brackets in somebody's file name for markup."""
+class PlainConsole(Console):
+    """A stream for people: no brackets in somebody's file name are taken for markup, no cell is padded."""
 
-    def __init__(self) -> None:
-        super().__init__(markup=False, highlight=False, emoji=False, width=wide_unless_terminal(sys.stdout))
+    def __init__(self, *, stderr: bool = False) -> None:
+        stream = sys.stderr if stderr else sys.stdout
+        wide = None if "COLUMNS" in os.environ or stream.isatty() else WIDE
+        super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False, width=wide)
 
     def print(self, *objects: Any, **options: Any) -> None:
         with writing():
@@ -43,13 +45,7 @@ class DataConsole(Console):
             # Tables fill their cells up; in a file those spaces are noise.
             for line in captured.get().splitlines():
                 self.file.write(line.rstrip() + "\n")
-
-
-def talking_console() -> Console:
-    """Standard error for people."""
-    return Console(
-        stderr=True, markup=False, highlight=False, emoji=False, width=wide_unless_terminal(sys.stderr)
-    )
+            self.file.flush()
 
 
 def emit(value: Any) -> None:
@@ -63,7 +59,7 @@ def emit(value: Any) -> None:
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
     """
-    Around every write to standard output.
+    Around every write of ours.
 
     Raises: ReaderGone if nobody reads any more; InvalidInputError if it cannot be written.
     """
@@ -72,7 +68,7 @@ def writing() -> Iterator[None]:
     except BrokenPipeError as error:
         raise ReaderGone from error
     except OSError as error:
-        raise InvalidInputError(f"cannot write to standard output ({error.strerror})") from error
+        raise InvalidInputError(f"cannot write the output ({error.strerror})") from error
 
 
 def show_what_can_be_shown() -> None:
@@ -86,11 +82,3 @@ def let_go() -> None:
     """Sends what is still buffered nowhere, so that leaving raises nothing."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def wide_unless_terminal(stream: Any) -> int | None:
-    """Columns to write in; None for those of the terminal, or of COLUMNS where that is set."""
-    return None if "COLUMNS" in os.environ or stream.isatty() else WIDE
-
-
-__all__ = ["DataConsole", "ReaderGone", "RenderableType", "emit", "let_go", "talking_console", "writing"]

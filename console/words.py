@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from provisioning.attempt import Bounds
+from provisioning.attempt import Attempt, Bounds, Evidence
+from provisioning.errors import InvalidInputError
 from provisioning.ledger import BatchStatus
 from provisioning.lifecycle import State
 
@@ -32,7 +33,9 @@ def amount(count: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    """`0.04 s`, `1.2 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -48,6 +51,48 @@ def clock(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
+def time_of_day(at: float) -> str:
+    """Local time, to the second: for lines whose day is known."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def shown(text: str) -> str:
+    """
+    Somebody's text on one line, fit for a terminal: what would not print is written as an escape.
+
+    >>> shown("two\\nlines, a colour \\x1b[31m, a stray byte \\udcff")
+    'two\\\\nlines, a colour \\\\x1b[31m, a stray byte \\\\xff'
+    """
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def state_of(text: str) -> State:
+    """
+    A state as people write it: `in doubt`, `in-doubt`, `created` for succeeded.
+
+    Raises: InvalidInputError that lists them.
+    """
+    word = text.strip().lower().replace("-", "_").replace(" ", "_")
+    for state in State:
+        if word in (state, STATE_WORDS[state].replace(" ", "_")):
+            return state
+    names = ", ".join(State)
+    raise InvalidInputError(f"{text!r} is not a state", hint=f"it is one of {names}")
+
+
+def answer(attempt: Attempt) -> str:
+    """What came back from a POST: `200 created`, `500 internal_error`, `no answer: read_timeout`."""
+    cause = attempt.error or attempt.outcome.replace("_", " ")
+    if attempt.evidence is Evidence.NOTHING_SENT:
+        said = f"not sent: {cause}"
+    elif attempt.status is None:
+        said = f"no answer: {cause}"
+    else:
+        said = f"{attempt.status} {'' if cause == f'http_{attempt.status}' else cause}".rstrip()
+    return f"{said} (late)" if attempt.late else said
+
+
 def state_counts(status: BatchStatus) -> str:
     """`1,200 created · 3 dead · 40 queued`: the states that are not empty."""
     parts = [f"{count:,} {STATE_WORDS[state]}" for state, count in status.states.items() if count]
@@ -56,6 +101,8 @@ def state_counts(status: BatchStatus) -> str:
 
 def widgets(bounds: Bounds, jobs: int) -> str:
     """The effect bounds of a batch as a sentence."""
+    if bounds == Bounds(0, 0):
+        return f"no widget exists for {amount(jobs, 'row')}"
     if bounds.exact:
         verb = "exists" if bounds.least == 1 else "exist"
         return f"exactly {amount(bounds.least, 'widget')} {verb} for {amount(jobs, 'row')}"

@@ -56,8 +56,13 @@ def workplace() -> Iterator[Workplace]:
     if settings.redis is not None:
         yield Workplace(settings, embedded=False)
         return
-    with embedded_valkey(settings.home.absolute()) as url:
-        yield Workplace(settings.model_copy(update={"redis_url": SecretStr(url)}), embedded=True)
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(embedded_valkey(settings.home.absolute()))
+        try:
+            yield Workplace(settings.model_copy(update={"redis_url": SecretStr(url)}), embedded=True)
+        finally:
+            with undisturbed():
+                stack.close()
 
 
 class LocalWorker:
@@ -88,12 +93,35 @@ class LocalWorker:
 
     def stop(self) -> None:
         """Has it finish what is in flight, and waits for it."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with undisturbed():
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """
+    Ctrl-C and SIGTERM are only answered while the block runs.
+
+    An impatient second Ctrl-C would otherwise take the ledger away from a worker that is recording the
+    last answers, and leave those jobs in doubt.
+    """
+
+    def patience(*_: object) -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, f"still stopping: it takes at most {STOP_TIMEOUT:g} s\n".encode())
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, patience) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

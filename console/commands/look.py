@@ -9,16 +9,21 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from console import applying, reports
+from console import applying
+from console.batch_report import CauseCount, held_word, show_batch, show_batches, show_causes
+from console.job_report import show_job, show_jobs
 from console.outcome_files import export as export_files
 from console.shell import AnyBatchArgument, BatchArgument, JsonFlag, cli, open_ledger, out, progress_of, talk
+from console.standard_output import emit
+from console.words import shown, state_of
+from provisioning.ledger import BatchStatus, JobRecord, Ledger
 from provisioning.lifecycle import State
 
 
 @cli.command()
 def status(
     batch: Annotated[
-        str | None, typer.Argument(metavar="[BATCH]", help="Id or name; all batches without.")
+        str | None, typer.Argument(metavar="BATCH", help="Id or name; all batches without.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until it settles.")] = False,
     json: JsonFlag = False,
@@ -35,11 +40,12 @@ def status(
                 statuses = [each async for each in ledger.view.batches()]
                 if json:
                     for each in statuses:
-                        reports.emit(each.public())
+                        emit(each.public())
                 else:
-                    reports.show_batches(out, statuses)
+                    show_batches(out, statuses)
                     for hold in await ledger.view.holds():
-                        out.print(Text(f"{hold.scope}: {hold.why}", style="yellow"), soft_wrap=True)
+                        said = f"{held_word(hold)} on {hold.scope}: {shown(hold.why)}"
+                        out.print(Text(said, style="yellow"), soft_wrap=True)
                 return
             found = await ledger.view.batch_id(batch)
             if watch:
@@ -47,9 +53,9 @@ def status(
                     await applying.watch(ledger, found, progress, lambda: None)
             one = await ledger.view.status(found)
             if json:
-                reports.emit(one.public())
+                emit(one.public())
             else:
-                reports.show_batch(out, one)
+                show_batch(out, one)
 
     asyncio.run(work())
 
@@ -57,9 +63,20 @@ def status(
 @cli.command()
 def jobs(
     batch: BatchArgument,
-    state: Annotated[State | None, typer.Option("--state", help="Only jobs in this state.")] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Only with this reason.")] = None,
-    limit: Annotated[int, typer.Option("--limit", help="At most so many; 0 for all.")] = 0,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help="Only queued, claimed, sending, succeeded, dead, in_doubt or cancelled jobs.",
+        ),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="REASON", help="Only with this reason.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all.")
+    ] = 0,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -68,25 +85,27 @@ def jobs(
     Example: provision jobs tenants --state dead
     """
 
+    wanted = state_of(state) if state else None
+
     async def work() -> None:
         async with open_ledger() as ledger:
             found = await ledger.view.batch_id(batch)
-            shown = 0
+            count = 0
             page = []
-            async for job in ledger.view.jobs(found, state=state, reason=reason):
-                shown += 1
+            async for job in ledger.view.jobs(found, state=wanted, reason=reason):
+                count += 1
                 if json:
-                    reports.emit(job.public())
+                    emit(job.public())
                 else:
                     page.append(job)
                     if len(page) == 200:
-                        reports.show_jobs(out, page)
+                        show_jobs(out, page)
                         page = []
-                if limit and shown >= limit:
+                if limit and count >= limit:
                     break
             if page:
-                reports.show_jobs(out, page)
-            if not shown and not json:
+                show_jobs(out, page)
+            if not count and not json:
                 talk.print("no such jobs")
 
     asyncio.run(work())
@@ -94,7 +113,8 @@ def jobs(
 
 @cli.command()
 def job(
-    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")], json: JsonFlag = False
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, as provision jobs lists them.")],
+    json: JsonFlag = False,
 ) -> None:
     """
     Tell the whole story of one job.
@@ -106,9 +126,9 @@ def job(
         async with open_ledger() as ledger:
             record = await ledger.view.job(job_id)
             if json:
-                reports.emit(record.public())
+                emit(record.public())
                 return
-            reports.show_job(out, record, await ledger.view.body(job_id))
+            show_job(out, record, await ledger.view.body(job_id))
 
     asyncio.run(work())
 
@@ -132,7 +152,7 @@ def in_doubt(
     json: JsonFlag = False,
 ) -> None:
     """
-    Show what may have been created and waits for a person, grouped by cause.
+    Show what waits for a person: it may have been created.
 
     Example: provision in-doubt tenants
     """
@@ -146,15 +166,38 @@ def _causes(batch: str | None, state: State, *, json: bool) -> None:
                 statuses = [each async for each in ledger.view.batches()]
             else:
                 statuses = [await ledger.view.status(await ledger.view.batch_id(batch))]
+            causes = [each for one in statuses for each in await _by_cause(ledger, one, state)]
             if not json:
-                reports.show_causes(out, statuses, state)
+                show_causes(out, causes, state)
                 return
-            for each in statuses:
-                for cause, count in each.causes.get(str(state), {}).items():
-                    found = {"batch": each.batch, "name": each.name, "state": state}
-                    reports.emit({**found, "cause": cause, "count": count})
+            for each in causes:
+                emit(
+                    {
+                        "batch": each.status.batch,
+                        "name": each.status.name,
+                        "state": state,
+                        "cause": each.cause,
+                        "count": each.count,
+                        "example": each.example.job_id if each.example else None,
+                    }
+                )
 
     asyncio.run(work())
+
+
+async def _by_cause(ledger: Ledger, status: BatchStatus, state: State) -> list[CauseCount]:
+    """The causes of a state, the most frequent first."""
+    causes = sorted(status.causes.get(str(state), {}).items(), key=lambda each: -each[1])
+    return [
+        CauseCount(status, cause, count, await _first(ledger, status.batch, state, cause))
+        for cause, count in causes
+    ]
+
+
+async def _first(ledger: Ledger, batch: str, state: State, cause: str) -> JobRecord | None:
+    async for job in ledger.view.jobs(batch, state=state, reason=cause):
+        return job
+    return None
 
 
 @cli.command()
@@ -164,7 +207,7 @@ def export(
     json: JsonFlag = False,
 ) -> None:
     """
-    Write the outcome files of a batch: created, failed, in doubt, not attempted.
+    Write the outcome files of a batch into a folder.
 
     Example: provision export tenants --to outcomes
     """
@@ -173,9 +216,9 @@ def export(
         async with open_ledger() as ledger:
             written = await export_files(ledger, await ledger.view.batch_id(batch), to)
             if json:
-                reports.emit({"folder": str(written.folder), "rows": written.rows})
+                emit({"folder": str(written.folder), "rows": written.rows})
             else:
                 for name, rows in written.rows.items():
-                    out.print(f"{rows:>9,}  {written.folder / name}", highlight=False, soft_wrap=True)
+                    out.print(f"{rows:>9,}  {written.folder / name}", soft_wrap=True)
 
     asyncio.run(work())

@@ -39,10 +39,12 @@ def sandbox(context: typer.Context) -> None:
 
 @cli.command()
 def demo(
-    rate: Annotated[str, typer.Option("--rate", help="Pace, such as 60/s or unlimited.")] = "60/s",
+    rate: Annotated[
+        str, typer.Option("--rate", metavar="RATE", help="Pace, such as 60/s or unlimited.")
+    ] = "60/s",
 ) -> None:
     """
-    Apply the example file to a sandbox with faults, from beginning to end.
+    See it all at work: sandbox, faults, worker, 300 rows.
 
     Example: provision demo
     """

@@ -1,0 +1,131 @@
+"""Batches as people read them: one at a glance, all in a list, what went wrong by cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.text import Text
+
+from console.tables import facts, indented, listing
+from console.words import STATE_STYLES, STATE_WORDS, amount, clock, duration, shown, widgets
+from provisioning.ledger import BatchStatus, Hold, JobRecord
+from provisioning.lifecycle import UNSETTLED, State
+
+
+def show_batch(out: Console, status: BatchStatus) -> None:
+    """A batch at a glance: states, causes, bounds, what holds it back, what to do next."""
+    title = Text(shown(status.name), style="bold")
+    title.append(f"  {status.batch} · opened {clock(status.opened_at)}", style="dim not bold")
+    out.print(title)
+    table = facts(numbers=True)
+    for state, count in status.states.items():
+        if count or state is State.SUCCEEDED:
+            word = Text(STATE_WORDS[state], style=STATE_STYLES.get(state, ""))
+            table.add_row(f"{count:,}", word, _by_cause(status, state))
+    out.print(indented(table))
+    out.print(f"  {widgets(status.bounds, status.accepted)}")
+    if not status.bounds.exact:
+        out.print(
+            Text("  (a 5xx or a lost answer may have made one; the outcome files mark the rows)", "dim")
+        )
+    seconds = (status.settled_at or status.opened_at) - status.opened_at
+    took = f" · settled after {duration(seconds)}" if status.settled and status.settled_at else ""
+    out.print(f"  {amount(status.attempts, 'attempt')}{took}")
+    for hold in status.holds:
+        said = f"  {held_word(hold)} since {clock(hold.at)} by {hold.by}: {shown(hold.why)}"
+        out.print(Text(said, style="yellow"), soft_wrap=True)
+    for state, verb in ((State.DEAD, "dead-letters"), (State.IN_DOUBT, "in-doubt")):
+        if status.states[state]:
+            out.print(f"  why {STATE_WORDS[state]}: provision {verb} {word_of(status)}", soft_wrap=True)
+
+
+def _by_cause(status: BatchStatus, state: State) -> str:
+    causes = status.causes.get(str(state), {})
+    return ", ".join(
+        f"{count:,} {cause}" for cause, count in sorted(causes.items(), key=lambda each: -each[1])
+    )
+
+
+def held_word(hold: Hold) -> str:
+    """`paused` by a person, or `brake on` by the program."""
+    return "paused" if hold.kind == "paused" else "brake on"
+
+
+def word_of(status: BatchStatus) -> str:
+    """What a command to paste calls a batch: its name where a shell takes that as it is, else its id."""
+    plain = status.name.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    return status.name if plain and not status.name.startswith("-") else status.batch
+
+
+def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
+    """All batches, one a line."""
+    numbers = ("rows", "created", "dead", "in doubt")
+    table = listing("batch", "name", "opened", *numbers, "", wraps=("name",), numbers=numbers)
+    for status in batches:
+        table.add_row(
+            status.batch,
+            shown(status.name),
+            clock(status.opened_at)[: len("2026-01-01 00:00")],
+            f"{status.accepted:,}",
+            f"{status.states[State.SUCCEEDED]:,}",
+            f"{status.states[State.DEAD]:,}",
+            f"{status.states[State.IN_DOUBT]:,}",
+            _stand(status),
+        )
+    if table.row_count:
+        out.print(table)
+    else:
+        out.print("no batches yet")
+
+
+def _stand(status: BatchStatus) -> str:
+    left = sum(status.states[state] for state in UNSETTLED)
+    if not left:
+        return "settled"
+    return f"held, {left:,} left" if status.holds else f"{left:,} left"
+
+
+@dataclass(frozen=True, slots=True)
+class CauseCount:
+    """Jobs of a batch that ended alike, and one of them."""
+
+    status: BatchStatus
+    cause: str
+    count: int
+    example: JobRecord | None
+
+
+def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
+    """Dead letters or doubts of batches, grouped by cause, and the way on."""
+    if not causes:
+        out.print(f"nothing is {STATE_WORDS[state]}")
+        return
+    table = listing(
+        "batch", "jobs", "cause", "for example", wraps=("batch", "for example"), numbers=("jobs",)
+    )
+    for each in causes:
+        table.add_row(shown(each.status.name), f"{each.count:,}", each.cause, _example(each.example))
+    out.print(table)
+    batch, cause = word_of(causes[0].status), causes[0].cause
+    ways = {
+        State.DEAD: (
+            f"list them:        provision jobs {batch} --state dead --reason {cause}",
+            f"mend and resend:  provision export {batch} --to DIR; then apply its failed.csv",
+            f"resend as is:     provision redrive {batch} --reason {cause}",
+        ),
+        State.IN_DOUBT: (
+            f"list them:   provision jobs {batch} --state in_doubt --reason {cause}",
+            "settle one:  provision resolve JOB --created, or --absent to send it again",
+        ),
+    }
+    for way in ("", *ways.get(state, ())):
+        out.print(Text(way, style="dim"), soft_wrap=True)
+
+
+def _example(job: JobRecord | None) -> str:
+    if job is None:
+        return ""
+    said = next((attempt.message for attempt in reversed(job.attempts) if attempt.message), "")
+    return f"{job.job_id}: {shown(said)}" if said else job.job_id

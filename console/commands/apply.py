@@ -1,0 +1,199 @@
+"""`apply`: a file comes in and becomes widgets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console import applying
+from console.apply_report import emit_applied, not_done, say_how_to_follow, show_applied
+from console.applying import Applied, Checked, Source
+from console.file_options import (
+    CredentialOption,
+    DefaultsOption,
+    DelimiterOption,
+    EncodingOption,
+    FileArgument,
+    FormatOption,
+    MapOption,
+    NewBotsOption,
+    SeparatorOption,
+    SkipInvalidOption,
+    read_options,
+    readable_twice,
+)
+from console.outcome_files import check_writable, export
+from console.plan_report import show_plan, show_problems
+from console.progress import Progress
+from console.shell import JsonFlag, cli, out, progress_of, talk
+from console.words import amount
+from console.workplace import Workplace, check_reachable, local_worker, workplace
+from producers.plan import Plan
+from producers.reading import ReadOptions
+from provisioning.errors import InvalidInputError, NotFoundError
+from provisioning.job import Verdict
+from provisioning.ledger import BatchStatus, Ledger
+
+INCOMPLETE = 3
+"""Exit code: some jobs are dead, in doubt or not attempted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for: which file, read how, under which name, with the outcome files where."""
+
+    file: Source
+    options: ReadOptions
+    name: str
+    to: Path | None
+    skip_invalid: bool
+    detach: bool
+    ask: bool
+
+
+@cli.command()
+def apply(
+    file: FileArgument,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="Name of the batch [the file's]; one that exists goes on."
+        ),
+    ] = None,
+    maps: MapOption = None,
+    defaults: DefaultsOption = None,
+    credential: CredentialOption = "default",
+    new_bots: NewBotsOption = False,
+    separator: SeparatorOption = ";",
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    format_: FormatOption = None,
+    skip_invalid: SkipInvalidOption = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once all rows are in the ledger; workers do the rest.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Folder for the outcome files [NAME.outcomes].")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the end.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Create a widget for every row of a file.
+
+    Waits until every row has its outcome, and writes them into files. Interrupted, the same command goes
+    on where it was and sends nothing twice.
+
+    Example: provision apply tenants.csv
+    """
+    options = read_options(maps, defaults, credential, new_bots, separator, delimiter, encoding, format_)
+    began = time.monotonic()
+    with readable_twice(file) as source, workplace() as place:
+        order = Order(
+            file=source,
+            options=options,
+            name=name or applying.batch_name(file),
+            to=to,
+            skip_invalid=skip_invalid,
+            detach=detach,
+            ask=not (yes or json),
+        )
+        with progress_of(json=json and not detach, quiet=quiet or json) as progress:
+            checked = asyncio.run(_check(order, place, progress))
+        _decide_to_send(
+            checked.plan, order, place
+        )  # between two displays: a live line would hide the question
+        with progress_of(json=json and not detach, quiet=quiet or json) as progress:
+            applied = asyncio.run(_apply(order, checked, place, progress))
+    seconds = time.monotonic() - began
+    if json:
+        emit_applied(applied, seconds=seconds)
+    else:
+        show_applied(out, applied, seconds=seconds)
+        if detach and applied.status:
+            say_how_to_follow(talk, applied.status)
+    if not detach and (not applied.complete or not_done(applied.submission.verdicts)):
+        raise typer.Exit(INCOMPLETE)
+
+
+async def _check(order: Order, place: Workplace, progress: Progress) -> Checked:
+    if place.embedded and order.detach:
+        raise InvalidInputError(
+            "--detach needs workers that stay: PROVISION_REDIS_URL is not set",
+            hint="set it and start one with: provision worker; or leave --detach away",
+        )
+    known = applying.known_credentials(place)
+    if place.embedded:
+        check_reachable(place.settings.api_url, place.settings.connect_timeout)
+    async with Ledger.at(place.redis_url) as ledger:
+        return await applying.check(ledger, order.file, order.options, progress, known=known)
+
+
+def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
+    """
+    Raises: InvalidInputError if rows are bad and shall not be skipped; typer.Exit if a person says no.
+    """
+    if plan.bad_rows and not order.skip_invalid:
+        show_problems(talk, plan)
+        raise InvalidInputError(
+            f"{plan.bad_rows:,} of {amount(plan.rows, 'row')} cannot be sent; nothing was",
+            hint="mend them, or apply the good rows with --skip-invalid",
+        )
+    if order.ask and sys.stdin.isatty() and talk.is_terminal:
+        talk.print(f"{amount(plan.rows, 'row')}, to {place.settings.api_url}", soft_wrap=True)
+        show_plan(talk, plan, place.settings.rate)
+        if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
+            raise typer.Exit(0)
+    if not order.detach:
+        check_writable(order.to or Path(applying.folder_name(order.name)))
+
+
+async def _apply(order: Order, checked: Checked, place: Workplace, progress: Progress) -> Applied:
+    began = time.monotonic()
+    plan = checked.plan
+    with contextlib.ExitStack() as stack:
+        async with Ledger.at(place.redis_url) as ledger:
+            has_work = plan.to_send or plan.verdicts[Verdict.QUEUED] or await _is_open(ledger, order.name)
+            worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None
+            try:
+                submission = await applying.hand_over(
+                    ledger, place, order.file, order.options, progress, name=order.name, meta=checked.meta
+                )
+                if order.detach:
+                    status = await _status_if_any(ledger, submission.batch)
+                    return Applied(plan, submission, status, [], [], time.monotonic() - began)
+                status, others = await applying.follow(ledger, submission, progress, worker)
+            except asyncio.CancelledError:
+                progress.end(_stopping_words(worker is not None))
+                raise
+            seconds = time.monotonic() - began
+            folders = applying.folders_for(status, others, order.to)
+            files = [await export(ledger, batch, folder) for batch, folder in folders.items()]
+    return Applied(plan, submission, status, others, files, seconds)
+
+
+def _stopping_words(own_worker: bool) -> str:
+    if own_worker:
+        return "stopping: what is in flight is answered and recorded first"
+    return "no longer watching: the workers go on with what was handed over"
+
+
+async def _is_open(ledger: Ledger, name: str) -> bool:
+    """Whether a batch of this name has work left from an earlier time."""
+    with contextlib.suppress(NotFoundError):
+        return not (await ledger.view.status(await ledger.view.batch_id(name))).settled
+    return False
+
+
+async def _status_if_any(ledger: Ledger, batch: str) -> BatchStatus | None:
+    with contextlib.suppress(NotFoundError):
+        return await ledger.view.status(batch)
+    return None

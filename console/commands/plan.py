@@ -1,0 +1,110 @@
+"""`plan`: what applying a file would do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console import applying
+from console.file_options import (
+    CredentialOption,
+    DefaultsOption,
+    DelimiterOption,
+    EncodingOption,
+    FileArgument,
+    FormatOption,
+    MapOption,
+    NewBotsOption,
+    SeparatorOption,
+    read_options,
+    readable_twice,
+)
+from console.plan_report import plan_json, problem_cells, problem_json, show_plan, show_problems
+from console.shell import JsonFlag, cli, out, progress_of, talk
+from console.standard_output import emit
+from console.words import amount, shown
+from console.workplace import Workplace, workplace
+from producers.cells import escape
+from producers.plan import Plan
+from provisioning.credentials import load_credentials
+from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.ledger import Ledger
+
+
+@cli.command()
+def plan(
+    file: FileArgument,
+    maps: MapOption = None,
+    defaults: DefaultsOption = None,
+    credential: CredentialOption = "default",
+    new_bots: NewBotsOption = False,
+    separator: SeparatorOption = ";",
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    format_: FormatOption = None,
+    errors_to: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.csv", help="Write every problem into this file.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Check a file without sending anything.
+
+    Example: provision plan tenants.csv
+    """
+    options = read_options(maps, defaults, credential, new_bots, separator, delimiter, encoding, format_)
+    with readable_twice(file) as source, workplace() as place, _problem_file(errors_to) as write:
+
+        async def work() -> Plan:
+            async with Ledger.at(place.redis_url) as ledger:
+                with progress_of(json=False, quiet=json) as progress:
+                    checked = await applying.check(
+                        ledger, source, options, progress, known=_credential_names(place), on_problem=write
+                    )
+                    return checked.plan
+
+        made = asyncio.run(work())
+    pace = place.settings.rate
+    if json:
+        for problem in made.problems:
+            emit(problem_json(problem))
+        emit(plan_json(made, pace))
+    else:
+        out.print(f"{amount(made.rows, 'row')} in {shown(file)}", soft_wrap=True)
+        show_plan(out, made, pace)
+        if made.problem_count:
+            show_problems(out, made)
+        if errors_to and made.problem_count:
+            talk.print(f"{amount(made.problem_count, 'problem')} written to {errors_to}", soft_wrap=True)
+    if made.bad_rows:
+        raise typer.Exit(2)
+
+
+def _credential_names(place: Workplace) -> frozenset[str] | None:
+    """Planning needs no credentials; if some are set up here, rows must name one of them."""
+    return frozenset(load_credentials(place.settings)) or None if place.embedded else None
+
+
+@contextlib.contextmanager
+def _problem_file(path: Path | None) -> Iterator[Callable[[InvalidJobError], None] | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        stream = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
+    except OSError as error:
+        raise InvalidInputError(f"--out: cannot write {path} ({error.strerror})") from error
+    with stream:
+        writer = csv.writer(stream)
+        writer.writerow(["row", "column", "value", "problem", "hint"])
+
+        def write(problem: InvalidJobError) -> None:
+            writer.writerow([escape(cell) for cell in problem_cells(problem)])
+
+        yield write

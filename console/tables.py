@@ -1,0 +1,41 @@
+"""Tables without lines, the same everywhere: columns two spaces apart, headed or bare."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+
+
+def listing(*columns: str, wraps: tuple[str, ...] = (), numbers: tuple[str, ...] = ()) -> Table:
+    """
+    A headed table, a thing a line.
+
+    Args:
+        wraps: columns that give way where the terminal is narrow; the others stay whole.
+        numbers: columns set flush right.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(
+            column,
+            overflow="fold",
+            no_wrap=column not in wraps,
+            min_width=8 if column in wraps else None,
+            justify="right" if column in numbers else "left",
+        )
+    return table
+
+
+def facts(*, numbers: bool = False) -> Table:
+    """A bare table of two or three columns: a word and what it is; or with `numbers`, a count of what."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right" if numbers else "left", style="" if numbers else "dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", style="dim")
+    return table
+
+
+def indented(table: RenderableType) -> Padding:
+    """Two columns to the right."""
+    return Padding(table, (0, 0, 0, 2))
