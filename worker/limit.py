@@ -55,6 +55,7 @@ class ConcurrencyLimit:
     _seconds: float = field(default=0.0, init=False)
     _pushed_back: bool = field(default=False, init=False)
     _used: int = field(default=0, init=False)
+    _deaf_until: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.limit = float(min(FIRST, self.most))
@@ -80,13 +81,18 @@ class ConcurrencyLimit:
         self._seconds += seconds
         self._pushed_back |= pushed_back
         self._used = max(self._used, in_flight)
-        if now - self._began >= max(WINDOW, min(self.usual, 1.0)) or (pushed_back and self._answers == 1):
-            self._judge()
+        window = max(WINDOW, min(self.usual, 1.0))
+        if now - self._began >= window or (pushed_back and now >= self._deaf_until):
+            self._judge(now)
+            if pushed_back:
+                # What was sent before the step back says nothing of how it went: one step a round.
+                self._deaf_until = now + window
 
-    def _judge(self) -> None:
+    def _judge(self, now: float) -> None:
         latency = self._seconds / self._answers
         if self._pushed_back:
-            self.limit *= BACK_OFF
+            if now >= self._deaf_until:
+                self.limit *= BACK_OFF
             self._slow_start = False
         elif self.usual and latency > TOLERANCE * self.usual and latency > self.usual + GRACE_SECONDS:
             self.limit *= EASE_OFF
