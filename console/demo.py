@@ -43,7 +43,10 @@ def run_demo(rate: str) -> int:
                 f"{PREFIX}HOME": str(home / "provision"),
             }
             code = _run([sys.executable, "-m", "console", *command[1:]], environ)
-    return 0 if code in (0, 3) else code
+    if code in (0, 3):
+        talk.print("\nthat was all: sandbox, worker and ledger are gone, the outcome files are there")
+        return 0
+    return code
 
 
 def _run(command: list[str], environ: dict[str, str]) -> int:

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -28,6 +29,9 @@ from provisioning.errors import ConfigurationError
 from provisioning.pace import Rate
 
 PREFIX = "PROVISION_"
+
+_REDIS = ("redis", "rediss", "unix")
+_BROKERS = ("redis", "rediss", "sentinel", "amqp", "amqps")
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -105,9 +109,22 @@ class Settings(BaseModel):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an address such as https://api.jelou.ai")
+        _check_port(parts)
         if parts.username or parts.password:
             raise ValueError("must not hold credentials; set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET")
         return value.rstrip("/")
+
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _is_known_scheme(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        known = _REDIS if info.field_name == "redis_url" else _BROKERS
+        if value:
+            # The address is not repeated: it may hold a password.
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in known:
+                raise ValueError(f"must be an address that begins with {', '.join(f'{s}://' for s in known)}")
+            _check_port(parts)
+        return value
 
     @model_validator(mode="after")
     def _relations(self) -> Self:
@@ -156,6 +173,13 @@ class Settings(BaseModel):
     def redis(self) -> str | None:
         """Address of the ledger's Redis; None means the embedded Valkey."""
         return self.redis_url.get_secret_value() if self.redis_url else None
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port must be a number from 0 to 65535") from None
 
 
 def _unknown(name: str) -> str:

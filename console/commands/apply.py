@@ -108,9 +108,8 @@ def apply(
         )
         with progress_of(json=json and not detach, quiet=quiet or json) as progress:
             checked = asyncio.run(_check(order, place, progress))
-        _decide_to_send(
-            checked.plan, order, place
-        )  # between two displays: a live line would hide the question
+        # Between two displays: a live line would hide the question.
+        _decide_to_send(checked.plan, order, place)
         with progress_of(json=json and not detach, quiet=quiet or json) as progress:
             applied = asyncio.run(_apply(order, checked, place, progress))
     seconds = time.monotonic() - began

@@ -6,6 +6,8 @@ It translates the client's errors once, here, and knows how to tell a fit Redis 
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 from typing import Any, Self, TypeVar, cast
 
@@ -132,9 +134,19 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
             hint="PROVISION_REDIS_URL is redis://:PASSWORD@HOST:PORT/0",
         )
     return LedgerUnavailableError(
-        f"Redis at {address(redis)} cannot be reached ({error})",
+        f"Redis at {address(redis)} cannot be reached ({_reason(error)})",
         hint="start it, or correct PROVISION_REDIS_URL; without that setting an embedded Valkey is used",
     )
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said, without the client's wrapping; that in full where the system said nothing."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, socket.gaierror):
+        return str(cause.strerror)
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)
+    return str(error)
 
 
 def refused(error: RedisError) -> LedgerUnavailableError:
