@@ -6,7 +6,8 @@ Exceptions are broken promises; replies of the target API are values (see `attem
     ├── InvalidInputError        a producer's file or request cannot be read as a whole
     │   └── InvalidJobError      one job of it breaks a rule; carries row, field, value
     ├── NotFoundError            a batch or job that the ledger does not know
-    ├── LedgerUnavailableError   Redis cannot be reached, or is not fit to be a ledger
+    ├── LedgerUnavailableError   Redis cannot be reached, or refuses
+    │   └── LedgerUnfitError     this Redis would lose jobs: waiting does not help
     ├── ContractError            a message or record that this version cannot read
     ├── IllegalTransitionError   an event that the state does not know; carries both
     └── LeaseLostError           another worker owns the job now; stop without writing
@@ -59,7 +60,11 @@ class NotFoundError(ProvisioningError):
 
 
 class LedgerUnavailableError(ProvisioningError):
-    """Redis cannot be reached, or is not fit to be a ledger."""
+    """Redis cannot be reached, or refuses."""
+
+
+class LedgerUnfitError(LedgerUnavailableError):
+    """This Redis is too old, or throws keys away: it would lose jobs. Waiting does not help."""
 
 
 class ContractError(ProvisioningError):

@@ -6,6 +6,7 @@ The composition root: here, and only here, the real settings, ledger, API and en
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -15,7 +16,7 @@ from celery import bootsteps
 from celery.concurrency.thread import TaskPool as ThreadPool
 
 from provisioning.credentials import load_credentials
-from provisioning.errors import ProvisioningError
+from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, ProvisioningError
 from provisioning.ledger import Ledger
 from provisioning.queue import Doorbell, make_app
 from provisioning.settings import Settings
@@ -60,7 +61,11 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
         global engine, watchdog
         engine = EngineThread(lambda: build_engine(worker.hostname))
         watchdog = Watchdog(engine.stop)
-        engine.start()
+        try:
+            check_ledger()
+            engine.start()
+        except ProvisioningError as error:
+            fail(error)
         if worker.hub is not None:
             watchdog.signs.consumer = time.monotonic()
             worker.hub.call_repeatedly(1.0, _consumer_turns, watchdog.signs)
@@ -73,6 +78,25 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             engine.stop()
 
     terminate = stop
+
+
+def check_ledger() -> None:
+    """
+    Refuses a Redis that would lose jobs; one that is away is waited for, by Celery and by the engine.
+
+    Raises: LedgerUnfitError.
+    """
+
+    async def check() -> None:
+        async with Ledger.at(settings.redis or "") as ledger:
+            await ledger.check()
+
+    try:
+        asyncio.run(check())
+    except LedgerUnfitError:
+        raise
+    except LedgerUnavailableError as error:
+        print(f"waiting: {error.message}", file=sys.stderr)
 
 
 def _consumer_turns(signs: Signs) -> None:

@@ -92,10 +92,12 @@ class Engine:
         self._patience = Patience()
         self._most_held = settings.max_in_flight * HELD_PER_SLOT
         self._lines: dict[str, Line] = {}
+        self._line_room = Line.room_for(settings.rate.per_second, self._slots.free)
         self._held: dict[Performance, asyncio.Task[None]] = {}
         self._hungry: dict[str, None] = {}  # batches with more than we could take up, in turn
         self._credentials_of: dict[str, set[str]] = defaultdict(set)  # of the hungry batches, as far as seen
         self._draining: set[str] = set()
+        self._shared: dict[str, float] = {}  # batch → when we last rang for it, monotonic
         self._due: dict[str, asyncio.TimerHandle] = {}
         self._braking: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Event()
@@ -205,7 +207,7 @@ class Engine:
             if most <= 0:
                 self._hungry[batch] = None
                 break
-            rooms = self._rooms(batch, most)
+            rooms = self._rooms(batch)
             claims = await self._ledger.do(
                 transitions.claim(
                     batch,
@@ -214,6 +216,7 @@ class Engine:
                     target=self._settings.api_url,
                     most=most,
                     rooms=rooms,
+                    usual_room=self._line_room,
                 )
             )
             for job in claims.jobs:
@@ -228,22 +231,32 @@ class Engine:
                 break
             self._hungry[batch] = None
             if len(claims.jobs) < most:
+                self._share(batch)
                 break  # what is left wants room
         return claimed
 
-    def _rooms(self, batch: str, most: int) -> dict[str, int]:
+    def _share(self, batch: str) -> None:
+        """Tells other workers, now and then, of a batch that has more than we can take up."""
+        now = time.monotonic()
+        if now - self._shared.get(batch, 0.0) < TICK:
+            return
+        self._shared = {each: at for each, at in self._shared.items() if now - at < TICK} | {batch: now}
+        self._run_errand(self._ring_for(batch))
+
+    async def _ring_for(self, batch: str) -> None:
+        try:
+            await asyncio.to_thread(self._ring, batch)
+        except LedgerUnavailableError as error:
+            log.warning("ring.failed %s; other workers will see the batch by themselves", error)
+
+    def _rooms(self, batch: str) -> dict[str, int]:
         """
-        Jobs to claim of each credential whose line has room for less than `most`.
+        Jobs to claim of each credential that has a line here.
 
         Batches that want the same line share its room; each has at least one place in a line that moves.
         """
         sharers = len(self._hungry) + (batch not in self._hungry)
-        rooms = {}
-        for name, line in self._lines.items():
-            room = -(-line.room // sharers)
-            if room < most:
-                rooms[name] = room
-        return rooms
+        return {name: -(-line.room // sharers) for name, line in self._lines.items()}
 
     def _take_up(self, job: Claim) -> None:
         credential = self._credentials.get(job.credential)
@@ -270,7 +283,7 @@ class Engine:
             async def take(want: int) -> Tokens:
                 return await self._ledger.do(transitions.take(credential, rate, want))
 
-            self._lines[credential] = Line(self._slots, take, rate=rate, ahead=SLICE, on_room=self._room.set)
+            self._lines[credential] = Line(self._slots, take, rate=rate, on_room=self._room.set)
         return self._lines[credential]
 
     async def _refuse(self, job: Claim) -> None:

@@ -21,6 +21,9 @@ from worker.turns import Turns
 
 log = logging.getLogger("provision.worker")
 
+AHEAD_OF_SLOTS = 100
+"""Jobs claimed beyond the free slots where there is no pace, so that a slot that frees is taken at once."""
+
 UNPACED_FOR = 1.0
 """Seconds that the word "no pace is set" is trusted: how long a new pace may take to be felt."""
 
@@ -90,13 +93,11 @@ class Line:
         take: Callable[[int], Awaitable[Tokens]],
         *,
         rate: Rate,
-        ahead: int,
         on_room: Callable[[], None],
     ) -> None:
         self._slots = slots
         self._take = take
         self._on_room = on_room
-        self._ahead = ahead
         self._loop = asyncio.get_running_loop()
         self._waiting: Turns[asyncio.Future[None]] = Turns()
         self._tokens: deque[float] = deque()  # loop times at which they become good
@@ -114,14 +115,19 @@ class Line:
 
     @property
     def room(self) -> int:
+        """Jobs worth claiming now."""
+        return max(0, self.room_for(self._per_second, self._slots.free) - self.backlog)
+
+    @staticmethod
+    def room_for(per_second: float | None, free_slots: int) -> int:
         """
-        Jobs worth claiming now: what the pace lets go within a second, or `ahead` beyond the free slots.
+        Jobs worth holding in a line: what its pace lets go within a second, or `AHEAD_OF_SLOTS` unpaced.
 
         More would only be kept from other workers and from batches that come later.
         """
-        unpaced = self._per_second is None
-        most = self._slots.free + self._ahead if unpaced else math.ceil(self._per_second or 0) + 1
-        return max(0, most - self.backlog)
+        if per_second is None:
+            return free_slots + AHEAD_OF_SLOTS
+        return math.ceil(per_second) + 1
 
     def hold_off(self, seconds: float) -> None:
         """Lets nobody go for a while, as the API has asked of this credential."""
@@ -150,7 +156,7 @@ class Line:
     def leave(self) -> None:
         """Gives the slot back."""
         self._slots.give_back()
-        if self.room * 2 >= self._ahead or not self._waiting:
+        if self.backlog * 2 <= AHEAD_OF_SLOTS and (self._per_second is None or not self._waiting):
             self._on_room()
 
     def move(self) -> None:

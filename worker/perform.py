@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from provisioning import keys
@@ -94,6 +94,7 @@ class Performance:
 
     Attributes:
         sending: whether a POST may be on its way; then it is not called off but answered.
+        began: when its first attempt here did, monotonic seconds.
         trial: whether the last POST was let through a brake, to try.
     """
 
@@ -101,7 +102,7 @@ class Performance:
     credential: Credential
     line: Line
     kit: Equipment
-    began: float = field(default_factory=time.monotonic)
+    began: float = 0.0
     attempts: int = 0
     sending: bool = False
     trial: bool = False
@@ -139,6 +140,7 @@ class Performance:
     async def _post(self) -> Posted | None:
         """Sends it once. Returns: what came of it; None if we may not."""
         at, asked = time.time(), time.monotonic()
+        self.began = self.began or asked
         n = self.attempts + 1
         job = self.job
         grant = await self.kit.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))

@@ -51,13 +51,15 @@ class Recorder:
         self._pending: dict[tuple[str, str], list[_Entry]] = {}
         self._filled = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
+        self._stopped = False
 
     def start(self) -> None:
         """Begins to write; call it on the loop that will use it."""
         self._writer = asyncio.create_task(self._write_for_ever(), name="recorder")
 
     async def stop(self) -> None:
-        """Ends the writer. Whoever still waits for a write is cancelled; its job's lease tells the rest."""
+        """Ends the writer. Who waits for a write, or asks for one now, is cancelled: leases tell the rest."""
+        self._stopped = True
         if self._writer:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
@@ -82,6 +84,8 @@ class Recorder:
 
     def _say(self, kind: str, batch: str, what: Any) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._stopped:
+            done.cancel()
         self._pending.setdefault((kind, batch), []).append((what, done))
         self._filled.set()
         return done

@@ -21,7 +21,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from provisioning.errors import LedgerUnavailableError
+from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger.hand import Hand
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.view import View
@@ -98,7 +98,8 @@ class Ledger:
         """
         Makes sure that this Redis answers and keeps what it is given.
 
-        Raises: LedgerUnavailableError if it is away, too old, or evicts keys when memory runs short.
+        Raises: LedgerUnavailableError if it is away; LedgerUnfitError if it is too old, or evicts keys when
+            memory runs short.
         """
         try:
             server = await self.redis.info("server")
@@ -107,12 +108,12 @@ class Ledger:
             raise unavailable(self.redis, error) from error
         version = str(server["redis_version"])
         if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
-            raise LedgerUnavailableError(
+            raise LedgerUnfitError(
                 f"Redis {version} is too old to be the ledger", hint="use Redis 6.2 or newer, or any Valkey"
             )
         policy = memory.get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
-            raise LedgerUnavailableError(
+            raise LedgerUnfitError(
                 f"this Redis evicts keys when its memory is full ({policy}): jobs would vanish",
                 hint="CONFIG SET maxmemory-policy noeviction",
             )

@@ -70,7 +70,14 @@ def accept(batch: str, jobs: Sequence[tuple[NewJob, str]], who: str) -> Call[lis
 
 
 def claim(
-    batch: str, *, worker: str, lease: float, target: str, most: int, rooms: Mapping[str, int]
+    batch: str,
+    *,
+    worker: str,
+    lease: float,
+    target: str,
+    most: int,
+    rooms: Mapping[str, int],
+    usual_room: int | None = None,
 ) -> Call[Claims]:
     """
     Claims up to `most` ready jobs for `worker`.
@@ -78,7 +85,8 @@ def claim(
     Args:
         lease: seconds.
         target: base address of the API; its brake is respected.
-        rooms: most jobs to claim of single credentials, where that is less than `most`.
+        rooms: most jobs to claim of single credentials.
+        usual_room: most jobs to claim of any other; None for `most`.
     """
     limits = [part for item in rooms.items() for part in item]
 
@@ -101,7 +109,8 @@ def claim(
         due = float(next_due)
         return Claims(jobs, more == 1, due / 1000 if due else None)
 
-    args = [worker, int(lease * 1000), target, most, *limits]
+    usual = most if usual_room is None else usual_room
+    args = [worker, int(lease * 1000), target, most, usual, *limits]
     return Call("claim", keys.batch(batch), args, read)
 
 

@@ -282,3 +282,14 @@ async def test_jobs_in_backoff_hold_no_slot(bench: Bench) -> None:
 def test_the_fullest_second_is_found() -> None:
     assert most_in_any_second([0, 500, 999, 1000, 1001]) == 4
     assert most_in_any_second(list(itertools.repeat(5, 7))) == 7
+
+
+async def test_one_worker_keeps_five_hundred_posts_in_flight(bench: Bench) -> None:
+    with running_sandbox("--latency", "1.0") as sandbox:
+        here = at(sandbox, bench, max_in_flight=500)
+        async with here.engine():
+            batch = await here.submit("wide", jobs(1600))
+            await here.settled(batch)
+        stats = sandbox.stats()
+    assert stats["peak_in_flight"] == 500
+    assert stats["bodies_created_twice"] == 0

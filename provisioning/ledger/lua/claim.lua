@@ -1,6 +1,6 @@
 -- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
 -- KEYS[1] the batch; ARGV[2] worker; ARGV[3] lease in ms; ARGV[4] target; ARGV[5] most jobs to claim
--- ARGV[6…] 2 a credential that has a limit of its own here: credential, most jobs to claim of it
+-- ARGV[6] most jobs to claim of one credential; ARGV[7…] 2 a credential for which that is another number
 -- Returns {jobs, more, next_due, urgent}: jobs flat, 7 a job: number, token, key, credential, row, attempts, body;
 -- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none;
 -- urgent 1 if the batch goes before others.
@@ -8,8 +8,9 @@ local batch, worker, lease, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), 
 local room = {}
 local urgent = redis.call('HEXISTS', batch, 'urgent')
 if urgent == 0 then -- an urgent batch is not kept waiting by a line that is full of others
-  for i = 6, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
+  for i = 7, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
 end
+local usual = urgent == 0 and tonumber(ARGV[6]) or want
 
 local due = redis.call('ZRANGEBYSCORE', batch .. ':waiting', '-inf', now, 'LIMIT', 0, 1000)
 for i = #due, 1, -1 do -- each goes to the front: the first due ends up first
@@ -24,7 +25,7 @@ local function claim_of(credential)
   local ready = batch .. ':ready:' .. credential
   local word, _, tries = held(batch, credential, target)
   if not word then
-    local mine = math.min(want, room[credential] or want, tries or want)
+    local mine = math.min(want, room[credential] or usual, tries or want)
     while mine > 0 do
       local numbers = redis.call('LPOP', ready, mine)
       if not numbers then break end
