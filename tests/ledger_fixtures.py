@@ -6,7 +6,7 @@ The fixtures themselves are in `conftest.py`. Nothing here sleeps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -118,21 +118,41 @@ async def say(ledger: Ledger, *answers: Answered, batch: str = "b1") -> list[boo
 async def snapshot(redis: Redis) -> dict[str, Any]:
     """Everything that a Redis holds, as plain values: what should not have moved is compared too."""
     client: Any = redis
-    state: dict[str, Any] = {}
-    for raw in sorted(await client.keys("*")):
-        kind = (await client.type(raw)).decode()
-        if kind == "hash":
-            value: Any = {k.decode(): v.decode() for k, v in (await client.hgetall(raw)).items()}
-        elif kind == "list":
-            value = [v.decode() for v in await client.lrange(raw, 0, -1)]
-        elif kind == "set":
-            value = sorted(v.decode() for v in await client.smembers(raw))
-        elif kind == "zset":
-            value = {m.decode(): score for m, score in await client.zrange(raw, 0, -1, withscores=True)}
-        else:
-            value = (await client.get(raw)).decode()
-        state[raw.decode()] = value
-    return state
+    names = sorted(await client.keys("*"))
+    kinds: Any = redis.pipeline(transaction=False)
+    for name in names:
+        kinds.type(name)
+    values: Any = redis.pipeline(transaction=False)
+    readers = []
+    for name, kind in zip(names, await kinds.execute(), strict=True):
+        command, args, read = _READ[kind]
+        values.execute_command(command, name, *args)
+        readers.append(read)
+    found = await values.execute()
+    return {name.decode(): read(value) for name, read, value in zip(names, readers, found, strict=True)}
+
+
+def _hash(value: Any) -> dict[str, str]:
+    return {k.decode(): v.decode() for k, v in value.items()}
+
+
+def _texts(value: Any) -> list[str]:
+    return [each.decode() for each in value]
+
+
+def _zset(value: Any) -> dict[str, float]:
+    # The client pairs members with scores; fakeredis leaves them flat.
+    pairs = zip(value[::2], value[1::2], strict=True) if value and isinstance(value[0], bytes) else value
+    return {member.decode(): float(score) for member, score in pairs}
+
+
+_READ: dict[bytes, tuple[str, tuple[Any, ...], Callable[[Any], Any]]] = {
+    b"hash": ("HGETALL", (), _hash),
+    b"list": ("LRANGE", (0, -1), _texts),
+    b"set": ("SMEMBERS", (), lambda value: sorted(_texts(value))),
+    b"zset": ("ZRANGE", (0, -1, "WITHSCORES"), _zset),
+    b"string": ("GET", (), lambda value: value.decode()),
+}
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
