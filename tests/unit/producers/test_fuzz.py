@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zipfile
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +18,7 @@ from producers.text import Lines
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 from tests.fixtures.make_nasty_files import NASTY
-from tests.fixtures.workbook import workbook
+from tests.fixtures.workbook import MAIN, workbook
 
 OPTIONS = st.fixed_dictionaries(
     {},
@@ -79,7 +80,7 @@ def test_a_spoiled_file_never_raises_anything_else(nasty: Any, data: st.DataObje
     digest(bytes(content), **nasty.options)
 
 
-_SHEET = '<worksheet><sheetData><row r="1"><c t="str"><v>bot.id</v></c></row>'
+_SHEET = f'<worksheet xmlns="{MAIN}"><sheetData><row r="1"><c t="str"><v>bot.id</v></c></row>'
 
 
 @settings(max_examples=150, deadline=None)
@@ -117,6 +118,54 @@ _SHEET = '<worksheet><sheetData><row r="1"><c t="str"><v>bot.id</v></c></row>'
 @example(['<c r="B9">', "</c>"])
 def test_a_sheet_of_random_tags_never_raises_anything_else(tags: list[str]) -> None:
     digest(workbook([], sheet_xml=_SHEET + "".join(tags) + "</sheetData></worksheet>"))
+
+
+_SOUND = workbook(
+    [
+        ("key", "bot.id", "label"),
+        ("a", "100", (0.5, "0%")),
+        ("b", 200, None),
+        ("c", True, (45658.0, "d/m/yy")),
+    ],
+    other_sheets=["Viejo"],
+)
+_SCRAPS = st.sampled_from(
+    [
+        b"",
+        b"<",
+        b"/>",
+        b'"',
+        b"&#0;",
+        b"&x;",
+        b"-1",
+        b"1e999",
+        b"\xff",
+        b"<row>",
+        b"</c>",
+        b' r="A1"',
+        b' t="s"',
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_workbook_with_a_spoiled_part_never_raises_anything_else(data: st.DataObject) -> None:
+    with zipfile.ZipFile(io.BytesIO(_SOUND)) as sound:
+        parts = {name: sound.read(name) for name in sound.namelist()}
+    spoiled = data.draw(st.sampled_from(sorted(parts)))
+    if data.draw(st.integers(0, 9)) == 0:
+        del parts[spoiled]
+    else:
+        text = parts[spoiled]
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, min(len(text), start + 40)))
+        parts[spoiled] = text[:start] + data.draw(_SCRAPS) + text[end:]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    digest(file.getvalue())
 
 
 @given(st.binary(max_size=200), st.integers(0, 40))
