@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from producers.body import check_body, check_credential, check_key, check_label, make_job, shorten
+from producers.defaults import lay_over
 from producers.fields import SPECIAL_COLUMNS
-from producers.rows import lay_over
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 

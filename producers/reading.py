@@ -1,8 +1,8 @@
 """
 From a file to checked jobs: the one way in for `plan` and `apply`.
 
-Composition only: `source` finds the bytes, `text`, `csv_file` and `xlsx_file` the rows, `rows` and `jsonl`
-judge them. Nothing is held but the row under way.
+Composition only: `source` finds the bytes, `text`, `csv_file` and `xlsx_file` the rows, `columns` and
+`jsonl` judge them. Nothing is held but the row under way.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from producers.body import check_credential
+from producers.columns import Columns
 from producers.csv_file import CsvRows
+from producers.defaults import check_defaults
 from producers.fields import is_familiar
 from producers.jsonl import read_line
 from producers.lost_prefix import LostPrefix
-from producers.rows import Columns, check_defaults
 from producers.source import Format, Source
 from producers.text import Lines
 from producers.xlsx_file import XlsxRows

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from producers.rows import Columns, lay_over
+from producers.columns import Columns
+from producers.defaults import lay_over
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import MAX_KEY_LENGTH, NewJob, fingerprint
 

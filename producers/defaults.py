@@ -1,0 +1,36 @@
+"""
+The body that every row is laid over.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from producers.body import check_body
+from provisioning.errors import InvalidInputError
+
+
+def lay_over(base: Any, over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`: objects are merged member by member, anything else replaces what was there."""
+    merged = dict(base) if isinstance(base, Mapping) else {}
+    for name, value in over.items():
+        merged[name] = lay_over(merged.get(name), value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def check_defaults(defaults: Any) -> None:
+    """
+    Nothing happens if every row may be laid over this body.
+
+    Raises: InvalidInputError, naming the first member that is wrong.
+    """
+    whole = {"bot": {}, "widget": {}, **defaults} if isinstance(defaults, Mapping) else defaults
+    problems = check_body(whole, new_bots=True)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise InvalidInputError(
+            f"the defaults are not a body: {problems[0].message}{more}", hint=problems[0].hint
+        )
