@@ -13,6 +13,7 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 import typer
 
+from producers.mapping_file import read_mapping
 from producers.reading import ReadOptions
 from producers.source import Format
 from provisioning.errors import InvalidInputError
@@ -23,6 +24,10 @@ FileArgument = Annotated[
 MapOption = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="OLD=NEW", help="Rename a column (bot_id=bot.id); OLD= passes it over."),
+]
+MapFileOption = Annotated[
+    Path | None,
+    typer.Option("--map-file", metavar="FILE.csv", help="Columns to rename: a CSV with the headers old,new."),
 ]
 DefaultsOption = Annotated[
     Path | None, typer.Option("--defaults", metavar="FILE.json", help="A body that every row is laid over.")
@@ -55,9 +60,11 @@ def read_options(
     delimiter: str | None,
     encoding: str | None,
     format_: Format | None,
+    map_file: Path | None = None,
 ) -> ReadOptions:
     return ReadOptions(
-        maps=_pairs(maps or []),
+        # What is typed wins over what is in the file.
+        maps=(read_mapping(map_file) if map_file else {}) | _pairs(maps or []),
         defaults=_read_defaults(defaults) if defaults else {},
         credential=credential,
         new_bots=new_bots,

@@ -22,6 +22,7 @@ from console.file_options import (
     EncodingOption,
     FileArgument,
     FormatOption,
+    MapFileOption,
     MapOption,
     NewBotsOption,
     SeparatorOption,
@@ -68,6 +69,7 @@ def apply(
         ),
     ] = None,
     maps: MapOption = None,
+    map_file: MapFileOption = None,
     defaults: DefaultsOption = None,
     credential: CredentialOption = "default",
     new_bots: NewBotsOption = False,
@@ -94,7 +96,9 @@ def apply(
 
     Example: provision apply tenants.csv
     """
-    options = read_options(maps, defaults, credential, new_bots, separator, delimiter, encoding, format_)
+    options = read_options(
+        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file
+    )
     began = time.monotonic()
     with readable_twice(file) as source, workplace() as place:
         order = Order(

@@ -19,6 +19,7 @@ from console.file_options import (
     EncodingOption,
     FileArgument,
     FormatOption,
+    MapFileOption,
     MapOption,
     NewBotsOption,
     SeparatorOption,
@@ -41,6 +42,7 @@ from provisioning.ledger import Ledger
 def plan(
     file: FileArgument,
     maps: MapOption = None,
+    map_file: MapFileOption = None,
     defaults: DefaultsOption = None,
     credential: CredentialOption = "default",
     new_bots: NewBotsOption = False,
@@ -58,7 +60,9 @@ def plan(
 
     Example: provision plan tenants.csv
     """
-    options = read_options(maps, defaults, credential, new_bots, separator, delimiter, encoding, format_)
+    options = read_options(
+        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file
+    )
     with readable_twice(file) as source, workplace() as place, _problem_file(errors_to) as write:
 
         async def work() -> Plan:

@@ -1,0 +1,46 @@
+"""A mapping is a small table that says all that is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from producers.mapping_file import read_mapping
+from provisioning.errors import InvalidInputError, InvalidJobError
+
+
+def mapping(folder: Path, content: str, encoding: str = "utf-8") -> dict[str, str]:
+    path = folder / "maps.csv"
+    path.write_bytes(content.encode(encoding))
+    return read_mapping(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "windows-1252"])
+def test_a_mapping_is_read_however_a_spreadsheet_wrote_it(tmp_path: Path, encoding: str) -> None:
+    text = "Old;New\r\nNúmero de bot;bot.id\r\n notas ;\r\n\r\n"
+    assert mapping(tmp_path, text, encoding) == {"Número de bot": "bot.id", "notas": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        ("bot_id,bot.id\n", "headers of the mapping maps.csv are bot_id, bot.id"),
+        ("old,new\nbot_id\n", "row 2 of the mapping maps.csv: it must name"),
+        ("old,new\na,key\nb,label,c\n", "row 3 of the mapping maps.csv: it must name"),
+        ("old,new\na,key\n,label\n", "row 3 of the mapping maps.csv: it must name"),
+        ("old,new\na,key\na,label\n", "row 3 of the mapping maps.csv: 'a' is there already"),
+        ('old,new\n"a"b,key\n', "row 2 of the mapping maps.csv: the quotes"),
+        ("", "maps.csv is empty"),
+        ('{"old": "new"}\n', "maps.csv is no CSV file|headers of the mapping"),
+    ],
+)
+def test_a_mapping_that_is_none_is_refused_by_its_row(tmp_path: Path, content: str, wrong: str) -> None:
+    with pytest.raises(InvalidInputError, match=wrong) as caught:
+        mapping(tmp_path, content)
+    assert not isinstance(caught.value, InvalidJobError)
+
+
+def test_a_missing_mapping_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="there is no file"):
+        read_mapping(tmp_path / "maps.csv")
