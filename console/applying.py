@@ -27,7 +27,7 @@ from provisioning.credentials import load_credentials
 from provisioning.errors import ConfigurationError, InvalidInputError, InvalidJobError, NotFoundError
 from provisioning.ledger import LOST, BatchStatus, Ledger
 from provisioning.lifecycle import UNSETTLED, State
-from provisioning.queue import Doorbell, make_app
+from provisioning.pace import Rate
 
 Source = Path | BinaryIO
 """A file, or standard input kept on disk."""
@@ -106,6 +106,7 @@ async def check(
     options: ReadOptions,
     progress: Progress,
     *,
+    rate: Rate,
     known: frozenset[str] | None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
 ) -> Checked:
@@ -113,7 +114,12 @@ async def check(
     await ledger.check()
     with Reading(file, options) as reading:
         plan = await make_plan(
-            ledger, reading, known_credentials=known, on_problem=on_problem, on_chunk=progress.checking
+            ledger,
+            reading,
+            rate=rate,
+            known_credentials=known,
+            on_problem=on_problem,
+            on_chunk=progress.checking,
         )
         for note in reading.notes:
             progress.note(f"note: {note}")
@@ -131,6 +137,9 @@ async def hand_over(
     meta: dict[str, str],
 ) -> Submission:
     """Records the good rows of the file in the ledger and rings for them."""
+    # Celery takes a tenth of a second to import, which the verbs that only look need not spend.
+    from provisioning.queue import Doorbell, make_app
+
     app = make_app(place.settings)
     with Reading(file, options) as reading:
         jobs = checked(reading, lambda _: None, known_credentials(place))

@@ -27,26 +27,19 @@ VERDICT_WORDS = {
 PROBLEMS_SHOWN = 20
 
 
-def show_plan(out: Console, plan: Plan, pace: Rate) -> None:
+def show_plan(out: Console, plan: Plan) -> None:
     """What applying would do, in numbers."""
     table = facts(numbers=True)
     for verdict, words in VERDICT_WORDS.items():
         if plan.verdicts[verdict]:
             table.add_row(f"{plan.verdicts[verdict]:,}", words)
     if plan.bad_rows:
-        table.add_row(f"{plan.bad_rows:,}", Text("with problems", style="red"))
+        again = f", {plan.repeated:,} for a key that another row has" if plan.repeated else ""
+        table.add_row(f"{plan.bad_rows:,}", Text("with problems" + again, style="red"))
     out.print(indented(table))
-    seconds = seconds_to_send(plan, pace)
-    if plan.to_send and seconds is not None:
-        out.print(f"  about {duration(seconds)} at {pace} per credential")
-
-
-def seconds_to_send(plan: Plan, pace: Rate) -> float | None:
-    """How long sending takes at this pace, the busiest credential setting it; None if there is no pace."""
-    if pace.per_second is None or not plan.credentials:
-        return None
-    share = max(plan.credentials.values()) / plan.credentials.total()
-    return plan.to_send * share / pace.per_second
+    if (slowest := plan.slowest) and plan.seconds is not None:
+        of = f" of {shown(slowest)}" if len(set(map(str, plan.paces.values()))) > 1 else " per credential"
+        out.print(f"  about {duration(plan.seconds)} at {plan.paces[slowest]}{of}")
 
 
 def show_problems(out: Console, plan: Plan) -> None:
@@ -68,17 +61,18 @@ def problem_cells(problem: InvalidJobError) -> tuple[str, str, str, str, str]:
     return row, problem.field, problem.value, problem.message, problem.hint
 
 
-def plan_json(plan: Plan, pace: Rate) -> dict[str, Any]:
+def plan_json(plan: Plan, rate: Rate) -> dict[str, Any]:
     """A plan for programs; the problems come before it, an object a line."""
-    seconds = seconds_to_send(plan, pace)
+    pace = plan.paces.get(plan.slowest or "", rate)
     return {
         "rows": plan.rows,
         "bad_rows": plan.bad_rows,
+        "repeated": plan.repeated,
         "problems": plan.problem_count,
         "to_send": plan.to_send,
         "verdicts": {str(verdict): plan.verdicts[verdict] for verdict in Verdict},
         "pace": str(pace),
-        "seconds": None if seconds is None else round(seconds, 1),
+        "seconds": None if plan.seconds is None else round(plan.seconds, 1),
     }
 
 

@@ -16,9 +16,13 @@ from producers.submit import CHUNK, fingerprint_of
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Ledger
+from provisioning.pace import Rate
 
-SHOWN = 1000
-"""Problems kept for display; all are counted and all are told to `on_problem`."""
+SHOWN = 100
+"""Problems kept for display; all are counted and all are told to `on_problem`, as they are found."""
+
+SENT = (Verdict.NEW, Verdict.REDRIVEN)
+"""Verdicts that lead to a POST."""
 
 
 @dataclass(slots=True)
@@ -29,28 +33,51 @@ class Plan:
     Attributes:
         rows: rows that hold something.
         bad_rows: rows with at least one problem; without --skip-invalid one of them stops the file.
+        repeated: rows whose key an earlier row of the file has; they are bad rows.
         problems: the first of them, in order.
         verdicts: what would become of the good rows.
-        credentials: good rows by the credential they name.
+        to_send_by: rows that would be sent, by the credential they name.
+        paces: of these credentials, as they are now.
     """
 
     rows: int = 0
     bad_rows: int = 0
+    repeated: int = 0
     problem_count: int = 0
     problems: list[InvalidJobError] = field(default_factory=list)
     verdicts: Counter[Verdict] = field(default_factory=Counter)
-    credentials: Counter[str] = field(default_factory=Counter)
+    to_send_by: Counter[str] = field(default_factory=Counter)
+    paces: dict[str, Rate] = field(default_factory=dict)
 
     @property
     def to_send(self) -> int:
         """Rows that would be sent."""
-        return self.verdicts[Verdict.NEW] + self.verdicts[Verdict.REDRIVEN]
+        return self.to_send_by.total()
+
+    @property
+    def slowest(self) -> str | None:
+        """The credential whose rows take longest to send; None if nothing is to be sent or is paced."""
+        return max(self._seconds(), key=self._seconds().__getitem__, default=None)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long sending takes at the current pace; None if nothing holds it back."""
+        return max(self._seconds().values(), default=None)
+
+    def _seconds(self) -> dict[str, float]:
+        """By credential, in order; each is sent at its own pace, all at the same time."""
+        return {
+            credential: count / pace.per_second
+            for credential, count in self.to_send_by.items()
+            if (pace := self.paces.get(credential)) and pace.per_second
+        }
 
 
 async def make_plan(
     ledger: Ledger | None,
     reading: Iterable[NewJob | InvalidJobError],
     *,
+    rate: Rate | None = None,
     known_credentials: frozenset[str] | None = None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
     on_chunk: Callable[[Plan], None] | None = None,
@@ -60,9 +87,11 @@ async def make_plan(
 
     Args:
         ledger: None to judge the rows alone.
+        rate: the pace of a credential where no operator has set another one.
         known_credentials: names that may be used; None where only the workers know.
     """
     plan = Plan()
+    repeats = Repeats()
     bad = _BadRows()
 
     def complain(problem: InvalidJobError) -> None:
@@ -73,28 +102,42 @@ async def make_plan(
         if on_problem:
             on_problem(problem)
 
-    good = checked(reading, complain, known_credentials)
+    good = checked(reading, complain, known_credentials, repeats)
     while chunk := list(islice(good, CHUNK)):
-        plan.credentials.update(job.credential for job in chunk)
-        if ledger is None:
-            plan.verdicts[Verdict.NEW] += len(chunk)
-        else:
+        verdicts = [Verdict.NEW] * len(chunk)
+        if ledger is not None:
             known = [(job.credential, job.key, fingerprint_of(job.body)) for job in chunk]
-            plan.verdicts.update(await ledger.view.verdicts(known))
+            verdicts = await ledger.view.verdicts(known)
+        plan.verdicts.update(verdicts)
+        for job, verdict in zip(chunk, verdicts, strict=True):
+            if verdict in SENT:
+                plan.to_send_by[job.credential] += 1
+        plan.repeated = repeats.found
         plan.rows = plan.verdicts.total() + plan.bad_rows
         if on_chunk:
             on_chunk(plan)
+    plan.repeated = repeats.found
     plan.rows = plan.verdicts.total() + plan.bad_rows
+    for credential in plan.to_send_by:
+        word = None if ledger is None else await ledger.view.pace(credential)
+        if pace := rate if word is None else _rate_of(word):
+            plan.paces[credential] = pace
     return plan
+
+
+def _rate_of(word: str) -> Rate:
+    """The rate whose `Rate.word` this is: so the ledger keeps it."""
+    return Rate(None if word == "unlimited" else float(word))
 
 
 def checked(
     reading: Iterable[NewJob | InvalidJobError],
     complain: Callable[[InvalidJobError], None],
     known_credentials: frozenset[str] | None = None,
+    repeats: Repeats | None = None,
 ) -> Iterator[NewJob]:
     """The jobs of a reading that nothing is wrong with, in the file and among each other."""
-    repeats = Repeats()
+    repeats = repeats or Repeats()
     for item in reading:
         if isinstance(item, InvalidJobError):
             complain(item)

@@ -17,9 +17,15 @@ _FIRST_SIZE = 1 << 12
 
 
 class Repeats:
-    """The identities (credential, key) seen so far, each with the row that had it first."""
+    """
+    The identities (credential, key) seen so far, each with the row that had it first.
+
+    Attributes:
+        found: how many jobs had one that was there already, as far as `check` was asked.
+    """
 
     def __init__(self) -> None:
+        self.found = 0
         self._size = _FIRST_SIZE
         self._count = 0
         self._hashes = array("Q", bytes(8 * self._size))
@@ -44,6 +50,7 @@ class Repeats:
         first = self.first_row(job)
         if first is None:
             return None
+        self.found += 1
         where = f"row {first} has it too" if first else "the input has it already"
         return InvalidJobError(
             f"the key is repeated: {where}",

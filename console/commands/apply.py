@@ -137,7 +137,9 @@ async def _check(order: Order, place: Workplace, progress: Progress) -> Checked:
     if place.embedded:
         check_reachable(place.settings.api_url, place.settings.connect_timeout)
     async with Ledger.at(place.redis_url) as ledger:
-        return await applying.check(ledger, order.file, order.options, progress, known=known)
+        return await applying.check(
+            ledger, order.file, order.options, progress, rate=place.settings.rate, known=known
+        )
 
 
 def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
@@ -152,7 +154,7 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
         )
     if order.ask and sys.stdin.isatty() and talk.is_terminal:
         talk.print(f"{amount(plan.rows, 'row')}, to {place.settings.api_url}", soft_wrap=True)
-        show_plan(talk, plan, place.settings.rate)
+        show_plan(talk, plan)
         if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
             raise typer.Exit(0)
     if not order.detach:

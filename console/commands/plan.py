@@ -65,23 +65,31 @@ def plan(
     )
     with readable_twice(file) as source, workplace() as place, _problem_file(errors_to) as write:
 
+        def tell(problem: InvalidJobError) -> None:
+            write(problem)
+            if json:
+                emit(problem_json(problem))
+
         async def work() -> Plan:
             async with Ledger.at(place.redis_url) as ledger:
                 with progress_of(json=False, quiet=json) as progress:
                     checked = await applying.check(
-                        ledger, source, options, progress, known=_credential_names(place), on_problem=write
+                        ledger,
+                        source,
+                        options,
+                        progress,
+                        rate=place.settings.rate,
+                        known=_credential_names(place),
+                        on_problem=tell,
                     )
                     return checked.plan
 
         made = asyncio.run(work())
-    pace = place.settings.rate
     if json:
-        for problem in made.problems:
-            emit(problem_json(problem))
-        emit(plan_json(made, pace))
+        emit(plan_json(made, place.settings.rate))
     else:
         out.print(f"{amount(made.rows, 'row')} in {shown(file)}", soft_wrap=True)
-        show_plan(out, made, pace)
+        show_plan(out, made)
         if made.problem_count:
             show_problems(out, made)
         if errors_to and made.problem_count:
@@ -96,9 +104,9 @@ def _credential_names(place: Workplace) -> frozenset[str] | None:
 
 
 @contextlib.contextmanager
-def _problem_file(path: Path | None) -> Iterator[Callable[[InvalidJobError], None] | None]:
+def _problem_file(path: Path | None) -> Iterator[Callable[[InvalidJobError], None]]:
     if path is None:
-        yield None
+        yield lambda _: None
         return
     try:
         stream = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
