@@ -11,15 +11,18 @@ local interval = 1000 / tonumber(rate)
 local ahead, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
 local next_token = tonumber(redis.call('GET', KEYS[1]) or 0)
 if next_token < now - burst then next_token = now - burst end
--- At this pace the lead never exceeds `ahead` and one interval; what does was reserved at a slower pace, which
--- is no longer in force.
-local lead = math.min(next_token - now, ahead + interval)
-next_token = now + lead
+local lead = next_token - now
+-- At one pace the lead never exceeds `ahead` and one interval (and what rounding adds). More than that was
+-- reserved at a slower pace, which is no longer in force.
+if lead > ahead + interval + 1 then
+  lead = ahead
+  next_token = now + lead
+end
 -- Whoever is told to wait asks again within a second, in case the pace has been changed by then.
 if lead > ahead then
   return { 0, string.format('%.3f', math.min(lead - ahead, 1000)), string.format('%.3f', interval), rate }
 end
-local tokens = math.min(tonumber(ARGV[4]), 1 + math.floor((ahead - lead) / interval))
+local tokens = math.min(tonumber(ARGV[4]), 1 + math.floor((ahead - math.max(0, lead)) / interval))
 local expiry = math.ceil(math.max(1000, lead + tokens * interval + burst))
 redis.call('SET', KEYS[1], string.format('%.3f', next_token + tokens * interval), 'PX', expiry)
 return { tokens, string.format('%.3f', math.max(0, lead)), string.format('%.3f', interval), rate }

@@ -1,0 +1,442 @@
+"""The promises of the single scripts, each as a claim; what should not have moved is compared too."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioning import keys
+from provisioning.attempt import Bounds
+from provisioning.job import Verdict
+from provisioning.ledger import Deferral, Intent, Ledger, Rescue, transitions
+from provisioning.lifecycle import Event, State
+from tests.ledger_fixtures import (
+    LEASE,
+    OUTCOME,
+    TARGET,
+    Clock,
+    answer,
+    changed,
+    claim,
+    fill,
+    new_job,
+    say,
+    send,
+    snapshot,
+)
+
+JOB = "pv:{b1}:j:1"
+
+
+async def _verdicts(ledger: Ledger, *bodies: str, batch: str = "b1", key: str = "k") -> list[str]:
+    jobs = [(new_job(key), body) for body in bodies]
+    return [
+        f"{each.verdict} {each.job_id}" for each in await ledger.do(transitions.accept(batch, jobs, "ana"))
+    ]
+
+
+async def _state(ledger: Ledger, number: int = 1) -> State:
+    return (await ledger.view.job(f"b1.{number}")).state
+
+
+async def _lapse(ledger: Ledger, clock: Clock) -> Rescue:
+    clock.advance(LEASE + 1)
+    return await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
+
+
+# -- accept ------------------------------------------------------------------------------------------
+
+
+async def test_one_identity_is_one_job_in_one_call_in_one_batch_and_across_batches(
+    fake_ledger: Ledger,
+) -> None:
+    assert await _verdicts(fake_ledger, "fp", "fp") == ["new b1.1", "queued b1.1"]
+    assert await _verdicts(fake_ledger, "fp", batch="b2") == ["queued b1.1"]
+    assert (await fake_ledger.view.status("b1")).accepted == 1
+
+
+async def test_the_same_key_of_another_credential_is_another_job(fake_ledger: Ledger) -> None:
+    jobs = [(new_job("k", "acme"), "fp"), (new_job("k", "zeta"), "fp")]
+    accepted = await fake_ledger.do(transitions.accept("b1", jobs, "ana"))
+    assert [each.verdict for each in accepted] == [Verdict.NEW, Verdict.NEW]
+
+
+@pytest.mark.parametrize(
+    ("event", "same", "other"),
+    [
+        (Event.CREATED, "succeeded", "changed"),
+        (Event.REJECTED, "dead", "redriven"),
+        (Event.DOUBTED, "in_doubt", "in_doubt"),
+        (Event.RETRY_DUE, "queued", "queued"),
+    ],
+)
+async def test_what_became_of_a_known_job_decides_its_verdict(
+    fake_ledger: Ledger, event: Event, same: str, other: str
+) -> None:
+    await _verdicts(fake_ledger, "fp")
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await say(fake_ledger, answer(job, event))
+    before = await snapshot(fake_ledger.redis)
+    assert await _verdicts(fake_ledger, "fp", batch="b2") == [f"{same} b1.1"]
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    assert await _verdicts(fake_ledger, "other", batch="b2") == [f"{other} b1.1"]
+
+
+async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_story(
+    fake_ledger: Ledger,
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await say(fake_ledger, answer(job, Event.EXHAUSTED))
+    mended = new_job("k", body=b'{"a":2}')
+    [accepted] = await fake_ledger.do(transitions.accept("b2", [(mended, "new")], "ana"))
+    assert (accepted.verdict, accepted.job_id) == (Verdict.REDRIVEN, "b1.1")
+    [again] = await claim(fake_ledger)
+    assert (again.body, again.attempts) == (b'{"a":2}', 0)
+    record = await fake_ledger.view.job("b1.1")
+    assert ([a.error for a in record.attempts], [m.move for m in record.moves]) == (
+        ["exhausted"],
+        ["redriven"],
+    )
+    assert record.bounds == Bounds(0, 1)
+
+
+async def test_a_job_whose_record_is_gone_is_not_sent_again(fake_ledger: Ledger) -> None:
+    await _verdicts(fake_ledger, "fp")
+    await fake_ledger.redis.delete(JOB)
+    assert await _verdicts(fake_ledger, "fp") == ["in_doubt b1.1"]
+    assert await fake_ledger.view.verdicts([("acme", "k", "fp")]) == [Verdict.IN_DOUBT]
+
+
+async def test_jobs_handed_to_a_batch_that_was_just_taken_back_are_listed_all_the_same(
+    fake_ledger: Ledger,
+) -> None:
+    await fake_ledger.do(transitions.open_batch("b1", "name", {}))
+    assert await fake_ledger.do(transitions.discard_batch("b1"))
+    await _verdicts(fake_ledger, "fp")
+    assert [status.batch async for status in fake_ledger.view.batches()] == ["b1"]
+
+
+# -- open, discard -----------------------------------------------------------------------------------
+
+
+async def test_opening_a_batch_twice_says_the_same_and_a_name_belongs_to_the_first(
+    fake_ledger: Ledger,
+) -> None:
+    call = transitions.open_batch("b1", "name", {"on_in_doubt": "retry"})
+    assert [await fake_ledger.do(call) for _ in range(2)] == [("b1", True), ("b1", True)]
+    assert await fake_ledger.do(transitions.open_batch("b2", "name", {})) == ("b1", False)
+    assert (await fake_ledger.view.status("b1")).meta["on_in_doubt"] == "retry"
+
+
+async def test_an_empty_batch_is_settled_from_the_start_and_leaves_no_trace(fake_ledger: Ledger) -> None:
+    before = await snapshot(fake_ledger.redis)
+    await fake_ledger.do(transitions.open_batch("b1", "name", {}))
+    status = await fake_ledger.view.status("b1")
+    assert (status.settled, status.conserved, status.accepted) == (True, True, 0)
+    assert await claim(fake_ledger) == []
+    assert await fake_ledger.view.active() == []
+    assert [await fake_ledger.do(transitions.discard_batch("b1")) for _ in range(2)] == [True, True]
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+
+
+async def test_a_batch_with_jobs_is_not_discarded(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    before = await snapshot(fake_ledger.redis)
+    assert not await fake_ledger.do(transitions.discard_batch("b1"))
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+
+
+# -- claim -------------------------------------------------------------------------------------------
+
+
+async def test_jobs_are_claimed_in_the_order_in_which_they_came_each_with_a_token_of_its_own(
+    fake_ledger: Ledger,
+) -> None:
+    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(5)))
+    first, second = await claim(fake_ledger, 3), await claim(fake_ledger, 3)
+    assert [(job.number, job.token) for job in [*first, *second]] == [(n, n) for n in range(1, 6)]
+
+
+async def test_a_credential_claims_no_more_than_its_room(fake_ledger: Ledger) -> None:
+    jobs = [new_job(f"k{n}", ("acme", "zeta")[n % 2]) for n in range(8)]
+    await fill(fake_ledger, *jobs)
+    call = transitions.claim("b1", worker="w", lease=LEASE, target=TARGET, most=100, rooms={"acme": 1})
+    claims = await fake_ledger.do(call)
+    assert sorted(job.credential for job in claims.jobs) == ["acme"] + ["zeta"] * 4
+    assert claims.more
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [keys.HOLD_ALL, keys.hold_batch("b1"), keys.hold_credential("acme"), keys.hold_target(TARGET)],
+)
+async def test_nothing_is_claimed_under_a_hold_and_all_of_it_after(fake_ledger: Ledger, scope: str) -> None:
+    await fill(fake_ledger, new_job("k"))
+    await fake_ledger.hand.hold(scope, by="ana", why="")
+    assert await claim(fake_ledger) == []
+    await fake_ledger.hand.release(scope)
+    assert len(await claim(fake_ledger)) == 1
+
+
+async def test_of_hundreds_of_credentials_none_is_overlooked(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, *(new_job("k", f"c{n}") for n in range(300)))
+    for n in range(0, 300, 2):
+        await fake_ledger.hand.hold(keys.hold_credential(f"c{n}"), by="ana", why="")
+    assert len(await claim(fake_ledger, 100)) == 100
+    assert len(await claim(fake_ledger, 100)) == 50
+    assert await claim(fake_ledger, 100) == []
+
+
+async def test_a_waiting_job_is_not_claimed_early_through_an_old_entry_of_its_list(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+    await fake_ledger.do(transitions.redrive("b1", [1], "ana"))
+    assert await fake_ledger.redis.lrange("pv:{b1}:ready:acme", 0, -1) == [b"1", b"1"]
+    [job] = await claim(fake_ledger, 1)
+    await fake_ledger.do(transitions.deferred("b1", [Deferral(1, job.token, 60, "retry_after")]))
+    assert await claim(fake_ledger) == []
+    clock.advance(60)
+    assert len(await claim(fake_ledger)) == 1
+    assert await claim(fake_ledger) == []
+
+
+async def test_of_waiting_jobs_the_first_due_is_claimed_first(fake_ledger: Ledger, clock: Clock) -> None:
+    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(3)))
+    delays = {1: 30, 2: 10, 3: 20}
+    jobs = await claim(fake_ledger)
+    deferrals = [Deferral(job.number, job.token, delays[job.number], "x") for job in jobs]
+    assert await fake_ledger.do(transitions.deferred("b1", deferrals)) == [True] * 3
+    clock.advance(31)
+    assert [job.number for job in await claim(fake_ledger)] == [2, 3, 1]
+
+
+# -- sending -----------------------------------------------------------------------------------------
+
+
+async def test_an_intent_said_twice_is_granted_twice_and_counted_once(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    assert await send(fake_ledger, job)
+    before = await snapshot(fake_ledger.redis)
+    assert await send(fake_ledger, job)
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    assert (await fake_ledger.view.status("b1")).bounds == Bounds(0, 1)
+
+
+async def test_a_copy_of_an_intent_that_the_network_kept_back_starts_nothing(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await say(fake_ledger, answer(job, Event.RETRY_DUE))
+    before = await snapshot(fake_ledger.redis)
+    assert not await send(fake_ledger, job, 1)
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    assert await send(fake_ledger, job, 2)
+
+
+async def test_a_hold_that_comes_between_claim_and_intent_queues_the_job_unconsumed(
+    fake_ledger: Ledger,
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await fake_ledger.hand.hold(keys.hold_batch("b1"), by="ana", why="")
+    intent = Intent(1, job.token, 1, "acme")
+    [grant] = await fake_ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
+    assert (grant.go, grant.held) == (False, True)
+    record = await fake_ledger.view.job("b1.1")
+    assert (record.state, record.reason, record.bounds) == (State.QUEUED, "paused", Bounds())
+
+
+async def test_a_stale_worker_is_refused_its_intent_and_overwrites_nothing(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [stale] = await claim(fake_ledger)
+    assert await _lapse(fake_ledger, clock) == Rescue(queued=1, doubted=0, ready=True)
+    [successor] = await claim(fake_ledger, worker="w2")
+    before = await snapshot(fake_ledger.redis)
+    assert not await send(fake_ledger, stale)
+    assert await fake_ledger.do(transitions.deferred("b1", [Deferral(1, stale.token, 0, "x")])) == [False]
+    assert await fake_ledger.do(transitions.renew("b1", [(1, stale.token)], lease=LEASE)) == [1]
+    assert await say(fake_ledger, answer(stale, Event.CREATED)) == [False]
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    assert await send(fake_ledger, successor)
+
+
+# -- answered ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", list(OUTCOME))
+async def test_an_answer_said_twice_says_the_same_and_counts_once(fake_ledger: Ledger, event: Event) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    assert await say(fake_ledger, answer(job, event)) == [True]
+    before = await snapshot(fake_ledger.redis)
+    assert await say(fake_ledger, answer(job, event)) == [True]
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+
+
+async def test_one_refused_answer_in_a_call_does_not_keep_the_others_back(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k1"), new_job("k2"))
+    first, second = await claim(fake_ledger)
+    await send(fake_ledger, second)
+    answers = [answer(first, Event.CREATED), answer(second, Event.CREATED)]
+    assert await say(fake_ledger, *answers) == [False, True]
+    assert [await _state(fake_ledger, n) for n in (1, 2)] == [State.CLAIMED, State.SUCCEEDED]
+
+
+async def test_a_refused_attempt_is_given_back_and_its_copy_takes_no_other(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await say(fake_ledger, answer(job, Event.REFUSED))
+    [again] = await claim(fake_ledger)
+    assert again.attempts == 0
+    await send(fake_ledger, again)
+    before = await snapshot(fake_ledger.redis)
+    assert await say(fake_ledger, answer(job, Event.REFUSED)) == [False]
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+
+
+async def test_a_redrive_starts_at_the_first_attempt_and_no_old_token_counts_in_it(
+    fake_ledger: Ledger,
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [old] = await claim(fake_ledger)
+    await send(fake_ledger, old)
+    await say(fake_ledger, answer(old, Event.EXHAUSTED))
+    assert await fake_ledger.do(transitions.redrive("b1", [1], "ana")) == 1
+    before = await snapshot(fake_ledger.redis)
+    assert not await send(fake_ledger, old, 1)
+    assert await say(fake_ledger, answer(old, Event.CREATED)) == [False]
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    [new] = await claim(fake_ledger)
+    assert (new.attempts, await send(fake_ledger, new)) == (0, True)
+
+
+# -- cancel ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "state"),
+    [
+        (Event.CREATED, State.SUCCEEDED),
+        (Event.REJECTED, State.DEAD),
+        (Event.EXHAUSTED, State.DEAD),
+        (Event.RETRY_DUE, State.CANCELLED),
+        (Event.REFUSED, State.CANCELLED),
+        (Event.DOUBTED, State.IN_DOUBT),
+    ],
+)
+async def test_a_job_called_off_while_being_sent_is_not_sent_again(
+    fake_ledger: Ledger, event: Event, state: State
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    assert await fake_ledger.hand.cancel("b1", "ana") == 0
+    assert await fake_ledger.hand.cancel("b1", "ana") == 0
+    for _ in range(2):
+        assert await say(fake_ledger, answer(job, event)) == [True]
+    record = await fake_ledger.view.job("b1.1")
+    assert (record.state, [move.move for move in record.moves]) == (state, ["called_off"])
+    assert await claim(fake_ledger) == []
+
+
+async def test_a_silence_after_a_call_off_is_a_doubt_even_where_doubts_are_retried(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await fake_ledger.hand.cancel("b1", "ana")
+    clock.advance(LEASE + 1)
+    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="retry"))
+    assert await _state(fake_ledger) is State.IN_DOUBT
+
+
+async def test_a_cancelled_job_waits_for_nothing_and_holds_nothing(fake_ledger: Ledger, clock: Clock) -> None:
+    await fill(fake_ledger, new_job("k1"), new_job("k2"))
+    jobs = await claim(fake_ledger)
+    await fake_ledger.do(transitions.deferred("b1", [Deferral(1, jobs[0].token, 60, "x")]))
+    assert await fake_ledger.hand.cancel("b1", "ana") == 2
+    left = await snapshot(fake_ledger.redis)
+    assert not {"pv:{b1}:waiting", "pv:{b1}:leases", keys.ACTIVE, keys.HOLDS} & set(left)
+    clock.advance(61)
+    assert await claim(fake_ledger) == []
+    assert (await fake_ledger.view.status("b1")).settled
+
+
+async def test_a_redrive_ends_an_old_call_off(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await fake_ledger.hand.cancel("b1", "ana")
+    await say(fake_ledger, answer(job, Event.RETRY_DUE))
+    await fake_ledger.do(transitions.redrive("b1", [1], "ana"))
+    [again] = await claim(fake_ledger)
+    await send(fake_ledger, again)
+    await say(fake_ledger, answer(again, Event.RETRY_DUE))
+    assert await _state(fake_ledger) is State.CLAIMED
+
+
+# -- leases ------------------------------------------------------------------------------------------
+
+
+async def test_a_renewed_lease_does_not_lapse(fake_ledger: Ledger, clock: Clock) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    clock.advance(LEASE - 1)
+    assert await fake_ledger.do(transitions.renew("b1", [(1, job.token)], lease=LEASE)) == []
+    clock.advance(LEASE - 1)
+    assert await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold")) == Rescue(0, 0, False)
+
+
+async def test_each_lapsed_lease_is_settled_once_by_the_first_who_looks(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(3)))
+    jobs = await claim(fake_ledger)
+    await send(fake_ledger, jobs[0])
+    assert await _lapse(fake_ledger, clock) == Rescue(queued=2, doubted=1, ready=True)
+    before = await snapshot(fake_ledger.redis)
+    again = await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
+    assert again == Rescue(queued=0, doubted=0, ready=True)
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+
+
+@pytest.mark.parametrize(
+    ("batch", "setting", "state"),
+    [
+        ("", "hold", State.IN_DOUBT),
+        ("", "retry", State.QUEUED),
+        ("hold", "retry", State.IN_DOUBT),
+        ("retry", "hold", State.QUEUED),
+    ],
+)
+async def test_what_a_batch_says_of_doubts_goes_before_the_setting(
+    fake_ledger: Ledger, clock: Clock, batch: str, setting: str, state: State
+) -> None:
+    await fake_ledger.do(transitions.open_batch("b1", "b1", {"on_in_doubt": batch} if batch else {}))
+    await _verdicts(fake_ledger, "fp")
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    clock.advance(LEASE + 1)
+    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="retry" if setting == "retry" else "hold"))
+    record = await fake_ledger.view.job("b1.1")
+    assert (record.state, record.bounds) == (state, Bounds(0, 1))
+
+
+async def test_fields_of_a_newer_version_are_left_alone_and_do_no_harm(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    await fake_ledger.redis.hset(JOB, "from_the_future", "x")
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await say(fake_ledger, answer(job, Event.CREATED))
+    assert await _state(fake_ledger) is State.SUCCEEDED
+    assert await fake_ledger.redis.hget(JOB, "from_the_future") == b"x"
