@@ -112,7 +112,7 @@ async def check(
 ) -> Checked:
     """Judges the whole file and asks the ledger about it; sends nothing."""
     await ledger.check()
-    with Reading(file, options) as reading:
+    with _reading(file, options) as reading:
         plan = await make_plan(
             ledger,
             reading,
@@ -124,6 +124,13 @@ async def check(
         for note in reading.notes:
             progress.note(f"note: {note}")
         return Checked(plan, {"source": reading.name, "sha256": reading.sha256, "by": who()})
+
+
+def _reading(file: Source, options: ReadOptions) -> Reading:
+    """The file from its beginning; it is read once to check it and once to hand it over."""
+    if not isinstance(file, Path):
+        file.seek(0)
+    return Reading(file, options)
 
 
 async def hand_over(
@@ -141,7 +148,7 @@ async def hand_over(
     from provisioning.queue import Doorbell, make_app
 
     app = make_app(place.settings)
-    with Reading(file, options) as reading:
+    with _reading(file, options) as reading:
         jobs = checked(reading, lambda _: None, known_credentials(place))
         return await submit(
             ledger,

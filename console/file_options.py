@@ -89,7 +89,9 @@ def _read_defaults(path: Path) -> dict[str, Any]:
     try:
         defaults: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except OSError as error:
-        raise InvalidInputError(f"--defaults: cannot read {path} ({error.strerror})") from error
+        raise InvalidInputError(
+            f"--defaults: cannot read {path} ({error.strerror})", hint="it is a file with a JSON object"
+        ) from error
     except msgspec.DecodeError as error:
         raise InvalidInputError(
             f"--defaults: {path} is not a JSON object ({error})", hint='such as {"widget": {"theme": {}}}'

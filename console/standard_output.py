@@ -68,7 +68,9 @@ def writing() -> Iterator[None]:
     except BrokenPipeError as error:
         raise ReaderGone from error
     except OSError as error:
-        raise InvalidInputError(f"cannot write the output ({error.strerror})") from error
+        raise InvalidInputError(
+            f"cannot write the output ({error.strerror})", hint="make space, or send it elsewhere"
+        ) from error
 
 
 def show_what_can_be_shown() -> None:

@@ -200,7 +200,8 @@ class _Joined:
 
 def _open(where: str | Path | BinaryIO) -> tuple[str, IO[bytes], bool]:
     if not isinstance(where, str | Path):
-        return getattr(where, "name", None) or "the input", where, False
+        name = getattr(where, "name", "")  # a temporary file's is a number
+        return name if name and isinstance(name, str) else "the input", where, False
     if str(where) == STANDARD_INPUT:
         return "standard input", sys.stdin.buffer, False
     try:

@@ -7,6 +7,7 @@ The composition root: here, and only here, the real settings, ledger, API and en
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -36,6 +37,9 @@ try:
     app = make_app(settings)
 except ProvisioningError as problem:
     fail(problem)
+
+# A line of httpx for every POST would say what the ledger says, and cost more than the ledger does.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 app.conf.update(
     worker_pool="threads",

@@ -25,12 +25,14 @@ CredentialScope = Annotated[
     str | None, typer.Option("--credential", metavar="NAME", help="Everything of one credential.")
 ]
 AllScope = Annotated[bool, typer.Option("--all", help="Everything.")]
-BatchScope = Annotated[str | None, typer.Argument(metavar="[BATCH]", help="Id or name of a batch.")]
+BatchScope = Annotated[str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
 
 
 async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_: bool) -> str:
     if [batch is not None, credential is not None, all_].count(True) != 1:
-        raise InvalidInputError("say what: BATCH, --credential NAME or --all")
+        raise InvalidInputError(
+            "say what: BATCH, --credential NAME or --all", hint="for example: provision pause tenants"
+        )
     if batch is not None:
         return keys.hold_batch(await ledger.view.batch_id(batch))
     return keys.HOLD_ALL if credential is None else keys.hold_credential(credential)
@@ -49,9 +51,9 @@ def pause(batch: BatchScope = None, credential: CredentialScope = None, all_: Al
             scope = await _scope(ledger, batch, credential, all_)
             by = applying.who()
             if await ledger.hand.hold(scope, by=by, why=f"paused by {by}"):
-                out.print(f"paused {scope}", highlight=False)
+                out.print(f"paused {scope}")
             else:
-                out.print(f"{scope} was held already", highlight=False)
+                out.print(f"{scope} was held already")
 
     asyncio.run(work())
 
@@ -80,7 +82,7 @@ def resume(
                 "released": f"{scope} goes on",
                 "canary": f"{scope}: one job is sent to try; the brake comes off if it is answered well",
             }
-            out.print(words[await ledger.hand.release(scope)], highlight=False)
+            out.print(words[await ledger.hand.release(scope)])
 
     asyncio.run(work())
 
@@ -111,7 +113,7 @@ def cancel(
                 )
             for each in batches:
                 count = await ledger.hand.cancel(each, applying.who(), credential=credential)
-                out.print(f"{amount(count, 'job')} of {each} cancelled", highlight=False)
+                out.print(f"{amount(count, 'job')} of {each} cancelled")
 
     asyncio.run(work())
 
@@ -124,7 +126,9 @@ def redrive(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
 ) -> None:
     """
-    Queue dead or cancelled jobs again, with fresh attempts and their history kept.
+    Queue dead or cancelled jobs again.
+
+    They get fresh attempts and keep their history.
 
     Example: provision redrive tenants --reason bot_not_found
     """
@@ -138,12 +142,10 @@ def redrive(
             if dry_run:
                 bounds = [each.bounds.most async for each in matching]
                 risky = sum(most > 0 for most in bounds)
-                out.print(
-                    f"{len(bounds) - risky:,} are safe, {risky:,} may make a second widget", highlight=False
-                )
+                out.print(f"{len(bounds) - risky:,} are safe, {risky:,} may make a second widget")
                 return
             count = await ledger.hand.redrive(found, (each.number async for each in matching), applying.who())
-            out.print(f"{amount(count, 'job')} queued again", highlight=False)
+            out.print(f"{amount(count, 'job')} queued again")
 
     asyncio.run(work())
 
@@ -161,7 +163,9 @@ def resolve(
     Example: provision resolve b7k2m9qx.17 --created --widget-id 4711
     """
     if created == absent:
-        raise InvalidInputError("say what was found: --created or --absent")
+        raise InvalidInputError(
+            "say what was found: --created or --absent", hint="provision job JOB shows what is known"
+        )
 
     async def work() -> None:
         async with open_ledger() as ledger:
@@ -172,7 +176,7 @@ def resolve(
             )
             if not settled:
                 raise InvalidInputError(f"{job_id} is not in doubt: it is {record.state}")
-            out.print(f"{job_id} is {'created' if created else 'queued again'}", highlight=False)
+            out.print(f"{job_id} is {'created' if created else 'queued again'}")
 
     asyncio.run(work())
 
@@ -192,6 +196,6 @@ def pace(
     async def work() -> None:
         async with open_ledger() as ledger:
             await ledger.hand.set_pace(credential, parsed)
-            out.print(f"{credential}: {parsed}", highlight=False)
+            out.print(f"{credential}: {parsed}")
 
     asyncio.run(work())
