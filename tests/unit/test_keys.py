@@ -40,6 +40,8 @@ SHARED = {
     keys.pace("C"),
     keys.RATES,
     keys.WORKERS,
+    keys.WORKER_SIGNS,
+    "pv:brake:SCOPE",
 }
 
 
@@ -82,7 +84,8 @@ def test_the_scripts_append_the_same_suffixes() -> None:
 def test_the_scripts_name_the_same_shared_keys() -> None:
     _, shared = _in_lua()
     # Buckets are given as KEYS[1], workers are written from Python.
-    assert shared == {re.sub("C$", "", key) for key in SHARED} - {"pv:pace:", keys.WORKERS}
+    elsewhere = {"pv:pace:", keys.WORKERS, keys.WORKER_SIGNS}
+    assert shared == {re.sub("(C|SCOPE)$", "", key) for key in SHARED} - elsewhere
 
 
 @pytest.mark.parametrize("field", [keys.hold_batch("B"), keys.hold_credential("C"), keys.hold_target("T")])
