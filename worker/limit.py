@@ -97,7 +97,7 @@ class ConcurrencyLimit:
         elif self.usual and latency > TOLERANCE * self.usual and latency > self.usual + GRACE_SECONDS:
             self.limit *= EASE_OFF
             self._slow_start = False
-        elif self._used >= self.limit * 0.8:  # a limit that is not used has not been tried
+        elif self._used >= self.whole * 0.8:  # a limit that is not used has not been tried
             self.limit = self.limit * 2 if self._slow_start else self.limit + max(1.0, self.limit**0.5)
         self.limit = max(float(FLOOR), min(float(self.most), self.limit))
         if not self._pushed_back:

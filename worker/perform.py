@@ -94,7 +94,9 @@ class Performance:
 
     Attributes:
         sending: whether a POST may be on its way; then it is not called off but answered.
-        began: when its first attempt here did, monotonic seconds.
+        spent: seconds that its attempts here took, and the delays chosen between them; not the waiting for
+            a turn or for the retry budget, which is our doing and must not cost a job its attempts.
+        due: monotonic time before which it is not to be tried again.
         trial: whether the last POST was let through a brake, to try.
     """
 
@@ -102,7 +104,8 @@ class Performance:
     credential: Credential
     line: Line
     kit: Equipment
-    began: float = 0.0
+    spent: float = 0.0
+    due: float = 0.0
     attempts: int = 0
     sending: bool = False
     trial: bool = False
@@ -117,7 +120,7 @@ class Performance:
         except asyncio.CancelledError:
             if not self.kit.stopping.is_set():
                 raise
-            await self._defer(0.0, "shutdown")
+            await self._defer(max(0.0, self.due - time.monotonic()), "shutdown")
 
     async def _attempt(self) -> Decision | Lost:
         await self.line.turn(self.job.batch, urgent=self.job.urgent)
@@ -125,22 +128,24 @@ class Performance:
         try:
             try:
                 posted = await self._post()
-                if posted:
-                    self._stand_back(posted.finding.outcome)
+                # Before the slot is free: its next holder must not run into what this answer warns of.
+                outage = self._learn(posted) if posted else False
             finally:
                 self.line.leave()
-            decision = await self._conclude(posted) if posted else Lost()
+            decision = await self._conclude(posted, outage=outage) if posted else Lost()
         finally:
             self.sending = False
         if self.kit.stopping.is_set() and isinstance(decision, Retry):
             await self._defer(decision.delay, "shutdown")
             return Lost()
+        if isinstance(decision, Retry):
+            self.spent += decision.delay
+            self.due = time.monotonic() + decision.delay
         return decision
 
     async def _post(self) -> Posted | None:
         """Sends it once. Returns: what came of it; None if we may not."""
         at, asked = time.time(), time.monotonic()
-        self.began = self.began or asked
         n = self.attempts + 1
         job = self.job
         grant = await self.kit.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
@@ -182,17 +187,17 @@ class Performance:
         answer = Answered(self.job.number, self.job.token, Event.REFUSED, reason, change, attempt)
         await self.kit.recorder.answered(self.job.batch, answer)
 
-    async def _conclude(self, posted: Posted) -> Decision | Lost:
+    async def _conclude(self, posted: Posted, *, outage: bool) -> Decision | Lost:
         reply, finding = posted.reply, posted.finding
-        now = time.monotonic()
-        outage = self._learn(finding, reply, now)
-        decision = decide(
-            finding, self.attempts, now - self.began, self.kit.policy, random.random, outage=outage
-        )
+        self.spent += reply.seconds
+        decision = decide(finding, self.attempts, self.spent, self.kit.policy, random.random, outage=outage)
         if self.trial:
             await self._report_trial(finding, reply.status)
         if isinstance(decision, Halt):
             await self._brake(decision, finding)
+        elif outage and finding.outcome is Outcome.IN_DOUBT and not self.kit.stopping.is_set():
+            # This job's lot is decided, but each that followed it into the silence would share it.
+            await self._brake(Halt("target", finding.cause, outage=True), finding)
         attempt = Attempt(
             n=self.attempts,
             at=round(posted.at, 3),
@@ -221,20 +226,26 @@ class Performance:
             await self._defer(decision.delay, decision.reason)
         return decision
 
-    def _stand_back(self, outcome: Outcome) -> None:
-        """Keeps the freed slot from sending another into the same wall before the brake is on."""
-        if outcome is Outcome.DENIED:
-            self.line.hold_off(STAND_BACK)
-        elif outcome is Outcome.MISDIRECTED:
-            self.kit.slots.hold_off(STAND_BACK)
-
-    def _learn(self, finding: Finding, reply: Reply, now: float) -> bool:
-        """Lets limit and line know what the answer says of the API. Returns: whether it is down."""
+    def _learn(self, posted: Posted) -> bool:
+        """Lets all that steers by answers know of this one. Returns: whether the target seems to be down."""
+        reply, finding, now = posted.reply, posted.finding, time.monotonic()
         pushed_back = finding.outcome in PUSHED_BACK and reply.status not in (500, 502)
-        self.kit.limit.see(now, reply.seconds, pushed_back=pushed_back, in_flight=self.kit.slots.taken + 1)
-        if reply.status == 429 and finding.retry_after:
+        self.kit.limit.see(now, reply.seconds, pushed_back=pushed_back, in_flight=self.kit.slots.taken)
+        if self.attempts > 1 and finding.outcome in (Outcome.CREATED, Outcome.REJECTED):
+            self.kit.patience.budget.served(now)
+        outage = self.kit.outage.see(finding.outcome, reply.status, now)
+        self._stand_back(posted, outage=outage)
+        return outage
+
+    def _stand_back(self, posted: Posted, *, outage: bool) -> None:
+        """Keeps still until the brake that is called for is surely on, or for as long as a 429 asks."""
+        finding = posted.finding
+        if finding.outcome is Outcome.DENIED:
+            self.line.hold_off(STAND_BACK)
+        elif finding.outcome is Outcome.MISDIRECTED or (outage and not self.trial):
+            self.kit.slots.hold_off(STAND_BACK)
+        elif posted.reply.status == 429 and finding.retry_after:
             self.line.hold_off(min(finding.retry_after, self.kit.policy.retry_after_cap))
-        return self.kit.outage.see(finding.outcome, reply.status, now)
 
     async def _report_trial(self, finding: Finding, status: int | None) -> None:
         """What this POST, let through a brake, has shown of the credential and of the target."""

@@ -30,7 +30,8 @@ class RetryPolicy:
         backoff: ceiling of the first delay.
         factor: growth of that ceiling from one delay to the next.
         cap: the ceiling never grows beyond.
-        budget: from the first attempt's start; no retry is scheduled to start after it.
+        budget: of attempts and delays together; no retry is scheduled to start after it. Waiting for the
+            pace or for the retry budget does not count.
         retry_after_cap: a longer `Retry-After` is not waited out here but deferred to the ledger.
         on_in_doubt: `hold` for a person, or `retry` at the price of a possible second widget.
     """
@@ -106,7 +107,7 @@ def decide(
     Args:
         outage: the target seems to be down; then a failure is its fault and costs the job nothing.
         attempt: number of the attempt that just ended; the first is 1.
-        elapsed: seconds since the first attempt of this drive began.
+        elapsed: seconds that the attempts of this drive and the delays between them took.
         draw: uniform random source on [0, 1).
     """
     outcome = finding.outcome

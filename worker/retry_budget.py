@@ -2,7 +2,7 @@
 A budget for retries, so that they cannot double the load of an API that is failing.
 
 Pure. Every first attempt pays in a fifth of a retry, a trickle flows in besides, and a retry that finds
-nothing waits until it can be paid for.
+nothing waits until it can be paid for. A retry that is served is paid back: only those that fail cost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class RetryBudget:
     The budget of one target on one worker.
 
     Source: Finagle's RetryBudget (percentCanRetry 0.2, minRetriesPerSec 10, ttl 10 s); Envoy's
-        `retry_budget`; the retry quota of the AWS SDKs.
+        `retry_budget`; the retry quota of the AWS SDKs, which takes back what a retry cost that succeeds.
     """
 
     balance: float = field(default=TRICKLE, init=False)
@@ -37,6 +37,15 @@ class RetryBudget:
         self._flow(now)
         self._recent += 1 / SAVED
         self.balance = min(self.balance + SHARE, self._most)
+
+    def served(self, now: float) -> None:
+        """
+        Pays a retry back that was served: an API that recovers is not kept waiting for the backlog.
+
+        Without it an API that fails three in ten would fill a worker with retries, and be left idle.
+        """
+        self._flow(now)
+        self.balance = min(self.balance + 1, self._most)
 
     def wait(self, now: float) -> float:
         """

@@ -114,8 +114,9 @@ end
 local function post(token, attempt) return 'post:' .. token .. ':' .. attempt end
 
 -- A brake that may come off by itself lets a few jobs through to try: a canary, then ten, then a hundred.
--- Its hash `pv:brake:SCOPE` holds: stage (1, 10, 100) permits good (answers of this stage) pause top
---   (stage after which it opens) next (ms when permits are given again: the next canary, or lost ones)
+-- Its hash `pv:brake:SCOPE` holds: stage (1, 10, 100) permits out (let through in this stage) good bad (their
+--   answers) pause top (stage after which it opens) next (ms when permits are given again: the next
+--   canary, or lost ones)
 -- A brake without that hash waits for a person.
 local function permits(scope)
   local brake = redis.call('HMGET', 'pv:brake:' .. scope, 'stage', 'permits', 'next')
@@ -130,9 +131,10 @@ local function spend_permit(scope, lease)
   local left = tonumber(redis.call('HGET', brake, 'permits'))
   if left <= 0 then
     left = tonumber(redis.call('HGET', brake, 'stage'))
-    redis.call('HSET', brake, 'good', 0)
+    redis.call('HSET', brake, 'good', 0, 'bad', 0, 'out', 0)
   end
   redis.call('HSET', brake, 'permits', left - 1, 'next', now + lease)
+  redis.call('HINCRBY', brake, 'out', 1)
 end
 
 -- What keeps a job of this batch, credential and target from being sent.

@@ -7,8 +7,8 @@ local kind = cjson.decode(hold).kind
 if kind == 'brake' then
   local brake = 'pv:brake:' .. ARGV[2]
   local known = redis.call('HMGET', brake, 'pause', 'top')
-  redis.call('HSET', brake, 'stage', 1, 'permits', 0, 'good', 0, 'next', now, 'pause', known[1] or 1000,
-    'top', known[2] or 1)
+  redis.call('HSET', brake, 'stage', 1, 'permits', 0, 'good', 0, 'bad', 0, 'out', 0, 'next', now,
+    'pause', known[1] or 1000, 'top', known[2] or 1)
   return 2
 end
 redis.call('HDEL', KEYS[1], ARGV[2])
