@@ -12,7 +12,10 @@ their Celery app here, so that they agree on how messages look; tasks are named,
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import Celery
+from kombu.transport import redis as kombu_redis
 
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.settings import Settings
@@ -68,6 +71,38 @@ def _transport_options(broker: str) -> dict[str, object]:
         "socket_timeout": 30,
         "health_check_interval": 15,
     }
+
+
+class Acknowledgements(kombu_redis.QoS):
+    """
+    kombu's imitation of acknowledgements on Redis, made to outlive a Redis that goes away.
+
+    A task that ends after its connection was lost is acknowledged, and what was not acknowledged put back,
+    through a channel that kombu 5.7 has closed already. That is an AttributeError, which Celery takes for
+    unrecoverable: the worker ends. Such a message is left where it lies, and handed out again in time.
+    """
+
+    @property
+    def _gone(self) -> bool:
+        connection = self.channel.connection
+        return connection is None or connection.client is None
+
+    def ack(self, delivery_tag: str) -> None:
+        if not self._gone:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if not self._gone:
+            super().reject(delivery_tag, requeue=requeue)  # type: ignore[no-untyped-call]
+
+    def restore_unacked(self, client: Any = None) -> None:
+        if self._gone:
+            self._delivered.clear()
+        else:
+            super().restore_unacked(client)  # type: ignore[no-untyped-call]
+
+
+kombu_redis.Channel.QoS = Acknowledgements
 
 
 class Doorbell:
