@@ -21,13 +21,14 @@ def main() -> None:
     parser.add_argument("--leash", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
 
-    from worker.app import app  # after the arguments: --help needs no settings
+    from celery.bin.celery import celery  # after the arguments: --help needs no settings
 
     if options.leash:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-    app.worker_main(
+    # Not app.worker_main: it drops the exit code, and a supervisor would take a worker that broke for done.
+    celery.main(
         [
-            "worker",
+            *("--app", "worker.app", "worker"),
             "--hostname",
             f"{options.name}-{os.getpid()}@%h",
             "--loglevel",
