@@ -22,6 +22,9 @@ LIMIT = 30.0
 TICK = 2.0
 """Seconds between looks."""
 
+RECONNECT = 30.0
+"""Seconds that Celery pauses at most between two tries to reach its broker (kombu's `interval_max`)."""
+
 STUCK = 70
 """Exit code of a worker that its watchdog has ended (EX_SOFTWARE of sysexits.h)."""
 
@@ -48,6 +51,12 @@ class Signs:
         self.engine = self.ledger = self.message = now
         if self.consumer is not None:
             self.consumer = now
+
+    def reconnect_at(self, now: float) -> None:
+        """Redis is away: once it is back, Celery has the longest of its pauses to notice."""
+        self.message = now + RECONNECT
+        if self.consumer is not None:
+            self.consumer = now + RECONNECT
 
 
 def diagnose(signs: Signs, now: float) -> str | None:
@@ -96,6 +105,8 @@ class Watchdog:
             if now - last > TICK * 3:
                 self.signs.all_at(now)  # frozen, or starved: then everything was
             last = now
+            if now - self.signs.ledger > TICK * 3:
+                self.signs.reconnect_at(now)
             trouble = diagnose(self.signs, now)
             if trouble:
                 log.critical("worker.stuck %s; ending it", trouble)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.watchdog import LIMIT, Signs, diagnose
+from worker.watchdog import LIMIT, RECONNECT, Signs, diagnose
 
 NOW = 1000.0
 LONG_AGO = NOW - LIMIT - 1
@@ -42,3 +42,11 @@ def test_after_a_freeze_all_begins_anew() -> None:
     frozen = signs(engine=LONG_AGO, ledger=LONG_AGO, message=LONG_AGO, consumer=LONG_AGO)
     frozen.all_at(NOW)
     assert diagnose(frozen, NOW) is None
+
+
+def test_a_consumer_has_its_longest_pause_to_notice_that_redis_is_back() -> None:
+    waiting = signs(consumer=LONG_AGO, message=LONG_AGO)
+    waiting.reconnect_at(NOW)
+    waiting.engine = waiting.ledger = NOW + RECONNECT + LIMIT
+    assert diagnose(waiting, NOW + RECONNECT + LIMIT) is None
+    assert diagnose(waiting, NOW + RECONNECT + LIMIT + 1) is not None
