@@ -150,6 +150,11 @@ class Performance:
         job = self.job
         grant = await self.kit.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
         if not grant.go:
+            if not grant.held and time.monotonic() - asked > self.kit.lease / 2:
+                # Redis was away for so long that an intent it had recorded, and could not confirm, has
+                # lapsed into doubt. Nobody but us can know that not a byte of that POST has left.
+                self.attempts = n
+                await self._withdraw(at, "frozen")
             return None
         self.attempts = n
         self.trial = grant.trial
