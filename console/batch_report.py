@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from console.tables import facts, indented, listing
-from console.words import STATE_STYLES, STATE_WORDS, amount, clock, duration, shown, widgets
+from console.words import STATE_STYLES, STATE_WORDS, amount, clock, duration, short_clock, shown, widgets
 from provisioning.ledger import BatchStatus, Hold, JobRecord
 from provisioning.lifecycle import UNSETTLED, State
 
@@ -67,7 +68,7 @@ def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
         table.add_row(
             status.batch,
             shown(status.name),
-            clock(status.opened_at)[: len("2026-01-01 00:00")],
+            short_clock(status.opened_at, time.time()),
             f"{status.accepted:,}",
             f"{status.states[State.SUCCEEDED]:,}",
             f"{status.states[State.DEAD]:,}",

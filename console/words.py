@@ -51,6 +51,12 @@ def clock(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
+def short_clock(at: float, now: float) -> str:
+    """Local time in twelve characters, as `ls` has it: `Nov 23 02:40`, or `Nov 23  2025` of another year."""
+    recent = abs(now - at) < 300 * 24 * 3600
+    return time.strftime("%b %d %H:%M" if recent else "%b %d  %Y", time.localtime(at))
+
+
 def time_of_day(at: float) -> str:
     """Local time, to the second: for lines whose day is known."""
     return time.strftime("%H:%M:%S", time.localtime(at))
