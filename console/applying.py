@@ -25,7 +25,7 @@ from producers.reading import Reading, ReadOptions
 from producers.submit import Submission, submit
 from provisioning.credentials import load_credentials
 from provisioning.errors import ConfigurationError, InvalidInputError, InvalidJobError, NotFoundError
-from provisioning.ledger import LOST, BatchStatus, Ledger
+from provisioning.ledger import LOST, BatchStatus, Ledger, SourceFile
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.pace import Rate
 
@@ -43,6 +43,9 @@ WORKER_SIGN = 15.0
 
 ALONE_AFTER = 5.0
 """Seconds of watching without any worker before we say so: our own takes one to start."""
+
+START_A_WORKER = "no worker is running; start one: provision worker"
+APPLY_AGAIN = "nothing is being sent; to go on, give the same provision apply again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,7 @@ async def hand_over(
             who=who(),
             ring=Doorbell(app).ring,
             meta=meta,
+            source=lambda: SourceFile(reading.name, reading.sha256, reading.rows, who()),
             on_chunk=progress.submitting,
         )
 
@@ -166,11 +170,16 @@ async def watch(
     batch: str,
     progress: Progress,
     check_worker: Callable[[], None],
+    advice: str = START_A_WORKER,
 ) -> BatchStatus:
     """
     Waits until a batch has settled, or until nothing but a person can move it.
 
     A Redis that is away is waited for.
+
+    Args:
+        check_worker: raises if the worker that should do it is gone.
+        advice: what to say where there is no worker at all.
     """
     recent: deque[tuple[float, int]] = deque()
     told_alone = lost = False
@@ -191,7 +200,7 @@ async def watch(
         if status.settled or _needs_a_person(status):
             return status
         if not workers and not told_alone and time.monotonic() - began > ALONE_AFTER:
-            progress.note("no worker is running; start one: provision worker")
+            progress.note(advice)
             told_alone = True
         await asyncio.sleep(POLL)
 

@@ -226,6 +226,7 @@ def _write_manifest(folder: Path, status: BatchStatus, rows: dict[str, int], bou
         "accepted": sum(rows.values()),
         "bounds": {"least": bounds.least, "most": bounds.most},
         "source": status.meta,
+        "sources": [msgspec.to_builtins(source) for source in status.sources],
         "files": {name: {"rows": rows[name], "sha256": _sha256(folder / name)} for name in NAMES},
     }
     draft = folder / "manifest.json.part"

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from provisioning.job import Accepted, NewJob, Verdict, fingerprint, split_job_id
-from provisioning.ledger import Ledger, transitions
+from provisioning.ledger import Ledger, SourceFile, transitions
 
 CHUNK = 500
 """Jobs in one call: some 3 ms of Redis' time, and at most so many unrecorded rows when we die."""
@@ -65,6 +65,7 @@ async def submit(
     who: str,
     ring: Callable[[str], None],
     meta: Mapping[str, str] | None = None,
+    source: Callable[[], SourceFile] | None = None,
     on_chunk: Callable[[Submission], None] | None = None,
     on_verdict: OnVerdict | None = None,
 ) -> Submission:
@@ -76,12 +77,14 @@ async def submit(
         who: the person or service, for the story of redriven jobs.
         ring: the doorbell; what it raises is not caught, and the jobs are safe in the ledger.
         meta: kept with a new batch, for people: where it came from.
+        source: asked when all jobs are handed over: the file they came from, noted with every batch that
+            it has brought anything to.
         on_chunk: told after each chunk.
         on_verdict: told of every job.
 
     Raises: LedgerUnavailableError; what was recorded stays recorded.
     """
-    batch, is_new = await ledger.do(transitions.open_batch(_new_id(), name, meta or {}))
+    batch, is_new = await ledger.do(transitions.open_batch(new_batch_id(), name, meta or {}))
     submission = Submission(batch, name)
     try:
         chunk: list[tuple[NewJob, str]] = []
@@ -98,6 +101,10 @@ async def submit(
             await _hand_over(ledger, submission, chunk, who, ring, on_verdict)
         if on_chunk:
             on_chunk(submission)
+        if source:
+            # A new batch that stayed empty is taken back below, and this with it.
+            for home in {batch, *submission.touched}:
+                await ledger.do(transitions.add_source(home, source()))
     finally:
         if is_new and not submission.verdicts[Verdict.NEW]:
             await ledger.do(transitions.discard_batch(batch))
@@ -136,5 +143,6 @@ def fingerprint_of(body: bytes) -> str:
     return fingerprint(content)
 
 
-def _new_id() -> str:
+def new_batch_id() -> str:
+    """An id that no batch has; short, and easy to read out."""
     return "b" + "".join(secrets.choice(_ALPHABET) for _ in range(7))

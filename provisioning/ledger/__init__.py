@@ -13,6 +13,7 @@ from provisioning.ledger.records import (
     JobRecord,
     Move,
     Rescue,
+    SourceFile,
     WorkerSign,
 )
 
@@ -30,5 +31,6 @@ __all__ = [
     "Ledger",
     "Move",
     "Rescue",
+    "SourceFile",
     "WorkerSign",
 ]

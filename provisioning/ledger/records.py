@@ -233,6 +233,24 @@ class WorkerSign(msgspec.Struct, frozen=True):
     retries_waiting: int
 
 
+class SourceFile(msgspec.Struct, frozen=True):
+    """
+    A file whose rows were all handed over to a batch.
+
+    Attributes:
+        sha256: of the file as it lay there, hexadecimal.
+        rows: that it holds, those that were refused included.
+        by: the person or service.
+        at: when it was first handed over to its end; Unix seconds by the ledger's clock.
+    """
+
+    name: str
+    sha256: str
+    rows: int
+    by: str
+    at: float = 0.0
+
+
 class BatchStatus(msgspec.Struct, frozen=True):
     """A batch in numbers, read at one moment."""
 
@@ -247,6 +265,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
     causes: dict[str, dict[str, int]]
     holds: list[Hold]
     meta: dict[str, str]
+    sources: list[SourceFile]
 
     @property
     def settled(self) -> bool:

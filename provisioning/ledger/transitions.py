@@ -25,6 +25,7 @@ from provisioning.ledger.records import (
     Intent,
     Release,
     Rescue,
+    SourceFile,
 )
 from provisioning.ledger.scripts import Argument, Call
 from provisioning.pace import AHEAD, BURST, Rate, Tokens
@@ -47,6 +48,12 @@ def open_batch(batch: str, name: str, meta: Mapping[str, str]) -> Call[tuple[str
 def discard_batch(batch: str) -> Call[bool]:
     """Takes an empty batch back. Reads: whether it was empty and is gone."""
     return Call("discard_batch", keys.batch(batch), [], bool)
+
+
+def add_source(batch: str, source: SourceFile) -> Call[bool]:
+    """Notes a file whose rows were all handed over. Reads: whether it was not there yet."""
+    facts = {"name": source.name, "sha256": source.sha256, "rows": source.rows, "by": source.by}
+    return Call("add_source", keys.batch(batch), [source.sha256, _json(facts)], bool)
 
 
 def accept(batch: str, jobs: Sequence[tuple[NewJob, str]], who: str) -> Call[list[Accepted]]:

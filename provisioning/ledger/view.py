@@ -12,18 +12,22 @@ from provisioning import keys
 from provisioning.attempt import Attempt, Bounds, Result
 from provisioning.errors import ContractError, NotFoundError
 from provisioning.job import Verdict, split_job_id
-from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move, WorkerSign
+from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move, SourceFile, WorkerSign
 from provisioning.lifecycle import State
 
 PAGE = 500
 """Jobs read in one pipeline."""
 
-_COUNTED = {*State, "accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name"}
+_COUNTED = {
+    *State,
+    *("accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
+}
 _INDEXED = (State.DEAD, State.IN_DOUBT)
 
 _decode_attempt = msgspec.json.Decoder(Attempt).decode
 _decode_move = msgspec.json.Decoder(Move).decode
 _decode_result = msgspec.json.Decoder(Result).decode
+_decode_source = msgspec.json.Decoder(SourceFile).decode
 _decode_sign = msgspec.json.Decoder(WorkerSign).decode
 _decode_hold = msgspec.json.Decoder(Hold).decode
 
@@ -88,6 +92,7 @@ class View:
             attempts=int(fields.get("attempts", 0)),
             causes=by_state,
             holds=_holds_on(batch, holds.values(), {name.decode() for name in credentials}),
+            sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
             meta={name: value for name, value in fields.items() if name not in _COUNTED},
         )
 
