@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from console.standard_output import emit
 from console.words import shown, state_of
 from provisioning.ledger import BatchStatus, JobRecord, Ledger
 from provisioning.lifecycle import State
+from provisioning.settings import Settings
 
 
 @cli.command()
@@ -50,7 +52,9 @@ def status(
             found = await ledger.view.batch_id(batch)
             if watch:
                 with progress_of(json=json, quiet=False) as progress:
-                    await applying.watch(ledger, found, progress, lambda: None)
+                    shared = Settings.from_env(os.environ).redis is not None
+                    advice = applying.START_A_WORKER if shared else applying.APPLY_AGAIN
+                    await applying.watch(ledger, found, progress, lambda: None, advice)
             one = await ledger.view.status(found)
             if json:
                 emit(one.public())
