@@ -25,7 +25,7 @@ from producers.reading import Reading, ReadOptions
 from producers.submit import Submission, submit
 from provisioning.credentials import load_credentials
 from provisioning.errors import ConfigurationError, InvalidInputError, InvalidJobError, NotFoundError
-from provisioning.ledger import LOST, BatchStatus, Ledger
+from provisioning.ledger import LOST, BatchStatus, Ledger, SourceFile
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.pace import Rate
 
@@ -160,6 +160,7 @@ async def hand_over(
             who=who(),
             ring=Doorbell(app).ring,
             meta=meta,
+            source=lambda: SourceFile(reading.name, reading.sha256, reading.rows, who()),
             on_chunk=progress.submitting,
         )
 
