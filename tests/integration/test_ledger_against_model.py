@@ -12,6 +12,7 @@ import os
 from collections.abc import Coroutine
 from typing import Any, Literal, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -40,7 +41,7 @@ B = "b1"
 BATCH = keys.batch(B)
 CREDENTIALS = ("acme", "zeta")
 
-EXAMPLES = int(os.environ.get("PROVISION_TEST_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("PROVISION_TEST_EXAMPLES", "40"))
 
 Answer = Literal["created", "rejected", "unprocessed", "exhausted", "failed", "refused", "doubted", "unseen"]
 ANSWERS: dict[Answer, tuple[Event, Bounds, Outcome]] = {
@@ -289,6 +290,15 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             self.put(number, job)
         assert (rescued.queued, rescued.doubted) == (queued, doubted)
 
+    @precondition(lambda self: self.some_job_is(State.QUEUED) and not self.holds)
+    @rule(retry=st.booleans())
+    def a_worker_falls_silent_while_sending(self, retry: bool) -> None:
+        """Three steps in one: from here on its answer will be late, which is where the scripts are subtle."""
+        self.claim(most=1, room=None)
+        if self.hands:
+            self.intend(pick=0, skip=0, times=1)
+        self.rescue(retry=retry, lapse=True)
+
     @precondition(lambda self: not self.holds)
     @rule(scope=st.sampled_from(HOLDS))
     def hold(self, scope: str) -> None:
@@ -415,6 +425,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
                 assert job.state is State.SUCCEEDED
 
 
+@pytest.mark.timeout(max(120, 3 * EXAMPLES))
 def test_the_scripts_do_what_the_model_does(valkey_url: str) -> None:
     machine = type("Machine", (LedgerAgainstModel,), {"url": valkey_url})
     run_state_machine_as_test(

@@ -26,6 +26,8 @@ from tests.lifecycle_model import Job, Post
 
 DEEP = int(os.environ.get("PROVISION_TEST_DEPTH", "0"))
 
+pytestmark = pytest.mark.timeout(3600 if DEEP else 120)
+
 NEW = Job()
 
 GONE = (0, 0)
