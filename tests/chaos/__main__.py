@@ -1,0 +1,79 @@
+"""`script/chaos`: plays the crash matrix and prints it as a table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.chaos.matrix import BY_NAME, QUICK, SCENARIOS
+from tests.chaos.scenario import Scenario
+from tests.chaos.table import table
+from tests.chaos.verdict import Verdict
+
+
+def main() -> int:
+    """
+    Plays scenarios one after the other.
+
+    Returns: 0 if every promise was kept, 1 if one was broken; options that cannot be read leave with 2.
+    """
+    options = parser().parse_args()
+    chosen = _chosen(options)
+    done: list[tuple[Scenario, Verdict]] = []
+    for scenario in chosen:
+        print(f"{scenario.name:32} ", end="", file=sys.stderr, flush=True)
+        verdict = asyncio.run(scenario.run(options.seed, options.keep))
+        done.append((scenario, verdict))
+        print("BROKEN" if verdict.problems else "kept", file=sys.stderr, flush=True)
+        for problem in verdict.problems[:10]:
+            print(f"    {problem}", file=sys.stderr)
+        if verdict.problems:
+            print(f"    again: script/chaos --only {scenario.name} --seed {options.seed}", file=sys.stderr)
+        if options.json:
+            print(
+                json.dumps({"scenario": scenario.name, "seed": options.seed, **asdict(verdict)}), flush=True
+            )
+    if not options.json:
+        print(table(done))
+    return 1 if any(verdict.problems for _, verdict in done) else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="script/chaos",
+        description="Kill, freeze and starve real workers; count what was lost, doubled or left in doubt.",
+        epilog="example: script/chaos --only after-request-sent --seed 7",
+    )
+    made.add_argument("--quick", action="store_true", help="the seven most telling, in under a minute")
+    made.add_argument(
+        "--only", action="append", choices=sorted(BY_NAME), metavar="NAME", help="may be repeated"
+    )
+    made.add_argument(
+        "--seed", type=int, default=1, help="decides when a blow falls, and how latency is drawn"
+    )
+    made.add_argument("--json", action="store_true", help="an object per scenario instead of the table")
+    made.add_argument("--keep", type=Path, metavar="DIR", help="keep the logs of broken scenarios there")
+    made.add_argument("--list", action=_List, nargs=0, help="show every scenario with its claim, and leave")
+    return made
+
+
+class _List(argparse.Action):
+    def __call__(self, *_: object) -> None:
+        for scenario in SCENARIOS:
+            print(f"{scenario.name:32} {scenario.claim}")
+        raise SystemExit(0)
+
+
+def _chosen(options: argparse.Namespace) -> list[Scenario]:
+    if options.only:
+        return [BY_NAME[name] for name in options.only]
+    return [scenario for scenario in SCENARIOS if not options.quick or scenario.name in QUICK]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""Every scenario of the crash matrix, in the order in which the table shows them."""
+
+from __future__ import annotations
+
+from tests.chaos import broker_faults, kills, pauses, redis_faults
+
+SCENARIOS = (*kills.SCENARIOS, *redis_faults.SCENARIOS, *broker_faults.SCENARIOS, *pauses.SCENARIOS)
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+QUICK = (
+    "after-intent",
+    "after-request-sent",
+    "before-result-written",
+    "redis-sigkill",
+    "broker-wiped",
+    "frozen-worker",
+    "graceful-stop",
+)
+"""The most telling ones; `tests/acceptance/test_crash_safety.py` plays them on every build."""

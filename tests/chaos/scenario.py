@@ -1,0 +1,64 @@
+"""A scenario: a claim, and the blow that puts it to the test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioning.errors import ProvisioningError
+from provisioning.ledger import LOST
+from tests.chaos.stage import Stage, staged
+from tests.chaos.valkey import Fsync
+from tests.chaos.verdict import Verdict
+
+Play = Callable[[Stage], Awaitable[Verdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """
+    One line of the matrix.
+
+    Attributes:
+        name: as `script/chaos --only` takes it.
+        claim: what is shown, one sentence.
+        play: does it, and says what came of it.
+        latency: of the sandbox, in seconds.
+        fsync: Valkey's `appendfsync`.
+        duplicates_allowed: the scenario chooses possible second widgets; the bounds must own up to them.
+    """
+
+    name: str
+    claim: str
+    play: Play
+    latency: str = "0.05-0.2"
+    fsync: Fsync = "everysec"
+    duplicates_allowed: bool = False
+
+    async def run(self, seed: int, keep: Path | None = None) -> Verdict:
+        """
+        Plays it on a stage of its own. A scenario that cannot be played to its end is a broken promise too.
+
+        Args:
+            keep: folder that receives the logs when a promise was broken.
+        """
+        folder = Path(tempfile.mkdtemp(prefix=f"chaos-{self.name}-"))
+        try:
+            verdict = await self._play(folder, seed)
+            if not self.duplicates_allowed:
+                verdict.demand(verdict.duplicate == 0, f"{verdict.duplicate} bodies made two widgets")
+            if verdict.problems and keep is not None:
+                shutil.copytree(folder, keep / self.name, dirs_exist_ok=True)
+            return verdict
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _play(self, folder: Path, seed: int) -> Verdict:
+        async with staged(folder, seed, latency=self.latency, fsync=self.fsync) as stage:
+            try:
+                return await self.play(stage)
+            except (TimeoutError, RuntimeError, AssertionError, ProvisioningError, *LOST) as error:
+                return Verdict(problems=[f"{type(error).__name__}: {error}"])

@@ -1,0 +1,130 @@
+"""
+Where the checkpoints lie: the seams of the real program, wrapped from outside.
+
+Only what every job must come by is wrapped: `Ledger.do_all`, the evidence of a `Wire`, aiohttp's own hook
+for new connections, `Doorbell.ring`. Nothing in production code knows of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+
+from provisioning.attempt import Evidence
+from provisioning.ledger import Ledger
+from provisioning.ledger.scripts import Call
+from provisioning.queue import Doorbell
+from tests.chaos.fuse import Fuse
+from tests.chaos.gauge import Gauge
+
+AT_WORK = 0.03
+"""Seconds after the first byte by which a request on loopback has arrived whole; the sandbox takes longer."""
+
+ON_ITS_WAY = 0.002
+"""Seconds after which a chunk has left for Redis, which takes some more to record it."""
+
+_Post = tuple[str, Any, Any]
+"""Batch, number and token of a job: one POST at a time bears them."""
+
+
+def watch_ledger(fuse: Fuse, gauge: Gauge) -> None:
+    """Passes the checkpoints around the calls of `Ledger.do_all`, and keeps count of what is in flight."""
+    real = Ledger.do_all
+    in_flight: set[_Post] = set()
+
+    async def do_all(self: Ledger, calls: Sequence[Call[Any]]) -> list[Any]:
+        if any(call.script == "answered" for call in calls):
+            fuse.burn("before-result-written")
+        for call in calls:
+            in_flight.update(_intents(call))
+        gauge.show(in_flight=len(in_flight))
+        if fuse.arms("inside-a-chunk") and any(call.script == "accept" for call in calls):
+            asyncio.get_running_loop().call_later(ON_ITS_WAY, fuse.burn, "inside-a-chunk")
+        replies = await real(self, calls)
+        for call, reply in zip(calls, replies, strict=True):
+            in_flight.difference_update(_refused(call, reply), _answers(call))
+        gauge.show(in_flight=len(in_flight))
+        for call, reply in zip(calls, replies, strict=True):
+            if call.script == "claim" and reply.jobs:
+                fuse.burn("after-claim")
+            elif call.script == "sending" and any(grant.go for grant in reply):
+                fuse.burn("after-intent")
+            elif call.script == "answered":
+                fuse.burn("after-result-written")
+        return replies
+
+    Ledger.do_all = do_all  # type: ignore[method-assign]
+
+
+def _intents(call: Call[Any]) -> list[_Post]:
+    if call.script != "sending":
+        return []
+    return [(call.key, n, token) for n, token in zip(call.args[2::4], call.args[3::4], strict=True)]
+
+
+def _refused(call: Call[Any], reply: Any) -> list[_Post]:
+    intents = _intents(call)
+    return [post for post, grant in zip(intents, reply, strict=True) if not grant.go] if intents else []
+
+
+def _answers(call: Call[Any]) -> list[_Post]:
+    if call.script != "answered":
+        return []
+    return [(call.key, n, token) for n, token in zip(call.args[1::9], call.args[2::9], strict=True)]
+
+
+def watch_wire(fuse: Fuse) -> None:
+    """Passes a checkpoint whenever the evidence of a POST grows."""
+    from worker import perform, transport
+
+    class WatchedWire(transport.Wire):
+        __slots__ = ()
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            before = getattr(self, name, None)
+            super().__setattr__(name, value)
+            if name != "evidence":
+                return
+            if before is Evidence.NOTHING_SENT and value is Evidence.SENT:
+                asyncio.get_running_loop().call_later(AT_WORK, self._burn_if_unanswered)
+            elif value is Evidence.STATUS_SEEN:
+                fuse.burn("after-status")
+            elif value is Evidence.ANSWERED:
+                fuse.burn("after-answer")
+
+        def _burn_if_unanswered(self) -> None:
+            if self.evidence is Evidence.SENT and not self.cause:
+                fuse.burn("after-request-sent")
+
+    perform.Wire = WatchedWire  # type: ignore[attr-defined]
+
+
+def watch_connecting(fuse: Fuse) -> None:
+    """Passes a checkpoint whenever aiohttp begins to make a connection."""
+    from worker import transport
+
+    real = transport._trace_config
+
+    async def connecting(_session: Any, _wire: Any, _params: Any) -> None:
+        asyncio.get_running_loop().call_soon(fuse.burn, "while-connecting")
+
+    def trace_config() -> aiohttp.TraceConfig:
+        config = real()
+        config.on_connection_create_start.append(connecting)
+        return config
+
+    transport._trace_config = trace_config
+
+
+def watch_doorbell(fuse: Fuse) -> None:
+    """Passes a checkpoint before every ring."""
+    real = Doorbell.ring
+
+    def ring(self: Doorbell, batch: str) -> None:
+        fuse.burn("before-ring")
+        real(self, batch)
+
+    Doorbell.ring = ring  # type: ignore[method-assign]

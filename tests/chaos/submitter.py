@@ -1,0 +1,54 @@
+"""
+A real submission that dies where it is told: `python -m tests.chaos.submitter --count N --die-at CHECKPOINT`.
+
+It writes a line for every chunk with the number of jobs that it has been told are accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+
+from producers.submit import Submission, submit
+from provisioning.ledger import Ledger
+from provisioning.queue import Doorbell, make_app
+from provisioning.settings import Settings
+from tests.chaos import checkpoints, seams
+from tests.chaos.fuse import Fuse
+from tests.chaos.gauge import Gauge
+from tests.chaos.load import jobs
+
+
+def main() -> None:
+    """Submits the same jobs as `load.jobs(count)`, and may not live to see it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.submitter", description=__doc__)
+    parser.add_argument("--gauge", type=Path, required=True)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--name", required=True, help="of the batch")
+    parser.add_argument("--die-at", choices=[each.name for each in checkpoints.SUBMITTER])
+    parser.add_argument("--nth", type=int, default=1, help="the passing that kills")
+    options = parser.parse_args()
+    gauge = Gauge(options.gauge)
+    fuse = Fuse(options.die_at, options.nth, gauge)
+    seams.watch_ledger(fuse, gauge)
+    seams.watch_doorbell(fuse)
+    asyncio.run(_submit(options.name, options.count, fuse))
+
+
+async def _submit(name: str, count: int, fuse: Fuse) -> None:
+    settings = Settings.from_env(os.environ)
+    assert settings.redis is not None
+
+    def on_chunk(submission: Submission) -> None:
+        print(submission.handed_over, flush=True)
+        fuse.burn("between-chunks")
+
+    async with Ledger.at(settings.redis) as ledger:
+        ring = Doorbell(make_app(settings)).ring
+        await submit(ledger, jobs(count), name=name, who="chaos", ring=ring, on_chunk=on_chunk)
+
+
+if __name__ == "__main__":
+    main()
