@@ -12,7 +12,10 @@ from console.standard_output import PlainConsole, ReaderGone, emit, writing
 from provisioning.errors import InvalidInputError
 
 
-def test_off_a_terminal_lines_are_neither_folded_nor_padded(capsys: pytest.CaptureFixture[str]) -> None:
+def test_off_a_terminal_lines_are_neither_folded_nor_padded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it
     table = Table("name", "value", box=None)
     table.add_row("short", "x" * 200)
     table.add_row("b", "[not markup]")
