@@ -145,6 +145,7 @@ async def hand_over(
     *,
     name: str,
     meta: dict[str, str],
+    on_in_doubt: str | None = None,
 ) -> Submission:
     """Records the good rows of the file in the ledger and rings for them."""
     # Celery takes a tenth of a second to import, which the verbs that only look need not spend.
@@ -160,6 +161,7 @@ async def hand_over(
             who=who(),
             ring=Doorbell(app).ring,
             meta=meta,
+            on_in_doubt=on_in_doubt,
             source=lambda: SourceFile(reading.name, reading.sha256, reading.rows, who()),
             on_chunk=progress.submitting,
         )
@@ -197,7 +199,7 @@ async def watch(
             continue
         lost = False
         progress.sending(status, _rate(recent, status))
-        if status.settled or _needs_a_person(status):
+        if status.settled or (status.blocked and not _under_way(status)):
             return status
         if not workers and not told_alone and time.monotonic() - began > ALONE_AFTER:
             progress.note(advice)
@@ -215,9 +217,8 @@ def _rate(recent: deque[tuple[float, int]], status: BatchStatus) -> float:
     return (ended - before) / (now - then) if now > then else 0.0
 
 
-def _needs_a_person(status: BatchStatus) -> bool:
-    """Held, and nothing of it is under way any more."""
-    return bool(status.holds) and not status.states[State.CLAIMED] and not status.states[State.SENDING]
+def _under_way(status: BatchStatus) -> int:
+    return status.states[State.CLAIMED] + status.states[State.SENDING]
 
 
 async def follow(

@@ -49,6 +49,8 @@ def main() -> None:
     except ClickException as error:
         context = getattr(error, "ctx", None)
         _fail(_in_house_style(error.format_message()), f"{context.command_path} --help" if context else "")
+    except apply.UnfinishedError as error:
+        _fail(error.message, error.hint, apply.INCOMPLETE)
     except ProvisioningError as error:
         _fail(error.message, error.hint)
     except RedisError as error:
@@ -68,10 +70,10 @@ def _in_house_style(message: str) -> str:
     return message[:1].lower() + message[1:].removesuffix(".")
 
 
-def _fail(message: str, hint: str = "") -> NoReturn:
+def _fail(message: str, hint: str = "", code: int = 2) -> NoReturn:
     for line in message.splitlines():  # several settings may be wrong at once
         print(f"error: {line}", file=sys.stderr)
     if hint:
         print(f"\nhint: {hint}", file=sys.stderr)
     let_go()
-    sys.exit(2)
+    sys.exit(code)

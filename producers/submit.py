@@ -66,6 +66,7 @@ async def submit(
     ring: Callable[[str], None],
     meta: Mapping[str, str] | None = None,
     source: Callable[[], SourceFile] | None = None,
+    on_in_doubt: str | None = None,
     on_chunk: Callable[[Submission], None] | None = None,
     on_verdict: OnVerdict | None = None,
 ) -> Submission:
@@ -79,6 +80,7 @@ async def submit(
         meta: kept with a new batch, for people: where it came from.
         source: asked when all jobs are handed over: the file they came from, noted with every batch that
             it has brought anything to.
+        on_in_doubt: `hold` or `retry`, the batch's own choice from now on; None leaves it as it is.
         on_chunk: told after each chunk.
         on_verdict: told of every job.
 
@@ -86,6 +88,8 @@ async def submit(
     """
     batch, is_new = await ledger.do(transitions.open_batch(new_batch_id(), name, meta or {}))
     submission = Submission(batch, name)
+    if on_in_doubt:
+        await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)
     try:
         chunk: list[tuple[NewJob, str]] = []
         size = 0

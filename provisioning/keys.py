@@ -23,7 +23,7 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:batches`               | zset   | batches by the time they were opened (ms)                         |
 | `pv:active`                | zset   | batches with unsettled jobs, by the time they were last rung (ms) |
 | `pv:holds`                 | hash   | `all`, `batch:B`, `credential:C`, `target:T` → who, when, why     |
-| `pv:pace:C`                | hash   | token bucket of credential C                                      |
+| `pv:pace:C`                | string | when credential C's next sending time is due (ms)                 |
 | `pv:rates`                 | hash   | credential → pace set by an operator                              |
 | `pv:workers`               | zset   | workers by the time of their last sign of life (ms)               |
 | `pv:workers:signs`         | hash   | worker → what it was doing then, as JSON                          |
@@ -71,6 +71,16 @@ def history(batch_id: str) -> str:
     return f"{batch(batch_id)}:history"
 
 
+def credentials(batch_id: str) -> str:
+    """Set: credentials with a ready list."""
+    return f"{batch(batch_id)}:credentials"
+
+
+def brake(scope: str) -> str:
+    """Hash: how the brake on a scope comes off by canaries; absent where it waits for a person."""
+    return f"pv:brake:{scope}"
+
+
 def waiting(batch_id: str) -> str:
     """Sorted set: deferred jobs by the time before which they may not start."""
     return f"{batch(batch_id)}:waiting"
@@ -102,7 +112,7 @@ def identity(credential: str) -> str:
 
 
 def pace(credential: str) -> str:
-    """Hash: the token bucket that all workers share for one credential."""
+    """String: the one number that is the pace all workers share for one credential."""
     return f"pv:pace:{credential}"
 
 

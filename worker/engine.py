@@ -15,7 +15,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 
@@ -120,15 +120,11 @@ class Engine:
         self._equipment = Equipment(
             api=self._api,
             recorder=self._recorder,
-            policy=RetryPolicy(
-                attempts=settings.attempts,
-                backoff=settings.backoff_base,
-                factor=settings.backoff_factor,
-                cap=settings.backoff_cap,
-                budget=settings.backoff_budget,
-                retry_after_cap=settings.retry_after_cap,
-                on_in_doubt=settings.on_in_doubt,
-            ),
+            policies={
+                "": _policy(settings, settings.on_in_doubt),
+                "hold": _policy(settings, "hold"),
+                "retry": _policy(settings, "retry"),
+            },
             worker=name,
             target=settings.api_url,
             lease=settings.lease,
@@ -427,6 +423,18 @@ class Engine:
             except Exception:
                 log.exception("chore.failed")
             await asyncio.sleep(pause)
+
+
+def _policy(settings: Settings, on_in_doubt: Literal["hold", "retry"]) -> RetryPolicy:
+    return RetryPolicy(
+        attempts=settings.attempts,
+        backoff=settings.backoff_base,
+        factor=settings.backoff_factor,
+        cap=settings.backoff_cap,
+        budget=settings.backoff_budget,
+        retry_after_cap=settings.retry_after_cap,
+        on_in_doubt=on_in_doubt,
+    )
 
 
 class EngineThread:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from provisioning.errors import LedgerUnavailableError
-from provisioning.pace import AHEAD, Rate, Tokens
+from provisioning.pace import Rate, Tokens
 from worker.limit import ConcurrencyLimit
 from worker.turns import Turns
 
@@ -27,7 +27,7 @@ AHEAD_OF_SLOTS = 100
 UNPACED_FOR = 1.0
 """Seconds that the word "no pace is set" is trusted: how long a new pace may take to be felt."""
 
-STALE = AHEAD
+STALE = 0.1
 """Seconds after its time that a reserved token is let go, so that a stall is not made up by a burst."""
 
 

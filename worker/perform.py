@@ -70,11 +70,17 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """What every performance on this worker shares; `stopping` is set when the worker shuts down."""
+    """
+    What every performance on this worker shares.
+
+    Attributes:
+        policies: the retry policy by what a batch chooses to do in doubt; "" where it chooses nothing.
+        stopping: set when the worker shuts down.
+    """
 
     api: WidgetApi
     recorder: Recorder
-    policy: RetryPolicy
+    policies: dict[str, RetryPolicy]
     worker: str
     target: str
     lease: float
@@ -109,6 +115,11 @@ class Performance:
     attempts: int = 0
     sending: bool = False
     trial: bool = False
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """How this job is tried again."""
+        return self.kit.policies[self.job.on_in_doubt]
 
     def __post_init__(self) -> None:
         self.attempts = self.job.attempts
@@ -195,7 +206,7 @@ class Performance:
     async def _conclude(self, posted: Posted, *, outage: bool) -> Decision | Lost:
         reply, finding = posted.reply, posted.finding
         self.spent += reply.seconds
-        decision = decide(finding, self.attempts, self.spent, self.kit.policy, random.random, outage=outage)
+        decision = decide(finding, self.attempts, self.spent, self.policy, random.random, outage=outage)
         if self.trial:
             await self._report_trial(finding, reply.status)
         if isinstance(decision, Halt):
@@ -250,7 +261,7 @@ class Performance:
         elif finding.outcome is Outcome.MISDIRECTED or (outage and not self.trial):
             self.kit.slots.hold_off(STAND_BACK)
         elif posted.reply.status == 429 and finding.retry_after:
-            self.line.hold_off(min(finding.retry_after, self.kit.policy.retry_after_cap))
+            self.line.hold_off(min(finding.retry_after, self.policy.retry_after_cap))
 
     async def _report_trial(self, finding: Finding, status: int | None) -> None:
         """What this POST, let through a brake, has shown of the credential and of the target."""

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -38,12 +39,23 @@ from console.words import amount
 from console.workplace import Workplace, check_reachable, local_worker, workplace
 from producers.plan import Plan
 from producers.reading import ReadOptions
-from provisioning.errors import InvalidInputError, NotFoundError
+from provisioning.errors import InvalidInputError, NotFoundError, ProvisioningError
 from provisioning.job import Verdict
 from provisioning.ledger import BatchStatus, Ledger
 
 INCOMPLETE = 3
 """Exit code: some jobs are dead, in doubt or not attempted."""
+
+
+class OnInDoubt(StrEnum):
+    """What becomes of a job whose POST may have made a widget and has no answer."""
+
+    HOLD = "hold"
+    RETRY = "retry"
+
+
+class UnfinishedError(ProvisioningError):
+    """Something broke when jobs were being handed over or sent already; the same command goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class Order:
     skip_invalid: bool
     detach: bool
     ask: bool
+    on_in_doubt: OnInDoubt | None
 
 
 @cli.command()
@@ -85,6 +98,12 @@ def apply(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Folder for the outcome files [NAME.outcomes].")
     ] = None,
+    on_in_doubt: Annotated[
+        OnInDoubt | None,
+        typer.Option(
+            "--on-in-doubt", help="A POST with no conclusive answer [the workers' setting]: hold, or retry."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the end.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -109,6 +128,7 @@ def apply(
             skip_invalid=skip_invalid,
             detach=detach,
             ask=not (yes or json),
+            on_in_doubt=on_in_doubt,
         )
         with progress_of(json=json and not detach, quiet=quiet or json) as progress:
             checked = asyncio.run(_check(order, place, progress))
@@ -170,12 +190,22 @@ async def _apply(order: Order, checked: Checked, place: Workplace, progress: Pro
             worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None
             try:
                 submission = await applying.hand_over(
-                    ledger, place, order.file, order.options, progress, name=order.name, meta=checked.meta
+                    ledger,
+                    place,
+                    order.file,
+                    order.options,
+                    progress,
+                    name=order.name,
+                    meta=checked.meta,
+                    on_in_doubt=order.on_in_doubt,
                 )
                 if order.detach:
                     status = await _status_if_any(ledger, submission.batch)
                     return Applied(plan, submission, status, [], [], time.monotonic() - began)
                 status, others = await applying.follow(ledger, submission, progress, worker)
+            except ProvisioningError as error:
+                hint = error.hint or "the same command goes on where it was"
+                raise UnfinishedError(error.message, hint=hint) from error
             except asyncio.CancelledError:
                 progress.end(_stopping_words(worker is not None))
                 raise

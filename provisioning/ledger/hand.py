@@ -50,6 +50,10 @@ class Hand:
         """Sets the pace of a credential on all workers, in force within a second and across restarts."""
         await self._redis.hset(keys.RATES, credential, rate.word)
 
+    async def choose_on_in_doubt(self, batch: str, choice: str) -> None:
+        """Has the doubtful jobs of a batch wait for a person (`hold`), or tried again (`retry`)."""
+        await self._redis.hset(keys.batch(batch), "on_in_doubt", choice)
+
     async def cancel(self, batch: str, by: str, *, credential: str | None = None) -> int:
         """
         Calls off every job of a batch, or of one credential in it, that has not begun to be sent.

@@ -23,6 +23,7 @@ class Claim(msgspec.Struct, frozen=True):
         attempts: attempts already made in this drive.
         body: the JSON of the POST, as it was handed over.
         urgent: its batch goes before others.
+        on_in_doubt: `hold` or `retry` by its batch's own choice; empty where the setting decides.
     """
 
     batch: str
@@ -34,6 +35,7 @@ class Claim(msgspec.Struct, frozen=True):
     attempts: int
     body: bytes
     urgent: bool = False
+    on_in_doubt: str = ""
 
     @property
     def job_id(self) -> str:
@@ -206,6 +208,7 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
         by: the person, or the worker that put the brake on.
         why: what happened, and for a person what to do.
         kind: `paused` (a person), `brake` (the program, comes off after a canary), `stop_loss`.
+        trying: canaries are sent, by themselves or on a person's word; nothing else need be done.
     """
 
     scope: str
@@ -213,6 +216,7 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str
     why: str
     kind: str
+    trying: bool = False
 
 
 class WorkerSign(msgspec.Struct, frozen=True):
@@ -252,7 +256,14 @@ class SourceFile(msgspec.Struct, frozen=True):
 
 
 class BatchStatus(msgspec.Struct, frozen=True):
-    """A batch in numbers, read at one moment."""
+    """
+    A batch in numbers, read at one moment.
+
+    Attributes:
+        causes: by state, how many jobs stand there for which reason.
+        holds: what keeps its jobs, or some of them, back.
+        blocked: nothing that is queued can move before a person has done something.
+    """
 
     batch: str
     name: str
@@ -266,6 +277,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
     holds: list[Hold]
     meta: dict[str, str]
     sources: list[SourceFile]
+    blocked: bool = False
 
     @property
     def settled(self) -> bool:
@@ -279,8 +291,8 @@ class BatchStatus(msgspec.Struct, frozen=True):
 
     @property
     def paused(self) -> bool:
-        """Whether a person keeps it back."""
-        return any(hold.kind == "paused" for hold in self.holds)
+        """Whether it is kept back for a person's decision: by a pause or by the stop-loss."""
+        return any(hold.kind != "brake" for hold in self.holds)
 
     def public(self) -> dict[str, Any]:
         """The batch as `--json` shows it (DESIGN section 8)."""
@@ -293,7 +305,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
             "attempts": self.attempts,
             "causes": self.causes,
             "paused": self.paused,
-            "brakes": [msgspec.to_builtins(hold) for hold in self.holds if hold.kind != "paused"],
+            "brakes": [msgspec.to_builtins(hold) for hold in self.holds if hold.kind == "brake"],
             "holds": [msgspec.to_builtins(hold) for hold in self.holds],
             "settled": self.settled,
             "opened_at": self.opened_at,

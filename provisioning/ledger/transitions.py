@@ -98,7 +98,7 @@ def claim(
     limits = [part for item in rooms.items() for part in item]
 
     def read(reply: Any) -> Claims:
-        flat, more, next_due, urgent = reply
+        flat, more, next_due, urgent, on_in_doubt = reply
         jobs = [
             Claim(
                 batch=batch,
@@ -110,6 +110,7 @@ def claim(
                 attempts=int(flat[i + 5]),
                 body=flat[i + 6],
                 urgent=urgent == 1,
+                on_in_doubt=_text(on_in_doubt),
             )
             for i in range(0, len(flat), 7)
         ]

@@ -71,8 +71,9 @@ class View:
         pipeline.hgetall(keys.batch(batch))
         pipeline.hgetall(keys.causes(batch))
         pipeline.hgetall(keys.HOLDS)
-        pipeline.smembers(f"{keys.batch(batch)}:credentials")
-        raw, causes, holds, credentials = await pipeline.execute()
+        pipeline.smembers(keys.credentials(batch))
+        pipeline.zcard(keys.waiting(batch))
+        raw, causes, holds, ready, waiting = await pipeline.execute()
         if not raw:
             raise NotFoundError(f"there is no batch {batch!r}", hint="provision status lists all batches")
         fields = {name.decode(): value.decode() for name, value in raw.items()}
@@ -81,6 +82,8 @@ class View:
             state, _, cause = field.decode().partition(":")
             by_state.setdefault(state, {})[cause] = int(count)
         settled_at = fields.get("settled_at")
+        credentials = {name.decode() for name in ready}
+        found = await self._tell_trying(_holds_on(batch, holds.values(), credentials))
         return BatchStatus(
             batch=batch,
             name=fields.get("name", ""),
@@ -91,14 +94,27 @@ class View:
             bounds=Bounds(int(fields.get("least", 0)), int(fields.get("most", 0))),
             attempts=int(fields.get("attempts", 0)),
             causes=by_state,
-            holds=_holds_on(batch, holds.values(), {name.decode() for name in credentials}),
+            holds=found,
+            blocked=bool(ready) and not waiting and _blocked(found, credentials),
             sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
             meta={name: value for name, value in fields.items() if name not in _COUNTED},
         )
 
     async def holds(self) -> list[Hold]:
         """Everything that is held, whatever it holds back."""
-        return [_decode_hold(value) for value in (await self._redis.hgetall(keys.HOLDS)).values()]
+        holds = [_decode_hold(value) for value in (await self._redis.hgetall(keys.HOLDS)).values()]
+        return await self._tell_trying(holds)
+
+    async def _tell_trying(self, holds: list[Hold]) -> list[Hold]:
+        """The same holds, each with whether canaries are sent through it."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for hold in holds:
+            pipeline.exists(keys.brake(hold.scope))
+        trying = await pipeline.execute() if holds else []
+        return [
+            msgspec.structs.replace(hold, trying=bool(brake))
+            for hold, brake in zip(holds, trying, strict=True)
+        ]
 
     async def pace(self, credential: str) -> str | None:
         """The pace that an operator has set for a credential; None if none has."""
@@ -286,3 +302,10 @@ def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list
         ):
             found.append(hold)
     return found
+
+
+def _blocked(holds: list[Hold], ready: set[str]) -> bool:
+    """Whether these holds keep every credential that has jobs ready, and each waits for a person."""
+    scopes = {hold.scope for hold in holds if not hold.trying}
+    whole = any(not scope.startswith("credential:") for scope in scopes)
+    return whole or all(keys.hold_credential(name) in scopes for name in ready)

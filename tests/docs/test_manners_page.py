@@ -64,8 +64,8 @@ def test_the_numbers_in_sentences_follow_from_the_constants() -> None:
     assert f"{limit.FIRST} a worker at first" in SENTENCES
     assert LONGEST_RETRY_AFTER_SECONDS == 7 * 24 * 3600
     assert "more than a week is cut to one" in SENTENCES
-    third = constant("pace", "BURST") + constant("line", "STALE")
-    assert 1 / 3 <= third < 0.36
+    assert constant("pace", "BURST") + constant("line", "STALE") == pytest.approx(1 / 5)
+    assert "at most a fifth more" in SENTENCES
     assert f"{canaries(600.0)} canaries" in SENTENCES
 
 

@@ -293,3 +293,19 @@ async def test_one_worker_keeps_five_hundred_posts_in_flight(bench: Bench) -> No
         stats = sandbox.stats()
     assert stats["peak_in_flight"] == 500
     assert stats["bodies_created_twice"] == 0
+
+
+async def test_a_batch_may_choose_to_retry_what_is_in_doubt(bench: Bench) -> None:
+    with running_sandbox("--fault", "reset-after-create=0.2") as sandbox:
+        here = at(sandbox, bench, attempts=10)
+        async with here.engine():
+            careful = await here.submit("careful", jobs(100, prefix="c"))
+            bold = await here.submit("bold", jobs(100, prefix="b"), on_in_doubt="retry")
+            held, retried = await here.settled(careful), await here.settled(bold)
+        twice = sandbox.stats()["bodies_created_twice"]
+    assert held.states[State.IN_DOUBT] > 0
+    assert retried.states[State.IN_DOUBT] == 0
+    assert retried.states[State.SUCCEEDED] == 100
+    assert twice > 0
+    assert retried.bounds.least == 100
+    assert retried.bounds.most >= 100 + twice
