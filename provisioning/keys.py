@@ -28,6 +28,11 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:workers`               | zset   | workers by the time of their last sign of life (ms)               |
 | `pv:workers:signs`         | hash   | worker → what it was doing then, as JSON                          |
 | `pv:brake:SCOPE`           | hash   | how a brake comes off by itself: see `lua/prelude.lua`            |
+| `pv:{B}:events`            | stream | what followers of the batch were told, the last thousand          |
+| `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
+| `pv:idempotency:H`         | string | what was asked under an Idempotency-Key, and the answer (JSON)    |
+| `pv:idempotency:H:lock`    | string | the server that works on it, for as long as it renews this        |
+| `pv:intake:dead`           | list   | messages the Celery intake refused, and why (JSON), newest first  |
 """
 
 from __future__ import annotations
@@ -39,6 +44,8 @@ HOLDS = "pv:holds"
 RATES = "pv:rates"
 WORKERS = "pv:workers"
 WORKER_SIGNS = "pv:workers:signs"
+TOKENS = "pv:tokens"
+INTAKE_DEAD = "pv:intake:dead"
 
 
 def batch(batch_id: str) -> str:
@@ -109,6 +116,21 @@ def ready(batch_id: str, credential: str) -> str:
 def identity(credential: str) -> str:
     """Hash: a tenant's key → the id of its job, for good."""
     return f"pv:identity:{credential}"
+
+
+def events(batch_id: str) -> str:
+    """Stream: what followers of a batch were told."""
+    return f"{batch(batch_id)}:events"
+
+
+def idempotency(name: str) -> str:
+    """String: what was asked under an Idempotency-Key, named by its hash, and the answer."""
+    return f"pv:idempotency:{name}"
+
+
+def idempotency_lock(name: str) -> str:
+    """String: the server that works on what was asked under the key."""
+    return f"{idempotency(name)}:lock"
 
 
 def pace(credential: str) -> str:

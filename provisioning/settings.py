@@ -102,6 +102,29 @@ class Settings(BaseModel):
         ge=2,
         description="A worker silent for so long loses its jobs to others. Renewed every quarter of it.",
     )
+    api_tokens: SecretStr = Field(
+        SecretStr(""),
+        description="API tokens beside those in the ledger: NAME:SCOPE+SCOPE:ID:SHA256, commas between.",
+    )
+    api_max_body: int = Field(
+        100 * 1024 * 1024, ge=1024, description="Bytes of one upload through the HTTP door at most."
+    )
+    api_rate: Annotated[Rate, BeforeValidator(_rate)] = Field(
+        Rate(200.0),
+        description="Requests of one API token, over all servers; ten seconds' worth may come at once.",
+    )
+    api_backlog: int = Field(
+        1_000_000, ge=0, description="Unsettled jobs from which on the HTTP door takes no more; 0 for never."
+    )
+    api_memory: float = Field(
+        0.9, gt=0, le=1, description="Share of Redis' maxmemory from which on the HTTP door takes no more."
+    )
+    pull_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for addresses that plan and apply read from."
+    )
+    allow_private: bool = Field(
+        False, description="Whether webhooks and pulls may go to addresses of private networks."
+    )
 
     @field_validator("api_url")
     @classmethod

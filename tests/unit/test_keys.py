@@ -30,6 +30,7 @@ OF_BATCH = {
     ":dead": keys.settled_badly("B", "dead"),
     ":in_doubt": keys.settled_badly("B", "in_doubt"),
     ":causes": keys.causes("B"),
+    ":events": keys.events("B"),
 }
 SHARED = {
     keys.identity("C"),
@@ -43,6 +44,8 @@ SHARED = {
     keys.WORKER_SIGNS,
     "pv:brake:SCOPE",
 }
+OF_DOORS = {keys.TOKENS, keys.INTAKE_DEAD, keys.idempotency("H"), keys.idempotency_lock("H")}
+"""Keys that no script touches, nor that of events."""
 
 
 def _in_table() -> set[str]:
@@ -65,7 +68,7 @@ def _in_lua() -> tuple[set[str], set[str]]:
 
 
 def test_the_table_lists_every_key_and_no_other() -> None:
-    assert _in_table() == set(OF_BATCH.values()) | SHARED
+    assert _in_table() == set(OF_BATCH.values()) | SHARED | OF_DOORS
 
 
 @pytest.mark.parametrize("suffix", list(OF_BATCH))
@@ -77,7 +80,7 @@ def test_the_scripts_append_the_same_suffixes() -> None:
     suffixes, _ = _in_lua()
     known = {re.sub("[NC]$", "", suffix) for suffix in OF_BATCH}
     # `batch .. ':' .. state` makes those of the dead and the doubtful.
-    assert suffixes - {":"} == known - {"", ":dead", ":in_doubt"}
+    assert suffixes - {":"} == known - {"", ":dead", ":in_doubt", ":events"}
     assert ":" in suffixes
 
 

@@ -1,0 +1,133 @@
+"""`serve`, `token`, `refused-messages`: the door that other services come through."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from console.shell import JsonFlag, cli, open_ledger, out, talk
+from console.standard_output import emit
+from console.words import amount
+from console.workplace import local_worker, workplace
+from producers.http.tokens import Scope, Tokens
+from provisioning import keys
+from provisioning.errors import InvalidInputError
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free one.")
+    ] = 8080,
+) -> None:
+    """
+    Let other services hand jobs over by HTTP.
+
+    Example: provision serve --port 8080
+    """
+    # FastAPI takes half a second to import, which no other verb need spend.
+    from console.outcome_files import export
+    from producers.http.server import serve as serve_door
+
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(workplace())
+        if place.embedded:
+            stack.enter_context(local_worker(place))
+        serve_door(
+            place.settings,
+            host,
+            port,
+            export=export,
+            on_ready=lambda url: talk.print(f"serving at {url}", soft_wrap=True, highlight=False),
+        )
+
+
+class TokenAction(StrEnum):
+    """What may be done with API tokens."""
+
+    CREATE = "create"
+    LIST = "list"
+    REVOKE = "revoke"
+
+
+@cli.command()
+def token(
+    action: Annotated[TokenAction, typer.Argument(metavar="create|list|revoke", help="What to do.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Who will use it; it stands in every story.")
+    ] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option("--scope", help="What it is good for; may be repeated.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Make, list or revoke tokens for `serve`.
+
+    Example: provision token create onboarding --scope submit --scope read
+    """
+    if (name is None) != (action is TokenAction.LIST):
+        raise InvalidInputError(
+            "list takes no name; create and revoke take one",
+            hint="provision token create onboarding --scope read",
+        )
+    if (action is TokenAction.CREATE) != bool(scope):
+        raise InvalidInputError(
+            "create takes at least one --scope; the others none",
+            hint="--scope " + ", ".join(Scope),
+        )
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            tokens = Tokens(ledger.redis)
+            if action is TokenAction.CREATE:
+                await _create(tokens, name or "", scope or [], json=json)
+            elif action is TokenAction.REVOKE:
+                await tokens.revoke(name or "")
+                out.print(f"{name} is revoked")
+            else:
+                for each in await tokens.all():
+                    if json:
+                        emit(each.public())
+                    else:
+                        out.print(f"{each.name}  {' '.join(sorted(each.scopes))}", soft_wrap=True)
+
+    asyncio.run(work())
+
+
+async def _create(tokens: Tokens, name: str, scopes: list[Scope], *, json: bool) -> None:
+    made, secret = await tokens.create(name, scopes)
+    if json:
+        emit({"token": secret, **made.public(), "preset": made.preset})
+        return
+    talk.print("This is the only time that it is shown:", soft_wrap=True)
+    out.print(secret, soft_wrap=True)
+
+
+@cli.command("refused-messages")
+def refused_messages(json: JsonFlag = False) -> None:
+    """
+    Show what the Celery intake refused, and why.
+
+    Example: provision refused-messages
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            redis: Any = ledger.redis
+            kept = [msgspec.json.decode(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, -1)]
+            for each in kept:
+                if json:
+                    emit(each)
+                else:
+                    out.print(f"{each['task']}  {each['batch']}  {each['reason']}", soft_wrap=True)
+            if not json:
+                talk.print(f"{amount(len(kept), 'message')} refused")
+
+    asyncio.run(work())

@@ -1,0 +1,116 @@
+"""
+The FastAPI app: routes, refusals, and the description of itself.
+
+Composition only; `door` has what the routes work with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from producers.http import describing, events, health, looking, operating, submitting
+from producers.http.door import Door
+from producers.http.problem import Kind, ProblemError, answer_problem
+from provisioning.errors import (
+    InvalidInputError,
+    LedgerUnavailableError,
+    NotFoundError,
+)
+from provisioning.ledger import LOST
+
+
+def make_app(door: Door) -> FastAPI:
+    """The app that serves `door`; it closes the door's ledger when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        door.closing.set()
+        door.ringer.close()
+        await door.ledger.close()
+
+    app = FastAPI(
+        title="Widget provisioner",
+        version="1",
+        description=describing.INTRODUCTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.door = door
+    for part in (submitting, looking, events, operating, health, describing):
+        app.include_router(part.router)
+    _handle(app)
+    described: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not described:
+            described.update(describing.describe(app))
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation says
+    return app
+
+
+def _handle(app: FastAPI) -> None:
+    app.add_exception_handler(ProblemError, answer_problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(InvalidInputError, _unreadable)
+    for away in (LedgerUnavailableError, RedisError, *LOST):
+        app.add_exception_handler(away, _no_ledger)
+    app.add_exception_handler(Exception, _internal)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    kind = next((kind for kind in Kind if kind.status == status), Kind.BAD_REQUEST)
+    headers = getattr(error, "headers", None)
+    return ProblemError(kind, kind.title).response(headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    errors = error.errors() if isinstance(error, RequestValidationError) else []
+    # What was sent is left out: only where, and what is wrong with it.
+    problems = [
+        {"row": None, "field": ".".join(map(str, each["loc"][1:])), "problem": each["msg"], "hint": ""}
+        for each in errors
+    ]
+    return ProblemError(Kind.INVALID, "a parameter breaks a rule", problems=problems).response()
+
+
+async def _gone(_: Request, error: Exception) -> Response:  # noqa: ARG001 - nobody will read it
+    return ProblemError(Kind.BAD_REQUEST, "the request broke off").response()
+
+
+async def _not_found(_: Request, error: Exception) -> Response:  # noqa: ARG001
+    return ProblemError(Kind.NOT_FOUND, "the ledger does not know it").response()
+
+
+async def _unreadable(_: Request, error: Exception) -> Response:
+    message = error.message if isinstance(error, InvalidInputError) else ""
+    return ProblemError(Kind.INVALID, message).response()
+
+
+async def _no_ledger(_: Request, error: Exception) -> Response:  # noqa: ARG001
+    return ProblemError(
+        Kind.NO_LEDGER, "the ledger cannot be reached or takes nothing; say it again", retry_after=1
+    ).response()
+
+
+async def _internal(_: Request, error: Exception) -> Response:  # noqa: ARG001
+    return ProblemError(Kind.INTERNAL, "an error that was not foreseen; the server's log has it").response()

@@ -1,0 +1,161 @@
+"""What every route of the HTTP door works with, and who comes through it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from producers.http.problem import Kind, ProblemError
+from producers.http.single import SingleJobs
+from producers.http.tokens import Scope, Token, Tokens, parse_presets
+from producers.idempotency import Idempotency
+from producers.ringer import Ringer
+from provisioning import keys
+from provisioning.ledger import Ledger
+from provisioning.ledger.scripts import Argument, Call
+from provisioning.lifecycle import UNSETTLED
+from provisioning.settings import Settings
+
+Export = Callable[[Ledger, str, Path], Awaitable[object]]
+"""Writes the outcome files of a batch into a folder; the console has it, and hands it in."""
+
+BURST = 10.0
+"""Seconds' worth of a token's rate that may come at once: a service that starts has catching up to do."""
+
+BLOCK = 20
+"""Requests whose places are reserved in one call to Redis."""
+
+BLOCK_GOOD_FOR = 1.0
+"""Seconds until reserved places that nobody took are given up."""
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at how full the ledger is."""
+
+UPLOADS = 4
+"""Uploads read at the same time; each has a thread."""
+
+
+class Rates:
+    """Each token's rate, kept in Redis for all servers (`lua/take.lua`), asked for in blocks."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._rate = settings.api_rate
+        self._blocks: dict[str, tuple[int, float]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def admit(self, token: Token) -> None:
+        """Raises: ProblemError if the token's rate is used up."""
+        if self._rate.per_second is None:
+            return
+        if self._take(token.id):
+            return
+        async with self._locks.setdefault(token.id, asyncio.Lock()):
+            if self._take(token.id):
+                return
+            got, wait = await self._ledger.do(self._reserve(token))
+            if not got:
+                raise ProblemError(Kind.TOO_FAST, f"more than {self._rate} with this token", retry_after=wait)
+            if got > 0:
+                self._blocks[token.id] = (got - 1, time.monotonic() + BLOCK_GOOD_FOR)
+
+    def _take(self, id_: str) -> bool:
+        left, until = self._blocks.get(id_, (0, 0.0))
+        if not left or until < time.monotonic():
+            return False
+        self._blocks[id_] = (left - 1, until)
+        return True
+
+    def _reserve(self, token: Token) -> Call[tuple[int, float]]:
+        scope = f"token:{token.id}"
+        args: list[Argument] = [scope, self._rate.word, BLOCK, 0, int(BURST * 1000)]
+        return Call("take", keys.pace(scope), args, lambda reply: (int(reply[0]), float(reply[1]) / 1000))
+
+
+class Fullness:
+    """Whether the ledger has room for more, looked at once a second at most."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._looked = 0.0
+        self._why = ""
+
+    async def check(self) -> None:
+        """Raises: ProblemError if it has not."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            self._why = await self._full()
+        if self._why:
+            raise ProblemError(Kind.FULL, self._why, retry_after=5)
+
+    async def _full(self) -> str:
+        redis: Any = self._ledger.redis
+        memory = await redis.info("memory")
+        most = int(memory.get("maxmemory", 0))
+        if most and int(memory["used_memory"]) > most * self._settings.api_memory:
+            return f"Redis uses more than {self._settings.api_memory:.0%} of its memory"
+        if not self._settings.api_backlog:
+            return ""
+        pipeline = redis.pipeline(transaction=False)
+        for batch in await self._ledger.view.active():
+            pipeline.hmget(keys.batch(batch), *sorted(UNSETTLED))
+        backlog = sum(int(count or 0) for counts in await pipeline.execute() for count in counts)
+        if backlog >= self._settings.api_backlog:
+            return f"{backlog:,} jobs wait already; at {self._settings.api_backlog:,} no more are taken"
+        return ""
+
+
+@dataclass(slots=True)
+class Door:
+    """
+    The parts of a running HTTP door.
+
+    Attributes:
+        export: writes outcome files; None where nobody handed it in.
+        closing: set when the server stops, so that no stream of events keeps it.
+    """
+
+    settings: Settings
+    ledger: Ledger
+    ringer: Ringer
+    export: Export | None = None
+    tokens: Tokens = field(init=False)
+    rates: Rates = field(init=False)
+    fullness: Fullness = field(init=False)
+    idempotency: Idempotency = field(init=False)
+    single: SingleJobs = field(init=False)
+    uploads: asyncio.Semaphore = field(init=False)
+    closing: asyncio.Event = field(init=False)
+
+    def __post_init__(self) -> None:
+        presets = parse_presets(self.settings.api_tokens.get_secret_value())
+        self.tokens = Tokens(self.ledger.redis, presets)
+        self.rates = Rates(self.ledger, self.settings)
+        self.fullness = Fullness(self.ledger, self.settings)
+        self.idempotency = Idempotency(self.ledger.redis)
+        self.single = SingleJobs(self.ledger, self.ringer.ring)
+        self.uploads = asyncio.Semaphore(UPLOADS)
+        self.closing = asyncio.Event()
+
+    async def caller(self, shown: str, *scopes: Scope) -> Token:
+        """
+        Who shows this token, if it is good and reaches so far.
+
+        Raises: ProblemError.
+        """
+        token = await self.tokens.holder(shown)
+        if token is None:
+            raise ProblemError(
+                Kind.NO_TOKEN, "this token is not known", hint="provision token create NAME --scope read"
+            )
+        missing = [scope for scope in scopes if scope not in token.scopes]
+        if missing:
+            raise ProblemError(Kind.NO_SCOPE, f"the token lacks the scope {', '.join(missing)}")
+        await self.rates.admit(token)
+        return token

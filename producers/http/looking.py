@@ -1,0 +1,239 @@
+"""Routes that look: batches, jobs, outcome files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from producers.http.answers import job_json, json_answer, refusals
+from producers.http.door import Door
+from producers.http.models import Batch, Batches, Job, Jobs, RefusedMessages
+from producers.http.problem import Kind, ProblemError
+from producers.http.request import Reader, door_of
+from producers.http.tokens import Scope, Token
+from provisioning import keys
+from provisioning.errors import NotFoundError
+from provisioning.job import split_job_id
+from provisioning.ledger import BatchStatus, JobRecord
+from provisioning.lifecycle import State
+
+router = APIRouter(tags=["Look"])
+
+SCANNED = 5000
+"""Jobs or batches looked at for one page: what a filter passes over costs time as well."""
+
+FILES = ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv", "manifest.json")
+HAS_KEYS = "created.csv"
+"""The file that holds the keys of widgets."""
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most of a page.")]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
+Since = Annotated[float | None, Query(ge=0, le=1e11, description="Unix seconds.")]
+
+
+@router.get(
+    "/v1/batches",
+    response_class=Response,
+    responses={200: {"model": Batches, "description": "A page."}, **refusals()},
+)
+async def list_batches(
+    request: Request,
+    caller: Reader,  # noqa: ARG001 - being let in is all
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    since: Since = None,
+    settled: Annotated[bool | None, Query(description="Only those that have, or have not.")] = None,
+    state: Annotated[State | None, Query(description="Only those with jobs in this state.")] = None,
+) -> Response:
+    """List batches, the newest first."""
+    door = door_of(request)
+    found: list[dict[str, Any]] = []
+    place = _place(cursor)
+    for _ in range(SCANNED // 50):
+        page = await _page(door, place, since)
+        for place, batch in page:
+            status = await _status_or_none(door, batch)
+            if status and settled in (None, status.settled) and (state is None or status.states[state]):
+                found.append(status.public())
+            if len(found) == limit:
+                return json_answer({"batches": found, "next": _cursor(place)})
+        if not page:
+            return json_answer({"batches": found, "next": None})
+    return json_answer({"batches": found, "next": _cursor(place) if place else None})
+
+
+Place = tuple[int, str]
+"""Where a page of batches ended: the time it was opened (ms), and its id among those of the same time."""
+
+
+async def _page(door: Door, place: Place | None, since: float | None) -> list[tuple[Place, str]]:
+    """The next fifty at most; those of one millisecond in reverse order of their ids, as Redis has them."""
+    redis: Any = door.ledger.redis
+    most = "+inf" if place is None else str(place[0])
+    least = "-inf" if since is None else str(int(since * 1000))
+    skip = 0
+    while True:
+        rows = await redis.zrevrangebyscore(keys.BATCHES, most, least, skip, 50, withscores=True)
+        page = [((int(score), batch.decode()), batch.decode()) for batch, score in rows]
+        after = [(at, batch) for at, batch in page if place is None or at < place]
+        if after or len(rows) < 50:
+            return after
+        skip += 50
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(f"{place[0]}:{place[1]}".encode()).decode()
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    try:
+        at, _, batch = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
+        return int(at), batch
+    except (binascii.Error, ValueError):
+        raise ProblemError(Kind.INVALID, "this is no cursor", hint="take `next` of the page before") from None
+
+
+async def _status_or_none(door: Door, batch: str) -> BatchStatus | None:
+    try:
+        return await door.ledger.view.status(batch)
+    except NotFoundError:
+        return None  # it has been taken back since
+
+
+@router.get(
+    "/v1/batches/{batch}",
+    response_class=Response,
+    responses={200: {"model": Batch, "description": "As it stands."}, **refusals(Kind.NOT_FOUND)},
+)
+async def show_batch(request: Request, caller: Reader, batch: str) -> Response:  # noqa: ARG001
+    """Show how a batch stands, by id or name."""
+    view = door_of(request).ledger.view
+    return json_answer((await view.status(await view.batch_id(batch))).public())
+
+
+@router.get(
+    "/v1/batches/{batch}/jobs",
+    response_class=Response,
+    responses={200: {"model": Jobs, "description": "A page."}, **refusals(Kind.NOT_FOUND)},
+)
+async def list_jobs(
+    request: Request,
+    caller: Reader,
+    batch: str,
+    limit: Limit = 100,
+    cursor: Annotated[
+        str | None, Query(pattern="^[0-9]{1,15}$", description="`next` of the page before.")
+    ] = None,
+    state: State | None = None,
+    reason: Annotated[str | None, Query(max_length=200)] = None,
+    key: Annotated[str | None, Query(max_length=200, description="The tenant's reference.")] = None,
+    since: Annotated[float | None, Query(ge=0, le=1e11, description="Moved since; Unix seconds.")] = None,
+) -> Response:
+    """List the jobs of a batch, in the order in which they were handed over."""
+    door = door_of(request)
+    found = await door.ledger.view.batch_id(batch)
+    after = int(cursor or 0)
+    seen = 0
+    jobs: list[dict[str, Any]] = []
+    async for job in door.ledger.view.jobs(found, state=state, after=after):
+        seen += 1
+        after = job.number
+        if _wanted(job, reason, key, since):
+            jobs.append(job_json(job, caller))
+        if len(jobs) == limit or seen == SCANNED:
+            return json_answer({"jobs": jobs, "next": str(after)})
+    return json_answer({"jobs": jobs, "next": None})
+
+
+def _wanted(job: JobRecord, reason: str | None, key: str | None, since: float | None) -> bool:
+    return reason in (None, job.reason) and key in (None, job.key) and (since is None or job.at >= since)
+
+
+@router.get(
+    "/v1/jobs/{job}",
+    response_class=Response,
+    responses={200: {"model": Job, "description": "With its story."}, **refusals(Kind.NOT_FOUND)},
+)
+async def show_job(request: Request, caller: Reader, job: str) -> Response:
+    """Tell the whole story of one job."""
+    _check_job_id(job)
+    return json_answer(job_json(await door_of(request).ledger.view.job(job), caller))
+
+
+def _check_job_id(job: str) -> None:
+    """Raises: NotFoundError if it cannot be one."""
+    try:
+        split_job_id(job)
+    except ValueError as error:
+        raise NotFoundError("there is no such job") from error
+
+
+@router.get(
+    "/v1/batches/{batch}/outcomes/{file}",
+    response_class=FileResponse,
+    responses={
+        200: {
+            "description": "The file, as `provision export` writes it.",
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"type": "object"}},
+            },
+        },
+        **refusals(Kind.NOT_FOUND),
+    },
+)
+async def outcome_file(request: Request, caller: Reader, batch: str, file: str) -> Response:
+    """
+    Fetch an outcome file of a batch.
+
+    They are created.csv, failed.csv, in_doubt.csv, not_attempted.csv and manifest.json.
+    The first holds the keys of widgets and takes the scope `keys` as well.
+    """
+    door = door_of(request)
+    found = await door.ledger.view.batch_id(batch)
+    if file not in FILES or door.export is None:
+        raise ProblemError(Kind.NOT_FOUND, "there is no such file", hint="one of " + ", ".join(FILES))
+    _check_keys(file, caller)
+    folder = tempfile.TemporaryDirectory(prefix="outcomes-")
+    try:
+        await door.export(door.ledger, found, Path(folder.name))
+    except BaseException:
+        folder.cleanup()
+        raise
+    media = "application/json" if file.endswith(".json") else "text/csv; charset=utf-8"
+    return FileResponse(
+        Path(folder.name) / file,
+        media_type=media,
+        filename=file,
+        headers={"Cache-Control": "no-store"},
+        background=BackgroundTask(folder.cleanup),
+    )
+
+
+def _check_keys(file: str, caller: Token) -> None:
+    if file == HAS_KEYS and Scope.KEYS not in caller.scopes:
+        raise ProblemError(Kind.NO_SCOPE, "the token lacks the scope keys", hint="the file holds widget keys")
+
+
+@router.get(
+    "/v1/refused-messages",
+    response_class=Response,
+    responses={200: {"model": RefusedMessages, "description": "The latest hundred."}, **refusals()},
+)
+async def refused_messages(request: Request, caller: Reader) -> Response:  # noqa: ARG001
+    """List what the Celery intake refused, and why; without the messages themselves."""
+    redis: Any = door_of(request).ledger.redis
+    kept = [msgspec.json.decode(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, 99)]
+    shown = [{name: each[name] for name in ("at", "reason", "task", "batch")} for each in kept]
+    return json_answer({"messages": shown})

@@ -1,0 +1,185 @@
+"""
+The shapes of answers, for OpenAPI; the answers are written by msgspec from the ledger's own values.
+
+Members may be added to any answer; none is renamed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = Annotated[int, Field(ge=0)]
+Time = Annotated[float, Field(description="Unix seconds.")]
+
+
+class Shape(BaseModel):
+    """An object that may get further members."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class RowProblem(Shape):
+    """What is wrong with a row, without what stands in it."""
+
+    row: int | None
+    field: str
+    problem: str
+    hint: str
+
+
+class Problem(Shape):
+    """A refusal (RFC 9457)."""
+
+    type: str = Field(examples=["urn:widget-provisioner:problem:not-found"])
+    title: str
+    status: int
+    detail: str
+    hint: str = ""
+
+
+class BoundsShape(Shape):
+    """How many widgets exist, at least and at most."""
+
+    least: int
+    most: int
+
+
+class HoldShape(Shape):
+    """Something that keeps jobs back."""
+
+    scope: str
+    at: Time
+    by: str
+    why: str
+    kind: str
+
+
+class Batch(Shape):
+    """A batch in numbers; the states add up to `accepted`."""
+
+    batch: str = Field(examples=["b7k2m9qx"])
+    name: str
+    accepted: Number
+    states: dict[str, Number]
+    bounds: BoundsShape
+    attempts: Number
+    causes: dict[str, dict[str, int]]
+    paused: bool
+    brakes: list[HoldShape]
+    holds: list[HoldShape]
+    settled: bool
+    opened_at: Time
+    settled_at: Time | None
+
+
+class Batches(Shape):
+    """A page of batches, the newest first; `next` is the cursor of the page after it."""
+
+    batches: list[Batch]
+    next: str | None
+
+
+class Job(Shape):
+    """A job with its story."""
+
+    job: str = Field(examples=["b7k2m9qx.17"])
+    batch: str
+    key: str
+    row: int | None
+    label: str
+    credential: str
+    state: str
+    reason: str
+    at: Time
+    attempts: list[dict[str, Any]]
+    moves: list[dict[str, Any]]
+    bounds: BoundsShape
+    worker: str | None
+    not_before: Time | None
+    widget_id: str | None
+    bot_id: str | None
+    created_at: str | None
+    late_widget_ids: list[str]
+    widget_key: str | None = Field(None, description="Only for a token with the scope `keys`.")
+
+
+class Jobs(Shape):
+    """A page of jobs; it may hold fewer than asked for although `next` says that there are more."""
+
+    jobs: list[Job]
+    next: str | None
+
+
+class TakenJob(Shape):
+    """A row that was handed over, and the ledger's word on it."""
+
+    row: int | None
+    key: str
+    job: str
+    verdict: str
+
+
+class TakenBatch(Shape):
+    """
+    What became of an upload.
+
+    `jobs` and `problems` hold the first thousand each; the counts hold all.
+    """
+
+    batch: str | None = Field(description="Null if nothing in it was new.")
+    name: str
+    rows: Number
+    accepted: Number = Field(description="Jobs that will be sent because of this upload.")
+    bad_rows: Number
+    verdicts: dict[str, Number]
+    jobs: list[TakenJob]
+    problem_count: Number
+    problems: list[RowProblem]
+    others: dict[str, Number] = Field(description="Other batches in which known jobs were queued again.")
+
+
+class TakenOne(Shape):
+    """A job that is in the ledger."""
+
+    job: str = Field(examples=["b7k2m9qx.17"])
+    batch: str
+    key: str
+    verdict: str = Field(description="new, redriven, queued or succeeded.")
+
+
+class Changed(Shape):
+    """What an act of the operator came to."""
+
+    batch: str
+    done: str
+    jobs: Number | None = None
+
+
+class Resolved(Shape):
+    """A doubt that was settled."""
+
+    job: str
+    state: str
+
+
+class RefusedMessage(Shape):
+    """A message that the Celery intake refused."""
+
+    at: Time
+    reason: str
+    task: str
+    batch: str
+
+
+class RefusedMessages(Shape):
+    """The latest refused messages, newest first."""
+
+    messages: list[RefusedMessage]
+
+
+class Health(Shape):
+    """How the server feels."""
+
+    status: str

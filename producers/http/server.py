@@ -1,0 +1,96 @@
+"""
+The server process of the HTTP door: uvicorn around the app.
+
+The composition root of `provision serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import uvicorn
+
+from producers.http.app import make_app
+from producers.http.door import Door, Export
+from producers.ringer import Ringer
+from provisioning.errors import ConfigurationError
+from provisioning.ledger import Ledger
+from provisioning.queue import Doorbell
+from provisioning.queue import make_app as make_celery
+from provisioning.settings import Settings
+
+CONNECTIONS = 32
+"""Connections to Redis: requests hold one for a fraction of a millisecond."""
+
+STOP_TIMEOUT = 20
+"""Seconds that requests have to end when the server stops; an upload cut short is repeated by its sender."""
+
+
+def serve(
+    settings: Settings, host: str, port: int, *, export: Export | None, on_ready: Callable[[str], None]
+) -> None:
+    """
+    Serves until SIGTERM or SIGINT.
+
+    Args:
+        port: 0 for any free one.
+        on_ready: told the address when requests are taken.
+    Raises: ConfigurationError if the address cannot be taken; LedgerUnavailableError.
+    """
+    if settings.redis is None:
+        raise ConfigurationError("the HTTP door needs a Redis")
+    asyncio.run(_check(settings.redis))
+    door_bell = Doorbell(make_celery(settings))
+
+    async def run() -> None:
+        door = Door(
+            settings, Ledger.at(settings.redis or "", connections=CONNECTIONS), Ringer(door_bell.ring), export
+        )
+        config = uvicorn.Config(
+            make_app(door),
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            backlog=4096,
+            timeout_graceful_shutdown=STOP_TIMEOUT,
+            ws="none",
+            lifespan="on",
+        )
+        try:
+            socket = config.bind_socket()
+        except SystemExit:
+            raise ConfigurationError(f"cannot listen at {host} port {port}", hint="is it taken?") from None
+        with socket:
+            taken = socket.getsockname()[1]
+            shown = f"[{host}]" if ":" in host else host
+            await _Server(config, door, lambda: on_ready(f"http://{shown}:{taken}")).serve([socket])
+
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in good order and says why
+        asyncio.run(run())
+
+
+async def _check(redis: str) -> None:
+    async with Ledger.at(redis) as ledger:
+        await ledger.check()
+
+
+class _Server(uvicorn.Server):
+    """Says when it takes requests, and lets streams of events end when it stops."""
+
+    def __init__(self, config: uvicorn.Config, door: Door, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._door = door
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type] # uvicorn's own sockets
+        if self.started:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self._door.closing.set()
+        await super().shutdown(sockets)  # type: ignore[arg-type]

@@ -1,0 +1,81 @@
+"""
+Jobs one at a time, recorded before the answer; those that come in the same instant share one call.
+
+A thousand requests at once then cost Redis two calls, not two thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from producers.submit import CHUNK, fingerprint_of, new_batch_id
+from provisioning.job import Accepted, NewJob, Verdict, split_job_id
+from provisioning.ledger import Ledger, transitions
+
+BATCH = "single"
+"""Name of the batch that all of them share; it is urgent, and goes before every file."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    job: NewJob
+    fingerprint: str
+    who: str
+    verdict: asyncio.Future[Accepted]
+
+
+class SingleJobs:
+    """The way in for jobs that come one at a time."""
+
+    def __init__(self, ledger: Ledger, ring: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._ring = ring
+        self._waiting: list[_Waiting] = []
+        self._recording: asyncio.Task[None] | None = None
+
+    async def hand_over(self, job: NewJob, who: str) -> Accepted:
+        """
+        Records a job. When this returns, it is in the ledger.
+
+        Raises: LedgerUnavailableError; it is then unknown whether it is, and it may be said again.
+        """
+        verdict: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(job, fingerprint_of(job.body), who, verdict))
+        if self._recording is None or self._recording.done():
+            self._recording = asyncio.create_task(self._record())
+        return await verdict
+
+    async def _record(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[:CHUNK], self._waiting[CHUNK:]
+            try:
+                await self._record_group(group)
+            except Exception as error:  # noqa: BLE001 - whoever waits is told
+                for each in group:
+                    if not each.verdict.done():
+                        each.verdict.set_exception(error)
+
+    async def _record_group(self, group: list[_Waiting]) -> None:
+        batch, is_new = await self._ledger.do(transitions.open_batch(new_batch_id(), BATCH, {"urgent": "1"}))
+        by_caller: dict[str, list[_Waiting]] = {}
+        for each in group:
+            by_caller.setdefault(each.who, []).append(each)
+        calls = [
+            transitions.accept(batch, [(each.job, each.fingerprint) for each in some], who)
+            for who, some in by_caller.items()
+        ]
+        moved: set[str] = set()
+        new = False
+        for some, accepted in zip(by_caller.values(), await self._ledger.do_all(calls), strict=True):
+            for each, word in zip(some, accepted, strict=True):
+                new = new or word.verdict is Verdict.NEW
+                if word.verdict in (Verdict.NEW, Verdict.REDRIVEN):
+                    moved.add(split_job_id(word.job_id)[0])
+                if not each.verdict.done():
+                    each.verdict.set_result(word)
+        if is_new and not new:
+            await self._ledger.do(transitions.discard_batch(batch))
+        for home in moved:
+            self._ring(home)

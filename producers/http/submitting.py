@@ -1,0 +1,220 @@
+"""Routes that take jobs in."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from producers.http.answers import json_answer, refusals
+from producers.http.examples import BATCH_BODIES, ONE_JOB
+from producers.http.models import TakenBatch, TakenOne
+from producers.http.once import once
+from producers.http.problem import Kind, ProblemError
+from producers.http.request import Submitter, door_of, media_type, read_body
+from producers.http.tokens import Token
+from producers.http.upload import (
+    FORMATS,
+    Wish,
+    check_name,
+    new_file,
+    problems_json,
+    spool,
+    take_in,
+)
+from producers.jsonl import job_of
+from producers.reading import ReadOptions
+from provisioning.errors import InvalidInputError
+from provisioning.job import NewJob, Verdict, split_job_id
+
+router = APIRouter(tags=["Hand over"])
+
+IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same request gets the same answer, for two days.",
+    "schema": {"type": "string", "pattern": '^"?[!#-~]{1,255}"?$'},
+}
+
+
+@router.post(
+    "/v1/batches",
+    status_code=202,
+    response_class=Response,
+    responses={
+        202: {"model": TakenBatch, "description": "In the ledger, row by row."},
+        **refusals(
+            Kind.BAD_KEY,
+            Kind.IN_PROGRESS,
+            Kind.TOO_LARGE,
+            Kind.WRONG_TYPE,
+            Kind.BAD_ROWS,
+            Kind.OTHER_BODY,
+            Kind.FULL,
+        ),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY], "requestBody": {"required": True, "content": BATCH_BODIES}},
+)
+async def submit_batch(
+    request: Request,
+    caller: Submitter,
+    name: Annotated[
+        str | None, Query(max_length=200, description="Name of the batch; one that exists is continued.")
+    ] = None,
+    credential: Annotated[
+        str, Query(description="Name of the credentials of rows that name none.")
+    ] = "default",
+    new_bots: Annotated[bool, Query(description="Whether a row without bot.id makes a new bot.")] = False,
+    all_or_nothing: Annotated[bool, Query(description="Whether one bad row refuses them all.")] = False,
+    separator: Annotated[
+        str, Query(min_length=1, max_length=10, description="Between items of a list.")
+    ] = ";",
+    delimiter: Annotated[
+        str | None, Query(min_length=1, max_length=1, description="Between cells; found out by default.")
+    ] = None,
+    encoding: Annotated[str | None, Query(max_length=40, description="Of the text.")] = None,
+    map_: Annotated[
+        list[str] | None, Query(alias="map", max_length=500, description="OLD=NEW renames a column.")
+    ] = None,
+    defaults: Annotated[str | None, Query(description="JSON object that every row is laid over.")] = None,
+) -> Response:
+    """
+    Hand many jobs over.
+
+    Good rows are accepted and bad ones told of, unless `all_or_nothing` is set. The same body again
+    sends nothing twice.
+    """
+    door = door_of(request)
+    kind = media_type(request)
+    if kind not in FORMATS:
+        raise ProblemError(
+            Kind.WRONG_TYPE, "this Content-Type is not read", hint="one of " + ", ".join(FORMATS)
+        )
+    await door.fullness.check()
+    try:
+        options = ReadOptions(
+            maps=_maps(map_ or []),
+            defaults=_defaults(defaults),
+            credential=credential,
+            new_bots=new_bots,
+            separator=separator,
+            delimiter=delimiter,
+            encoding=encoding,
+            format=FORMATS[kind],
+        )
+        wish = Wish(
+            name=None if name is None else check_name(name),
+            options=options,
+            format=FORMATS[kind],
+            all_or_nothing=all_or_nothing,
+        )
+    except InvalidInputError as error:
+        raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
+    with new_file() as file:
+        body = await spool(request, file, door.settings.api_max_body)
+
+        async def work() -> Response:
+            taken = await take_in(door, body, wish, caller.name)
+            where = {"Location": f"/v1/batches/{taken.batch}"} if taken.batch else {}
+            return json_answer(taken.public(), 202, where)
+
+        return await once(request, caller, body.sha256, work)
+
+
+def _maps(pairs: list[str]) -> dict[str, str]:
+    maps = {}
+    for pair in pairs:
+        old, equals, new = pair.partition("=")
+        if not equals or not old:
+            raise InvalidInputError("map is OLD=NEW", hint="for example map=bot_id%3Dbot.id")
+        maps[old] = new
+    return maps
+
+
+def _defaults(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidInputError("defaults is not a JSON object") from error
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    response_class=Response,
+    responses={
+        200: {"model": TakenOne, "description": "Its widget exists already."},
+        202: {"model": TakenOne, "description": "In the ledger; it will be sent."},
+        **refusals(
+            Kind.BAD_KEY,
+            Kind.IN_PROGRESS,
+            Kind.NOT_ACCEPTED,
+            Kind.TOO_LARGE,
+            Kind.WRONG_TYPE,
+            Kind.BAD_ROWS,
+            Kind.OTHER_BODY,
+            Kind.FULL,
+        ),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY], "requestBody": {"required": True, "content": ONE_JOB}},
+)
+async def submit_job(
+    request: Request,
+    caller: Submitter,
+    new_bots: Annotated[bool, Query(description="Whether a job without bot.id makes a new bot.")] = False,
+) -> Response:
+    """
+    Hand one job over. It is in the ledger before the answer, and goes before every file.
+    """
+    door = door_of(request)
+    if media_type(request) != "application/json":
+        raise ProblemError(Kind.WRONG_TYPE, "a job is JSON", hint="Content-Type: application/json")
+    await door.fullness.check()
+    body = await read_body(request)
+
+    async def work() -> Response:
+        return await _take_one(request, caller, body, new_bots)
+
+    return await once(request, caller, hashlib.sha256(body).hexdigest(), work)
+
+
+_VERDICTS = {
+    Verdict.DEAD: "it was given up with this very body; redriving it is a person's decision",
+    Verdict.CHANGED: "its widget was created with another body; nothing was sent",
+    Verdict.IN_DOUBT: "its widget may exist already; somebody has to resolve that first",
+}
+
+
+async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool) -> Response:
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise ProblemError(Kind.INVALID, "the body is not JSON") from None
+    except RecursionError:
+        raise ProblemError(Kind.INVALID, "the body is nested too deep") from None
+    job = job_of(value, new_bots=new_bots)
+    if not isinstance(job, NewJob):
+        raise ProblemError(
+            Kind.BAD_ROWS,
+            "the job breaks rules",
+            problem_count=len(job),
+            problems=problems_json(job),
+        )
+    word = await door_of(request).single.hand_over(job, caller.name)
+    facts: dict[str, Any] = {
+        "job": word.job_id,
+        "batch": split_job_id(word.job_id)[0],
+        "key": job.key,
+        "verdict": str(word.verdict),
+    }
+    if word.verdict in _VERDICTS:
+        raise ProblemError(Kind.NOT_ACCEPTED, _VERDICTS[word.verdict], **facts)
+    where = {"Location": f"/v1/jobs/{word.job_id}"}
+    return json_answer(facts, 200 if word.verdict is Verdict.SUCCEEDED else 202, where)

@@ -1,0 +1,286 @@
+"""
+A body of many jobs, from the wire into the ledger.
+
+It is laid down on disk, judged to its end, and only then handed over: a body that cannot be read leaves
+nothing behind. Judging and handing over have a thread with a loop of its own, so that nobody else waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import IO, Any, BinaryIO, cast
+
+import msgspec
+from starlette.requests import Request
+
+from producers.body import check_credential
+from producers.defaults import check_defaults
+from producers.http.door import Door
+from producers.http.problem import Kind, ProblemError
+from producers.http.request import check_length, too_large
+from producers.jsonl import read_line
+from producers.plan import checked
+from producers.reading import Reading, ReadOptions
+from producers.source import Format
+from producers.submit import Submission, submit
+from provisioning.errors import InvalidInputError, InvalidJobError, NotFoundError
+from provisioning.job import Accepted, NewJob, Verdict
+from provisioning.ledger import Ledger
+
+SHOWN = 1000
+"""Rows and problems told of in an answer; all are counted, and the ledger lists every job."""
+
+IN_MEMORY = 1 << 20
+"""Bytes of a body that need no file."""
+
+GZIP = b"\x1f\x8b"
+
+FORMATS = {
+    "text/csv": Format.CSV,
+    "text/tab-separated-values": Format.TSV,
+    "application/x-ndjson": Format.JSONL,
+    "application/jsonl": Format.JSONL,
+    "application/json": None,
+}
+"""What may be sent; None is one JSON object with all jobs in it."""
+
+
+class JsonBatch(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON body of a batch. Its jobs are looked at one by one."""
+
+    jobs: list[msgspec.Raw]
+    name: str | None = None
+    credential: str | None = None
+    defaults: dict[str, Any] | None = None
+    new_bots: bool | None = None
+
+
+_decode_batch = msgspec.json.Decoder(JsonBatch).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """
+    How an upload is to be taken.
+
+    Attributes:
+        name: of the batch; None to name it after its content, so that the same body comes to the same batch.
+        format: None for a JSON object.
+        all_or_nothing: whether one bad row refuses them all.
+        meta: kept with a new batch.
+    """
+
+    name: str | None
+    options: ReadOptions
+    format: Format | None
+    all_or_nothing: bool = False
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of an upload, row by row as far as `SHOWN`."""
+
+    name: str
+    batch: str | None = None
+    rows: int = 0
+    bad_rows: int = 0
+    problem_count: int = 0
+    problems: list[InvalidJobError] = field(default_factory=list)
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
+    handed_over: list[tuple[NewJob, Accepted]] = field(default_factory=list)
+
+    def public(self) -> dict[str, Any]:
+        """The answer's members."""
+        return {
+            "batch": self.batch,
+            "name": self.name,
+            "rows": self.rows,
+            "accepted": self.verdicts[Verdict.NEW] + self.verdicts[Verdict.REDRIVEN],
+            "bad_rows": self.bad_rows,
+            "verdicts": {str(verdict): self.verdicts[verdict] for verdict in Verdict},
+            "jobs": [
+                {"row": job.row, "key": job.key, "job": word.job_id, "verdict": str(word.verdict)}
+                for job, word in self.handed_over
+            ],
+            "problem_count": self.problem_count,
+            "problems": problems_json(self.problems),
+            "others": dict(self.others),
+        }
+
+
+def problems_json(problems: list[InvalidJobError]) -> list[dict[str, Any]]:
+    """What is wrong with rows, without what stood there: that may be a secret in the wrong place."""
+    return [
+        {"row": each.row, "field": each.field, "problem": each.message, "hint": each.hint}
+        for each in problems
+    ]
+
+
+@dataclass(slots=True)
+class Spooled:
+    """A body that has come to its end, on disk, with its SHA-256."""
+
+    file: IO[bytes]
+    sha256: str
+    size: int
+
+
+async def spool(request: Request, file: IO[bytes], limit: int) -> Spooled:
+    """
+    Lays the body down in `file`.
+
+    Raises: ProblemError if it is larger than `limit` bytes, or ends before its end.
+    """
+    check_length(request, limit)
+    digest = hashlib.sha256()
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        digest.update(part)
+        file.write(part)
+    file.seek(0)
+    return Spooled(file, digest.hexdigest(), size)
+
+
+def new_file() -> IO[bytes]:
+    """A file without a name: it is gone with the process, however that ends."""
+    return cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY))
+
+
+async def take_in(door: Door, body: Spooled, wish: Wish, who: str) -> Taken:
+    """
+    Judges all rows, then hands the good ones over.
+
+    Raises: ProblemError; nothing was handed over then. LedgerUnavailableError.
+    """
+    redis = door.settings.redis
+    if redis is None:
+        raise RuntimeError("a server has a Redis")
+
+    async def work() -> Taken:
+        async with Ledger.at(redis, connections=4) as ledger:
+            return await _take_in(ledger, body, wish, who, door)
+
+    async with door.uploads:
+        return await asyncio.to_thread(lambda: asyncio.run(work()))
+
+
+async def _take_in(ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Door) -> Taken:
+    try:
+        wish, rows = _opened(body, wish)
+        taken = _judge(rows, wish, body)
+    except InvalidInputError as error:
+        raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
+    _refuse(taken, wish)
+
+    def note(job: NewJob, word: Accepted) -> None:
+        if len(taken.handed_over) < SHOWN:
+            taken.handed_over.append((job, word))
+
+    _, rows = _opened(body, wish)
+    submission: Submission = await submit(
+        ledger,
+        checked(rows, lambda _: None),
+        name=taken.name,
+        who=who,
+        ring=door.ringer.ring,
+        meta={"source": "HTTP", "sha256": body.sha256, "by": who, **wish.meta},
+        on_verdict=note,
+    )
+    taken.verdicts = submission.verdicts
+    taken.others = submission.touched
+    with contextlib.suppress(NotFoundError):  # it brought nothing new and was taken back
+        taken.batch = await ledger.view.batch_id(submission.batch)
+    return taken
+
+
+def _opened(body: Spooled, wish: Wish) -> tuple[Wish, Iterator[NewJob | InvalidJobError]]:
+    """The rows from the first on, and the wish with what the body itself says."""
+    body.file.seek(0)
+    if body.file.read(2) == GZIP:
+        # A few bytes may unpack to any number: whoever reads a file of their own may do that to themselves.
+        raise ProblemError(Kind.WRONG_TYPE, "packed bodies are not read", hint="send it unpacked")
+    body.file.seek(0)
+    if wish.format is not None:
+        return wish, Reading(cast(BinaryIO, body.file), wish.options)
+    try:
+        batch = _decode_batch(body.file.read())
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise InvalidInputError(
+            f"the body is not a batch: {reason}", hint='{"name": …, "jobs": [{"key": …, "bot": {"id": …}}]}'
+        ) from error
+    options = wish.options
+    if batch.credential is not None:
+        options = replace(options, credential=batch.credential)
+    if batch.defaults is not None:
+        options = replace(options, defaults=batch.defaults)
+    if batch.new_bots is not None:
+        options = replace(options, new_bots=batch.new_bots)
+    name = wish.name if batch.name is None else check_name(batch.name)
+    return replace(wish, name=name, options=options), _from_json(batch, options)
+
+
+def _from_json(batch: JsonBatch, options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
+    # `Reading` checks these for files; here none is read.
+    if wrong := check_credential(options.credential):
+        raise InvalidInputError(wrong[0], hint=wrong[1])
+    check_defaults(options.defaults)
+    for number, raw in enumerate(batch.jobs, 1):
+        job = read_line(
+            bytes(raw),
+            number,
+            defaults=options.defaults,
+            credential=options.credential,
+            new_bots=options.new_bots,
+        )
+        if isinstance(job, NewJob):
+            yield job
+        else:
+            yield from job
+
+
+def check_name(name: str) -> str:
+    """Raises: InvalidInputError if it cannot be the name of a batch."""
+    if not name.strip() or len(name) > 200 or not name.isprintable():
+        raise InvalidInputError("the name of a batch has 1 to 200 visible characters")
+    return name
+
+
+def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled) -> Taken:
+    taken = Taken(wish.name or f"upload-{body.sha256[:12]}")
+    last: int | None = None
+
+    def complain(problem: InvalidJobError) -> None:
+        nonlocal last
+        taken.problem_count += 1
+        taken.bad_rows += problem.row is None or problem.row != last
+        last = problem.row
+        if len(taken.problems) < SHOWN:
+            taken.problems.append(problem)
+
+    good = sum(1 for _ in checked(rows, complain))
+    taken.rows = good + taken.bad_rows
+    return taken
+
+
+def _refuse(taken: Taken, wish: Wish) -> None:
+    if taken.rows == 0:
+        raise ProblemError(Kind.INVALID, "there are no jobs in the body")
+    if taken.bad_rows == taken.rows or (wish.all_or_nothing and taken.bad_rows):
+        raise ProblemError(
+            Kind.BAD_ROWS,
+            f"{taken.bad_rows:,} of {taken.rows:,} rows break rules; nothing was handed over",
+            problem_count=taken.problem_count,
+            problems=problems_json(taken.problems),
+        )

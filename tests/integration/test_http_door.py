@@ -1,0 +1,425 @@
+"""The HTTP door, as a real process: what it takes, what it refuses, what it tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.integration.http_server import (
+    Server,
+    csv_of,
+    job,
+    make_token,
+    problem,
+    provision,
+    running_server,
+)
+
+
+@pytest.fixture(scope="module")
+def server(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Redis.from_url(valkey_url) as redis:
+        redis.flushall()
+    with running_server(valkey_url, tmp_path_factory.mktemp("serve")) as server:
+        yield server
+
+
+def test_a_job_that_was_answered_is_in_the_ledger(server: Server, valkey_url: str) -> None:
+    answer = server.post("/v1/jobs", job("one"))
+    assert answer.status_code == 202
+    taken = answer.json()
+    assert taken["verdict"] == "new"
+    batch, number = taken["job"].split(".")
+    with Redis.from_url(valkey_url) as redis:
+        assert redis.hget(f"pv:{{{batch}}}:j:{number}", "state") == b"queued"
+        assert redis.hget(f"pv:{{{batch}}}", "urgent") == b"1"
+    assert server.get(answer.headers["location"]).json()["key"] == "one"
+
+
+def test_the_same_job_again_is_the_same_job(server: Server) -> None:
+    first, second = (server.post("/v1/jobs", job("twice")).json() for _ in range(2))
+    assert first["job"] == second["job"]
+    assert (first["verdict"], second["verdict"]) == ("new", "queued")
+
+
+def test_jobs_that_come_at_once_are_all_in_the_ledger(server: Server) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda n: server.post("/v1/jobs", job(f"many{n}")), range(100)))
+    assert {answer.status_code for answer in answers} == {202}
+    ids = {answer.json()["job"] for answer in answers}
+    assert len(ids) == 100
+    assert all(server.get(f"/v1/jobs/{each}").status_code == 200 for each in ids)
+
+
+CSV = b"key,bot.id\nc1,100\nc2,\nc3,300\n"
+LINES = b'{"key":"c1","bot":{"id":"100"}}\n{"key":"c2"}\n{"key":"c3","bot":{"id":"300"}}\n'
+JSON = b'{"jobs":[' + LINES.strip().replace(b"\n", b",") + b"]}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "first_row"),
+    [("text/csv", CSV, 2), ("application/x-ndjson", LINES, 1), ("application/json", JSON, 1)],
+)
+def test_every_kind_of_body_is_judged_alike_row_by_row(
+    server: Server, valkey_url: str, kind: str, body: bytes, first_row: int
+) -> None:
+    with Redis.from_url(valkey_url) as redis:
+        for key in ("pv:identity:default", "pv:names"):
+            redis.delete(key)
+    answer = server.post(f"/v1/batches?name={kind.replace('/', '-')}", body, Content_Type=kind)
+    assert answer.status_code == 202, answer.text
+    taken = answer.json()
+    assert (taken["rows"], taken["accepted"], taken["bad_rows"]) == (3, 2, 1)
+    assert [(each["row"], each["key"]) for each in taken["jobs"]] == [
+        (first_row, "c1"),
+        (first_row + 2, "c3"),
+    ]
+    assert [(each["row"], each["field"]) for each in taken["problems"]] == [(first_row + 1, "bot.id")]
+
+
+def test_one_bad_row_refuses_all_where_that_is_wished(server: Server) -> None:
+    answer = server.post("/v1/batches?name=strict&all_or_nothing=true", CSV, Content_Type="text/csv")
+    assert problem(answer) == "bad-rows"
+    assert server.get("/v1/batches/strict").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/csv", b"nonsense,bot.id\n1,2\n"),
+        ("text/csv", b'key,bot.id\na,"1\n'),
+        ("application/json", b'{"jobs": 5}'),
+        ("application/json", b'{"jobs": [}'),
+        ("application/json", b'{"jobs": []}'),
+        ("application/json", b"[" * 5000),
+        ("application/x-ndjson", b""),
+    ],
+)
+def test_a_body_that_cannot_be_read_leaves_nothing_behind(server: Server, kind: str, body: bytes) -> None:
+    before = server.get("/v1/batches", limit=1000).json()
+    answer = server.post("/v1/batches?name=unreadable", body, Content_Type=kind)
+    assert answer.status_code == 422, answer.text
+    assert problem(answer) in ("invalid", "bad-rows")
+    assert server.get("/v1/batches", limit=1000).json() == before
+
+
+def test_no_refusal_repeats_a_secret(server: Server) -> None:
+    secret = "s3cret-in-the-wrong-place"
+    bodies = [
+        job("s", credential=secret + "\x00"),
+        job("s", credential={"clientSecret": secret}),
+        job("s", clientSecret=secret),
+        {"key": "s", "bot": secret},
+        {"key": ["s", secret]},
+    ]
+    for body in bodies:
+        one = server.post("/v1/jobs", body)
+        many = server.post("/v1/batches", {"jobs": [body]})
+        assert one.status_code == many.status_code == 422
+        assert secret not in one.text + many.text
+    assert secret not in server.get("/v1/batches", cursor=secret).text
+    assert secret not in server.client.get("/v1/batches", headers={"Authorization": f"Bearer {secret}"}).text
+
+
+def test_only_known_kinds_of_body_are_read(server: Server) -> None:
+    assert problem(server.post("/v1/batches", b"<a/>", Content_Type="text/xml")) == "unsupported-content"
+    packed = b"\x1f\x8b\x08\x00"
+    assert problem(server.post("/v1/batches", packed, Content_Type="text/csv")) == "unsupported-content"
+
+
+# --- Idempotency-Key ---
+
+
+def test_the_same_key_and_body_get_the_same_answer(server: Server) -> None:
+    first, second = (
+        server.post("/v1/batches?name=idem", csv_of(3, "i"), Content_Type="text/csv", Idempotency_Key="k-1")
+        for _ in range(2)
+    )
+    assert first.status_code == second.status_code == 202
+    assert first.content == second.content
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+
+
+def test_the_same_key_with_another_body_is_refused(server: Server) -> None:
+    assert server.post("/v1/jobs", job("ik1"), Idempotency_Key="k-2").status_code == 202
+    assert problem(server.post("/v1/jobs", job("ik2"), Idempotency_Key="k-2")) == "idempotency-key-reused"
+    quoted = server.post("/v1/jobs", job("ik1"), Idempotency_Key='"k-2"')
+    assert quoted.headers["idempotent-replayed"] == "true"
+
+
+def test_a_refusal_is_repeated_as_well(server: Server) -> None:
+    first, second = (server.post("/v1/jobs", {"key": "x"}, Idempotency_Key="k-3") for _ in range(2))
+    assert first.status_code == second.status_code == 422
+    assert first.content == second.content
+
+
+def test_a_key_in_use_is_refused_until_its_holder_is_done(server: Server, valkey_url: str) -> None:
+    body = csv_of(2000, "busy")
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(
+            pool.map(
+                lambda _: server.post(
+                    "/v1/batches?name=busy", body, Content_Type="text/csv", Idempotency_Key="k-4"
+                ),
+                range(4),
+            )
+        )
+    by_status = {answer.status_code for answer in answers}
+    assert by_status <= {202, 409}
+    assert len({answer.content for answer in answers if answer.status_code == 202}) == 1
+    for answer in answers:
+        if answer.status_code == 409:
+            assert problem(answer) == "in-progress"
+            assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_keys_of_different_tokens_do_not_meet(server: Server, valkey_url: str) -> None:
+    other = {"Authorization": f"Bearer {make_token(valkey_url, 'other', 'submit')}"}
+    assert server.post("/v1/jobs", job("mine"), Idempotency_Key="k-5").status_code == 202
+    theirs = server.client.post("/v1/jobs", json=job("theirs"), headers=other | {"Idempotency-Key": "k-5"})
+    assert theirs.status_code == 202
+
+
+# --- Tokens ---
+
+
+ROUTES = [
+    ("POST", "/v1/batches", "submit"),
+    ("POST", "/v1/jobs", "submit"),
+    ("GET", "/v1/batches", "read"),
+    ("GET", "/v1/batches/x", "read"),
+    ("GET", "/v1/batches/x/jobs", "read"),
+    ("GET", "/v1/batches/x/events", "read"),
+    ("GET", "/v1/batches/x/outcomes/failed.csv", "read"),
+    ("GET", "/v1/jobs/x.1", "read"),
+    ("GET", "/v1/refused-messages", "read"),
+    *(("POST", f"/v1/batches/x/{verb}", "operate") for verb in ("pause", "resume", "cancel", "redrive")),
+    ("POST", "/v1/jobs/x.1/resolve", "operate"),
+]
+
+
+@pytest.fixture(scope="module")
+def powerless(server: Server, valkey_url: str) -> dict[str, str]:
+    """For each scope, a token with all others."""
+    scopes = ("submit", "read", "operate", "keys")
+    return {
+        scope: make_token(valkey_url, f"no-{scope}", *(other for other in scopes if other != scope))
+        for scope in scopes
+    }
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+def test_every_route_wants_a_token_of_its_scope(
+    server: Server, powerless: dict[str, str], method: str, path: str, scope: str
+) -> None:
+    def ask(authorization: str) -> str:
+        return problem(server.client.request(method, path, headers={"Authorization": authorization}))
+
+    for bad in ("", "Bearer", "Basic eDp5", "Bearer nonsense", f"Bearer {server.token[:-1]}x"):
+        assert ask(bad) == "no-token"
+    assert ask(f"Bearer {powerless[scope]}") == "no-scope"
+
+
+def test_only_health_needs_no_token(server: Server) -> None:
+    nobody = {"Authorization": ""}
+    assert server.client.get("/healthz", headers=nobody).status_code == 200
+    assert server.client.get("/readyz", headers=nobody).status_code == 200
+    for path in ("/openapi.json", "/docs"):
+        assert server.client.get(path, headers=nobody).status_code == 401
+        assert server.client.get(path).status_code == 200
+        assert server.client.get(path, headers=nobody, auth=("me", server.token)).status_code == 200
+
+
+def test_the_docs_page_needs_no_other_address(server: Server) -> None:
+    page = server.client.get("/docs")
+    assert "//" not in page.text.replace("</", "").replace("/>", "")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_every_route_is_described_and_listed_here(server: Server) -> None:
+    described = {
+        (method.upper(), path)
+        for path, methods in server.client.get("/openapi.json").json()["paths"].items()
+        for method in methods
+        if path not in ("/healthz", "/readyz")
+    }
+    assert len(described) == len(ROUTES)
+
+
+def test_a_revoked_token_is_no_good_a_second_later(server: Server, valkey_url: str) -> None:
+    token = {"Authorization": f"Bearer {make_token(valkey_url, 'short', 'read')}"}
+    assert server.client.get("/v1/batches", headers=token).status_code == 200
+    assert provision(valkey_url, "token", "revoke", "short").returncode == 0
+    with running_server(valkey_url, server.log.parent, token=server.token) as other:
+        assert other.client.get("/v1/batches", headers=token).status_code == 401
+
+
+def test_no_token_can_be_had_from_the_ledger(server: Server, valkey_url: str) -> None:
+    secret = server.token.split("_", 2)[2]
+    with Redis.from_url(valkey_url) as redis:
+        assert secret not in json.dumps([value.decode() for value in redis.hvals("pv:tokens")])
+    listed = provision(valkey_url, "token", "list", "--json")
+    assert secret not in listed.stdout
+    assert provision(valkey_url, "token", "create", "no-read", "--scope", "read").returncode == 2
+
+
+# --- Looking and acting ---
+
+
+def test_unknown_ids_are_not_found(server: Server) -> None:
+    for path in ("/v1/batches/nope", "/v1/batches/nope/jobs", "/v1/jobs/nope.1", "/v1/jobs/x", "/v1/x"):
+        assert problem(server.get(path)) == "not-found"
+    assert problem(server.post("/v1/batches/nope/pause")) == "not-found"
+    assert problem(server.post("/v1/jobs/nope.1/resolve", {"found": "absent"})) == "not-found"
+    assert server.client.delete("/v1/jobs").status_code == 405
+
+
+def test_pages_of_jobs_join_without_gap_or_repeat(server: Server) -> None:
+    server.post("/v1/batches?name=paged", csv_of(25, "p"), Content_Type="text/csv")
+    keys: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = server.get("/v1/batches/paged/jobs", limit=7, **cursor).json()
+        keys += [each["key"] for each in page["jobs"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert keys == [f"p{n}" for n in range(25)]
+    [found] = server.get("/v1/batches/paged/jobs", key="p17").json()["jobs"]
+    assert found["key"] == "p17"
+    assert server.get("/v1/batches/paged/jobs", state="dead").json()["jobs"] == []
+    assert len(server.get("/v1/batches/paged/jobs", reason="accepted", limit=50).json()["jobs"]) == 25
+    assert server.get("/v1/batches/paged/jobs", since=4e9).json()["jobs"] == []
+
+
+def test_pages_of_batches_join_without_gap_or_repeat(server: Server) -> None:
+    for n in range(5):
+        server.post(f"/v1/batches?name=many{n}", csv_of(1, f"b{n}-"), Content_Type="text/csv")
+    whole = [each["batch"] for each in server.get("/v1/batches", limit=1000).json()["batches"]]
+    paged: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = server.get("/v1/batches", limit=2, **cursor).json()
+        paged += [each["batch"] for each in page["batches"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert paged == whole
+    assert len(set(paged)) == len(paged)
+
+
+def test_a_batch_can_be_paused_resumed_cancelled_and_redriven(server: Server) -> None:
+    server.post("/v1/batches?name=held", csv_of(4, "h"), Content_Type="text/csv")
+    assert server.post("/v1/batches/held/pause").json()["done"] == "paused"
+    assert server.get("/v1/batches/held").json()["paused"] is True
+    assert server.post("/v1/batches/held/resume").json()["done"] == "goes on"
+    assert server.post("/v1/batches/held/cancel").json()["jobs"] == 4
+    assert server.get("/v1/batches/held").json()["states"]["cancelled"] == 4
+    assert server.post("/v1/batches/held/redrive?state=cancelled&dry_run=true").json()["jobs"] == 4
+    assert server.post("/v1/batches/held/redrive?state=cancelled").json()["jobs"] == 4
+    assert server.get("/v1/batches/held").json()["states"]["queued"] == 4
+
+
+def test_only_a_doubt_can_be_resolved(server: Server) -> None:
+    taken = server.post("/v1/jobs", job("sure")).json()
+    answer = server.post(f"/v1/jobs/{taken['job']}/resolve", {"found": "created"})
+    assert problem(answer) == "not-in-doubt"
+    assert problem(server.post(f"/v1/jobs/{taken['job']}/resolve", {"found": "perhaps"})) == "invalid"
+
+
+def test_outcome_files_come_by_http(server: Server, powerless: dict[str, str]) -> None:
+    server.post("/v1/batches?name=files", csv_of(3, "f"), Content_Type="text/csv")
+    file = server.get("/v1/batches/files/outcomes/not_attempted.csv")
+    assert file.headers["content-type"].startswith("text/csv")
+    assert file.text.count("\n") == 4
+    manifest = server.get("/v1/batches/files/outcomes/manifest.json").json()
+    assert manifest["accepted"] == 3
+    assert problem(server.get("/v1/batches/files/outcomes/..%2fpasswd")) == "not-found"
+    no_keys = {"Authorization": f"Bearer {powerless['keys']}"}
+    created = server.client.get("/v1/batches/files/outcomes/created.csv", headers=no_keys)
+    assert problem(created) == "no-scope"
+
+
+def _events(server: Server, batch: str, last: str = "", most: int = 1) -> list[dict[str, str]]:
+    headers = {"Last-Event-ID": last} if last else {}
+    found: list[dict[str, str]] = []
+    with server.client.stream("GET", f"/v1/batches/{batch}/events", headers=headers) as stream:
+        if stream.status_code == 204:
+            return []
+        event: dict[str, str] = {}
+        for line in stream.iter_lines():
+            name, colon, value = line.partition(": ")
+            if colon and name:
+                event[name] = value
+            elif event:
+                found.append(event)
+                event = {}
+                if len(found) == most:
+                    break
+    return found
+
+
+def test_events_go_on_after_the_last_that_was_heard(server: Server) -> None:
+    server.post("/v1/batches?name=followed", csv_of(2, "e"), Content_Type="text/csv")
+    [first] = _events(server, "followed")
+    assert first["event"] == "batch.progressed"
+    server.post("/v1/batches/followed/pause")
+    [second] = _events(server, "followed", first["id"])
+    assert second["event"] == "batch.paused"
+    server.post("/v1/batches/followed/resume")
+    server.post("/v1/batches/followed/cancel")
+    missed = _events(server, "followed", first["id"], most=10)
+    assert missed[0] == second
+    assert missed[-1]["event"] == "batch.settled"
+    assert json.loads(missed[-1]["data"])["settled"] is True
+    assert _events(server, "followed", missed[-1]["id"]) == []
+
+
+# --- Limits ---
+
+
+def test_a_token_that_asks_too_fast_is_told_when_to_ask_again(valkey_url: str, tmp_path: Path) -> None:
+    with running_server(valkey_url, tmp_path, API_RATE="1/s") as slow:
+        answers = [slow.get("/v1/batches/nope") for _ in range(30)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert {answer.status_code for answer in answers} == {404, 429}
+        assert len(refused) >= 15
+        assert problem(refused[0]) == "too-fast"
+        assert int(refused[0].headers["retry-after"]) >= 1
+
+
+def test_a_full_backlog_takes_no_more(server: Server, valkey_url: str, tmp_path: Path) -> None:
+    server.post("/v1/jobs", job("waits"))
+    with running_server(valkey_url, tmp_path, token=server.token, API_BACKLOG="1") as full:
+        answer = full.post("/v1/jobs", job("late"))
+        assert answer.status_code == 503
+        assert problem(answer) == "backlog-full"
+        assert int(answer.headers["retry-after"]) >= 1
+        assert full.client.get("/readyz").status_code == 503
+        assert full.get("/v1/batches").status_code == 200
+
+
+def test_bodies_are_read_up_to_a_limit(server: Server, valkey_url: str, tmp_path: Path) -> None:
+    assert problem(server.post("/v1/jobs", job("x" * 300_000))) == "too-large"
+    with running_server(valkey_url, tmp_path, token=server.token, API_MAX_BODY="2000") as small:
+        said = small.post("/v1/batches", csv_of(200), Content_Type="text/csv")
+        assert problem(said) == "too-large"
+
+        def silent() -> Iterator[bytes]:
+            for _ in range(10):
+                yield b"x" * 500
+
+        chunked = small.client.post("/v1/batches", content=silent(), headers={"Content-Type": "text/csv"})
+        assert problem(chunked) == "too-large"
+
+
+def test_a_stopped_server_ends_in_good_order(server: Server, valkey_url: str, tmp_path: Path) -> None:
+    with running_server(valkey_url, tmp_path, token=server.token) as other:
+        other.process.terminate()
+        assert other.process.wait(30) == 0
