@@ -385,6 +385,27 @@ async def test_a_redrive_ends_an_old_call_off(fake_ledger: Ledger) -> None:
     assert await _state(fake_ledger) is State.CLAIMED
 
 
+# -- resolve -----------------------------------------------------------------------------------------
+
+
+async def test_a_doubt_resolved_as_absent_begins_a_new_drive_and_one_resolved_as_created_ends(
+    fake_ledger: Ledger,
+) -> None:
+    await fill(fake_ledger, new_job("k1"), new_job("k2"))
+    jobs = await claim(fake_ledger)
+    for job in jobs:
+        await send(fake_ledger, job)
+    await say(fake_ledger, *(answer(job, Event.DOUBTED) for job in jobs))
+    assert (await fake_ledger.view.status("b1")).bounds == Bounds(0, 2)
+    assert await fake_ledger.hand.resolve("b1", 1, created=False, by="ana")
+    assert await fake_ledger.hand.resolve("b1", 2, created=True, by="ana")
+    assert [await fake_ledger.hand.resolve("b1", n, created=True, by="eva") for n in (1, 2)] == [False, False]
+    assert [await _state(fake_ledger, n) for n in (1, 2)] == [State.QUEUED, State.SUCCEEDED]
+    assert (await fake_ledger.view.status("b1")).bounds == Bounds(1, 1)
+    [again] = await claim(fake_ledger)
+    assert (again.number, again.attempts) == (1, 0)
+
+
 # -- leases ------------------------------------------------------------------------------------------
 
 
