@@ -11,7 +11,7 @@ from rich.text import Text
 
 from console.tables import facts, indented, listing
 from console.words import STATE_STYLES, STATE_WORDS, amount, clock, duration, short_clock, shown, widgets
-from provisioning.ledger import BatchStatus, Hold, JobRecord
+from provisioning.ledger import BatchStatus, Hold, JobRecord, WorkerSign
 from provisioning.lifecycle import UNSETTLED, State
 
 
@@ -51,7 +51,7 @@ def _by_cause(status: BatchStatus, state: State) -> str:
 
 def held_word(hold: Hold) -> str:
     """`paused` by a person, or `brake on` by the program."""
-    return "paused" if hold.kind == "paused" else "brake on"
+    return "brake on" if hold.kind == "brake" else "paused"
 
 
 def word_of(status: BatchStatus) -> str:
@@ -79,6 +79,19 @@ def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
         out.print(table)
     else:
         out.print("no batches yet")
+
+
+def show_workers(out: Console, workers: list[WorkerSign]) -> None:
+    """What the workers are doing, together, and how much each takes the API to stand."""
+    if not workers:
+        return
+    in_flight = sum(worker.in_flight for worker in workers)
+    in_hand = sum(worker.in_hand for worker in workers)
+    out.print(f"{amount(len(workers), 'worker')}: {in_flight:,} in flight, {in_hand:,} jobs in hand")
+    for worker in sorted(workers, key=lambda each: each.name):
+        waiting = f", {worker.retries_waiting:,} retries waiting" if worker.retries_waiting else ""
+        said = f"  {worker.name}: {worker.in_flight:,} in flight, at most {worker.limit:,} at once{waiting}"
+        out.print(Text(said, style="dim"), soft_wrap=True)
 
 
 def _stand(status: BatchStatus) -> str:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.text import Text
 
 from console import applying
-from console.batch_report import CauseCount, held_word, show_batch, show_batches, show_causes
+from console.batch_report import CauseCount, held_word, show_batch, show_batches, show_causes, show_workers
 from console.job_report import show_job, show_jobs
 from console.outcome_files import export as export_files
 from console.shell import AnyBatchArgument, BatchArgument, JsonFlag, cli, open_ledger, out, progress_of, talk
 from console.standard_output import emit
 from console.words import shown, state_of
-from provisioning.ledger import BatchStatus, JobRecord, Ledger
+from provisioning.ledger import BatchStatus, JobRecord, Ledger, WorkerSign
 from provisioning.lifecycle import State
 from provisioning.settings import Settings
 
@@ -45,6 +47,7 @@ def status(
                         emit(each.public())
                 else:
                     show_batches(out, statuses)
+                    show_workers(out, await _workers(ledger))
                     for hold in await ledger.view.holds():
                         said = f"{held_word(hold)} on {hold.scope}: {shown(hold.why)}"
                         out.print(Text(said, style="yellow"), soft_wrap=True)
@@ -56,12 +59,19 @@ def status(
                     advice = applying.START_A_WORKER if shared else applying.APPLY_AGAIN
                     await applying.watch(ledger, found, progress, lambda: None, advice)
             one = await ledger.view.status(found)
+            workers = await _workers(ledger)
             if json:
-                emit(one.public())
+                emit({**one.public(), "workers": [msgspec.to_builtins(sign) for sign in workers]})
             else:
                 show_batch(out, one)
+                if not one.settled:
+                    show_workers(out, workers)
 
     asyncio.run(work())
+
+
+async def _workers(ledger: Ledger) -> list[WorkerSign]:
+    return await ledger.view.workers(applying.WORKER_SIGN, time.time())
 
 
 @cli.command()
