@@ -1,7 +1,8 @@
 -- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
 -- KEYS[1] the batch; ARGV[2] worker; ARGV[3] lease in ms; ARGV[4] target; ARGV[5] most jobs to claim
 -- ARGV[6] most jobs to claim of one credential; ARGV[7…] 2 a credential for which that is another number
--- Returns {jobs, more, next_due, urgent, on_in_doubt}: jobs flat, 7 a job: number, token, key, credential, row, attempts, body;
+-- Returns {jobs, more, next_due, urgent, on_in_doubt}:
+-- jobs flat, 7 a job: number, token, key, credential, row, attempts, body;
 -- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none;
 -- urgent 1 if the batch goes before others; on_in_doubt its own choice, '' where the setting decides.
 local batch, worker, lease, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
