@@ -1,7 +1,10 @@
 """
 The first visible sheet of an Excel file as rows of text, streamed by openpyxl.
 
-MEASURED
+Measured by `script/measure-intake` on a busy machine, twelve columns, in rows a second of its own CPU: 3 700
+with the texts in the cells, and 112 MiB at a million rows; 5 300 with the texts in the shared table, which
+openpyxl holds in memory: 701 MiB at four million different texts (docs/explanation/intake.md). About half of
+the time is defusedxml's, which openpyxl asks for where files come from strangers.
 
 Source: ECMA-376 part 1, §18.3 (worksheets), §18.4 (shared strings).
 """
