@@ -44,7 +44,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 app.conf.update(
     worker_pool="threads",
     worker_concurrency=8,  # a drain takes milliseconds: it feeds the engine and never waits for a POST
-    imports=["worker.tasks"],
+    # By name, not by import: the worker knows nothing of producers, and one of their doors is a Celery task.
+    imports=["worker.tasks", "producers.celery_intake"],
 )
 
 engine: EngineThread | None = None

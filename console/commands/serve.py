@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from enum import StrEnum
+from json import loads
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from console.shell import JsonFlag, cli, open_ledger, out, talk
@@ -121,7 +121,7 @@ def refused_messages(json: JsonFlag = False) -> None:
     async def work() -> None:
         async with open_ledger() as ledger:
             redis: Any = ledger.redis
-            kept = [msgspec.json.decode(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, -1)]
+            kept = [loads(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, -1)]
             for each in kept:
                 if json:
                     emit(each)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from producers.http.problem import Kind, ProblemError
-from producers.http.single import SingleJobs
 from producers.http.tokens import Scope, Token, Tokens, parse_presets
 from producers.idempotency import Idempotency
 from producers.ringer import Ringer
+from producers.single_jobs import SingleJobs
 from provisioning import keys
 from provisioning.ledger import Ledger
 from provisioning.ledger.scripts import Argument, Call

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -234,6 +234,6 @@ def _check_keys(file: str, caller: Token) -> None:
 async def refused_messages(request: Request, caller: Reader) -> Response:  # noqa: ARG001
     """List what the Celery intake refused, and why; without the messages themselves."""
     redis: Any = door_of(request).ledger.redis
-    kept = [msgspec.json.decode(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, 99)]
+    kept = [json.loads(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, 99)]
     shown = [{name: each[name] for name in ("at", "reason", "task", "batch")} for each in kept]
     return json_answer({"messages": shown})

@@ -1,0 +1,220 @@
+"""
+The Celery door: any service that knows the broker sends `provision.submit`.
+
+    app.send_task("provision.submit", kwargs={"jobs": [...], "batch": "tenants", "idempotency_key": "…"})
+
+| field           | type | meaning                                                                   |
+| --------------- | ---- | ------------------------------------------------------------------------- |
+| jobs            | list | objects as the HTTP door takes them; at most ten thousand                 |
+| batch           | str  | name of the batch; without it one job is urgent, several get a new batch  |
+| idempotency_key | str  | the same key with other jobs is refused; with the same it is done once    |
+| new_bots        | bool | whether a job without bot.id makes a new bot                              |
+
+The worker loads this module by its name. A message is acknowledged when its jobs are in the ledger. What is
+wrong with it goes to `keys.INTAKE_DEAD` with the reason; a ledger that is away is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+from celery import Task, shared_task
+from celery.exceptions import Reject
+from redis.exceptions import RedisError
+
+from producers.idempotency import Answer, Idempotency, InUseError, OtherRequestError
+from producers.jsonl import job_of
+from producers.plan import checked
+from producers.single_jobs import BATCH as SINGLE
+from producers.submit import submit
+from provisioning import keys
+from provisioning.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    InvalidJobError,
+    LedgerUnavailableError,
+)
+from provisioning.job import NewJob
+from provisioning.ledger import Ledger
+from provisioning.queue import Doorbell, make_app
+from provisioning.settings import Settings
+
+SUBMIT = "provision.submit"
+
+MOST_JOBS = 10_000
+"""Jobs in one message: some megabytes, which is much for a broker. More go through another door."""
+
+WHO = "celery"
+"""Who hands over, in the ledger's story and for Idempotency-Keys: a broker knows no names."""
+
+PAUSE = 2.0
+"""Seconds before a message goes back to the queue because the ledger is away."""
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True):
+    """The keyword arguments of the task."""
+
+    jobs: list[Any]
+    batch: str | None = None
+    idempotency_key: str | None = None
+    new_bots: bool = False
+
+
+class RefusedError(Exception):
+    """The message as a whole cannot be taken."""
+
+
+@shared_task(name=SUBMIT, bind=True, acks_late=True, ignore_result=True)  # type: ignore[untyped-decorator]
+def submit_message(self: Task, *args: Any, **kwargs: Any) -> None:
+    """Takes one message in. Raises: Reject to have it again when the ledger is away."""
+    try:
+        asyncio.run(_take_in(str(self.request.id), args, kwargs))
+    except (LedgerUnavailableError, ConfigurationError, RedisError, OSError) as error:
+        time.sleep(PAUSE)
+        raise Reject(error, requeue=True) from error
+
+
+@cache
+def _settings() -> Settings:
+    return Settings.from_env(os.environ)
+
+
+@cache
+def _doorbell() -> Doorbell:
+    return Doorbell(make_app(_settings()))
+
+
+async def _take_in(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    async with Ledger.at(_settings().redis or "", connections=2) as ledger:
+        await take_in(ledger, task, args, kwargs, _doorbell())
+
+
+async def take_in(
+    ledger: Ledger, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], doorbell: Doorbell
+) -> None:
+    """
+    Records the jobs of a message; what is wrong with it or with some of them is kept with the reason.
+
+    Raises: LedgerUnavailableError; the same message again completes it.
+    """
+    try:
+        message = _read(args, kwargs)
+        await _once(ledger, task, message, doorbell)
+    except (LedgerUnavailableError, RedisError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept, and not tried for ever
+        reason = str(error) if isinstance(error, RefusedError) else f"unforeseen: {type(error).__name__}"
+        whole = {"args": args, "kwargs": kwargs}
+        await _refuse(ledger, task, str(kwargs.get("batch") or ""), reason, whole)
+
+
+def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
+    if args:
+        raise RefusedError("arguments without a name are not read: send kwargs")
+    try:
+        message = msgspec.convert(dict(kwargs), Message)
+    except msgspec.ValidationError as error:
+        raise RefusedError(f"the message cannot be read: {error}") from error
+    if not message.jobs:
+        raise RefusedError("the message has no jobs")
+    if len(message.jobs) > MOST_JOBS:
+        raise RefusedError(f"the message has {len(message.jobs):,} jobs; {MOST_JOBS:,} are read at most")
+    if message.batch is not None and not (0 < len(message.batch) <= 200 and message.batch.isprintable()):
+        raise RefusedError("the name of a batch has 1 to 200 visible characters")
+    return message
+
+
+async def _once(ledger: Ledger, task: str, message: Message, doorbell: Doorbell) -> None:
+    key = message.idempotency_key
+    if key is None:
+        await _submit(ledger, task, message, doorbell)
+        return
+    content = msgspec.json.encode([message.jobs, message.batch, message.new_bots], order="deterministic")
+    fingerprint = hashlib.sha256(content).hexdigest()
+    try:
+        async with Idempotency(ledger.redis).turn(WHO, key, fingerprint) as turn:
+            if isinstance(turn, Answer):
+                return
+            await _submit(ledger, task, message, doorbell)
+            await turn.keep(Answer(202, "", {}, b""))
+    except OtherRequestError:
+        raise RefusedError("its idempotency_key came with other jobs before") from None
+    except InUseError:
+        # It is in another worker's hands, or was in a dead one's: the ledger takes each job once.
+        await _submit(ledger, task, message, doorbell)
+
+
+async def _submit(ledger: Ledger, task: str, message: Message, doorbell: Doorbell) -> None:
+    bad: dict[int, list[InvalidJobError]] = {}
+
+    def complain(problem: InvalidJobError) -> None:
+        bad.setdefault((problem.row or 1) - 1, []).append(problem)
+
+    name, meta = _batch(task, message)
+    try:
+        jobs = list(checked(_jobs(message), complain))
+        if jobs:
+            await submit(
+                ledger,
+                jobs,
+                name=name,
+                who=WHO,
+                ring=lambda batch: _ring(doorbell, batch),
+                meta=meta | {"source": "Celery", "by": WHO},
+            )
+    except InvalidInputError as error:
+        raise RefusedError(error.message) from error
+    if bad:
+        reason = "; ".join(_words(problem) for problems in bad.values() for problem in problems[:3])
+        kept = {"batch": name, "jobs": [message.jobs[number] for number in sorted(bad)]}
+        await _refuse(ledger, task, name, reason[:2000], {"args": [], "kwargs": kept})
+
+
+def _batch(task: str, message: Message) -> tuple[str, dict[str, str]]:
+    if message.batch is not None:
+        return message.batch, {}
+    if len(message.jobs) == 1:
+        return SINGLE, {"urgent": "1"}
+    told = hashlib.sha256((message.idempotency_key or task).encode()).hexdigest()[:12]
+    return f"message-{told}", {}
+
+
+def _jobs(message: Message) -> Any:
+    for number, value in enumerate(message.jobs, 1):
+        job = job_of(value, row=number, new_bots=message.new_bots)
+        if isinstance(job, NewJob):
+            yield job
+        else:
+            yield from job
+
+
+def _words(problem: InvalidJobError) -> str:
+    """What is wrong with a job, without what stood there."""
+    where = f"job {problem.row}" + (f", {problem.field}" if problem.field else "")
+    return f"{where}: {problem.message}"
+
+
+def _ring(doorbell: Doorbell, batch: str) -> None:
+    try:
+        doorbell.ring(batch)
+    except LedgerUnavailableError:
+        return  # every worker looks for unrung batches by itself
+
+
+async def _refuse(ledger: Ledger, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> None:
+    redis: Any = ledger.redis
+    facts = {"at": time.time(), "reason": reason, "task": task, "batch": batch, "message": message}
+    # A message that is delivered twice is refused once.
+    for line in await redis.lrange(keys.INTAKE_DEAD, 0, 99):
+        kept = json.loads(line)  # which also has what msgspec will not: half a surrogate pair
+        if kept["task"] == task and kept["reason"] == reason:
+            return
+    await redis.lpush(keys.INTAKE_DEAD, json.dumps(facts))
