@@ -155,6 +155,7 @@ class Engine:
         A POST that is still without an answer by then is recorded as in doubt.
         """
         self._stopping.set()
+        await self._end_claims()
         for task in (self._chores[0], self._chores[2]):
             task.cancel()
         for performance, task in list(self._held.items()):
@@ -172,6 +173,15 @@ class Engine:
             await self._ledger.redis.zrem(keys.WORKERS, self._name)
             await self._ledger.redis.hdel(keys.WORKER_SIGNS, self._name)
         await self._ledger.close()
+
+    async def _end_claims(self) -> None:
+        """Lets a claim under way come back: what it brings is to be handed back, not left to its lease."""
+        deadline = time.monotonic() + 1.0
+        while True:
+            # At least once: a job that is called off before its first step could not hand itself back.
+            await asyncio.sleep(0.01)
+            if not self._draining or time.monotonic() > deadline:
+                return
 
     async def _settle(self, seconds: float) -> None:
         if self._held:
