@@ -26,6 +26,7 @@ class Checkpoint:
 
 WORKER = (
     Checkpoint("after-claim", "jobs are this worker's, nothing has been sent of them", (1, 1)),
+    Checkpoint("before-ring", "other workers are about to be told of what it could not take up", (1, 1)),
     Checkpoint("after-intent", "the ledger says `sending`, not a byte has left", (1, 4)),
     Checkpoint("while-connecting", "a connection to the API is being made", (2, 25)),
     Checkpoint("after-request-sent", "the API has the request and is at work on it", (2, 60)),
@@ -37,7 +38,7 @@ WORKER = (
 """Checkpoints of a worker, in the order in which a job comes by."""
 
 SUBMITTER = (
-    Checkpoint("before-ring", "the first chunk is in the ledger and no worker has been told", (1, 1)),
+    Checkpoint("before-first-ring", "the first chunk is in the ledger and no worker has been told", (1, 1)),
     Checkpoint("between-chunks", "some chunks are in the ledger, the others have not been read", (1, 2)),
     Checkpoint("inside-a-chunk", "a chunk is on its way to Redis, whose yes nobody hears", (2, 3)),
 )

@@ -30,6 +30,7 @@ def main() -> None:
     seams.watch_ledger(fuse, gauge)
     seams.watch_wire(fuse)
     seams.watch_connecting(fuse)
+    seams.watch_doorbell(fuse)
     if options.node:
         _work_as(options.node)
     else:
