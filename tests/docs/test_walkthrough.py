@@ -32,6 +32,7 @@ UNPACED = {"PROVISION_RATE": "unlimited"}
 VARYING = (
     (r"\bb[2-9a-hj-np-z]{7}\b", "BATCH"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "DAY"),
+    (r"\b[A-Z][a-z]{2} \d\d \d\d:\d\d", "DAY"),
     (r"\b\d\d:\d\d:\d\d\b", "TIME"),
     (r"\b[\d.]+ (s|min \d+ s)\b", "SECONDS"),
     (r" · [\d,]+ jobs/s", ""),
