@@ -6,8 +6,8 @@ Composition only; `door` has what the routes work with.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from producers.http import describing, events, health, looking, operating, submitting
 from producers.http.door import Door
@@ -38,6 +39,18 @@ def make_app(door: Door) -> FastAPI:
         door.ringer.close()
         await door.ledger.close()
 
+    app = _routes(lifespan)
+    app.state.door = door
+    _handle(app)
+    return app
+
+
+def described() -> dict[str, Any]:
+    """OpenAPI of the app, which needs no door."""
+    return _routes(None).openapi()
+
+
+def _routes(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None) -> FastAPI:
     app = FastAPI(
         title="Widget provisioner",
         version="1",
@@ -49,16 +62,14 @@ def make_app(door: Door) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.door = door
     for part in (submitting, looking, events, operating, health, describing):
         app.include_router(part.router)
-    _handle(app)
-    described: dict[str, Any] = {}
+    made: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
-        if not described:
-            described.update(describing.describe(app))
-        return described
+        if not made:
+            made.update(describing.describe(app))
+        return made
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation says
     return app
@@ -76,11 +87,24 @@ def _handle(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _internal)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     kind = next((kind for kind in Kind if kind.status == status), Kind.BAD_REQUEST)
-    headers = getattr(error, "headers", None)
+    headers = dict(getattr(error, "headers", None) or {})
+    if kind is Kind.NOT_ALLOWED:
+        # Starlette names the methods of the first route of this path; FastAPI has a route for each method.
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     return ProblemError(kind, kind.title).response(headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """Every method that this path knows."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return found
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

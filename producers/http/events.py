@@ -44,6 +44,20 @@ KEPT_FOR = 7 * 24 * 3600
 _ID = re.compile(r"\d{1,19}-\d{1,10}")
 
 
+EVENT = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "What Last-Event-ID takes."},
+        "event": {"type": "string", "examples": ["batch.settled"]},
+        "data": {
+            "type": "string",
+            "description": "The whole batch as JSON, as GET /v1/batches/{batch} has it.",
+        },
+    },
+}
+
+
 class EventLog:
     """What followers of one batch were told."""
 
@@ -99,7 +113,7 @@ def event_name(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
     responses={
         200: {
             "description": "Each event tells the whole batch; the stream ends when it has settled.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT}},
         },
         204: {"description": "It has settled, and you know: there is nothing to wait for."},
         **refusals(Kind.NOT_FOUND, Kind.BAD_REQUEST),

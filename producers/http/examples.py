@@ -65,7 +65,7 @@ BATCH_BODIES: dict[str, Any] = {
         "schema": BATCH_SCHEMA,
         "examples": {"tenants": {"value": {"name": "tenants", "jobs": [JOB]}}},
     },
-    "application/x-ndjson": {"schema": {"type": "string"}, "examples": {"tenants": {"value": LINES}}},
+    "application/x-ndjson": {"schema": {"type": "string", "description": f"A job a line: {LINES.strip()}"}},
     "text/csv": {"schema": {"type": "string"}, "examples": {"tenants": {"value": CSV}}},
     "text/tab-separated-values": {
         "schema": {"type": "string"},

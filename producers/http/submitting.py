@@ -42,12 +42,24 @@ IDEMPOTENCY = {
 }
 
 
+def _links(name: str, *operations: str) -> dict[str, Any]:
+    """OpenAPI's links from an answer to what can be done with the id in it."""
+    parameters = {name: f"$response.body#/{name}"}
+    return {each: {"operationId": each, "parameters": parameters} for each in operations}
+
+
 @router.post(
     "/v1/batches",
     status_code=202,
     response_class=Response,
     responses={
-        202: {"model": TakenBatch, "description": "In the ledger, row by row."},
+        202: {
+            "model": TakenBatch,
+            "description": "In the ledger, row by row.",
+            "links": _links(
+                "batch", "show_batch", "list_jobs", "follow", "pause", "resume", "cancel", "redrive"
+            ),
+        },
         **refusals(
             Kind.BAD_KEY,
             Kind.IN_PROGRESS,
@@ -151,7 +163,11 @@ def _defaults(text: str | None) -> dict[str, Any]:
     response_class=Response,
     responses={
         200: {"model": TakenOne, "description": "Its widget exists already."},
-        202: {"model": TakenOne, "description": "In the ledger; it will be sent."},
+        202: {
+            "model": TakenOne,
+            "description": "In the ledger; it will be sent.",
+            "links": _links("job", "show_job", "resolve"),
+        },
         **refusals(
             Kind.BAD_KEY,
             Kind.IN_PROGRESS,
@@ -185,8 +201,9 @@ async def submit_job(
     return await once(request, caller, hashlib.sha256(body).hexdigest(), work)
 
 
-_VERDICTS = {
+_NOT_ACCEPTED = {
     Verdict.DEAD: "it was given up with this very body; redriving it is a person's decision",
+    Verdict.RISKY: "it was given up and may have made a widget; redriving it is a person's decision",
     Verdict.CHANGED: "its widget was created with another body; nothing was sent",
     Verdict.IN_DOUBT: "its widget may exist already; somebody has to resolve that first",
 }
@@ -214,7 +231,10 @@ async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool
         "key": job.key,
         "verdict": str(word.verdict),
     }
-    if word.verdict in _VERDICTS:
-        raise ProblemError(Kind.NOT_ACCEPTED, _VERDICTS[word.verdict], **facts)
+    if word.verdict not in (Verdict.NEW, Verdict.REDRIVEN, Verdict.QUEUED, Verdict.SUCCEEDED):
+        why = _NOT_ACCEPTED.get(
+            word.verdict, "a second widget might be made; redriving it is a person's decision"
+        )
+        raise ProblemError(Kind.NOT_ACCEPTED, why, **facts)
     where = {"Location": f"/v1/jobs/{word.job_id}"}
     return json_answer(facts, 200 if word.verdict is Verdict.SUCCEEDED else 202, where)
