@@ -56,7 +56,7 @@ CANARY_AFTER = 2.0
 LONGEST_PAUSE = 60.0
 """Seconds between canaries at most: how long an API may be back before we notice."""
 
-GRACE = 8.0
+GRACE = 7.0
 """Seconds that POSTs in flight have to be answered when the worker stops; a supervisor often kills at 10."""
 
 
