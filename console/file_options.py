@@ -13,13 +13,18 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 import typer
 
+from console.pulling import pulled
 from producers.mapping_file import read_mapping
 from producers.reading import ReadOptions
 from producers.source import Format
 from provisioning.errors import InvalidInputError
 
 FileArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help="CSV, TSV, .xlsx or JSON Lines, also .gz; - is standard input.")
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="CSV, TSV, .xlsx or JSON Lines, also .gz; - is standard input; or an https:// address.",
+    ),
 ]
 MapOption = Annotated[
     list[str] | None,
@@ -101,7 +106,11 @@ def _read_defaults(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def readable_twice(file: str) -> Iterator[Path | BinaryIO]:
-    """A file that can be read twice: standard input is kept on disk while we work."""
+    """A file that can be read twice: what comes by pipe or address is kept on disk while we work."""
+    if "://" in file:
+        with pulled(file) as path:
+            yield path
+        return
     if file != "-":
         yield Path(file)
         return

@@ -5,9 +5,9 @@ A client for services: hand widgets to be created over, and see what became of t
         taken = client.submit_job({"key": "tenant-42", "bot": {"id": "100200342"}})
         client.job(taken["job"])["state"]
 
-`AsyncClient` is the same with `await`. Both say a request again that was not answered, or answered with 429 or
-503; that is safe, for each carries an Idempotency-Key of its own. `send_message` is the other door, for services
-that share the broker. It is all plain JSON: whoever speaks another language writes the same in an hour.
+`AsyncClient` is the same with `await`. Both say a request again that was not answered, or answered with 429
+or 503; that is safe, for each carries an Idempotency-Key of its own. `send_message` is the other door, for
+services that share the broker. It is all plain JSON: whoever speaks another language writes it in an hour.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def file_call(content: bytes, content_type: str, *, key: str | None, settings: M
 
 
 def wait_before(attempt: int, answer: httpx.Response | None) -> float:
-    """Seconds to wait after an attempt, the first being 1: as the server asks, else 0.2, 0.4, … with jitter."""
+    """Seconds to wait after an attempt, the first being 1: as asked, else 0.2, 0.4, … with jitter."""
     asked = answer.headers.get("retry-after", "") if answer is not None else ""
     if asked.isdigit():
         return min(float(asked), CEILING)
@@ -311,7 +311,8 @@ class AsyncClient:
     async def wait(self, batch: str, *, timeout: float = 3600.0, poll: float = 0.5) -> Json:
         """As `Client.wait`."""
         async with asyncio.timeout(timeout):
-            while not (found := await self.batch(batch))["settled"]:
+            # What is waited for is on another host: there is no event to wait for here.
+            while not (found := await self.batch(batch))["settled"]:  # noqa: ASYNC110
                 await asyncio.sleep(poll)
         return found
 
