@@ -15,7 +15,14 @@ from console.words import amount, duration
 from provisioning.job import Verdict
 from provisioning.ledger import BatchStatus
 
-TOLD = (Verdict.SUCCEEDED, Verdict.CHANGED, Verdict.IN_DOUBT, Verdict.REDRIVEN, Verdict.DEAD)
+TOLD = (
+    Verdict.SUCCEEDED,
+    Verdict.CHANGED,
+    Verdict.IN_DOUBT,
+    Verdict.REDRIVEN,
+    Verdict.DEAD,
+    Verdict.RISKY,
+)
 """Verdicts that a person should hear of; new rows are what was asked for."""
 
 
@@ -71,4 +78,5 @@ def emit_applied(applied: Applied, *, seconds: float) -> None:
 
 def not_done(verdicts: Counter[Verdict]) -> int:
     """Rows of the file that are neither done nor will be."""
-    return verdicts[Verdict.CHANGED] + verdicts[Verdict.IN_DOUBT] + verdicts[Verdict.DEAD]
+    left = (Verdict.CHANGED, Verdict.IN_DOUBT, Verdict.DEAD, Verdict.RISKY)
+    return sum(verdicts[verdict] for verdict in left)

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 from console.outcome_files import Export
 from console.progress import Progress
@@ -112,6 +111,7 @@ async def check(
     *,
     rate: Rate,
     known: frozenset[str] | None,
+    accept_duplicates: bool = False,
     on_problem: Callable[[InvalidJobError], None] | None = None,
 ) -> Checked:
     """Judges the whole file and asks the ledger about it; sends nothing."""
@@ -122,6 +122,7 @@ async def check(
             reading,
             rate=rate,
             known_credentials=known,
+            accept_duplicates=accept_duplicates,
             on_problem=on_problem,
             on_chunk=progress.checking,
         )
@@ -147,6 +148,7 @@ async def hand_over(
     name: str,
     meta: dict[str, str],
     on_in_doubt: str | None = None,
+    because: str = "",
 ) -> Submission:
     """Records the good rows of the file in the ledger and rings for them."""
     # Celery takes a tenth of a second to import, which the verbs that only look need not spend.
@@ -163,6 +165,7 @@ async def hand_over(
             ring=Doorbell(app).ring,
             meta=meta,
             on_in_doubt=on_in_doubt,
+            because=because,
             source=lambda: SourceFile(reading.name, reading.sha256, reading.rows, who()),
             on_chunk=progress.submitting,
         )
@@ -265,8 +268,7 @@ def batch_name(file: str) -> str:
 
     Raises: InvalidInputError if nothing is left to name it by.
     """
-    path = urlsplit(file).path if "://" in file else file
-    name = "stdin" if file == "-" else Path(path).name.split(".")[0]
+    name = "stdin" if file == "-" else Path(file).name.split(".")[0]
     if not name:
         raise InvalidInputError(f"{file} gives no name to the batch", hint="give it one with --name")
     return name

@@ -79,6 +79,7 @@ async def make_plan(
     *,
     rate: Rate | None = None,
     known_credentials: frozenset[str] | None = None,
+    accept_duplicates: bool = False,
     on_problem: Callable[[InvalidJobError], None] | None = None,
     on_chunk: Callable[[Plan], None] | None = None,
 ) -> Plan:
@@ -89,6 +90,7 @@ async def make_plan(
         ledger: None to judge the rows alone.
         rate: the pace of a credential where no operator has set another one.
         known_credentials: names that may be used; None where only the workers know.
+        accept_duplicates: whether jobs that had ended are sent again although they may make a second widget.
     """
     plan = Plan()
     repeats = Repeats()
@@ -107,7 +109,7 @@ async def make_plan(
         verdicts = [Verdict.NEW] * len(chunk)
         if ledger is not None:
             known = [(job.credential, job.key, fingerprint_of(job.body)) for job in chunk]
-            verdicts = await ledger.view.verdicts(known)
+            verdicts = await ledger.view.verdicts(known, accept_duplicates=accept_duplicates)
         plan.verdicts.update(verdicts)
         for job, verdict in zip(chunk, verdicts, strict=True):
             if verdict in SENT:

@@ -67,6 +67,7 @@ async def submit(
     meta: Mapping[str, str] | None = None,
     source: Callable[[], SourceFile] | None = None,
     on_in_doubt: str | None = None,
+    because: str = "",
     on_chunk: Callable[[Submission], None] | None = None,
     on_verdict: OnVerdict | None = None,
 ) -> Submission:
@@ -81,6 +82,7 @@ async def submit(
         source: asked when all jobs are handed over: the file they came from, noted with every batch that
             it has brought anything to.
         on_in_doubt: `hold` or `retry`, the batch's own choice from now on; None leaves it as it is.
+        because: why a second widget is accepted of jobs that had ended; empty leaves those that may make one.
         on_chunk: told after each chunk.
         on_verdict: told of every job.
 
@@ -97,12 +99,12 @@ async def submit(
             chunk.append((job, fingerprint_of(job.body)))
             size += len(job.body)
             if len(chunk) >= CHUNK or size >= MAX_CHUNK_BYTES:
-                await _hand_over(ledger, submission, chunk, who, ring, on_verdict)
+                await _hand_over(ledger, submission, chunk, who, because, ring, on_verdict)
                 chunk, size = [], 0
                 if on_chunk:
                     on_chunk(submission)
         if chunk:
-            await _hand_over(ledger, submission, chunk, who, ring, on_verdict)
+            await _hand_over(ledger, submission, chunk, who, because, ring, on_verdict)
         if on_chunk:
             on_chunk(submission)
         if source:
@@ -120,14 +122,14 @@ async def _hand_over(
     submission: Submission,
     chunk: list[tuple[NewJob, str]],
     who: str,
+    because: str,
     ring: Callable[[str], None],
     on_verdict: OnVerdict | None,
 ) -> None:
     first = not submission.queued
     moved: set[str] = set()
-    for (job, _), accepted in zip(
-        chunk, await ledger.do(transitions.accept(submission.batch, chunk, who)), strict=True
-    ):
+    call = transitions.accept(submission.batch, chunk, who, because=because)
+    for (job, _), accepted in zip(chunk, await ledger.do(call), strict=True):
         submission.verdicts[accepted.verdict] += 1
         if accepted.verdict in (Verdict.NEW, Verdict.REDRIVEN):
             home, _number = split_job_id(accepted.job_id)

@@ -48,6 +48,7 @@ class Verdict(StrEnum):
     DEAD = "dead"  # was given up with this very body: a redrive is a person's decision
     QUEUED = "queued"  # already on its way: nothing was changed
     SUCCEEDED = "succeeded"  # already created with this very body: skipped
+    RISKY = "risky"  # had ended, but may have made a widget: sent again only if somebody accepts a second one
     CHANGED = "changed"  # already created with another body: reported, not sent
     IN_DOUBT = "in_doubt"  # may already exist: refused until resolved
 

@@ -28,6 +28,8 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:workers`               | zset   | workers by the time of their last sign of life (ms)               |
 | `pv:workers:signs`         | hash   | worker → what it was doing then, as JSON                          |
 | `pv:brake:SCOPE`           | hash   | how a brake comes off by itself: see `lua/prelude.lua`            |
+| `pv:{B}:minutes`           | hash   | `MINUTE:STATE` → jobs that got there in that minute, `:attempts`  |
+| `pv:audit`                 | stream | what people did: who, when, on what and why (JSON), bounded       |
 | `pv:{B}:events`            | stream | what followers of the batch were told, the last thousand          |
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
 | `pv:idempotency:H`         | string | what was asked under an Idempotency-Key, and the answer (JSON)    |
@@ -45,6 +47,7 @@ RATES = "pv:rates"
 WORKERS = "pv:workers"
 WORKER_SIGNS = "pv:workers:signs"
 TOKENS = "pv:tokens"
+AUDIT = "pv:audit"
 INTAKE_DEAD = "pv:intake:dead"
 
 
@@ -106,6 +109,11 @@ def settled_badly(batch_id: str, state: str) -> str:
 def causes(batch_id: str) -> str:
     """Hash: `dead:CAUSE` or `in_doubt:CAUSE` → how many."""
     return f"{batch(batch_id)}:causes"
+
+
+def minutes(batch_id: str) -> str:
+    """Hash: `MINUTE:STATE` or `MINUTE:attempts` → how many jobs got there, POSTs began, in that minute."""
+    return f"{batch(batch_id)}:minutes"
 
 
 def ready(batch_id: str, credential: str) -> str:

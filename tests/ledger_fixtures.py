@@ -151,6 +151,7 @@ _READ: dict[bytes, tuple[str, tuple[Any, ...], Callable[[Any], Any]]] = {
     b"list": ("LRANGE", (0, -1), _texts),
     b"set": ("SMEMBERS", (), lambda value: sorted(_texts(value))),
     b"zset": ("ZRANGE", (0, -1, "WITHSCORES"), _zset),
+    b"stream": ("XRANGE", ("-", "+"), lambda value: [str(entry) for entry in value]),
     b"string": ("GET", (), lambda value: value.decode()),
 }
 

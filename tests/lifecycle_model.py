@@ -150,9 +150,9 @@ def cancelled(job: Job) -> Job:
     return replace(job, calloff=job.token) if job.state is State.SENDING else job
 
 
-def redriven(job: Job) -> Job:
-    """A person queues it again."""
-    if (job.state, Event.REDRIVEN) not in TRANSITIONS:
+def redriven(job: Job, *, accepts: bool = True) -> Job:
+    """A person queues it again; what may make a second widget only if they accept that."""
+    if (job.state, Event.REDRIVEN) not in TRANSITIONS or (job.bounds.most > 0 and not accepts):
         return job
     return replace(job.moved(Event.REDRIVEN, "redriven"), attempts=0)
 

@@ -34,6 +34,7 @@ from console.file_options import (
 from console.outcome_files import check_writable, export
 from console.plan_report import show_plan, show_problems
 from console.progress import Progress
+from console.selecting import AcceptDuplicatesFlag, BecauseOption, reason_to_accept
 from console.shell import JsonFlag, cli, out, progress_of, talk
 from console.words import amount
 from console.workplace import Workplace, check_reachable, local_worker, workplace
@@ -70,6 +71,7 @@ class Order:
     detach: bool
     ask: bool
     on_in_doubt: OnInDoubt | None
+    because: str
 
 
 @cli.command()
@@ -104,6 +106,8 @@ def apply(
             "--on-in-doubt", help="A POST with no conclusive answer [the workers' setting]: hold, or retry."
         ),
     ] = None,
+    accept_duplicates: AcceptDuplicatesFlag = False,
+    because: BecauseOption = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the end.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -118,6 +122,7 @@ def apply(
     options = read_options(
         maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file
     )
+    why = reason_to_accept(accept_duplicates, because)
     began = time.monotonic()
     with readable_twice(file) as source, workplace() as place:
         order = Order(
@@ -129,6 +134,7 @@ def apply(
             detach=detach,
             ask=not (yes or json),
             on_in_doubt=on_in_doubt,
+            because=why,
         )
         with progress_of(json=json and not detach, quiet=quiet or json) as progress:
             checked = asyncio.run(_check(order, place, progress))
@@ -158,7 +164,13 @@ async def _check(order: Order, place: Workplace, progress: Progress) -> Checked:
         check_reachable(place.settings.api_url, place.settings.connect_timeout)
     async with Ledger.at(place.redis_url) as ledger:
         return await applying.check(
-            ledger, order.file, order.options, progress, rate=place.settings.rate, known=known
+            ledger,
+            order.file,
+            order.options,
+            progress,
+            rate=place.settings.rate,
+            known=known,
+            accept_duplicates=bool(order.because),
         )
 
 
@@ -198,6 +210,7 @@ async def _apply(order: Order, checked: Checked, place: Workplace, progress: Pro
                     name=order.name,
                     meta=checked.meta,
                     on_in_doubt=order.on_in_doubt,
+                    because=order.because,
                 )
                 if order.detach:
                     status = await _status_if_any(ledger, submission.batch)

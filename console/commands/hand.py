@@ -1,4 +1,4 @@
-"""The operator's hand: `pause`, `resume`, `cancel`, `redrive`, `resolve`, `pace`."""
+"""The operator's hand: `pause`, `resume`, `cancel`, `redrive`, `pace`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from typing import Annotated
 import typer
 
 from console import applying
-from console.shell import BatchArgument, cli, open_ledger, out
-from console.words import amount
+from console.selecting import (
+    AcceptDuplicatesFlag,
+    BecauseOption,
+    CredentialOption,
+    KeyOption,
+    ReasonOption,
+    SinceOption,
+    UntilOption,
+    reason_to_accept,
+    selection,
+)
+from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out
+from console.standard_output import emit
+from console.words import amount, shown
 from provisioning import keys
-from provisioning.attempt import Result
 from provisioning.errors import InvalidInputError
-from provisioning.job import split_job_id
 from provisioning.ledger import Ledger
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
@@ -82,7 +92,7 @@ def resume(
                 "released": f"{scope} goes on",
                 "canary": f"{scope}: one job is sent to try; the brake comes off if it is answered well",
             }
-            out.print(words[await ledger.hand.release(scope)])
+            out.print(words[await ledger.hand.release(scope, by=applying.who())])
 
     asyncio.run(work())
 
@@ -122,61 +132,53 @@ def cancel(
 def redrive(
     batch: BatchArgument,
     state: Annotated[State, typer.Option("--state", help="dead or cancelled.")] = State.DEAD,
-    reason: Annotated[str | None, typer.Option("--reason", help="Only those with this cause.")] = None,
+    reason: ReasonOption = "",
+    credential: CredentialOption = "",
+    key: KeyOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    accept_duplicates: AcceptDuplicatesFlag = False,
+    because: BecauseOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    json: JsonFlag = False,
 ) -> None:
     """
     Queue dead or cancelled jobs again.
 
-    They get fresh attempts and keep their history.
+    They get fresh attempts and keep their history. A job that may have made a widget already is left out
+    unless a second one is accepted, with a reason that is kept.
 
     Example: provision redrive tenants --reason bot_not_found
     """
     if state not in (State.DEAD, State.CANCELLED):
         raise InvalidInputError(f"jobs that are {state} cannot be redriven", hint="--state dead or cancelled")
+    why = reason_to_accept(accept_duplicates, because)
+    wanted = selection(state, reason, credential, key, since, until)
 
     async def work() -> None:
         async with open_ledger() as ledger:
             found = await ledger.view.batch_id(batch)
-            matching = ledger.view.jobs(found, state=state, reason=reason)
             if dry_run:
-                bounds = [each.bounds.most async for each in matching]
-                risky = sum(most > 0 for most in bounds)
-                out.print(f"{len(bounds) - risky:,} are safe, {risky:,} may make a second widget")
+                risks = [match.risky async for page in ledger.view.matching(found, wanted) for match in page]
+                safe, risky = len(risks) - sum(risks), sum(risks)
+                if json:
+                    emit({"batch": found, "safe": safe, "risky": risky})
+                else:
+                    out.print(f"{safe:,} are safe, {risky:,} may make a second widget")
                 return
-            count = await ledger.hand.redrive(found, (each.number async for each in matching), applying.who())
-            out.print(f"{amount(count, 'job')} queued again")
-
-    asyncio.run(work())
-
-
-@cli.command()
-def resolve(
-    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of a job in doubt.")],
-    created: Annotated[bool, typer.Option("--created", help="Its widget was found.")] = False,
-    absent: Annotated[bool, typer.Option("--absent", help="It has no widget: send it again.")] = False,
-    widget_id: Annotated[str, typer.Option("--widget-id", help="The widget that was found.")] = "",
-) -> None:
-    """
-    Settle a doubt by hand.
-
-    Example: provision resolve b7k2m9qx.17 --created --widget-id 4711
-    """
-    if created == absent:
-        raise InvalidInputError(
-            "say what was found: --created or --absent", hint="provision job JOB shows what is known"
-        )
-
-    async def work() -> None:
-        async with open_ledger() as ledger:
-            record = await ledger.view.job(job_id)
-            result = Result(widget_id=widget_id) if widget_id else None
-            settled = await ledger.hand.resolve(
-                *split_job_id(record.job_id), created=created, by=applying.who(), result=result
-            )
-            if not settled:
-                raise InvalidInputError(f"{job_id} is not in doubt: it is {record.state}")
-            out.print(f"{job_id} is {'created' if created else 'queued again'}")
+            came = await ledger.hand.redrive(found, wanted, applying.who(), because=why)
+            if json:
+                emit({"batch": found, "queued": came.queued, "risky": came.risky, "left": came.left})
+                return
+            out.print(f"{amount(came.queued, 'job')} queued again")
+            if came.risky:
+                out.print(f"{came.risky:,} of them may make a second widget: accepted because {shown(why)}")
+            if came.left:
+                out.print(
+                    f"{came.left:,} left: they may have made a widget; to send them all the same:"
+                    " --accept-duplicates --because TEXT",
+                    soft_wrap=True,
+                )
 
     asyncio.run(work())
 
@@ -195,7 +197,7 @@ def pace(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            await ledger.hand.set_pace(credential, parsed)
+            await ledger.hand.set_pace(credential, parsed, by=applying.who())
             out.print(f"{credential}: {parsed}")
 
     asyncio.run(work())

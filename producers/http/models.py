@@ -155,6 +155,8 @@ class Changed(Shape):
     batch: str
     done: str
     jobs: Number | None = None
+    risky: Number | None = Field(None, description="Of these, jobs for which a widget may exist (redrive).")
+    left: Number | None = Field(None, description="Jobs left as they are because one may exist (redrive).")
 
 
 class Resolved(Shape):

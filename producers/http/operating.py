@@ -17,6 +17,7 @@ from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.job import split_job_id
+from provisioning.ledger import Selection
 from provisioning.lifecycle import State
 
 router = APIRouter(tags=["Act"])
@@ -34,12 +35,13 @@ async def pause(request: Request, caller: Operator, batch: str) -> Response:
 
 
 @router.post("/v1/batches/{batch}/resume", response_class=Response, responses=_DONE)
-async def resume(request: Request, caller: Operator, batch: str) -> Response:  # noqa: ARG001
+async def resume(request: Request, caller: Operator, batch: str) -> Response:
     """Let a batch go on that was paused, or that a stop-loss holds back."""
     ledger = door_of(request).ledger
     found = await ledger.view.batch_id(batch)
     words = {"not_held": "not held", "released": "goes on", "canary": "one job is sent to try"}
-    return json_answer({"batch": found, "done": words[await ledger.hand.release(keys.hold_batch(found))]})
+    came = await ledger.hand.release(keys.hold_batch(found), by=caller.name)
+    return json_answer({"batch": found, "done": words[came]})
 
 
 @router.post("/v1/batches/{batch}/cancel", response_class=Response, responses=_DONE)
@@ -59,17 +61,30 @@ async def redrive(
     state: Annotated[Literal["dead", "cancelled"], Query()] = "dead",
     reason: Annotated[str | None, Query(max_length=200, description="Only those with this cause.")] = None,
     dry_run: Annotated[bool, Query(description="Only count them.")] = False,
+    because: Annotated[
+        str,
+        Query(max_length=500, description="Why a second widget is accepted; without, risky jobs are left."),
+    ] = "",
 ) -> Response:
-    """Queue dead or cancelled jobs again: fresh attempts, history kept."""
+    """
+    Queue dead or cancelled jobs again: fresh attempts, history kept.
+
+    Jobs for which a widget may exist are left out and counted as `left`, unless `because` says why a second
+    one is accepted; the reason is kept.
+    """
     door = door_of(request)
     found = await door.ledger.view.batch_id(batch)
-    matching = door.ledger.view.jobs(found, state=State(state), reason=reason)
+    wanted = Selection(State(state), reason=reason or "")
     if dry_run:
-        count = len([None async for _ in matching])
-        return json_answer({"batch": found, "done": "nothing", "jobs": count})
-    count = await door.ledger.hand.redrive(found, (job.number async for job in matching), caller.name)
+        risks = [
+            match.risky async for stretch in door.ledger.view.matching(found, wanted) for match in stretch
+        ]
+        return json_answer({"batch": found, "done": "nothing", "jobs": len(risks), "risky": sum(risks)})
+    came = await door.ledger.hand.redrive(found, wanted, caller.name, because=because.strip())
     door.ringer.ring(found)
-    return json_answer({"batch": found, "done": "queued again", "jobs": count})
+    return json_answer(
+        {"batch": found, "done": "queued again", "jobs": came.queued, "risky": came.risky, "left": came.left}
+    )
 
 
 class Resolution(msgspec.Struct, forbid_unknown_fields=True):

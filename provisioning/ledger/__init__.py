@@ -2,6 +2,7 @@
 
 from provisioning.ledger.ledger import LOST, Ledger
 from provisioning.ledger.records import (
+    Act,
     Answered,
     BatchStatus,
     Claim,
@@ -11,14 +12,18 @@ from provisioning.ledger.records import (
     Hold,
     Intent,
     JobRecord,
+    Match,
     Move,
+    Redriven,
     Rescue,
+    Selection,
     SourceFile,
     WorkerSign,
 )
 
 __all__ = [
     "LOST",
+    "Act",
     "Answered",
     "BatchStatus",
     "Claim",
@@ -29,8 +34,11 @@ __all__ = [
     "Intent",
     "JobRecord",
     "Ledger",
+    "Match",
     "Move",
+    "Redriven",
     "Rescue",
+    "Selection",
     "SourceFile",
     "WorkerSign",
 ]

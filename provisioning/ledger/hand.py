@@ -1,9 +1,13 @@
-"""What a person, or a brake, does to the flow: hold, release, cancel, redrive, resolve."""
+"""
+What a person does to the flow: hold, release, cancel, redrive, resolve.
+
+Every act is noted in the audit, whichever door it came through: who, when, on what, why, and what came of it.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,12 +17,15 @@ from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
-from provisioning.ledger.records import Hold, Release
+from provisioning.ledger.records import Act, Hold, Redriven, Release, Selection
 from provisioning.ledger.scripts import Call
 from provisioning.pace import Rate
 
 STRETCH = 2000
 """Jobs that one call cancels or redrives: a few ms of Redis' time, so that nobody else waits long."""
+
+AUDIT_KEPT = 10_000
+"""Acts that the audit holds at least: years of a busy operator, in a few megabytes."""
 
 Do = Callable[[Call[Any]], Awaitable[Any]]
 
@@ -38,17 +45,35 @@ class Hand:
             scope: a field of `keys.HOLDS`.
         Returns: False if it was held already; the first word stands.
         """
+        new = await self._hold(scope, by, why)
+        if new:
+            await self.note("pause", by=by, on=scope, why=why)
+        return new
+
+    async def _hold(self, scope: str, by: str, why: str) -> bool:
         hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind="paused")
         return bool(await self._redis.hsetnx(keys.HOLDS, scope, msgspec.json.encode(hold).decode()))
 
-    async def release(self, scope: str) -> Release:
+    async def release(self, scope: str, *, by: str = "") -> Release:
         """Lets `scope` go on: at once after a pause, after one canary's success under a brake."""
         word: Release = await self._do(transitions.release(scope))
+        if word != "not_held":
+            await self.note("resume", by=by, on=scope, facts={"came_of_it": word})
         return word
 
-    async def set_pace(self, credential: str, rate: Rate) -> None:
+    async def set_pace(self, credential: str, rate: Rate, *, by: str = "") -> None:
         """Sets the pace of a credential on all workers, in force within a second and across restarts."""
         await self._redis.hset(keys.RATES, credential, rate.word)
+        await self.note("pace", by=by, on=keys.hold_credential(credential), facts={"pace": str(rate)})
+
+    async def note(
+        self, act: str, *, by: str, on: str, why: str = "", facts: dict[str, str | int] | None = None
+    ) -> None:
+        """Adds an act to the audit. Its facts hold no payload, credential or widget key."""
+        line = Act(act=act, at=time.time(), by=by, on=on, why=why, facts=facts or {})
+        await self._redis.xadd(
+            keys.AUDIT, {"act": msgspec.json.encode(line)}, maxlen=AUDIT_KEPT, approximate=True
+        )
 
     async def choose_on_in_doubt(self, batch: str, choice: str) -> None:
         """Has the doubtful jobs of a batch wait for a person (`hold`), or tried again (`retry`)."""
@@ -62,27 +87,51 @@ class Hand:
         Returns: how many.
         """
         scope = keys.hold_batch(batch)
-        mine = await self.hold(scope, by=by, why="being cancelled")
+        mine = await self._hold(scope, by, "being cancelled")
         accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
         cancelled = 0
-        for first in range(1, accepted + 1, STRETCH):
-            last = min(first + STRETCH - 1, accepted)
-            cancelled += await self._do(transitions.cancel(batch, first, last, by, credential))
-        if mine:
-            await self.release(scope)
+        try:
+            for first in range(1, accepted + 1, STRETCH):
+                last = min(first + STRETCH - 1, accepted)
+                cancelled += await self._do(transitions.cancel(batch, first, last, by, credential))
+            if mine:
+                await self._do(transitions.release(scope))
+        finally:
+            facts: dict[str, str | int] = {"jobs": cancelled}
+            if credential is not None:
+                facts["credential"] = credential
+            await self.note("cancel", by=by, on=keys.hold_batch(batch), facts=facts)
         return cancelled
 
-    async def redrive(self, batch: str, numbers: AsyncIterator[int], by: str) -> int:
-        """Queues dead or cancelled jobs again, fresh attempts, history kept. Returns: how many."""
-        redriven, stretch = 0, list[int]()
-        async for number in numbers:
-            stretch.append(number)
-            if len(stretch) == STRETCH:
-                redriven += await self._do(transitions.redrive(batch, stretch, by))
-                stretch = []
-        if stretch:
-            redriven += await self._do(transitions.redrive(batch, stretch, by))
-        return redriven
+    async def redrive(self, batch: str, wanted: Selection, by: str, *, because: str = "") -> Redriven:
+        """
+        Queues dead or cancelled jobs again: fresh attempts, history kept. They go at the credential's pace.
+
+        Args:
+            because: why a second widget is accepted. Empty leaves the jobs for which one may exist; they are
+                counted.
+        """
+        # All are looked up first: those that die again meanwhile are not queued over and over.
+        numbers: list[int] = []
+        after = "begin"
+        while after:
+            call = transitions.matching(batch, wanted, after.removeprefix("begin"), STRETCH)
+            after, found = await self._do(call)
+            numbers += [match.number for match in found]
+        came = Redriven()
+        try:
+            for first in range(0, len(numbers), STRETCH):
+                stretch = numbers[first : first + STRETCH]
+                came += await self._do(transitions.redrive(batch, stretch, by, because=because))
+        finally:
+            facts: dict[str, str | int] = {"state": str(wanted.state), **msgspec.structs.asdict(came)}
+            facts |= {
+                name: value
+                for name in ("reason", "credential", "key", "since", "until")
+                if (value := getattr(wanted, name))
+            }
+            await self.note("redrive", by=by, on=keys.hold_batch(batch), why=because, facts=facts)
+        return came
 
     async def resolve(
         self, batch: str, number: int, *, created: bool, by: str, result: Result | None = None
@@ -94,6 +143,10 @@ class Hand:
         """
         if not await self._redis.exists(keys.job(batch, number)):
             raise NotFoundError(f"there is no job {batch}.{number}")
-        return bool(
+        settled = bool(
             await self._do(transitions.resolve(batch, number, created=created, who=by, result=result))
         )
+        if settled:
+            found = "created" if created else "absent"
+            await self.note("resolve", by=by, on=f"job:{batch}.{number}", facts={"found": found})
+        return settled

@@ -44,7 +44,7 @@ class Ledger:
     def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
         self.redis = redis
         self._scripts = Scripts(redis, clock)
-        self.view = View(redis)
+        self.view = View(redis, self.do)
         self.hand = Hand(redis, self.do)
 
     @classmethod

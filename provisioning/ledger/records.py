@@ -119,13 +119,96 @@ class Rescue(msgspec.Struct, frozen=True):
     ready: bool
 
 
+class Selection(msgspec.Struct, frozen=True):
+    """
+    Which jobs of a batch are meant. Empty fields mean any.
+
+    Attributes:
+        key: of the tenant; `abc*` for all that begin so.
+        since: Unix seconds when it got into the state, at the earliest.
+        until: before which it got there.
+    """
+
+    state: State
+    reason: str = ""
+    credential: str = ""
+    key: str = ""
+    since: float | None = None
+    until: float | None = None
+
+
+class Match(msgspec.Struct, frozen=True):
+    """
+    A job that is meant, in short.
+
+    Attributes:
+        at: when it got into its state, Unix seconds.
+        most: widgets that may exist for it.
+    """
+
+    number: int
+    reason: str
+    at: float
+    most: int
+    attempts: int
+
+    @property
+    def risky(self) -> bool:
+        """Whether sending it again may make a second widget."""
+        return self.most > 0
+
+
+class Redriven(msgspec.Struct, frozen=True):
+    """
+    What a redrive came to.
+
+    Attributes:
+        queued: jobs that are sent again.
+        risky: of these, jobs that may make a second widget.
+        left: jobs that were left as they are because they may.
+    """
+
+    queued: int = 0
+    risky: int = 0
+    left: int = 0
+
+    def __add__(self, other: Redriven) -> Redriven:
+        return Redriven(self.queued + other.queued, self.risky + other.risky, self.left + other.left)
+
+
+class Act(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    What a person has done, for the audit.
+
+    Attributes:
+        act: `pause`, `resume`, `cancel`, `redrive`, `resolve`, `reconcile`, `pace`, `purge`, …
+        on: a batch, job, credential or hold.
+        why: the reason that was given.
+        facts: what came of it, in words and numbers; never a payload, credential or widget key.
+    """
+
+    act: str
+    at: float
+    by: str
+    on: str
+    why: str = ""
+    facts: dict[str, str | int] = {}
+
+
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A notable move that is no attempt: redriven, cancelled, called off, resolved; with who did it."""
+    """
+    A notable move that is no attempt: redriven, cancelled, called off, resolved; with who did it.
+
+    Attributes:
+        was: the reason before.
+        why: what a person gave as the reason, where one was asked for.
+    """
 
     move: str
     at: float
     by: str = ""
     was: str = ""
+    why: str = ""
 
 
 class JobRecord(msgspec.Struct, frozen=True):

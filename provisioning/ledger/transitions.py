@@ -23,8 +23,11 @@ from provisioning.ledger.records import (
     Grant,
     Hold,
     Intent,
+    Match,
+    Redriven,
     Release,
     Rescue,
+    Selection,
     SourceFile,
 )
 from provisioning.ledger.scripts import Argument, Call
@@ -56,15 +59,18 @@ def add_source(batch: str, source: SourceFile) -> Call[bool]:
     return Call("add_source", keys.batch(batch), [source.sha256, _json(facts)], bool)
 
 
-def accept(batch: str, jobs: Sequence[tuple[NewJob, str]], who: str) -> Call[list[Accepted]]:
+def accept(
+    batch: str, jobs: Sequence[tuple[NewJob, str]], who: str, *, because: str = ""
+) -> Call[list[Accepted]]:
     """
     Records jobs, each with its body's fingerprint. Reads: the verdict on each, in order.
 
     Args:
         jobs: at most a few hundred at a time; Lua's stack takes some thousand arguments.
         who: the person or service that hands over, for the story of a redriven job.
+        because: why a second widget is accepted of jobs that had ended; empty if it is not.
     """
-    args: list[str | bytes] = [who]
+    args: list[str | bytes] = [who, because]
     for job, fp in jobs:
         row = "" if job.row is None else str(job.row)
         args += (job.key, job.credential, row, job.label, fp, job.body)
@@ -190,9 +196,32 @@ def cancel(batch: str, first: int, last: int, who: str, credential: str | None =
     return Call("cancel", keys.batch(batch), [first, last, who, credential or ""], int)
 
 
-def redrive(batch: str, numbers: Sequence[int], who: str) -> Call[int]:
-    """Queues dead or cancelled jobs again. Reads: how many."""
-    return Call("redrive", keys.batch(batch), [who, *numbers], int)
+def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple[str, list[Match]]]:
+    """Looks through at most `most` jobs. Reads: where it ended, empty at the end; those that are meant."""
+
+    def ms(at: float | None) -> str:
+        return "" if at is None else str(int(at * 1000))
+
+    def read(reply: Any) -> tuple[str, list[Match]]:
+        flat = reply[1]
+        found = [
+            Match(int(flat[i]), _text(flat[i + 1]), int(flat[i + 2]) / 1000, flat[i + 3], flat[i + 4])
+            for i in range(0, len(flat), 5)
+        ]
+        return _text(reply[0]), found
+
+    filters = (wanted.reason, wanted.credential, wanted.key, ms(wanted.since), ms(wanted.until))
+    return Call("matching", keys.batch(batch), [wanted.state, after, most, *filters], read)
+
+
+def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") -> Call[Redriven]:
+    """
+    Queues dead or cancelled jobs again.
+
+    Args:
+        because: why a second widget is accepted; empty leaves the jobs that may make one.
+    """
+    return Call("redrive", keys.batch(batch), [who, because, *numbers], lambda reply: Redriven(*reply))
 
 
 def resolve(batch: str, number: int, *, created: bool, who: str, result: Result | None = None) -> Call[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,11 +12,33 @@ from provisioning import keys
 from provisioning.attempt import Attempt, Bounds, Result
 from provisioning.errors import ContractError, NotFoundError
 from provisioning.job import Verdict, split_job_id
-from provisioning.ledger.records import BatchStatus, Hold, JobRecord, Move, SourceFile, WorkerSign
+from provisioning.ledger import transitions
+from provisioning.ledger.hand import AUDIT_KEPT
+from provisioning.ledger.records import (
+    Act,
+    BatchStatus,
+    Hold,
+    JobRecord,
+    Match,
+    Move,
+    Selection,
+    SourceFile,
+    WorkerSign,
+)
+from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import State
 
 PAGE = 500
 """Jobs read in one pipeline."""
+
+STRETCH = 2000
+"""Jobs that one call looks through: a few ms of Redis' time, so that nobody else waits long."""
+
+_SMALL_INDEX = 5000
+"""Members of an index that are sorted in memory; a longer one is gone through by numbers, page by page."""
+
+_WIDEST_WINDOW = 20_000
+"""Numbers asked for at once whether they stand in an index."""
 
 _COUNTED = {
     *State,
@@ -29,15 +51,17 @@ _decode_move = msgspec.json.Decoder(Move).decode
 _decode_result = msgspec.json.Decoder(Result).decode
 _decode_source = msgspec.json.Decoder(SourceFile).decode
 _decode_sign = msgspec.json.Decoder(WorkerSign).decode
+_decode_act = msgspec.json.Decoder(Act).decode
 _decode_hold = msgspec.json.Decoder(Hold).decode
 
 
 class View:
     """Reads of one ledger. Every iterator pages, so that a batch of any size costs constant memory."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]]) -> None:
         # redis-py types each reply as the union of all it might be under any protocol; we decode them here.
         self._redis: Any = redis
+        self._do = do
 
     async def batch_id(self, name_or_id: str) -> str:
         """
@@ -151,9 +175,14 @@ class View:
             raise NotFoundError(f"the body of {job_id} is not kept")
         return bytes(body)
 
-    async def verdicts(self, jobs: Sequence[tuple[str, str, str]]) -> list[Verdict]:
+    async def verdicts(
+        self, jobs: Sequence[tuple[str, str, str]], *, accept_duplicates: bool = False
+    ) -> list[Verdict]:
         """
         What `accept` would say of jobs, given as (credential, key, fingerprint), were they handed over now.
+
+        Args:
+            accept_duplicates: whether they were handed over with a reason to accept a second widget.
         """
         pipeline = self._redis.pipeline(transaction=False)
         for credential, key, _ in jobs:
@@ -161,13 +190,14 @@ class View:
         known = [value and split_job_id(value.decode()) for value in await pipeline.execute()]
         pipeline = self._redis.pipeline(transaction=False)
         for home in filter(None, known):
-            pipeline.hmget(keys.job(*home), "state", "fp")
+            pipeline.hmget(keys.job(*home), "state", "fp", "most")
         states = iter(await pipeline.execute())
         verdicts = []
         for home, (_, _, fp) in zip(known, jobs, strict=True):
             if home:
-                state, kept = next(states)
-                verdicts.append(_verdict(state, kept, fp))
+                state, kept, most = next(states)
+                risky = int(most or 0) > 0
+                verdicts.append(_verdict(state, kept, fp, risky=risky, accepts=accept_duplicates))
             else:
                 verdicts.append(Verdict.NEW)
         return verdicts
@@ -181,6 +211,31 @@ class View:
                 if (state is None or record.state == state) and reason in (None, record.reason):
                     yield record
 
+    async def matching(self, batch: str, wanted: Selection) -> AsyncIterator[list[Match]]:
+        """
+        The jobs that are meant, in short, stretch by stretch: 100 000 of them in a second or two.
+
+        Dead and doubtful jobs come in the order of their time there, others in that of their numbers.
+        """
+        after = ""
+        while True:
+            after, found = await self._do(transitions.matching(batch, wanted, after, STRETCH))
+            yield found
+            if not after:
+                return
+
+    async def audit(self, limit: int = 0) -> AsyncIterator[Act]:
+        """What people have done, the newest first; all that is kept, or the last `limit`."""
+        end, left = "+", limit or AUDIT_KEPT * 2
+        while left > 0:
+            entries = await self._redis.xrevrange(keys.AUDIT, end, "-", count=min(PAGE, left))
+            for _, fields in entries:
+                yield _decode_act(fields[b"act"])
+            if len(entries) < min(PAGE, left):
+                return
+            left -= len(entries)
+            end = f"({entries[-1][0].decode()}"
+
     async def bodies(self, batch: str, numbers: Iterable[int]) -> list[bytes]:
         """The bodies of some jobs, in order; empty where none is kept."""
         wanted = [str(number) for number in numbers]
@@ -191,15 +246,35 @@ class View:
 
     async def _numbers(self, batch: str, state: State | None, after: int) -> AsyncIterator[list[int]]:
         if state in _INDEXED:
-            # The index is by time; a page of a sorted copy costs nothing beside reading the jobs.
-            members = await self._redis.zrange(keys.settled_badly(batch, state), 0, -1)
+            async for numbers in self._indexed(keys.settled_badly(batch, state), batch, after):
+                yield numbers
+            return
+        accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
+        for start in range(after + 1, accepted + 1, PAGE):
+            yield list(range(start, min(start + PAGE, accepted + 1)))
+
+    async def _indexed(self, index: str, batch: str, after: int) -> AsyncIterator[list[int]]:
+        """
+        The members of an index by time, in the order of their numbers, after number `after`.
+
+        A short index is sorted here. Of a long one every page would cost all of it: there the numbers
+        are gone through in windows so wide that each finds about a page.
+        """
+        size = int(await self._redis.zcard(index))
+        if size <= _SMALL_INDEX:
+            members = await self._redis.zrange(index, 0, -1)
             numbers = sorted(number for number in map(int, members) if number > after)
             for start in range(0, len(numbers), PAGE):
                 yield numbers[start : start + PAGE]
             return
         accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
-        for start in range(after + 1, accepted + 1, PAGE):
-            yield list(range(start, min(start + PAGE, accepted + 1)))
+        width = min(PAGE * (1 + accepted // size), _WIDEST_WINDOW)
+        for start in range(after + 1, accepted + 1, width):
+            window = list(range(start, min(start + width, accepted + 1)))
+            scores = await self._redis.zmscore(index, window)
+            numbers = [number for number, score in zip(window, scores, strict=True) if score is not None]
+            for first in range(0, len(numbers), PAGE):
+                yield numbers[first : first + PAGE]
 
     async def _records(self, batch: str, numbers: list[int]) -> AsyncIterator[JobRecord]:
         fields = [str(number) for number in numbers]
@@ -217,7 +292,7 @@ class View:
                 yield _record(batch, number, raw, story, result, late, due)
 
 
-def _verdict(state: bytes | None, kept: bytes | None, fp: str) -> Verdict:
+def _verdict(state: bytes | None, kept: bytes | None, fp: str, *, risky: bool, accepts: bool) -> Verdict:
     """The branches of `lua/accept.lua` on a known identity."""
     if state is None or kept is None:
         return Verdict.IN_DOUBT
@@ -225,7 +300,7 @@ def _verdict(state: bytes | None, kept: bytes | None, fp: str) -> Verdict:
         case State.DEAD if kept.decode() == fp:
             return Verdict.DEAD
         case State.DEAD | State.CANCELLED:
-            return Verdict.REDRIVEN
+            return Verdict.RISKY if risky and not accepts else Verdict.REDRIVEN
         case State.SUCCEEDED:
             return Verdict.SUCCEEDED if kept.decode() == fp else Verdict.CHANGED
         case State.IN_DOUBT:

@@ -28,7 +28,7 @@ from redis.asyncio import Redis
 from provisioning import keys
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import Verdict
-from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, transitions
+from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, transitions
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, Event, State
 from tests import lifecycle_model as model
@@ -57,6 +57,8 @@ ANSWERS: dict[Answer, tuple[Event, Bounds, Outcome]] = {
 
 NEAR = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3])
 """Which of several to take: mostly the first, where the one to which most can happen stands."""
+
+BECAUSE = st.sampled_from(["", "a second one is no harm"])
 
 HOLDS = (keys.HOLD_ALL, keys.hold_batch(B), keys.hold_credential("acme"), keys.hold_target(TARGET))
 
@@ -152,21 +154,23 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.credential[n] = credential
 
     @precondition(lambda self: self.some_job_is(State.DEAD, State.CANCELLED, State.SUCCEEDED))
-    @rule(pick=st.integers(0, 4), fp=st.sampled_from(["fp", "other"]))
-    def hand_over_again(self, pick: int, fp: str) -> None:
+    @rule(pick=st.integers(0, 4), fp=st.sampled_from(["fp", "other"]), because=BECAUSE)
+    def hand_over_again(self, pick: int, fp: str, because: str) -> None:
         n = pick % len(self.jobs) + 1
         job = self.jobs[n]
         body = new_job(f"k{n}", self.credential[n])
-        [accepted] = self.do(transitions.accept("b2", [(body, fp)], "ana"))
+        [accepted] = self.do(transitions.accept("b2", [(body, fp)], "ana", because=because))
         kept = self.run(self.redis.hget(keys.job(B, n), "fp")).decode()
+        refused = job.bounds.most > 0 and not because
         verdicts = {
             State.SUCCEEDED: Verdict.SUCCEEDED if accepted.verdict != Verdict.CHANGED else Verdict.CHANGED,
             State.IN_DOUBT: Verdict.IN_DOUBT,
-            State.CANCELLED: Verdict.REDRIVEN,
+            State.CANCELLED: Verdict.RISKY if refused else Verdict.REDRIVEN,
             State.DEAD: accepted.verdict,
         }
         assert accepted.verdict == verdicts.get(job.state, Verdict.QUEUED)
         assert accepted.job_id == f"{B}.{n}"
+        assert not (refused and accepted.verdict is Verdict.REDRIVEN)
         if accepted.verdict is Verdict.REDRIVEN:
             assert kept == fp
             self.put(n, model.redriven(job))
@@ -324,12 +328,14 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         assert self.do(transitions.cancel(B, first, last, "ana", credential)) == gone
 
     @precondition(lambda self: self.some_job_is(State.DEAD, State.CANCELLED))
-    @rule(pick=st.integers(0, 3))
-    def redrive(self, pick: int) -> None:
+    @rule(pick=st.integers(0, 3), because=BECAUSE)
+    def redrive(self, pick: int, because: str) -> None:
         gone = [n for n, job in self.jobs.items() if job.state in (State.DEAD, State.CANCELLED)]
         n = gone[pick % len(gone)]
-        after = model.redriven(self.jobs[n])
-        assert self.do(transitions.redrive(B, [n], "ana")) == (after != self.jobs[n])
+        after = model.redriven(self.jobs[n], accepts=bool(because))
+        risky = self.jobs[n].bounds.most > 0
+        came = Redriven(0, 0, 1) if risky and not because else Redriven(1, int(risky), 0)
+        assert self.do(transitions.redrive(B, [n], "ana", because=because)) == came
         self.put(n, after)
 
     @precondition(lambda self: self.some_job_is(State.IN_DOUBT))

@@ -32,23 +32,24 @@ async def apply(ledger: Ledger, rows: str) -> str:
 
 
 async def test_every_verdict_is_told(fake_ledger: Ledger) -> None:
-    rows = "created,,1\nchanged,,2\ndead,,3\nmended,,4\ndoubted,,5\nqueued,,6\n"
+    rows = "created,,1\nchanged,,2\ndead,,3\nmended,,4\ndoubted,,5\nrisky,,6\nqueued,,7\n"
     batch = await apply(fake_ledger, rows)
-    jobs = {job.key: job for job in await claim(fake_ledger, 5, batch=batch)}
+    jobs = {job.key: job for job in await claim(fake_ledger, 6, batch=batch)}
     ends = {
         "created": Event.CREATED,
         "changed": Event.CREATED,
         "dead": Event.REJECTED,
         "mended": Event.REJECTED,
         "doubted": Event.DOUBTED,
+        "risky": Event.EXHAUSTED,
     }
     for key, event in ends.items():
         assert await send(fake_ledger, jobs[key])
         await say(fake_ledger, answer(jobs[key], event), batch=batch)
 
-    plan = await plan_of(
-        fake_ledger, rows.replace("changed,,2", "changed,,22").replace("mended,,4", "mended,,44") + "new,,7\n"
-    )
+    for row in ("changed,,2", "mended,,4", "risky,,6"):
+        rows = rows.replace(row, row + "0")
+    plan = await plan_of(fake_ledger, rows + "new,,8\n")
 
     assert dict(plan.verdicts) == dict.fromkeys(Verdict, 1)
     assert plan.to_send == 2

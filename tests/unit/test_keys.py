@@ -30,6 +30,7 @@ OF_BATCH = {
     ":dead": keys.settled_badly("B", "dead"),
     ":in_doubt": keys.settled_badly("B", "in_doubt"),
     ":causes": keys.causes("B"),
+    ":minutes": keys.minutes("B"),
     ":events": keys.events("B"),
 }
 SHARED = {
@@ -44,7 +45,7 @@ SHARED = {
     keys.WORKER_SIGNS,
     "pv:brake:SCOPE",
 }
-OF_DOORS = {keys.TOKENS, keys.INTAKE_DEAD, keys.idempotency("H"), keys.idempotency_lock("H")}
+OF_DOORS = {keys.AUDIT, keys.TOKENS, keys.INTAKE_DEAD, keys.idempotency("H"), keys.idempotency_lock("H")}
 """Keys that no script touches, nor that of events."""
 
 

@@ -1,8 +1,9 @@
 -- Records handed-over jobs before their submitter hears yes; one identity, one job, for good.
--- KEYS[1] the batch; ARGV[2] who hands over; then 6 a job: key, credential, row, label, fingerprint, body
+-- KEYS[1] the batch; ARGV[2] who hands over; ARGV[3] why a second widget is accepted of jobs that had ended, '' if
+-- it is not; then 6 a job: key, credential, row, label, fingerprint, body
 -- Returns a flat list, 2 a job: verdict (provisioning.job.Verdict), job id.
 -- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
-local who = ARGV[2]
+local who, why = ARGV[2], ARGV[3]
 local reply = {}
 
 -- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
@@ -26,7 +27,7 @@ local function create(key, credential, row, label, fp, body)
   return id
 end
 
-for i = 3, #ARGV, 6 do
+for i = 4, #ARGV, 6 do
   local key, credential, row, label, fp, body = unpack(ARGV, i, i + 5)
   local id = redis.call('HGET', 'pv:identity:' .. credential, key)
   local verdict
@@ -37,17 +38,16 @@ for i = 3, #ARGV, 6 do
   else
     local b, n = string.match(id, '^(.*)%.(%d+)$')
     local batch = 'pv:{' .. b .. '}'
-    local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'fp')
+    local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'fp', 'most')
     local state = job[1]
     if state == 'dead' and job[3] == fp then
       verdict = 'dead'
+    elseif (state == 'dead' or state == 'cancelled') and tonumber(job[4] or 0) > 0 and why == '' then
+      verdict = 'risky'
     elseif state == 'dead' or state == 'cancelled' then
       redis.call('HSET', batch .. ':bodies', n, body)
-      redis.call('HSET', job_key(batch, n), 'fp', fp, 'attempts', 0)
-      redis.call('HINCRBY', job_key(batch, n), 'drives', 1)
-      move(batch, n, state, 'queued', job[2], 'redriven')
-      enqueue(batch, n, credential, 0, false)
-      tell(batch, n, cjson.encode({ move = 'redriven', at = now / 1000, by = who, was = job[2] }))
+      redis.call('HSET', job_key(batch, n), 'fp', fp)
+      redrive(batch, n, state, job[2], credential, who, tonumber(job[4] or 0) > 0 and why or '')
       verdict = 'redriven'
     elseif state == 'succeeded' then
       verdict = job[3] == fp and 'succeeded' or 'changed'

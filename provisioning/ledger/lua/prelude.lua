@@ -26,6 +26,9 @@ local function count(batch, field, by)
   fields[field] = (fields[field] or 0) + by
 end
 
+-- What the batch came to, minute by minute: arrivals in these states, and POSTs begun.
+local CHARTED = { attempts = true, succeeded = true, dead = true, in_doubt = true, cancelled = true }
+
 local UNSETTLED = { queued = true, claimed = true, sending = true }
 
 local function settle_counts()
@@ -34,6 +37,9 @@ local function settle_counts()
     for field, by in pairs(fields) do
       if by ~= 0 then
         redis.call('HINCRBY', batch, field, by)
+        if by > 0 and CHARTED[field] then
+          redis.call('HINCRBY', batch .. ':minutes', math.floor(now / 60000) .. ':' .. field, by)
+        end
         if UNSETTLED[field] then
           if by > 0 then opened = true else closed = true end
         end
@@ -155,4 +161,16 @@ local function held(batch, credential, target)
     end
   end
   return nil, trial, most
+end
+
+-- Queues a job that had ended again: fresh attempts, history and bounds kept. `why` is the word of a person who
+-- accepts that it may make a second widget; '' where it cannot.
+local function redrive(batch, n, state, reason, credential, who, why)
+  redis.call('HSET', job_key(batch, n), 'attempts', 0)
+  redis.call('HINCRBY', job_key(batch, n), 'drives', 1)
+  move(batch, n, state, 'queued', reason, 'redriven')
+  enqueue(batch, n, credential, 0, false)
+  local line = { move = 'redriven', at = now / 1000, by = who, was = reason }
+  if why ~= '' then line.why = why end
+  tell(batch, n, cjson.encode(line))
 end

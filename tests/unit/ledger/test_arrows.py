@@ -82,7 +82,7 @@ class Stage:
         elif event is Event.CANCELLED:
             await ledger.do(transitions.cancel("b1", 1, 1, "ana"))
         elif event is Event.REDRIVEN:
-            await ledger.do(transitions.redrive("b1", [1], "ana"))
+            await ledger.do(transitions.redrive("b1", [1], "ana", because="a second one is no harm"))
         elif event in (Event.RESOLVED_CREATED, Event.RESOLVED_ABSENT):
             created = event is Event.RESOLVED_CREATED
             await ledger.do(transitions.resolve("b1", 1, created=created, who="ana"))

@@ -7,7 +7,7 @@ import pytest
 from provisioning import keys
 from provisioning.attempt import Bounds
 from provisioning.job import Verdict
-from provisioning.ledger import Deferral, Intent, Ledger, Rescue, transitions
+from provisioning.ledger import Deferral, Intent, Ledger, Redriven, Rescue, transitions
 from provisioning.lifecycle import Event, State
 from tests.ledger_fixtures import (
     LEASE,
@@ -90,7 +90,7 @@ async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_sto
     await send(fake_ledger, job)
     await say(fake_ledger, answer(job, Event.EXHAUSTED))
     mended = new_job("k", body=b'{"a":2}')
-    [accepted] = await fake_ledger.do(transitions.accept("b2", [(mended, "new")], "ana"))
+    [accepted] = await fake_ledger.do(transitions.accept("b2", [(mended, "new")], "ana", because="why not"))
     assert (accepted.verdict, accepted.job_id) == (Verdict.REDRIVEN, "b1.1")
     [again] = await claim(fake_ledger)
     assert (again.body, again.attempts) == (b'{"a":2}', 0)
@@ -310,7 +310,8 @@ async def test_a_redrive_starts_at_the_first_attempt_and_no_old_token_counts_in_
     [old] = await claim(fake_ledger)
     await send(fake_ledger, old)
     await say(fake_ledger, answer(old, Event.EXHAUSTED))
-    assert await fake_ledger.do(transitions.redrive("b1", [1], "ana")) == 1
+    came = await fake_ledger.do(transitions.redrive("b1", [1], "ana", because="why not"))
+    assert came == Redriven(queued=1, risky=1, left=0)
     before = await snapshot(fake_ledger.redis)
     assert not await send(fake_ledger, old, 1)
     assert await say(fake_ledger, answer(old, Event.CREATED)) == [False]
@@ -378,7 +379,7 @@ async def test_a_redrive_ends_an_old_call_off(fake_ledger: Ledger) -> None:
     await send(fake_ledger, job)
     await fake_ledger.hand.cancel("b1", "ana")
     await say(fake_ledger, answer(job, Event.RETRY_DUE))
-    await fake_ledger.do(transitions.redrive("b1", [1], "ana"))
+    await fake_ledger.do(transitions.redrive("b1", [1], "ana", because="why not"))
     [again] = await claim(fake_ledger)
     await send(fake_ledger, again)
     await say(fake_ledger, answer(again, Event.RETRY_DUE))

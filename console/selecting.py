@@ -1,0 +1,100 @@
+"""Options that say which jobs are meant, and the two that accept a second widget; the same for every verb."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from provisioning.errors import InvalidInputError
+from provisioning.ledger import Selection
+from provisioning.lifecycle import State
+
+ReasonOption = Annotated[
+    str, typer.Option("--reason", "--cause", metavar="CAUSE", help="Only those with this cause.")
+]
+CredentialOption = Annotated[
+    str, typer.Option("--credential", metavar="NAME", help="Only those of this credential.")
+]
+KeyOption = Annotated[
+    str, typer.Option("--key", metavar="KEY", help="Only the one with this key; abc* for all that begin so.")
+]
+SinceOption = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only those that got there since: 2h, 3d, 2026-11-23, 2026-11-23T14:30.",
+    ),
+]
+UntilOption = Annotated[
+    str, typer.Option("--until", metavar="TIME", help="Only those that got there before then.")
+]
+AcceptDuplicatesFlag = Annotated[
+    bool,
+    typer.Option(
+        "--accept-duplicates", help="Send again also what may make a second widget; needs --because."
+    ),
+]
+BecauseOption = Annotated[
+    str,
+    typer.Option("--because", metavar="TEXT", help="Why that is accepted; kept with the jobs and the audit."),
+]
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def selection(
+    state: State, reason: str, credential: str, key: str, since: str, until: str, *, now: float | None = None
+) -> Selection:
+    """
+    The jobs that the options mean.
+
+    Raises: InvalidInputError if a time cannot be read.
+    """
+    now = time.time() if now is None else now
+    return Selection(
+        state,
+        reason,
+        credential,
+        key,
+        moment(since, now) if since else None,
+        moment(until, now) if until else None,
+    )
+
+
+def moment(text: str, now: float) -> float:
+    """
+    A time as people write it, in Unix seconds: an age (`2h`), or a day or time of this machine's clock.
+
+    >>> moment("90m", 10_000.0)
+    4600.0
+
+    Raises: InvalidInputError.
+    """
+    if age := _AGE.fullmatch(text.strip()):
+        return now - float(age[1]) * _UNITS[age[2]]
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except ValueError:
+        raise InvalidInputError(
+            f"{text!r} is not a time", hint="an age such as 30m, 2h or 3d, or 2026-11-23, or 2026-11-23T14:30"
+        ) from None
+
+
+def reason_to_accept(accept_duplicates: bool, because: str) -> str:
+    """
+    The reason for which second widgets are accepted; empty if they are not.
+
+    Raises: InvalidInputError if one of the two options stands without the other.
+    """
+    if accept_duplicates != bool(because.strip()):
+        raise InvalidInputError(
+            "--accept-duplicates and --because go together",
+            hint='for example: --accept-duplicates --because "the console shows none of them"',
+        )
+    return because.strip()
