@@ -1,0 +1,74 @@
+"""The page for services, carried out as it stands, against a real server and broker."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from producers.http.problem import Kind
+from tests.docs.pages import ROOT, shown_commands, table_words
+from tests.integration.http_server import environ, running_server
+
+PAGE = ROOT / "docs" / "how-to" / "call-it-from-a-service.md"
+
+
+def test_every_refusal_is_documented() -> None:
+    page = ROOT / "docs" / "reference" / "http-api.md"
+    assert table_words(page, under="Refusals") == [kind.slug for kind in Kind]
+
+
+def _blocks(language: str) -> list[str]:
+    text = PAGE.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
+def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Path) -> None:
+    with Redis.from_url(valkey_url) as redis:
+        redis.flushall()
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    with running_server(valkey_url, tmp_path) as server:
+        said: list[dict[str, Any] | str] = []
+        for shown in shown_commands(PAGE):
+            if shown.words[0] != "curl":
+                continue
+            line = shown.line.replace("http://127.0.0.1:8080", server.url)
+            done = subprocess.run(
+                ["/bin/sh", "-c", line],
+                cwd=tmp_path,
+                env=environ(valkey_url) | {"TOKEN": server.token},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+            said.append(json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout)
+        job, taken, batch, page, file = said
+        assert isinstance(job, dict)
+        assert isinstance(taken, dict)
+        assert isinstance(batch, dict)
+        assert isinstance(page, dict)
+        assert isinstance(file, str)
+        assert (job["key"], job["verdict"]) == ("tenant-42", "new")
+        assert taken["accepted"] == batch["accepted"] > 0
+        assert len(page["jobs"]) == 2
+        assert file.lstrip("\ufeff").startswith("key,credential,label")
+
+        names: dict[str, Any] = {"TOKEN": server.token, "BROKER_URL": valkey_url}
+        with Redis.from_url(valkey_url) as redis:
+            waiting = redis.llen("celery")
+            for block in _blocks("python"):
+                exec(block.replace("http://127.0.0.1:8080", server.url), names)  # noqa: S102 - our own page
+            assert names["taken"]["verdict"] == "new"
+            rung = redis.lrange("celery", 0, -1)
+            assert len(rung) >= waiting + 1
+            assert any(b"provision.submit" in message for message in rung)
+            redis.delete("celery")
+        names["app"].close()
