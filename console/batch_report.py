@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from console.tables import facts, indented, listing
 from console.words import STATE_STYLES, STATE_WORDS, amount, clock, duration, short_clock, shown, widgets
-from provisioning.ledger import BatchStatus, Hold, JobRecord, WorkerSign
+from provisioning.causes import advice
+from provisioning.ledger import BatchStatus, CauseGroup, Hold, JobRecord, WorkerSign
 from provisioning.lifecycle import UNSETTLED, State
 
 
@@ -106,13 +108,12 @@ class CauseCount:
     """Jobs of a batch that ended alike, and one of them."""
 
     status: BatchStatus
-    cause: str
-    count: int
-    example: JobRecord | None
+    group: CauseGroup
+    example: JobRecord
 
 
 def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
-    """Dead letters or doubts of batches, grouped by cause, and the way on."""
+    """Dead letters or doubts of batches, grouped by cause: how many, since when, what to do about each."""
     if not causes:
         out.print(f"nothing is {STATE_WORDS[state]}")
         return
@@ -120,9 +121,20 @@ def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
         "batch", "jobs", "cause", "for example", wraps=("batch", "for example"), numbers=("jobs",)
     )
     for each in causes:
-        table.add_row(shown(each.status.name), f"{each.count:,}", each.cause, _example(each.example))
+        name, count = shown(each.status.name), f"{each.group.count:,}"
+        table.add_row(name, count, each.group.cause, _example(each.example))
     out.print(table)
-    batch, cause = word_of(causes[0].status), causes[0].cause
+    out.print()
+    for cause in dict.fromkeys(each.group.cause for each in causes):
+        same = [each.group for each in causes if each.group.cause == cause]
+        span = _span(min(group.first for group in same), max(group.last for group in same))
+        out.print(f"{cause}, {span}: {advice(cause)}", soft_wrap=True)
+    risky = sum(each.group.risky for each in causes)
+    if state is State.DEAD and risky:
+        out.print(
+            f"{risky:,} of these may have a widget; a redrive leaves them unless you accept a second one"
+        )
+    batch, cause = word_of(causes[0].status), causes[0].group.cause
     ways = {
         State.DEAD: (
             f"list them:        provision jobs {batch} --state dead --reason {cause}",
@@ -130,16 +142,42 @@ def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
             f"resend as is:     provision redrive {batch} --reason {cause}",
         ),
         State.IN_DOUBT: (
-            f"list them:   provision jobs {batch} --state in_doubt --reason {cause}",
-            "settle one:  provision resolve JOB --created, or --absent to send it again",
+            f"list them:    provision jobs {batch} --state in_doubt --reason {cause}",
+            "settle one:   provision resolve JOB --created, or --absent to send it again",
+            f"settle many:  provision reconcile {batch} --seen FILE --match bot.id",
         ),
     }
     for way in ("", *ways.get(state, ())):
         out.print(Text(way, style="dim"), soft_wrap=True)
 
 
-def _example(job: JobRecord | None) -> str:
-    if job is None:
-        return ""
-    said = next((attempt.message for attempt in reversed(job.attempts) if attempt.message), "")
+def _span(first: float, last: float) -> str:
+    """`Nov 23 02:40` or `Nov 23 02:40 to Nov 23 02:55`, to the minute."""
+    begin, end = (short_clock(at, time.time()) for at in (first, last))
+    return begin if begin == end else f"{begin} to {end}"
+
+
+def cause_json(each: CauseCount, state: State) -> dict[str, Any]:
+    """A cause for programs."""
+    return {
+        "batch": each.status.batch,
+        "name": each.status.name,
+        "state": state,
+        "cause": each.group.cause,
+        "count": each.group.count,
+        "risky": each.group.risky,
+        "first": each.group.first,
+        "last": each.group.last,
+        "example": each.example.job_id,
+        "message": _said(each.example),
+        "advice": advice(each.group.cause),
+    }
+
+
+def _example(job: JobRecord) -> str:
+    said = _said(job)
     return f"{job.job_id}: {shown(said)}" if said else job.job_id
+
+
+def _said(job: JobRecord) -> str:
+    return next((attempt.message for attempt in reversed(job.attempts) if attempt.message), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -13,13 +14,30 @@ import typer
 from rich.text import Text
 
 from console import applying
-from console.batch_report import CauseCount, held_word, show_batch, show_batches, show_causes, show_workers
+from console.batch_report import (
+    CauseCount,
+    cause_json,
+    held_word,
+    show_batch,
+    show_batches,
+    show_causes,
+    show_workers,
+)
 from console.job_report import show_job, show_jobs
 from console.outcome_files import export as export_files
+from console.selecting import (
+    CredentialOption,
+    KeyOption,
+    ReasonOption,
+    SinceOption,
+    UntilOption,
+    selection,
+)
 from console.shell import AnyBatchArgument, BatchArgument, JsonFlag, cli, open_ledger, out, progress_of, talk
 from console.standard_output import emit
 from console.words import shown, state_of
-from provisioning.ledger import BatchStatus, JobRecord, Ledger, WorkerSign
+from provisioning.errors import NotFoundError
+from provisioning.ledger import BatchStatus, Ledger, Selection, WorkerSign
 from provisioning.lifecycle import State
 from provisioning.settings import Settings
 
@@ -142,7 +160,13 @@ def job(
             if json:
                 emit(record.public())
                 return
-            show_job(out, record, await ledger.view.body(job_id))
+            batch = await ledger.view.status(record.batch)
+            files = ", ".join(source.name for source in batch.sources) or batch.meta.get("source", "")
+            by = batch.meta.get("by", "")
+            body: bytes | None = None
+            with contextlib.suppress(NotFoundError):
+                body = await ledger.view.body(job_id)
+            show_job(out, record, body, " by ".join(filter(None, (files, by))))
 
     asyncio.run(work())
 
@@ -150,19 +174,29 @@ def job(
 @cli.command("dead-letters")
 def dead_letters(
     batch: AnyBatchArgument = None,
+    reason: ReasonOption = "",
+    credential: CredentialOption = "",
+    key: KeyOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
     json: JsonFlag = False,
 ) -> None:
     """
-    Show what was given up, grouped by cause.
+    Show what was given up, grouped by cause, and what to do about each.
 
-    Example: provision dead-letters tenants
+    Example: provision dead-letters tenants --since 2h
     """
-    _causes(batch, State.DEAD, json=json)
+    _causes(batch, selection(State.DEAD, reason, credential, key, since, until), json=json)
 
 
 @cli.command("in-doubt")
 def in_doubt(
     batch: AnyBatchArgument = None,
+    reason: ReasonOption = "",
+    credential: CredentialOption = "",
+    key: KeyOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
     json: JsonFlag = False,
 ) -> None:
     """
@@ -170,48 +204,38 @@ def in_doubt(
 
     Example: provision in-doubt tenants
     """
-    _causes(batch, State.IN_DOUBT, json=json)
+    _causes(batch, selection(State.IN_DOUBT, reason, credential, key, since, until), json=json)
 
 
-def _causes(batch: str | None, state: State, *, json: bool) -> None:
+def _causes(batch: str | None, wanted: Selection, *, json: bool) -> None:
     async def work() -> None:
         async with open_ledger() as ledger:
             if batch is None:
                 statuses = [each async for each in ledger.view.batches()]
             else:
                 statuses = [await ledger.view.status(await ledger.view.batch_id(batch))]
-            causes = [each for one in statuses for each in await _by_cause(ledger, one, state)]
+            causes = [
+                each
+                for one in statuses
+                if one.states[wanted.state]
+                for each in await _by_cause(ledger, one, wanted)
+            ]
             if not json:
-                show_causes(out, causes, state)
+                show_causes(out, causes, wanted.state)
                 return
             for each in causes:
-                emit(
-                    {
-                        "batch": each.status.batch,
-                        "name": each.status.name,
-                        "state": state,
-                        "cause": each.cause,
-                        "count": each.count,
-                        "example": each.example.job_id if each.example else None,
-                    }
-                )
+                emit(cause_json(each, wanted.state))
 
     asyncio.run(work())
 
 
-async def _by_cause(ledger: Ledger, status: BatchStatus, state: State) -> list[CauseCount]:
-    """The causes of a state, the most frequent first."""
-    causes = sorted(status.causes.get(str(state), {}).items(), key=lambda each: -each[1])
+async def _by_cause(ledger: Ledger, status: BatchStatus, wanted: Selection) -> list[CauseCount]:
+    """The causes of a state, the most frequent first, each with one job as an example."""
+    groups = await ledger.view.causes(status.batch, wanted)
     return [
-        CauseCount(status, cause, count, await _first(ledger, status.batch, state, cause))
-        for cause, count in causes
+        CauseCount(status, group, await ledger.view.job(f"{status.batch}.{group.example}"))
+        for group in groups
     ]
-
-
-async def _first(ledger: Ledger, batch: str, state: State, cause: str) -> JobRecord | None:
-    async for job in ledger.view.jobs(batch, state=state, reason=cause):
-        return job
-    return None
 
 
 @cli.command()

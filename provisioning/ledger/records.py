@@ -158,6 +158,25 @@ class Match(msgspec.Struct, frozen=True):
         return self.most > 0
 
 
+class CauseGroup(msgspec.Struct, frozen=True):
+    """
+    Jobs that ended alike.
+
+    Attributes:
+        risky: of these, jobs for which a widget may exist.
+        first: when the first of them got there, Unix seconds.
+        last: when the last did.
+        example: number of one of them, the lowest.
+    """
+
+    cause: str
+    count: int
+    risky: int
+    first: float
+    last: float
+    example: int
+
+
 class Redriven(msgspec.Struct, frozen=True):
     """
     What a redrive came to.

@@ -17,6 +17,7 @@ from provisioning.ledger.hand import AUDIT_KEPT
 from provisioning.ledger.records import (
     Act,
     BatchStatus,
+    CauseGroup,
     Hold,
     JobRecord,
     Match,
@@ -223,6 +224,23 @@ class View:
             yield found
             if not after:
                 return
+
+    async def causes(self, batch: str, wanted: Selection) -> list[CauseGroup]:
+        """The jobs that are meant, grouped by why they ended so, the most frequent first."""
+        groups: dict[str, CauseGroup] = {}
+        async for stretch in self.matching(batch, wanted):
+            for match in stretch:
+                new = CauseGroup(match.reason, 0, 0, match.at, match.at, match.number)
+                group = groups.get(match.reason, new)
+                groups[match.reason] = CauseGroup(
+                    match.reason,
+                    group.count + 1,
+                    group.risky + match.risky,
+                    min(group.first, match.at),
+                    max(group.last, match.at),
+                    min(group.example, match.number),
+                )
+        return sorted(groups.values(), key=lambda group: -group.count)
 
     async def audit(self, limit: int = 0) -> AsyncIterator[Act]:
         """What people have done, the newest first; all that is kept, or the last `limit`."""

@@ -15,7 +15,7 @@ from producers.plan import Plan
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.errors import InvalidJobError
 from provisioning.job import Verdict
-from provisioning.ledger import BatchStatus, Hold, JobRecord
+from provisioning.ledger import BatchStatus, CauseGroup, Hold, JobRecord, Move
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 
@@ -125,10 +125,41 @@ def test_a_jobs_story_is_told_without_its_widgets_key_and_takes_no_text_for_mark
     said = text.getvalue()
     assert KEY not in said
     assert "a-[red]key[/red]" in said
-    assert "500          again after 0.50 s" in said
+    assert "500          answered  again after 0.50 s" in said
     assert "200 created" in said
     assert "attempt 1: Try later" in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+def test_secrets_of_a_body_are_masked_and_its_shape_stays() -> None:
+    out, text = terminal(200)
+    show_job(out, job(), b'{"bot":{"id":"7"},"credentials":{"whiteList":["acme.example"],"blackList":[]}}')
+    assert '{"bot":{"id":"7"},"credentials":{"whiteList":["***"],"blackList":[]}}' in text.getvalue()
+
+
+def test_a_body_that_is_not_kept_any_more_is_said_to_be_so() -> None:
+    out, text = terminal()
+    show_job(out, job(), None, "tenants.csv by ana")
+    assert "not kept any more" in text.getvalue()
+    assert "tenants.csv by ana" in text.getvalue()
+
+
+def test_a_move_is_told_with_its_reason_and_who_made_it() -> None:
+    out, text = terminal(120)
+    move = Move("redriven", at=0.0, by="ana", was="http_500", why="the console shows none")
+    show_job(out, msgspec.structs.replace(job(), moves=[move]), b"{}")
+    assert "redriven (was http_500) by ana, because the console shows none" in text.getvalue()
+
+
+def test_attempts_of_several_workers_are_told_apart() -> None:
+    out, text = terminal(120)
+    first, second = job().attempts
+    other = msgspec.structs.replace(second, worker="w-2")
+    show_job(out, msgspec.structs.replace(job(), attempts=[first, other]), b"{}")
+    said = text.getvalue()
+    assert "worker" in said
+    assert "w-1" in said
+    assert "w-2" in said
 
 
 def test_a_doubt_comes_with_the_two_commands_that_settle_it() -> None:
@@ -140,9 +171,13 @@ def test_a_doubt_comes_with_the_two_commands_that_settle_it() -> None:
 
 def test_causes_come_with_an_example_and_the_way_on() -> None:
     out, text = terminal(200)
-    show_causes(out, [CauseCount(batch(dead=3), "bot_not_found", 3, job(State.DEAD))], State.DEAD)
+    group = CauseGroup("bot_not_found", 3, 1, first=0.0, last=200_000.0, example=17)
+    show_causes(out, [CauseCount(batch(dead=3), group, job(State.DEAD))], State.DEAD)
     assert "b7k2m9qx.17: Try later" in text.getvalue()
     assert "provision jobs tenants --state dead --reason bot_not_found" in text.getvalue()
+    assert " to " in text.getvalue()
+    assert "Mend bot.id in failed.csv" in text.getvalue()
+    assert "1 of these may have a widget" in text.getvalue()
     show_causes(out, [], State.IN_DOUBT)
     assert text.getvalue().endswith("nothing is in doubt\n")
 

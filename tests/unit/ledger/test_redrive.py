@@ -167,3 +167,14 @@ async def test_a_mended_row_is_sent_where_somebody_says_why_a_second_widget_is_a
     [move] = (await fake_ledger.view.job("b1.2")).moves
     assert (move.move, move.why) == ("redriven", WHY)
     assert await fake_ledger.view.body("b1.2") == b'{"a":2}'
+
+
+async def test_causes_come_with_their_count_risk_first_and_last_time_and_an_example(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await _three(fake_ledger, clock)
+    groups = await fake_ledger.view.causes("b1", DEAD)
+    assert [(g.cause, g.count, g.risky, g.first - NOW, g.last - NOW, g.example) for g in groups] == [
+        ("bot_not_found", 2, 0, 1.0, 3.0, 1),
+        ("http_500", 1, 1, 2.0, 2.0, 2),
+    ]
