@@ -1,4 +1,4 @@
-"""`status`, `jobs`, `job`, `dead-letters`, `in-doubt`, `export`: looking, and nothing else."""
+"""`status`, `jobs`, `job`, `dead-letters`, `in-doubt`, `audit`, `export`: looking, and nothing else."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from console.batch_report import (
     show_causes,
     show_workers,
 )
+from console.history_report import minutes_a_line, show_audit, show_history
 from console.job_report import show_job, show_jobs
 from console.outcome_files import export as export_files
 from console.selecting import (
@@ -36,7 +37,7 @@ from console.selecting import (
 from console.shell import AnyBatchArgument, BatchArgument, JsonFlag, cli, open_ledger, out, progress_of, talk
 from console.standard_output import emit
 from console.words import shown, state_of
-from provisioning.errors import NotFoundError
+from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.ledger import BatchStatus, Ledger, Selection, WorkerSign
 from provisioning.lifecycle import State
 from provisioning.settings import Settings
@@ -48,6 +49,7 @@ def status(
         str | None, typer.Argument(metavar="BATCH", help="Id or name; all batches without.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until it settles.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="What it came to over time, instead.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -55,6 +57,8 @@ def status(
 
     Example: provision status tenants --watch
     """
+    if history and (watch or batch is None):
+        raise InvalidInputError("--history is of one batch, and without --watch")
 
     async def work() -> None:
         async with open_ledger() as ledger:
@@ -71,6 +75,9 @@ def status(
                         out.print(Text(said, style="yellow"), soft_wrap=True)
                 return
             found = await ledger.view.batch_id(batch)
+            if history:
+                await _history(ledger, found, json=json)
+                return
             if watch:
                 with progress_of(json=json, quiet=False) as progress:
                     shared = Settings.from_env(os.environ).redis is not None
@@ -86,6 +93,16 @@ def status(
                     show_workers(out, workers)
 
     asyncio.run(work())
+
+
+async def _history(ledger: Ledger, batch: str, *, json: bool) -> None:
+    spans = await ledger.view.history(batch)
+    if not json:
+        minutes = minutes_a_line(spans)
+        show_history(out, await ledger.view.history(batch, minutes=minutes))
+        return
+    for span in spans:
+        emit(msgspec.to_builtins(span))
 
 
 async def _workers(ledger: Ledger) -> list[WorkerSign]:
@@ -236,6 +253,31 @@ async def _by_cause(ledger: Ledger, status: BatchStatus, wanted: Selection) -> l
         CauseCount(status, group, await ledger.view.job(f"{status.batch}.{group.example}"))
         for group in groups
     ]
+
+
+@cli.command()
+def audit(
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all that are kept.")
+    ] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Show what people did, the latest first: pause, resume, cancel, redrive, resolve and the like.
+
+    Example: provision audit --limit 20
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            acts = [act async for act in ledger.view.audit(limit)]
+            if json:
+                for act in acts:
+                    emit({"why": "", "facts": {}, **msgspec.to_builtins(act)})
+            else:
+                show_audit(out, acts)
+
+    asyncio.run(work())
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from provisioning.ledger.records import (
     Rescue,
     Selection,
     SourceFile,
+    Span,
     WorkerSign,
 )
 
@@ -42,5 +43,6 @@ __all__ = [
     "Rescue",
     "Selection",
     "SourceFile",
+    "Span",
     "WorkerSign",
 ]

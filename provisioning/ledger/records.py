@@ -177,6 +177,23 @@ class CauseGroup(msgspec.Struct, frozen=True):
     example: int
 
 
+class Span(msgspec.Struct, frozen=True):
+    """
+    What a batch came to in one stretch of time.
+
+    Attributes:
+        at: when it begins, Unix seconds.
+        seconds: how long it is.
+        attempts: POSTs begun in it.
+        ended: jobs that got there in it, by state: succeeded, dead, in doubt, cancelled.
+    """
+
+    at: float
+    seconds: int
+    attempts: int
+    ended: dict[State, int]
+
+
 class Redriven(msgspec.Struct, frozen=True):
     """
     What a redrive came to.

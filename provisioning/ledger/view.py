@@ -24,6 +24,7 @@ from provisioning.ledger.records import (
     Move,
     Selection,
     SourceFile,
+    Span,
     WorkerSign,
 )
 from provisioning.ledger.scripts import Call
@@ -241,6 +242,23 @@ class View:
                     min(group.example, match.number),
                 )
         return sorted(groups.values(), key=lambda group: -group.count)
+
+    async def history(self, batch: str, *, minutes: int = 1) -> list[Span]:
+        """What a batch came to, `minutes` at a time, oldest first; where nothing happened nothing is told."""
+        spans: dict[int, dict[str, int]] = {}
+        for field, count in (await self._redis.hgetall(keys.minutes(batch))).items():
+            minute, _, what = field.decode().partition(":")
+            counts = spans.setdefault(int(minute) // minutes * minutes, {})
+            counts[what] = counts.get(what, 0) + int(count)
+        return [
+            Span(
+                at=minute * 60.0,
+                seconds=minutes * 60,
+                attempts=counts.pop("attempts", 0),
+                ended={State(state): count for state, count in counts.items()},
+            )
+            for minute, counts in sorted(spans.items())
+        ]
 
     async def audit(self, limit: int = 0) -> AsyncIterator[Act]:
         """What people have done, the newest first; all that is kept, or the last `limit`."""

@@ -1,0 +1,70 @@
+"""What a batch came to over time, and what people did."""
+
+from __future__ import annotations
+
+from provisioning import keys
+from provisioning.ledger import Ledger, Selection, Span
+from provisioning.lifecycle import Event, State
+from provisioning.pace import Rate
+from tests.ledger_fixtures import NOW, Clock, answer, claim, fill, new_job, say, send
+
+MINUTE = NOW // 60 * 60
+
+
+async def _two_minutes(ledger: Ledger, clock: Clock) -> None:
+    """One job is created in the first minute, two die in the second."""
+    await fill(ledger, *(new_job(f"k{n}") for n in range(3)))
+    for job in await claim(ledger):
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.CREATED if job.number == 1 else Event.REJECTED))
+        if job.number == 1:
+            clock.advance(60)
+
+
+async def test_outcomes_and_attempts_are_counted_by_the_minute(fake_ledger: Ledger, clock: Clock) -> None:
+    await _two_minutes(fake_ledger, clock)
+    assert await fake_ledger.view.history("b1") == [
+        Span(MINUTE, 60, 1, {State.SUCCEEDED: 1}),
+        Span(MINUTE + 60, 60, 2, {State.DEAD: 2}),
+    ]
+
+
+async def test_a_longer_look_sums_minutes_up(fake_ledger: Ledger, clock: Clock) -> None:
+    await _two_minutes(fake_ledger, clock)
+    [span] = await fake_ledger.view.history("b1", minutes=60)
+    assert (span.attempts, span.ended) == (3, {State.SUCCEEDED: 1, State.DEAD: 2})
+
+
+async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await _two_minutes(fake_ledger, clock)
+    await fill(fake_ledger, new_job("doubt"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await say(fake_ledger, answer(job, Event.DOUBTED))
+    hand, scope = fake_ledger.hand, keys.hold_batch("b1")
+    assert await hand.hold(scope, by="ana", why="coffee")
+    assert not await hand.hold(scope, by="eva", why="too late to count")
+    await hand.release(scope, by="eva")
+    await hand.set_pace("acme", Rate(5.0), by="ana")
+    await hand.resolve("b1", 4, created=True, by="ana")
+    await hand.redrive("b1", Selection(State.DEAD), "ana")
+    await hand.cancel("b1", "eva")
+    acts = [(act.act, act.by, act.on) async for act in fake_ledger.view.audit()]
+    assert acts == [
+        ("cancel", "eva", "batch:b1"),
+        ("redrive", "ana", "batch:b1"),
+        ("resolve", "ana", "job:b1.4"),
+        ("pace", "ana", "credential:acme"),
+        ("resume", "eva", "batch:b1"),
+        ("pause", "ana", "batch:b1"),
+    ]
+    assert len([act async for act in fake_ledger.view.audit(2)]) == 2
+
+
+async def test_the_audit_reads_all_that_it_keeps_page_by_page(fake_ledger: Ledger) -> None:
+    for n in range(1001):
+        await fake_ledger.hand.note("pause", by=f"p{n}", on="all")
+    read = [act.by async for act in fake_ledger.view.audit()]
+    assert read == [f"p{n}" for n in reversed(range(1001))]
