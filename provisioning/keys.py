@@ -34,6 +34,8 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
 | `pv:idempotency:H`         | string | what was asked under an Idempotency-Key, and the answer (JSON)    |
 | `pv:idempotency:H:lock`    | string | the server that works on it, for as long as it renews this        |
+| `pv:webhooks`              | hash   | batch → its webhook, secret included, and what it was told (JSON) |
+| `pv:webhooks:B`            | string | the server that is telling, for as long as it may take            |
 | `pv:intake:dead`           | list   | messages the Celery intake refused, and why (JSON), newest first  |
 """
 
@@ -49,6 +51,7 @@ WORKER_SIGNS = "pv:workers:signs"
 TOKENS = "pv:tokens"
 AUDIT = "pv:audit"
 INTAKE_DEAD = "pv:intake:dead"
+WEBHOOKS = "pv:webhooks"
 
 
 def batch(batch_id: str) -> str:
@@ -129,6 +132,11 @@ def identity(credential: str) -> str:
 def events(batch_id: str) -> str:
     """Stream: what followers of a batch were told."""
     return f"{batch(batch_id)}:events"
+
+
+def webhook_lock(batch_id: str) -> str:
+    """String: the server that is telling a batch's webhook."""
+    return f"{WEBHOOKS}:{batch_id}"
 
 
 def idempotency(name: str) -> str:

@@ -6,6 +6,7 @@ Composition only; `door` has what the routes work with.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -18,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from producers.http import describing, events, health, looking, operating, submitting
+from producers.http import describing, events, health, looking, operating, submitting, telling
 from producers.http.door import Door
 from producers.http.problem import Kind, ProblemError, answer_problem
 from provisioning.errors import (
@@ -34,8 +35,10 @@ def make_app(door: Door) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        telling_them = asyncio.create_task(door.webhooks.run(door.closing))
         yield
         door.closing.set()
+        await telling_them
         door.ringer.close()
         await door.ledger.close()
 
@@ -62,7 +65,7 @@ def _routes(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (submitting, looking, events, operating, health, describing):
+    for part in (submitting, looking, events, operating, telling, health, describing):
         app.include_router(part.router)
     made: dict[str, Any] = {}
 

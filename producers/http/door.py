@@ -14,6 +14,7 @@ from producers.http.tokens import Scope, Token, Tokens, parse_presets
 from producers.idempotency import Idempotency
 from producers.ringer import Ringer
 from producers.single_jobs import SingleJobs
+from producers.webhooks import Webhooks
 from provisioning import keys
 from provisioning.ledger import Ledger
 from provisioning.ledger.scripts import Argument, Call
@@ -132,6 +133,7 @@ class Door:
     single: SingleJobs = field(init=False)
     uploads: asyncio.Semaphore = field(init=False)
     closing: asyncio.Event = field(init=False)
+    webhooks: Webhooks = field(init=False)
 
     def __post_init__(self) -> None:
         presets = parse_presets(self.settings.api_tokens.get_secret_value())
@@ -142,6 +144,7 @@ class Door:
         self.single = SingleJobs(self.ledger, self.ringer.ring)
         self.uploads = asyncio.Semaphore(UPLOADS)
         self.closing = asyncio.Event()
+        self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
 
     async def caller(self, shown: str, *scopes: Scope) -> Token:
         """

@@ -166,6 +166,23 @@ class Resolved(Shape):
     state: str
 
 
+class NewWebhook(Shape):
+    """A webhook, with the secret that signs what it is told."""
+
+    batch: str
+    secret: str = Field(examples=["whsec_…"])
+
+
+class WebhookState(Shape):
+    """How a webhook goes; `failure` is empty unless the last try failed."""
+
+    batch: str
+    url: str
+    tries: Number
+    failure: str
+    given_up: Number
+
+
 class RefusedMessage(Shape):
     """A message that the Celery intake refused."""
 

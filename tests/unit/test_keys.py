@@ -45,7 +45,15 @@ SHARED = {
     keys.WORKER_SIGNS,
     "pv:brake:SCOPE",
 }
-OF_DOORS = {keys.AUDIT, keys.TOKENS, keys.INTAKE_DEAD, keys.idempotency("H"), keys.idempotency_lock("H")}
+OF_DOORS = {
+    keys.AUDIT,
+    keys.TOKENS,
+    keys.INTAKE_DEAD,
+    keys.WEBHOOKS,
+    keys.webhook_lock("B"),
+    keys.idempotency("H"),
+    keys.idempotency_lock("H"),
+}
 """Keys that no script touches, nor that of events."""
 
 
@@ -80,8 +88,7 @@ def test_keys_of_a_batch_hang_below_it_under_one_hash_tag(suffix: str) -> None:
 def test_the_scripts_append_the_same_suffixes() -> None:
     suffixes, _ = _in_lua()
     known = {re.sub("[NC]$", "", suffix) for suffix in OF_BATCH}
-    # `batch .. ':' .. state` makes those of the dead and the doubtful.
-    assert suffixes - {":"} == known - {"", ":dead", ":in_doubt", ":events"}
+    assert suffixes - {":"} == known - {""}
     assert ":" in suffixes
 
 

@@ -1,0 +1,101 @@
+"""Routes by which a batch is given a webhook."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from producers.http.answers import json_answer, refusals
+from producers.http.models import NewWebhook, WebhookState
+from producers.http.problem import Kind, ProblemError
+from producers.http.request import Submitter, door_of, read_body
+
+router = APIRouter(tags=["Webhooks"])
+
+
+class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    """Where to tell."""
+
+    url: str
+
+
+_decode = msgspec.json.Decoder(Wanted).decode
+
+_BODY = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["url"],
+            "properties": {"url": {"type": "string", "maxLength": 2000}},
+            "additionalProperties": False,
+        },
+        "examples": {"crm": {"value": {"url": "https://crm.example/hooks/widgets"}}},
+    }
+}
+
+
+@router.put(
+    "/v1/batches/{batch}/webhook",
+    response_class=Response,
+    responses={
+        200: {"model": NewWebhook, "description": "It will be told."},
+        **refusals(Kind.NOT_FOUND, Kind.TOO_LARGE, Kind.WRONG_TYPE),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": _BODY}},
+)
+async def set_webhook(request: Request, caller: Submitter, batch: str) -> Response:  # noqa: ARG001
+    """
+    Have an address told when the batch has settled, or a stop-loss or brake holds it.
+
+    Signed as Standard Webhooks has it, with the secret in the answer, which is shown this once. Tried again
+    for some nineteen hours. Addresses of private networks are refused.
+    """
+    door = door_of(request)
+    found = await door.ledger.view.batch_id(batch)
+    try:
+        wanted = _decode(await read_body(request))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ProblemError(Kind.INVALID, "the body is not a webhook", hint='{"url": "https://…"}') from None
+    if len(wanted.url) > 2000:
+        raise ProblemError(Kind.INVALID, "an address has 2,000 characters at most")
+    webhook = await door.webhooks.set(found, wanted.url)
+    return json_answer({"batch": found, "secret": webhook.secret})
+
+
+@router.get(
+    "/v1/batches/{batch}/webhook",
+    response_class=Response,
+    responses={200: {"model": WebhookState, "description": "How it goes."}, **refusals(Kind.NOT_FOUND)},
+)
+async def show_webhook(request: Request, caller: Submitter, batch: str) -> Response:  # noqa: ARG001
+    """Show how the batch's webhook goes, without its secret."""
+    door = door_of(request)
+    found = await door.ledger.view.batch_id(batch)
+    webhook = await door.webhooks.get(found)
+    if webhook is None:
+        raise ProblemError(Kind.NOT_FOUND, "the batch has no webhook")
+    return json_answer(
+        {
+            "batch": found,
+            "url": webhook.url,
+            "tries": webhook.tries,
+            "failure": webhook.failure,
+            "given_up": webhook.given_up,
+        }
+    )
+
+
+@router.delete(
+    "/v1/batches/{batch}/webhook",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "Nobody will be told."}, **refusals(Kind.NOT_FOUND)},
+)
+async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Response:  # noqa: ARG001
+    """Have nobody told any more."""
+    door = door_of(request)
+    if not await door.webhooks.remove(await door.ledger.view.batch_id(batch)):
+        raise ProblemError(Kind.NOT_FOUND, "the batch has no webhook")
+    return Response(status_code=204)

@@ -1,0 +1,200 @@
+"""Webhooks: who is told what, how it is signed, what happens when nobody listens."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from redis import Redis
+
+from producers.addresses import session
+from producers.submit import submit
+from producers.webhooks import Webhooks, sign
+from provisioning import keys
+from provisioning.errors import InvalidInputError
+from provisioning.ledger import Hold, Ledger, transitions
+from tests.integration.engine_bench import jobs
+from tests.integration.http_server import csv_of, problem, running_server
+
+
+def test_the_signature_is_that_of_the_specification() -> None:
+    """The example of the Standard Webhooks specification's libraries."""
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    body = b'{"test": 2432232314}'
+    said = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert said == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+class Receiver:
+    """Somebody who is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[int] = []
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.heard.append((dict(request.headers), await request.read()))
+        return web.Response(status=self.answers.pop(0) if self.answers else 204)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_post("/hook", receiver.answer)
+    server = TestServer(app)
+    await server.start_server()
+    receiver.url = str(server.make_url("/hook"))
+    yield receiver
+    await server.close()
+
+
+async def batch_of(ledger: Ledger, count: int = 2) -> str:
+    done = await submit(ledger, jobs(count), name="told", who="test", ring=lambda _: None)
+    return done.batch
+
+
+async def tell(webhooks: Webhooks, *, allow_private: bool = True) -> int:
+    async with session(allow_private=allow_private) as http:
+        return await webhooks.run_once(http)
+
+
+async def test_the_end_of_a_batch_is_told_once_and_signed(fake_ledger: Ledger, receiver: Receiver) -> None:
+    batch = await batch_of(fake_ledger)
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    webhook = await webhooks.set(batch, receiver.url)
+    assert await tell(webhooks) == 0  # it has only begun
+    await fake_ledger.hand.cancel(batch, "ana")
+    assert [await tell(webhooks) for _ in range(3)] == [1, 0, 0]
+    [(headers, body)] = receiver.heard
+    said = json.loads(body)
+    assert said["type"] == "batch.settled"
+    assert said["data"]["states"]["cancelled"] == 2
+    names = ("webhook-id", "webhook-timestamp")
+    signed = ".".join(headers[name] for name in names).encode() + b"." + body
+    key = base64.b64decode(webhook.secret.removeprefix("whsec_"))
+    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+@pytest.mark.parametrize(("kind", "event"), [("stop_loss", "batch.stopped"), ("brake", "batch.braked")])
+async def test_a_hold_by_the_program_is_told(
+    fake_ledger: Ledger, receiver: Receiver, kind: str, event: str
+) -> None:
+    batch = await batch_of(fake_ledger)
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    await webhooks.set(batch, receiver.url)
+    await tell(webhooks)
+    hold = Hold(scope=keys.hold_batch(batch), at=1.0, by="w1", why="all alike", kind=kind)
+    await fake_ledger.do(transitions.brake(hold, canary_after=None))
+    assert await tell(webhooks) == 1
+    [(_, body)] = receiver.heard
+    assert json.loads(body)["type"] == event
+
+
+async def test_a_receiver_that_is_down_is_told_again_under_the_same_id(
+    fake_ledger: Ledger, receiver: Receiver
+) -> None:
+    now = [1000.0]
+    webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(5.0, 30.0), clock=lambda: now[0])
+    batch = await batch_of(fake_ledger)
+    await webhooks.set(batch, receiver.url)
+    await fake_ledger.hand.cancel(batch, "ana")
+    receiver.answers = [500, 302]
+    assert await tell(webhooks) == 0
+    assert await tell(webhooks) == 0  # not before its time
+    assert len(receiver.heard) == 1
+    now[0] += 5
+    assert await tell(webhooks) == 0
+    now[0] += 30
+    assert await tell(webhooks) == 1
+    assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
+    assert len({headers["webhook-timestamp"] for headers, _ in receiver.heard}) == 3
+
+
+async def test_an_event_that_nobody_takes_is_given_up_and_counted(
+    fake_ledger: Ledger, receiver: Receiver
+) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(0.0,))
+    batch = await batch_of(fake_ledger)
+    await webhooks.set(batch, receiver.url)
+    await fake_ledger.hand.cancel(batch, "ana")
+    receiver.answers = [500] * 10
+    for _ in range(5):
+        await tell(webhooks)
+    webhook = await webhooks.get(batch)
+    assert webhook is not None
+    assert (webhook.given_up, webhook.failure, len(receiver.heard)) == (1, "500", 2)
+
+
+async def test_a_receiver_that_is_gone_is_told_no_more(fake_ledger: Ledger, receiver: Receiver) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    batch = await batch_of(fake_ledger)
+    await webhooks.set(batch, receiver.url)
+    await fake_ledger.hand.cancel(batch, "ana")
+    receiver.answers = [410]
+    await tell(webhooks)
+    assert await webhooks.get(batch) is None
+
+
+async def test_no_private_address_is_called(fake_ledger: Ledger, receiver: Receiver) -> None:
+    batch = await batch_of(fake_ledger)
+    strict = Webhooks(fake_ledger, allow_private=False)
+    with pytest.raises(InvalidInputError):
+        await strict.set(batch, receiver.url)
+    # A name is judged when the connection is made: this one leads to the loopback interface.
+    port = receiver.url.split(":")[2]
+    await strict.set(batch, f"https://localhost:{port}")
+    await fake_ledger.hand.cancel(batch, "ana")
+    assert await tell(strict, allow_private=False) == 0
+    webhook = await strict.get(batch)
+    assert webhook is not None
+    assert webhook.failure
+    assert receiver.heard == []
+
+
+def test_a_running_server_tells(valkey_url: str, tmp_path: Path) -> None:
+    with Redis.from_url(valkey_url) as redis:
+        redis.flushall()
+    heard: list[Any] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+    listener = HTTPServer(("127.0.0.1", 0), Listener)
+    Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        with running_server(valkey_url, tmp_path, ALLOW_PRIVATE="true") as server:
+            server.post("/v1/batches?name=told", csv_of(2), Content_Type="text/csv")
+            url = f"http://127.0.0.1:{listener.server_port}/"
+            put = server.client.put("/v1/batches/told/webhook", json={"url": url})
+            assert put.json()["secret"].startswith("whsec_")
+            assert server.get("/v1/batches/told/webhook").json()["url"] == url
+            server.post("/v1/batches/told/cancel")
+            deadline = time.monotonic() + 30
+            while not heard:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert [each["type"] for each in heard] == ["batch.settled"]
+            assert server.client.delete("/v1/batches/told/webhook").status_code == 204
+            assert problem(server.get("/v1/batches/told/webhook")) == "not-found"
+            refused = server.client.put("/v1/batches/told/webhook", json={"url": "ftp://x"})
+            assert problem(refused) == "invalid"
+    finally:
+        listener.shutdown()
+        listener.server_close()
