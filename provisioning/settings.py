@@ -27,6 +27,7 @@ from pydantic import (
 
 from provisioning.errors import ConfigurationError
 from provisioning.pace import Rate
+from provisioning.retention import Retention
 
 PREFIX = "PROVISION_"
 
@@ -41,6 +42,15 @@ def _rate(value: Any) -> Any:
         return value
     try:
         return Rate.parse(value)
+    except ConfigurationError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from error
+
+
+def _retention(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return Retention.parse(value)
     except ConfigurationError as error:
         raise ValueError(f"{error.message}: {error.hint}") from error
 
@@ -101,6 +111,11 @@ class Settings(BaseModel):
         20.0,
         ge=2,
         description="A worker silent for so long loses its jobs to others. Renewed every quarter of it.",
+    )
+    retention_days: Annotated[Retention, BeforeValidator(_retention)] = Field(
+        Retention(),
+        description="Days kept after a batch has settled: payloads=7,results=90,dead=180,batches=365,"
+        " or one number for all. Unset: for ever.",
     )
     api_tokens: SecretStr = Field(
         SecretStr(""),

@@ -23,6 +23,7 @@ from provisioning import keys
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, WorkerSign, transitions
+from provisioning.ledger.reaper import Reaper
 from provisioning.pace import Tokens
 from provisioning.queue import QUEUE
 from provisioning.settings import Settings
@@ -49,6 +50,9 @@ HELD_PER_SLOT = 20
 
 TICK = 1.0
 """Seconds between looks for unrung batches and lapsed leases: what a lost ring costs."""
+
+REAPER_TICK = 5.0
+"""Seconds between steps of the reaper: some 500 jobs of each of 20 batches, a few ms of Redis' time each."""
 
 CANARY_AFTER = 2.0
 """Seconds from an outage's brake to the first canary; doubled after each that fails."""
@@ -117,6 +121,7 @@ class Engine:
             ),
             transport=AiohttpTransport(ca_file=str(settings.ca_file) if settings.ca_file else None),
         )
+        self._reaper = Reaper(ledger, settings.retention_days)
         self._equipment = Equipment(
             api=self._api,
             recorder=self._recorder,
@@ -146,6 +151,7 @@ class Engine:
             asyncio.create_task(self._for_ever(self._settings.lease / 4, self._renew), name="renew"),
             asyncio.create_task(self._feed(), name="feed"),
             asyncio.create_task(self._turn(), name="turn"),
+            asyncio.create_task(self._for_ever(REAPER_TICK, self._reap), name="reap"),
         ]
 
     async def stop(self) -> None:
@@ -374,6 +380,12 @@ class Engine:
                 log.warning("lease.expired %s: %d queued, %d in doubt", batch, rescue.queued, rescue.doubted)
             if rescue.ready:
                 await self.drain(batch)
+
+    async def _reap(self) -> None:
+        """Lets go of a little of what is past its retention; any number of workers may do so at once."""
+        gone = await self._reaper.run_once(time.time())
+        if gone.total():
+            log.info("batch.reaped %s", ", ".join(f"{count} {kept}" for kept, count in gone.items()))
 
     async def _sign(self) -> int:
         """Gives the ledger a sign of life. Returns: messages that wait in the queue, where it can tell."""

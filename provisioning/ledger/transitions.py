@@ -224,6 +224,17 @@ def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") 
     return Call("redrive", keys.batch(batch), [who, because, *numbers], lambda reply: Redriven(*reply))
 
 
+def reap(batch: str, kept: str, settled_at: str, most: int) -> Call[tuple[int, bool]]:
+    """
+    Lets go of a class of things in a stretch of a settled batch. Reads: of how many jobs; if that was all.
+
+    Args:
+        settled_at: ms when the batch settled, as the caller read it; at any other time nothing is done.
+    """
+    args: list[Argument] = [kept, settled_at, most]
+    return Call("reap", keys.batch(batch), args, lambda reply: (int(reply[0]), reply[1] == 1))
+
+
 def resolve(batch: str, number: int, *, created: bool, who: str, result: Result | None = None) -> Call[bool]:
     """Settles a doubt by a person's word. Reads: whether the job was in doubt."""
     word = "created" if created else "absent"

@@ -123,7 +123,7 @@ class View:
             holds=found,
             blocked=bool(ready) and not waiting and _blocked(found, credentials),
             sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
-            meta={name: value for name, value in fields.items() if name not in _COUNTED},
+            meta={name: value for name, value in fields.items() if not _is_counted(name)},
         )
 
     async def holds(self) -> list[Hold]:
@@ -189,16 +189,19 @@ class View:
         pipeline = self._redis.pipeline(transaction=False)
         for credential, key, _ in jobs:
             pipeline.hget(keys.identity(credential), key)
-        known = [value and split_job_id(value.decode()) for value in await pipeline.execute()]
+        known = [value and _home(value.decode()) for value in await pipeline.execute()]
         pipeline = self._redis.pipeline(transaction=False)
-        for home in filter(None, known):
-            pipeline.hmget(keys.job(*home), "state", "fp", "most")
+        for batch, number, _buried in filter(None, known):
+            pipeline.hmget(keys.job(batch, number), "state", "fp", "most")
         states = iter(await pipeline.execute())
         verdicts = []
         for home, (_, _, fp) in zip(known, jobs, strict=True):
             if home:
                 state, kept, most = next(states)
                 risky = int(most or 0) > 0
+                if home[2] == State.SUCCEEDED:
+                    verdicts.append(Verdict.SUCCEEDED)
+                    continue
                 verdicts.append(_verdict(state, kept, fp, risky=risky, accepts=accept_duplicates))
             else:
                 verdicts.append(Verdict.NEW)
@@ -328,10 +331,22 @@ class View:
                 yield _record(batch, number, raw, story, result, late, due)
 
 
+def _is_counted(field: str) -> bool:
+    """Whether a field of a batch is the program's own; the others came with the batch."""
+    return field in _COUNTED or field.startswith("reaped:")
+
+
+def _home(known: str) -> tuple[str, int, str]:
+    """Batch and number of a job that an identity names, and how it ended if its batch was let go of."""
+    job_id, _, buried = known.partition("=")
+    return *split_job_id(job_id), buried
+
+
 def _verdict(state: bytes | None, kept: bytes | None, fp: str, *, risky: bool, accepts: bool) -> Verdict:
     """The branches of `lua/accept.lua` on a known identity."""
-    if state is None or kept is None:
+    if state is None:
         return Verdict.IN_DOUBT
+    kept = kept or b""
     match State(state.decode()):
         case State.DEAD if kept.decode() == fp:
             return Verdict.DEAD

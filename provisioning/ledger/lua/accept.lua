@@ -36,11 +36,14 @@ for i = 4, #ARGV, 6 do
     id = create(key, credential, row, label, fp, body)
     verdict = 'new'
   else
-    local b, n = string.match(id, '^(.*)%.(%d+)$')
+    local b, n, buried = string.match(id, '^(.*)%.(%d+)=?([a-z]*)$')
+    id = b .. '.' .. n
     local batch = 'pv:{' .. b .. '}'
     local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'fp', 'most')
     local state = job[1]
-    if state == 'dead' and job[3] == fp then
+    if buried == 'succeeded' then
+      verdict = 'succeeded' -- its batch is past its retention, what it was made of is not known any more
+    elseif state == 'dead' and job[3] == fp then
       verdict = 'dead'
     elseif (state == 'dead' or state == 'cancelled') and tonumber(job[4] or 0) > 0 and why == '' then
       verdict = 'risky'

@@ -1,0 +1,83 @@
+"""How long what has ended is kept, by class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from provisioning.errors import ConfigurationError
+
+DAY_SECONDS = 86_400.0
+
+
+class Kept(StrEnum):
+    """What can be let go of on its own. Nothing of a job that is unsettled or in doubt is in any class."""
+
+    PAYLOADS = "payloads"  # bodies of jobs that succeeded
+    RESULTS = "results"  # their widgets, keys included, and their attempts
+    DEAD = "dead"  # bodies and attempts of dead and cancelled jobs
+    BATCHES = "batches"  # batches in which nothing is in doubt, as a whole; their tenants stay known
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """
+    Days that each class is kept after its batch has settled; None for ever.
+
+    Attributes:
+        payloads, results, dead, batches: see `Kept`.
+    """
+
+    payloads: float | None = None
+    results: float | None = None
+    dead: float | None = None
+    batches: float | None = None
+
+    def days(self, kept: Kept) -> float | None:
+        """Days that a class is kept; None for ever."""
+        days: float | None = getattr(self, kept)
+        return days
+
+    def due(self, kept: Kept, settled_at: float, now: float) -> bool:
+        """Whether the time of a class is over in a batch that settled then. Times are Unix seconds."""
+        days = self.days(kept)
+        return days is not None and now - settled_at >= days * DAY_SECONDS
+
+    @property
+    def for_ever(self) -> bool:
+        """Whether nothing is ever let go of."""
+        return self == Retention()
+
+    @classmethod
+    def parse(cls, text: str) -> Retention:
+        """
+        Reads `payloads=7,results=90,dead=180,batches=365`, or one number for all classes.
+
+        >>> Retention.parse("payloads=7").days(Kept.PAYLOADS)
+        7.0
+
+        Raises: ConfigurationError.
+        """
+        hint = "payloads=7,results=90,dead=180,batches=365, each in days; or one number for all"
+        found: dict[str, float] = {}
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if len(parts) == 1 and "=" not in parts[0]:
+            parts = [f"{kept}={parts[0]}" for kept in Kept]
+        for part in parts:
+            name, _, days = part.partition("=")
+            try:
+                found[Kept(name.strip())] = float(days)
+            except ValueError:
+                raise ConfigurationError(f"{part!r} is no retention", hint=hint) from None
+            if not 0 <= found[name.strip()] < float("inf"):
+                raise ConfigurationError(f"{part!r} is no retention: days are 0 or more", hint=hint)
+        retention = cls(**found)
+        if retention.batches is not None and any(
+            days is not None and days > retention.batches
+            for days in (retention.payloads, retention.results, retention.dead)
+        ):
+            raise ConfigurationError("a batch cannot be let go of before what is in it", hint=hint)
+        return retention
+
+    def __str__(self) -> str:
+        return ",".join(f"{kept}={days:g}" for kept in Kept if (days := self.days(kept)) is not None)
