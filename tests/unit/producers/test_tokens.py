@@ -25,7 +25,7 @@ async def test_a_token_of_the_settings_lets_in() -> None:
     tokens = Tokens(fakeredis.FakeAsyncRedis(), parse_presets(f" {token.preset},\n"))
     found = await tokens.holder(secret)
     assert found is not None
-    assert (found.name, found.scopes) == ("onboarding", {Scope.SUBMIT, Scope.READ})
+    assert (found.name, found.scopes) == ("onboarding", frozenset([Scope.SUBMIT, Scope.READ]))
     assert [each.name for each in await tokens.all()] == ["onboarding"]
     with pytest.raises(NotFoundError):
         await tokens.revoke("onboarding")  # it is taken out where it stands
