@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from console.outcome_files import Export
 from console.progress import Progress
@@ -268,7 +269,8 @@ def batch_name(file: str) -> str:
 
     Raises: InvalidInputError if nothing is left to name it by.
     """
-    name = "stdin" if file == "-" else Path(file).name.split(".")[0]
+    path = urlsplit(file).path if "://" in file else file
+    name = "stdin" if file == "-" else Path(path).name.split(".")[0]
     if not name:
         raise InvalidInputError(f"{file} gives no name to the batch", hint="give it one with --name")
     return name
