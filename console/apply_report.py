@@ -20,6 +20,7 @@ TOLD = (
     Verdict.CHANGED,
     Verdict.IN_DOUBT,
     Verdict.REDRIVEN,
+    Verdict.QUEUED,
     Verdict.DEAD,
     Verdict.RISKY,
 )
@@ -32,7 +33,7 @@ def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
     if applied.plan.bad_rows:
         rows = amount(applied.plan.bad_rows, "row")
         out.print(Text(f"{rows} of the file left out: provision plan says why", style="red"))
-    if not submission.queued and not applied.status:
+    if not submission.queued and not applied.batches:
         out.print("nothing new to send")
     for verdict in TOLD:
         if count := submission.verdicts[verdict]:
@@ -49,9 +50,10 @@ def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
 
 
 def _speed(applied: Applied) -> str:
-    """Jobs per second while it was sending; left out where there were too few to tell."""
+    """Jobs per second while it was sending; left out where too few, or not all, have come to an end."""
     queued = applied.submission.queued
-    return f" · {queued / applied.seconds:,.0f} jobs/s" if queued >= 10 and applied.seconds else ""
+    done = all(status.settled for status in applied.batches)
+    return f" · {queued / applied.seconds:,.0f} jobs/s" if queued >= 10 and done and applied.seconds else ""
 
 
 def say_how_to_follow(talk: Console, status: BatchStatus) -> None:

@@ -36,6 +36,9 @@ Source = Path | BinaryIO
 POLL = 0.25
 """Seconds between looks at the ledger while a batch settles."""
 
+PATIENCE_WITH_OWN = 5
+"""Tries, a second apart, before we ask whether an embedded Valkey is there at all."""
+
 RATE_WINDOW = 10.0
 """Seconds over which the shown rate is taken."""
 
@@ -178,6 +181,7 @@ async def watch(
     progress: Progress,
     check_worker: Callable[[], None],
     advice: str = START_A_WORKER,
+    check_ledger: Callable[[], None] = lambda: None,
 ) -> BatchStatus:
     """
     Waits until a batch has settled, or until nothing but a person can move it.
@@ -187,9 +191,10 @@ async def watch(
     Args:
         check_worker: raises if the worker that should do it is gone.
         advice: what to say where there is no worker at all.
+        check_ledger: asked when Redis has been away for some time; raises if it will not come back.
     """
     recent: deque[tuple[float, int]] = deque()
-    told_alone = lost = False
+    told_alone, lost = False, 0
     began = time.monotonic()
     while True:
         check_worker()
@@ -199,10 +204,12 @@ async def watch(
         except LOST:
             if not lost:
                 progress.note("Redis is away; waiting for it")
-            lost = True
+            lost += 1
+            if lost > PATIENCE_WITH_OWN:
+                check_ledger()
             await asyncio.sleep(1.0)
             continue
-        lost = False
+        lost = 0
         progress.sending(status, _rate(recent, status))
         if status.settled or (status.blocked and not _under_way(status)):
             return status
@@ -232,16 +239,23 @@ async def follow(
     progress: Progress,
     worker: LocalWorker | None,
 ) -> tuple[BatchStatus | None, list[BatchStatus]]:
-    """Watches the batch, and the others that the submission has touched, until they have settled."""
+    """Watches the batch, and the others in which its jobs are, until they have settled."""
 
     def check_worker() -> None:
         if worker:
             worker.check()
 
+    def check_ledger() -> None:
+        if worker:
+            worker.check_ledger()
+
     status = None
     with contextlib.suppress(NotFoundError):  # it brought nothing new and was taken back
-        status = await watch(ledger, submission.batch, progress, check_worker)
-    others = [await watch(ledger, batch, progress, check_worker) for batch in submission.touched]
+        status = await watch(ledger, submission.batch, progress, check_worker, check_ledger=check_ledger)
+    elsewhere = dict.fromkeys((*submission.touched, *submission.awaited))
+    others = [
+        await watch(ledger, batch, progress, check_worker, check_ledger=check_ledger) for batch in elsewhere
+    ]
     return status, others
 
 

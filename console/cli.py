@@ -62,7 +62,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:
-        talk.print("interrupted")
+        talk.print("interrupted: the same command goes on where it was")
     sys.exit(code)
 
 

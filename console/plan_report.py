@@ -16,7 +16,7 @@ from provisioning.pace import Rate
 
 VERDICT_WORDS = {
     Verdict.NEW: "new, to be sent",
-    Verdict.REDRIVEN: "mended since they were given up, or cancelled: to be sent again",
+    Verdict.REDRIVEN: "given up or cancelled before: to be sent again",
     Verdict.DEAD: "given up before and not mended: not sent (provision redrive does)",
     Verdict.RISKY: "given up before, and may have made a widget: not sent without --accept-duplicates",
     Verdict.QUEUED: "already on their way",

@@ -179,7 +179,7 @@ def time_left(status: BatchStatus, rate: float) -> str:
     left = sum(status.states[state] for state in UNSETTLED)
     if not left:
         return "done"
-    if status.holds:
+    if status.holds and rate <= 0:
         return "held"
     if rate <= 0:
         return f"{amount(left, 'job')} left"

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from provisioning.embedded import embedded_valkey
-from provisioning.errors import ConfigurationError, ProvisioningError
+from provisioning.embedded import embedded_valkey, is_running
+from provisioning.errors import ConfigurationError, LedgerUnavailableError, ProvisioningError
 from provisioning.settings import PREFIX, Settings
 
 STOP_TIMEOUT = 20.0
@@ -69,7 +69,8 @@ class LocalWorker:
     """A worker process that lives as long as the command that started it."""
 
     def __init__(self, place: Workplace) -> None:
-        self.log = place.settings.home.absolute() / "worker.log"
+        self._home = place.settings.home.absolute()
+        self.log = self._home / "worker.log"
         environ = {**os.environ, f"{PREFIX}REDIS_URL": place.redis_url}
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C is for us, and we tell it to stop in good order.
@@ -88,6 +89,14 @@ class LocalWorker:
         if code is not None:
             raise ProvisioningError(
                 f"the worker ended unexpectedly (exit code {code}); its log is {self.log}",
+                hint="run the same command again: it goes on where it was",
+            )
+
+    def check_ledger(self) -> None:
+        """Raises: LedgerUnavailableError if the embedded Valkey has ended: nobody would start it again."""
+        if not is_running(self._home):
+            raise LedgerUnavailableError(
+                f"the embedded Valkey ended unexpectedly; its log is {self._home / 'valkey.log'}",
                 hint="run the same command again: it goes on where it was",
             )
 

@@ -36,12 +36,14 @@ class Submission:
         batch: id of the batch; it may have been there before.
         verdicts: how many jobs got which verdict.
         touched: other batches in which a known job was queued again, with how many.
+        awaited: other batches in which known jobs are on their way already, with how many.
     """
 
     batch: str
     name: str
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     touched: Counter[str] = field(default_factory=Counter)
+    awaited: Counter[str] = field(default_factory=Counter)
 
     @property
     def handed_over(self) -> int:
@@ -131,11 +133,13 @@ async def _hand_over(
     call = transitions.accept(submission.batch, chunk, who, because=because)
     for (job, _), accepted in zip(chunk, await ledger.do(call), strict=True):
         submission.verdicts[accepted.verdict] += 1
+        home, _number = split_job_id(accepted.job_id)
         if accepted.verdict in (Verdict.NEW, Verdict.REDRIVEN):
-            home, _number = split_job_id(accepted.job_id)
             moved.add(home)
             if home != submission.batch:
                 submission.touched[home] += 1
+        elif accepted.verdict is Verdict.QUEUED and home != submission.batch:
+            submission.awaited[home] += 1
         if on_verdict:
             on_verdict(job, accepted)
     # Once is enough: workers that have taken a batch up go on with it by themselves.

@@ -53,6 +53,11 @@ def embedded_valkey(home: Path) -> Iterator[str]:
             _leave(home, users)
 
 
+def is_running(home: Path) -> bool:
+    """Whether the server whose data lie in `home` answers."""
+    return _running(home) is not None
+
+
 def _leave(home: Path, users: IO[str]) -> None:
     with _alone(home):
         try:

@@ -40,6 +40,9 @@ except ProvisioningError as problem:
 
 # A line of httpx for every POST would say what the ledger says, and cost more than the ledger does.
 logging.getLogger("httpx").setLevel(logging.WARNING)
+# Two lines of Celery for every ring, of which there is one a second while there is work, likewise.
+logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 app.conf.update(
     worker_pool="threads",

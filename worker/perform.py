@@ -282,8 +282,8 @@ class Performance:
             name = self.job.credential
             await self.kit.brake(
                 keys.hold_credential(name),
-                f"the API refused credential {name!r} ({said}); correct it where the workers run, restart"
-                f" them, then: provision resume --credential {name}",
+                f"the API refused credential {name!r} ({said}); correct it, then: provision resume"
+                f" --credential {name}, and restart the workers (or apply again where one command did all)",
                 False,
             )
         elif decision.outage:

@@ -231,7 +231,7 @@ async def _apply(order: Order, checked: Checked, place: Workplace, progress: Pro
 def _stopping_words(own_worker: bool) -> str:
     if own_worker:
         return "stopping: what is in flight is answered and recorded first"
-    return "no longer watching: the workers go on with what was handed over"
+    return "no longer watching: what was handed over stays in the ledger, and workers go on with it"
 
 
 async def _is_open(ledger: Ledger, name: str) -> bool:

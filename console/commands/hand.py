@@ -41,7 +41,8 @@ BatchScope = Annotated[str | None, typer.Argument(metavar="BATCH", help="Id or n
 async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_: bool) -> str:
     if [batch is not None, credential is not None, all_].count(True) != 1:
         raise InvalidInputError(
-            "say what: BATCH, --credential NAME or --all", hint="for example: provision pause tenants"
+            "say which, and only one: BATCH, --credential NAME or --all",
+            hint="for example: tenants, or --all",
         )
     if batch is not None:
         return keys.hold_batch(await ledger.view.batch_id(batch))

@@ -71,7 +71,7 @@ def status(
                     show_batches(out, statuses)
                     show_workers(out, await _workers(ledger))
                     for hold in await ledger.view.holds():
-                        said = f"{held_word(hold)} on {hold.scope}: {shown(hold.why)}"
+                        said = f"{hold.scope}: {held_word(hold)}: {shown(hold.why)}"
                         out.print(Text(said, style="yellow"), soft_wrap=True)
                 return
             found = await ledger.view.batch_id(batch)
@@ -80,9 +80,7 @@ def status(
                 return
             if watch:
                 with progress_of(json=json, quiet=False) as progress:
-                    shared = Settings.from_env(os.environ).redis is not None
-                    advice = applying.START_A_WORKER if shared else applying.APPLY_AGAIN
-                    await applying.watch(ledger, found, progress, lambda: None, advice)
+                    await applying.watch(ledger, found, progress, lambda: None, _advice())
             one = await ledger.view.status(found)
             workers = await _workers(ledger)
             if json:
@@ -91,6 +89,8 @@ def status(
                 show_batch(out, one)
                 if not one.settled:
                     show_workers(out, workers)
+                    if not workers:
+                        talk.print(_advice(), soft_wrap=True)
 
     asyncio.run(work())
 
@@ -103,6 +103,12 @@ async def _history(ledger: Ledger, batch: str, *, json: bool) -> None:
         return
     for span in spans:
         emit(msgspec.to_builtins(span))
+
+
+def _advice() -> str:
+    """What to do where a batch has work and nobody does it."""
+    shared = Settings.from_env(os.environ).redis is not None
+    return applying.START_A_WORKER if shared else applying.APPLY_AGAIN
 
 
 async def _workers(ledger: Ledger) -> list[WorkerSign]:

@@ -432,6 +432,7 @@ def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list
 
 def _blocked(holds: list[Hold], ready: set[str]) -> bool:
     """Whether these holds keep every credential that has jobs ready, and each waits for a person."""
-    scopes = {hold.scope for hold in holds if not hold.trying}
+    # A pause is left to the person who made it: whoever watches goes on watching.
+    scopes = {hold.scope for hold in holds if not hold.trying and hold.kind != "paused"}
     whole = any(not scope.startswith("credential:") for scope in scopes)
     return whole or all(keys.hold_credential(name) in scopes for name in ready)
