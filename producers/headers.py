@@ -15,6 +15,9 @@ from producers.cells import OUTCOME_PREFIX, is_plain_name
 from producers.fields import FIELDS, SPECIAL_COLUMNS, documented_spelling, nearest
 from provisioning.errors import InvalidInputError
 
+GREY = "widget.theme.vars.color.grey."
+"""Its members are shades, named by number."""
+
 
 def understand(headers: Sequence[str], maps: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
@@ -29,6 +32,7 @@ def understand(headers: Sequence[str], maps: Mapping[str, str]) -> tuple[tuple[s
     wanted = {source.strip(): target.strip() for source, target in maps.items()}
     paths: list[str] = []
     wrong: list[tuple[str, str | None]] = []
+    given: list[str] = []
     notes = [
         f"no column is named {source!r}: this mapping was not used"
         for source in wanted
@@ -51,9 +55,15 @@ def understand(headers: Sequence[str], maps: Mapping[str, str]) -> tuple[tuple[s
             notes.append(
                 f"{header!r} is not a documented member and is sent as given; did you mean {meant!r}?"
             )
+        elif path.startswith("widget.") and path not in FIELDS and not path.startswith(GREY):
+            given.append(header)
         paths.append(path)
     if wrong:
         raise _not_understood(wrong, len(headers), wanted)
+    if given:
+        names = ", ".join(shorten(header) for header in given[:12])
+        more = f" and {len(given) - 12} more" if len(given) > 12 else ""
+        notes.append(f"not documented, sent as given: {names}{more}")
     return tuple(paths), tuple(notes)
 
 
@@ -65,7 +75,7 @@ def _meaning(path: str) -> tuple[bool, str | None]:
         return False, documented_spelling(path) or nearest(path)
     if (spelled := documented_spelling(path)) or not all(map(is_plain_name, path.split("."))):
         return False, spelled
-    if path.startswith("widget.theme.vars.color.grey."):
+    if path.startswith(GREY):
         return True, None  # one digit apart is another shade, not a slip
     return True, next(iter(difflib.get_close_matches(path, FIELDS, n=1, cutoff=0.93)), None)
 
