@@ -93,7 +93,7 @@ def _doorbell() -> Doorbell:
 
 
 async def _take_in(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    async with Ledger.at(_settings().redis or "", connections=2) as ledger:
+    async with Ledger.at(_settings().redis or "", connections=2, masters=_settings().masters) as ledger:
         await take_in(ledger, task, args, kwargs, _doorbell())
 
 

@@ -29,6 +29,7 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:workers:signs`         | hash   | worker → what it was doing then, as JSON                          |
 | `pv:brake:SCOPE`           | hash   | how a brake comes off by itself: see `lua/prelude.lua`            |
 | `pv:{B}:minutes`           | hash   | `MINUTE:STATE` → jobs that got there in that minute, `:attempts`  |
+| `pv:keys`                  | hash   | batch → its data key, wrapped by the master keys; `fingerprints`   |
 | `pv:audit`                 | stream | what people did: who, when, on what and why (JSON), bounded       |
 | `pv:{B}:events`            | stream | what followers of the batch were told, the last thousand          |
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
@@ -50,6 +51,7 @@ WORKERS = "pv:workers"
 WORKER_SIGNS = "pv:workers:signs"
 TOKENS = "pv:tokens"
 AUDIT = "pv:audit"
+DATA_KEYS = "pv:keys"
 INTAKE_DEAD = "pv:intake:dead"
 WEBHOOKS = "pv:webhooks"
 

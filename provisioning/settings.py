@@ -112,6 +112,11 @@ class Settings(BaseModel):
         ge=2,
         description="A worker silent for so long loses its jobs to others. Renewed every quarter of it.",
     )
+    encryption_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that encrypt bodies and widgets at rest: Fernet keys, the newest first, commas"
+        " between; or @FILE with a key a line. Unset: no encryption.",
+    )
     retention_days: Annotated[Retention, BeforeValidator(_retention)] = Field(
         Retention(),
         description="Days kept after a batch has settled: payloads=7,results=90,dead=180,batches=365,"
@@ -200,6 +205,11 @@ class Settings(BaseModel):
                 "\n".join(problems), hint="docs/reference/settings.md lists every setting"
             )
         return settings
+
+    @property
+    def masters(self) -> str:
+        """The master keys as they were given; `ledger.sealing.load_masters` reads them."""
+        return self.encryption_keys.get_secret_value()
 
     @property
     def broker(self) -> str | None:

@@ -96,7 +96,7 @@ def check_ledger() -> None:
     """
 
     async def check() -> None:
-        async with Ledger.at(settings.redis or "") as ledger:
+        async with Ledger.at(settings.redis or "", masters=settings.masters) as ledger:
             await ledger.check()
 
     try:
@@ -117,7 +117,7 @@ def build_engine(name: str) -> Engine:
         raise RuntimeError("make_app has seen to a Redis, and EngineStep to a watchdog")
     return Engine(
         settings,
-        Ledger.at(settings.redis),
+        Ledger.at(settings.redis, masters=settings.masters),
         load_credentials(settings),
         name=name,
         ring=Doorbell(app).ring,

@@ -162,7 +162,7 @@ async def _check(order: Order, place: Workplace, progress: Progress) -> Checked:
     known = applying.known_credentials(place)
     if place.embedded:
         check_reachable(place.settings.api_url, place.settings.connect_timeout)
-    async with Ledger.at(place.redis_url) as ledger:
+    async with Ledger.at(place.redis_url, masters=place.settings.masters) as ledger:
         return await applying.check(
             ledger,
             order.file,
@@ -197,7 +197,7 @@ async def _apply(order: Order, checked: Checked, place: Workplace, progress: Pro
     began = time.monotonic()
     plan = checked.plan
     with contextlib.ExitStack() as stack:
-        async with Ledger.at(place.redis_url) as ledger:
+        async with Ledger.at(place.redis_url, masters=place.settings.masters) as ledger:
             has_work = plan.to_send or plan.verdicts[Verdict.QUEUED] or await _is_open(ledger, order.name)
             worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None
             try:

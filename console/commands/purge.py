@@ -1,4 +1,4 @@
-"""`purge`: letting go of what is past its retention, now."""
+"""`purge` and `rotate-keys`: letting go of what is past its retention, destroying a key, changing keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from console import applying
 from console.shell import JsonFlag, cli, open_ledger, out
 from console.standard_output import emit
 from console.words import amount
+from provisioning.errors import InvalidInputError
+from provisioning.ledger import Ledger
 from provisioning.ledger.reaper import Reaper
+from provisioning.lifecycle import State
 from provisioning.retention import Kept
 from provisioning.settings import Settings
 
@@ -28,12 +31,19 @@ WORDS = {
 @cli.command()
 def purge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be let go of.")] = False,
+    shred: Annotated[
+        str,
+        typer.Option(
+            "--shred", metavar="BATCH", help="Instead, destroy the key of this batch and what it has sealed."
+        ),
+    ] = "",
     json: JsonFlag = False,
 ) -> None:
     """
     Let go of what is past PROVISION_RETENTION_DAYS; workers do so by themselves.
 
-    Nothing that is unsettled or in doubt is ever deleted.
+    Nothing that is unsettled or in doubt is ever deleted. After --shred the bodies and widget keys of a batch
+    cannot be read any more; what became of its jobs stays.
 
     Example: provision purge --dry-run
     """
@@ -41,6 +51,9 @@ def purge(
 
     async def work() -> None:
         async with open_ledger() as ledger:
+            if shred:
+                await _shred(ledger, await ledger.view.batch_id(shred), dry_run=dry_run, json=json)
+                return
             reaper = Reaper(ledger, retention)
             if dry_run:
                 counts = dict.fromkeys(Kept, 0)
@@ -61,5 +74,40 @@ def purge(
             verb = "would go" if dry_run else "gone"
             for kept, count in counts.items():
                 out.print(f"{amount(count, 'job')} {verb}: {WORDS[kept]}")
+
+    asyncio.run(work())
+
+
+async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, json: bool) -> None:
+    status = await ledger.view.status(batch)
+    if not status.settled or status.states[State.IN_DOUBT]:
+        raise InvalidInputError(
+            f"{batch} has jobs that are unsettled or in doubt: they would be lost",
+            hint="resolve or cancel them first: provision in-doubt",
+        )
+    had = not dry_run and await ledger.hand.shred(batch, by=applying.who())
+    if json:
+        emit({"batch": batch, "dry_run": dry_run, "shredded": had})
+    elif dry_run:
+        out.print(f"would destroy the key of {batch}, with the bodies of {amount(status.accepted, 'job')}")
+    else:
+        out.print(f"the key of {batch} is destroyed" if had else f"{batch} had no key; its bodies are gone")
+
+
+@cli.command("rotate-keys")
+def rotate_keys() -> None:
+    """
+    Wrap every data key with the newest key of PROVISION_ENCRYPTION_KEYS.
+
+    Put the new key before the old ones everywhere, run this, then take the old ones away.
+
+    Example: provision rotate-keys
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            count = await ledger.sealer.rotate()
+            await ledger.hand.note("rotate-keys", by=applying.who(), on="all", facts={"keys": count})
+            out.print(f"{amount(count, 'data key')} wrapped with the newest key")
 
     asyncio.run(work())

@@ -47,7 +47,10 @@ def serve(
 
     async def run() -> None:
         door = Door(
-            settings, Ledger.at(settings.redis or "", connections=CONNECTIONS), Ringer(door_bell.ring), export
+            settings,
+            Ledger.at(settings.redis or "", connections=CONNECTIONS, masters=settings.masters),
+            Ringer(door_bell.ring),
+            export,
         )
         config = uvicorn.Config(
             make_app(door),

@@ -168,7 +168,7 @@ async def take_in(door: Door, body: Spooled, wish: Wish, who: str) -> Taken:
         raise RuntimeError("a server has a Redis")
 
     async def work() -> Taken:
-        async with Ledger.at(redis, connections=4) as ledger:
+        async with Ledger.at(redis, connections=4, masters=door.settings.masters) as ledger:
             return await _take_in(ledger, body, wish, who, door)
 
     async with door.uploads:

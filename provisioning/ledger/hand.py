@@ -19,6 +19,7 @@ from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
 from provisioning.ledger.records import Act, Hold, Redriven, Release, Selection
 from provisioning.ledger.scripts import Call
+from provisioning.ledger.sealing import Sealer
 from provisioning.pace import Rate
 
 STRETCH = 2000
@@ -33,9 +34,10 @@ Do = Callable[[Call[Any]], Awaitable[Any]]
 class Hand:
     """The operator's hand in the ledger. Every act names who did it."""
 
-    def __init__(self, redis: Redis, do: Do) -> None:
+    def __init__(self, redis: Redis, do: Do, sealer: Sealer) -> None:
         self._redis: Any = redis
         self._do = do
+        self._sealer = sealer
 
     async def hold(self, scope: str, *, by: str, why: str) -> bool:
         """
@@ -65,6 +67,17 @@ class Hand:
         """Sets the pace of a credential on all workers, in force within a second and across restarts."""
         await self._redis.hset(keys.RATES, credential, rate.word)
         await self.note("pace", by=by, on=keys.hold_credential(credential), facts={"pace": str(rate)})
+
+    async def shred(self, batch: str, *, by: str) -> bool:
+        """
+        Destroys the data key of a batch, and deletes what it had sealed. Returns: whether there was one.
+
+        The caller has made sure that nothing of the batch is unsettled or in doubt.
+        """
+        had = await self._sealer.shred(batch)
+        await self._redis.delete(keys.bodies(batch), keys.results(batch), keys.late_results(batch))
+        await self.note("shred", by=by, on=keys.hold_batch(batch), facts={"had_a_key": str(had).lower()})
+        return had
 
     async def note(
         self, act: str, *, by: str, on: str, why: str = "", facts: dict[str, str | int] | None = None

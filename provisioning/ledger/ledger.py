@@ -6,11 +6,13 @@ It translates the client's errors once, here, and knows how to tell a fit Redis 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Sequence
 from typing import Any, Self, TypeVar, cast
 
+import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import (
     AuthenticationError,
@@ -23,8 +25,12 @@ from redis.exceptions import (
 
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger.hand import Hand
+from provisioning.ledger.records import Claims
 from provisioning.ledger.scripts import Call, Clock, Scripts
+from provisioning.ledger.sealing import SealedError, Sealer, load_masters
 from provisioning.ledger.view import View
+
+log = logging.getLogger("provision.ledger")
 
 T = TypeVar("T")
 
@@ -41,15 +47,22 @@ class Ledger:
         hand: what a person does: pause, resume, cancel, redrive, resolve.
     """
 
-    def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
+    def __init__(self, redis: Redis, clock: Clock | None = None, *, masters: str = "") -> None:
         self.redis = redis
+        self.sealer = Sealer(redis, load_masters(masters))
         self._scripts = Scripts(redis, clock)
-        self.view = View(redis, self.do)
-        self.hand = Hand(redis, self.do)
+        self.view = View(redis, self.do, self.sealer)
+        self.hand = Hand(redis, self.do, self.sealer)
 
     @classmethod
-    def at(cls, url: str, *, connections: int = 16) -> Self:
-        """A ledger in the Redis at `url`; nothing is connected until it is used."""
+    def at(cls, url: str, *, connections: int = 16, masters: str = "") -> Self:
+        """
+        A ledger in the Redis at `url`; nothing is connected until it is used.
+
+        Args:
+            masters: `Settings.masters`; empty for a ledger that is not encrypted.
+        Raises: ConfigurationError if these are no keys.
+        """
         # A pool that waits for a connection, where redis-py's own default raises when all are out.
         pool = BlockingConnectionPool.from_url(
             url,
@@ -60,7 +73,7 @@ class Ledger:
             socket_keepalive=True,
             health_check_interval=15,
         )
-        return cls(Redis.from_pool(pool))
+        return cls(Redis.from_pool(pool), masters=masters)
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,11 +101,27 @@ class Ledger:
         Raises: LedgerUnavailableError; it is then unknown which were carried out, and each may be said again.
         """
         try:
-            return await self._scripts.run(calls)
+            replies = await self._scripts.run(await self.sealer.outgoing(calls))
+            return [await self._opened(reply) if isinstance(reply, Claims) else reply for reply in replies]
         except LOST as error:
             raise unavailable(self.redis, error) from error
         except RedisError as error:
             raise refused(error) from error
+
+    async def _opened(self, claims: Claims) -> Claims:
+        """
+        The claims that can be sent. A body that cannot be opened is not: its job stays under its lease, and
+        is queued again when that lapses.
+        """
+        jobs = []
+        for job in claims.jobs:
+            try:
+                body = await self.sealer.open(job.body)
+            except SealedError as error:
+                log.warning("body.unreadable %s: %s", job.job_id, error)
+                continue
+            jobs.append(job if body is job.body else msgspec.structs.replace(job, body=body))
+        return msgspec.structs.replace(claims, jobs=jobs)
 
     async def check(self) -> None:
         """

@@ -28,6 +28,7 @@ from provisioning.ledger.records import (
     WorkerSign,
 )
 from provisioning.ledger.scripts import Call
+from provisioning.ledger.sealing import Sealer
 from provisioning.lifecycle import State
 
 PAGE = 500
@@ -60,10 +61,11 @@ _decode_hold = msgspec.json.Decoder(Hold).decode
 class View:
     """Reads of one ledger. Every iterator pages, so that a batch of any size costs constant memory."""
 
-    def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]]) -> None:
+    def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]], sealer: Sealer) -> None:
         # redis-py types each reply as the union of all it might be under any protocol; we decode them here.
         self._redis: Any = redis
         self._do = do
+        self._sealer = sealer
 
     async def batch_id(self, name_or_id: str) -> str:
         """
@@ -175,7 +177,7 @@ class View:
         body = await self._redis.hget(keys.bodies(batch), str(number))
         if body is None:
             raise NotFoundError(f"the body of {job_id} is not kept")
-        return bytes(body)
+        return await self._sealer.open(bytes(body))
 
     async def verdicts(
         self, jobs: Sequence[tuple[str, str, str]], *, accept_duplicates: bool = False
@@ -198,6 +200,7 @@ class View:
         for home, (_, _, fp) in zip(known, jobs, strict=True):
             if home:
                 state, kept, most = next(states)
+                fp = await self._sealer.fingerprint(fp)
                 risky = int(most or 0) > 0
                 if home[2] == State.SUCCEEDED:
                     verdicts.append(Verdict.SUCCEEDED)
@@ -281,7 +284,7 @@ class View:
         if not wanted:
             return []
         found = await self._redis.hmget(keys.bodies(batch), wanted)
-        return [bytes(body or b"") for body in found]
+        return [await self._sealer.open(bytes(body or b"")) for body in found]
 
     async def _numbers(self, batch: str, state: State | None, after: int) -> AsyncIterator[list[int]]:
         if state in _INDEXED:
@@ -328,7 +331,9 @@ class View:
         columns = zip(numbers, jobs, histories, results, lates, dues, strict=True)
         for number, raw, story, result, late, due in columns:
             if raw:
-                yield _record(batch, number, raw, story, result, late, due)
+                made = await self._sealer.open(result) if result else None
+                beside = await self._sealer.open_lines(late or b"")
+                yield _record(batch, number, raw, story, made, beside, due)
 
 
 def _is_counted(field: str) -> bool:
@@ -380,7 +385,7 @@ def _record(batch: str, number: int, raw: Any, story: Any, result: Any, late: An
         worker=job.get("worker", ""),
         not_before=due / 1000 if due is not None else None,
         result=_decode_result(result) if result else None,
-        late_results=[_decode_result(line) for line in (late or b"").splitlines()],
+        late_results=[_decode_result(line) for line in late],
     )
 
 

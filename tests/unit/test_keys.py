@@ -47,6 +47,7 @@ SHARED = {
 }
 OF_DOORS = {
     keys.AUDIT,
+    keys.DATA_KEYS,
     keys.TOKENS,
     keys.INTAKE_DEAD,
     keys.WEBHOOKS,

@@ -1,0 +1,223 @@
+"""
+Encryption at rest: bodies and widgets are sealed on their way into the ledger, and opened on their way out.
+
+Each batch has a data key of its own. It lies in the ledger wrapped by the master keys of
+PROVISION_ENCRYPTION_KEYS, which never leave the processes: whoever has Redis, its files or a backup has
+ciphertext. Once a data key is destroyed, what it sealed can only be read by whoever has both an older copy of
+the ledger and a master of that time. Rotating the masters wraps the data keys anew and touches no job.
+
+A sealed value is `pv1:BATCH:TOKEN`, TOKEN being Fernet's (AES-128-CBC with HMAC-SHA256); plain JSON begins
+with `{`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from redis.asyncio import Redis
+
+from provisioning import keys
+from provisioning.errors import ConfigurationError, ProvisioningError
+from provisioning.ledger.scripts import Argument, Call
+
+PREFIX = b"pv1:"
+SHREDDED = b"shredded"
+"""What stands in the place of a data key that was destroyed: nobody makes it a new one."""
+
+FINGERPRINTS = "fingerprints"
+"""Field of `keys.DATA_KEYS` with the key of all fingerprints; no batch has this id: theirs begin with b."""
+
+CACHED_SECONDS = 30.0
+"""How long a process goes by a data key without looking: so long it may read on after a shredding."""
+
+SEALED = {"accept": (2, 6, 5), "answered": (1, 9, 8), "resolve": (0, 4, 3)}
+"""By script: arguments before the jobs, arguments a job, and which of these is sealed (see the heads)."""
+
+FINGERPRINT = 4
+"""Which argument of a job of `accept` is its fingerprint."""
+
+
+class SealedError(ProvisioningError):
+    """Something in the ledger is sealed, and cannot be opened here."""
+
+
+def load_masters(text: str) -> MultiFernet | None:
+    """
+    The master keys, the newest first; None if there are none.
+
+    Args:
+        text: Fernet keys with commas between, or `@FILE` with a key a line.
+    Raises: ConfigurationError that quotes no key.
+    """
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8").replace("\n", ",")
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"PROVISION_ENCRYPTION_KEYS: the file cannot be read ({type(error).__name__})"
+            ) from error
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        masters = [Fernet(word) for word in words]
+    except ValueError:
+        raise ConfigurationError(
+            "PROVISION_ENCRYPTION_KEYS: one of them is no key",
+            hint="make one with: python -c 'from cryptography.fernet import Fernet;"
+            " print(Fernet.generate_key().decode())'",
+        ) from None
+    return MultiFernet(masters) if masters else None
+
+
+class Sealer:
+    """Seals and opens for one ledger; without master keys everything passes as it is."""
+
+    def __init__(self, redis: Redis, masters: MultiFernet | None) -> None:
+        self._redis: Any = redis
+        self._masters = masters
+        self._cached: dict[str, tuple[float, bytes]] = {}
+        self._checked = False
+
+    # -- transitions ---------------------------------------------------------------------------------
+
+    async def outgoing(self, calls: Sequence[Call[Any]]) -> Sequence[Call[Any]]:
+        """
+        The same calls with bodies and results sealed, and fingerprints that only who holds a key can make.
+
+        Raises: ConfigurationError if the ledger is encrypted and there are no master keys here.
+        """
+        if not any(call.script in SEALED for call in calls):
+            return calls
+        if self._masters is None:
+            await self._make_sure_that_nothing_is_sealed(calls)
+            return calls
+        return [await self._sealed(call) if call.script in SEALED else call for call in calls]
+
+    async def _make_sure_that_nothing_is_sealed(self, calls: Sequence[Call[Any]]) -> None:
+        if self._checked or all(call.script == "answered" for call in calls):
+            return
+        if await self._redis.exists(keys.DATA_KEYS):
+            raise ConfigurationError(
+                "this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set",
+                hint="nothing is written in clear beside what is sealed",
+            )
+        self._checked = True
+
+    async def _sealed(self, call: Call[Any]) -> Call[Any]:
+        before, width, which = SEALED[call.script]
+        batch = call.key[len("pv:{") : -1]
+        args: list[Argument] = list(call.args)
+        for first in range(before, len(args), width):
+            value = args[first + which]
+            if value:
+                args[first + which] = await self.seal(batch, _bytes(value))
+            if call.script == "accept":
+                args[first + FINGERPRINT] = await self.fingerprint(str(args[first + FINGERPRINT]))
+        return Call(call.script, call.key, args, call.read)
+
+    # -- values --------------------------------------------------------------------------------------
+
+    async def seal(self, batch: str, value: bytes) -> bytes:
+        """A value as the ledger keeps it."""
+        if self._masters is None:
+            return value
+        key = await self._data_key(batch, make=True)
+        return PREFIX + batch.encode() + b":" + Fernet(key).encrypt(value)
+
+    async def open(self, value: bytes) -> bytes:
+        """
+        What was sealed, or a plain value as it is.
+
+        Raises: SealedError if the keys for it are not here, or not any more.
+        """
+        if not value.startswith(PREFIX):
+            return value
+        batch, _, token = value.removeprefix(PREFIX).partition(b":")
+        if self._masters is None:
+            raise SealedError(
+                "the ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set",
+                hint="set it to the keys that the workers have",
+            )
+        try:
+            return Fernet(await self._data_key(batch.decode(), make=False)).decrypt(token)
+        except InvalidToken:
+            raise SealedError(f"something of {batch.decode()} was sealed with another key") from None
+
+    async def open_lines(self, values: bytes) -> list[bytes]:
+        """Several values, a line each."""
+        return [await self.open(line) for line in values.splitlines()]
+
+    async def fingerprint(self, plain: str) -> str:
+        """A fingerprint from which nobody without the key can tell, or try out, what the body was."""
+        if self._masters is None:
+            return plain
+        key = await self._data_key(FINGERPRINTS, make=True)
+        return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()[:32]
+
+    # -- keys ----------------------------------------------------------------------------------------
+
+    async def rotate(self) -> int:
+        """Wraps every data key with the newest master key. Returns: how many; no job is touched."""
+        if self._masters is None:
+            raise ConfigurationError("there is nothing to rotate: PROVISION_ENCRYPTION_KEYS is not set")
+        rotated = 0
+        for field, wrapped in (await self._redis.hgetall(keys.DATA_KEYS)).items():
+            if wrapped != SHREDDED:
+                new = self._masters.rotate(wrapped)
+                rotated += await self._redis.eval(_SWAP, 1, keys.DATA_KEYS, field, wrapped, new)
+        return rotated
+
+    async def shred(self, batch: str) -> bool:
+        """Destroys a batch's data key. Returns: whether there was one."""
+        self._cached.pop(batch, None)
+        had: bytes | None = await self._redis.hget(keys.DATA_KEYS, batch)
+        await self._redis.hset(keys.DATA_KEYS, batch, SHREDDED)
+        return had not in (None, SHREDDED)
+
+    async def _data_key(self, batch: str, *, make: bool) -> bytes:
+        at, key = self._cached.get(batch, (0.0, b""))
+        if time.monotonic() - at < CACHED_SECONDS and key:
+            return key
+        key = self._unwrapped(batch, await self._wrapped(batch, make=make))
+        if len(self._cached) > 1000:
+            self._cached.clear()
+        self._cached[batch] = (time.monotonic(), key)
+        return key
+
+    async def _wrapped(self, batch: str, *, make: bool) -> bytes:
+        found: bytes | None = await self._redis.hget(keys.DATA_KEYS, batch)
+        if found is None and make and self._masters is not None:
+            fresh = self._masters.encrypt(Fernet.generate_key())
+            await self._redis.hsetnx(keys.DATA_KEYS, batch, fresh)
+            found = await self._redis.hget(keys.DATA_KEYS, batch)
+        if found is None or found == SHREDDED:
+            raise SealedError(f"the key of {batch} was destroyed: what it sealed cannot be read any more")
+        return found
+
+    def _unwrapped(self, batch: str, wrapped: bytes) -> bytes:
+        if self._masters is None:
+            raise SealedError("PROVISION_ENCRYPTION_KEYS is not set")
+        try:
+            return self._masters.decrypt(wrapped)
+        except InvalidToken:
+            raise SealedError(
+                f"none of PROVISION_ENCRYPTION_KEYS opens the key of {batch}",
+                hint="keep old keys behind the new one until provision rotate-keys has run",
+            ) from None
+
+
+_SWAP = """
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
+"""Wraps a key anew only if nobody has destroyed it meanwhile."""
+
+
+def _bytes(value: Argument) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()

@@ -1,0 +1,58 @@
+"""Secrets are planted, and every byte that the program leaves on disk is searched for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from tests.acceptance.commands import Desk, rows_of
+
+MARK = "planted-marker-of-a-body"
+
+
+def _plant(folder: Path) -> None:
+    rows = [f"tenant-{n},{100_200_300 + n},{MARK}-{n}" for n in range(20)]
+    (folder / "tenants.csv").write_text("\n".join(["key,bot.id,credentials.whiteList", *rows]) + "\n")
+
+
+def _left_behind(desk: Desk) -> bytes:
+    """The append-only file with every write and every broker message that went through it, and the logs."""
+    return b"\n".join(path.read_bytes() for path in (desk.folder / ".provision").rglob("*") if path.is_file())
+
+
+def _secrets(desk: Desk) -> list[str]:
+    created = rows_of(desk.folder / "tenants.outcomes" / "created.csv")
+    assert len(created) == 20
+    return [MARK, *(row["outcome.widget_key"] for row in created)]
+
+
+def test_with_a_key_no_body_and_no_widget_key_is_in_redis_files_broker_messages_or_logs(desk: Desk) -> None:
+    _plant(desk.folder)
+    master = Fernet.generate_key().decode()
+    applied = desk.run("apply", "tenants.csv", "--json", ENCRYPTION_KEYS=master)
+    assert applied.code == 0, applied.err
+    left = _left_behind(desk)
+    assert b"tenant-7" in left  # the search would find what is there
+    for secret in (*_secrets(desk), master):
+        assert secret.encode() not in left
+    assert MARK not in applied.out + applied.err
+
+
+def test_without_a_key_the_search_finds_them(desk: Desk) -> None:
+    _plant(desk.folder)
+    assert desk.run("apply", "tenants.csv", "--json").code == 0
+    assert all(secret.encode() in _left_behind(desk) for secret in _secrets(desk))
+
+
+def test_a_shredded_batch_keeps_its_outcomes_and_loses_its_secrets(desk: Desk) -> None:
+    _plant(desk.folder)
+    secure = {"ENCRYPTION_KEYS": Fernet.generate_key().decode()}
+    assert desk.run("apply", "tenants.csv", "--json", **secure).code == 0
+    shredded = desk.run("purge", "--shred", "tenants", "--json", **secure)
+    assert (shredded.code, shredded.last["shredded"]) == (0, True)
+    [status] = desk.run("status", "tenants", "--json", **secure).objects
+    assert status["states"]["succeeded"] == 20
+    assert desk.run("export", "tenants", "--to", "after", **secure).code == 0
+    assert {row["outcome.widget_key"] for row in rows_of(desk.folder / "after/created.csv")} == {""}
+    assert desk.run("rotate-keys", **secure).code == 0

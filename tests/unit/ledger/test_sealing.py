@@ -1,0 +1,139 @@
+"""Encryption at rest: nothing in clear, keys that rotate, and a batch's key that can be destroyed alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fakeredis
+import pytest
+from cryptography.fernet import Fernet
+
+from provisioning import keys
+from provisioning.attempt import Result
+from provisioning.errors import ConfigurationError
+from provisioning.job import Verdict
+from provisioning.ledger import Ledger, transitions
+from provisioning.ledger.sealing import SealedError, load_masters
+from provisioning.lifecycle import Event
+from tests.ledger_fixtures import Clock, answer, claim, fill, new_job, say, send, snapshot
+
+OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+MARK = "a-marker-of-the-body"
+BODY = b'{"mark":"%s"}' % MARK.encode()
+
+
+def _ledger(server: fakeredis.FakeServer, clock: Clock, masters: str) -> Ledger:
+    return Ledger(fakeredis.FakeAsyncRedis(server=server), clock, masters=masters)
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+async def _live(ledger: Ledger) -> None:
+    """One job is created, one is in doubt and found, a third is queued."""
+    await fill(ledger, *(new_job(f"k{n}", body=BODY) for n in range(3)))
+    made, doubted = await claim(ledger, 2)
+    for job in (made, doubted):
+        assert job.body == BODY
+        assert await send(ledger, job)
+    await say(ledger, answer(made, Event.CREATED, widget="w-1"), answer(doubted, Event.DOUBTED))
+    assert await ledger.hand.resolve("b1", 2, created=True, by="ana", result=Result("w-2", key="key of w-2"))
+
+
+async def _everything(ledger: Ledger) -> str:
+    return str(await snapshot(ledger.redis))
+
+
+async def test_neither_bodies_nor_widget_keys_nor_their_fingerprints_are_in_clear(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    ledger = _ledger(server, clock, NEW)
+    await _live(ledger)
+    kept = await _everything(ledger)
+    assert MARK not in kept
+    assert "key of w" not in kept
+    assert NEW not in kept
+    fingerprint: Any = await ledger.redis.hget("pv:{b1}:j:1", "fp")
+    assert fingerprint.decode() != BODY.decode()  # which is what `fill` gives as the plain fingerprint
+    assert len(fingerprint) == 32
+
+
+async def test_without_keys_everything_is_as_it_was(server: fakeredis.FakeServer, clock: Clock) -> None:
+    ledger = _ledger(server, clock, "")
+    await _live(ledger)
+    assert MARK in await _everything(ledger)
+    assert not await ledger.redis.exists(keys.DATA_KEYS)
+
+
+async def test_what_was_sealed_is_opened_for_whoever_has_the_keys(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    await _live(_ledger(server, clock, NEW))
+    other = _ledger(server, clock, NEW)
+    assert await other.view.body("b1.1") == BODY
+    assert await other.view.bodies("b1", [1, 3]) == [BODY, BODY]
+    results = [job.result and job.result.key async for job in other.view.jobs("b1")]
+    assert results == ["key of w-1", "key of w-2", None]
+
+
+async def test_the_same_body_is_known_again_through_its_sealed_fingerprint(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    ledger = _ledger(server, clock, NEW)
+    await _live(ledger)
+    again = [(new_job("k0", body=BODY), BODY.decode()), (new_job("k0"), "other")]
+    accepted = await ledger.do(transitions.accept("b2", again, "ana"))
+    planned = await ledger.view.verdicts([("acme", "k0", BODY.decode()), ("acme", "k0", "other")])
+    assert [each.verdict for each in accepted] == planned == [Verdict.SUCCEEDED, Verdict.CHANGED]
+
+
+async def test_after_a_rotation_the_old_key_is_not_needed_any_more(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    await _live(_ledger(server, clock, OLD))
+    assert await _ledger(server, clock, f"{NEW},{OLD}").sealer.rotate() == 2
+    assert await _ledger(server, clock, NEW).view.body("b1.1") == BODY
+    with pytest.raises(SealedError):
+        await _ledger(server, clock, OLD).view.body("b1.1")
+
+
+async def test_a_batchs_key_can_be_destroyed_alone(server: fakeredis.FakeServer, clock: Clock) -> None:
+    ledger = _ledger(server, clock, NEW)
+    await _live(ledger)
+    await fill(ledger, new_job("other", body=BODY), batch="b2")
+    copy: Any = await ledger.redis.hget(keys.bodies("b1"), "1")
+    assert await ledger.hand.shred("b1", by="ana")
+    assert not await ledger.hand.shred("b1", by="ana")
+    reader = _ledger(server, clock, NEW)
+    with pytest.raises(SealedError, match="destroyed"):
+        await reader.sealer.open(copy)
+    assert await reader.view.body("b2.1") == BODY
+    assert await reader.sealer.rotate() == 2  # b2 and the fingerprints: a destroyed key does not come back
+    with pytest.raises(SealedError, match="destroyed"):
+        await reader.sealer.open(copy)
+
+
+async def test_nothing_is_written_in_clear_beside_what_is_sealed(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    await _live(_ledger(server, clock, NEW))
+    keyless = _ledger(server, clock, "")
+    with pytest.raises(ConfigurationError, match="PROVISION_ENCRYPTION_KEYS"):
+        await fill(keyless, new_job("new"))
+
+
+async def test_a_worker_without_the_key_sends_nothing(server: fakeredis.FakeServer, clock: Clock) -> None:
+    await _live(_ledger(server, clock, NEW))
+    assert await claim(_ledger(server, clock, "")) == []
+
+
+def test_keys_come_from_the_environment_or_a_file_and_are_never_quoted(tmp_path: Any) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"{NEW}\n{OLD}\n")
+    assert load_masters(f"@{path}") is not None
+    assert load_masters(" ") is None
+    with pytest.raises(ConfigurationError) as error:
+        load_masters(NEW[:-3])
+    assert NEW[:10] not in str(error.value)
