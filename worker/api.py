@@ -8,6 +8,7 @@ the wire included, is a value (`Answer` or `NoAnswer`), never an exception; what
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ from typing import Final, Self
 
 import httpx
 
+from provisioning.attempt import Evidence
 from provisioning.credentials import Credential
 from provisioning.errors import ConfigurationError
 from worker.causes import Cause
 from worker.reply import Answer, NoAnswer, Reply
 from worker.transport import AiohttpTransport, Wire
+
+log = logging.getLogger("provision.worker")
 
 CREATE_PATH: Final = "/v1/widget/create"
 
@@ -123,8 +127,8 @@ class WidgetApi:
         """
         POST `body`, exactly as given, once.
 
-        Never raises for what the API or the wire does. A cancellation passes through; how far the
-        request had got can then be read from `wire`.
+        Never raises for what the API or the wire does, nor for an error of our own while reading it. A
+        cancellation passes through; how far the request had got can then be read from `wire`.
         """
         wire = wire or Wire()
         request = httpx.Request(
@@ -138,8 +142,13 @@ class WidgetApi:
         try:
             response = await self._client.send(request, auth=None)
         except httpx.RequestError as exc:
-            seconds = self._clock() - began
-            return NoAnswer(wire.evidence, wire.cause or _cause_of(exc), str(exc), wire.status, seconds)
+            return _no_answer(wire, _cause_of(exc), str(exc), self._clock() - began)
+        except Exception as exc:  # noqa: BLE001  a widget may exist: whatever happened, the ledger is to know
+            # Not the exception's own words: they may quote the answer, and with it the widget's key.
+            kind = type(exc).__name__
+            log.error("an unforeseen %s while a widget was created: %r", kind, wire)  # noqa: TRY400
+            cause = Cause.CONNECT_FAILURE if wire.evidence is Evidence.NOTHING_SENT else Cause.PROTOCOL_ERROR
+            return _no_answer(wire, cause, f"an unforeseen {kind}", self._clock() - began)
         headers = {
             name.lower(): value.decode("latin-1")
             for name, value in response.headers.raw
@@ -150,7 +159,7 @@ class WidgetApi:
             response.content,
             retry_after=headers.get(b"retry-after", ""),
             content_type=headers.get(b"content-type", ""),
-            location=headers.get(b"location", ""),
+            location=_location(response) or headers.get(b"location", ""),
             seconds=self._clock() - began,
         )
 
@@ -201,6 +210,17 @@ def _create_url(base_url: str) -> httpx.URL:
     if url.query or url.fragment:
         raise ConfigurationError("the API address must end with its path: no ? and no #", hint=hint)
     return url.copy_with(path=url.path.rstrip("/") + CREATE_PATH)
+
+
+def _no_answer(wire: Wire, cause: Cause, message: str, seconds: float) -> NoAnswer:
+    # An answer that came whole and could not be read is no answer: its status is all there is of it.
+    evidence = Evidence.STATUS_SEEN if wire.evidence is Evidence.ANSWERED else wire.evidence
+    return NoAnswer(evidence, wire.cause or cause, message, wire.status, seconds)
+
+
+def _location(response: httpx.Response) -> str:
+    location: bytes = response.extensions.get("location", b"")
+    return location.decode("latin-1")
 
 
 def _cause_of(exc: httpx.RequestError) -> Cause:

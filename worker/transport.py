@@ -126,7 +126,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     answer that dribbles cannot last for ever. None, or a missing member, means no limit.
 
     No redirects, no cookies, no repeats, no environment proxies unless asked. Answers are decompressed
-    and held whole, up to `max_answer_bytes` after decompression.
+    and held whole, up to `max_answer_bytes` after decompression. Their reason phrase is left out, and where
+    a redirect points is in `response.extensions["location"]` (bytes): httpx raises for what it cannot
+    read there, and throws the whole answer away.
 
     Args:
         ca_file: certificates in PEM to trust besides the system's.
@@ -392,13 +394,13 @@ def _while_writing(exc: Exception) -> bool:
 
 
 def _as_httpx(response: aiohttp.ClientResponse, content: bytes) -> httpx.Response:
-    headers = response.raw_headers
-    if "Content-Encoding" in response.headers:
-        # aiohttp has decompressed it; httpx would try again.
-        headers = tuple(h for h in headers if h[0].lower() not in (b"content-encoding", b"content-length"))
+    packed = "Content-Encoding" in response.headers
+    # aiohttp has decompressed it; httpx would try again.
+    left_out = (b"location", b"content-encoding", b"content-length") if packed else (b"location",)
+    location = next((value for name, value in response.raw_headers if name.lower() == b"location"), b"")
     return httpx.Response(
         response.status,
-        headers=headers,
+        headers=[header for header in response.raw_headers if header[0].lower() not in left_out],
         content=content,
-        extensions={"http_version": b"HTTP/1.1", "reason_phrase": (response.reason or "").encode("latin-1")},
+        extensions={"http_version": b"HTTP/1.1", "location": location},
     )

@@ -541,6 +541,22 @@ async def test_a_redirect_is_reported_and_not_followed() -> None:
     assert outcome(reply) is Outcome.MISDIRECTED
 
 
+@pytest.mark.parametrize("reason", ["200 Éxito".encode("latin-1"), "200 ✓".encode(), b"200 \xff\xfe", b"200"])
+async def test_a_success_is_created_whatever_its_reason_phrase(reason: bytes) -> None:
+    raw = http(SUCCESS).replace(b"200 OK", reason, 1)
+    assert outcome(await answered(raw)) is Outcome.CREATED
+
+
+@pytest.mark.parametrize(
+    "location", [b"//login.example.com:port/\xff", b"http://[::1", b"https://a:99999999/", b"", b"/new"]
+)
+async def test_a_redirect_is_misdirected_also_where_its_location_cannot_be_read(location: bytes) -> None:
+    raw = http(b"", "Location: HERE", status="302 Found").replace(b"HERE", location)
+    reply = await answered(raw)
+    assert reply.location == location.decode("latin-1")
+    assert outcome(reply) is Outcome.MISDIRECTED
+
+
 async def test_retry_after_reaches_the_finding() -> None:
     reply = await answered(http(b"", "Retry-After: 7", status="429 Too Many Requests"))
     assert classify(reply, now=0.0).retry_after == 7.0
@@ -646,6 +662,30 @@ async def test_a_transport_that_keeps_no_record_proves_nothing() -> None:
     async with WidgetApi("https://api.example", transport=httpx.MockTransport(fail)) as api:
         reply = await api.create_widget(BODY, CREDENTIAL)
     assert_in_doubt(reply, Evidence.SENT, Cause.CONNECT_TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "left", "meaning"),
+    [
+        (Evidence.NOTHING_SENT, Evidence.NOTHING_SENT, Outcome.UNPROCESSED),
+        (Evidence.SENT, Evidence.SENT, Outcome.IN_DOUBT),
+        (Evidence.ANSWERED, Evidence.STATUS_SEEN, Outcome.IN_DOUBT),
+    ],
+)
+async def test_an_unforeseen_error_is_a_value_that_quotes_nothing(
+    evidence: Evidence, left: Evidence, meaning: Outcome, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(request: httpx.Request) -> httpx.Response:
+        request.extensions["wire"].evidence = evidence
+        raise ValueError("wk_1")
+
+    async with WidgetApi("https://api.example", transport=httpx.MockTransport(fail)) as api:
+        reply = await api.create_widget(BODY, CREDENTIAL)
+    assert isinstance(reply, NoAnswer)
+    assert (reply.evidence, reply.message) == (left, "an unforeseen ValueError")
+    assert outcome(reply) is meaning
+    assert "ValueError" in caplog.text
+    assert "wk_1" not in caplog.text
 
 
 @pytest.mark.parametrize(
