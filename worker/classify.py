@@ -9,6 +9,7 @@ strange: whatever cannot be read proves nothing, and what proves nothing is in d
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def _successful(reply: Answer) -> Finding:
         return Finding(Outcome.IN_DOUBT, http_status(reply.status), message)
     if not _is_one(body.get("status")) or _lower(body.get("statusMessage")) != "success":
         return Finding(Outcome.IN_DOUBT, Cause.STATUS_NOT_1, message)
-    if not isinstance(key, str) or not key.strip():
+    if not isinstance(key, str) or not key.strip() or _ILLEGIBLE in key:
         return Finding(Outcome.IN_DOUBT, Cause.KEY_MISSING, message)
     return Finding(Outcome.CREATED, result=_created(data, api_key, key))
 
@@ -183,12 +184,51 @@ def _says_no_company(words: list[str], message: str) -> bool:
 # --- Reading a body that may be anything ---
 
 
+LONGEST_MENDED_BODY: Final = 1 << 20
+"""A broken body above this is not read again; the transport lets none through."""
+
+_LONGEST_INTEGER: Final = 64
+_ILLEGIBLE: Final = "\ufffd"
+
+
 def _json_object(body: bytes) -> dict[str, Any] | None:
+    body = body.removeprefix(b"\xef\xbb\xbf")
     try:
-        value = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
+        value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        value = _mended(body)
     return value if isinstance(value, dict) else None
+
+
+def _mended(body: bytes) -> Any:
+    """
+    A body whose structure is whole and whose characters or numbers are not; None if that cannot be said.
+
+    The widget of a success exists, and its key is in no other place: a stray Latin-1 byte, half a
+    surrogate pair or an endless number elsewhere is no reason to throw it away. What was illegible is
+    U+FFFD; a number out of all proportion is null.
+    """
+    if len(body) > LONGEST_MENDED_BODY:
+        return None
+    try:
+        value = _lenient(body.decode("utf-8", "replace"))
+        # Half a surrogate pair is legal JSON, and neither UTF-8 nor anything that a ledger can keep.
+        whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return _lenient(whole.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _lenient(text: str) -> Any:
+    return json.loads(text, parse_int=_integer, parse_constant=_nothing)
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else None
+
+
+def _nothing(_: str) -> None:
+    """NaN and Infinity are not JSON."""
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

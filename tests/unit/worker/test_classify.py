@@ -310,6 +310,55 @@ def test_a_cut_answer_is_in_doubt_whatever_its_status_line_said() -> None:
         assert classify(reply, NOW).outcome is Outcome.IN_DOUBT
 
 
+RAW_SUCCESS = msgspec.json.encode(SUCCESS)
+MESSAGE = b"Widget was created successfully!"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        RAW_SUCCESS.replace(MESSAGE, "Éxito".encode("latin-1")),
+        RAW_SUCCESS.replace(MESSAGE, rb"\ud83d"),
+        RAW_SUCCESS.replace(b'"state":1', b'"state":' + b"9" * 5000),
+        RAW_SUCCESS.replace(b'"state":1', b'"state":-' + b"9" * 400_000),
+        RAW_SUCCESS.replace(b'"state":1', b'"state":1e999'),
+        RAW_SUCCESS.replace(b'"state":1', b'"state":NaN'),
+    ],
+)
+def test_what_is_illegible_elsewhere_in_a_success_does_not_cost_the_key(body: bytes) -> None:
+    assert found(200, body) == found(200, SUCCESS)
+    assert found(200, body).result is not None
+
+
+@pytest.mark.parametrize("widget", [b"9" * 5000, rb'"\ud83d"', b'"\xc9"', b"1e999"])
+def test_an_illegible_id_is_stored_as_something_that_a_ledger_can_keep(widget: bytes) -> None:
+    finding = found(200, RAW_SUCCESS.replace(b'"widgetId":"w-0001"', b'"widgetId":' + widget))
+    assert finding.outcome is Outcome.CREATED
+    assert finding.result is not None
+    assert finding.result.key == KEY
+    assert len(msgspec.json.encode(finding.result)) < 500
+
+
+@pytest.mark.parametrize("key", [rb"wk_\ud83d", b"wk_\xc9"])
+def test_a_key_that_is_itself_illegible_is_in_doubt(key: bytes) -> None:
+    finding = found(200, RAW_SUCCESS.replace(KEY.encode(), key))
+    assert (finding.outcome, finding.cause) == (Outcome.IN_DOUBT, Cause.KEY_MISSING)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [(b'"status":1', b'"status":0'), (b'"success"', b'"failed"'), (b'"key"', b'"yek"')]
+)
+def test_a_mended_body_proves_nothing_that_a_whole_one_would_not(good: bytes, bad: bytes) -> None:
+    body = RAW_SUCCESS.replace(MESSAGE, b"\xc9").replace(good, bad)
+    assert found(200, body).outcome is Outcome.IN_DOUBT
+    assert found(202, RAW_SUCCESS.replace(MESSAGE, b"\xc9")).outcome is Outcome.IN_DOUBT
+
+
+def test_a_cut_body_is_not_mended() -> None:
+    body = RAW_SUCCESS.replace(MESSAGE, b"\xc9")
+    assert {found(200, body[:end]).cause for end in range(len(body))} == {Cause.NOT_JSON}
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -361,3 +410,13 @@ def test_no_answer_makes_it_raise_or_claim_a_widget_without_proof(
         assert value["statusMessage"].strip().lower() == "success"
         assert finding.result is not None
         assert finding.result.key == value["data"]["ApiKey"]["key"] != ""
+
+
+@given(
+    body=envelopes.map(msgspec.json.encode), at=st.integers(0, 400), stray=st.binary(min_size=1, max_size=3)
+)
+def test_stray_bytes_make_nothing_that_cannot_be_stored(body: bytes, at: int, stray: bytes) -> None:
+    finding = found(200, body[:at] + stray + body[at:])
+
+    msgspec.json.encode((finding.message, finding.result))
+    assert (finding.outcome is Outcome.CREATED) == (finding.result is not None) == (not finding.cause)
