@@ -15,6 +15,7 @@ from typing import Any
 
 from celery import bootsteps
 from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.signals import task_postrun, task_prerun
 
 from provisioning.credentials import load_credentials
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, ProvisioningError
@@ -105,6 +106,13 @@ def check_ledger() -> None:
         raise
     except LedgerUnavailableError as error:
         print(f"waiting: {error.message}", file=sys.stderr)
+
+
+@task_prerun.connect  # type: ignore[untyped-decorator] # Celery ships no types
+@task_postrun.connect  # type: ignore[untyped-decorator]
+def _message_handled(**_: Any) -> None:
+    if watchdog is not None:
+        watchdog.signs.message = time.monotonic()
 
 
 def _consumer_turns(signs: Signs) -> None:

@@ -18,12 +18,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Self, TypeVar
 
 import msgspec
+from redis.exceptions import RedisError
 
 from provisioning import keys
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, WorkerSign, transitions
+from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, Rescue, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
+from provisioning.ledger.scripts import Call
 from provisioning.pace import Tokens
 from provisioning.queue import QUEUE
 from provisioning.settings import Settings
@@ -175,10 +177,14 @@ class Engine:
             task.cancel()
         await self._recorder.stop()
         await self._api.__aexit__(None, None, None)
-        with contextlib.suppress(*LOST):
-            await self._ledger.redis.zrem(keys.WORKERS, self._name)
-            await self._ledger.redis.hdel(keys.WORKER_SIGNS, self._name)
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._sign_off()
         await self._ledger.close()
+
+    async def _sign_off(self) -> None:
+        await self._ledger.redis.zrem(keys.WORKERS, self._name)
+        await self._ledger.redis.hdel(keys.WORKER_SIGNS, self._name)
 
     async def _end_claims(self) -> None:
         """Lets a claim under way come back: what it brings is to be handed back, not left to its lease."""
@@ -243,7 +249,8 @@ class Engine:
                 break
             self._hungry[batch] = None
             if len(claims.jobs) < most:
-                self._share(batch)
+                if not self._slots.free:
+                    self._share(batch)
                 break  # what is left wants room
         return claimed
 
@@ -261,14 +268,18 @@ class Engine:
         except LedgerUnavailableError as error:
             log.warning("ring.failed %s; other workers will see the batch by themselves", error)
 
-    def _rooms(self, batch: str) -> dict[str, int]:
+    def _rooms(self, batch: str) -> dict[str, tuple[int, int]]:
         """
-        Jobs to claim of each credential that has a line here.
+        Jobs to claim of each credential that has a line here, and how many if the batch is urgent.
 
         Batches that want the same line share its room; each has at least one place in a line that moves.
         """
-        sharers = len(self._hungry) + (batch not in self._hungry)
-        return {name: -(-line.room // sharers) for name, line in self._lines.items()}
+        others = [self._credentials_of.get(each) for each in self._hungry if each != batch]
+        rooms = {}
+        for name, line in self._lines.items():
+            sharers = 1 + sum(not wanted or name in wanted for wanted in others)
+            rooms[name] = (-(-line.room // sharers), line.urgent_room)
+        return rooms
 
     def _take_up(self, job: Claim) -> None:
         credential = self._credentials.get(job.credential)
@@ -362,7 +373,10 @@ class Engine:
 
     def _wants(self, batch: str) -> bool:
         """Whether a line that a hungry batch has stood in has room again."""
-        return any(self._lines[name].room for name in self._credentials_of[batch] if name in self._lines)
+        wanted = (
+            self._credentials_of.get(batch) or self._lines
+        )  # it found no room yet: any line may be its own
+        return any(self._lines[name].room for name in wanted if name in self._lines)
 
     async def _look(self) -> None:
         """Settles lapsed leases and takes up what nobody rang for."""
@@ -372,14 +386,27 @@ class Engine:
             if not waiting:
                 self._signs.message = time.monotonic()
         active = await self._ledger.view.active()
+        for batch in self._hungry.keys() - set(active):  # cancelled, or finished by others
+            self._hungry.pop(batch)
+            self._credentials_of.pop(batch, None)
         if not active:
             return
-        calls = [transitions.rescue(batch, on_in_doubt=self._settings.on_in_doubt) for batch in active]
-        for batch, rescue in zip(active, await self._ledger.do_all(calls), strict=True):
-            if rescue.queued or rescue.doubted:
-                log.warning("lease.expired %s: %d queued, %d in doubt", batch, rescue.queued, rescue.doubted)
-            if rescue.ready:
+        rescues = await self._ledger.do_all([self._rescue_of(batch) for batch in active])
+        for batch, rescue in zip(active, rescues, strict=True):
+            settled = rescue
+            while settled.queued + settled.doubted > 0:
+                log.warning(
+                    "lease.expired %s: %d queued, %d in doubt", batch, settled.queued, settled.doubted
+                )
+                if settled.queued + settled.doubted < transitions.RESCUED:
+                    break
+                settled = await self._ledger.do(self._rescue_of(batch))
+            if settled.ready:
                 await self.drain(batch)
+
+    def _rescue_of(self, batch: str) -> Call[Rescue]:
+        settings = self._settings
+        return transitions.rescue(batch, on_in_doubt=settings.on_in_doubt, attempts=settings.attempts)
 
     async def _reap(self) -> None:
         """Lets go of a little of what is past its retention; any number of workers may do so at once."""

@@ -118,6 +118,11 @@ class Line:
         """Jobs worth claiming now."""
         return max(0, self.room_for(self._per_second, self._slots.free) - self.backlog)
 
+    @property
+    def urgent_room(self) -> int:
+        """Jobs of an urgent batch worth claiming now: other batches do not stand in their way."""
+        return max(0, self.room_for(self._per_second, self._slots.free) - self._waiting.urgent)
+
     @staticmethod
     def room_for(per_second: float | None, free_slots: int) -> int:
         """
@@ -202,11 +207,19 @@ class Line:
 
     async def _fetch(self) -> None:
         try:
-            tokens = await self._take(max(1, len(self._waiting)))
+            await self._reserve()
         except LedgerUnavailableError as error:
             log.warning("ledger.lost %s; no pace to go by", error)
             await asyncio.sleep(0.5)
-            tokens = Tokens(0, 0.0, 0.0)
+        except Exception:
+            log.exception("pace.failed")
+            await asyncio.sleep(1.0)
+        finally:
+            self._fetching = None
+        self.move()
+
+    async def _reserve(self) -> None:
+        tokens = await self._take(max(1, len(self._waiting)))
         now = self._loop.time()
         self._per_second = 1 / tokens.interval if tokens.interval else self._per_second
         if tokens.count is None:
@@ -216,5 +229,3 @@ class Line:
             await asyncio.sleep(tokens.start)
         else:
             self._tokens.extend(now + tokens.start + i * tokens.interval for i in range(tokens.count))
-        self._fetching = None
-        self.move()

@@ -104,6 +104,7 @@ class Performance:
             a turn or for the retry budget, which is our doing and must not cost a job its attempts.
         due: monotonic time before which it is not to be tried again.
         trial: whether the last POST was let through a brake, to try.
+        exposure: widgets that may exist for the job by what has been answered so far.
     """
 
     job: Claim
@@ -115,6 +116,7 @@ class Performance:
     attempts: int = 0
     sending: bool = False
     trial: bool = False
+    exposure: int = 0
 
     @property
     def policy(self) -> RetryPolicy:
@@ -123,6 +125,7 @@ class Performance:
 
     def __post_init__(self) -> None:
         self.attempts = self.job.attempts
+        self.exposure = self.job.most
 
     async def run(self) -> None:
         """Carries the job to its end, or hands it back when it is called off while nothing is being sent."""
@@ -206,9 +209,16 @@ class Performance:
     async def _conclude(self, posted: Posted, *, outage: bool) -> Decision | Lost:
         reply, finding = posted.reply, posted.finding
         self.spent += reply.seconds
-        decision = decide(finding, self.attempts, self.spent, self.policy, random.random, outage=outage)
-        if self.trial:
-            await self._report_trial(finding, reply.status)
+        self.exposure += 1 + _CHANGE[finding.outcome].most
+        decision = decide(
+            finding,
+            self.attempts,
+            self.spent,
+            self.policy,
+            random.random,
+            outage=outage,
+            exposure=self.exposure,
+        )
         if isinstance(decision, Halt):
             await self._brake(decision, finding)
         elif outage and finding.outcome is Outcome.IN_DOUBT and not self.kit.stopping.is_set():
@@ -236,7 +246,10 @@ class Performance:
             attempt=attempt,
             result=finding.result,
         )
-        if not await self.kit.recorder.answered(self.job.batch, answer):
+        recorded = await self.kit.recorder.answered(self.job.batch, answer)
+        if self.trial:  # only now: nothing comes before the record of a widget
+            await self._report_trial(finding, reply.status)
+        if not recorded:
             return Lost()
         if isinstance(decision, Defer):
             await self._defer(decision.delay, decision.reason)

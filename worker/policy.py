@@ -98,14 +98,31 @@ class Halt:
 Decision = Finish | Retry | Defer | Halt
 
 
+OUTAGE_PATIENCE = 2
+"""
+Times `RetryPolicy.attempts` that one job may be answered 5xx while the API seems to be down.
+
+Such attempts are not counted, but each may have made a widget; and what fails for ever may be the row and
+not the API: without an end it would be every canary, and keep its target braked.
+"""
+
+
 def decide(
-    finding: Finding, attempt: int, elapsed: float, policy: RetryPolicy, draw: Draw, *, outage: bool = False
+    finding: Finding,
+    attempt: int,
+    elapsed: float,
+    policy: RetryPolicy,
+    draw: Draw,
+    *,
+    outage: bool = False,
+    exposure: int = 0,
 ) -> Decision:
     """
     What follows from `finding`.
 
     Args:
         outage: the target seems to be down; then a failure is its fault and costs the job nothing.
+        exposure: widgets that may exist for the job, this attempt's included.
         attempt: number of the attempt that just ended; the first is 1.
         elapsed: seconds that the attempts of this drive and the delays between them took.
         draw: uniform random source on [0, 1).
@@ -126,7 +143,12 @@ def decide(
         return _again(finding, attempt, elapsed, policy, draw, Event.DOUBTED)
     elif outcome is Outcome.UNPROCESSED or outcome is Outcome.FAILED:
         if outage:
-            return Halt("target", finding.cause, outage=True)
+            worn_out = exposure >= OUTAGE_PATIENCE * policy.attempts
+            return (
+                Finish(Event.EXHAUSTED, finding.cause)
+                if worn_out
+                else Halt("target", finding.cause, outage=True)
+            )
         return _again(finding, attempt, elapsed, policy, draw, Event.EXHAUSTED)
     else:
         assert_never(outcome)

@@ -100,14 +100,28 @@ class Recorder:
                 for (kind, batch), entries in pending.items()
                 for start in range(0, len(entries), MOST)
             ]
-            calls = [
-                self._kinds[kind](batch, [what for what, _ in entries]) for kind, batch, entries in groups
-            ]
-            replies = await self._insist(calls)
-            for (_, _, entries), reply in zip(groups, replies, strict=True):
-                for (_, done), word in zip(entries, reply, strict=True):
-                    if not done.done():
-                        done.set_result(word)
+            try:
+                replies = await self._insist([self._call(*group) for group in groups])
+            except Exception:
+                # What cannot be written must not keep what can: each for itself.
+                log.exception("write.failed")
+                for group in groups:
+                    await self._write_alone(*group)
+            else:
+                for (_, _, entries), reply in zip(groups, replies, strict=True):
+                    _tell(entries, reply)
+
+    def _call(self, kind: str, batch: str, entries: Sequence[_Entry]) -> Call[list[Any]]:
+        return self._kinds[kind](batch, [what for what, _ in entries])
+
+    async def _write_alone(self, kind: str, batch: str, entries: Sequence[_Entry]) -> None:
+        for entry in entries:
+            try:
+                [reply] = await self._insist([self._call(kind, batch, [entry])])
+                _tell([entry], reply)
+            except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+                if not entry[1].done():
+                    entry[1].set_exception(error)
 
     async def _insist(self, calls: list[Call[list[Any]]]) -> list[list[Any]]:
         pause, longest = PATIENCE
@@ -118,3 +132,9 @@ class Recorder:
                 log.warning("ledger.lost %s; trying again in %.2f s", error, pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
+
+
+def _tell(entries: Sequence[_Entry], words: Sequence[Any]) -> None:
+    for (_, done), word in zip(entries, words, strict=True):
+        if not done.done():
+            done.set_result(word)

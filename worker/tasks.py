@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from provisioning.errors import ContractError
 from provisioning.queue import DRAIN, VERSION
 from worker import app as running
@@ -14,8 +12,6 @@ def drain(v: int, batch: str) -> int:
     """Begins to perform what a batch has ready. Returns: how many jobs this ring brought."""
     if v != VERSION:
         raise ContractError(f"a ring of version {v}; this worker knows version {VERSION}")
-    if running.watchdog is not None:
-        running.watchdog.signs.message = time.monotonic()
     if running.engine is None:
         return 0  # the ring came while the worker starts or stops; every worker looks for itself
     return running.engine.drain(batch)

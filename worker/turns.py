@@ -23,6 +23,11 @@ class Turns(Generic[T]):
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def urgent(self) -> int:
+        """Items that wait in urgent groups."""
+        return sum(len(items) for items in self._urgent.values())
+
     def add(self, group: str, item: T, *, urgent: bool = False) -> None:
         """Puts an item at the end of its group."""
         groups = self._urgent if urgent else self._others

@@ -24,6 +24,7 @@ class Claim(msgspec.Struct, frozen=True):
         body: the JSON of the POST, as it was handed over.
         urgent: its batch goes before others.
         on_in_doubt: `hold` or `retry` by its batch's own choice; empty where the setting decides.
+        most: widgets that may exist for it by now.
     """
 
     batch: str
@@ -36,6 +37,7 @@ class Claim(msgspec.Struct, frozen=True):
     body: bytes
     urgent: bool = False
     on_in_doubt: str = ""
+    most: int = 0
 
     @property
     def job_id(self) -> str:

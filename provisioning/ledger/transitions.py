@@ -36,6 +36,10 @@ from provisioning.pace import AHEAD, BURST, Rate, Tokens
 _json = msgspec.json.encode
 
 
+RESCUED = 200
+"""Lapsed leases settled in one call: about a millisecond of Redis' time."""
+
+
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -89,7 +93,7 @@ def claim(
     lease: float,
     target: str,
     most: int,
-    rooms: Mapping[str, int],
+    rooms: Mapping[str, tuple[int, int]],
     usual_room: int | None = None,
 ) -> Call[Claims]:
     """
@@ -98,10 +102,10 @@ def claim(
     Args:
         lease: seconds.
         target: base address of the API; its brake is respected.
-        rooms: most jobs to claim of single credentials.
+        rooms: most jobs to claim of single credentials, and most if the batch is urgent.
         usual_room: most jobs to claim of any other; None for `most`.
     """
-    limits = [part for item in rooms.items() for part in item]
+    limits = [part for name, (room, urgent) in rooms.items() for part in (name, room, urgent)]
 
     def read(reply: Any) -> Claims:
         flat, more, next_due, urgent, on_in_doubt = reply
@@ -114,11 +118,12 @@ def claim(
                 credential=_text(flat[i + 3]),
                 row=int(flat[i + 4]) if flat[i + 4] else None,
                 attempts=int(flat[i + 5]),
-                body=flat[i + 6],
+                most=int(flat[i + 6]),
+                body=flat[i + 7],
                 urgent=urgent == 1,
                 on_in_doubt=_text(on_in_doubt),
             )
-            for i in range(0, len(flat), 7)
+            for i in range(0, len(flat), 8)
         ]
         due = float(next_due)
         return Claims(jobs, more == 1, due / 1000 if due else None)
@@ -181,12 +186,19 @@ def renew(batch: str, held: Sequence[tuple[int, int]], *, lease: float) -> Call[
     return Call("renew", keys.batch(batch), args, lambda reply: [int(number) for number in reply])
 
 
-def rescue(batch: str, *, on_in_doubt: Literal["hold", "retry"], most: int = 200) -> Call[Rescue]:
-    """Settles up to `most` lapsed leases of a batch."""
+def rescue(
+    batch: str, *, on_in_doubt: Literal["hold", "retry"], attempts: int = 0, most: int = RESCUED
+) -> Call[Rescue]:
+    """
+    Settles up to `most` lapsed leases of a batch.
+
+    Args:
+        attempts: a job with so many is in doubt even where doubts are retried; 0 for no limit.
+    """
     return Call(
         "rescue",
         keys.batch(batch),
-        [most, on_in_doubt],
+        [most, on_in_doubt, attempts],
         lambda reply: Rescue(reply[0], reply[1], reply[2] == 1),
     )
 

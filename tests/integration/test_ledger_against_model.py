@@ -178,7 +178,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.some_job_is(State.QUEUED))
     @rule(most=st.integers(1, 4), room=st.sampled_from([None, None, None, 0, 1]))
     def claim(self, most: int, room: int | None) -> None:
-        rooms = {} if room is None else {"acme": room}
+        rooms = {} if room is None else {"acme": (room, room)}
         call = transitions.claim(B, worker="w", lease=LEASE, target=TARGET, most=most, rooms=rooms)
         claims = self.do(call)
         for number, due in list(self.waiting.items()):

@@ -27,7 +27,8 @@ local function on_time(n, job, event, reason, least, most, line, result)
   move(batch, n, 'sending', to, job.reason, reason)
   widen(batch, n, least, most)
   if event == 'refused' then redis.call('HINCRBY', job_key(batch, n), 'attempts', -1) end
-  if to == 'queued' then enqueue(batch, n, job.cred, 0, true) end
+  -- To the back: a job that was the canary and failed lets another be the next one.
+  if to == 'queued' then enqueue(batch, n, job.cred, 0, false) end
   if to ~= 'claimed' then release(batch, n) end
 end
 

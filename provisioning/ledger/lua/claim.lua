@@ -1,17 +1,18 @@
 -- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
 -- KEYS[1] the batch; ARGV[2] worker; ARGV[3] lease in ms; ARGV[4] target; ARGV[5] most jobs to claim
--- ARGV[6] most jobs to claim of one credential; ARGV[7…] 2 a credential for which that is another number
+-- ARGV[6] most jobs to claim of one credential; ARGV[7…] 3 a credential for which that is another number:
+-- credential, most jobs, most jobs of an urgent batch
 -- Returns {jobs, more, next_due, urgent, on_in_doubt}:
--- jobs flat, 7 a job: number, token, key, credential, row, attempts, body;
+-- jobs flat, 8 a job: number, token, key, credential, row, attempts,
+-- most (widgets that may exist for it), body;
 -- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none;
 -- urgent 1 if the batch goes before others; on_in_doubt its own choice, '' where the setting decides.
 local batch, worker, lease, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local room = {}
 local urgent = redis.call('HEXISTS', batch, 'urgent')
-if urgent == 0 then -- an urgent batch is not kept waiting by a line that is full of others
-  for i = 7, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
-end
-local usual = urgent == 0 and tonumber(ARGV[6]) or want
+-- An urgent batch is not kept waiting by a line that is full of others, only by one full of urgent jobs.
+for i = 7, #ARGV, 3 do room[ARGV[i]] = tonumber(ARGV[i + 1 + urgent]) end
+local usual = tonumber(ARGV[6])
 
 local due = redis.call('ZRANGEBYSCORE', batch .. ':waiting', '-inf', now, 'LIMIT', 0, 1000)
 for i = #due, 1, -1 do -- each goes to the front: the first due ends up first
@@ -32,7 +33,7 @@ local function claim_of(credential)
       if not numbers then break end
       for _, n in ipairs(numbers) do
         local key = job_key(batch, n)
-        local job = redis.call('HMGET', key, 'state', 'key', 'row', 'attempts')
+        local job = redis.call('HMGET', key, 'state', 'key', 'row', 'attempts', 'most')
         -- A list entry is a hint, the hash is the truth.
         if job[1] == 'queued' and not (some_wait and redis.call('ZSCORE', batch .. ':waiting', n)) then
           local token = redis.call('HINCRBY', batch, 'token', 1)
@@ -44,7 +45,8 @@ local function claim_of(credential)
           local j = #jobs
           jobs[j + 1], jobs[j + 2], jobs[j + 3], jobs[j + 4] = n, token, job[2], credential
           jobs[j + 5], jobs[j + 6] = job[3] or '', job[4] or '0'
-          jobs[j + 7] = redis.call('HGET', batch .. ':bodies', n)
+          jobs[j + 7] = job[5] or '0'
+          jobs[j + 8] = redis.call('HGET', batch .. ':bodies', n)
           mine = mine - 1
           want = want - 1
         end

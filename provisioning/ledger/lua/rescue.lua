@@ -20,7 +20,8 @@ for _, n in ipairs(lapsed) do
       token = tonumber(job[7]),
     }))
     redis.call('HSET', job_key(batch, n), post(job[7], job[4]), 'open')
-    if job[8] ~= job[7] and (redis.call('HGET', batch, 'on_in_doubt') or ARGV[3]) == 'retry' then
+    if job[8] ~= job[7] and (redis.call('HGET', batch, 'on_in_doubt') or ARGV[3]) == 'retry'
+      and (ARGV[4] == '0' or tonumber(job[4]) < tonumber(ARGV[4])) then
       -- The submitter chose a possible second widget over a wait; the bound keeps what it may have cost.
       move(batch, n, 'sending', 'queued', job[2], 'lease_lapsed')
       enqueue(batch, n, job[3], 0, true)

@@ -162,7 +162,7 @@ async def test_jobs_are_claimed_in_the_order_in_which_they_came_each_with_a_toke
 async def test_a_credential_claims_no_more_than_its_room(fake_ledger: Ledger) -> None:
     jobs = [new_job(f"k{n}", ("acme", "zeta")[n % 2]) for n in range(8)]
     await fill(fake_ledger, *jobs)
-    call = transitions.claim("b1", worker="w", lease=LEASE, target=TARGET, most=100, rooms={"acme": 1})
+    call = transitions.claim("b1", worker="w", lease=LEASE, target=TARGET, most=100, rooms={"acme": (1, 1)})
     claims = await fake_ledger.do(call)
     assert sorted(job.credential for job in claims.jobs) == ["acme"] + ["zeta"] * 4
     assert claims.more

@@ -1,0 +1,156 @@
+"""What a hostile reviewer reproduced, as claims (issue 4): each failed once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+import worker.engine
+from provisioning import keys
+from provisioning.embedded import embedded_valkey
+from provisioning.job import NewJob
+from provisioning.ledger import Deferral, Ledger, transitions
+from provisioning.lifecycle import State
+from provisioning.pace import Rate
+from provisioning.settings import Settings
+from tests.integration.engine_bench import Bench, jobs
+from tests.integration.sandbox_process import running_sandbox
+from worker.policy import OUTAGE_PATIENCE
+from worker.recorder import Recorder
+
+
+@pytest.fixture
+async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
+    async with Ledger.at(valkey_url, connections=64) as ledger:
+        await ledger.redis.flushall()
+        file = tmp_path / "credentials.toml"
+        file.write_text(
+            "[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n"
+            "[other]\nclient_id='other'\nclient_secret='other'\n"
+        )
+        settings = Settings(
+            redis_url=SecretStr(valkey_url),
+            credentials_file=file,
+            rate=Rate(None),
+            backoff_base=0.3,
+            backoff_cap=1.0,
+            attempts=3,
+            lease=4.0,
+        )
+        yield Bench(ledger, settings)
+
+
+def at(url: str, bench: Bench, **changes: Any) -> Bench:
+    return Bench(bench.ledger, bench.settings.model_copy(update={"api_url": url, **changes}))
+
+
+async def test_a_row_that_always_fails_is_not_tried_for_ever_as_if_the_api_were_down(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.engine, "CANARY_AFTER", 0.05)
+    monkeypatch.setattr(worker.engine, "LONGEST_PAUSE", 0.1)
+    with running_sandbox("--scenario", "outage") as sandbox:
+        here = at(sandbox.url, bench, attempts=6)
+        async with here.engine():
+            batch = await here.submit("poison", jobs(1))
+            status = await here.settled(batch)
+        posts = sandbox.stats()["posts"]
+    assert status.states[State.DEAD] == 1
+    assert 6 < posts <= OUTAGE_PATIENCE * 6
+    assert status.bounds.most == posts
+
+
+async def test_cancelled_batches_of_one_credential_cost_another_nothing(bench: Bench) -> None:
+    with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
+        here = at(sandbox.url, bench, rate=Rate(2.0))
+        await here.ledger.hand.set_pace("default", Rate(None))
+        async with here.engine() as engine:
+            slow = [
+                await here.submit(f"slow{n}", jobs(20, credential="other", prefix=f"s{n}-"))
+                for n in range(20)
+            ]
+            await here.until(slow[0], lambda status: status.attempts > 0)
+            for batch in slow:
+                await here.ledger.hand.cancel(batch, "test")
+            for batch in slow:
+                await here.settled(batch)
+            quick = await here.submit("quick", jobs(200))
+            await here.settled(quick)
+            await here.until(quick, lambda _: not engine._hungry)
+
+
+async def test_urgent_jobs_of_a_slow_credential_leave_a_worker_hands_for_others(bench: Bench) -> None:
+    with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
+        here = at(sandbox.url, bench, rate=Rate(2.0), max_in_flight=20)
+        await here.ledger.hand.set_pace("default", Rate(None))
+        async with here.engine() as engine:
+            urgent = await here.submit("urgent", jobs(1000, credential="other", prefix="u"), urgent="1")
+            await here.until(urgent, lambda status: status.attempts > 2)
+            quick = await here.submit("quick", jobs(200))
+            await here.settled(quick)
+            assert engine.in_hand < 50
+            await here.ledger.hand.cancel(urgent, "test")
+            await here.settled(urgent)
+
+
+async def test_all_of_a_dead_workers_jobs_move_at_one_look(bench: Bench) -> None:
+    await bench.ledger.do(transitions.open_batch("b", "b", {}))
+    many = [NewJob(f"k{n}", "default", b'{"bot":{"id":"1"},"widget":{}}') for n in range(1000)]
+    for start in range(0, 1000, 500):
+        await bench.ledger.do(
+            transitions.accept("b", [(job, "f" * 32) for job in many[start : start + 500]], "test")
+        )
+    while True:
+        claim = transitions.claim("b", worker="dead", lease=0.001, target="T", most=500, rooms={})
+        if not (await bench.ledger.do(claim)).jobs:
+            break
+    await bench.ledger.hand.hold(keys.HOLD_ALL, by="test", why="nobody shall claim them again")
+    async with bench.engine() as engine:
+        await bench.until("b", lambda status: status.states[State.CLAIMED] < 1000)
+        assert engine.in_hand == 0
+        assert (await bench.status("b")).states[State.QUEUED] == 1000
+
+
+async def test_a_worker_stops_in_time_though_redis_is_frozen(tmp_path: Path) -> None:
+    with embedded_valkey(tmp_path) as url:
+        settings = Settings(redis_url=SecretStr(url), client_id="a", client_secret=SecretStr("b"))
+        async with Ledger.at(url) as ledger:
+            pid = int((await ledger.redis.info("server"))["process_id"])
+            bench = Bench(ledger, settings)
+            async with bench.engine():
+                os.kill(pid, signal.SIGSTOP)
+                began = time.monotonic()
+            took = time.monotonic() - began
+            os.kill(pid, signal.SIGCONT)
+    assert took < 10
+
+
+async def test_one_write_that_cannot_be_made_stops_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = bench.ledger.do_all
+
+    async def broken(calls: Any) -> Any:
+        if any(call.key == keys.batch("bad") for call in calls):
+            raise AttributeError("a bug")
+        return await real(calls)
+
+    monkeypatch.setattr(bench.ledger, "do_all", broken)
+    recorder = Recorder(bench.ledger, lease=4.0, target="T", stop_loss=0)
+    recorder.start()
+    both = await asyncio.gather(
+        recorder.deferred("bad", Deferral(1, 1, 0.0, "x")),
+        recorder.deferred("good", Deferral(1, 1, 0.0, "x")),
+        return_exceptions=True,
+    )
+    assert isinstance(both[0], AttributeError)
+    assert both[1] is False
+    await recorder.stop()
