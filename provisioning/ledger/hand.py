@@ -28,6 +28,8 @@ STRETCH = 2000
 AUDIT_KEPT = 10_000
 """Acts that the audit holds at least: years of a busy operator, in a few megabytes."""
 
+_CANCELLING = "being cancelled"
+
 Do = Callable[[Call[Any]], Awaitable[Any]]
 
 
@@ -100,21 +102,28 @@ class Hand:
         Returns: how many.
         """
         scope = keys.hold_batch(batch)
-        mine = await self._hold(scope, by, "being cancelled")
-        accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
+        mine = await self._hold(scope, by, _CANCELLING) or await self._left_by_a_cancel(scope)
         cancelled = 0
         try:
+            accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
             for first in range(1, accepted + 1, STRETCH):
                 last = min(first + STRETCH - 1, accepted)
                 cancelled += await self._do(transitions.cancel(batch, first, last, by, credential))
-            if mine:
-                await self._do(transitions.release(scope))
         finally:
-            facts: dict[str, str | int] = {"jobs": cancelled}
-            if credential is not None:
-                facts["credential"] = credential
-            await self.note("cancel", by=by, on=keys.hold_batch(batch), facts=facts)
+            try:
+                if mine:
+                    await self._do(transitions.release(scope))
+            finally:
+                facts: dict[str, str | int] = {"jobs": cancelled}
+                if credential is not None:
+                    facts["credential"] = credential
+                await self.note("cancel", by=by, on=scope, facts=facts)
         return cancelled
+
+    async def _left_by_a_cancel(self, scope: str) -> bool:
+        """Whether `scope` is held by a sweep that may have died over it; then the next one lifts it."""
+        held = await self._redis.hget(keys.HOLDS, scope)
+        return held is not None and msgspec.json.decode(held, type=Hold).why == _CANCELLING
 
     async def redrive(self, batch: str, wanted: Selection, by: str, *, because: str = "") -> Redriven:
         """

@@ -1,0 +1,61 @@
+"""Calling off a batch: the hold that it needs meanwhile is never left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provisioning import keys
+from provisioning.ledger import Ledger
+from provisioning.ledger.scripts import Call
+from provisioning.lifecycle import State
+from tests.ledger_fixtures import fill, new_job
+
+
+def breaking(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *scripts: str) -> None:
+    """Has the connection break over each call of `scripts`."""
+    real = ledger.hand._do
+
+    async def do(call: Call[Any]) -> Any:
+        if call.script in scripts:
+            raise ConnectionError(call.script)
+        return await real(call)
+
+    monkeypatch.setattr(ledger.hand, "_do", do)
+
+
+async def holds(ledger: Ledger) -> list[str]:
+    return [hold.scope for hold in (await ledger.view.status("b1")).holds]
+
+
+async def test_a_cancel_that_breaks_off_lifts_its_hold(
+    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(fake_ledger, new_job("a"))
+    breaking(fake_ledger, monkeypatch, "cancel")
+    with pytest.raises(ConnectionError, match="cancel"):
+        await fake_ledger.hand.cancel("b1", "ana")
+    assert await holds(fake_ledger) == []
+
+
+async def test_a_cancel_lifts_the_hold_that_one_before_it_left(
+    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(fake_ledger, new_job("a"), new_job("b"))
+    with monkeypatch.context() as broken:
+        breaking(fake_ledger, broken, "cancel", "release")
+        with pytest.raises(ConnectionError):
+            await fake_ledger.hand.cancel("b1", "ana")
+    assert await holds(fake_ledger) == ["batch:b1"]
+
+    assert await fake_ledger.hand.cancel("b1", "ben") == 2
+    status = await fake_ledger.view.status("b1")
+    assert (status.states[State.CANCELLED], status.holds) == (2, [])
+
+
+async def test_a_cancel_leaves_a_persons_pause_alone(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("a"))
+    await fake_ledger.hand.hold(keys.hold_batch("b1"), by="ana", why="lunch")
+    assert await fake_ledger.hand.cancel("b1", "ben") == 1
+    assert await holds(fake_ledger) == ["batch:b1"]
