@@ -34,7 +34,7 @@ PREFIX = "PROVISION_"
 _REDIS = ("redis", "rediss", "unix")
 _BROKERS = ("redis", "rediss", "sentinel", "amqp", "amqps")
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _rate(value: Any) -> Any:
