@@ -143,7 +143,7 @@ ASKED = {
     "no file named": (["apply"], "missing argument 'FILE'", "provision apply --help"),
     "a map that is none": (["plan", "x", "--map", "bot"], "--map bot is not OLD=NEW", "--map bot_id=bot.id"),
     "defaults that are none": (["plan", "x", "--defaults", "."], "cannot read .", "a JSON object"),
-    "nothing to pause": (["pause"], "say what", "provision pause"),
+    "nothing to pause": (["pause"], "say which", "--all"),
 }
 
 
