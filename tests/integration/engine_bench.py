@@ -28,6 +28,10 @@ class Bench:
         self.ledger = ledger
         self.settings = settings
 
+    def at(self, url: str, **changes: Any) -> Bench:
+        """The same ledger with the API at another address; settings may differ from the bench's."""
+        return Bench(self.ledger, self.settings.model_copy(update={"api_url": url, **changes}))
+
     @asynccontextmanager
     async def engine(self, name: str = "w1", **changes: Any) -> AsyncIterator[Engine]:
         """A running engine; settings may differ from the bench's."""

@@ -48,17 +48,13 @@ async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
         yield Bench(ledger, settings)
 
 
-def at(url: str, bench: Bench, **changes: Any) -> Bench:
-    return Bench(bench.ledger, bench.settings.model_copy(update={"api_url": url, **changes}))
-
-
 async def test_a_row_that_always_fails_is_not_tried_for_ever_as_if_the_api_were_down(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker.engine, "CANARY_AFTER", 0.05)
     monkeypatch.setattr(worker.engine, "LONGEST_PAUSE", 0.1)
     with running_sandbox("--scenario", "outage") as sandbox:
-        here = at(sandbox.url, bench, attempts=6)
+        here = bench.at(sandbox.url, attempts=6)
         async with here.engine():
             batch = await here.submit("poison", jobs(1))
             status = await here.settled(batch)
@@ -70,7 +66,7 @@ async def test_a_row_that_always_fails_is_not_tried_for_ever_as_if_the_api_were_
 
 async def test_cancelled_batches_of_one_credential_cost_another_nothing(bench: Bench) -> None:
     with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
-        here = at(sandbox.url, bench, rate=Rate(2.0))
+        here = bench.at(sandbox.url, rate=Rate(2.0))
         await here.ledger.hand.set_pace("default", Rate(None))
         async with here.engine() as engine:
             slow = [
@@ -89,7 +85,7 @@ async def test_cancelled_batches_of_one_credential_cost_another_nothing(bench: B
 
 async def test_urgent_jobs_of_a_slow_credential_leave_a_worker_hands_for_others(bench: Bench) -> None:
     with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
-        here = at(sandbox.url, bench, rate=Rate(2.0), max_in_flight=20)
+        here = bench.at(sandbox.url, rate=Rate(2.0), max_in_flight=20)
         await here.ledger.hand.set_pace("default", Rate(None))
         async with here.engine() as engine:
             urgent = await here.submit("urgent", jobs(1000, credential="other", prefix="u"), urgent="1")

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -44,10 +43,6 @@ async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
         yield Bench(ledger, settings)
 
 
-def at(sandbox: SandboxProcess, bench: Bench, **changes: Any) -> Bench:
-    return Bench(bench.ledger, bench.settings.model_copy(update={"api_url": sandbox.url, **changes}))
-
-
 def most_in_any_second(arrivals: list[int]) -> int:
     """The fullest window of 1 000 ms in arrival times of whole milliseconds."""
     most, first = 0, 0
@@ -66,7 +61,7 @@ def raw_arrivals(sandbox: SandboxProcess) -> list[int]:
 
 async def test_three_workers_together_keep_the_pace_of_one_credential(bench: Bench) -> None:
     with running_sandbox() as sandbox:
-        paced = at(sandbox, bench, rate=Rate(50.0))
+        paced = bench.at(sandbox.url, rate=Rate(50.0))
         async with paced.engine("w1"), paced.engine("w2"), paced.engine("w3"):
             batch = await paced.submit("paced", jobs(200))
             await paced.settled(batch)
@@ -80,7 +75,7 @@ async def test_three_workers_together_keep_the_pace_of_one_credential(bench: Ben
 
 async def test_a_pace_that_is_changed_while_running_is_kept_from_then_on(bench: Bench) -> None:
     with running_sandbox() as sandbox:
-        paced = at(sandbox, bench, rate=Rate(2.0))
+        paced = bench.at(sandbox.url, rate=Rate(2.0))
         async with paced.engine():
             batch = await paced.submit("paced", jobs(300))
             await paced.until(batch, lambda status: status.attempts >= 1)
@@ -91,7 +86,7 @@ async def test_a_pace_that_is_changed_while_running_is_kept_from_then_on(bench: 
 
 async def test_the_first_401_stops_a_credential_and_costs_no_job_an_attempt(bench: Bench) -> None:
     with running_sandbox() as sandbox:
-        here = at(sandbox, bench)
+        here = bench.at(sandbox.url)
         async with here.engine("w1"), here.engine("w2"):
             wrong = await here.submit("wrong", jobs(2000, credential="wrong"))
             fine = await here.submit("fine", jobs(50, prefix="f"))
@@ -112,7 +107,7 @@ async def test_the_first_401_stops_a_credential_and_costs_no_job_an_attempt(benc
 
 async def test_resume_sends_one_canary_and_opens_only_on_its_success(bench: Bench) -> None:
     with running_sandbox() as sandbox:
-        here = at(sandbox, bench)
+        here = bench.at(sandbox.url)
         async with here.engine() as _:
             batch = await here.submit("wrong", jobs(100, credential="wrong"))
             await here.until(batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 100)
@@ -135,7 +130,7 @@ async def test_resume_sends_one_canary_and_opens_only_on_its_success(bench: Benc
 
 async def test_a_wrong_address_brakes_the_target(bench: Bench) -> None:
     with running_sandbox() as sandbox:
-        here = at(sandbox, bench)
+        here = bench.at(sandbox.url)
         astray = Bench(here.ledger, here.settings.model_copy(update={"api_url": sandbox.url + "/nowhere"}))
         async with astray.engine():
             batch = await astray.submit("astray", jobs(500))
@@ -148,7 +143,7 @@ async def test_a_wrong_address_brakes_the_target(bench: Bench) -> None:
 
 async def test_an_outage_costs_no_dead_letter_and_heals_by_itself(bench: Bench) -> None:
     with running_sandbox("--scenario", "outage") as sandbox:
-        here = at(sandbox, bench)
+        here = bench.at(sandbox.url)
         async with here.engine("w1"), here.engine("w2"):
             batch = await here.submit("down", jobs(500))
             await here.until(batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 500)
@@ -163,7 +158,7 @@ async def test_an_outage_costs_no_dead_letter_and_heals_by_itself(bench: Bench) 
 
 async def test_a_lone_job_survives_an_outage(bench: Bench) -> None:
     with running_sandbox("--scenario", "outage") as sandbox:
-        here = at(sandbox, bench, backoff_base=0.6, backoff_cap=5.0)
+        here = bench.at(sandbox.url, backoff_base=0.6, backoff_cap=5.0)
         async with here.engine():
             batch = await here.submit("down", jobs(1))
             await here.until(batch, lambda status: bool(status.holds))
@@ -174,7 +169,7 @@ async def test_a_lone_job_survives_an_outage(bench: Bench) -> None:
 
 async def test_an_outage_of_one_target_leaves_the_jobs_of_another_alone(bench: Bench) -> None:
     with running_sandbox("--scenario", "outage") as down, running_sandbox() as up:
-        broken, sound = at(down, bench), at(up, bench)
+        broken, sound = bench.at(down.url), bench.at(up.url)
         async with broken.engine("w1"):
             stuck = await broken.submit("stuck", jobs(100))
             await broken.until(stuck, lambda status: bool(status.holds))
@@ -186,7 +181,7 @@ async def test_an_outage_of_one_target_leaves_the_jobs_of_another_alone(bench: B
 
 async def test_a_batch_whose_first_jobs_all_die_of_one_cause_is_paused(bench: Bench) -> None:
     with running_sandbox() as sandbox:
-        here = at(sandbox, bench, max_in_flight=10, stop_loss=25)
+        here = bench.at(sandbox.url, max_in_flight=10, stop_loss=25)
         async with here.engine():
             batch = await here.submit("doomed", jobs(500, bot=404_000_000))
             status = await here.until(
@@ -208,7 +203,7 @@ async def test_a_batch_whose_first_jobs_all_die_of_one_cause_is_paused(bench: Be
 
 async def test_a_small_batch_behind_a_large_one_gets_its_share_at_once(bench: Bench) -> None:
     with running_sandbox() as sandbox:
-        here = at(sandbox, bench, rate=Rate(50.0))
+        here = bench.at(sandbox.url, rate=Rate(50.0))
         async with here.engine():
             large = await here.submit("large", jobs(5000, prefix="l"))
             await here.until(large, lambda status: status.attempts > 20)
@@ -224,7 +219,7 @@ async def test_a_small_batch_behind_a_large_one_gets_its_share_at_once(bench: Be
 
 async def test_an_urgent_batch_goes_before_all_others(bench: Bench) -> None:
     with running_sandbox() as sandbox:
-        here = at(sandbox, bench, rate=Rate(20.0))
+        here = bench.at(sandbox.url, rate=Rate(20.0))
         async with here.engine() as engine:
             large = await here.submit("large", jobs(1000, prefix="l"))
             await here.until(large, lambda status: status.attempts > 5)
@@ -240,7 +235,7 @@ async def test_an_urgent_batch_goes_before_all_others(bench: Bench) -> None:
 
 async def test_a_batch_of_another_credential_is_not_slowed_by_a_paced_one(bench: Bench) -> None:
     with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
-        here = at(sandbox, bench, rate=Rate(2.0))
+        here = bench.at(sandbox.url, rate=Rate(2.0))
         await here.ledger.hand.set_pace("other", UNLIMITED)
         async with here.engine():
             slow = await here.submit("slow", jobs(200))
@@ -253,7 +248,7 @@ async def test_a_batch_of_another_credential_is_not_slowed_by_a_paced_one(bench:
 
 async def test_no_post_starts_after_a_pause(bench: Bench) -> None:
     with running_sandbox("--latency", "0.05") as sandbox:
-        here = at(sandbox, bench, rate=Rate(200.0))
+        here = bench.at(sandbox.url, rate=Rate(200.0))
         async with here.engine("w1"), here.engine("w2"):
             batch = await here.submit("paused", jobs(2000))
             await here.until(batch, lambda status: status.attempts > 20)
@@ -272,7 +267,7 @@ async def test_no_post_starts_after_a_pause(bench: Bench) -> None:
 
 async def test_jobs_in_backoff_hold_no_slot(bench: Bench) -> None:
     with running_sandbox("--fault", "error-500=0.5") as sandbox:
-        here = at(sandbox, bench, max_in_flight=4, backoff_base=3.0, backoff_cap=3.0, attempts=8)
+        here = bench.at(sandbox.url, max_in_flight=4, backoff_base=3.0, backoff_cap=3.0, attempts=8)
         async with here.engine():
             batch = await here.submit("flaky", jobs(200))
             # Far more jobs than slots have had their first attempt before the first backoffs are over.
@@ -288,7 +283,7 @@ def test_the_fullest_second_is_found() -> None:
 
 async def test_one_worker_keeps_five_hundred_posts_in_flight(bench: Bench) -> None:
     with running_sandbox("--latency", "1.0") as sandbox:
-        here = at(sandbox, bench, max_in_flight=500)
+        here = bench.at(sandbox.url, max_in_flight=500)
         async with here.engine():
             batch = await here.submit("wide", jobs(1600))
             await here.settled(batch)
@@ -299,7 +294,7 @@ async def test_one_worker_keeps_five_hundred_posts_in_flight(bench: Bench) -> No
 
 async def test_a_batch_may_choose_to_retry_what_is_in_doubt(bench: Bench) -> None:
     with running_sandbox("--fault", "reset-after-create=0.2") as sandbox:
-        here = at(sandbox, bench, attempts=10)
+        here = bench.at(sandbox.url, attempts=10)
         async with here.engine():
             careful = await here.submit("careful", jobs(100, prefix="c"))
             bold = await here.submit("bold", jobs(100, prefix="b"), on_in_doubt="retry")
