@@ -31,6 +31,7 @@ class NewJob(msgspec.Struct, frozen=True):
         body: the JSON of the POST, exactly as it will be sent.
         row: row of the file it came from as a spreadsheet counts (the header is row 1); None if none.
         label: words for people; not sent.
+        trace: W3C `traceparent` of the request that handed it over; empty if nobody traces.
     """
 
     key: str
@@ -38,6 +39,7 @@ class NewJob(msgspec.Struct, frozen=True):
     body: bytes
     row: int | None = None
     label: str = ""
+    trace: str = ""
 
 
 class Verdict(StrEnum):

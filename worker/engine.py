@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 import msgspec
@@ -26,6 +26,7 @@ from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, Rescue, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
 from provisioning.ledger.scripts import Call
+from provisioning.lifecycle import State
 from provisioning.pace import Tokens
 from provisioning.queue import QUEUE
 from provisioning.settings import Settings
@@ -37,6 +38,7 @@ from worker.patience import Patience
 from worker.perform import Equipment, Performance, Shown
 from worker.policy import RetryPolicy
 from worker.recorder import Recorder
+from worker.telemetry import BrakeApplied, BrakeReleased, Claimed, Lapsed, Listener, Telemetry
 from worker.transport import AiohttpTransport
 from worker.watchdog import Signs
 
@@ -75,6 +77,7 @@ class Engine:
         ring: tells other workers of a batch that has more than this one takes up. May block; called
             off the loop.
         signs: where it shows the watchdog that it is alive.
+        listeners: who is told of what happens to its jobs.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Engine:
         name: str,
         ring: Callable[[str], None],
         signs: Signs | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -93,6 +97,7 @@ class Engine:
         self._name = name
         self._ring = ring
         self._signs = signs
+        self._telemetry = Telemetry(listeners)
         self._limit = ConcurrencyLimit(settings.max_in_flight)
         self._slots = Slots(self._limit)
         self._patience = Patience()
@@ -142,6 +147,7 @@ class Engine:
             patience=self._patience,
             slots=self._slots,
             stopping=self._stopping,
+            telemetry=self._telemetry,
         )
 
     async def start(self) -> None:
@@ -287,6 +293,7 @@ class Engine:
             self._run_errand(self._refuse(job))
             return
         performance = Performance(job, credential, self._line(job.credential), self._equipment)
+        self._telemetry.tell(Claimed(job))
         task = asyncio.get_running_loop().create_task(performance.run())
         self._held[performance] = task
         task.add_done_callback(lambda _: self._let_go(performance))
@@ -333,11 +340,13 @@ class Engine:
         call = transitions.brake(hold, canary_after=CANARY_AFTER if heals else None)
         if await self._insist(lambda: self._ledger.do(call)):
             log.error("brake.applied %s: %s", scope, why)
+            self._telemetry.tell(BrakeApplied(scope, why))
 
     async def _tried(self, scope: str, shown: Shown) -> None:
         call = transitions.tried(scope, shown, longest_pause=LONGEST_PAUSE)
         if await self._insist(lambda: self._ledger.do(call)):
             log.warning("brake.released %s", scope)
+            self._telemetry.tell(BrakeReleased(scope))
 
     async def _insist(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Asks the ledger until it answers."""
@@ -394,15 +403,20 @@ class Engine:
         rescues = await self._ledger.do_all([self._rescue_of(batch) for batch in active])
         for batch, rescue in zip(active, rescues, strict=True):
             settled = rescue
-            while settled.queued + settled.doubted > 0:
-                log.warning(
-                    "lease.expired %s: %d queued, %d in doubt", batch, settled.queued, settled.doubted
-                )
-                if settled.queued + settled.doubted < transitions.RESCUED:
+            while settled.queued or settled.doubted:
+                self._tell_lapsed(batch, settled)
+                if len(settled.queued) + len(settled.doubted) < transitions.RESCUED:
                     break
                 settled = await self._ledger.do(self._rescue_of(batch))
             if settled.ready:
                 await self.drain(batch)
+
+    def _tell_lapsed(self, batch: str, settled: Rescue) -> None:
+        queued, doubted = settled.queued, settled.doubted
+        log.warning("lease.expired %s: %d queued, %d in doubt", batch, len(queued), len(doubted))
+        for numbers, state in ((queued, State.QUEUED), (doubted, State.IN_DOUBT)):
+            for number in numbers:
+                self._telemetry.tell(Lapsed(batch, number, state))
 
     def _rescue_of(self, batch: str) -> Call[Rescue]:
         settings = self._settings

@@ -11,14 +11,14 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from provisioning import keys
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
 from provisioning.credentials import Credential
 from provisioning.ledger import Answered, Claim, Deferral, Intent
-from provisioning.lifecycle import Event
+from provisioning.lifecycle import Event, State, after
 from worker.api import WidgetApi
 from worker.classify import Finding, classify
 from worker.limit import ConcurrencyLimit
@@ -29,6 +29,7 @@ from worker.policy import Decision, Defer, Finish, Halt, Retry, RetryPolicy, dec
 from worker.recorder import Recorder
 from worker.reply import NoAnswer, Reply
 from worker.retrying import until_decided
+from worker.telemetry import Attempted, Ended, Returned, Telemetry
 from worker.transport import Wire
 
 Shown = Literal["good", "bad", "unclear"]
@@ -91,6 +92,7 @@ class Equipment:
     patience: Patience
     slots: Slots
     stopping: asyncio.Event
+    telemetry: Telemetry
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +107,7 @@ class Performance:
         due: monotonic time before which it is not to be tried again.
         trial: whether the last POST was let through a brake, to try.
         exposure: widgets that may exist for the job by what has been answered so far.
+        made: the attempts of this performance.
     """
 
     job: Claim
@@ -117,6 +120,7 @@ class Performance:
     sending: bool = False
     trial: bool = False
     exposure: int = 0
+    made: list[Attempt] = field(default_factory=list)
 
     @property
     def policy(self) -> RetryPolicy:
@@ -163,6 +167,8 @@ class Performance:
         n = self.attempts + 1
         job = self.job
         grant = await self.kit.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
+        if grant.held:
+            self._tell_returned(0.0, "held")
         if not grant.go:
             if not grant.held and time.monotonic() - asked > self.kit.lease / 2:
                 # Redis was away for so long that an intent it had recorded, and could not confirm, has
@@ -204,7 +210,8 @@ class Performance:
         )
         change = _CHANGE[Outcome.UNPROCESSED]
         answer = Answered(self.job.number, self.job.token, Event.REFUSED, reason, change, attempt)
-        await self.kit.recorder.answered(self.job.batch, answer)
+        if await self.kit.recorder.answered(self.job.batch, answer):
+            self._tell_returned(0.0, reason)
 
     async def _conclude(self, posted: Posted, *, outage: bool) -> Decision | Lost:
         reply, finding = posted.reply, posted.finding
@@ -251,6 +258,7 @@ class Performance:
             await self._report_trial(finding, reply.status)
         if not recorded:
             return Lost()
+        self._tell(answer)
         if isinstance(decision, Defer):
             await self._defer(decision.delay, decision.reason)
         return decision
@@ -287,7 +295,21 @@ class Performance:
 
     async def _defer(self, delay: float, reason: str) -> None:
         deferral = Deferral(self.job.number, self.job.token, delay, reason)
-        await self.kit.recorder.deferred(self.job.batch, deferral)
+        if await self.kit.recorder.deferred(self.job.batch, deferral):
+            self._tell_returned(delay, reason)
+
+    def _tell(self, answer: Answered) -> None:
+        """Tells what the ledger has taken down of a POST."""
+        state = after(State.SENDING, answer.event)
+        self.made.append(answer.attempt)
+        self.kit.telemetry.tell(Attempted(self.job, answer.attempt, state, answer.reason))
+        if state is State.QUEUED:
+            self._tell_returned(0.0, answer.reason)
+        elif state is not State.CLAIMED:
+            self.kit.telemetry.tell(Ended(self.job, state, answer.reason, self.made, answer.result))
+
+    def _tell_returned(self, delay: float, reason: str) -> None:
+        self.kit.telemetry.tell(Returned(self.job, delay, reason, self.made))
 
     async def _brake(self, decision: Halt, finding: Finding) -> None:
         said = f"{finding.cause}: {finding.message}" if finding.message else finding.cause

@@ -25,6 +25,7 @@ class Claim(msgspec.Struct, frozen=True):
         urgent: its batch goes before others.
         on_in_doubt: `hold` or `retry` by its batch's own choice; empty where the setting decides.
         most: widgets that may exist for it by now.
+        trace: W3C `traceparent` of the request that handed it over; empty if nobody traces.
     """
 
     batch: str
@@ -38,6 +39,7 @@ class Claim(msgspec.Struct, frozen=True):
     urgent: bool = False
     on_in_doubt: str = ""
     most: int = 0
+    trace: str = ""
 
     @property
     def job_id(self) -> str:
@@ -114,10 +116,17 @@ class Deferral(msgspec.Struct, frozen=True):
 
 
 class Rescue(msgspec.Struct, frozen=True):
-    """What became of a batch's lapsed leases, and whether it has jobs that could be claimed now."""
+    """
+    What became of a batch's lapsed leases.
 
-    queued: int
-    doubted: int
+    Attributes:
+        queued: numbers of the jobs that are queued again.
+        doubted: numbers of those that are in doubt.
+        ready: the batch has jobs that could be claimed now.
+    """
+
+    queued: list[int]
+    doubted: list[int]
     ready: bool
 
 

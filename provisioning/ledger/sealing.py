@@ -36,7 +36,7 @@ FINGERPRINTS = "fingerprints"
 CACHED_SECONDS = 30.0
 """How long a process goes by a data key without looking: so long it may read on after a shredding."""
 
-SEALED = {"accept": (2, 6, 5), "answered": (1, 9, 8), "resolve": (0, 4, 3)}
+SEALED = {"accept": (2, 7, 6), "answered": (1, 9, 8), "resolve": (0, 4, 3)}
 """By script: arguments before the jobs, arguments a job, and which of these is sealed (see the heads)."""
 
 FINGERPRINT = 4

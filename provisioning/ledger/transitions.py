@@ -77,7 +77,7 @@ def accept(
     args: list[str | bytes] = [who, because]
     for job, fp in jobs:
         row = "" if job.row is None else str(job.row)
-        args += (job.key, job.credential, row, job.label, fp, job.body)
+        args += (job.key, job.credential, row, job.label, fp, job.trace, job.body)
 
     def read(reply: Any) -> list[Accepted]:
         pairs = zip(reply[::2], reply[1::2], strict=True)
@@ -119,11 +119,12 @@ def claim(
                 row=int(flat[i + 4]) if flat[i + 4] else None,
                 attempts=int(flat[i + 5]),
                 most=int(flat[i + 6]),
-                body=flat[i + 7],
+                trace=_text(flat[i + 7]),
+                body=flat[i + 8],
                 urgent=urgent == 1,
                 on_in_doubt=_text(on_in_doubt),
             )
-            for i in range(0, len(flat), 8)
+            for i in range(0, len(flat), 9)
         ]
         due = float(next_due)
         return Claims(jobs, more == 1, due / 1000 if due else None)
@@ -199,7 +200,7 @@ def rescue(
         "rescue",
         keys.batch(batch),
         [most, on_in_doubt, attempts],
-        lambda reply: Rescue(reply[0], reply[1], reply[2] == 1),
+        lambda reply: Rescue([int(n) for n in reply[0]], [int(n) for n in reply[1]], reply[2] == 1),
     )
 
 

@@ -16,6 +16,7 @@ from provisioning.job import NewJob
 from provisioning.ledger import BatchStatus, Ledger
 from provisioning.settings import Settings
 from worker.engine import Engine
+from worker.telemetry import Listener
 
 DEADLINE = 30.0
 """Seconds that a test waits for what it expects: far more than it takes, for busy machines."""
@@ -33,11 +34,20 @@ class Bench:
         return Bench(self.ledger, self.settings.model_copy(update={"api_url": url, **changes}))
 
     @asynccontextmanager
-    async def engine(self, name: str = "w1", **changes: Any) -> AsyncIterator[Engine]:
+    async def engine(
+        self, name: str = "w1", *, listeners: Sequence[Listener] = (), **changes: Any
+    ) -> AsyncIterator[Engine]:
         """A running engine; settings may differ from the bench's."""
         settings = self.settings.model_copy(update=changes)
         ledger = Ledger(Redis(connection_pool=self.ledger.redis.connection_pool))
-        engine = Engine(settings, ledger, load_credentials(settings), name=name, ring=lambda _: None)
+        engine = Engine(
+            settings,
+            ledger,
+            load_credentials(settings),
+            name=name,
+            ring=lambda _: None,
+            listeners=listeners,
+        )
         await engine.start()
         try:
             yield engine

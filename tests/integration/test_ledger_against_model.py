@@ -292,7 +292,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             queued += job.state is State.QUEUED
             doubted += job.state is State.IN_DOUBT
             self.put(number, job)
-        assert (rescued.queued, rescued.doubted) == (queued, doubted)
+        assert (len(rescued.queued), len(rescued.doubted)) == (queued, doubted)
 
     @precondition(lambda self: self.some_job_is(State.QUEUED) and not self.holds)
     @rule(retry=st.booleans())

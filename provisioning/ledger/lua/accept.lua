@@ -1,6 +1,6 @@
 -- Records handed-over jobs before their submitter hears yes; one identity, one job, for good.
 -- KEYS[1] the batch; ARGV[2] who hands over; ARGV[3] why a second widget is accepted of jobs that had ended, '' if
--- it is not; then 6 a job: key, credential, row, label, fingerprint, body
+-- it is not; then 7 a job: key, credential, row, label, fingerprint, traceparent or '', body
 -- Returns a flat list, 2 a job: verdict (provisioning.job.Verdict), job id.
 -- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
 local who, why = ARGV[2], ARGV[3]
@@ -13,11 +13,12 @@ local function list_batch()
   end
 end
 
-local function create(key, credential, row, label, fp, body)
+local function create(key, credential, row, label, fp, trace, body)
   local n = redis.call('HINCRBY', KEYS[1], 'accepted', 1)
   local fields = { 'key', key, 'cred', credential, 'fp', fp, 'state', 'queued', 'reason', 'accepted', 'at', now }
   if row ~= '' then fields[#fields + 1] = 'row'; fields[#fields + 1] = row end
   if label ~= '' then fields[#fields + 1] = 'label'; fields[#fields + 1] = label end
+  if trace ~= '' then fields[#fields + 1] = 'trace'; fields[#fields + 1] = trace end
   redis.call('HSET', job_key(KEYS[1], n), unpack(fields))
   redis.call('HSET', KEYS[1] .. ':bodies', n, body)
   enqueue(KEYS[1], n, credential, 0, false)
@@ -27,13 +28,13 @@ local function create(key, credential, row, label, fp, body)
   return id
 end
 
-for i = 4, #ARGV, 6 do
-  local key, credential, row, label, fp, body = unpack(ARGV, i, i + 5)
+for i = 4, #ARGV, 7 do
+  local key, credential, row, label, fp, trace, body = unpack(ARGV, i, i + 6)
   local id = redis.call('HGET', 'pv:identity:' .. credential, key)
   local verdict
   if not id then
     list_batch()
-    id = create(key, credential, row, label, fp, body)
+    id = create(key, credential, row, label, fp, trace, body)
     verdict = 'new'
   else
     local b, n, buried = string.match(id, '^(.*)%.(%d+)=?([a-z]*)$')

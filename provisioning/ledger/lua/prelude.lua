@@ -2,7 +2,7 @@
 --   KEYS[1]  the batch's key, `pv:{B}` (see provisioning/keys.py for all that hangs below it)
 --   ARGV[1]  now in ms, or '' for the server's own clock (tests give a time)
 --   ARGV[2…] as the script's head says; lists of jobs are flat, so many fields a job
--- A job's hash holds: key cred row label fp · state reason token attempts least most at worker drives
+-- A job's hash holds: key cred row label fp trace · state reason token attempts least most at worker drives
 --   calloff  token under which the job was being sent when a person called it off
 --   post:T:N what is believed of attempt N under token T, which left `sending` without an answer:
 --            `open` it may have made a widget; `found`, `absent` a person's word on it; `answered` it has

@@ -1,18 +1,18 @@
 -- Settles lapsed leases: what was being sent is in doubt, what was only claimed is queued again.
 -- KEYS[1] the batch; ARGV[2] most jobs to settle in this call; ARGV[3] `hold` or `retry`: what to do with
 -- a job whose POST may have succeeded, unless its batch says otherwise; one that was called off is held
--- Returns {queued, doubted, ready}: ready 1 if the batch has jobs that could be claimed now.
+-- Returns {numbers queued, numbers in doubt, ready}: ready 1 if the batch has jobs that could be claimed now.
 -- Any number of workers may call this at once; each lapsed lease is settled by the first.
 local batch = KEYS[1]
 local lapsed = redis.call('ZRANGEBYSCORE', batch .. ':leases', '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))
-local queued, doubted = 0, 0
+local queued, doubted = {}, {}
 for _, n in ipairs(lapsed) do
   local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'cred', 'attempts', 'worker', 'at',
     'token', 'calloff')
   if job[1] == 'claimed' then
     move(batch, n, 'claimed', 'queued', job[2], 'lease_lapsed')
     enqueue(batch, n, job[3], 0, true)
-    queued = queued + 1
+    queued[#queued + 1] = n
   elseif job[1] == 'sending' then
     tell(batch, n, cjson.encode({
       n = tonumber(job[4]), at = tonumber(job[6]) / 1000, seconds = (now - tonumber(job[6])) / 1000,
@@ -25,10 +25,10 @@ for _, n in ipairs(lapsed) do
       -- The submitter chose a possible second widget over a wait; the bound keeps what it may have cost.
       move(batch, n, 'sending', 'queued', job[2], 'lease_lapsed')
       enqueue(batch, n, job[3], 0, true)
-      queued = queued + 1
+      queued[#queued + 1] = n
     else
       move(batch, n, 'sending', 'in_doubt', job[2], 'lease_lapsed')
-      doubted = doubted + 1
+      doubted[#doubted + 1] = n
     end
   end
   release(batch, n)

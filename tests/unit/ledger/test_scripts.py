@@ -256,7 +256,7 @@ async def test_a_stale_worker_is_refused_its_intent_and_overwrites_nothing(
 ) -> None:
     await fill(fake_ledger, new_job("k"))
     [stale] = await claim(fake_ledger)
-    assert await _lapse(fake_ledger, clock) == Rescue(queued=1, doubted=0, ready=True)
+    assert await _lapse(fake_ledger, clock) == Rescue(queued=[1], doubted=[], ready=True)
     [successor] = await claim(fake_ledger, worker="w2")
     before = await snapshot(fake_ledger.redis)
     assert not await send(fake_ledger, stale)
@@ -416,7 +416,7 @@ async def test_a_renewed_lease_does_not_lapse(fake_ledger: Ledger, clock: Clock)
     clock.advance(LEASE - 1)
     assert await fake_ledger.do(transitions.renew("b1", [(1, job.token)], lease=LEASE)) == []
     clock.advance(LEASE - 1)
-    assert await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold")) == Rescue(0, 0, False)
+    assert await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold")) == Rescue([], [], False)
 
 
 async def test_each_lapsed_lease_is_settled_once_by_the_first_who_looks(
@@ -425,10 +425,10 @@ async def test_each_lapsed_lease_is_settled_once_by_the_first_who_looks(
     await fill(fake_ledger, *(new_job(f"k{n}") for n in range(3)))
     jobs = await claim(fake_ledger)
     await send(fake_ledger, jobs[0])
-    assert await _lapse(fake_ledger, clock) == Rescue(queued=2, doubted=1, ready=True)
+    assert await _lapse(fake_ledger, clock) == Rescue(queued=[2, 3], doubted=[1], ready=True)
     before = await snapshot(fake_ledger.redis)
     again = await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
-    assert again == Rescue(queued=0, doubted=0, ready=True)
+    assert again == Rescue(queued=[], doubted=[], ready=True)
     assert changed(before, await snapshot(fake_ledger.redis)) == {}
 
 

@@ -1,0 +1,65 @@
+"""What a worker tells of its work is what the ledger has, and no listener can keep a job from its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+
+from provisioning.attempt import Outcome
+from provisioning.ledger import Ledger, transitions
+from provisioning.lifecycle import State
+from provisioning.pace import Rate
+from provisioning.settings import Settings
+from tests.integration.engine_bench import Bench, jobs
+from tests.integration.sandbox_process import running_sandbox
+from worker.telemetry import Attempted, Claimed, Ended, Happening, Lapsed
+
+
+@pytest.fixture
+async def bench(valkey_url: str) -> AsyncIterator[Bench]:
+    async with Ledger.at(valkey_url, connections=64) as ledger:
+        await ledger.redis.flushall()
+        settings = Settings(
+            redis_url=SecretStr(valkey_url),
+            client_id="sandbox",
+            client_secret=SecretStr("sandbox"),
+            rate=Rate(None),
+            backoff_base=0.01,
+            backoff_cap=0.02,
+        )
+        yield Bench(ledger, settings)
+
+
+async def test_every_claim_attempt_and_end_is_told_once_and_agrees_with_the_ledger(bench: Bench) -> None:
+    told: list[Happening] = []
+
+    def broken(_: Happening) -> None:
+        raise RuntimeError("a listener's own trouble")
+
+    with running_sandbox("--fault", "error-500=0.3", "--seed", "7") as sandbox:
+        here = bench.at(sandbox.url)
+        async with here.engine(listeners=[broken, told.append]):
+            batch = await here.submit("told", jobs(40))
+            status = await here.settled(batch)
+    kinds = Counter(type(each) for each in told)
+    assert kinds[Claimed] == 40
+    assert kinds[Attempted] == status.attempts > 40
+    ended = [each for each in told if isinstance(each, Ended)]
+    assert Counter(each.state for each in ended) == {s: n for s, n in status.states.items() if n}
+    for each in ended:
+        assert each.attempts[-1].outcome is Outcome.CREATED
+        assert [attempt.n for attempt in each.attempts] == list(range(1, len(each.attempts) + 1))
+
+
+async def test_a_lease_that_lapsed_is_told_by_whoever_settles_it(bench: Bench) -> None:
+    told: list[Happening] = []
+    batch = await bench.submit("left", jobs(1))
+    url = bench.settings.api_url
+    await bench.ledger.do(transitions.claim(batch, worker="gone", lease=0.001, target=url, most=1, rooms={}))
+    with running_sandbox() as sandbox:
+        async with bench.at(sandbox.url).engine(listeners=[told.append]):
+            await bench.settled(batch)
+    assert [each for each in told if isinstance(each, Lapsed)] == [Lapsed(batch, 1, State.QUEUED)]

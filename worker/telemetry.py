@@ -1,0 +1,113 @@
+"""
+What a worker tells of its work, as frozen values, and who listens.
+
+The engine knows neither logs nor metrics nor Flower nor traces: it tells what happened, once the ledger has
+it, and whoever wants to know is a `Listener`. Listening must be quick (it runs on the engine's loop) and can
+do no harm: an error in a listener is said and forgotten.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from provisioning.attempt import Attempt, Result
+from provisioning.ledger import Claim
+from provisioning.lifecycle import State
+
+log = logging.getLogger("provision.worker")
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """`job.claimed`: a job is in this worker's hands."""
+
+    job: Claim
+
+
+class Attempted(msgspec.Struct, frozen=True):
+    """
+    `attempt.finished`: what came of a POST is in the ledger.
+
+    Attributes:
+        state: where the job stands by it; `claimed` if it is tried again from here, after
+            `attempt.next_delay` (`retry.scheduled`).
+        reason: why.
+    """
+
+    job: Claim
+    attempt: Attempt
+    state: State
+    reason: str
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """
+    `job.succeeded`, `job.dead_lettered`, `job.doubted`, `job.cancelled`: a job has come to rest here.
+
+    Attributes:
+        attempts: those made since it was claimed here; earlier ones are in the ledger only.
+        result: the created widget; its key is for nobody to show.
+    """
+
+    job: Claim
+    state: State
+    reason: str
+    attempts: Sequence[Attempt]
+    result: Result | None = None
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """
+    `job.deferred`: a job is back in the queue, not to be started before `delay` seconds have passed.
+
+    Attributes:
+        attempts: those made since it was claimed here.
+    """
+
+    job: Claim
+    delay: float
+    reason: str
+    attempts: Sequence[Attempt] = ()
+
+
+class Lapsed(msgspec.Struct, frozen=True):
+    """`lease.expired`: a job whose worker fell silent was settled here: queued again, or in doubt."""
+
+    batch: str
+    number: int
+    state: State
+
+
+class BrakeApplied(msgspec.Struct, frozen=True):
+    """`brake.applied`: a credential or the target is held back; `why` says what a person has to do."""
+
+    scope: str
+    why: str
+
+
+class BrakeReleased(msgspec.Struct, frozen=True):
+    """`brake.released`: a canary has shown that it goes on."""
+
+    scope: str
+
+
+Happening = Claimed | Attempted | Ended | Returned | Lapsed | BrakeApplied | BrakeReleased
+
+Listener = Callable[[Happening], None]
+
+
+class Telemetry:
+    """Tells every listener, in order; none can keep a job from its end."""
+
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self._listeners = tuple(listeners)
+
+    def tell(self, happening: Happening) -> None:
+        """Tells them what has happened."""
+        for listener in self._listeners:
+            try:
+                listener(happening)
+            except Exception:
+                log.exception("listener.failed")
