@@ -416,7 +416,8 @@ class Engine:
         log.warning("lease.expired %s: %d queued, %d in doubt", batch, len(queued), len(doubted))
         for numbers, state in ((queued, State.QUEUED), (doubted, State.IN_DOUBT)):
             for number in numbers:
-                self._telemetry.tell(Lapsed(batch, number, state))
+                job = settled.whose[number]
+                self._telemetry.tell(Lapsed(batch, number, state, job.key, job.row, job.worker))
 
     def _rescue_of(self, batch: str) -> Call[Rescue]:
         settings = self._settings

@@ -76,13 +76,17 @@ class Grant(msgspec.Struct, frozen=True):
 
     Attributes:
         go: the intent is recorded; the POST may start.
-        held: a pause or brake keeps the job back; it is queued again. Neither: it is another worker's.
+        held: a pause or brake keeps the job back; it is queued again.
         trial: a brake lets it through; what comes of it decides whether the brake comes off.
+        cancelled: a person has called the job off since it was claimed.
+
+    None of them: it is another worker's.
     """
 
     go: bool
     held: bool = False
     trial: bool = False
+    cancelled: bool = False
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -115,6 +119,19 @@ class Deferral(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Whose(msgspec.Struct, frozen=True):
+    """
+    A job whose lease has lapsed, in the words of those who look for it.
+
+    Attributes:
+        worker: that fell silent.
+    """
+
+    key: str
+    row: int | None
+    worker: str
+
+
 class Rescue(msgspec.Struct, frozen=True):
     """
     What became of a batch's lapsed leases.
@@ -123,11 +140,13 @@ class Rescue(msgspec.Struct, frozen=True):
         queued: numbers of the jobs that are queued again.
         doubted: numbers of those that are in doubt.
         ready: the batch has jobs that could be claimed now.
+        whose: of each of these jobs, by its number.
     """
 
     queued: list[int]
     doubted: list[int]
     ready: bool
+    whose: dict[int, Whose] = {}
 
 
 class Selection(msgspec.Struct, frozen=True):

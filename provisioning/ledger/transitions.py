@@ -29,6 +29,7 @@ from provisioning.ledger.records import (
     Rescue,
     Selection,
     SourceFile,
+    Whose,
 )
 from provisioning.ledger.scripts import Argument, Call
 from provisioning.pace import AHEAD, BURST, Rate, Tokens
@@ -139,6 +140,7 @@ _GRANTS = {
     1: Grant(go=True),
     2: Grant(go=False, held=True),
     3: Grant(go=True, trial=True),
+    4: Grant(go=False, cancelled=True),
 }
 
 
@@ -196,12 +198,16 @@ def rescue(
     Args:
         attempts: a job with so many is in doubt even where doubts are retried; 0 for no limit.
     """
-    return Call(
-        "rescue",
-        keys.batch(batch),
-        [most, on_in_doubt, attempts],
-        lambda reply: Rescue([int(n) for n in reply[0]], [int(n) for n in reply[1]], reply[2] == 1),
-    )
+
+    def read(reply: Any) -> Rescue:
+        queued, doubted, ready, facts = reply
+        whose = {
+            int(n): Whose(_text(key), int(row) if row else None, _text(worker))
+            for n, key, row, worker in zip(*[iter(facts)] * 4, strict=True)
+        }
+        return Rescue([int(n) for n in queued], [int(n) for n in doubted], ready == 1, whose)
+
+    return Call("rescue", keys.batch(batch), [most, on_in_doubt, attempts], read)
 
 
 def cancel(batch: str, first: int, last: int, who: str, credential: str | None = None) -> Call[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -13,7 +14,7 @@ from provisioning.ledger import Ledger, transitions
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from provisioning.settings import Settings
-from tests.integration.engine_bench import Bench, jobs
+from tests.integration.engine_bench import DEADLINE, Bench, jobs
 from tests.integration.sandbox_process import running_sandbox
 from worker.telemetry import Attempted, Claimed, Ended, Happening, Lapsed
 
@@ -62,4 +63,20 @@ async def test_a_lease_that_lapsed_is_told_by_whoever_settles_it(bench: Bench) -
     with running_sandbox() as sandbox:
         async with bench.at(sandbox.url).engine(listeners=[told.append]):
             await bench.settled(batch)
-    assert [each for each in told if isinstance(each, Lapsed)] == [Lapsed(batch, 1, State.QUEUED)]
+    lapsed = Lapsed(batch, 1, State.QUEUED, key="k0", worker="gone")
+    assert [each for each in told if isinstance(each, Lapsed)] == [lapsed]
+
+
+async def test_a_job_that_is_called_off_while_it_waits_for_its_turn_is_told(bench: Bench) -> None:
+    told: list[Happening] = []
+    with running_sandbox() as sandbox:
+        async with bench.at(sandbox.url, rate=Rate(0.5)).engine(listeners=[told.append]):
+            batch = await bench.submit("slow", jobs(2))
+            await bench.until(batch, lambda status: status.states[State.SUCCEEDED] == 1)
+            await bench.ledger.do(transitions.cancel(batch, 1, 2, "ana"))
+            async with asyncio.timeout(DEADLINE):
+                while not any(isinstance(each, Ended) and each.state is State.CANCELLED for each in told):
+                    await asyncio.sleep(0.02)
+        posts = sandbox.stats()["posts"]
+    [called_off] = [each for each in told if isinstance(each, Ended) and each.state is State.CANCELLED]
+    assert (called_off.reason, called_off.attempts, posts) == ("cancelled", [], 1)

@@ -1,7 +1,7 @@
 -- The intent to POST, written before the first byte leaves. From here on a silence means doubt.
 -- KEYS[1] the batch; ARGV[2] lease in ms; ARGV[3] target; then 4 a job: number, token, attempt, credential
 -- Returns a list, 1 a job: 1 go; 0 the job is another's now; 2 held: it is queued again, attempts kept;
--- 3 go, to try whether a brake may come off.
+-- 3 go, to try whether a brake may come off; 4 it was called off.
 -- Said twice (a lost reply), it answers 1 again.
 local batch, lease, target = KEYS[1], tonumber(ARGV[2]), ARGV[3]
 local reply = {}
@@ -31,6 +31,8 @@ for i = 4, #ARGV, 4 do
       end
     elseif job[1] == 'sending' and job[3] == attempt then
       answer = 1
+    elseif job[1] == 'cancelled' then
+      answer = 4
     end
   end
   reply[#reply + 1] = answer

@@ -8,6 +8,7 @@ from provisioning import keys
 from provisioning.attempt import Bounds
 from provisioning.job import Verdict
 from provisioning.ledger import Deferral, Intent, Ledger, Redriven, Rescue, transitions
+from provisioning.ledger.records import Whose
 from provisioning.lifecycle import Event, State
 from tests.ledger_fixtures import (
     LEASE,
@@ -251,12 +252,23 @@ async def test_a_hold_that_comes_between_claim_and_intent_queues_the_job_unconsu
     assert (record.state, record.reason, record.bounds) == (State.QUEUED, "paused", Bounds())
 
 
+async def test_an_intent_to_send_what_was_called_off_is_told_so(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+    intent = Intent(1, job.token, 1, "acme")
+    [grant] = await fake_ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
+    assert (grant.go, grant.cancelled) == (False, True)
+    assert await _state(fake_ledger) is State.CANCELLED
+
+
 async def test_a_stale_worker_is_refused_its_intent_and_overwrites_nothing(
     fake_ledger: Ledger, clock: Clock
 ) -> None:
     await fill(fake_ledger, new_job("k"))
     [stale] = await claim(fake_ledger)
-    assert await _lapse(fake_ledger, clock) == Rescue(queued=[1], doubted=[], ready=True)
+    whose = {1: Whose("k", None, "w1")}
+    assert await _lapse(fake_ledger, clock) == Rescue(queued=[1], doubted=[], ready=True, whose=whose)
     [successor] = await claim(fake_ledger, worker="w2")
     before = await snapshot(fake_ledger.redis)
     assert not await send(fake_ledger, stale)
@@ -425,7 +437,8 @@ async def test_each_lapsed_lease_is_settled_once_by_the_first_who_looks(
     await fill(fake_ledger, *(new_job(f"k{n}") for n in range(3)))
     jobs = await claim(fake_ledger)
     await send(fake_ledger, jobs[0])
-    assert await _lapse(fake_ledger, clock) == Rescue(queued=[2, 3], doubted=[1], ready=True)
+    whose = {n + 1: Whose(f"k{n}", None, "w1") for n in range(3)}
+    assert await _lapse(fake_ledger, clock) == Rescue(queued=[2, 3], doubted=[1], ready=True, whose=whose)
     before = await snapshot(fake_ledger.redis)
     again = await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
     assert again == Rescue(queued=[], doubted=[], ready=True)
