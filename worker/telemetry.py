@@ -8,6 +8,7 @@ do no harm: an error in a listener is said and forgotten.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -15,8 +16,9 @@ import msgspec
 from provisioning.attempt import Attempt, Result
 from provisioning.ledger import Claim
 from provisioning.lifecycle import State
-from provisioning.log_events import LISTENER_FAILED
-from provisioning.logs import say
+
+log = logging.getLogger("provision.worker")
+
 
 class Claimed(msgspec.Struct, frozen=True):
     """`job.claimed`: a job is in this worker's hands."""
@@ -92,19 +94,10 @@ class Lapsed(msgspec.Struct, frozen=True):
 
 
 class BrakeApplied(msgspec.Struct, frozen=True):
-    """
-    `brake.applied`: a credential or the target is held back; `why` says what a person has to do.
-
-    Attributes:
-        why: may quote the API; it is for the ledger's readers, not for a log.
-        cause: as one stable word.
-        heals: canaries try by themselves whether it can come off.
-    """
+    """`brake.applied`: a credential or the target is held back; `why` says what a person has to do."""
 
     scope: str
     why: str
-    cause: str = ""
-    heals: bool = False
 
 
 class BrakeReleased(msgspec.Struct, frozen=True):
@@ -129,5 +122,5 @@ class Telemetry:
         for listener in self._listeners:
             try:
                 listener(happening)
-            except Exception as error:  # noqa: BLE001 - whatever it is, a job goes on
-                say(LISTENER_FAILED, exception=error)
+            except Exception:
+                log.exception("listener.failed")
