@@ -110,18 +110,18 @@ class WidgetApi:
         }
         self._user_agent = user_agent or default_user_agent()
         self._headers: dict[str, httpx.Headers] = {}  # one per credential in use
-        self._client = _Client(
-            transport=transport or AiohttpTransport(), trust_env=False, follow_redirects=False
-        )
+        # httpx's transport interface, not its client: of what a client adds (redirects, cookies, auth flows,
+        # environment proxies) nothing is wanted here, and it costs as much as a fifth of the whole POST.
+        self._transport = transport or AiohttpTransport()
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
+        await self._transport.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.__aexit__(kind, error, trace)
+        await self._transport.__aexit__(kind, error, trace)
 
     async def create_widget(self, body: bytes, credential: Credential, wire: Wire | None = None) -> Reply:
         """
@@ -135,12 +135,13 @@ class WidgetApi:
             "POST",
             self.url,
             headers=self._headers_for(credential),
-            content=body,
+            stream=httpx.ByteStream(body),
             extensions={"timeout": self._timeout, "wire": wire},
         )
         began = self._clock()
         try:
-            response = await self._client.send(request, auth=None)
+            response = await self._transport.handle_async_request(request)
+            content = await _content(response)
         except httpx.RequestError as exc:
             return _no_answer(wire, _cause_of(exc), str(exc), self._clock() - began)
         except Exception as exc:  # noqa: BLE001  a widget may exist: whatever happened, the ledger is to know
@@ -156,7 +157,7 @@ class WidgetApi:
         }
         return Answer(
             response.status_code,
-            response.content,
+            content,
             retry_after=headers.get(b"retry-after", ""),
             content_type=headers.get(b"content-type", ""),
             location=_location(response) or headers.get(b"location", ""),
@@ -180,23 +181,6 @@ class WidgetApi:
         return headers
 
 
-class _NoCookies(httpx.Cookies):
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Keep none: the API has no sessions, and looking for them costs 20 µs an answer."""
-
-
-class _Client(httpx.AsyncClient):
-    _no_cookies = _NoCookies()
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        return self._no_cookies
-
-    @cookies.setter
-    def cookies(self, _: object) -> None:
-        raise TypeError("this client keeps no cookies")
-
-
 def _create_url(base_url: str) -> httpx.URL:
     hint = "PROVISION_API_URL is the address of the API, such as https://api.jelou.ai"
     try:
@@ -216,6 +200,13 @@ def _no_answer(wire: Wire, cause: Cause, message: str, seconds: float) -> NoAnsw
     # An answer that came whole and could not be read is no answer: its status is all there is of it.
     evidence = Evidence.STATUS_SEEN if wire.evidence is Evidence.ANSWERED else wire.evidence
     return NoAnswer(evidence, wire.cause or cause, message, wire.status, seconds)
+
+
+async def _content(response: httpx.Response) -> bytes:
+    """The answer's bytes, without httpx's decoders: the transport has seen to any packing."""
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        return await response.aread()
+    return b"".join([part async for part in response.stream])
 
 
 def _location(response: httpx.Response) -> str:

@@ -21,9 +21,17 @@ async def until_decided(attempt: Callable[[], Awaitable[T]], sleep: Sleep) -> T:
     The number of attempts and the time are bounded by the policy inside `attempt`, not here: it alone
     knows what the ledger has counted before this process took the job up.
     """
+    first = await attempt()
+    if not isinstance(first, Retry):
+        return first  # nearly all: a loop that is not needed would be a tenth of what the whole job costs
+    made: list[T] = [first]
+
+    async def turn() -> T:
+        return made.pop() if made else await attempt()
+
     # A new object each time: tenacity keeps the state of a run on it, and runs overlap here.
     retrying = AsyncRetrying(retry=retry_if_result(_is_retry), wait=_delay, stop=stop_never, sleep=sleep)
-    return await retrying(attempt)
+    return await retrying(turn)
 
 
 def _is_retry(decision: object) -> bool:

@@ -165,7 +165,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             wire = Wire()
         wire.evidence = Evidence.NOTHING_SENT
         wire.began = monotonic()
-        body = await request.aread()
+        body = (
+            b"".join(request.stream)
+            if isinstance(request.stream, httpx.ByteStream)
+            else await request.aread()
+        )
         if self._room is None:
             return await self._send(request, body, wire)
         await _take(self._room, request, wire)
@@ -401,6 +405,6 @@ def _as_httpx(response: aiohttp.ClientResponse, content: bytes) -> httpx.Respons
     return httpx.Response(
         response.status,
         headers=[header for header in response.raw_headers if header[0].lower() not in left_out],
-        content=content,
+        stream=httpx.ByteStream(content),
         extensions={"http_version": b"HTTP/1.1", "location": location},
     )

@@ -24,6 +24,7 @@ from redis.exceptions import (
 )
 
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
+from provisioning.ledger.connections import packed
 from provisioning.ledger.hand import Hand
 from provisioning.ledger.records import Claims
 from provisioning.ledger.scripts import Call, Clock, Scripts
@@ -73,7 +74,7 @@ class Ledger:
             socket_keepalive=True,
             health_check_interval=15,
         )
-        return cls(Redis.from_pool(pool), masters=masters)
+        return cls(Redis.from_pool(packed(pool)), masters=masters)
 
     async def __aenter__(self) -> Self:
         return self
