@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import threading
 
 
@@ -17,9 +18,12 @@ def main() -> None:
     """Runs a worker until it is told to stop."""
     parser = argparse.ArgumentParser(prog="provision worker", description="Run a worker.")
     parser.add_argument("--name", default="worker", help="its name; the host is added")
-    parser.add_argument("--log-level", default="info")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--leash", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+
+    if options.log_level:
+        os.environ["PROVISION_LOG_LEVEL"] = options.log_level
 
     from celery.bin.celery import celery  # after the arguments: --help needs no settings
 
@@ -28,11 +32,9 @@ def main() -> None:
     # Not app.worker_main: it drops the exit code, and a supervisor would take a worker that broke for done.
     celery.main(
         [
-            *("--app", "worker.app", "worker"),
+            *("--app", "worker.app", *([] if sys.stdout.isatty() else ["--quiet"]), "worker"),
             "--hostname",
             f"{options.name}-{os.getpid()}@%h",
-            "--loglevel",
-            options.log_level,
             "--without-mingle",
             "--without-gossip",
         ]

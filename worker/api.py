@@ -8,7 +8,6 @@ the wire included, is a value (`Answer` or `NoAnswer`), never an exception; what
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ import httpx
 from provisioning.attempt import Evidence
 from provisioning.credentials import Credential
 from provisioning.errors import ConfigurationError
+from provisioning.log_events import ANSWER_MISREAD
+from provisioning.logs import say
 from worker.causes import Cause
 from worker.reply import Answer, NoAnswer, Reply
 from worker.transport import AiohttpTransport, Wire
-
-log = logging.getLogger("provision.worker")
 
 CREATE_PATH: Final = "/v1/widget/create"
 
@@ -145,9 +144,9 @@ class WidgetApi:
         except httpx.RequestError as exc:
             return _no_answer(wire, _cause_of(exc), str(exc), self._clock() - began)
         except Exception as exc:  # noqa: BLE001  a widget may exist: whatever happened, the ledger is to know
-            # Not the exception's own words: they may quote the answer, and with it the widget's key.
+            # Never the exception's own words: they may quote the answer, and with it the widget's key.
             kind = type(exc).__name__
-            log.error("an unforeseen %s while a widget was created: %r", kind, wire)  # noqa: TRY400
+            say(ANSWER_MISREAD, evidence=wire.evidence, status=wire.status, exception=exc)
             cause = Cause.CONNECT_FAILURE if wire.evidence is Evidence.NOTHING_SENT else Cause.PROTOCOL_ERROR
             return _no_answer(wire, cause, f"an unforeseen {kind}", self._clock() - began)
         headers = {

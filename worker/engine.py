@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 import time
 from collections import defaultdict
@@ -20,13 +19,14 @@ from typing import Any, Literal, Self, TypeVar
 import msgspec
 from redis.exceptions import RedisError
 
-from provisioning import keys
+from provisioning import keys, log_events
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, Rescue, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import State
+from provisioning.logs import say
 from provisioning.pace import Tokens
 from provisioning.queue import QUEUE
 from provisioning.settings import Settings
@@ -41,8 +41,6 @@ from worker.recorder import Recorder
 from worker.telemetry import BrakeApplied, BrakeReleased, Claimed, Lapsed, Listener, Telemetry
 from worker.transport import AiohttpTransport
 from worker.watchdog import Signs
-
-log = logging.getLogger("provision.worker")
 
 T = TypeVar("T")
 
@@ -155,11 +153,11 @@ class Engine:
         await self._api.__aenter__()
         self._recorder.start()
         self._chores = [
-            asyncio.create_task(self._for_ever(TICK, self._look), name="look"),
-            asyncio.create_task(self._for_ever(self._settings.lease / 4, self._renew), name="renew"),
+            asyncio.create_task(self._for_ever("look", TICK, self._look), name="look"),
+            asyncio.create_task(self._for_ever("renew", self._settings.lease / 4, self._renew), name="renew"),
             asyncio.create_task(self._feed(), name="feed"),
             asyncio.create_task(self._turn(), name="turn"),
-            asyncio.create_task(self._for_ever(REAPER_TICK, self._reap), name="reap"),
+            asyncio.create_task(self._for_ever("reap", REAPER_TICK, self._reap), name="reap"),
         ]
 
     async def stop(self) -> None:
@@ -272,7 +270,7 @@ class Engine:
         try:
             await asyncio.to_thread(self._ring, batch)
         except LedgerUnavailableError as error:
-            log.warning("ring.failed %s; other workers will see the batch by themselves", error)
+            say(log_events.RING_LOST, batch_id=batch, error=error)
 
     def _rooms(self, batch: str) -> dict[str, tuple[int, int]]:
         """
@@ -302,7 +300,8 @@ class Engine:
         task = self._held.pop(performance)
         if not task.cancelled() and task.exception() is not None:
             # A bug, ours: the lease will lapse and the rescuer settle the job as its state demands.
-            log.error("job.abandoned %s", performance.job.job_id, exc_info=task.exception())
+            job = performance.job
+            say(log_events.JOB_ABANDONED, job_id=job.job_id, batch_id=job.batch, exception=task.exception())
         if self._hungry and not self._held:
             self._room.set()
 
@@ -320,6 +319,7 @@ class Engine:
         name = job.credential
         await self._brake(
             keys.hold_credential(name),
+            "no_credential",
             f"worker {self._name} has no credential named {name!r}; add it to PROVISION_CREDENTIALS_FILE"
             f" where the workers run, restart them, then: provision resume --credential {name}",
             False,
@@ -327,25 +327,23 @@ class Engine:
         deferral = Deferral(job.number, job.token, 0.0, "no_credential")
         await self._recorder.deferred(job.batch, deferral)
 
-    async def _brake(self, scope: str, why: str, heals: bool) -> None:
+    async def _brake(self, scope: str, cause: str, why: str, heals: bool) -> None:
         """Puts a brake on; of many that call for the same one at once, the first is heard."""
         if scope not in self._braking:
-            braking = asyncio.create_task(self._apply_brake(scope, why, heals))
+            braking = asyncio.create_task(self._apply_brake(scope, cause, why, heals))
             self._braking[scope] = braking
             braking.add_done_callback(lambda _: self._braking.pop(scope))
         await asyncio.shield(self._braking[scope])
 
-    async def _apply_brake(self, scope: str, why: str, heals: bool) -> None:
+    async def _apply_brake(self, scope: str, cause: str, why: str, heals: bool) -> None:
         hold = Hold(scope=scope, at=time.time(), by=self._name, why=why, kind="brake")
         call = transitions.brake(hold, canary_after=CANARY_AFTER if heals else None)
         if await self._insist(lambda: self._ledger.do(call)):
-            log.error("brake.applied %s: %s", scope, why)
-            self._telemetry.tell(BrakeApplied(scope, why))
+            self._telemetry.tell(BrakeApplied(scope, why, cause, heals))
 
     async def _tried(self, scope: str, shown: Shown) -> None:
         call = transitions.tried(scope, shown, longest_pause=LONGEST_PAUSE)
         if await self._insist(lambda: self._ledger.do(call)):
-            log.warning("brake.released %s", scope)
             self._telemetry.tell(BrakeReleased(scope))
 
     async def _insist(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -354,7 +352,7 @@ class Engine:
             try:
                 return await ask()
             except (LedgerUnavailableError, *LOST) as error:
-                log.warning("ledger.lost %s; trying again in 1 s", error)
+                say(log_events.LEDGER_LOST, doing="brake", delay_s=1.0, error=error)
                 await asyncio.sleep(1.0)
 
     async def _turn(self) -> None:
@@ -377,7 +375,7 @@ class Engine:
                 try:
                     await self.drain(batch)
                 except LedgerUnavailableError as error:
-                    log.warning("ledger.lost %s", error)
+                    say(log_events.LEDGER_LOST, doing="feed", error=error)
                     break
 
     def _wants(self, batch: str) -> bool:
@@ -413,7 +411,6 @@ class Engine:
 
     def _tell_lapsed(self, batch: str, settled: Rescue) -> None:
         queued, doubted = settled.queued, settled.doubted
-        log.warning("lease.expired %s: %d queued, %d in doubt", batch, len(queued), len(doubted))
         for numbers, state in ((queued, State.QUEUED), (doubted, State.IN_DOUBT)):
             for number in numbers:
                 job = settled.whose[number]
@@ -427,7 +424,7 @@ class Engine:
         """Lets go of a little of what is past its retention; any number of workers may do so at once."""
         gone = await self._reaper.run_once(time.time())
         if gone.total():
-            log.info("batch.reaped %s", ", ".join(f"{count} {kept}" for kept, count in gone.items()))
+            say(log_events.BATCH_REAPED, **{str(kept): count for kept, count in gone.items()})
 
     async def _sign(self) -> int:
         """Gives the ledger a sign of life. Returns: messages that wait in the queue, where it can tell."""
@@ -478,14 +475,16 @@ class Engine:
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
-    async def _for_ever(self, pause: float, chore: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _for_ever(
+        self, doing: str, pause: float, chore: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         while True:
             try:
                 await chore()
             except (LedgerUnavailableError, *LOST) as error:
-                log.warning("ledger.lost %s", error)
-            except Exception:
-                log.exception("chore.failed")
+                say(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next round may do
+                say(log_events.CHORE_FAILED, doing=doing, exception=error)
             await asyncio.sleep(pause)
 
 

@@ -9,17 +9,16 @@ no slot.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 
 from provisioning.errors import LedgerUnavailableError
+from provisioning.log_events import CHORE_FAILED, LEDGER_LOST
+from provisioning.logs import say
 from provisioning.pace import Rate, Tokens
 from worker.limit import ConcurrencyLimit
 from worker.turns import Turns
-
-log = logging.getLogger("provision.worker")
 
 AHEAD_OF_SLOTS = 100
 """Jobs claimed beyond the free slots where there is no pace, so that a slot that frees is taken at once."""
@@ -209,10 +208,10 @@ class Line:
         try:
             await self._reserve()
         except LedgerUnavailableError as error:
-            log.warning("ledger.lost %s; no pace to go by", error)
+            say(LEDGER_LOST, doing="pace", delay_s=0.5, error=error)
             await asyncio.sleep(0.5)
-        except Exception:
-            log.exception("pace.failed")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the line goes on
+            say(CHORE_FAILED, doing="pace", exception=error)
             await asyncio.sleep(1.0)
         finally:
             self._fetching = None

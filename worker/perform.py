@@ -19,6 +19,7 @@ from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
 from provisioning.credentials import Credential
 from provisioning.ledger import Answered, Claim, Deferral, Intent
 from provisioning.lifecycle import Event, State, after
+from provisioning.logs import bound
 from worker.api import WidgetApi
 from worker.classify import Finding, classify
 from worker.limit import ConcurrencyLimit
@@ -34,8 +35,8 @@ from worker.transport import Wire
 
 Shown = Literal["good", "bad", "unclear"]
 
-Brake = Callable[[str, str, bool], Awaitable[None]]
-"""Puts a brake on a scope: the sentence that says why, and whether canaries try by themselves."""
+Brake = Callable[[str, str, str, bool], Awaitable[None]]
+"""Puts a brake on a scope: the cause, the sentence that says why, and whether canaries try by themselves."""
 
 Tried = Callable[[str, Shown], Awaitable[None]]
 """Tells a scope's brake what a job has shown that was let through it."""
@@ -134,7 +135,8 @@ class Performance:
     async def run(self) -> None:
         """Carries the job to its end, or hands it back when it is called off while nothing is being sent."""
         try:
-            await until_decided(self._attempt, self.kit.patience.wait)
+            with bound(job_id=self.job.job_id, batch_id=self.job.batch):
+                await until_decided(self._attempt, self.kit.patience.wait)
         except asyncio.CancelledError:
             if not self.kit.stopping.is_set():
                 raise
@@ -319,6 +321,7 @@ class Performance:
             name = self.job.credential
             await self.kit.brake(
                 keys.hold_credential(name),
+                finding.cause,
                 f"the API refused credential {name!r} ({said}); correct it, then: provision resume"
                 f" --credential {name}, and restart the workers (or apply again where one command did all)",
                 False,
@@ -326,12 +329,14 @@ class Performance:
         elif decision.outage:
             await self.kit.brake(
                 keys.hold_target(self.kit.target),
+                finding.cause,
                 f"{self.kit.target} is down ({said}); canaries try again by themselves, nothing need be done",
                 True,
             )
         elif decision.scope == "target":
             await self.kit.brake(
                 keys.hold_target(self.kit.target),
+                finding.cause,
                 f"{self.kit.target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
                 " restart the workers, then: provision resume --target",
                 False,

@@ -9,15 +9,14 @@ script allows. No answer of the API is dropped because the ledger was not there 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Answered, Deferral, Grant, Intent, Ledger, transitions
 from provisioning.ledger.scripts import Call
-
-log = logging.getLogger("provision.worker")
+from provisioning.log_events import CHORE_FAILED, LEDGER_LOST
+from provisioning.logs import say
 
 T = TypeVar("T")
 
@@ -102,9 +101,9 @@ class Recorder:
             ]
             try:
                 replies = await self._insist([self._call(*group) for group in groups])
-            except Exception:
+            except Exception as error:  # noqa: BLE001
                 # What cannot be written must not keep what can: each for itself.
-                log.exception("write.failed")
+                say(CHORE_FAILED, doing="record", exception=error)
                 for group in groups:
                     await self._write_alone(*group)
             else:
@@ -129,7 +128,7 @@ class Recorder:
             try:
                 return await self._ledger.do_all(calls)
             except LedgerUnavailableError as error:
-                log.warning("ledger.lost %s; trying again in %.2f s", error, pause)
+                say(LEDGER_LOST, doing="record", delay_s=pause, error=error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
 

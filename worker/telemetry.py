@@ -8,7 +8,6 @@ do no harm: an error in a listener is said and forgotten.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -16,8 +15,8 @@ import msgspec
 from provisioning.attempt import Attempt, Result
 from provisioning.ledger import Claim
 from provisioning.lifecycle import State
-
-log = logging.getLogger("provision.worker")
+from provisioning.log_events import LISTENER_FAILED
+from provisioning.logs import say
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -94,10 +93,19 @@ class Lapsed(msgspec.Struct, frozen=True):
 
 
 class BrakeApplied(msgspec.Struct, frozen=True):
-    """`brake.applied`: a credential or the target is held back; `why` says what a person has to do."""
+    """
+    `brake.applied`: a credential or the target is held back; `why` says what a person has to do.
+
+    Attributes:
+        why: may quote the API; it is for the ledger's readers, not for a log.
+        cause: as one stable word.
+        heals: canaries try by themselves whether it can come off.
+    """
 
     scope: str
     why: str
+    cause: str = ""
+    heals: bool = False
 
 
 class BrakeReleased(msgspec.Struct, frozen=True):
@@ -122,5 +130,5 @@ class Telemetry:
         for listener in self._listeners:
             try:
                 listener(happening)
-            except Exception:
-                log.exception("listener.failed")
+            except Exception as error:  # noqa: BLE001 - whatever it is, a job goes on
+                say(LISTENER_FAILED, exception=error)

@@ -6,7 +6,6 @@ It translates the client's errors once, here, and knows how to tell a fit Redis 
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Sequence
@@ -30,8 +29,8 @@ from provisioning.ledger.records import Claims
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.sealing import SealedError, Sealer, load_masters
 from provisioning.ledger.view import View
-
-log = logging.getLogger("provision.ledger")
+from provisioning.log_events import BODY_UNOPENED
+from provisioning.logs import say
 
 T = TypeVar("T")
 
@@ -119,7 +118,7 @@ class Ledger:
             try:
                 body = await self.sealer.open(job.body)
             except SealedError as error:
-                log.warning("body.unreadable %s: %s", job.job_id, error)
+                say(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch, error=error)
                 continue
             jobs.append(job if body is job.body else msgspec.structs.replace(job, body=body))
         return msgspec.structs.replace(claims, jobs=jobs)

@@ -1,0 +1,330 @@
+"""
+What may stand in a log line or on a span: an allow-list of fields, each with a shape.
+
+Secrets are kept out by construction, not by care. A value is shown if it has the shape of its field: a
+number, a word out of a small alphabet, or a sentence of our own. Objects, bytes and anything else have none.
+Of an exception, its types and places are shown, and its words only where they are ours or Redis'; of a
+library's record, its template and such arguments as are words. What is known to be a secret in this process
+is masked besides, wherever it stands.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+from provisioning.attempt import Evidence, Outcome
+from provisioning.errors import InvalidInputError, ProvisioningError
+from provisioning.lifecycle import State
+
+Scalar = str | int | float | bool
+
+MASKED: Final = "***"
+LEFT_OUT: Final = "…"
+
+LONGEST: Final = 500
+"""Characters of a text at most."""
+
+FRAMES: Final = 20
+"""Frames of a traceback at most, the innermost."""
+
+LINKS: Final = 3
+"""Exceptions of a chain at most."""
+
+SHORTEST_SECRET: Final = 6
+"""Characters below which a secret is not looked for in texts: it would mask half of every sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """
+    One field.
+
+    Attributes:
+        shape: gives the value as it may be shown; None if it may not.
+        takes: in words, for the reference.
+    """
+
+    shape: Callable[[object], Scalar | None]
+    takes: str
+    meaning: str
+
+
+def _number(value: object) -> Scalar | None:
+    if isinstance(value, float):
+        return round(value, 6)
+    return value if isinstance(value, int) else None
+
+
+def _matching(pattern: str) -> Callable[[object], Scalar | None]:
+    fits = re.compile(pattern).fullmatch
+
+    def shape(value: object) -> Scalar | None:
+        if not isinstance(value, str) or not fits(value) or value in _secrets.words:
+            return None
+        return str(value)
+
+    return shape
+
+
+def _one_of(words: Iterable[str]) -> Callable[[object], Scalar | None]:
+    known = {str(word): str(word) for word in words}
+    return lambda value: known.get(value) if isinstance(value, str) else None
+
+
+def _text(value: object) -> Scalar | None:
+    return scrub(value) if isinstance(value, str) else None
+
+
+def _error(value: object) -> Scalar | None:
+    return told(value) if isinstance(value, BaseException) else None
+
+
+def _exception(value: object) -> Scalar | None:
+    return traced(value) if isinstance(value, BaseException) else None
+
+
+_NAME: Final = r"\w[\w.@+-]{0,127}"
+_WORD: Final = r"[a-z][a-z0-9_]{0,63}"
+_ADDRESS: Final = r"https?://[\w.:\[\]-]{1,255}(/[\w./-]{0,200})?"
+
+FIELDS: Final[dict[str, Field]] = {
+    "job_id": Field(_matching(r"[\w-]{1,40}\.[0-9]{1,12}"), "id", "The job."),
+    "batch_id": Field(_matching(r"[\w-]{1,40}"), "id", "Its batch."),
+    "trace_id": Field(_matching(r"[0-9a-f]{32}"), "id", "The trace of the request that handed it over."),
+    "request_id": Field(
+        _matching(r"[\w-]{8,64}"), "id", "The caller's `X-Request-Id`, or one of ours; it is in the answer."
+    ),
+    "task_id": Field(_matching(r"[\w-]{1,64}"), "id", "The Celery task."),
+    "row": Field(_number, "number", "Row of its file; the header is row 1."),
+    "attempt": Field(_number, "number", "Number of the attempt; the first is 1."),
+    "attempts": Field(_number, "number", "POSTs of the job so far."),
+    "silent_worker": Field(_matching(_NAME), "name", "The worker whose lease lapsed."),
+    "credential": Field(_matching(r"\w[\w .@+-]{0,99}"), "name", "Name of the company's credentials."),
+    "state": Field(_one_of(State), "word", "Where the job stands by it."),
+    "outcome": Field(_one_of(Outcome), "word", "What the answer means."),
+    "evidence": Field(_one_of(Evidence), "word", "How far the POST demonstrably got."),
+    "cause": Field(_matching(_WORD), "word", "Why; see [the causes](causes.md)."),
+    "status": Field(_number, "number", "HTTP status."),
+    "duration_s": Field(
+        _number, "seconds", "How long it took; of a job, since it was claimed by this worker."
+    ),
+    "delay_s": Field(_number, "seconds", "Wait before the next try."),
+    "least": Field(_number, "number", "Widgets that this drive has made at least."),
+    "most": Field(_number, "number", "Widgets that may exist for the job."),
+    "scope": Field(
+        _matching(rf"all|(batch|credential):\w[\w .@+-]{{0,99}}|target:{_ADDRESS}"),
+        "words",
+        "What is held back.",
+    ),
+    "advice": Field(_text, "sentence", "What to do."),
+    "doing": Field(_matching(r"[a-z][a-z ]{0,63}"), "words", "What was being done."),
+    "error": Field(_error, "sentence", "What went wrong, without anybody's data."),
+    "exception": Field(_exception, "lines", "What went wrong and where: types, files, lines, functions."),
+    "kind": Field(_matching(r"[A-Za-z_]\w{0,63}"), "word", "Type of an error."),
+    "trouble": Field(_text, "sentence", "What is stuck."),
+    "logger": Field(_matching(r"[\w.]{1,100}"), "name", "The library's logger."),
+    "message": Field(_text, "sentence", "Its words, without what is not a word."),
+    "payloads": Field(_number, "number", "Bodies let go."),
+    "results": Field(_number, "number", "Widgets' keys let go."),
+    "dead": Field(_number, "number", "Dead letters let go."),
+    "batches": Field(_number, "number", "Batches let go."),
+    "api_url": Field(_matching(_ADDRESS), "address", "The API."),
+    "max_in_flight": Field(_number, "number", "POSTs on the wire at most."),
+    "traced": Field(_number, "`true` or `false`", "Whether traces are sent."),
+    "by": Field(_matching(_NAME), "name", "Who: a user and host, a token's name, or `celery`."),
+    "act": Field(_matching(_WORD), "word", "What was done."),
+    "on": Field(
+        _matching(
+            rf"all|(batch|credential):\w[\w .@+-]{{0,99}}|job:[\w-]{{1,40}}\.[0-9]{{1,12}}|target:{_ADDRESS}"
+        ),
+        "words",
+        "What it was done to.",
+    ),
+    "handed_over": Field(_number, "number", "Jobs of which the ledger has given its word."),
+    "new": Field(_number, "number", "Of these, those it did not know."),
+    "redriven": Field(_number, "number", "Of these, those that are queued again."),
+    "method": Field(_matching(r"[A-Z]{3,10}"), "word", "HTTP method."),
+    "route": Field(
+        _matching(r"/[\w/{}.-]{0,200}"), "template", "The path as the OpenAPI has it; no ids, no query."
+    ),
+    "token": Field(_matching(r"[A-Za-z0-9][\w.-]{0,63}"), "name", "Name of the API token; never the token."),
+    "idempotency_hash": Field(
+        _matching(r"[0-9a-f]{12}"), "hash", "First characters of the SHA-256 of the Idempotency-Key."
+    ),
+    "told": Field(_matching(r"[a-z]+\.[a-z_]+"), "word", "The event of the batch that was told."),
+}
+"""By name; an event names those that it may have."""
+
+CONTEXT: Final = ("program", "worker", "request_id", "job_id", "batch_id")
+"""Fields that a line may get from where it was said."""
+
+FIELDS["program"] = Field(_one_of(["worker", "serve", "cli"]), "word", "The program that says so.")
+FIELDS["worker"] = Field(_matching(_NAME), "name", "The worker's name, as Celery has it.")
+
+
+def fitting(names: Iterable[str], values: Mapping[str, object]) -> Iterator[tuple[str, Scalar]]:
+    """Those of `values` that are called by one of `names` and have the shape of it."""
+    for name in names:
+        value = values.get(name)
+        if value is not None:
+            shown = FIELDS[name].shape(value)
+            if shown is not None:
+                yield name, shown
+
+
+# --- Secrets that this process knows ---
+
+
+class _Secrets:
+    """What is masked wherever it stands."""
+
+    def __init__(self) -> None:
+        self.words: frozenset[str] = frozenset()
+        self.pattern: re.Pattern[str] | None = None
+
+    def add(self, words: Iterable[str]) -> None:
+        self.words = self.words | {word for word in words if word}
+        long = sorted((word for word in self.words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
+        self.pattern = re.compile("|".join(map(re.escape, long))) if long else None
+
+
+_secrets: Final = _Secrets()
+
+
+def keep_secret(words: Iterable[str]) -> None:
+    """Has these masked in every line from now on."""
+    _secrets.add(words)
+
+
+_SCRUBBED: Final = (
+    (re.compile(r"(\w+://)[^\s/@]+@"), rf"\1{MASKED}@"),  # user and password of an address
+    (re.compile(r"(\w+://[^\s?#]+)[?#]\S*"), rf"\1?{MASKED}"),  # its query
+    (re.compile(r"\b(Basic|Bearer)\s+\S+", re.IGNORECASE), rf"\1 {MASKED}"),
+    (re.compile(r"\b(pvt_|whsec_)\S+"), rf"\1{MASKED}"),
+)
+
+
+def scrub(text: str) -> str:
+    """A text without known secrets, passwords in addresses, queries, tokens; one line, cut at `LONGEST`."""
+    if _secrets.pattern:
+        text = _secrets.pattern.sub(MASKED, text)
+    for pattern, instead in _SCRUBBED:
+        text = pattern.sub(instead, text)
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + LEFT_OUT
+
+
+# --- Exceptions ---
+
+_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\{.*\}|\[.*\]|<.*>|b'.*")
+
+
+def told(error: BaseException) -> str:
+    """
+    What went wrong, as far as it can be said without anybody's data.
+
+    Our own errors are sentences for people, except those about somebody's input. The system's are told by
+    their number, Redis' without what they quote. Of all others only the type is told.
+    """
+    kind = type(error).__name__
+    if isinstance(error, ProvisioningError):
+        return kind if isinstance(error, InvalidInputError) else f"{kind}: {scrub(unquoted(error.message))}"
+    if isinstance(error, OSError) and error.errno:
+        return f"{kind}: {os.strerror(error.errno)}"
+    if type(error).__module__.startswith("redis."):
+        return f"{kind}: {scrub(unquoted(str(error).partition('with args')[0]))}"
+    return kind
+
+
+def unquoted(text: str) -> str:
+    """A text without what stands in quotes or brackets."""
+    return _QUOTED.sub(LEFT_OUT, text)
+
+
+def traced(error: BaseException) -> str:
+    """The error, where it was raised, and what it came from; no line of source, no local, no foreign word."""
+    lines: list[str] = []
+    link: BaseException | None = error
+    for _ in range(LINKS):
+        if link is None:
+            break
+        lines += [f"from {told(link)}" if lines else told(link), *_frames(link.__traceback__)]
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return "\n".join(lines)
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    frames = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"  {_short(code.co_filename)}:{trace.tb_lineno} in {code.co_qualname}")
+        trace = trace.tb_next
+    return frames[-FRAMES:]
+
+
+def _short(path: str) -> str:
+    return "/".join(path.rsplit("/", 3)[-3:])
+
+
+# --- Records of libraries ---
+
+_WORDLIKE: Final = re.compile(r"[\w.:@/+*#-]{1,200}")
+_UNLIKE_A_WORD: Final = re.compile(r"\S*[\d_]\S*|\S{25,}")
+
+_PLUMBING: Final = ("celery", "kombu", "uvicorn")
+"""Libraries that speak of hosts, queues and tasks: what they put into a sentence is shown if it is a word."""
+
+
+def said(record: logging.LogRecord) -> str:
+    """
+    A library's words: the first line of its template, with such arguments as are numbers or words.
+
+    Most libraries handle bodies and answers, and what they say may hold a piece of them. So of their
+    sentences only plain words are shown, and none of the texts that they put into them.
+    """
+    plumbing = record.name.partition(".")[0] in _PLUMBING
+    template = str(record.msg)
+    if not record.args:
+        first = unquoted(template.split("\n", 1)[0])
+        return scrub(first if plumbing else _UNLIKE_A_WORD.sub(LEFT_OUT, first))
+    shown = _shown(record.args, plumbing=plumbing)
+    try:
+        filled = template % shown
+    except (TypeError, ValueError, KeyError):
+        filled = template
+    return scrub(filled.split("\n", 1)[0])
+
+
+def _shown(
+    args: tuple[object, ...] | Mapping[str, object], *, plumbing: bool
+) -> tuple[object, ...] | dict[str, object]:
+    if isinstance(args, Mapping):
+        return {name: _argument(value, plumbing=plumbing) for name, value in args.items()}
+    return tuple(_argument(value, plumbing=plumbing) for value in args)
+
+
+def _argument(value: object, *, plumbing: bool) -> object:
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, BaseException):
+        return _Plain(told(value))
+    if isinstance(value, str) and plumbing and value not in _secrets.words:
+        shown = scrub(value)
+        if _WORDLIKE.fullmatch(shown):
+            return _Plain(shown)
+    return _Plain(LEFT_OUT)
+
+
+class _Plain(str):
+    """A text that looks the same under %s and %r."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
