@@ -146,6 +146,13 @@ class Settings(BaseModel):
         False, description="Whether webhooks and pulls may go to addresses of private networks."
     )
 
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged; the verbs that are not servers begin at warning."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Lines of the log: JSON, or text for people. auto: text on a terminal."
+    )
+
     @field_validator("api_url")
     @classmethod
     def _is_http(cls, value: str) -> str:

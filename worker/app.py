@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import sys
 import time
@@ -16,14 +15,17 @@ from typing import Any
 
 from celery import bootsteps
 from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.signals import task_postrun, task_prerun
+from celery.signals import celeryd_init, setup_logging, task_postrun, task_prerun
 
 from provisioning.credentials import load_credentials
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, ProvisioningError
 from provisioning.ledger import Ledger
+from provisioning.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
+from provisioning.logs import configure, say
 from provisioning.queue import Doorbell, make_app
 from provisioning.settings import Settings
 from worker.engine import Engine, EngineThread
+from worker.log_listener import log_happening
 from worker.watchdog import Signs, Watchdog
 
 
@@ -40,12 +42,6 @@ try:
 except ProvisioningError as problem:
     fail(problem)
 
-# A line of httpx for every POST would say what the ledger says, and cost more than the ledger does.
-logging.getLogger("httpx").setLevel(logging.WARNING)
-# Two lines of Celery for every ring, of which there is one a second while there is work, likewise.
-logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
-logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
-
 app.conf.update(
     worker_pool="threads",
     worker_concurrency=8,  # a drain takes milliseconds: it feeds the engine and never waits for a POST
@@ -55,6 +51,16 @@ app.conf.update(
 
 engine: EngineThread | None = None
 watchdog: Watchdog | None = None
+
+
+@celeryd_init.connect  # type: ignore[untyped-decorator] # Celery ships no types
+def _set_up_logging(sender: str, **_: Any) -> None:
+    configure("worker", settings, worker=sender)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _logging_is_set_up(**_: Any) -> None:
+    """Keeps Celery from setting up logging of its own: whoever hears this signal has done so."""
 
 
 class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships no types
@@ -81,12 +87,14 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             watchdog.signs.consumer = time.monotonic()
             worker.hub.call_repeatedly(1.0, _consumer_turns, watchdog.signs)
         watchdog.start()
+        say(PROGRAM_STARTED, api_url=settings.api_url, max_in_flight=settings.max_in_flight)
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002
         if watchdog is not None:
             watchdog.rest()
         if engine is not None:
             engine.stop()
+        say(PROGRAM_STOPPED)
 
     terminate = stop
 
@@ -144,6 +152,7 @@ def build_engine(name: str) -> Engine:
         name=name,
         ring=Doorbell(app).ring,
         signs=watchdog.signs,
+        listeners=[log_happening],
     )
 
 

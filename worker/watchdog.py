@@ -7,14 +7,14 @@ worker is healthy, and so is one whose Redis is away: all of it waits, and endin
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-log = logging.getLogger("provision.worker")
+from provisioning.log_events import WORKER_STUCK
+from provisioning.logs import say
 
 LIMIT = 30.0
 """Seconds without a sign of life after which a part is taken for stuck."""
@@ -109,7 +109,7 @@ class Watchdog:
                 self.signs.reconnect_at(now)
             trouble = diagnose(self.signs, now)
             if trouble:
-                log.critical("worker.stuck %s; ending it", trouble)
+                say(WORKER_STUCK, trouble=trouble)
                 if now - self.signs.engine <= LIMIT:
                     self._stop()
                 self._end(STUCK)
