@@ -153,6 +153,17 @@ class Settings(BaseModel):
         "auto", description="Lines of the log: JSON, or text for people. auto: text on a terminal."
     )
 
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port at which a worker answers /metrics, each of a host its own; 0 for any free one."
+        " Unset: none. `provision serve` has /metrics at its own port.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address at which it does; it asks for no token, so keep it in the house."
+    )
+
     @field_validator("api_url")
     @classmethod
     def _is_http(cls, value: str) -> str:

@@ -26,6 +26,7 @@ from provisioning.queue import Doorbell, make_app
 from provisioning.settings import Settings
 from worker.engine import Engine, EngineThread
 from worker.log_listener import log_happening
+from worker.metrics import WorkerMetrics, serve
 from worker.watchdog import Signs, Watchdog
 
 
@@ -51,6 +52,7 @@ app.conf.update(
 
 engine: EngineThread | None = None
 watchdog: Watchdog | None = None
+metrics: WorkerMetrics | None = None
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator] # Celery ships no types
@@ -80,7 +82,10 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
         _collect_seldom()
         try:
             check_ledger()
+            show_metrics()
             engine.start()
+            if metrics is not None:
+                metrics.watch(engine.state)
         except ProvisioningError as error:
             fail(error)
         if worker.hub is not None:
@@ -109,6 +114,20 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+def show_metrics() -> None:
+    """
+    Serves `/metrics` if a port is set; before the engine begins, so that a taken port costs no claimed job.
+
+    Raises: ConfigurationError if the port is taken.
+    """
+    global metrics
+    if settings.metrics_port is None:
+        return
+    metrics = WorkerMetrics()
+    address = serve(metrics, settings.metrics_host, settings.metrics_port)
+    print(f"metrics at {address}", file=sys.stderr)
 
 
 def check_ledger() -> None:
@@ -152,7 +171,7 @@ def build_engine(name: str) -> Engine:
         name=name,
         ring=Doorbell(app).ring,
         signs=watchdog.signs,
-        listeners=[log_happening],
+        listeners=[log_happening, *([metrics.listen] if metrics else [])],
     )
 
 

@@ -430,11 +430,12 @@ class Engine:
         """Gives the ledger a sign of life. Returns: messages that wait in the queue, where it can tell."""
         pipeline = self._ledger.redis.pipeline(transaction=False)
         pipeline.zadd(keys.WORKERS, {self._name: time.time() * 1000})
-        pipeline.hset(keys.WORKER_SIGNS, self._name, msgspec.json.encode(self._state()))
+        pipeline.hset(keys.WORKER_SIGNS, self._name, msgspec.json.encode(self.state()))
         pipeline.llen(QUEUE)
         return int((await pipeline.execute())[-1])
 
-    def _state(self) -> WorkerSign:
+    def state(self) -> WorkerSign:
+        """What this worker is doing now. Only counts are read, so any thread may ask."""
         return WorkerSign(
             name=self._name,
             at=time.time(),
@@ -522,6 +523,10 @@ class EngineThread:
     def drain(self, batch: str) -> int:
         """As `Engine.drain`, from any thread."""
         return self._do(self._running.drain(batch))
+
+    def state(self) -> WorkerSign:
+        """As `Engine.state`; the loop is not waited for."""
+        return self._running.state()
 
     def stop(self) -> None:
         """As `Engine.stop`, from any thread; the loop ends with it."""

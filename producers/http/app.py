@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from producers.http import describing, events, health, looking, operating, submitting, telling
+from producers.http import describing, events, health, looking, metrics, operating, submitting, telling
 from producers.http.door import Door
 from producers.http.problem import Kind, ProblemError, answer_problem
 from provisioning.errors import (
@@ -65,7 +65,7 @@ def _routes(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (submitting, looking, events, operating, telling, health, describing):
+    for part in (submitting, looking, events, operating, telling, metrics, health, describing):
         app.include_router(part.router)
     made: dict[str, Any] = {}
 

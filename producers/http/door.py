@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from producers.http.gauges import Readings
 from producers.http.problem import Kind, ProblemError
 from producers.http.tokens import Scope, Token, Tokens, parse_presets
 from producers.idempotency import Idempotency
@@ -134,6 +135,7 @@ class Door:
     uploads: asyncio.Semaphore = field(init=False)
     closing: asyncio.Event = field(init=False)
     webhooks: Webhooks = field(init=False)
+    readings: Readings = field(init=False)
 
     def __post_init__(self) -> None:
         presets = parse_presets(self.settings.api_tokens.get_secret_value())
@@ -145,6 +147,7 @@ class Door:
         self.uploads = asyncio.Semaphore(UPLOADS)
         self.closing = asyncio.Event()
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
+        self.readings = Readings(self.ledger)
 
     async def caller(self, shown: str, *scopes: Scope) -> Token:
         """

@@ -40,6 +40,7 @@ class Scope(StrEnum):
     READ = "read"  # look at batches and jobs
     OPERATE = "operate"  # pause, resume, cancel, redrive, resolve
     KEYS = "keys"  # see the keys of created widgets
+    METRICS = "metrics"  # read /metrics, and nothing else
 
 
 class Token(msgspec.Struct, frozen=True):

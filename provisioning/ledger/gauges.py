@@ -1,0 +1,240 @@
+"""
+The whole ledger in numbers, for metrics: all batches summed up, stretch by stretch, inside Redis.
+
+What it costs grows with the batches that are kept, not with their jobs: some 10 µs of Redis' time a batch,
+a few ms at a time. Nothing here names a batch, a job or a tenant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from provisioning import keys
+from provisioning.errors import NotFoundError
+from provisioning.ledger.ledger import LOST, Ledger, unavailable
+from provisioning.ledger.records import Hold, WorkerSign
+from provisioning.ledger.scripts import Argument, Call
+from provisioning.lifecycle import State
+from provisioning.metric import KNOWN_CAUSES
+from provisioning.pace import Rate
+from provisioning.queue import QUEUE
+
+STRETCH: Final = 250
+"""Batches summed up in one call: a few ms in which Redis does nothing else."""
+
+LINES: Final = 8
+"""Batches, the oldest of those with jobs ready, in which the job that has waited longest is looked for."""
+
+PACES: Final = 50
+"""Paces told by the name of their credential; there are as many as an operator has typed."""
+
+ALIVE_WITHIN: Final = 10.0
+"""Seconds since its last sign of life within which a worker counts: it gives one a second."""
+
+_KNOWN: Final[tuple[str, ...]] = tuple(sorted(KNOWN_CAUSES))
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """
+    Some batches, summed up.
+
+    Attributes:
+        counts: jobs by state; `accepted`, `least`, `most`, `attempts`; `waiting`, queued jobs that wait for a
+            time; `settled`, batches with nothing left to do.
+        causes: dead and in doubt by cause, those that nobody documents as `other`.
+        doubted: when the oldest doubt began, Unix seconds.
+        due: when the first of the waiting jobs is or was due.
+        first: ids of jobs that are first in line, the oldest batch's first.
+    """
+
+    batches: int = 0
+    counts: Mapping[str, int] = {}
+    causes: Mapping[tuple[str, str], int] = {}
+    doubted: float | None = None
+    due: float | None = None
+    first: tuple[str, ...] = ()
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.batches + other.batches,
+            _added(self.counts, other.counts),
+            _added(self.causes, other.causes),
+            _earlier(self.doubted, other.doubted),
+            _earlier(self.due, other.due),
+            self.first + other.first,
+        )
+
+
+class Server(msgspec.Struct, frozen=True):
+    """
+    How the Redis fares that the ledger is in.
+
+    Attributes:
+        used, most: bytes; `most` is 0 where nothing limits it.
+        append_only: whether it keeps an append-only file.
+        sound: by what was to be written (`append`, `rewrite`, `save`), whether it went well the last time.
+    """
+
+    used: int
+    most: int
+    append_only: bool
+    sound: Mapping[str, bool]
+
+
+class Gauges(msgspec.Struct, frozen=True):
+    """
+    The ledger at one moment, or as near to one as pages read one after the other come.
+
+    Attributes:
+        at: Unix seconds, by Redis' clock.
+        oldest: seconds that the job has been ready that was first so; 0 if none is. Looked for in the oldest
+            batches, among the jobs first in line.
+        oldest_doubt: seconds since the oldest doubt began; 0 if there is none.
+        messages: that wait in Celery's queue in this Redis, of use where that is the broker.
+        refused: messages the Celery intake has refused and keeps.
+        paces: set by an operator, POSTs a second by credential; infinite for unlimited.
+    """
+
+    at: float
+    sums: Sums
+    oldest: float
+    oldest_doubt: float
+    holds: list[Hold]
+    workers: list[WorkerSign]
+    server: Server
+    messages: int
+    refused: int
+    paces: Mapping[str, float]
+
+
+async def read_gauges(ledger: Ledger) -> Gauges:
+    """
+    Reads everything.
+
+    Raises: LedgerUnavailableError.
+    """
+    try:
+        redis: Any = ledger.redis
+        at = _seconds(await redis.time())
+        sums = await sum_up(ledger)
+        holds, workers = await ledger.view.holds(), await ledger.view.workers(ALIVE_WITHIN, at)
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.info("memory")
+        pipeline.info("persistence")
+        pipeline.llen(QUEUE)
+        pipeline.llen(keys.INTAKE_DEAD)
+        pipeline.hgetall(keys.RATES)
+        memory, persistence, messages, refused, rates = await pipeline.execute()
+        since = await _ready_since(ledger, sums)
+    except LOST as error:
+        raise unavailable(ledger.redis, error) from error
+    return Gauges(
+        at=at,
+        sums=sums,
+        oldest=0.0 if since is None else max(0.0, at - since),
+        oldest_doubt=0.0 if sums.doubted is None else max(0.0, at - sums.doubted),
+        holds=holds,
+        workers=workers,
+        server=_server(memory, persistence),
+        messages=int(messages),
+        refused=int(refused),
+        paces=_paces(rates),
+    )
+
+
+async def sum_up(ledger: Ledger, *, stretch: int = STRETCH) -> Sums:
+    """
+    Every batch, summed up; others have their turn between one stretch and the next.
+
+    A batch that is let go of meanwhile may hide another from this look.
+    """
+    sums, start = Sums(), 0
+    while True:
+        found = await ledger.do(_sums(start, stretch, max(0, LINES - len(sums.first))))
+        sums += found
+        start += stretch
+        if found.batches < stretch:
+            return sums
+
+
+def _sums(start: int, most: int, lines: int) -> Call[Sums]:
+    args: list[Argument] = [start, most, lines, *_KNOWN]
+    return Call("gauges", keys.BATCHES, args, _read_sums)
+
+
+def _read_sums(reply: Any) -> Sums:
+    batches, counts, causes, doubted, due, first = reply
+    return Sums(
+        batches=int(batches),
+        counts={field.decode(): int(sum_) for field, sum_ in _pairs(counts)},
+        causes={_cause(field.decode()): int(sum_) for field, sum_ in _pairs(causes)},
+        doubted=float(doubted) / 1000 or None,
+        due=float(due) / 1000 or None,
+        first=tuple(f"{batch.decode()}.{int(number)}" for batch, number in _pairs(first)),
+    )
+
+
+async def _ready_since(ledger: Ledger, sums: Sums) -> float | None:
+    """
+    When the job became ready that has been so for longest: of those first in line, and of those whose time
+    has come and whom no worker has noticed.
+    """
+    found = await asyncio.gather(*(_queued_since(ledger, job_id) for job_id in sums.first))
+    return min([*(at for at in found if at), *([sums.due] if sums.due else [])], default=None)
+
+
+async def _queued_since(ledger: Ledger, job_id: str) -> float | None:
+    try:
+        job = await ledger.view.job(job_id)
+    except NotFoundError:
+        return None
+    return job.at if job.state is State.QUEUED else None  # a list may name a job that was called off
+
+
+def _server(memory: Mapping[str, Any], persistence: Mapping[str, Any]) -> Server:
+    # What a server does not tell has not gone wrong: hosted ones hide some of it.
+    told = {
+        "append": "aof_last_write_status",
+        "rewrite": "aof_last_bgrewrite_status",
+        "save": "rdb_last_bgsave_status",
+    }
+    return Server(
+        used=int(memory.get("used_memory", 0)),
+        most=int(memory.get("maxmemory", 0)),
+        append_only=bool(persistence.get("aof_enabled", 0)),
+        sound={what: persistence.get(field, "ok") == "ok" for what, field in told.items()},
+    )
+
+
+def _paces(rates: Mapping[bytes, bytes]) -> dict[str, float]:
+    paces: dict[str, float] = {}
+    for credential, rate in sorted(rates.items())[:PACES]:
+        word = rate.decode()
+        paces[credential.decode()] = math.inf if word == Rate(None).word else float(word)
+    return paces
+
+
+def _added(ours: Mapping[Any, int], theirs: Mapping[Any, int]) -> dict[Any, int]:
+    return {name: ours.get(name, 0) + theirs.get(name, 0) for name in {**ours, **theirs}}
+
+
+def _earlier(ours: float | None, theirs: float | None) -> float | None:
+    return min((at for at in (ours, theirs) if at is not None), default=None)
+
+
+def _cause(field: str) -> tuple[str, str]:
+    state, _, cause = field.partition(":")
+    return state, cause
+
+
+def _pairs(flat: Any) -> Any:
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _seconds(time: tuple[int, int]) -> float:
+    return time[0] + time[1] / 1e6
