@@ -180,4 +180,4 @@ def _example(job: JobRecord) -> str:
 
 
 def _said(job: JobRecord) -> str:
-    return next((attempt.message for attempt in reversed(job.attempts) if attempt.message), "")
+    return job.attempts[-1].message if job.attempts else ""

@@ -2,112 +2,127 @@
 
 from __future__ import annotations
 
+import time
+
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from console.masking import masked
+from console.batch_report import held_word
+from console.story import Happening, Story, happenings
 from console.tables import facts, indented, listing
-from console.words import STATE_STYLES, STATE_WORDS, answer, clock, duration, shown, time_of_day, widgets
-from provisioning.attempt import Attempt
+from console.words import STATE_STYLES, STATE_WORDS, clock, shown, time_of_day, widgets
 from provisioning.ledger import JobRecord
 from provisioning.lifecycle import State
 
+COLUMNS = ("job", "row", "key", "state", "reason", "attempts", "widget")
+WRAPPED = ("key", "reason", "widget")
 
-def show_jobs(out: Console, jobs: list[JobRecord]) -> None:
-    """Jobs, one a line."""
-    table = listing(
-        "job",
-        "row",
-        "key",
-        "state",
-        "reason",
-        "attempts",
-        "widget",
-        wraps=("key", "reason", "widget"),
-        numbers=("row", "attempts"),
-    )
-    for job in jobs:
-        table.add_row(
-            job.job_id,
-            "" if job.row is None else str(job.row),
-            shown(job.key),
-            Text(STATE_WORDS[job.state], style=STATE_STYLES.get(job.state, "")),
-            job.reason,
-            str(len(job.attempts)),
-            shown(job.result.widget_id) if job.result else "",
+AT_ONCE = 200
+"""Jobs laid out together: so many are in memory, and so many come before the first is seen."""
+
+
+class JobLines:
+    """Any number of jobs, one a line under one head."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+        self._rows: list[tuple[str | Text, ...]] = []
+        self._widths: dict[str, int] | None = None
+
+    def add(self, job: JobRecord) -> None:
+        """One more."""
+        self._rows.append(
+            (
+                job.job_id,
+                "" if job.row is None else str(job.row),
+                shown(job.key),
+                Text(STATE_WORDS[job.state], style=STATE_STYLES.get(job.state, "")),
+                job.reason,
+                str(len(job.attempts)),
+                shown(job.result.widget_id) if job.result else "",
+            )
         )
-    out.print(table)
+        if len(self._rows) == AT_ONCE:
+            self.end()
+
+    def end(self) -> None:
+        """Those that are still to be shown."""
+        if not self._rows:
+            return
+        table = listing(*COLUMNS, wraps=WRAPPED, numbers=("row", "attempts"), widths=self._widths)
+        for row in self._rows:
+            table.add_row(*row)
+        self._out.print(table)
+        self._widths = self._seen()
+        self._rows = []
+
+    def _seen(self) -> dict[str, int]:
+        """How wide the columns are by now: the next lines stand below these."""
+        widths = self._widths or {name: len(name) for name in COLUMNS}
+        # On a terminal the wide ones give way to each other anew.
+        fixed = [name for name in COLUMNS if name not in WRAPPED or not self._out.is_terminal]
+        columns = dict(zip(COLUMNS, zip(*self._rows, strict=True), strict=True))
+        return {
+            name: max(widths.get(name, 0), *(cell_len(str(cell)) for cell in columns[name])) for name in fixed
+        }
 
 
-def show_job(out: Console, job: JobRecord, body: bytes | None, source: str = "") -> None:
-    """
-    The whole story of a job on one screen; its widget's key is left out, and secrets of its body are masked.
-
-    Args:
-        body: None where it is not kept any more.
-        source: the file and the person that it came from.
-    """
+def show_job(out: Console, story: Story) -> None:
+    """The whole story of a job on one screen, without its widget's key, and secrets of its body masked."""
+    job = story.job
     title = Text(job.job_id, style="bold")
     title.append("  ")
     title.append(STATE_WORDS[job.state], style=STATE_STYLES.get(job.state, ""))
     title.append(f" ({job.reason}) since {clock(job.at)}", style="dim not bold")
     out.print(title)
     table = facts()
-    for name, fact in _facts(job, body, source).items():
+    for name, fact in _facts(story).items():
         if fact:
             table.add_row(name, fact)
     out.print(indented(table))
-    if job.attempts:
-        out.print()
-        _show_attempts(out, job.attempts)
-    for move in job.moves:
-        was = f" (was {move.was})" if move.was else ""
-        why = f", because {shown(move.why)}" if move.why else ""
-        by = shown(move.by) or "nobody named"
-        out.print(Text(f"{clock(move.at)}  {move.move}{was} by {by}{why}", style="dim"))
+    out.print()
+    _show_happenings(out, happenings(story))
+    workers = {attempt.worker for attempt in job.attempts if attempt.worker}
+    if len(workers) == 1:
+        out.print(Text(f"sent by {shown(workers.pop())}", style="dim"))
+    for hold in story.holds:
+        said = f"{held_word(hold)} since {clock(hold.at)} by {shown(hold.by)}: {shown(hold.why)}"
+        out.print(Text(said, style="yellow"), soft_wrap=True)
     if job.state is State.IN_DOUBT:
         out.print()
         out.print(f"if its widget exists: provision resolve {job.job_id} --created", soft_wrap=True)
         out.print(f"if it does not:       provision resolve {job.job_id} --absent", soft_wrap=True)
 
 
-def _facts(job: JobRecord, body: bytes | None, source: str) -> dict[str, str]:
+def _facts(story: Story) -> dict[str, str]:
+    job = story.job
     created = job.result
     return {
         "key": shown(job.key),
         "credential": shown(job.credential),
         "row": "" if job.row is None else str(job.row),
         "label": shown(job.label),
-        "from": shown(source),
+        "from": shown(story.files),
+        "batch": shown(story.batch.name),
         "widgets": widgets(job.bounds, 1).replace(" for 1 row", ""),
         "widget id": shown(created.widget_id) if created else "",
         "bot id": shown(created.bot_id) if created else "",
         "created at": shown(created.created_at) if created else "",
+        "beside it": shown(", ".join(late.widget_id for late in job.late_results)),
         "not before": clock(job.not_before) if job.not_before else "",
-        "held by": job.worker,
-        "body": "not kept any more" if body is None else shown(masked(body)),
+        "held by": shown(job.worker),
+        "body": "not kept any more" if story.body is None else shown(story.body),
     }
 
 
-def _show_attempts(out: Console, attempts: list[Attempt]) -> None:
-    workers = list(dict.fromkeys(attempt.worker for attempt in attempts if attempt.worker))
-    by = ("worker",) if len(workers) > 1 else ()
-    columns = ("#", "at", "took", "answer", "evidence", *by, "then")
-    table = listing(*columns, wraps=("answer", "worker"), numbers=("#", "took"))
-    for attempt in attempts:
-        then = "" if attempt.next_delay is None else f"again after {duration(attempt.next_delay)}"
-        table.add_row(
-            str(attempt.n),
-            time_of_day(attempt.at),
-            duration(attempt.seconds),
-            answer(attempt),
-            attempt.evidence.replace("_", " "),
-            *([shown(attempt.worker)] if by else []),
-            then,
-        )
+def _show_happenings(out: Console, lines: list[Happening]) -> None:
+    days = {time.localtime(line.at)[:3] for line in lines if line.at is not None}
+    word = time_of_day if len(days) < 2 else clock
+    table = facts()
+    for line in lines:
+        said = Text(line.said)
+        if line.beneath:
+            said.append(f"\n{line.beneath}", style="dim")
+        table.add_row("" if line.at is None else word(line.at), said)
     out.print(table)
-    if len(workers) == 1:
-        out.print(Text(f"sent by {workers[0]}", style="dim"))
-    for attempt in attempts:
-        if attempt.message:
-            out.print(Text(f"attempt {attempt.n}: {shown(attempt.message)}", style="dim"))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,23 +52,58 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def selection(
-    state: State, reason: str, credential: str, key: str, since: str, until: str, *, now: float | None = None
-) -> Selection:
-    """
-    The jobs that the options mean.
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The five options by which every verb that looks at many jobs, or moves them, says which."""
 
-    Raises: InvalidInputError if a time cannot be read.
-    """
-    now = time.time() if now is None else now
-    return Selection(
-        state,
-        reason,
-        credential,
-        key,
-        moment(since, now) if since else None,
-        moment(until, now) if until else None,
-    )
+    reason: str = ""
+    credential: str = ""
+    key: str = ""
+    since: str = ""
+    until: str = ""
+
+    def of(self, state: State | None, *, now: float | None = None) -> Selection:
+        """
+        The jobs in a state that are meant.
+
+        Raises: InvalidInputError if a time cannot be read.
+        """
+        now = time.time() if now is None else now
+        return Selection(
+            state,
+            self.reason,
+            self.credential,
+            self.key,
+            moment(self.since, now) if self.since else None,
+            moment(self.until, now) if self.until else None,
+        )
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameter `filters` stands for the five options, at its place among the others."""
+
+    def with_options(
+        reason: ReasonOption = "",
+        credential: CredentialOption = "",
+        key: KeyOption = "",
+        since: SinceOption = "",
+        until: UntilOption = "",
+    ) -> Filters:
+        return Filters(reason, credential, key, since, until)
+
+    options = inspect.signature(with_options, eval_str=True).parameters
+    own = inspect.signature(command, eval_str=True)
+
+    @functools.wraps(command)
+    def spoken(**given: Any) -> None:
+        command(filters=with_options(**{name: given.pop(name) for name in options}), **given)
+
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in own.parameters.items():
+        parameters += options.values() if name == "filters" else [parameter]
+    spoken.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    spoken.__annotations__ = {each.name: each.annotation for each in parameters}
+    return spoken
 
 
 def moment(text: str, now: float) -> float:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
 
-def listing(*columns: str, wraps: tuple[str, ...] = (), numbers: tuple[str, ...] = ()) -> Table:
+def listing(
+    *columns: str,
+    wraps: tuple[str, ...] = (),
+    numbers: tuple[str, ...] = (),
+    widths: Mapping[str, int] | None = None,
+) -> Table:
     """
     A headed table, a thing a line.
 
     Args:
         wraps: columns that give way where the terminal is narrow; the others stay whole.
         numbers: columns set flush right.
+        widths: least width of columns: given to go on with an earlier table, without repeating its head.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=widths is None
+    )
+    least = dict.fromkeys(wraps, 8) | dict(widths or {})
     for column in columns:
         table.add_column(
             column,
             overflow="fold",
             no_wrap=column not in wraps,
-            min_width=8 if column in wraps else None,
+            min_width=least.get(column),
             justify="right" if column in numbers else "left",
         )
     return table

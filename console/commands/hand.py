@@ -13,13 +13,9 @@ from console import applying
 from console.selecting import (
     AcceptDuplicatesFlag,
     BecauseOption,
-    CredentialOption,
-    KeyOption,
-    ReasonOption,
-    SinceOption,
-    UntilOption,
+    Filters,
+    filtered,
     reason_to_accept,
-    selection,
 )
 from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out
 from console.standard_output import emit
@@ -130,14 +126,11 @@ def cancel(
 
 
 @cli.command()
+@filtered
 def redrive(
     batch: BatchArgument,
+    filters: Filters,
     state: Annotated[State, typer.Option("--state", help="dead or cancelled.")] = State.DEAD,
-    reason: ReasonOption = "",
-    credential: CredentialOption = "",
-    key: KeyOption = "",
-    since: SinceOption = "",
-    until: UntilOption = "",
     accept_duplicates: AcceptDuplicatesFlag = False,
     because: BecauseOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
@@ -154,7 +147,7 @@ def redrive(
     if state not in (State.DEAD, State.CANCELLED):
         raise InvalidInputError(f"jobs that are {state} cannot be redriven", hint="--state dead or cancelled")
     why = reason_to_accept(accept_duplicates, because)
-    wanted = selection(state, reason, credential, key, since, until)
+    wanted = filters.of(state)
 
     async def work() -> None:
         async with open_ledger() as ledger:

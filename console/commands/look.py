@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
@@ -24,21 +24,15 @@ from console.batch_report import (
     show_workers,
 )
 from console.history_report import minutes_a_line, show_audit, show_history
-from console.job_report import show_job, show_jobs
+from console.job_report import JobLines, show_job
 from console.outcome_files import export as export_files
-from console.selecting import (
-    CredentialOption,
-    KeyOption,
-    ReasonOption,
-    SinceOption,
-    UntilOption,
-    selection,
-)
+from console.selecting import CredentialOption, Filters, filtered
 from console.shell import AnyBatchArgument, BatchArgument, JsonFlag, cli, open_ledger, out, progress_of, talk
 from console.standard_output import emit
+from console.story import job_called, past_retention, story_json, story_of
 from console.words import shown, state_of
-from provisioning.errors import InvalidInputError, NotFoundError
-from provisioning.ledger import BatchStatus, Ledger, Selection, WorkerSign
+from provisioning.errors import InvalidInputError
+from provisioning.ledger import BatchStatus, Buried, JobRecord, Ledger, Selection, WorkerSign
 from provisioning.lifecycle import State
 from provisioning.settings import Settings
 
@@ -116,8 +110,13 @@ async def _workers(ledger: Ledger) -> list[WorkerSign]:
 
 
 @cli.command()
+@filtered
 def jobs(
-    batch: BatchArgument,
+    filters: Filters,
+    batch: Annotated[
+        str | None,
+        typer.Argument(metavar="BATCH", help="Id or name of a batch; with --key, all of them without."),
+    ] = None,
     state: Annotated[
         str | None,
         typer.Option(
@@ -126,49 +125,63 @@ def jobs(
             help="Only queued, claimed, sending, succeeded, dead, in_doubt or cancelled jobs.",
         ),
     ] = None,
-    reason: Annotated[
-        str | None, typer.Option("--reason", metavar="REASON", help="Only with this reason.")
-    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all.")
     ] = 0,
     json: JsonFlag = False,
 ) -> None:
     """
-    List the jobs of a batch.
+    List the jobs of a batch, or those of a tenant in all batches.
 
-    Example: provision jobs tenants --state dead
+    They come in the order in which they were handed over; with --state dead or in_doubt, in that of their
+    time there.
+
+    Example: provision jobs tenants --state dead --since 2h
     """
-
-    wanted = state_of(state) if state else None
+    wanted = filters.of(state_of(state) if state else None)
+    if batch is None and not wanted.key:
+        raise InvalidInputError(
+            "say which: BATCH, or --key KEY to look in all of them", hint="provision status lists all batches"
+        )
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            found = await ledger.view.batch_id(batch)
+            if batch is None:
+                found = _everywhere(ledger, wanted)
+            else:
+                found = ledger.view.jobs(await ledger.view.batch_id(batch), wanted)
             count = 0
-            page = []
-            async for job in ledger.view.jobs(found, state=wanted, reason=reason):
+            lines = JobLines(out)
+            async for job in found:
                 count += 1
                 if json:
                     emit(job.public())
                 else:
-                    page.append(job)
-                    if len(page) == 200:
-                        show_jobs(out, page)
-                        page = []
-                if limit and count >= limit:
+                    lines.add(job)
+                if count == limit:
                     break
-            if page:
-                show_jobs(out, page)
+            lines.end()
             if not count and not json:
                 talk.print("no such jobs")
 
     asyncio.run(work())
 
 
+async def _everywhere(ledger: Ledger, wanted: Selection) -> AsyncIterator[JobRecord]:
+    async for found in ledger.view.find(wanted.key, wanted.credential):
+        if isinstance(found, Buried):
+            talk.print(shown(past_retention(found)), soft_wrap=True)
+        elif wanted.fits(found):
+            yield found
+
+
 @cli.command()
 def job(
-    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, as provision jobs lists them.")],
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="JOB", help="Id of a job, as provision jobs lists them, or a tenant's key."),
+    ],
+    credential: CredentialOption = "",
     json: JsonFlag = False,
 ) -> None:
     """
@@ -179,58 +192,39 @@ def job(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            record = await ledger.view.job(job_id)
+            record = await job_called(ledger, wanted, credential)
+            story = await story_of(ledger, record)
             if json:
-                emit(record.public())
-                return
-            batch = await ledger.view.status(record.batch)
-            files = ", ".join(source.name for source in batch.sources) or batch.meta.get("source", "")
-            by = batch.meta.get("by", "")
-            body: bytes | None = None
-            with contextlib.suppress(NotFoundError):
-                body = await ledger.view.body(job_id)
-            show_job(out, record, body, " by ".join(filter(None, (files, by))))
+                emit(story_json(story))
+            else:
+                show_job(out, story)
 
     asyncio.run(work())
 
 
 @cli.command("dead-letters")
-def dead_letters(
-    batch: AnyBatchArgument = None,
-    reason: ReasonOption = "",
-    credential: CredentialOption = "",
-    key: KeyOption = "",
-    since: SinceOption = "",
-    until: UntilOption = "",
-    json: JsonFlag = False,
-) -> None:
+@filtered
+def dead_letters(filters: Filters, batch: AnyBatchArgument = None, json: JsonFlag = False) -> None:
     """
     Show what was given up, grouped by cause, and what to do about each.
 
     Example: provision dead-letters tenants --since 2h
     """
-    _causes(batch, selection(State.DEAD, reason, credential, key, since, until), json=json)
+    _causes(batch, filters.of(State.DEAD), State.DEAD, json=json)
 
 
 @cli.command("in-doubt")
-def in_doubt(
-    batch: AnyBatchArgument = None,
-    reason: ReasonOption = "",
-    credential: CredentialOption = "",
-    key: KeyOption = "",
-    since: SinceOption = "",
-    until: UntilOption = "",
-    json: JsonFlag = False,
-) -> None:
+@filtered
+def in_doubt(filters: Filters, batch: AnyBatchArgument = None, json: JsonFlag = False) -> None:
     """
     Show what waits for a person: it may have been created.
 
     Example: provision in-doubt tenants
     """
-    _causes(batch, selection(State.IN_DOUBT, reason, credential, key, since, until), json=json)
+    _causes(batch, filters.of(State.IN_DOUBT), State.IN_DOUBT, json=json)
 
 
-def _causes(batch: str | None, wanted: Selection, *, json: bool) -> None:
+def _causes(batch: str | None, wanted: Selection, state: State, *, json: bool) -> None:
     async def work() -> None:
         async with open_ledger() as ledger:
             if batch is None:
@@ -238,16 +232,13 @@ def _causes(batch: str | None, wanted: Selection, *, json: bool) -> None:
             else:
                 statuses = [await ledger.view.status(await ledger.view.batch_id(batch))]
             causes = [
-                each
-                for one in statuses
-                if one.states[wanted.state]
-                for each in await _by_cause(ledger, one, wanted)
+                each for one in statuses if one.states[state] for each in await _by_cause(ledger, one, wanted)
             ]
             if not json:
-                show_causes(out, causes, wanted.state)
+                show_causes(out, causes, state)
                 return
             for each in causes:
-                emit(cause_json(each, wanted.state))
+                emit(cause_json(each, state))
 
     asyncio.run(work())
 

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 
 from producers.http.answers import job_json, json_answer, refusals
 from producers.http.door import Door
+from producers.http.filters import CredentialName, Key, Reason, Since, Until
 from producers.http.models import Batch, Batches, Job, Jobs, RefusedMessages
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Reader, door_of
@@ -23,13 +24,16 @@ from producers.http.tokens import Scope, Token
 from provisioning import keys
 from provisioning.errors import NotFoundError
 from provisioning.job import split_job_id
-from provisioning.ledger import BatchStatus, JobRecord
+from provisioning.ledger import BatchStatus, Selection
 from provisioning.lifecycle import State
 
 router = APIRouter(tags=["Look"])
 
 SCANNED = 5000
-"""Jobs or batches looked at for one page: what a filter passes over costs time as well."""
+"""Batches looked at for one page: what a filter passes over costs time as well."""
+
+PAGES = 10
+"""Pages of the ledger looked through for one page of jobs, for the same reason."""
 
 FILES = ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv", "manifest.json")
 HAS_KEYS = "created.csv"
@@ -37,7 +41,6 @@ HAS_KEYS = "created.csv"
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most of a page.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
-Since = Annotated[float | None, Query(ge=0, le=1e11, description="Unix seconds.")]
 
 
 @router.get(
@@ -50,7 +53,7 @@ async def list_batches(
     caller: Reader,  # noqa: ARG001 - being let in is all
     limit: Limit = 50,
     cursor: Cursor = None,
-    since: Since = None,
+    since: Annotated[float | None, Query(ge=0, le=1e11, description="Opened since; Unix seconds.")] = None,
     settled: Annotated[bool | None, Query(description="Only those that have, or have not.")] = None,
     state: Annotated[State | None, Query(description="Only those with jobs in this state.")] = None,
 ) -> Response:
@@ -133,31 +136,37 @@ async def list_jobs(
     batch: str,
     limit: Limit = 100,
     cursor: Annotated[
-        str | None, Query(pattern="^[0-9]{1,15}$", description="`next` of the page before.")
+        str | None,
+        Query(pattern="^[0-9]{1,15}(-[0-9]{1,15})?$", description="`next` of the page before."),
     ] = None,
     state: State | None = None,
-    reason: Annotated[str | None, Query(max_length=200)] = None,
-    key: Annotated[str | None, Query(max_length=200, description="The tenant's reference.")] = None,
-    since: Annotated[float | None, Query(ge=0, le=1e11, description="Moved since; Unix seconds.")] = None,
+    reason: Reason = "",
+    credential: CredentialName = "",
+    key: Key = "",
+    since: Since = None,
+    until: Until = None,
 ) -> Response:
-    """List the jobs of a batch, in the order in which they were handed over."""
+    """
+    List the jobs of a batch that all filters mean.
+
+    They come in the order in which they were handed over; with state `dead` or `in_doubt`, in that of
+    their time there.
+    """
     door = door_of(request)
     found = await door.ledger.view.batch_id(batch)
-    after = int(cursor or 0)
-    seen = 0
+    wanted = Selection(state, reason, credential, key, since, until)
+    if cursor and ("-" in cursor) != wanted.by_time:
+        raise ProblemError(Kind.INVALID, "the cursor is of another listing", hint="keep the filters")
     jobs: list[dict[str, Any]] = []
-    async for job in door.ledger.view.jobs(found, state=state, after=after):
-        seen += 1
-        after = job.number
-        if _wanted(job, reason, key, since):
-            jobs.append(job_json(job, caller))
-        if len(jobs) == limit or seen == SCANNED:
-            return json_answer({"jobs": jobs, "next": str(after)})
-    return json_answer({"jobs": jobs, "next": None})
-
-
-def _wanted(job: JobRecord, reason: str | None, key: str | None, since: float | None) -> bool:
-    return reason in (None, job.reason) and key in (None, job.key) and (since is None or job.at >= since)
+    pages, end = 0, ""
+    async for page in door.ledger.view.pages(found, wanted, after=cursor or ""):
+        some = page.jobs[: limit - len(jobs)]
+        jobs += [job_json(job, caller) for job in some]
+        end = wanted.place(some[-1]) if len(some) < len(page.jobs) else page.end
+        pages += 1
+        if len(jobs) == limit or pages == PAGES:
+            break
+    return json_answer({"jobs": jobs, "next": end or None})
 
 
 @router.get(

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from producers.http.answers import json_answer, refusals
+from producers.http.filters import CredentialName, Key, Reason, Since, Until
 from producers.http.models import Changed, Resolved
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Operator, door_of, read_body
@@ -59,7 +60,11 @@ async def redrive(
     caller: Operator,
     batch: str,
     state: Annotated[Literal["dead", "cancelled"], Query()] = "dead",
-    reason: Annotated[str | None, Query(max_length=200, description="Only those with this cause.")] = None,
+    reason: Reason = "",
+    credential: CredentialName = "",
+    key: Key = "",
+    since: Since = None,
+    until: Until = None,
     dry_run: Annotated[bool, Query(description="Only count them.")] = False,
     because: Annotated[
         str,
@@ -74,7 +79,7 @@ async def redrive(
     """
     door = door_of(request)
     found = await door.ledger.view.batch_id(batch)
-    wanted = Selection(State(state), reason=reason or "")
+    wanted = Selection(State(state), reason, credential, key, since, until)
     if dry_run:
         risks = [
             match.risky async for stretch in door.ledger.view.matching(found, wanted) for match in stretch

@@ -159,12 +159,37 @@ class Selection(msgspec.Struct, frozen=True):
         until: before which it got there.
     """
 
-    state: State
+    state: State | None = None
     reason: str = ""
     credential: str = ""
     key: str = ""
     since: float | None = None
     until: float | None = None
+
+    @property
+    def by_time(self) -> bool:
+        """Whether these jobs are listed by the time they got there, not by number."""
+        return self.state in (State.DEAD, State.IN_DOUBT)
+
+    def fits(self, job: JobRecord) -> bool:
+        """Whether a job is meant; the same as `lua/matching.lua` says."""
+        begins = self.key.endswith("*") and job.key.startswith(self.key[:-1])
+        return (
+            self.state in (None, job.state)
+            and self.reason in ("", job.reason)
+            and self.credential in ("", job.credential)
+            and (self.key in ("", job.key) or begins)
+            and (self.since is None or job.at >= self.since)
+            and (self.until is None or job.at < self.until)
+        )
+
+    def place(self, job: Match | JobRecord) -> str:
+        """Where a listing of such jobs has got to with this one; `View.pages` goes on after it."""
+        return f"{round(job.at * 1000)}-{job.number}" if self.by_time else str(job.number)
+
+
+EVERY = Selection()
+"""All jobs of a batch."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -332,7 +357,7 @@ class JobRecord(msgspec.Struct, frozen=True):
                 }
                 for a in self.attempts
             ],
-            "moves": [msgspec.to_builtins(move) for move in self.moves],
+            "moves": [msgspec.structs.asdict(move) for move in self.moves],
             "bounds": {"least": self.bounds.least, "most": self.bounds.most},
             "worker": self.worker or None,
             "not_before": self.not_before,
@@ -341,6 +366,32 @@ class JobRecord(msgspec.Struct, frozen=True):
             "created_at": self.result.created_at if self.result else None,
             "late_widget_ids": [result.widget_id for result in self.late_results],
         }
+
+
+class Page(msgspec.Struct, frozen=True):
+    """
+    Some jobs of a listing.
+
+    Attributes:
+        end: where it ends, for the next one; empty if nothing is left.
+    """
+
+    jobs: list[JobRecord]
+    end: str
+
+
+class Buried(msgspec.Struct, frozen=True):
+    """
+    What is still known of a job whose batch is past its retention.
+
+    Attributes:
+        state: in which it ended.
+    """
+
+    job_id: str
+    key: str
+    credential: str
+    state: State
 
 
 Release = Literal["not_held", "released", "canary"]

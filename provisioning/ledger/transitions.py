@@ -216,7 +216,14 @@ def cancel(batch: str, first: int, last: int, who: str, credential: str | None =
 
 
 def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple[str, list[Match]]]:
-    """Looks through at most `most` jobs. Reads: where it ended, empty at the end; those that are meant."""
+    """
+    Looks through at most `most` jobs of one state.
+
+    Reads: where it ended, empty at the end; those that are meant.
+    Raises: ValueError if no state is asked for.
+    """
+    if wanted.state is None:
+        raise ValueError("the jobs of every state are listed by number, not matched")
 
     def ms(at: float | None) -> str:
         return "" if at is None else str(int(at * 1000))

@@ -15,13 +15,16 @@ from provisioning.job import Verdict, split_job_id
 from provisioning.ledger import transitions
 from provisioning.ledger.hand import AUDIT_KEPT
 from provisioning.ledger.records import (
+    EVERY,
     Act,
     BatchStatus,
+    Buried,
     CauseGroup,
     Hold,
     JobRecord,
     Match,
     Move,
+    Page,
     Selection,
     SourceFile,
     Span,
@@ -37,17 +40,10 @@ PAGE = 500
 STRETCH = 2000
 """Jobs that one call looks through: a few ms of Redis' time, so that nobody else waits long."""
 
-_SMALL_INDEX = 5000
-"""Members of an index that are sorted in memory; a longer one is gone through by numbers, page by page."""
-
-_WIDEST_WINDOW = 20_000
-"""Numbers asked for at once whether they stand in an index."""
-
 _COUNTED = {
     *State,
     *("accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
 }
-_INDEXED = (State.DEAD, State.IN_DOUBT)
 
 _decode_attempt = msgspec.json.Decoder(Attempt).decode
 _decode_move = msgspec.json.Decoder(Move).decode
@@ -211,24 +207,104 @@ class View:
         return verdicts
 
     async def jobs(
-        self, batch: str, *, state: State | None = None, reason: str | None = None, after: int = 0
+        self, batch: str, wanted: Selection = EVERY, *, after: str = ""
     ) -> AsyncIterator[JobRecord]:
-        """The jobs of a batch in the order in which they were handed over, after number `after`."""
-        async for numbers in self._numbers(batch, state, after):
-            async for record in self._records(batch, numbers):
-                if (state is None or record.state == state) and reason in (None, record.reason):
-                    yield record
+        """The jobs of a batch that are meant, in the order of `pages`, after the place `after`."""
+        async for page in self.pages(batch, wanted, after=after):
+            for record in page.jobs:
+                yield record
+
+    async def pages(self, batch: str, wanted: Selection = EVERY, *, after: str = "") -> AsyncIterator[Page]:
+        """
+        The jobs of a batch that are meant, some hundred looked at a page; a page may hold none of them.
+
+        Dead and doubtful jobs, if asked for as such, come in the order of their time there, all others in
+        that in which they were handed over. A job that moves meanwhile may be missed or come again.
+        Args:
+            after: `Page.end` of the page before, or `place` of the last job that was seen.
+        """
+        if wanted.key and not wanted.key.endswith("*"):
+            known = [job async for job in self.find(wanted.key, wanted.credential)]
+            mine = [job for job in known if isinstance(job, JobRecord) and job.batch == batch]
+            yield Page([job for job in mine if wanted.fits(job)], "")
+            return
+        async for end, numbers in self._places(batch, wanted, after):
+            records = [record async for record in self._records(batch, numbers)]
+            yield Page([record for record in records if wanted.fits(record)], end)
+
+    async def _places(
+        self, batch: str, wanted: Selection, after: str
+    ) -> AsyncIterator[tuple[str, list[int]]]:
+        """Numbers that may be meant, a page at a time, each with where it ends."""
+        if wanted.state is None:
+            accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
+            for start in range(int(after or 0) + 1, accepted + 1, PAGE):
+                last = min(start + PAGE - 1, accepted)
+                yield str(last) if last < accepted else "", list(range(start, last + 1))
+            return
+        async for end, found in self._stretches(batch, wanted, after):
+            for start in range(0, max(len(found), 1), PAGE):
+                some = found[start : start + PAGE]
+                inside = start + PAGE < len(found)
+                yield wanted.place(some[-1]) if inside else end, [match.number for match in some]
+
+    async def find(self, key: str, credential: str = "") -> AsyncIterator[JobRecord | Buried]:
+        """
+        What has become of a tenant: its job of each credential that knows its key.
+
+        Args:
+            key: `abc*` for all that begin so, in no order.
+            credential: to look at alone; empty for all.
+        """
+        for name in [credential] if credential else await self._credentials():
+            async for known in self._known(name, key):
+                kept: dict[str, list[int]] = {}
+                for tenant, value in known.items():
+                    batch, number, ended = _home(value.decode())
+                    if ended:
+                        yield Buried(f"{batch}.{number}", tenant, name, State(ended))
+                    else:
+                        kept.setdefault(batch, []).append(number)
+                for batch, numbers in kept.items():
+                    async for record in self._records(batch, numbers):
+                        yield record
+
+    async def _credentials(self) -> list[str]:
+        """Every credential under which a job was ever handed over, by name."""
+        prefix = keys.identity("")
+        names = [name async for name in self._redis.scan_iter(f"{prefix}*", count=1000, _type="HASH")]
+        return sorted({name.decode().removeprefix(prefix) for name in names})
+
+    async def _known(self, credential: str, key: str) -> AsyncIterator[dict[str, bytes]]:
+        """The identities that are meant, some at a time: key → job id, and how it ended if let go of."""
+        where = keys.identity(credential)
+        if not key.endswith("*"):
+            value = await self._redis.hget(where, key)
+            if value is not None:
+                yield {key: value}
+            return
+        pattern = "".join(f"\\{char}" if char in "*?[]\\" else char for char in key[:-1]) + "*"
+        cursor = None
+        while cursor != 0:
+            cursor, found = await self._redis.hscan(where, cursor or 0, match=pattern, count=PAGE)
+            yield {name.decode(): value for name, value in found.items()}
 
     async def matching(self, batch: str, wanted: Selection) -> AsyncIterator[list[Match]]:
         """
-        The jobs that are meant, in short, stretch by stretch: 100 000 of them in a second or two.
+        The jobs of one state that are meant, in short, stretch by stretch: 100 000 in a second or two.
 
-        Dead and doubtful jobs come in the order of their time there, others in that of their numbers.
+        They come in the order of `pages`.
         """
-        after = ""
+        async for _, found in self._stretches(batch, wanted):
+            yield found
+
+    async def _stretches(
+        self, batch: str, wanted: Selection, after: str = ""
+    ) -> AsyncIterator[tuple[str, list[Match]]]:
+        """The jobs of one state that are meant, each stretch with where it ends."""
         while True:
             after, found = await self._do(transitions.matching(batch, wanted, after, STRETCH))
-            yield found
+            yield after, found
             if not after:
                 return
 
@@ -266,11 +342,12 @@ class View:
             for minute, counts in sorted(spans.items())
         ]
 
-    async def audit(self, limit: int = 0) -> AsyncIterator[Act]:
-        """What people have done, the newest first; all that is kept, or the last `limit`."""
+    async def audit(self, limit: int = 0, *, since: float | None = None) -> AsyncIterator[Act]:
+        """What people have done, the newest first; all that is kept, or the last `limit`, or since a time."""
+        begin = "-" if since is None else str(int(since * 1000))
         end, left = "+", limit or AUDIT_KEPT * 2
         while left > 0:
-            entries = await self._redis.xrevrange(keys.AUDIT, end, "-", count=min(PAGE, left))
+            entries = await self._redis.xrevrange(keys.AUDIT, end, begin, count=min(PAGE, left))
             for _, fields in entries:
                 yield _decode_act(fields[b"act"])
             if len(entries) < min(PAGE, left):
@@ -286,39 +363,9 @@ class View:
         found = await self._redis.hmget(keys.bodies(batch), wanted)
         return [await self._sealer.open(bytes(body or b"")) for body in found]
 
-    async def _numbers(self, batch: str, state: State | None, after: int) -> AsyncIterator[list[int]]:
-        if state in _INDEXED:
-            async for numbers in self._indexed(keys.settled_badly(batch, state), batch, after):
-                yield numbers
-            return
-        accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
-        for start in range(after + 1, accepted + 1, PAGE):
-            yield list(range(start, min(start + PAGE, accepted + 1)))
-
-    async def _indexed(self, index: str, batch: str, after: int) -> AsyncIterator[list[int]]:
-        """
-        The members of an index by time, in the order of their numbers, after number `after`.
-
-        A short index is sorted here. Of a long one every page would cost all of it: there the numbers
-        are gone through in windows so wide that each finds about a page.
-        """
-        size = int(await self._redis.zcard(index))
-        if size <= _SMALL_INDEX:
-            members = await self._redis.zrange(index, 0, -1)
-            numbers = sorted(number for number in map(int, members) if number > after)
-            for start in range(0, len(numbers), PAGE):
-                yield numbers[start : start + PAGE]
-            return
-        accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
-        width = min(PAGE * (1 + accepted // size), _WIDEST_WINDOW)
-        for start in range(after + 1, accepted + 1, width):
-            window = list(range(start, min(start + width, accepted + 1)))
-            scores = await self._redis.zmscore(index, window)
-            numbers = [number for number, score in zip(window, scores, strict=True) if score is not None]
-            for first in range(0, len(numbers), PAGE):
-                yield numbers[first : first + PAGE]
-
     async def _records(self, batch: str, numbers: list[int]) -> AsyncIterator[JobRecord]:
+        if not numbers:
+            return
         fields = [str(number) for number in numbers]
         pipeline = self._redis.pipeline(transaction=True)
         for number in numbers:

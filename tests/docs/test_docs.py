@@ -16,6 +16,7 @@ import typer
 
 import console.cli  # puts every verb into `cli`
 from console.shell import cli
+from console.story import story_json, story_of
 from provisioning.attempt import Attempt, Evidence, Outcome, Result
 from provisioning.ledger import Hold, Ledger, transitions
 from provisioning.lifecycle import Event
@@ -264,6 +265,8 @@ async def test_the_members_of_a_batch_and_a_job_are_documented(fake_ledger: Ledg
     assert set(status.public()) == set(table_words(page, under="A batch")) - set(OF_APPLY)
     job = (await fake_ledger.view.job("b1.1")).public()
     assert set(job) == set(table_words(page, under="A job"))
+    story = story_json(await story_of(fake_ledger, await fake_ledger.view.job("b1.1")))
+    assert set(story) - set(job) == set(table_words(page, under="The story of one job"))
     sentence = re.search(r"^An attempt: (.*)\.$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert sentence is not None
     assert set(job["attempts"][0]) == set(re.findall(r"`(\w+)`", sentence[1]))

@@ -293,6 +293,11 @@ def test_pages_of_jobs_join_without_gap_or_repeat(server: Server) -> None:
         cursor = {"cursor": page["next"]}
     assert keys == [f"p{n}" for n in range(25)]
     [found] = server.get("/v1/batches/paged/jobs", key="p17").json()["jobs"]
+    begin = server.get("/v1/batches/paged/jobs", key="p1*").json()["jobs"]
+    assert {each["key"] for each in begin} == {"p1", *(f"p{n}" for n in range(10, 20))} & set(keys)
+    for nobody in ({"credential": "other"}, {"until": 1}, {"since": 4e9}, {"key": "p17", "state": "dead"}):
+        assert server.get("/v1/batches/paged/jobs", **nobody).json() == {"jobs": [], "next": None}
+    assert problem(server.get("/v1/batches/paged/jobs", state="dead", cursor="7")) == "invalid"
     assert found["key"] == "p17"
     assert server.get("/v1/batches/paged/jobs", state="dead").json()["jobs"] == []
     assert len(server.get("/v1/batches/paged/jobs", reason="accepted", limit=50).json()["jobs"]) == 25

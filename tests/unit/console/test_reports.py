@@ -8,14 +8,16 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from console.batch_report import CauseCount, show_batch, show_batches, show_causes, word_of
-from console.job_report import show_job, show_jobs
+from console.batch_report import CauseCount, cause_json, show_batch, show_batches, show_causes, word_of
+from console.job_report import AT_ONCE, JobLines, show_job
 from console.plan_report import plan_json, show_plan, show_problems
+from console.standard_output import WIDE
+from console.story import Story, happenings, story_json
 from producers.plan import Plan
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.errors import InvalidJobError
 from provisioning.job import Verdict
-from provisioning.ledger import BatchStatus, CauseGroup, Hold, JobRecord, Move
+from provisioning.ledger import Act, BatchStatus, CauseGroup, Hold, JobRecord, Move
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 
@@ -118,68 +120,119 @@ def test_all_batches_fit_80_columns() -> None:
     assert max(map(len, text.getvalue().splitlines())) <= 80
 
 
+def story(told: JobRecord, body: str | None = "{}", *, acts: list[Act] | None = None, **meta: str) -> Story:
+    of = msgspec.structs.replace(batch(succeeded=1), meta=meta)
+    return Story(told, of, body, acts or [])
+
+
 def test_a_jobs_story_is_told_without_its_widgets_key_and_takes_no_text_for_markup() -> None:
     out, text = terminal()
-    show_job(out, job(), b'{"bot":{"id":"100200300"}}')
-    show_jobs(out, [job()])
+    show_job(out, story(job(), '{"bot":{"id":"100200300"}}'))
+    lines = JobLines(out)
+    lines.add(job())
+    lines.end()
     said = text.getvalue()
     assert KEY not in said
+    assert KEY not in msgspec.json.encode(story_json(story(job()))).decode()
     assert "a-[red]key[/red]" in said
-    assert "500          answered  again after 0.50 s" in said
-    assert "200 created" in said
-    assert "attempt 1: Try later" in said
+    assert "attempt 1: 500 (answered, 0.20 s), again after 0.50 s" in said
+    assert "attempt 2: 200 created (answered, 0.10 s)" in said
+    assert "Try later" in said
+    assert "sent by w-1" in said
     assert max(map(len, said.splitlines())) <= 80
-
-
-def test_secrets_of_a_body_are_masked_and_its_shape_stays() -> None:
-    out, text = terminal(200)
-    show_job(out, job(), b'{"bot":{"id":"7"},"credentials":{"whiteList":["acme.example"],"blackList":[]}}')
-    assert '{"bot":{"id":"7"},"credentials":{"whiteList":["***"],"blackList":[]}}' in text.getvalue()
 
 
 def test_a_body_that_is_not_kept_any_more_is_said_to_be_so() -> None:
     out, text = terminal()
-    show_job(out, job(), None, "tenants.csv by ana")
+    show_job(out, story(job(), None, source="tenants.csv", by="ana"))
     assert "not kept any more" in text.getvalue()
-    assert "tenants.csv by ana" in text.getvalue()
+    assert "tenants.csv" in text.getvalue()
+    assert "accepted by ana" in text.getvalue()
 
 
-def test_a_move_is_told_with_its_reason_and_who_made_it() -> None:
-    out, text = terminal(120)
-    move = Move("redriven", at=0.0, by="ana", was="http_500", why="the console shows none")
-    show_job(out, msgspec.structs.replace(job(), moves=[move]), b"{}")
-    assert "redriven (was http_500) by ana, because the console shows none" in text.getvalue()
+def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
+    redriven = Move("redriven", at=0.5, by="ana", was="http_500", why="the console shows none")
+    paused = Act("pause", 0.7, "bob", "batch:b7k2m9qx")
+    told = happenings(story(msgspec.structs.replace(job(), moves=[redriven]), acts=[paused], by="ana"))
+    assert [line.said.partition(":")[0] for line in told] == [
+        "accepted by ana",
+        "attempt 1",
+        "redriven by ana, was http_500, because the console shows none",
+        "batch",
+        "attempt 2",
+    ]
+    assert told[3].said == "batch:b7k2m9qx paused by bob"
+
+
+def test_of_a_batch_that_goes_on_nobody_knows_when_a_job_was_accepted() -> None:
+    assert happenings(story(job()))[0].at == 0.0
+    assert happenings(story(job(), urgent="1"))[0].at is None
+
+
+def test_an_attempt_that_a_brake_took_back_is_not_counted() -> None:
+    refused = Attempt(1, 0.0, 0.2, Outcome.DENIED, Evidence.ANSWERED, 401, "unauthorized", worker="w-1")
+    told = happenings(story(msgspec.structs.replace(job(), attempts=[refused])))
+    assert told[1].said == "attempt 1: 401 unauthorized (answered, 0.20 s), not counted"
 
 
 def test_attempts_of_several_workers_are_told_apart() -> None:
     out, text = terminal(120)
     first, second = job().attempts
     other = msgspec.structs.replace(second, worker="w-2")
-    show_job(out, msgspec.structs.replace(job(), attempts=[first, other]), b"{}")
+    show_job(out, story(msgspec.structs.replace(job(), attempts=[first, other])))
     said = text.getvalue()
-    assert "worker" in said
-    assert "w-1" in said
-    assert "w-2" in said
+    assert "attempt 1: 500 (answered, 0.20 s, w-1)" in said
+    assert "attempt 2: 200 created (answered, 0.10 s, w-2)" in said
+
+
+def test_what_holds_a_job_back_is_told_while_it_waits() -> None:
+    out, text = terminal(120)
+    held = story(job(State.QUEUED))
+    held.batch.holds.append(Hold("batch:b7k2m9qx", 0.0, "ana", "lunch", "paused"))
+    held.batch.holds.append(Hold("credential:other", 0.0, "w-1", "401", "brake"))
+    show_job(out, held)
+    assert "by ana: lunch" in text.getvalue()
+    assert "401" not in text.getvalue()
 
 
 def test_a_doubt_comes_with_the_two_commands_that_settle_it() -> None:
     out, text = terminal()
-    show_job(out, job(State.IN_DOUBT), b"{}")
+    show_job(out, story(job(State.IN_DOUBT)))
     assert "provision resolve b7k2m9qx.17 --created" in text.getvalue()
     assert "provision resolve b7k2m9qx.17 --absent" in text.getvalue()
+
+
+def test_a_long_list_of_jobs_has_one_head_and_straight_columns() -> None:
+    out, text = terminal(WIDE)
+    lines = JobLines(out)
+    for number in range(2 * AT_ONCE + 1):
+        lines.add(msgspec.structs.replace(job(), row=number + 2))
+    lines.end()
+    head, *rows = text.getvalue().splitlines()
+    assert len(rows) == 2 * AT_ONCE + 1
+    assert {row.index("created") for row in rows} == {head.index("state")}
 
 
 def test_causes_come_with_an_example_and_the_way_on() -> None:
     out, text = terminal(200)
     group = CauseGroup("bot_not_found", 3, 1, first=0.0, last=200_000.0, example=17)
-    show_causes(out, [CauseCount(batch(dead=3), group, job(State.DEAD))], State.DEAD)
-    assert "b7k2m9qx.17: Try later" in text.getvalue()
+    last = Attempt(2, 1.0, 0.1, Outcome.REJECTED, Evidence.ANSWERED, 404, message="Unknown bot")
+    example = msgspec.structs.replace(job(State.DEAD), attempts=[job().attempts[0], last])
+    show_causes(out, [CauseCount(batch(dead=3), group, example)], State.DEAD)
+    assert "b7k2m9qx.17: Unknown bot" in text.getvalue()
     assert "provision jobs tenants --state dead --reason bot_not_found" in text.getvalue()
     assert " to " in text.getvalue()
     assert "Mend bot.id in failed.csv" in text.getvalue()
     assert "1 of these may have a widget" in text.getvalue()
     show_causes(out, [], State.IN_DOUBT)
     assert text.getvalue().endswith("nothing is in doubt\n")
+
+
+def test_the_example_of_a_cause_does_not_say_what_an_earlier_attempt_was_answered() -> None:
+    lapsed = Attempt(2, 1.0, 0.1, Outcome.IN_DOUBT, Evidence.SENT, error="lease_lapsed")
+    example = msgspec.structs.replace(job(State.IN_DOUBT), attempts=[job().attempts[0], lapsed])
+    group = CauseGroup("lease_lapsed", 1, 1, first=0.0, last=0.0, example=17)
+    assert cause_json(CauseCount(batch(in_doubt=1), group, example), State.IN_DOUBT)["message"] == ""
 
 
 def test_a_plan_says_what_it_would_do_and_how_long_it_takes() -> None:

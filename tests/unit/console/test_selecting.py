@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from console import masking, reconciling, selecting
-from console.selecting import moment, reason_to_accept, selection
+from console.selecting import Filters, moment, reason_to_accept
 from provisioning import causes
 from provisioning.errors import InvalidInputError
 from provisioning.lifecycle import State
@@ -36,7 +36,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 
 def test_no_option_means_every_job_of_the_state() -> None:
-    wanted = selection(State.DEAD, "", "", "", "", "", now=NOW)
+    wanted = Filters().of(State.DEAD, now=NOW)
     assert (wanted.reason, wanted.since, wanted.until) == ("", None, None)
 
 

@@ -123,21 +123,6 @@ async def test_cancelled_jobs_are_found_by_their_numbers(
     assert await _numbers(fake_ledger, Selection(State.CANCELLED)) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("size", [0, 4])
-async def test_dead_letters_are_listed_in_the_order_of_their_numbers_whichever_way_they_are_read(
-    fake_ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    monkeypatch.setattr(view, "_SMALL_INDEX", size)
-    monkeypatch.setattr(view, "PAGE", 2)
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(9)))
-    for job in reversed(await claim(fake_ledger)):
-        await send(fake_ledger, job)
-        clock.advance(1)
-        await say(fake_ledger, answer(job, Event.REJECTED if job.number % 2 else Event.CREATED))
-    listed = [job.number async for job in fake_ledger.view.jobs("b1", state=State.DEAD, after=1)]
-    assert listed == [3, 5, 7, 9]
-
-
 # -- a mended row ------------------------------------------------------------------------------------
 
 
