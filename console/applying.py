@@ -25,7 +25,13 @@ from producers.plan import Plan, checked, make_plan
 from producers.reading import Reading, ReadOptions
 from producers.submit import Submission, submit
 from provisioning.credentials import load_credentials
-from provisioning.errors import ConfigurationError, InvalidInputError, InvalidJobError, NotFoundError
+from provisioning.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    InvalidJobError,
+    LedgerUnavailableError,
+    NotFoundError,
+)
 from provisioning.ledger import LOST, BatchStatus, Ledger, SourceFile
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.pace import Rate
@@ -166,13 +172,30 @@ async def hand_over(
             jobs,
             name=name,
             who=who(),
-            ring=Doorbell(app).ring,
+            ring=_unless_away(Doorbell(app).ring, progress),
             meta=meta,
             on_in_doubt=on_in_doubt,
             because=because,
             source=lambda: SourceFile(reading.name, reading.sha256, reading.rows, who()),
             on_chunk=progress.submitting,
         )
+
+
+def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[str], None]:
+    """Rings until the broker is away: what is in the ledger is accepted, and workers find it themselves."""
+    away = False
+
+    def ring_unless_away(batch: str) -> None:
+        nonlocal away
+        if away:
+            return
+        try:
+            ring(batch)
+        except LedgerUnavailableError as error:
+            away = True
+            progress.note(f"{error.message}; workers see the batch by themselves")
+
+    return ring_unless_away
 
 
 async def watch(

@@ -8,13 +8,18 @@ The doorbell: Celery messages that say "there is work in batch B" and nothing el
 
 A lost message costs a second of delay, a doubled one nothing: the ledger decides. Both sides build
 their Celery app here, so that they agree on how messages look; tasks are named, never imported.
+
+The broker is the ledger's Redis, another Redis, or RabbitMQ, where the queue is a quorum queue: it is kept by
+a majority of the nodes, and everybody who declares it must ask for one (`task_default_queue_type`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from amqp.exceptions import PreconditionFailed
 from celery import Celery
+from kombu.exceptions import OperationalError
 from kombu.transport import redis as kombu_redis
 
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
@@ -28,6 +33,15 @@ QUEUE = "celery"
 
 VISIBILITY_TIMEOUT = 3600
 """Seconds after which Redis as broker hands out an unacknowledged ring again; harmless, and rare."""
+
+RING_TIMEOUT = 5.0
+"""Seconds that RabbitMQ has to take a ring and to say that a majority of its nodes has it."""
+
+COUNT_TIMEOUT = 2.0
+"""Seconds that a broker has to let us in, and to say how many messages wait."""
+
+ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+"""RabbitMQ drops connections that say nothing for minutes: the second try has a new one."""
 
 
 def make_app(settings: Settings) -> Celery:
@@ -57,13 +71,20 @@ def make_app(settings: Settings) -> Celery:
         broker_transport_options=_transport_options(settings.broker),
         task_default_delivery_mode="persistent",
         event_queue_expires=60,
+        task_default_queue_type="quorum" if on_rabbitmq(settings.broker) else "classic",
     )
     return app
 
 
+def on_rabbitmq(broker: str | None) -> bool:
+    """Whether an address of a broker is RabbitMQ's."""
+    return broker is not None and broker.startswith("amqp")
+
+
 def _transport_options(broker: str) -> dict[str, object]:
-    if broker.startswith("amqp"):
-        return {}
+    if on_rabbitmq(broker):
+        # Sent is what a majority of the nodes has on disk.
+        return {"confirm_publish": True}
     return {
         "visibility_timeout": VISIBILITY_TIMEOUT,
         "socket_keepalive": True,
@@ -105,11 +126,50 @@ class Acknowledgements(kombu_redis.QoS):
 kombu_redis.Channel.QoS = Acknowledgements
 
 
+def check_queue(app: Celery) -> None:
+    """
+    Declares the queue on RabbitMQ, as every consumer does; one that is away is waited for by Celery.
+
+    Raises: ConfigurationError if there is a queue of that name and of another kind.
+    """
+    if not on_rabbitmq(app.conf.broker_url):
+        return
+    connection = _hasty_connection(app)
+    try:
+        app.amqp.queues[QUEUE](connection.default_channel).declare()
+    except PreconditionFailed as error:
+        raise ConfigurationError(
+            f"the queue {QUEUE!r} on RabbitMQ is of another kind than ours ({error.reply_text})",
+            hint="delete it when it is empty, and set task_default_queue_type='quorum' in the service that"
+            " declares it: docs/how-to/several-hosts.md",
+        ) from error
+    except (OperationalError, *connection.connection_errors):
+        return
+    finally:
+        connection.collect(socket_timeout=COUNT_TIMEOUT)
+
+
+def _hasty_connection(app: Celery) -> Any:
+    """A connection of its own that gives up after `COUNT_TIMEOUT` s of silence."""
+    options: dict[str, object] = {"socket_connect_timeout": COUNT_TIMEOUT, "socket_timeout": COUNT_TIMEOUT}
+    if on_rabbitmq(app.conf.broker_url):
+        options = {"read_timeout": COUNT_TIMEOUT, "write_timeout": COUNT_TIMEOUT}
+    return app.connection_for_read(transport_options=options, connect_timeout=COUNT_TIMEOUT)
+
+
 class Doorbell:
     """Rings workers. Blocking, a fraction of a millisecond a ring; keep it off an event loop."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._options: dict[str, Any] = {"retry": False}
+        if on_rabbitmq(app.conf.broker_url):
+            self._options = {
+                "retry": True,
+                "retry_policy": ONCE_MORE,
+                "timeout": RING_TIMEOUT,
+                "confirm_timeout": RING_TIMEOUT,
+            }
 
     def ring(self, batch: str) -> None:
         """
@@ -118,10 +178,56 @@ class Doorbell:
         Raises: LedgerUnavailableError if the broker cannot be reached. The jobs are safe in the ledger all
             the same: every worker looks for unrung batches by itself.
         """
+        self.send(DRAIN, kwargs={"v": VERSION, "batch": batch})
+
+    def send(self, task: str, **message: Any) -> None:
+        """
+        Sends any message of ours; RabbitMQ has confirmed it when this returns.
+
+        Raises: LedgerUnavailableError if the broker cannot be reached.
+        """
         try:
-            self._app.send_task(DRAIN, kwargs={"v": VERSION, "batch": batch}, retry=False)
+            self._app.send_task(task, **message, **self._options)
         except Exception as error:  # kombu's transports each raise their own
             raise LedgerUnavailableError(
                 f"the broker cannot be reached ({type(error).__name__}: {error})",
                 hint="check PROVISION_BROKER_URL, or PROVISION_REDIS_URL where that is not set",
             ) from error
+
+
+class Waiting:
+    """
+    Counts the messages that wait for workers, by asking the broker itself. Blocking, and for one thread.
+
+    Where the broker is the ledger's Redis the length of a list says as much, for less.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Any = None
+
+    def count(self) -> int:
+        """
+        Messages that no worker has been given.
+
+        Raises: LedgerUnavailableError if the broker cannot be reached or does not answer.
+        """
+        try:
+            if self._connection is None:
+                self._connection = _hasty_connection(self._app)
+            channel = self._connection.default_channel
+            return int(channel.queue_declare(QUEUE, passive=True).message_count)
+        except Exception as error:
+            missing = self._connection is not None and isinstance(error, self._connection.channel_errors)
+            self.close()
+            if missing:
+                return 0  # nobody has declared it yet; on Redis an empty queue is none
+            raise LedgerUnavailableError(
+                f"the broker cannot be reached ({type(error).__name__}: {error})"
+            ) from error
+
+    def close(self) -> None:
+        """Lets the connection go; the next count makes another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.collect(socket_timeout=1)

@@ -6,13 +6,15 @@ import argparse
 import asyncio
 import json
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.chaos.matrix import BY_NAME, QUICK, SCENARIOS
+from tests.chaos.matrix import BY_NAME, ON_RABBITMQ, QUICK, SCENARIOS
 from tests.chaos.scenario import Scenario
 from tests.chaos.table import table
 from tests.chaos.verdict import Verdict
+from tests.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
 
 
 def main() -> int:
@@ -22,17 +24,30 @@ def main() -> int:
     Returns: 0 if every promise was kept, 1 if one was broken; options that cannot be read leave with 2.
     """
     options = parser().parse_args()
+    only_there = {each.name for each in ON_RABBITMQ} - {each.name for each in SCENARIOS}
+    if not options.rabbitmq and only_there.isdisjoint(options.only or ()):
+        return _play(options, None)
+    if rabbitmq_scripts() is None:
+        print(f"error: {ABSENT}", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory() as folder, running_rabbitmq(Path(folder)) as rabbitmq:
+        return _play(options, rabbitmq)
+
+
+def _play(options: argparse.Namespace, rabbitmq: RabbitMq | None) -> int:
     chosen = _chosen(options)
     done: list[tuple[Scenario, Verdict]] = []
     for scenario in chosen:
         print(f"{scenario.name:32} ", end="", file=sys.stderr, flush=True)
-        verdict = asyncio.run(scenario.run(options.seed, options.keep))
+        verdict = asyncio.run(scenario.run(options.seed, options.keep, rabbitmq=rabbitmq))
         done.append((scenario, verdict))
         print("BROKEN" if verdict.problems else "kept", file=sys.stderr, flush=True)
         for problem in verdict.problems[:10]:
             print(f"    {problem}", file=sys.stderr)
         if verdict.problems:
-            print(f"    again: script/chaos --only {scenario.name} --seed {options.seed}", file=sys.stderr)
+            also = " --rabbitmq" if rabbitmq else ""
+            again = f"script/chaos --only {scenario.name} --seed {options.seed}{also}"
+            print(f"    again: {again}", file=sys.stderr)
         if options.json:
             print(
                 json.dumps({"scenario": scenario.name, "seed": options.seed, **asdict(verdict)}), flush=True
@@ -56,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--seed", type=int, default=1, help="decides when a blow falls, and how latency is drawn"
     )
+    made.add_argument("--rabbitmq", action="store_true", help="with a RabbitMQ as broker beside the Valkey")
     made.add_argument("--json", action="store_true", help="an object per scenario instead of the table")
     made.add_argument("--keep", type=Path, metavar="DIR", help="keep the logs of broken scenarios there")
     made.add_argument("--list", action=_List, nargs=0, help="show every scenario with its claim, and leave")
@@ -64,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
 
 class _List(argparse.Action):
     def __call__(self, *_: object) -> None:
-        for scenario in SCENARIOS:
+        for scenario in BY_NAME.values():
             print(f"{scenario.name:32} {scenario.claim}")
         raise SystemExit(0)
 
@@ -72,7 +88,8 @@ class _List(argparse.Action):
 def _chosen(options: argparse.Namespace) -> list[Scenario]:
     if options.only:
         return [BY_NAME[name] for name in options.only]
-    return [scenario for scenario in SCENARIOS if not options.quick or scenario.name in QUICK]
+    whole = ON_RABBITMQ if options.rabbitmq else SCENARIOS
+    return [scenario for scenario in whole if not options.quick or scenario.name in QUICK]
 
 
 if __name__ == "__main__":

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from tests.chaos import broker_faults, kills, pauses, redis_faults
+from tests.chaos import broker_faults, kills, pauses, rabbitmq_faults, redis_faults
 
 SCENARIOS = (*kills.SCENARIOS, *redis_faults.SCENARIOS, *broker_faults.SCENARIOS, *pauses.SCENARIOS)
 
-BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+ON_RABBITMQ = (
+    *(each for each in SCENARIOS if each not in broker_faults.IN_REDIS),
+    *rabbitmq_faults.SCENARIOS,
+)
+"""Those that are played with RabbitMQ as broker too, and those that are played with it alone."""
+
+BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, *rabbitmq_faults.SCENARIOS)}
 
 QUICK = (
     "after-intent",

@@ -58,10 +58,12 @@ async def _hear_rings(stage: Stage, verdict: Verdict, workers: Sequence[Victim])
     """
 
     def reconnected() -> bool:
+        if stage.rabbitmq is not None:
+            return True  # that connection was never lost
         return all(worker.said("Connected to redis", 2) for worker in workers if worker.alive)
 
-    async def taken() -> bool:
-        return int(await stage.redis.llen("celery")) == 0
+    def taken() -> bool:
+        return stage.waiting() == 0
 
     try:
         await stage.until(reconnected, "Celery had a connection again", RECONNECT_SECONDS)

@@ -13,6 +13,7 @@ from provisioning.ledger import LOST
 from tests.chaos.stage import Stage, staged
 from tests.chaos.valkey import Fsync
 from tests.chaos.verdict import Verdict
+from tests.rabbitmq import RabbitMq
 
 Play = Callable[[Stage], Awaitable[Verdict]]
 
@@ -38,16 +39,17 @@ class Scenario:
     fsync: Fsync = "everysec"
     duplicates_allowed: bool = False
 
-    async def run(self, seed: int, keep: Path | None = None) -> Verdict:
+    async def run(self, seed: int, keep: Path | None = None, *, rabbitmq: RabbitMq | None = None) -> Verdict:
         """
         Plays it on a stage of its own. A scenario that cannot be played to its end is a broken promise too.
 
         Args:
             keep: folder that receives the logs when a promise was broken.
+            rabbitmq: the broker, running; None for the ledger's own Valkey.
         """
         folder = Path(tempfile.mkdtemp(prefix=f"chaos-{self.name}-"))
         try:
-            verdict = await self._play(folder, seed)
+            verdict = await self._play(folder, seed, rabbitmq)
             if not self.duplicates_allowed:
                 verdict.demand(verdict.duplicate == 0, f"{verdict.duplicate} bodies made two widgets")
             if verdict.problems and keep is not None:
@@ -56,8 +58,8 @@ class Scenario:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    async def _play(self, folder: Path, seed: int) -> Verdict:
-        async with staged(folder, seed, latency=self.latency, fsync=self.fsync) as stage:
+    async def _play(self, folder: Path, seed: int, rabbitmq: RabbitMq | None) -> Verdict:
+        async with staged(folder, seed, latency=self.latency, fsync=self.fsync, rabbitmq=rabbitmq) as stage:
             try:
                 return await self.play(stage)
             except (TimeoutError, RuntimeError, AssertionError, ProvisioningError, *LOST) as error:

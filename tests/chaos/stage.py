@@ -22,13 +22,14 @@ from producers.submit import submit
 from provisioning.job import NewJob
 from provisioning.ledger import LOST, BatchStatus, Ledger
 from provisioning.lifecycle import State
-from provisioning.queue import Doorbell, make_app
+from provisioning.queue import QUEUE, Doorbell, Waiting, make_app
 from provisioning.settings import PREFIX, Settings
 from tests.chaos.load import jobs
 from tests.chaos.processes import Victim
 from tests.chaos.valkey import Fsync, Valkey
 from tests.chaos.verdict import Verdict, examine
 from tests.integration.sandbox_process import SandboxProcess, running_sandbox
+from tests.rabbitmq import RabbitMq
 
 SETTLE_SECONDS = 30.0
 """Promised from any blow to a settled batch (issue 3); with the lease of `SETTINGS` it takes a few."""
@@ -54,17 +55,27 @@ class Stage:
     Attributes:
         random: the scenario's only source of chance, seeded.
         ring: the doorbell, as producers have it.
+        rabbitmq: the broker; None where it is the Valkey.
     """
 
     def __init__(
-        self, folder: Path, valkey: Valkey, sandbox: SandboxProcess, ledger: Ledger, seed: int
+        self,
+        folder: Path,
+        valkey: Valkey,
+        sandbox: SandboxProcess,
+        ledger: Ledger,
+        seed: int,
+        rabbitmq: RabbitMq | None = None,
     ) -> None:
         self.folder = folder
         self.valkey = valkey
         self.sandbox = sandbox
         self.ledger = ledger
         self.random = random.Random(seed)
-        self.ring = Doorbell(make_app(Settings(redis_url=SecretStr(valkey.url)))).ring
+        self.rabbitmq = rabbitmq
+        broker = SecretStr(rabbitmq.url) if rabbitmq else None
+        self._app = make_app(Settings(redis_url=SecretStr(valkey.url), broker_url=broker))
+        self.ring = Doorbell(self._app).ring
         self.workers: list[Victim] = []
         self._victims: list[Victim] = []
 
@@ -72,6 +83,14 @@ class Stage:
     def redis(self) -> Redis:
         """The Valkey, to be looked into and to be meddled with."""
         return self.ledger.redis
+
+    def waiting(self) -> int:
+        """Messages that wait on the broker. Raises: LedgerUnavailableError if that is away."""
+        waiting = Waiting(self._app)
+        try:
+            return waiting.count()
+        finally:
+            waiting.close()
 
     # --- Processes ---
 
@@ -127,15 +146,17 @@ class Stage:
             **SETTINGS,
             "API_URL": self.sandbox.url,
             "REDIS_URL": self.valkey.url,
+            "BROKER_URL": self.rabbitmq.url if self.rabbitmq else "",
             **{name.upper(): value for name, value in settings.items()},
         }
         return inherited | {PREFIX + name: value for name, value in given.items() if value}
 
     # --- Work ---
 
-    async def submit(self, work: Sequence[NewJob], name: str = "tenants") -> str:
-        """Hands jobs over and rings. Returns: the batch."""
-        done = await submit(self.ledger, work, name=name, who="chaos", ring=self.ring)
+    async def submit(self, work: Sequence[NewJob], name: str = "tenants", *, ring: bool = True) -> str:
+        """Hands jobs over and rings, if it is not told to keep still. Returns: the batch."""
+        bell = self.ring if ring else lambda _: None
+        done = await submit(self.ledger, work, name=name, who="chaos", ring=bell)
         return done.batch
 
     async def status(self, batch: str) -> BatchStatus:
@@ -203,18 +224,25 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, seed: int, *, latency: str = "0.05-0.2", fsync: Fsync = "everysec"
+    folder: Path,
+    seed: int,
+    *,
+    latency: str = "0.05-0.2",
+    fsync: Fsync = "everysec",
+    rabbitmq: RabbitMq | None = None,
 ) -> AsyncIterator[Stage]:
-    """A stage with Valkey and sandbox running and no worker yet."""
+    """A stage with Valkey and sandbox running and no worker yet; the broker's queue is empty."""
     data = folder / "valkey"
     data.mkdir(parents=True, exist_ok=True)
     valkey = Valkey(data, fsync)
     with running_sandbox("--latency", latency, "--seed", str(seed)) as sandbox:
         valkey.start()
+        if rabbitmq is not None:
+            rabbitmq.purge(QUEUE)
         stage = None
         try:
             async with Ledger.at(valkey.url) as ledger:
-                stage = Stage(folder, valkey, sandbox, ledger, seed)
+                stage = Stage(folder, valkey, sandbox, ledger, seed, rabbitmq)
                 yield stage
         finally:
             if stage is not None:
