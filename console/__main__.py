@@ -1,5 +1,20 @@
 """`python -m console` is `provision`."""
 
-from console.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Runs the command line; a probe goes without all that the other verbs load."""
+    if sys.argv[1:2] == ["health"]:
+        from console.health import main as health
+
+        sys.exit(health(sys.argv[2:]))
+    from console.cli import main as command_line
+
+    command_line()
+
+
+if __name__ == "__main__":
+    main()

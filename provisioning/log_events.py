@@ -167,6 +167,12 @@ WORKER_STUCK = Event(
     "The watchdog ends a worker that is up and does nothing; a supervisor starts another.",
     ("trouble",),
 )
+HEARTBEAT_FAILED = Event(
+    "heartbeat.failed",
+    logging.WARNING,
+    "A worker cannot write its heartbeat: `provision health` does not see it. It is said once.",
+    ("error", "advice"),
+)
 TRACES_REFUSED = Event(
     "traces.refused",
     logging.WARNING,

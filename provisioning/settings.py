@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from provisioning.errors import ConfigurationError
+from provisioning.heartbeat import FOLDER
 from provisioning.pace import Rate
 from provisioning.retention import Retention
 
@@ -75,6 +76,11 @@ class Settings(BaseModel):
         None, description="Celery's broker (redis:// or amqp://). Unset: the ledger's Redis."
     )
     home: Path = Field(Path(".provision"), description="Folder of the embedded Valkey and its data.")
+    heartbeats: Path | None = Field(
+        None,
+        description="Folder where workers show that they live, for `provision health`."
+        " Unset: heartbeats in PROVISION_HOME.",
+    )
     rate: Annotated[Rate, BeforeValidator(_rate)] = Field(
         Rate(5.0),
         description="Pace per credential, over all workers: 5/s, 300/m or unlimited.",
@@ -84,7 +90,9 @@ class Settings(BaseModel):
     )
     attempts: int = Field(6, ge=1, le=100, description="POSTs of one job before it is a dead letter.")
     backoff_base: Seconds = Field(0.5, description="Ceiling of the wait after the first failed attempt.")
-    backoff_factor: float = Field(2.0, ge=1, description="Growth of that ceiling from attempt to attempt.")
+    backoff_factor: float = Field(
+        2.0, ge=1, allow_inf_nan=False, description="Growth of that ceiling from attempt to attempt."
+    )
     backoff_cap: Seconds = Field(30.0, description="Ceiling of the wait, whatever the attempt.")
     backoff_budget: Seconds = Field(
         120.0, description="Time one job may spend on attempts and waits in one go."
@@ -98,7 +106,6 @@ class Settings(BaseModel):
     read_timeout: Seconds = Field(
         30.0, description="For the next bytes of the answer; the whole may take twice that."
     )
-    pool_timeout: Seconds = Field(10.0, description="For a free connection.")
     ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
     on_in_doubt: Literal["hold", "retry"] = Field(
         "hold",
@@ -223,6 +230,11 @@ class Settings(BaseModel):
                 "\n".join(problems), hint="docs/reference/settings.md lists every setting"
             )
         return settings
+
+    @property
+    def heartbeats_folder(self) -> Path:
+        """Where workers write their heartbeats; probes ask `heartbeat.folder_of` instead."""
+        return self.heartbeats or self.home / FOLDER
 
     @property
     def masters(self) -> str:

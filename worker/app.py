@@ -24,10 +24,12 @@ from provisioning.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
 from provisioning.logs import configure, say
 from provisioning.queue import Doorbell, make_app
 from provisioning.settings import Settings
+from worker.consumer import make_consumer
 from worker.engine import Engine, EngineThread
+from worker.heartbeat import HeartbeatFile
 from worker.log_listener import log_happening
 from worker.metrics import WorkerMetrics, serve
-from worker.watchdog import Signs, Watchdog
+from worker.watchdog import Watchdog
 
 
 def fail(error: ProvisioningError) -> None:
@@ -53,6 +55,7 @@ app.conf.update(
 engine: EngineThread | None = None
 watchdog: Watchdog | None = None
 metrics: WorkerMetrics | None = None
+heartbeat: HeartbeatFile | None = None
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator] # Celery ships no types
@@ -76,12 +79,17 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             # In a prefork child the engine would not be there; with green threads its loop would not run.
             print("error: the worker needs Celery's threads pool\n\nhint: --pool threads", file=sys.stderr)
             raise SystemExit(2)
-        global engine, watchdog
+        global engine, watchdog, heartbeat
         engine = EngineThread(lambda: build_engine(worker.hostname))
         watchdog = Watchdog(engine.stop)
         _collect_seldom()
         try:
             check_ledger()
+            credentials = load_credentials(settings)
+            heartbeat = HeartbeatFile(
+                settings.heartbeats_folder, worker.hostname, watchdog.signs, credentials=len(credentials)
+            )
+            heartbeat.open()
             show_metrics()
             engine.start()
             if metrics is not None:
@@ -89,16 +97,20 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
         except ProvisioningError as error:
             fail(error)
         if worker.hub is not None:
-            watchdog.signs.consumer = time.monotonic()
-            worker.hub.call_repeatedly(1.0, _consumer_turns, watchdog.signs)
+            _consumer_turns()
+            worker.hub.call_repeatedly(1.0, _consumer_turns)
         watchdog.start()
         say(PROGRAM_STARTED, api_url=settings.api_url, max_in_flight=settings.max_in_flight)
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002
+        if heartbeat is not None:
+            heartbeat.stop()
         if watchdog is not None:
             watchdog.rest()
         if engine is not None:
             engine.stop()
+        if heartbeat is not None:
+            heartbeat.close()
         say(PROGRAM_STOPPED)
 
     terminate = stop
@@ -156,14 +168,19 @@ def _message_handled(**_: Any) -> None:
         watchdog.signs.message = time.monotonic()
 
 
-def _consumer_turns(signs: Signs) -> None:
-    signs.consumer = time.monotonic()
+def _consumer_turns() -> None:
+    if watchdog is not None and heartbeat is not None:
+        watchdog.signs.consumer = time.monotonic()
+        heartbeat.write()
+
+
+app.conf.worker_consumer = make_consumer(_consumer_turns)
 
 
 def build_engine(name: str) -> Engine:
     """The engine of this process; call it on the loop that will run it."""
-    if settings.redis is None or watchdog is None:
-        raise RuntimeError("make_app has seen to a Redis, and EngineStep to a watchdog")
+    if settings.redis is None or watchdog is None or heartbeat is None:
+        raise RuntimeError("make_app has seen to a Redis, and EngineStep to a watchdog and a heartbeat")
     return Engine(
         settings,
         Ledger.at(settings.redis, masters=settings.masters),
@@ -171,6 +188,7 @@ def build_engine(name: str) -> Engine:
         name=name,
         ring=Doorbell(app).ring,
         signs=watchdog.signs,
+        beat=heartbeat.write,
         listeners=[log_happening, *([metrics.listen] if metrics else [])],
     )
 

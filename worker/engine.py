@@ -30,6 +30,7 @@ from provisioning.logs import say
 from provisioning.pace import Tokens
 from provisioning.queue import QUEUE
 from provisioning.settings import Settings
+from provisioning.signs import Signs
 from worker.api import Timeouts, WidgetApi
 from worker.limit import ConcurrencyLimit
 from worker.line import Line, Slots
@@ -40,7 +41,6 @@ from worker.policy import RetryPolicy
 from worker.recorder import Recorder
 from worker.telemetry import BrakeApplied, BrakeReleased, Claimed, Lapsed, Listener, Telemetry
 from worker.transport import AiohttpTransport
-from worker.watchdog import Signs
 
 T = TypeVar("T")
 
@@ -75,6 +75,7 @@ class Engine:
         ring: tells other workers of a batch that has more than this one takes up. May block; called
             off the loop.
         signs: where it shows the watchdog that it is alive.
+        beat: called once a second by the loop, after its sign.
         listeners: who is told of what happens to its jobs.
     """
 
@@ -87,6 +88,7 @@ class Engine:
         name: str,
         ring: Callable[[str], None],
         signs: Signs | None = None,
+        beat: Callable[[], None] = lambda: None,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._settings = settings
@@ -95,6 +97,7 @@ class Engine:
         self._name = name
         self._ring = ring
         self._signs = signs
+        self._beat = beat
         self._telemetry = Telemetry(listeners)
         self._limit = ConcurrencyLimit(settings.max_in_flight)
         self._slots = Slots(self._limit)
@@ -122,7 +125,6 @@ class Engine:
                 connect=settings.connect_timeout,
                 write=settings.write_timeout,
                 read=settings.read_timeout,
-                pool=settings.pool_timeout,
             ),
             transport=AiohttpTransport(ca_file=str(settings.ca_file) if settings.ca_file else None),
         )
@@ -359,6 +361,7 @@ class Engine:
         """Shows the watchdog that this loop turns."""
         while self._signs:
             self._signs.engine = time.monotonic()
+            self._beat()
             await asyncio.sleep(TICK)
 
     async def _feed(self) -> None:
@@ -390,6 +393,7 @@ class Engine:
         waiting = await self._sign()
         if self._signs:
             self._signs.ledger = time.monotonic()
+            self._signs.looked = True
             if not waiting:
                 self._signs.message = time.monotonic()
         active = await self._ledger.view.active()

@@ -1,4 +1,4 @@
-"""`worker`, `sandbox`, `demo`: processes to run."""
+"""`worker`, `sandbox`, `demo`: processes to run; `health`: whether they are well."""
 
 from __future__ import annotations
 
@@ -35,6 +35,21 @@ def sandbox(context: typer.Context) -> None:
     Example: provision sandbox --scenario rough
     """
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])  # noqa: S606
+
+
+@cli.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def health(context: typer.Context) -> None:
+    """
+    Say whether the workers of this host are well: exit code 0, or 1 if not.
+
+    Example: provision health --live
+    """
+    # For the help, and for an installation whose entry point is not `console.__main__`.
+    from console.health import main
+
+    raise typer.Exit(main(context.args))
 
 
 @cli.command()

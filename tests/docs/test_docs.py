@@ -15,6 +15,7 @@ import pytest
 import typer
 
 import console.cli  # puts every verb into `cli`
+from console.health import parser as health_parser
 from console.shell import cli
 from console.story import story_json, story_of
 from provisioning.attempt import Attempt, Evidence, Outcome, Result
@@ -68,6 +69,8 @@ def _parse(verb: str, arguments: list[str]) -> None:
     command = _group().commands[verb]
     if verb == "sandbox":
         sandbox_parser().parse_args(arguments)
+    elif verb == "health":
+        health_parser().parse_args(arguments)
     elif verb == "worker":
         assert {word for word in arguments if word.startswith("--")} <= WORKER_OPTIONS
     else:

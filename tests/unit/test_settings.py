@@ -6,8 +6,8 @@ from provisioning.errors import ConfigurationError
 from provisioning.settings import Settings
 
 SECONDS = (
-    *("BACKOFF_BASE", "BACKOFF_CAP", "BACKOFF_BUDGET", "RETRY_AFTER_CAP", "LEASE"),
-    *("CONNECT_TIMEOUT", "WRITE_TIMEOUT", "READ_TIMEOUT", "POOL_TIMEOUT"),
+    *("BACKOFF_BASE", "BACKOFF_CAP", "BACKOFF_BUDGET", "BACKOFF_FACTOR", "RETRY_AFTER_CAP", "LEASE"),
+    *("CONNECT_TIMEOUT", "WRITE_TIMEOUT", "READ_TIMEOUT"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.watchdog import LIMIT, RECONNECT, Signs, diagnose
+from provisioning.signs import LIMIT, RECONNECT, Signs, diagnose
 
 NOW = 1000.0
 LONG_AGO = NOW - LIMIT - 1
