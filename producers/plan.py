@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from producers.read_ahead import read_ahead
 from producers.repeats import Repeats
 from producers.submit import CHUNK, fingerprint_of
 from provisioning.errors import InvalidJobError
@@ -105,19 +106,19 @@ async def make_plan(
             on_problem(problem)
 
     good = checked(reading, complain, known_credentials, repeats)
-    while chunk := list(islice(good, CHUNK)):
-        verdicts = [Verdict.NEW] * len(chunk)
-        if ledger is not None:
-            known = [(job.credential, job.key, fingerprint_of(job.body)) for job in chunk]
-            verdicts = await ledger.view.verdicts(known, accept_duplicates=accept_duplicates)
-        plan.verdicts.update(verdicts)
-        for job, verdict in zip(chunk, verdicts, strict=True):
-            if verdict in SENT:
-                plan.to_send_by[job.credential] += 1
-        plan.repeated = repeats.found
-        plan.rows = plan.verdicts.total() + plan.bad_rows
-        if on_chunk:
-            on_chunk(plan)
+    async with read_ahead(_identities(good)) as chunks:
+        async for chunk in chunks:
+            verdicts = [Verdict.NEW] * len(chunk)
+            if ledger is not None:
+                verdicts = await ledger.view.verdicts(chunk, accept_duplicates=accept_duplicates)
+            plan.verdicts.update(verdicts)
+            for (credential, _, _), verdict in zip(chunk, verdicts, strict=True):
+                if verdict in SENT:
+                    plan.to_send_by[credential] += 1
+            plan.repeated = repeats.found
+            plan.rows = plan.verdicts.total() + plan.bad_rows
+            if on_chunk:
+                on_chunk(plan)
     plan.repeated = repeats.found
     plan.rows = plan.verdicts.total() + plan.bad_rows
     for credential in plan.to_send_by:
@@ -125,6 +126,11 @@ async def make_plan(
         if pace := rate if word is None else _rate_of(word):
             plan.paces[credential] = pace
     return plan
+
+
+def _identities(jobs: Iterator[NewJob]) -> Iterator[list[tuple[str, str, str]]]:
+    while chunk := [(job.credential, job.key, fingerprint_of(job.body)) for job in islice(jobs, CHUNK)]:
+        yield chunk
 
 
 def _rate_of(word: str) -> Rate:

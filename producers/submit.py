@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from producers.read_ahead import read_ahead
 from provisioning.job import Accepted, NewJob, Verdict, fingerprint, split_job_id
 from provisioning.ledger import Ledger, SourceFile, transitions
 
@@ -77,7 +78,8 @@ async def submit(
     Records jobs in the batch called `name`, chunk by chunk, and rings for it from the first chunk on.
 
     Args:
-        jobs: consumed as they are recorded, so that a file of any size costs constant memory.
+        jobs: consumed as they are recorded, a chunk ahead and in a thread, so that a file of any size costs
+            constant memory and is read while Redis writes.
         who: the person or service, for the story of redriven jobs.
         ring: the doorbell; what it raises is not caught, and the jobs are safe in the ledger.
         meta: kept with a new batch, for people: where it came from.
@@ -95,20 +97,11 @@ async def submit(
     if on_in_doubt:
         await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)
     try:
-        chunk: list[tuple[NewJob, str]] = []
-        size = 0
-        for job in jobs:
-            chunk.append((job, fingerprint_of(job.body)))
-            size += len(job.body)
-            if len(chunk) >= CHUNK or size >= MAX_CHUNK_BYTES:
+        async with read_ahead(_chunks(jobs)) as chunks:
+            async for chunk in chunks:
                 await _hand_over(ledger, submission, chunk, who, because, ring, on_verdict)
-                chunk, size = [], 0
                 if on_chunk:
                     on_chunk(submission)
-        if chunk:
-            await _hand_over(ledger, submission, chunk, who, because, ring, on_verdict)
-        if on_chunk:
-            on_chunk(submission)
         if source:
             # A new batch that stayed empty is taken back below, and this with it.
             for home in {batch, *submission.touched}:
@@ -117,6 +110,19 @@ async def submit(
         if is_new and not submission.verdicts[Verdict.NEW]:
             await ledger.do(transitions.discard_batch(batch))
     return submission
+
+
+def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[tuple[NewJob, str]]]:
+    chunk: list[tuple[NewJob, str]] = []
+    size = 0
+    for job in jobs:
+        chunk.append((job, fingerprint_of(job.body)))
+        size += len(job.body)
+        if len(chunk) >= CHUNK or size >= MAX_CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 async def _hand_over(

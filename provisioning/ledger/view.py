@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -184,14 +185,11 @@ class View:
         Args:
             accept_duplicates: whether they were handed over with a reason to accept a second widget.
         """
-        pipeline = self._redis.pipeline(transaction=False)
-        for credential, key, _ in jobs:
-            pipeline.hget(keys.identity(credential), key)
-        known = [value and _home(value.decode()) for value in await pipeline.execute()]
+        known = await self._homes(jobs)
         pipeline = self._redis.pipeline(transaction=False)
         for batch, number, _buried in filter(None, known):
             pipeline.hmget(keys.job(batch, number), "state", "fp", "most")
-        states = iter(await pipeline.execute())
+        states = iter(await pipeline.execute() if pipeline.command_stack else [])
         verdicts = []
         for home, (_, _, fp) in zip(known, jobs, strict=True):
             if home:
@@ -205,6 +203,18 @@ class View:
             else:
                 verdicts.append(Verdict.NEW)
         return verdicts
+
+    async def _homes(self, jobs: Sequence[tuple[str, str, str]]) -> list[tuple[str, int, str] | None]:
+        """Where each identity has its job, None where it has none; one question a credential."""
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for credential, key, _ in jobs:
+            wanted[credential].append(key)
+        pipeline = self._redis.pipeline(transaction=False)
+        for credential, names in wanted.items():
+            pipeline.hmget(keys.identity(credential), names)
+        found = dict(zip(wanted, map(iter, await pipeline.execute()), strict=True))
+        ids = [next(found[credential]) for credential, _, _ in jobs]
+        return [_home(value.decode()) if value else None for value in ids]
 
     async def jobs(
         self, batch: str, wanted: Selection = EVERY, *, after: str = ""

@@ -1,0 +1,34 @@
+"""Reading the next stretch of an input while the ledger takes down the one before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def read_ahead(chunks: Iterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """
+    The same chunks, each read in a thread while the one before it is worked on.
+
+    Only one thread reads at a time, and none any more when this has been left.
+    """
+    loop = asyncio.get_running_loop()
+    source = iter(chunks)
+    end = object()
+    ahead = loop.run_in_executor(None, next, source, end)
+
+    async def each() -> AsyncIterator[T]:
+        nonlocal ahead
+        while (chunk := await ahead) is not end:
+            ahead = loop.run_in_executor(None, next, source, end)
+            yield chunk  # type: ignore[misc] # it is not the end
+
+    try:
+        yield each()
+    finally:
+        await asyncio.gather(ahead, return_exceptions=True)
