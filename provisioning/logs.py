@@ -72,7 +72,8 @@ def configure(
 
 def secrets_of(settings: Settings) -> Iterator[str]:
     """Every secret that the settings hold or lead to."""
-    yield settings.pull_token.get_secret_value()
+    for secret in (settings.pull_token, settings.redis_password, settings.broker_password):
+        yield secret.get_secret_value()
     yield from settings.encryption_keys.get_secret_value().replace(",", " ").split()
     for url in (settings.redis_url, settings.broker_url):
         if url:

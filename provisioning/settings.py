@@ -3,6 +3,9 @@ Every setting: its name, default, unit and meaning, read once from a mapping.
 
 The environment is read here and nowhere else. All problems are reported together, each with the
 variable's own name. `docs/reference/settings.md` is generated from this module.
+
+Whatever is kept secret may be given as `@FILE` instead: what supervisors, containers and clusters hand over
+as a file need not be in an environment, which is easily shown.
 """
 
 from __future__ import annotations
@@ -10,8 +13,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -24,6 +27,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from provisioning.errors import ConfigurationError
 from provisioning.heartbeat import FOLDER
@@ -33,6 +37,9 @@ from provisioning.retention import Retention
 PREFIX = "PROVISION_"
 
 _REDIS = ("redis", "rediss", "unix")
+_SERVERS = ("redis", "broker")
+"""What has an address and a password of its own."""
+
 _BROKERS = ("redis", "rediss", "sentinel", "amqp", "amqps")
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -72,8 +79,14 @@ class Settings(BaseModel):
         None,
         description="Redis that holds the ledger. Unset: an embedded Valkey in PROVISION_HOME.",
     )
+    redis_password: SecretStr = Field(
+        SecretStr(""), description="Password for PROVISION_REDIS_URL, where that holds none."
+    )
     broker_url: SecretStr | None = Field(
         None, description="Celery's broker (redis:// or amqp://). Unset: the ledger's Redis."
+    )
+    broker_password: SecretStr = Field(
+        SecretStr(""), description="Password for PROVISION_BROKER_URL, where that holds none."
     )
     home: Path = Field(Path(".provision"), description="Folder of the embedded Valkey and its data.")
     heartbeats: Path | None = Field(
@@ -121,8 +134,8 @@ class Settings(BaseModel):
     )
     encryption_keys: SecretStr = Field(
         SecretStr(""),
-        description="Keys that encrypt bodies and widgets at rest: Fernet keys, the newest first, commas"
-        " between; or @FILE with a key a line. Unset: no encryption.",
+        description="Keys that encrypt bodies and widgets at rest: Fernet keys, the newest first, commas or"
+        " lines between. Unset: no encryption.",
     )
     retention_days: Annotated[Retention, BeforeValidator(_retention)] = Field(
         Retention(),
@@ -131,7 +144,8 @@ class Settings(BaseModel):
     )
     api_tokens: SecretStr = Field(
         SecretStr(""),
-        description="API tokens beside those in the ledger: NAME:SCOPE+SCOPE:ID:SHA256, commas between.",
+        description="API tokens beside those in the ledger: NAME:SCOPE+SCOPE:ID:SHA256, commas or lines"
+        " between.",
     )
     api_max_body: int = Field(
         100 * 1024 * 1024, ge=1024, description="Bytes of one upload through the HTTP door at most."
@@ -204,6 +218,10 @@ class Settings(BaseModel):
         if bool(self.client_id) != bool(self.client_secret.get_secret_value()):
             missing = "CLIENT_SECRET" if self.client_id else "CLIENT_ID"
             raise ValueError(f"PROVISION_{missing} is missing: a credential needs both its id and its secret")
+        for name in _SERVERS:
+            if getattr(self, f"{name}_password").get_secret_value() and not getattr(self, f"{name}_url"):
+                name = name.upper()
+                raise ValueError(f"PROVISION_{name}_PASSWORD is set and PROVISION_{name}_URL is not")
         return self
 
     @classmethod
@@ -219,6 +237,17 @@ class Settings(BaseModel):
             if name.startswith(PREFIX) and value.strip()
         }
         problems = [_unknown(name) for name in given if name not in cls.model_fields]
+        for name in given:
+            if given[name].startswith("@") and _is_secret(cls.model_fields.get(name)):
+                try:
+                    given[name] = Path(given[name][1:]).read_text(encoding="utf-8").strip()
+                except (OSError, ValueError) as error:
+                    given[name] = ""
+                    problems.append(_unreadable(name, error))
+        given = {name: value for name, value in given.items() if value}
+        for name in _SERVERS:
+            if f"{name}_url" in given and f"{name}_password" in given:
+                given[f"{name}_url"] = _with_password(given[f"{name}_url"], given[f"{name}_password"])
         try:
             settings = cls.model_validate(
                 {name: value for name, value in given.items() if name in cls.model_fields}
@@ -251,6 +280,29 @@ class Settings(BaseModel):
     def redis(self) -> str | None:
         """Address of the ledger's Redis; None means the embedded Valkey."""
         return self.redis_url.get_secret_value() if self.redis_url else None
+
+
+def _is_secret(field: FieldInfo | None) -> bool:
+    return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _unreadable(name: str, error: Exception) -> str:
+    # What stands behind the @ is not repeated: it may be a secret that begins with one.
+    why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return f"{PREFIX}{name.upper()}: the file named after the @ cannot be read: {why}"
+
+
+def _with_password(url: str, password: str) -> str:
+    """An address with a password, unless it has one; its user stays."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url  # which the field's own check will refuse
+    user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
+    if colon:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()
 
 
 def _check_port(parts: SplitResult) -> None:

@@ -16,7 +16,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -52,17 +51,10 @@ def load_masters(text: str) -> MultiFernet | None:
     The master keys, the newest first; None if there are none.
 
     Args:
-        text: Fernet keys with commas between, or `@FILE` with a key a line.
+        text: Fernet keys with commas or lines between.
     Raises: ConfigurationError that quotes no key.
     """
-    if text.startswith("@"):
-        try:
-            text = Path(text[1:]).read_text(encoding="utf-8").replace("\n", ",")
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"PROVISION_ENCRYPTION_KEYS: the file cannot be read ({type(error).__name__})"
-            ) from error
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    words = text.replace(",", " ").split()
     try:
         masters = [Fernet(word) for word in words]
     except ValueError:

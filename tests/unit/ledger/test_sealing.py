@@ -129,10 +129,9 @@ async def test_a_worker_without_the_key_sends_nothing(server: fakeredis.FakeServ
     assert await claim(_ledger(server, clock, "")) == []
 
 
-def test_keys_come_from_the_environment_or_a_file_and_are_never_quoted(tmp_path: Any) -> None:
-    path = tmp_path / "keys"
-    path.write_text(f"{NEW}\n{OLD}\n")
-    assert load_masters(f"@{path}") is not None
+def test_keys_stand_between_commas_or_lines_and_are_never_quoted() -> None:
+    assert load_masters(f"{NEW}, {OLD}") is not None
+    assert load_masters(f"{NEW}\n{OLD}\n") is not None
     assert load_masters(" ") is None
     with pytest.raises(ConfigurationError) as error:
         load_masters(NEW[:-3])
