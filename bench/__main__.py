@@ -1,0 +1,172 @@
+"""
+Measure this program beside what a user would take instead, and beside a bare loop.
+
+    script/bench                          everything, a quarter of an hour; prints tables and goals
+    script/bench --quick                  fewer jobs and one round: minutes
+    script/bench --only ours bare         those whose names begin so
+    script/bench --scenario none faults   those scenarios (none, 200ms-100, 200ms-500, faults, enqueue)
+    script/bench --docs                   everything, and the page and its drawing anew
+    script/bench --draw                   the page and its drawing from bench/results.json
+    script/bench --check                  exit code 1 unless every goal is met
+    script/bench profile                  how to see where a worker's time goes
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench import drawing, environments, report, stage
+from bench.contenders import BARE, CONTENDERS, OURS, OURS_ALONE, Contender
+from bench.goals import judge
+from bench.redis_server import Keeping
+from bench.results import Results, about
+from bench.scenarios import ENQUEUE, SCENARIOS
+from bench.server import nginx
+
+ENQUEUE_ROWS = {"ours": 100_000, "peer": 20_000}
+ROUNDS = 3
+QUICK = 0.25
+"""Part of the usual jobs that a quick bench does."""
+
+
+@dataclass(frozen=True)
+class Options:
+    only: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    rounds: int
+    scale: float
+    fsync: Keeping
+
+    @property
+    def whole(self) -> bool:
+        return not self.only and self.scale == 1.0 and set(self.scenarios) == {*SCENARIOS, ENQUEUE}
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["profile"]:
+        from bench import profile
+
+        return profile.main(arguments[1:])
+    given = _parser().parse_args(arguments)
+    if given.draw:
+        results = Results.read()
+        _publish(results)
+        return _ended(results, check=given.check)
+    if missing := nginx.why_not():
+        print(f"error: {missing}", file=sys.stderr)
+        return 2
+    options = Options(
+        only=tuple(given.only),
+        scenarios=tuple(given.scenario or (*SCENARIOS, ENQUEUE)),
+        rounds=given.rounds or (1 if given.quick else ROUNDS),
+        scale=QUICK if given.quick else 1.0,
+        fsync=given.fsync,
+    )
+    if given.docs and not options.whole:
+        print(
+            "error: --docs needs a whole bench\n\nhint: leave out --quick, --only and --scenario",
+            file=sys.stderr,
+        )
+        return 2
+    for environment in sorted({one.environment for one in _chosen(options) if one.environment}):
+        environments.ensure(environment)
+    results = measure_all(options)
+    if options.whole:
+        results.write()
+    if given.docs:
+        _publish(results)
+    return _ended(results, check=given.check)
+
+
+def measure_all(options: Options) -> Results:
+    """Goes through scenarios and contenders. What fails is told and passed over."""
+    results = Results(about())
+    began = time.monotonic()
+    for scenario, contender in _plan(options, results):
+        at = f"{time.monotonic() - began:5.0f} s  {scenario:10} {contender.name:26}"
+        try:
+            said = _measure(scenario, contender, options, results)
+        except (RuntimeError, nginx.NoServerError) as error:
+            results.failures.append(f"{scenario}, {contender.name}: {str(error).splitlines()[0]}")
+            said = f"came to nothing: {error}"
+        print(f"{at}  {said}", file=sys.stderr, flush=True)
+    return results
+
+
+def _measure(scenario: str, contender: Contender, options: Options, results: Results) -> str:
+    if scenario == ENQUEUE:
+        jobs = int(ENQUEUE_ROWS[contender.family] * options.scale)
+        one = stage.enqueue(contender, jobs=jobs, keeping=options.fsync)
+        results.enqueued.append(one)
+        return f"{one.enqueue_s:9,.0f} rows/s"
+    told = SCENARIOS[scenario]
+    run = stage.run(contender, told, jobs=contender.jobs(told, options.scale), keeping=options.fsync)
+    results.runs.append(run)
+    return (
+        f"{run.jobs_s:9,.0f} jobs/s {run.jobs_s_95:9,.0f} to 95% {run.cpu_us:6,.0f} µs a job"
+        f" {run.peak_bytes / 1e6:6,.0f} MB {run.posts:6} POSTs {run.duplicates} duplicates"
+        f", load {run.load:.1f}"
+    )
+
+
+def _plan(options: Options, results: Results) -> Iterator[tuple[str, Contender]]:
+    """All once; then those that goals compare in turns, so that a mood of the machine is everybody's."""
+    chosen = _chosen(options)
+    for scenario in options.scenarios:
+        taking_part = [one for one in chosen if _takes_part(one, scenario)]
+        for contender in taking_part:
+            yield scenario, contender
+        best = results.best_peer(scenario)
+        again = [
+            one
+            for one in taking_part
+            if one in (OURS, OURS_ALONE, BARE) or (best is not None and one.name == best.contender)
+        ]
+        for _ in range(options.rounds - 1):
+            for contender in again:
+                yield scenario, contender
+
+
+def _takes_part(contender: Contender, scenario: str) -> bool:
+    if scenario == ENQUEUE and contender.family == "bare":
+        return False
+    return contender.takes_part(scenario)
+
+
+def _chosen(options: Options) -> list[Contender]:
+    return [one for one in CONTENDERS if not options.only or one.name.startswith(options.only)]
+
+
+def _publish(results: Results) -> None:
+    drawing.draw(results)
+    report.into_page(results)
+
+
+def _ended(results: Results, *, check: bool) -> int:
+    print(report.text(results))
+    return 1 if check and any(one.met is False for one in judge(results)) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="script/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer jobs, one round")
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME", help="contenders whose name begins so"
+    )
+    parser.add_argument("--scenario", nargs="+", choices=[*SCENARIOS, ENQUEUE], metavar="NAME")
+    parser.add_argument("--rounds", type=int, help=f"of those that goals compare (unless given: {ROUNDS})")
+    parser.add_argument("--fsync", choices=["everysec", "always"], default="everysec", help="of our ledger")
+    parser.add_argument("--docs", action="store_true", help="write the page and its drawing")
+    parser.add_argument("--draw", action="store_true", help="write them from the last whole bench")
+    parser.add_argument("--check", action="store_true", help="exit code 1 unless every goal is met")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""A peer at work: jobs handed over by `bench.peers`, results counted in Redis."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from bench import rows
+from bench.contenders import Contender
+from bench.doing import Queued
+from bench.environments import python_of
+
+RESULTS: Final = "bench:results"
+
+
+class Peer(Queued):
+    def __init__(self, contender: Contender, folder: Path, environ: dict[str, str]) -> None:
+        super().__init__(contender, folder, environ)
+        self._wanted = 0
+
+    def hand_over(self, first: int, count: int) -> float:
+        """Only the handing over is timed, not the start of the process that does it."""
+        file = self.folder / f"jobs-{first}.txt"
+        rows.write_jobs(file, range(first, first + count))
+        ran = subprocess.run(
+            [python_of(self.contender.environment), "-m", "bench.peers", self.contender.module, str(file)],
+            env=self.environ,
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
+        )
+        if ran.returncode != 0:
+            raise RuntimeError(f"{self.contender.name} took no jobs:\n{ran.stderr.decode()[-2000:]}")
+        said = json.loads(ran.stdout.splitlines()[-1])
+        self._wanted += count
+        return float(said["rows"]) / float(said["seconds"])
+
+    def done(self) -> bool:
+        return bool(self.redis.hlen(RESULTS) >= self._wanted)

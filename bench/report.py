@@ -1,0 +1,120 @@
+"""The results as Markdown: what the terminal shows is what the docs hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from bench.environments import ROOT
+from bench.goals import Judged, judge
+from bench.results import Results
+from bench.scenarios import SCENARIOS, Scenario
+from bench.stage import Measured
+
+PAGE: Final = ROOT / "docs" / "explanation" / "performance.md"
+BEGIN, END = "<!-- script/bench writes from here -->", "<!-- to here -->"
+
+_KEPT: Final = {
+    "nothing": "memory only",
+    "everysec": "append-only, synced every second",
+    "always": "append-only, synced always",
+}
+
+
+def text(results: Results) -> str:
+    """All tables, then the goals."""
+    parts = [_about(results)]
+    parts += [_scenario(results, scenario) for scenario in SCENARIOS.values() if results.of(scenario.name)]
+    if results.enqueued:
+        parts.append(_handing_over(results))
+    if results.failures:
+        parts.append("### What came to nothing\n\n" + "\n".join(f"- {line}" for line in results.failures))
+    parts.append("### Goals\n\n" + _goals(judge(results)))
+    return "\n\n".join(parts)
+
+
+def into_page(results: Results, page: Path = PAGE) -> None:
+    """Puts the tables between the page's marks. Raises: ValueError if it has none."""
+    before = page.read_text(encoding="utf-8")
+    between = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    if not between.search(before):
+        raise ValueError(f"{page.name} has no place for the results")
+    fresh = f"{BEGIN}\n\n{text(results)}\n\n{END}"
+    page.write_text(between.sub(lambda _: fresh, before), encoding="utf-8")
+
+
+def _about(results: Results) -> str:
+    return "Measured on: " + ", ".join(f"{name} {value}" for name, value in results.about.items()) + "."
+
+
+def _scenario(results: Results, scenario: Scenario) -> str:
+    runs = results.of(scenario.name)
+    if scenario.faults:
+        runs.sort(key=lambda run: -run.jobs_s_95)
+    bound = f"; at most {scenario.bound:,.0f} jobs/s are possible" if scenario.bound else ""
+    rows = [_row(run) for run in runs]
+    return f"### {scenario.title[0].upper()}{scenario.title[1:]}\n\n{scenario.name}{bound}.\n\n" + _table(
+        [
+            "",
+            "in flight",
+            "jobs/s",
+            "to 95%",
+            "CPU a job",
+            "Redis' CPU",
+            "peak memory",
+            "POSTs",
+            "duplicates",
+        ],
+        rows,
+    )
+
+
+def _row(run: Measured) -> list[str]:
+    return [
+        run.contender if run.family == "peer" else f"**{run.contender}**",
+        f"{run.processes} × {run.in_flight}",
+        f"{run.jobs_s:,.0f}",
+        f"{run.jobs_s_95:,.0f}",
+        f"{run.cpu_us:,.0f} µs",
+        f"{run.redis_us:,.0f} µs" if run.family != "bare" else "",
+        f"{run.peak_bytes / 1e6:,.0f} MB",
+        f"{run.posts:,} for {run.jobs:,} jobs",
+        f"{run.duplicates}",
+    ]
+
+
+def _handing_over(results: Results) -> str:
+    rows = [
+        [
+            one.contender if one.family == "peer" else f"**{one.contender}**",
+            f"{one.enqueue_s:,.0f}",
+            f"{one.redis_us:,.0f} µs",
+            _KEPT[one.redis_keeps],
+            f"{one.jobs:,}",
+        ]
+        for one in results.handed_over()
+    ]
+    return "### Handing over\n\n" + _table(["", "rows/s", "Redis' CPU a row", "Redis keeps", "rows"], rows)
+
+
+def _goals(judged: Sequence[Judged]) -> str:
+    words = {True: "met", False: "**not met**", None: "–"}
+    return _table(
+        ["goal", "wanted", "measured", ""],
+        [[one.goal, one.wanted, one.measured, words[one.met]] for one in judged],
+    )
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(_lines(headers, rows))
+
+
+def _lines(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(headers) + " |"
+    # Words to the left, numbers to the right.
+    numeric = [bool(rows) and all(re.match(r"[\d*]*\d", row[n]) for row in rows) for n in range(len(headers))]
+    yield "| " + " | ".join("---:" if number else "---" for number in numeric) + " |"
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"

@@ -1,0 +1,108 @@
+"""An nginx of our own on a free loopback port, for one run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from bench.server.post_log import Post, read_posts
+
+HERE: Final = Path(__file__).resolve().parent
+READY_SECONDS: Final = 10.0
+MODULES: Final = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules")
+
+
+class NoServerError(RuntimeError):
+    """There is no nginx, or it does not start; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running nginx; its POSTs can be read once the block has ended."""
+
+    url: str
+    pid: int
+    log: Path
+
+    def posts(self) -> list[Post]:
+        """Every POST it answered, in the order of the answers."""
+        return read_posts(self.log)
+
+
+def why_not() -> str | None:
+    """What is missing for a server; None if nothing is."""
+    if _nginx() is None or _modules() is None:
+        return (
+            "nginx with its Lua module is missing; Debian: apt-get install nginx-core libnginx-mod-http-lua"
+        )
+    return None
+
+
+@contextlib.contextmanager
+def running(folder: Path, latency: float, faults: float) -> Iterator[Server]:
+    """
+    A server that answers, gone when the block ends.
+
+    Args:
+        folder: an empty one, for its files; the log lies there.
+        latency: seconds from a request to its answer.
+        faults: share of the POSTs that are answered with a 500.
+
+    Raises: NoServerError.
+    """
+    nginx, modules = _nginx(), _modules()
+    if nginx is None or modules is None:
+        raise NoServerError(why_not())
+    port, log = free_port(), folder / "posts.log"
+    text = Template((HERE / "nginx.conf").read_text(encoding="utf-8")).substitute(
+        modules=modules, log=log, port=port, latency=latency, faults=round(1000 * faults)
+    )
+    (folder / "nginx.conf").write_text(text, encoding="utf-8")
+    shutil.copy(HERE / "answer.lua", folder)
+    command = [nginx, "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-e", "error.log"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        _until_open(port, process, folder / "error.log")
+        yield Server(f"http://127.0.0.1:{port}", process.pid, log)
+    finally:
+        # Gracefully, so that the log's buffer is written; requests that still sleep are waited for.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGQUIT)
+        try:
+            process.wait(READY_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _nginx() -> str | None:
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def _modules() -> str | None:
+    return next((path for path in MODULES if Path(path, "ngx_http_lua_module.so").exists()), None)
+
+
+def _until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    raise NoServerError(f"nginx did not start: {log.read_text() if log.exists() else 'it left no log'}")
