@@ -64,17 +64,21 @@ def word_of(status: BatchStatus) -> str:
 
 def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
     """All batches, one a line."""
-    numbers = ("rows", "created", "dead", "in doubt")
-    table = listing("batch", "name", "opened", *numbers, "", wraps=("name",), numbers=numbers)
+    batches = list(batches)
+    ends = [State.SUCCEEDED, State.DEAD, State.IN_DOUBT]
+    if any(status.states[State.CANCELLED] for status in batches):
+        ends.append(State.CANCELLED)
+    numbers = ("rows", *(STATE_WORDS[state] for state in ends))
+    # Eighty columns hold all ends or the time, and the order of the lines tells what came first.
+    opened = ("opened",) if len(ends) < 4 or out.width >= 100 else ()
+    table = listing("batch", "name", *opened, *numbers, "", wraps=("name",), numbers=numbers)
     for status in batches:
         table.add_row(
             status.batch,
             shown(status.name),
-            short_clock(status.opened_at, time.time()),
+            *(short_clock(status.opened_at, time.time()) for _ in opened),
             f"{status.accepted:,}",
-            f"{status.states[State.SUCCEEDED]:,}",
-            f"{status.states[State.DEAD]:,}",
-            f"{status.states[State.IN_DOUBT]:,}",
+            *(f"{status.states[state]:,}" for state in ends),
             _stand(status),
         )
     if table.row_count:
@@ -138,7 +142,7 @@ def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
     ways = {
         State.DEAD: (
             f"list them:        provision jobs {batch} --state dead --reason {cause}",
-            f"mend and resend:  provision export {batch} --to DIR; then apply its failed.csv",
+            f"mend and resend:  provision export {batch}; then apply its failed.csv",
             f"resend as is:     provision redrive {batch} --reason {cause}",
         ),
         State.IN_DOUBT: (

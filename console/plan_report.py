@@ -40,7 +40,9 @@ def show_plan(out: Console, plan: Plan) -> None:
     out.print(indented(table))
     if (slowest := plan.slowest) and plan.seconds is not None:
         of = f" of {shown(slowest)}" if len(set(map(str, plan.paces.values()))) > 1 else " per credential"
-        out.print(f"  about {duration(plan.seconds)} at {plan.paces[slowest]}{of}")
+        out.print(f"  at least {duration(plan.seconds)} at {plan.paces[slowest]}{of}; retries come on top")
+    elif plan.to_send and plan.paces:
+        out.print("  no pace is set: workers begin gently, and speed up for as long as the API stands it")
 
 
 def show_problems(out: Console, plan: Plan) -> None:

@@ -123,7 +123,7 @@ async def make_plan(
     plan.rows = plan.verdicts.total() + plan.bad_rows
     for credential in plan.to_send_by:
         word = None if ledger is None else await ledger.view.pace(credential)
-        if pace := rate if word is None else _rate_of(word):
+        if pace := rate if word is None else Rate.of_word(word):
             plan.paces[credential] = pace
     return plan
 
@@ -131,11 +131,6 @@ async def make_plan(
 def _identities(jobs: Iterator[NewJob]) -> Iterator[list[tuple[str, str, str]]]:
     while chunk := [(job.credential, job.key, fingerprint_of(job.body)) for job in islice(jobs, CHUNK)]:
         yield chunk
-
-
-def _rate_of(word: str) -> Rate:
-    """The rate whose `Rate.word` this is: so the ledger keeps it."""
-    return Rate(None if word == "unlimited" else float(word))
 
 
 def checked(

@@ -44,6 +44,11 @@ class Rate:
             )
         return cls(float(match[1]) / _UNITS[match[2]])
 
+    @classmethod
+    def of_word(cls, word: str) -> Rate:
+        """The rate that has this `word`: so the ledger keeps it."""
+        return cls(None if word == "unlimited" else float(word))
+
     def __str__(self) -> str:
         if self.per_second is None:
             return "unlimited"

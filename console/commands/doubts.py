@@ -30,7 +30,7 @@ UNCLEAR_SHOWN = 20
 
 @cli.command()
 def resolve(
-    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of a job in doubt.")],
+    job_ids: Annotated[list[str], typer.Argument(metavar="JOB", help="Id of a job in doubt; may be repeated.")],
     created: Annotated[bool, typer.Option("--created", help="Its widget was found.")] = False,
     absent: Annotated[bool, typer.Option("--absent", help="It has no widget: send it again.")] = False,
     widget_id: Annotated[str, typer.Option("--widget-id", help="The widget that was found.")] = "",
@@ -44,7 +44,7 @@ def resolve(
     ] = "",
 ) -> None:
     """
-    Settle a doubt by hand.
+    Settle a doubt by hand, or several that were found alike.
 
     Example: provision resolve b7k2m9qx.17 --created --widget-id 4711
     """
@@ -54,18 +54,24 @@ def resolve(
         )
     if absent and (widget_id or widget_key):
         raise InvalidInputError("a widget that is absent has neither id nor key")
+    if len(job_ids) > 1 and (widget_id or widget_key):
+        raise InvalidInputError("one widget belongs to one job", hint="resolve them one by one")
     key = read_key(widget_key) if widget_key else ""
+    result = Result(widget_id=widget_id, key=key) if widget_id or key else None
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            record = await ledger.view.job(job_id)
-            result = Result(widget_id=widget_id, key=key) if widget_id or key else None
-            settled = await ledger.hand.resolve(
-                *split_job_id(record.job_id), created=created, by=applying.who(), result=result
-            )
-            if not settled:
-                raise InvalidInputError(f"{job_id} is not in doubt: it is {record.state}")
-            out.print(f"{job_id} is {'created' if created else 'queued again'}")
+            others = []
+            for job_id in job_ids:
+                record = await ledger.view.job(job_id)
+                if await ledger.hand.resolve(
+                    *split_job_id(record.job_id), created=created, by=applying.who(), result=result
+                ):
+                    out.print(f"{job_id} is {'created' if created else 'queued again'}")
+                else:
+                    others.append(f"{job_id} is not in doubt: it is {record.state}")
+            if others:
+                raise InvalidInputError("; ".join(others))
 
     asyncio.run(work())
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from console import applying
+from console.batch_report import word_of
 from console.selecting import (
     AcceptDuplicatesFlag,
     BecauseOption,
@@ -17,12 +18,12 @@ from console.selecting import (
     filtered,
     reason_to_accept,
 )
-from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out
+from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out, talk
 from console.standard_output import emit
 from console.words import amount, shown
 from provisioning import keys
 from provisioning.errors import InvalidInputError
-from provisioning.ledger import Ledger
+from provisioning.ledger import Ledger, Redriven
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from provisioning.settings import Settings
@@ -165,6 +166,8 @@ def redrive(
                 emit({"batch": found, "queued": came.queued, "risky": came.risky, "left": came.left})
                 return
             out.print(f"{amount(came.queued, 'job')} queued again")
+            if came == Redriven() and state is State.DEAD:
+                await _say_what_was_cancelled(ledger, found)
             if came.risky:
                 out.print(f"{came.risky:,} of them may make a second widget: accepted because {shown(why)}")
             if came.left:
@@ -177,21 +180,40 @@ def redrive(
     asyncio.run(work())
 
 
+async def _say_what_was_cancelled(ledger: Ledger, batch: str) -> None:
+    """Who cancelled a batch by mistake looks for its jobs among the dead."""
+    status = await ledger.view.status(batch)
+    if cancelled := status.states[State.CANCELLED]:
+        verb = f"provision redrive {word_of(status)} --state cancelled"
+        talk.print(f"{amount(cancelled, 'job')} cancelled; to send them after all: {verb}", soft_wrap=True)
+
+
 @cli.command()
 def pace(
     credential: Annotated[str, typer.Argument(metavar="NAME", help="Name of a credential.")],
-    rate: Annotated[str, typer.Argument(metavar="RATE", help="5/s, 300/m, 1000/h or unlimited.")],
+    rate: Annotated[
+        str | None,
+        typer.Argument(metavar="RATE", help="5/s, 300/m, 1000/h or unlimited; shows the pace without."),
+    ] = None,
+    json: JsonFlag = False,
 ) -> None:
     """
-    Set the pace of a credential on all workers, while they run.
+    Show the pace of a credential, or set it on all workers, while they run.
 
     Example: provision pace default 20/s
     """
-    parsed = Rate.parse(rate)
+    wanted = Rate.parse(rate) if rate is not None else None
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            await ledger.hand.set_pace(credential, parsed, by=applying.who())
-            out.print(f"{credential}: {parsed}")
+            if wanted is not None:
+                await ledger.hand.set_pace(credential, wanted, by=applying.who())
+            word = await ledger.view.pace(credential)
+            now = Settings.from_env(os.environ).rate if word is None else Rate.of_word(word)
+            if json:
+                emit({"credential": credential, "pace": str(now), "set": word is not None})
+                return
+            where = "set with provision pace" if word is not None else "PROVISION_RATE here"
+            out.print(f"{shown(credential)}: {now}" + ("" if wanted is not None else f" ({where})"))
 
     asyncio.run(work())

@@ -280,7 +280,9 @@ def audit(
 @cli.command()
 def export(
     batch: BatchArgument,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write into.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Folder to write into [NAME.outcomes].")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -291,7 +293,9 @@ def export(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            written = await export_files(ledger, await ledger.view.batch_id(batch), to)
+            status = await ledger.view.status(await ledger.view.batch_id(batch))
+            folder = to or Path(applying.folder_name(status.name))
+            written = await export_files(ledger, status.batch, folder)
             if json:
                 emit({"folder": str(written.folder), "rows": written.rows})
             else:

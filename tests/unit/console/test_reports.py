@@ -118,6 +118,16 @@ def test_all_batches_fit_80_columns() -> None:
     assert "100,000 left" in first
     assert second.rstrip().endswith("settled")
     assert max(map(len, text.getvalue().splitlines())) <= 80
+    assert "cancelled" not in text.getvalue()
+
+
+def test_cancelled_jobs_have_a_column_where_there_are_any() -> None:
+    out, text = terminal()
+    show_batches(out, [batch(succeeded=99_999, queued=100_000), batch("other", cancelled=12_345)])
+    head, _, second = text.getvalue().splitlines()
+    assert "other" in second
+    assert second.rindex("12,345") + len("12,345") == head.index("cancelled") + len("cancelled")
+    assert max(map(len, text.getvalue().splitlines())) <= 80
 
 
 def story(told: JobRecord, body: str | None = "{}", *, acts: list[Act] | None = None, **meta: str) -> Story:
@@ -245,7 +255,7 @@ def test_a_plan_says_what_it_would_do_and_how_long_it_takes() -> None:
     assert "90  new, to be sent" in text.getvalue()
     assert " 9  already created: skipped" in text.getvalue()
     assert "1  with problems, 1 for a key that another row has" in text.getvalue()
-    assert "about 15 s at 5/s per credential" in text.getvalue()
+    assert "at least 15 s at 5/s per credential; retries come on top" in text.getvalue()
     assert plan_json(plan, Rate(5.0))["seconds"] == 15.0
 
 
