@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 from celery import Task, shared_task
 from celery.exceptions import Reject
+from celery.worker.request import Request
 from redis.exceptions import RedisError
 
 from producers.idempotency import Answer, Idempotency, InUseError, OtherRequestError
@@ -55,6 +56,9 @@ MOST_JOBS = 10_000
 WHO = "celery"
 """Who hands over, in the ledger's story and for Idempotency-Keys: a broker knows no names."""
 
+HIDDEN = "***"
+"""What is shown in the place of a message's jobs: their bodies may hold anything."""
+
 PAUSE = 2.0
 """Seconds before a message goes back to the queue because the ledger is away."""
 
@@ -72,7 +76,21 @@ class RefusedError(Exception):
     """The message as a whole cannot be taken."""
 
 
-@shared_task(name=SUBMIT, bind=True, acks_late=True, ignore_result=True)  # type: ignore[untyped-decorator]
+class Discreet(Request):  # type: ignore[misc] # Celery ships no types
+    """A message whose jobs are shown to nobody: not in task events, not to those who inspect a worker."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._argsrepr = self._kwargsrepr = HIDDEN
+
+    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002 - never otherwise
+        """What `celery inspect` and Flower get to see."""
+        return dict(super().info(safe=True))
+
+
+@shared_task(  # type: ignore[untyped-decorator]
+    name=SUBMIT, bind=True, acks_late=True, ignore_result=True, Request=f"{__name__}:Discreet"
+)
 def submit_message(self: Task, *args: Any, **kwargs: Any) -> None:
     """Takes one message in. Raises: Reject to have it again when the ledger is away."""
     task = str(self.request.id)

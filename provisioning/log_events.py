@@ -155,6 +155,19 @@ LISTENER_FAILED = Event(
     ("exception",),
 )
 
+EVENTS_DELAYED = Event(
+    "events.delayed",
+    logging.WARNING,
+    "The broker does not take what Flower is told; it is kept for `delay_s` and tried again.",
+    ("error", "delay_s"),
+)
+EVENTS_DROPPED = Event(
+    "events.dropped",
+    logging.WARNING,
+    "More happens than the broker takes: Flower is not told of so many happenings. The ledger has them all.",
+    ("left_out",),
+)
+
 # --- Programs ---
 
 PROGRAM_STARTED = Event(

@@ -157,6 +157,7 @@ FIELDS: Final[dict[str, Field]] = {
     "idempotency_hash": Field(
         _matching(r"[0-9a-f]{12}"), "hash", "First characters of the SHA-256 of the Idempotency-Key."
     ),
+    "left_out": Field(_number, "number", "What nobody is told of."),
     "told": Field(_matching(r"[a-z]+\.[a-z_]+"), "word", "The event of the batch that was told."),
 }
 """By name; an event names those that it may have."""

@@ -163,6 +163,14 @@ class Settings(BaseModel):
     pull_token: SecretStr = Field(
         SecretStr(""), description="Bearer token for addresses that plan and apply read from."
     )
+    flower_events: Literal["all", "problems", "none"] = Field(
+        "problems",
+        description="Jobs that workers show in Flower: all, those that did not succeed at once, or none.",
+    )
+    flower_auth: SecretStr = Field(
+        SecretStr(""),
+        description="Who may look at Flower, as USER:PASSWORD. Unset: a new password each start.",
+    )
     allow_private: bool = Field(
         False, description="Whether webhooks and pulls may go to addresses of private networks."
     )
@@ -195,6 +203,14 @@ class Settings(BaseModel):
         if parts.username or parts.password:
             raise ValueError("must not hold credentials; set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET")
         return value.rstrip("/")
+
+    @field_validator("flower_auth")
+    @classmethod
+    def _is_a_pair(cls, value: SecretStr) -> SecretStr:
+        user, _, password = value.get_secret_value().partition(":")
+        if value and not (user and password and value.get_secret_value().isascii()):
+            raise ValueError("must be USER:PASSWORD, in ASCII")
+        return value
 
     @field_validator("redis_url", "broker_url")
     @classmethod

@@ -25,7 +25,9 @@ from provisioning.logs import configure, say
 from provisioning.queue import Doorbell, make_app
 from provisioning.settings import Settings
 from worker.consumer import make_consumer
+from worker.control import refuse_what_means_nothing
 from worker.engine import Engine, EngineThread
+from worker.flower_events import FlowerEvents
 from worker.heartbeat import HeartbeatFile
 from worker.log_listener import log_happening
 from worker.metrics import WorkerMetrics, serve
@@ -50,10 +52,14 @@ app.conf.update(
     worker_concurrency=8,  # a drain takes milliseconds: it feeds the engine and never waits for a POST
     # By name, not by import: the worker knows nothing of producers, and one of their doors is a Celery task.
     imports=["worker.tasks", "producers.celery_intake"],
+    worker_send_task_events=settings.flower_events != "none",  # drains: Flower sees them without -E
 )
+
+refuse_what_means_nothing()
 
 engine: EngineThread | None = None
 watchdog: Watchdog | None = None
+flower: FlowerEvents | None = None
 metrics: WorkerMetrics | None = None
 heartbeat: HeartbeatFile | None = None
 
@@ -79,7 +85,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             # In a prefork child the engine would not be there; with green threads its loop would not run.
             print("error: the worker needs Celery's threads pool\n\nhint: --pool threads", file=sys.stderr)
             raise SystemExit(2)
-        global engine, watchdog, heartbeat
+        global engine, watchdog, heartbeat, flower
         engine = EngineThread(lambda: build_engine(worker.hostname))
         watchdog = Watchdog(engine.stop)
         _collect_seldom()
@@ -91,6 +97,9 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             )
             heartbeat.open()
             show_metrics()
+            if settings.flower_events != "none":
+                flower = FlowerEvents(app, worker.hostname, settings.flower_events, settings.lease)
+                flower.start()
             engine.start()
             if metrics is not None:
                 metrics.watch(engine.state)
@@ -109,6 +118,8 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             watchdog.rest()
         if engine is not None:
             engine.stop()
+        if flower is not None:
+            flower.stop()
         if heartbeat is not None:
             heartbeat.close()
         say(PROGRAM_STOPPED)
@@ -189,7 +200,11 @@ def build_engine(name: str) -> Engine:
         ring=Doorbell(app).ring,
         signs=watchdog.signs,
         beat=heartbeat.write,
-        listeners=[log_happening, *([metrics.listen] if metrics else [])],
+        listeners=[
+            log_happening,
+            *([metrics.listen] if metrics else []),
+            *([flower] if flower else []),
+        ],
     )
 
 

@@ -1,4 +1,4 @@
-"""`worker`, `sandbox`, `demo`: processes to run; `health`: whether they are well."""
+"""`worker`, `flower`, `sandbox`, `demo`: processes to run; `health`: whether they are well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from console.shell import cli
+from console.shell import cli, talk
+from console.workplace import workplace
 from provisioning.settings import Settings
 
 
@@ -23,6 +24,41 @@ def worker(context: typer.Context) -> None:
     """
     Settings.from_env(os.environ)
     os.execv(sys.executable, [sys.executable, "-m", "worker", *context.args])  # noqa: S606
+
+
+@cli.command()
+def flower(
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free one.")
+    ] = 5555,
+    control: Annotated[
+        bool, typer.Option("--control", help="Let those who know the password shut workers down.")
+    ] = False,
+) -> None:
+    """
+    Watch workers and troubled jobs in a browser, with Flower.
+
+    Example: provision flower --port 5555
+    """
+    # Flower and Tornado take a quarter of a second to import, which no other verb need spend.
+    from console.flower import USER, run_flower
+
+    with workplace() as place:
+
+        def ready(url: str, password: str) -> None:
+            what = "control" if control else "read-only"
+            talk.print(f"Flower ({what}) at {url}", soft_wrap=True, highlight=False)
+            if password:
+                talk.print(f"user {USER}, password {password}", soft_wrap=True, highlight=False)
+            if place.embedded:
+                talk.print(
+                    f"it watches what runs on the embedded Valkey of {place.settings.home}: provision apply",
+                    soft_wrap=True,
+                    highlight=False,
+                )
+
+        run_flower(place.settings, host, port, control=control, on_ready=ready)
 
 
 @cli.command(

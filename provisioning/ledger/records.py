@@ -26,6 +26,7 @@ class Claim(msgspec.Struct, frozen=True):
         on_in_doubt: `hold` or `retry` by its batch's own choice; empty where the setting decides.
         most: widgets that may exist for it by now.
         trace: W3C `traceparent` of the request that handed it over; empty if nobody traces.
+        again: a worker has had it before.
     """
 
     batch: str
@@ -40,6 +41,7 @@ class Claim(msgspec.Struct, frozen=True):
     on_in_doubt: str = ""
     most: int = 0
     trace: str = ""
+    again: bool = False
 
     @property
     def job_id(self) -> str:

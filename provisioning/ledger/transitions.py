@@ -121,11 +121,12 @@ def claim(
                 attempts=int(flat[i + 5]),
                 most=int(flat[i + 6]),
                 trace=_text(flat[i + 7]),
-                body=flat[i + 8],
+                again=flat[i + 8] == 1,
+                body=flat[i + 9],
                 urgent=urgent == 1,
                 on_in_doubt=_text(on_in_doubt),
             )
-            for i in range(0, len(flat), 9)
+            for i in range(0, len(flat), 10)
         ]
         due = float(next_due)
         return Claims(jobs, more == 1, due / 1000 if due else None)

@@ -69,14 +69,19 @@ async def test_a_lease_that_lapsed_is_told_by_whoever_settles_it(bench: Bench) -
 
 async def test_a_job_that_is_called_off_while_it_waits_for_its_turn_is_told(bench: Bench) -> None:
     told: list[Happening] = []
+    ended = asyncio.Event()
+
+    def hear(happening: Happening) -> None:
+        told.append(happening)
+        if isinstance(happening, Ended) and happening.state is State.CANCELLED:
+            ended.set()
+
     with running_sandbox() as sandbox:
-        async with bench.at(sandbox.url, rate=Rate(0.5)).engine(listeners=[told.append]):
+        async with bench.at(sandbox.url, rate=Rate(0.5)).engine(listeners=[hear]):
             batch = await bench.submit("slow", jobs(2))
             await bench.until(batch, lambda status: status.states[State.SUCCEEDED] == 1)
             await bench.ledger.do(transitions.cancel(batch, 1, 2, "ana"))
-            async with asyncio.timeout(DEADLINE):
-                while not any(isinstance(each, Ended) and each.state is State.CANCELLED for each in told):
-                    await asyncio.sleep(0.02)
+            await asyncio.wait_for(ended.wait(), DEADLINE)
         posts = sandbox.stats()["posts"]
     [called_off] = [each for each in told if isinstance(each, Ended) and each.state is State.CANCELLED]
     assert (called_off.reason, called_off.attempts, posts) == ("cancelled", [], 1)

@@ -24,7 +24,7 @@ def test_a_time_without_an_end_is_refused_by_its_name(name: str, value: str) -> 
 
 
 SECRETS = {
-    name: "redis://h" if name.endswith("_url") else "s3cret"
+    name: "redis://h" if name.endswith("_url") else "ana:s3cret" if name == "flower_auth" else "s3cret"
     for name, field in Settings.model_fields.items()
     if SecretStr in (field.annotation, *get_args(field.annotation))
 }
@@ -86,3 +86,10 @@ def test_the_brokers_password_goes_into_the_brokers_address() -> None:
 def test_a_password_for_no_address_is_refused(server: str) -> None:
     with pytest.raises(ConfigurationError, match=f"PROVISION_{server}_URL is not"):
         Settings.from_env({f"PROVISION_{server}_PASSWORD": "p"})
+
+
+@pytest.mark.parametrize("value", ["ana", ":s3cret", "ana:", "ana:clavé"])
+def test_flower_is_given_a_user_and_a_password(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^PROVISION_FLOWER_AUTH: must be USER:PASSWORD") as caught:
+        Settings.from_env({"PROVISION_FLOWER_AUTH": value})
+    assert value not in caught.value.message

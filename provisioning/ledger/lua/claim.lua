@@ -3,8 +3,8 @@
 -- ARGV[6] most jobs to claim of one credential; ARGV[7…] 3 a credential for which that is another number:
 -- credential, most jobs, most jobs of an urgent batch
 -- Returns {jobs, more, next_due, urgent, on_in_doubt}:
--- jobs flat, 9 a job: number, token, key, credential, row, attempts,
--- most (widgets that may exist for it), traceparent, body;
+-- jobs flat, 10 a job: number, token, key, credential, row, attempts,
+-- most (widgets that may exist for it), traceparent, 1 if a worker has had it before, body;
 -- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none;
 -- urgent 1 if the batch goes before others; on_in_doubt its own choice, '' where the setting decides.
 local batch, worker, lease, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
@@ -33,7 +33,7 @@ local function claim_of(credential)
       if not numbers then break end
       for _, n in ipairs(numbers) do
         local key = job_key(batch, n)
-        local job = redis.call('HMGET', key, 'state', 'key', 'row', 'attempts', 'most', 'trace')
+        local job = redis.call('HMGET', key, 'state', 'key', 'row', 'attempts', 'most', 'trace', 'token')
         -- A list entry is a hint, the hash is the truth.
         if job[1] == 'queued' and not (some_wait and redis.call('ZSCORE', batch .. ':waiting', n)) then
           local token = redis.call('HINCRBY', batch, 'token', 1)
@@ -47,7 +47,8 @@ local function claim_of(credential)
           jobs[j + 5], jobs[j + 6] = job[3] or '', job[4] or '0'
           jobs[j + 7] = job[5] or '0'
           jobs[j + 8] = job[6] or ''
-          jobs[j + 9] = redis.call('HGET', batch .. ':bodies', n)
+          jobs[j + 9] = job[7] and 1 or 0
+          jobs[j + 10] = redis.call('HGET', batch .. ':bodies', n)
           mine = mine - 1
           want = want - 1
         end

@@ -270,6 +270,7 @@ async def test_a_stale_worker_is_refused_its_intent_and_overwrites_nothing(
     whose = {1: Whose("k", None, "w1")}
     assert await _lapse(fake_ledger, clock) == Rescue(queued=[1], doubted=[], ready=True, whose=whose)
     [successor] = await claim(fake_ledger, worker="w2")
+    assert (stale.again, successor.again) == (False, True)
     before = await snapshot(fake_ledger.redis)
     assert not await send(fake_ledger, stale)
     assert await fake_ledger.do(transitions.deferred("b1", [Deferral(1, stale.token, 0, "x")])) == [False]
