@@ -45,6 +45,8 @@ from provisioning.errors import (
 )
 from provisioning.job import NewJob
 from provisioning.ledger import Ledger
+from provisioning.log_events import MESSAGE_RETURNED
+from provisioning.logs import say
 from provisioning.queue import Doorbell, make_app, on_rabbitmq
 from provisioning.settings import Settings
 
@@ -97,6 +99,7 @@ def submit_message(self: Task, *args: Any, **kwargs: Any) -> None:
     try:
         asyncio.run(_take_in(task, args, kwargs))
     except (LedgerUnavailableError, ConfigurationError, RedisError, OSError) as error:
+        say(MESSAGE_RETURNED, task_id=task, error=error)
         time.sleep(PAUSE)
         if not _sent_again(task, args, kwargs):
             raise Reject(error, requeue=True) from error

@@ -213,6 +213,12 @@ BATCH_SUBMITTED = Event(
 ROW_REJECTED = Event(
     "row.rejected", logging.DEBUG, "A row breaks a rule and was not handed over.", ("row", "by")
 )
+MESSAGE_RETURNED = Event(
+    "message.returned",
+    logging.WARNING,
+    "The ledger is away; a Celery message goes back to the queue and comes again.",
+    ("task_id", "error"),
+)
 MESSAGE_REFUSED = Event(
     "message.refused",
     logging.ERROR,

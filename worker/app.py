@@ -22,7 +22,7 @@ from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, Provis
 from provisioning.ledger import Ledger
 from provisioning.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
 from provisioning.logs import configure, say
-from provisioning.queue import Doorbell, make_app
+from provisioning.queue import Doorbell, Waiting, check_queue, make_app
 from provisioning.settings import Settings
 from worker.consumer import make_consumer
 from worker.control import refuse_what_means_nothing
@@ -91,6 +91,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
         _collect_seldom()
         try:
             check_ledger()
+            check_queue(app)
             credentials = load_credentials(settings)
             heartbeat = HeartbeatFile(
                 settings.heartbeats_folder, worker.hostname, watchdog.signs, credentials=len(credentials)
@@ -200,6 +201,7 @@ def build_engine(name: str) -> Engine:
         ring=Doorbell(app).ring,
         signs=watchdog.signs,
         beat=heartbeat.write,
+        waiting=Waiting(app).count if settings.broker_url else None,
         listeners=[
             log_happening,
             *([metrics.listen] if metrics else []),

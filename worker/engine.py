@@ -53,6 +53,9 @@ HELD_PER_SLOT = 20
 TICK = 1.0
 """Seconds between looks for unrung batches and lapsed leases: what a lost ring costs."""
 
+BROKER_TICK = 3.0
+"""Seconds between looks at how many messages wait on a broker of its own."""
+
 REAPER_TICK = 5.0
 """Seconds between steps of the reaper: some 500 jobs of each of 20 batches, a few ms of Redis' time each."""
 
@@ -76,6 +79,8 @@ class Engine:
             off the loop.
         signs: where it shows the watchdog that it is alive.
         beat: called once a second by the loop, after its sign.
+        waiting: asks the broker how many messages wait, where that is not the ledger's Redis. May block;
+            called off the loop.
         listeners: who is told of what happens to its jobs.
     """
 
@@ -89,6 +94,7 @@ class Engine:
         ring: Callable[[str], None],
         signs: Signs | None = None,
         beat: Callable[[], None] = lambda: None,
+        waiting: Callable[[], int] | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._settings = settings
@@ -98,6 +104,7 @@ class Engine:
         self._ring = ring
         self._signs = signs
         self._beat = beat
+        self._waiting = waiting
         self._telemetry = Telemetry(listeners)
         self._limit = ConcurrencyLimit(settings.max_in_flight)
         self._slots = Slots(self._limit)
@@ -161,6 +168,9 @@ class Engine:
             asyncio.create_task(self._turn(), name="turn"),
             asyncio.create_task(self._for_ever("reap", REAPER_TICK, self._reap), name="reap"),
         ]
+        if self._waiting is not None:
+            asking = self._for_ever("ask the broker", BROKER_TICK, self._ask_broker)
+            self._chores.append(asyncio.create_task(asking, name="ask the broker"))
 
     async def stop(self) -> None:
         """
@@ -394,7 +404,7 @@ class Engine:
         if self._signs:
             self._signs.ledger = time.monotonic()
             self._signs.looked = True
-            if not waiting:
+            if waiting == 0:
                 self._signs.message = time.monotonic()
         active = await self._ledger.view.active()
         for batch in self._hungry.keys() - set(active):  # cancelled, or finished by others
@@ -430,11 +440,29 @@ class Engine:
         if gone.total():
             say(log_events.BATCH_REAPED, **{str(kept): count for kept, count in gone.items()})
 
-    async def _sign(self) -> int:
-        """Gives the ledger a sign of life. Returns: messages that wait in the queue, where it can tell."""
+    async def _ask_broker(self) -> None:
+        """Shows the watchdog that no message waits, or that the broker is away and Celery waits for it."""
+        if self._waiting is None or self._signs is None:
+            return
+        try:
+            if await asyncio.to_thread(self._waiting) == 0:
+                self._signs.message = time.monotonic()
+        except LedgerUnavailableError:  # of which Celery says enough
+            self._signs.reconnect_at(time.monotonic())
+
+    async def _sign(self) -> int | None:
+        """
+        Gives the ledger a sign of life.
+
+        Returns: messages that wait in the queue; None where its Redis is not the broker, for a list of that
+            name would be somebody else's.
+        """
         pipeline = self._ledger.redis.pipeline(transaction=False)
         pipeline.zadd(keys.WORKERS, {self._name: time.time() * 1000})
         pipeline.hset(keys.WORKER_SIGNS, self._name, msgspec.json.encode(self.state()))
+        if self._waiting is not None:
+            await pipeline.execute()
+            return None
         pipeline.llen(QUEUE)
         return int((await pipeline.execute())[-1])
 
