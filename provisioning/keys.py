@@ -7,11 +7,10 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | key                        | type   | holds                                                            |
 | -------------------------- | ------ | ---------------------------------------------------------------- |
 | `pv:{B}`                   | hash   | the batch: name, counts by state, bounds, token counter           |
-| `pv:{B}:j:N`               | hash   | job N: identity, state, reason, token, attempts, bounds           |
+| `pv:{B}:jobs`              | hash   | N → job N, its widget and its story, each on a line of its own    |
+| `pv:{B}:words`             | hash   | words that recur in jobs → their numbers, and back                |
 | `pv:{B}:bodies`            | hash   | N → JSON of the POST                                              |
-| `pv:{B}:results`           | hash   | N → JSON of the created widget                                    |
-| `pv:{B}:late`              | hash   | N → JSON lines: results beside the one that counts, if any        |
-| `pv:{B}:history`           | hash   | N → JSON lines: attempts and notable moves, oldest first          |
+| `pv:{B}:late`              | hash   | N → a line each: results beside the one that counts, if any       |
 | `pv:{B}:ready:C`           | list   | numbers of queued jobs of credential C, in order                  |
 | `pv:{B}:credentials`       | set    | credentials with a ready list                                     |
 | `pv:{B}:waiting`           | zset   | queued jobs that may not start before a time (ms)                 |
@@ -61,9 +60,14 @@ def batch(batch_id: str) -> str:
     return f"pv:{{{batch_id}}}"
 
 
-def job(batch_id: str, number: int) -> str:
-    """Hash of one job."""
-    return f"{batch(batch_id)}:j:{number}"
+def jobs(batch_id: str) -> str:
+    """Hash: number → a job, its widget and its story, as `ledger.kept` reads them."""
+    return f"{batch(batch_id)}:jobs"
+
+
+def words(batch_id: str) -> str:
+    """Hash: words that recur in a batch's jobs → their numbers, and back."""
+    return f"{batch(batch_id)}:words"
 
 
 def bodies(batch_id: str) -> str:
@@ -71,19 +75,9 @@ def bodies(batch_id: str) -> str:
     return f"{batch(batch_id)}:bodies"
 
 
-def results(batch_id: str) -> str:
-    """Hash: number → JSON of the created widget."""
-    return f"{batch(batch_id)}:results"
-
-
 def late_results(batch_id: str) -> str:
-    """Hash: number → JSON lines of results that came beside the one that counts."""
+    """Hash: number → results that came beside the one that counts, a line each."""
     return f"{batch(batch_id)}:late"
-
-
-def history(batch_id: str) -> str:
-    """Hash: number → JSON lines of attempts and notable moves."""
-    return f"{batch(batch_id)}:history"
 
 
 def credentials(batch_id: str) -> str:

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import NewJob
 from provisioning.ledger import Answered, Claim, Intent, Ledger, transitions
+from provisioning.ledger.kept import FIELDS, KeptJob, words_of
 from provisioning.lifecycle import Event
 
 NOW = 1_800_000_000.0
@@ -116,7 +117,11 @@ async def say(ledger: Ledger, *answers: Answered, batch: str = "b1") -> list[boo
 
 
 async def snapshot(redis: Redis) -> dict[str, Any]:
-    """Everything that a Redis holds, as plain values: what should not have moved is compared too."""
+    """
+    Everything that a Redis holds, as plain values: what should not have moved is compared too.
+
+    Job N of a batch stands under `pv:{B}:jobs N` by the names of its fields, in words.
+    """
     client: Any = redis
     names = sorted(await client.keys("*"))
     kinds: Any = redis.pipeline(transaction=False)
@@ -129,7 +134,26 @@ async def snapshot(redis: Redis) -> dict[str, Any]:
         values.execute_command(command, name, *args)
         readers.append(read)
     found = await values.execute()
-    return {name.decode(): read(value) for name, read, value in zip(names, readers, found, strict=True)}
+    plain = {name.decode(): read(value) for name, read, value in zip(names, readers, found, strict=True)}
+    for name in [name for name in plain if name.endswith(":jobs")]:
+        words = words_of({k.encode(): v.encode() for k, v in plain.pop(f"{name[:-5]}:words", {}).items()})
+        plain |= {f"{name} {n}": _job(value, words) for n, value in plain.pop(name).items()}
+    return plain
+
+
+def _job(value: str, words: dict[int, str]) -> dict[str, str]:
+    kept = KeptJob(value.encode(), words)
+    texts = {name: kept.text(name) for name in ("key", "cred", "fp", "worker", "label", "trace")}
+    counts = {
+        name: str(kept.number(name) or "") for name in FIELDS if name not in (*texts, "posts", *_ALWAYS)
+    }
+    posts = {f"post {post}": belief for post, belief in kept.posts.items()}
+    always = {"state": str(kept.state), "reason": kept.reason, "result": kept.result.decode()}
+    always["story"] = kept.story.decode()
+    return {name: text for name, text in (texts | counts | posts | always).items() if text}
+
+
+_ALWAYS = ("state", "reason")
 
 
 def _hash(value: Any) -> dict[str, str]:

@@ -77,7 +77,10 @@ class Hand:
         The caller has made sure that nothing of the batch is unsettled or in doubt.
         """
         had = await self._sealer.shred(batch)
-        await self._redis.delete(keys.bodies(batch), keys.results(batch), keys.late_results(batch))
+        await self._redis.unlink(keys.bodies(batch), keys.late_results(batch))
+        accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
+        for first in range(1, accepted + 1, STRETCH):
+            await self._do(transitions.shred(batch, first, min(first + STRETCH - 1, accepted)))
         await self.note("shred", by=by, on=keys.hold_batch(batch), facts={"had_a_key": str(had).lower()})
         return had
 
@@ -163,7 +166,7 @@ class Hand:
 
         Raises: NotFoundError if there is no such job.
         """
-        if not await self._redis.exists(keys.job(batch, number)):
+        if not await self._redis.hexists(keys.jobs(batch), str(number)):
             raise NotFoundError(f"there is no job {batch}.{number}")
         settled = bool(
             await self._do(transitions.resolve(batch, number, created=created, who=by, result=result))

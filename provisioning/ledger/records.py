@@ -91,7 +91,7 @@ class Grant(msgspec.Struct, frozen=True):
     cancelled: bool = False
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     What came of a POST, as the ledger needs it.
 

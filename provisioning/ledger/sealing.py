@@ -7,7 +7,7 @@ ciphertext. Once a data key is destroyed, what it sealed can only be read by who
 the ledger and a master of that time. Rotating the masters wraps the data keys anew and touches no job.
 
 A sealed value is `pv1:BATCH:TOKEN`, TOKEN being Fernet's (AES-128-CBC with HMAC-SHA256); plain JSON begins
-with `{`.
+with `{` or `[`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 
 from provisioning import keys
 from provisioning.errors import ConfigurationError, ProvisioningError
+from provisioning.ledger import kept
 from provisioning.ledger.scripts import Argument, Call
 
 PREFIX = b"pv1:"
@@ -35,7 +36,7 @@ FINGERPRINTS = "fingerprints"
 CACHED_SECONDS = 30.0
 """How long a process goes by a data key without looking: so long it may read on after a shredding."""
 
-SEALED = {"accept": (2, 7, 6), "answered": (1, 9, 8), "resolve": (0, 4, 3)}
+SEALED = {"accept": (2, 7, 6), "answered": (1, 2, 1), "resolve": (0, 4, 3)}
 """By script: arguments before the jobs, arguments a job, and which of these is sealed (see the heads)."""
 
 FINGERPRINT = 4
@@ -149,7 +150,7 @@ class Sealer:
         if self._masters is None:
             return plain
         key = await self._data_key(FINGERPRINTS, make=True)
-        return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()[: kept.FINGERPRINT]
 
     # -- keys ----------------------------------------------------------------------------------------
 

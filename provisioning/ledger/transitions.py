@@ -15,6 +15,7 @@ import msgspec
 from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.job import Accepted, NewJob, Verdict
+from provisioning.ledger import kept
 from provisioning.ledger.records import (
     Answered,
     Claim,
@@ -78,7 +79,7 @@ def accept(
     args: list[str | bytes] = [who, because]
     for job, fp in jobs:
         row = "" if job.row is None else str(job.row)
-        args += (job.key, job.credential, row, job.label, fp, job.trace, job.body)
+        args += (job.key, job.credential, row, job.label, fp[: kept.FINGERPRINT], job.trace, job.body)
 
     def read(reply: Any) -> list[Accepted]:
         pairs = zip(reply[::2], reply[1::2], strict=True)
@@ -162,17 +163,9 @@ def answered(batch: str, answers: Sequence[Answered], *, stop_loss: int = 0) -> 
     """
     args: list[str | bytes | int] = [stop_loss]
     for answer in answers:
-        args += (
-            answer.number,
-            answer.token,
-            answer.attempt.n,
-            answer.event,
-            answer.reason,
-            answer.change.least,
-            answer.change.most,
-            _json(answer.attempt),
-            _json(answer.result) if answer.result else "",
-        )
+        # The widget goes for itself, to be sealed.
+        said = msgspec.structs.replace(answer, result=None)
+        args += (_json(said), kept.encode_result(answer.result) if answer.result else "")
     return Call("answered", keys.batch(batch), args, lambda reply: [code > 0 for code in reply])
 
 
@@ -251,22 +244,27 @@ def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") 
     return Call("redrive", keys.batch(batch), [who, because, *numbers], lambda reply: Redriven(*reply))
 
 
-def reap(batch: str, kept: str, settled_at: str, most: int) -> Call[tuple[int, bool]]:
+def reap(batch: str, what: str, settled_at: str, most: int) -> Call[tuple[int, bool]]:
     """
     Lets go of a class of things in a stretch of a settled batch. Reads: of how many jobs; if that was all.
 
     Args:
         settled_at: ms when the batch settled, as the caller read it; at any other time nothing is done.
     """
-    args: list[Argument] = [kept, settled_at, most]
+    args: list[Argument] = [what, settled_at, most]
     return Call("reap", keys.batch(batch), args, lambda reply: (int(reply[0]), reply[1] == 1))
 
 
 def resolve(batch: str, number: int, *, created: bool, who: str, result: Result | None = None) -> Call[bool]:
     """Settles a doubt by a person's word. Reads: whether the job was in doubt."""
     word = "created" if created else "absent"
-    found = _json(result) if result else ""
+    found = kept.encode_result(result) if result else ""
     return Call("resolve", keys.batch(batch), [number, word, who, found], bool)
+
+
+def shred(batch: str, first: int, last: int) -> Call[int]:
+    """Lets go of the widgets between two numbers. Reads: how many there were."""
+    return Call("shred", keys.batch(batch), [first, last], int)
 
 
 def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:

@@ -10,11 +10,12 @@ import msgspec
 from redis.asyncio import Redis
 
 from provisioning import keys
-from provisioning.attempt import Attempt, Bounds, Result
-from provisioning.errors import ContractError, NotFoundError
+from provisioning.attempt import Bounds
+from provisioning.errors import NotFoundError
 from provisioning.job import Verdict, split_job_id
 from provisioning.ledger import transitions
 from provisioning.ledger.hand import AUDIT_KEPT
+from provisioning.ledger.kept import FINGERPRINT, KeptJob, words_of
 from provisioning.ledger.records import (
     EVERY,
     Act,
@@ -24,7 +25,6 @@ from provisioning.ledger.records import (
     Hold,
     JobRecord,
     Match,
-    Move,
     Page,
     Selection,
     SourceFile,
@@ -46,9 +46,6 @@ _COUNTED = {
     *("accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
 }
 
-_decode_attempt = msgspec.json.Decoder(Attempt).decode
-_decode_move = msgspec.json.Decoder(Move).decode
-_decode_result = msgspec.json.Decoder(Result).decode
 _decode_source = msgspec.json.Decoder(SourceFile).decode
 _decode_sign = msgspec.json.Decoder(WorkerSign).decode
 _decode_act = msgspec.json.Decoder(Act).decode
@@ -188,18 +185,17 @@ class View:
         known = await self._homes(jobs)
         pipeline = self._redis.pipeline(transaction=False)
         for batch, number, _buried in filter(None, known):
-            pipeline.hmget(keys.job(batch, number), "state", "fp", "most")
+            pipeline.hget(keys.jobs(batch), str(number))
         states = iter(await pipeline.execute() if pipeline.command_stack else [])
         verdicts = []
         for home, (_, _, fp) in zip(known, jobs, strict=True):
             if home:
-                state, kept, most = next(states)
-                fp = await self._sealer.fingerprint(fp)
-                risky = int(most or 0) > 0
+                value = next(states)
+                fp = await self._sealer.fingerprint(fp[:FINGERPRINT])
                 if home[2] == State.SUCCEEDED:
                     verdicts.append(Verdict.SUCCEEDED)
                     continue
-                verdicts.append(_verdict(state, kept, fp, risky=risky, accepts=accept_duplicates))
+                verdicts.append(_verdict(KeptJob(value) if value else None, fp, accepts=accept_duplicates))
             else:
                 verdicts.append(Verdict.NEW)
         return verdicts
@@ -378,19 +374,18 @@ class View:
             return
         fields = [str(number) for number in numbers]
         pipeline = self._redis.pipeline(transaction=True)
-        for number in numbers:
-            pipeline.hgetall(keys.job(batch, number))
-        pipeline.hmget(keys.history(batch), fields)
-        pipeline.hmget(keys.results(batch), fields)
+        pipeline.hmget(keys.jobs(batch), fields)
+        pipeline.hgetall(keys.words(batch))
         pipeline.hmget(keys.late_results(batch), fields)
         pipeline.zmscore(keys.waiting(batch), fields)
-        *jobs, histories, results, lates, dues = await pipeline.execute()
-        columns = zip(numbers, jobs, histories, results, lates, dues, strict=True)
-        for number, raw, story, result, late, due in columns:
-            if raw:
-                made = await self._sealer.open(result) if result else None
+        jobs, kept, *columns = await pipeline.execute()
+        words = words_of(kept)
+        for number, value, late, due in zip(numbers, jobs, *columns, strict=True):
+            if value:
+                job = KeptJob(value, words)
+                made = await self._sealer.open(job.result)
                 beside = await self._sealer.open_lines(late or b"")
-                yield _record(batch, number, raw, story, made, beside, due)
+                yield job.record(batch, number, due=due, result=made, late=beside)
 
 
 def _is_counted(field: str) -> bool:
@@ -404,77 +399,22 @@ def _home(known: str) -> tuple[str, int, str]:
     return *split_job_id(job_id), buried
 
 
-def _verdict(state: bytes | None, kept: bytes | None, fp: str, *, risky: bool, accepts: bool) -> Verdict:
+def _verdict(job: KeptJob | None, fp: str, *, accepts: bool) -> Verdict:
     """The branches of `lua/accept.lua` on a known identity."""
-    if state is None:
+    if job is None:
         return Verdict.IN_DOUBT
-    kept = kept or b""
-    match State(state.decode()):
-        case State.DEAD if kept.decode() == fp:
+    same = job.text("fp") == fp
+    match job.state:
+        case State.DEAD if same:
             return Verdict.DEAD
         case State.DEAD | State.CANCELLED:
-            return Verdict.RISKY if risky and not accepts else Verdict.REDRIVEN
+            return Verdict.RISKY if job.number("most") > 0 and not accepts else Verdict.REDRIVEN
         case State.SUCCEEDED:
-            return Verdict.SUCCEEDED if kept.decode() == fp else Verdict.CHANGED
+            return Verdict.SUCCEEDED if same else Verdict.CHANGED
         case State.IN_DOUBT:
             return Verdict.IN_DOUBT
         case _:
             return Verdict.QUEUED
-
-
-def _record(batch: str, number: int, raw: Any, story: Any, result: Any, late: Any, due: Any) -> JobRecord:
-    job = {name.decode(): value.decode() for name, value in raw.items()}
-    attempts, moves = read_story(story or b"")
-    return JobRecord(
-        job_id=f"{batch}.{number}",
-        batch=batch,
-        number=number,
-        key=job["key"],
-        credential=job["cred"],
-        row=int(job["row"]) if "row" in job else None,
-        label=job.get("label", ""),
-        state=State(job["state"]),
-        reason=job["reason"],
-        at=int(job["at"]) / 1000,
-        bounds=Bounds(int(job.get("least", 0)), int(job.get("most", 0))),
-        attempts=attempts,
-        moves=moves,
-        worker=job.get("worker", ""),
-        not_before=due / 1000 if due is not None else None,
-        result=_decode_result(result) if result else None,
-        late_results=[_decode_result(line) for line in late],
-    )
-
-
-def read_story(story: bytes) -> tuple[list[Attempt], list[Move]]:
-    """
-    A job's attempts and notable moves, oldest first.
-
-    An attempt whose lease lapsed and whose answer came late stands twice in the story: the answer counts, in
-    the place of the lapse.
-    Raises: ContractError if a line is of neither kind.
-    """
-    attempts: list[Attempt] = []
-    moves: list[Move] = []
-    lapsed: dict[tuple[int | None, int], int] = {}
-    for line in story.splitlines():
-        try:
-            if line.startswith(b'{"move"') or b'"move":' in line:
-                moves.append(_decode_move(line))
-                continue
-            attempt = _decode_attempt(line)
-        except msgspec.DecodeError as error:
-            raise ContractError(
-                f"the ledger holds a line of history that this version cannot read: {error}"
-            ) from error
-        post = (attempt.token, attempt.n)
-        if attempt.late and post in lapsed:
-            attempts[lapsed.pop(post)] = attempt
-            continue
-        if attempt.error == "lease_lapsed":
-            lapsed[post] = len(attempts)
-        attempts.append(attempt)
-    return attempts, moves
 
 
 def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list[Hold]:

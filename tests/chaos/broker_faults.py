@@ -70,7 +70,7 @@ async def ring_late(stage: Stage) -> Verdict:
     for message in old:
         await _push(stage, message)
     stage.ring("bnobody")
-    stage.ring("}:j:1{")  # no id that we make
+    stage.ring("}:jobs{")  # no id that we make
 
     async def taken() -> bool:
         return not await _messages(stage)
@@ -85,7 +85,7 @@ async def ring_late(stage: Stage) -> Verdict:
     verdict.demand(stage.sandbox.stats()["posts"] == posts + 20, "the late rings have caused POSTs")
     verdict.demand(worker.alive, f"the worker left with {worker.code}")
     redis: Any = stage.redis
-    strange = [key for key in await redis.keys("pv:*") if b"bnobody" in key or b"}:j:1{" in key]
+    strange = [key for key in await redis.keys("pv:*") if b"bnobody" in key or b"}:jobs{" in key]
     verdict.demand(not strange, f"rings for unknown batches left keys: {strange}")
     return verdict
 

@@ -6,10 +6,14 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 
+from provisioning import keys
+from provisioning.ledger.kept import KeptJob
+from provisioning.lifecycle import State
 from tests.integration.http_server import (
     Server,
     csv_of,
@@ -36,7 +40,8 @@ def test_a_job_that_was_answered_is_in_the_ledger(server: Server, valkey_url: st
     assert taken["verdict"] == "new"
     batch, number = taken["job"].split(".")
     with Redis.from_url(valkey_url) as redis:
-        assert redis.hget(f"pv:{{{batch}}}:j:{number}", "state") == b"queued"
+        kept: Any = redis.hget(keys.jobs(batch), str(number))
+        assert KeptJob(kept).state is State.QUEUED
         assert redis.hget(f"pv:{{{batch}}}", "urgent") == b"1"
     assert server.get(answer.headers["location"]).json()["key"] == "one"
 

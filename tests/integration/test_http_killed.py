@@ -12,6 +12,8 @@ import httpx
 import pytest
 from redis import Redis
 
+from provisioning.ledger.kept import KeptJob
+from provisioning.lifecycle import State
 from tests.integration.http_server import PATIENCE, Server, csv_of, job, problem, running_server
 
 ROWS = 50_000
@@ -42,7 +44,8 @@ def whole(redis: Redis, name: str) -> None:
     assert redis.hlen("pv:identity:default") == count
     assert redis.llen(f"{key}:ready:default") == count
     assert int(redis.hget(key, "queued") or 0) == count
-    assert redis.hget(f"{key}:j:{count}", "state") == b"queued"
+    last: Any = redis.hget(f"{key}:jobs", str(count))
+    assert KeptJob(last).state is State.QUEUED
 
 
 def upload(server: Server, body: bytes) -> httpx.Response:

@@ -29,6 +29,7 @@ from provisioning import keys
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import Verdict
 from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, transitions
+from provisioning.ledger.kept import read_story, words_of
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, Event, State
 from tests import lifecycle_model as model
@@ -160,7 +161,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         job = self.jobs[n]
         body = new_job(f"k{n}", self.credential[n])
         [accepted] = self.do(transitions.accept("b2", [(body, fp)], "ana", because=because))
-        kept = self.run(self.redis.hget(keys.job(B, n), "fp")).decode()
+        kept = self.run(snapshot(self.redis))[f"{keys.jobs(B)} {n}"]["fp"]
         refused = job.bounds.most > 0 and not because
         verdicts = {
             State.SUCCEEDED: Verdict.SUCCEEDED if accepted.verdict != Verdict.CHANGED else Verdict.CHANGED,
@@ -358,13 +359,13 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         if not self.jobs:
             return
         for n, job in self.jobs.items():
-            self._same_job(job, state[keys.job(B, n)])
+            self._same_job(job, state[f"{keys.jobs(B)} {n}"])
         self._same_counts(state)
         self._same_indexes(state)
         self._no_result_is_lost(state)
 
     def _same_job(self, job: Job, kept: dict[str, str]) -> None:
-        beliefs = {name: word for name, word in kept.items() if name.startswith("post:")}
+        beliefs = {name: word for name, word in kept.items() if name.startswith("post ")}
         assert (
             kept["state"],
             kept["reason"],
@@ -378,7 +379,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             job.token,
             job.attempts,
             job.bounds,
-            {f"post:{token}:{attempt}": belief for (token, attempt), belief in job.posts},
+            {f"post {token}:{attempt}": belief for (token, attempt), belief in job.posts},
         )
         assert ("worker" in kept) == (job.state in (State.CLAIMED, State.SENDING))
 
@@ -419,11 +420,12 @@ class LedgerAgainstModel(RuleBasedStateMachine):
 
     def _no_result_is_lost(self, state: dict[str, Any]) -> None:
         """Every POST that was recorded as created has its widget in the ledger, each once."""
-        kept = " ".join(state.get(keys.results(B), {}).values())
+        words = words_of(self.run(self.redis.hgetall(keys.words(B))))
+        kept = " ".join(state[f"{keys.jobs(B)} {n}"].get("result", "") for n in self.jobs)
         kept += " ".join(state.get(keys.late_results(B), {}).values())
         for n, job in self.jobs.items():
-            story = state.get(keys.history(B), {}).get(str(n), "")
-            created = story.count('"outcome":"created"')
+            story = state[f"{keys.jobs(B)} {n}"].get("story", "").encode()
+            created = sum(a.outcome is Outcome.CREATED for a in read_story(story, words)[0])
             mine = [c for c, _ in self.posts if c.number == n]
             ids = {f'"{c.token}.{a}"' for c, a in self.posts if c in mine}
             assert sum(kept.count(each) for each in ids) == created

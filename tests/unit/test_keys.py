@@ -18,11 +18,10 @@ SCRIPTS = sorted(
 
 OF_BATCH = {
     "": keys.batch("B"),
-    ":j:N": keys.job("B", 7).replace("7", "N"),
+    ":jobs": keys.jobs("B"),
+    ":words": keys.words("B"),
     ":bodies": keys.bodies("B"),
-    ":results": keys.results("B"),
     ":late": keys.late_results("B"),
-    ":history": keys.history("B"),
     ":ready:C": keys.ready("B", "C"),
     ":credentials": "pv:{B}:credentials",
     ":waiting": keys.waiting("B"),

@@ -15,13 +15,12 @@ end
 
 local function create(key, credential, row, label, fp, trace, body)
   local n = redis.call('HINCRBY', KEYS[1], 'accepted', 1)
-  local fields = { 'key', key, 'cred', credential, 'fp', fp, 'state', 'queued', 'reason', 'accepted', 'at', now }
-  if row ~= '' then fields[#fields + 1] = 'row'; fields[#fields + 1] = row end
-  if label ~= '' then fields[#fields + 1] = 'label'; fields[#fields + 1] = label end
-  if trace ~= '' then fields[#fields + 1] = 'trace'; fields[#fields + 1] = trace end
-  redis.call('HSET', job_key(KEYS[1], n), unpack(fields))
+  local job = unfold(KEYS[1], n, '[1,"","","","",0]')
+  job.key, job.cred, job.fp, job.row, job.at = key, credential, fp, tonumber(row) or '', now
+  job.label, job.trace = label, trace
+  save(job)
   redis.call('HSET', KEYS[1] .. ':bodies', n, body)
-  enqueue(KEYS[1], n, credential, 0, false)
+  enqueue(job, 0, false)
   count(KEYS[1], 'queued', 1)
   local id = batch_id(KEYS[1]) .. '.' .. n
   redis.call('HSET', 'pv:identity:' .. credential, key, id)
@@ -40,21 +39,22 @@ for i = 4, #ARGV, 7 do
     local b, n, buried = string.match(id, '^(.*)%.(%d+)=?([a-z]*)$')
     id = b .. '.' .. n
     local batch = 'pv:{' .. b .. '}'
-    local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'fp', 'most')
-    local state = job[1]
+    local job = load(batch, n)
+    local state = job.state
     if buried == 'succeeded' then
       verdict = 'succeeded' -- its batch is past its retention, what it was made of is not known any more
-    elseif state == 'dead' and job[3] == fp then
+    elseif state == 'dead' and job.fp == fp then
       verdict = 'dead'
-    elseif (state == 'dead' or state == 'cancelled') and tonumber(job[4] or 0) > 0 and why == '' then
+    elseif (state == 'dead' or state == 'cancelled') and job.most > 0 and why == '' then
       verdict = 'risky'
     elseif state == 'dead' or state == 'cancelled' then
       redis.call('HSET', batch .. ':bodies', n, body)
-      redis.call('HSET', job_key(batch, n), 'fp', fp)
-      redrive(batch, n, state, job[2], credential, who, tonumber(job[4] or 0) > 0 and why or '')
+      job.fp = fp
+      redrive(job, who, job.most > 0 and why or '')
+      save(job)
       verdict = 'redriven'
     elseif state == 'succeeded' then
-      verdict = job[3] == fp and 'succeeded' or 'changed'
+      verdict = job.fp == fp and 'succeeded' or 'changed'
     elseif state == 'in_doubt' or not state then
       verdict = 'in_doubt' -- also if its record is gone: its widget may exist all the same
     else
@@ -64,5 +64,5 @@ for i = 4, #ARGV, 7 do
   reply[#reply + 1] = verdict
   reply[#reply + 1] = id
 end
-settle_counts()
+settle()
 return reply

@@ -1,7 +1,7 @@
 -- What came of a POST: the result and the attempt are stored with the move they cause, or not at all.
 -- KEYS[1] the batch; ARGV[2] stop-loss: so many first jobs dead of one cause, and no other end, hold the
--- batch back (0: never); then 9 a job: number, token, attempt, event (lifecycle.Event), reason,
---   least and most to add to the bounds, attempt as JSON, result as JSON or ''
+-- batch back (0: never); then 2 a job: a JSON object with the members of `records.Answered` but for the result,
+--   the result as the ledger keeps it or ''
 -- Returns a list, 1 a job: 1 recorded (now or by an earlier call whose reply was lost); 2 recorded late, when the
 -- job was no longer being sent under this token; 0 there is nothing of this POST left to record.
 --
@@ -16,32 +16,32 @@ local TO = {
 local AGAIN = { retry_due = true, refused = true }
 
 -- After a call-off nothing is tried again: the job ends, unless its POST may have made a widget unseen.
-local function called_off(line)
-  return string.find(line, '"outcome":"in_doubt"', 1, true) and 'doubted' or 'called_off'
+local function call_off(said)
+  if said.attempt.outcome == 'in_doubt' then
+    said.event = 'doubted'
+  else
+    said.event, said.reason = 'called_off', 'cancelled'
+  end
 end
 
-local function on_time(n, job, event, reason, least, most, line, result)
-  local to = TO[event]
-  if result ~= '' then redis.call('HSET', batch .. ':results', n, result) end
-  tell(batch, n, line)
-  move(batch, n, 'sending', to, job.reason, reason)
-  widen(batch, n, least, most)
-  if event == 'refused' then redis.call('HINCRBY', job_key(batch, n), 'attempts', -1) end
+local function on_time(job, said, result)
+  if result ~= '' then job.result = result end
+  tell_attempt(job, said.attempt)
+  move(job, TO[said.event], said.reason)
+  widen(job, said.change.least, said.change.most)
+  if said.event == 'refused' then job.attempts = job.attempts - 1 end
   -- To the back: a job that was the canary and failed lets another be the next one.
-  if to == 'queued' then enqueue(batch, n, job.cred, 0, false) end
-  if to ~= 'claimed' then release(batch, n) end
+  if job.state == 'queued' then enqueue(job, 0, false) end
+  if job.state ~= 'claimed' then release(job) end
 end
 
 -- A second result is kept beside the first; one that only a person typed gives way to the API's own.
-local function keep(n, result, typed)
-  local before, beside = redis.call('HGET', batch .. ':results', n), result
-  if not before or typed then
-    redis.call('HSET', batch .. ':results', n, result)
-    beside = before
-  end
-  if beside and not (typed and before == result) then
-    local others = redis.call('HGET', batch .. ':late', n)
-    redis.call('HSET', batch .. ':late', n, others and (others .. '\n' .. beside) or beside)
+local function keep(job, result, typed)
+  local before, beside = job.result, result
+  if before == '' or typed then job.result, beside = result, before end
+  if beside ~= '' and not (typed and before == result) then
+    local others = redis.call('HGET', batch .. ':late', job.n)
+    redis.call('HSET', batch .. ':late', job.n, others and (others .. '\n' .. beside) or beside)
   end
 end
 
@@ -69,26 +69,26 @@ local function late_move(job, waited_for, event)
   return TO[event]
 end
 
-local function late(n, token, attempt, job, believed, event, reason, least, most, line, result)
-  local key = job_key(batch, n)
-  local waited_for = believed == 'open' and job.token == token and job.attempts == attempt
+local function late(job, said, believed, result)
+  local this, event, attempt = post(said.token, said.attempt.n), said.event, said.attempt
+  local waited_for = believed == 'open' and this == post(job.token, job.attempts)
     and (job.state == 'in_doubt' or job.state == 'queued')
   local to = late_move(job, waited_for, event)
-  redis.call('HSET', key, post(token, attempt), 'answered')
-  if result ~= '' then keep(n, result, believed == 'found') end
-  tell(batch, n, '{"late":true,"token":' .. token .. ',' .. string.sub(line, 2))
-  widen(batch, n, correction(believed, event, least, most))
-  if waited_for and event == 'refused' then redis.call('HINCRBY', key, 'attempts', -1) end
+  job.posts[this] = 'answered'
+  if result ~= '' then keep(job, result, believed == 'found') end
+  attempt.late, attempt.token = true, said.token
+  tell_attempt(job, attempt)
+  widen(job, correction(believed, event, said.change.least, said.change.most))
+  if waited_for and event == 'refused' then job.attempts = job.attempts - 1 end
   if not to then return end
   if job.state == 'sending' then -- the POST of another, under way: its answer will be late in its turn
-    redis.call('HSET', key, post(job.token, job.attempts), 'open')
+    job.posts[post(job.token, job.attempts)] = 'open'
   end
-  move(batch, n, job.state, to, job.reason, reason)
-  redis.call('ZREM', batch .. ':waiting', n)
-  release(batch, n)
+  move(job, to, said.reason)
+  redis.call('ZREM', batch .. ':waiting', job.n)
+  release(job)
   if to == 'queued' then
-    local wait = cjson.decode(line).next_delay
-    enqueue(batch, n, job.cred, type(wait) == 'number' and now + math.floor(wait * 1000) or 0, true)
+    enqueue(job, attempt.next_delay and now + math.floor(attempt.next_delay * 1000) or 0, true)
   end
 end
 
@@ -111,30 +111,29 @@ local function stop_loss(limit)
 end
 
 local reply = {}
-for i = 3, #ARGV, 9 do
-  local n, token, attempt, event, reason, least, most, line, result = unpack(ARGV, i, i + 8)
-  local at = redis.call('HMGET', job_key(batch, n), 'state', 'token', 'attempts', 'reason', 'cred', 'calloff',
-    post(token, attempt))
-  local job = { state = at[1], token = at[2], attempts = at[3], reason = at[4], cred = at[5], calloff = at[6] }
-  local believed, answer = at[7], 0
-  least, most = tonumber(least), tonumber(most)
-  if AGAIN[event] and job.calloff == token then
-    event = called_off(line)
-    if event == 'called_off' then reason = 'cancelled' end
-  end
-  if job.state == 'sending' and job.token == token and job.attempts == attempt then
-    on_time(n, job, event, reason, least, most, line, result)
-    answer = 1
-  elseif believed then
-    if believed ~= 'answered' then
-      late(n, token, attempt, job, believed, event, reason, least, most, line, result)
+for i = 3, #ARGV, 2 do
+  local said, result = cjson.decode(ARGV[i]), ARGV[i + 1]
+  local job, attempt = load(batch, said.number), said.attempt.n
+  local answer = 0
+  if job.state then
+    local believed = job.posts[post(said.token, attempt)]
+    if AGAIN[said.event] and job.calloff == said.token then call_off(said) end
+    if job.state == 'sending' and job.token == said.token and job.attempts == attempt then
+      on_time(job, said, result)
+      save(job)
+      answer = 1
+    elseif believed then
+      if believed ~= 'answered' then
+        late(job, said, believed, result)
+        save(job)
+      end
+      answer = 2
+    elseif job.token == said.token and job.state == TO[said.event] then
+      answer = 1 -- said twice: an earlier call was carried out and its reply was lost
     end
-    answer = 2
-  elseif job.token == token and job.state == TO[event] then
-    answer = 1 -- said twice: an earlier call was carried out and its reply was lost
   end
   reply[#reply + 1] = answer
 end
-settle_counts()
+settle()
 stop_loss(tonumber(ARGV[2]))
 return reply

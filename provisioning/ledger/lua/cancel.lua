@@ -5,19 +5,20 @@
 -- Returns how many were cancelled now.
 local batch, cancelled = KEYS[1], 0
 for n = tonumber(ARGV[2]), tonumber(ARGV[3]) do
-  local key = job_key(batch, n)
-  local job = redis.call('HMGET', key, 'state', 'reason', 'cred', 'token', 'calloff')
-  local mine = ARGV[5] == '' or ARGV[5] == job[3]
-  if mine and (job[1] == 'queued' or job[1] == 'claimed') then
-    move(batch, n, job[1], 'cancelled', job[2], 'cancelled')
-    release(batch, n)
+  local job = load(batch, n)
+  local mine = ARGV[5] == '' or ARGV[5] == job.cred
+  if mine and (job.state == 'queued' or job.state == 'claimed') then
+    move(job, 'cancelled', 'cancelled')
+    release(job)
     redis.call('ZREM', batch .. ':waiting', n)
-    tell(batch, n, cjson.encode({ move = 'cancelled', at = now / 1000, by = ARGV[4] }))
+    tell_move(job, 'cancelled', ARGV[4])
+    save(job)
     cancelled = cancelled + 1
-  elseif mine and job[1] == 'sending' and job[5] ~= job[4] then
-    redis.call('HSET', key, 'calloff', job[4])
-    tell(batch, n, cjson.encode({ move = 'called_off', at = now / 1000, by = ARGV[4] }))
+  elseif mine and job.state == 'sending' and job.calloff ~= job.token then
+    job.calloff = job.token
+    tell_move(job, 'called_off', ARGV[4])
+    save(job)
   end
 end
-settle_counts()
+settle()
 return cancelled

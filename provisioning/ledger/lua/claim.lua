@@ -7,7 +7,7 @@
 -- most (widgets that may exist for it), traceparent, 1 if a worker has had it before, body;
 -- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none;
 -- urgent 1 if the batch goes before others; on_in_doubt its own choice, '' where the setting decides.
-local batch, worker, lease, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local batch, worker, time, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local room = {}
 local urgent = redis.call('HEXISTS', batch, 'urgent')
 -- An urgent batch is not kept waiting by a line that is full of others, only by one full of urgent jobs.
@@ -17,12 +17,13 @@ local usual = tonumber(ARGV[6])
 local due = redis.call('ZRANGEBYSCORE', batch .. ':waiting', '-inf', now, 'LIMIT', 0, 1000)
 for i = #due, 1, -1 do -- each goes to the front: the first due ends up first
   redis.call('ZREM', batch .. ':waiting', due[i])
-  enqueue(batch, due[i], redis.call('HGET', job_key(batch, due[i]), 'cred'), 0, true)
+  enqueue(load(batch, due[i]), 0, true)
 end
 -- A job that was cancelled and redriven may stand in its list twice; while it waits, neither entry counts.
 local some_wait = redis.call('EXISTS', batch .. ':waiting') == 1
 
 local jobs, more = {}, 0
+local token = tonumber(redis.call('HGET', batch, 'token') or 0)
 local function claim_of(credential)
   local ready = batch .. ':ready:' .. credential
   local word, _, tries = held(batch, credential, target)
@@ -31,23 +32,22 @@ local function claim_of(credential)
     while mine > 0 do
       local numbers = redis.call('LPOP', ready, mine)
       if not numbers then break end
-      for _, n in ipairs(numbers) do
-        local key = job_key(batch, n)
-        local job = redis.call('HMGET', key, 'state', 'key', 'row', 'attempts', 'most', 'trace', 'token')
-        -- A list entry is a hint, the hash is the truth.
-        if job[1] == 'queued' and not (some_wait and redis.call('ZSCORE', batch .. ':waiting', n)) then
-          local token = redis.call('HINCRBY', batch, 'token', 1)
-          redis.call('HSET', key, 'state', 'claimed', 'reason', 'claimed', 'at', now, 'token', token,
-            'worker', worker)
-          redis.call('ZADD', batch .. ':leases', now + lease, n)
-          count(batch, 'queued', -1)
-          count(batch, 'claimed', 1)
+      local values = redis.call('HMGET', batch .. ':jobs', unpack(numbers))
+      for i, n in ipairs(numbers) do
+        local job = unfold(batch, n, values[i])
+        -- A list entry is a hint, the job is the truth.
+        if job.state == 'queued' and not (some_wait and redis.call('ZSCORE', batch .. ':waiting', n)) then
+          local had = job.token > 0 and 1 or 0
+          token = token + 1
+          count(batch, 'token', 1)
+          move(job, 'claimed', 'claimed')
+          job.token, job.worker = token, worker
+          save(job)
+          lease(job, now + time)
           local j = #jobs
-          jobs[j + 1], jobs[j + 2], jobs[j + 3], jobs[j + 4] = n, token, job[2], credential
-          jobs[j + 5], jobs[j + 6] = job[3] or '', job[4] or '0'
-          jobs[j + 7] = job[5] or '0'
-          jobs[j + 8] = job[6] or ''
-          jobs[j + 9] = job[7] and 1 or 0
+          jobs[j + 1], jobs[j + 2], jobs[j + 3], jobs[j + 4] = n, token, job.key, credential
+          jobs[j + 5], jobs[j + 6], jobs[j + 7], jobs[j + 8] = job.row, job.attempts, job.most, job.trace
+          jobs[j + 9] = had
           jobs[j + 10] = redis.call('HGET', batch .. ':bodies', n)
           mine = mine - 1
           want = want - 1
@@ -73,7 +73,7 @@ if redis.call('SCARD', batch .. ':credentials') > 0 then
     if not seen[credential] then claim_of(credential) end
   end
 end
-settle_counts()
+settle()
 redis.call('ZADD', 'pv:active', 'XX', now, batch_id(batch))
 local next_due = redis.call('ZRANGE', batch .. ':waiting', 0, 0, 'WITHSCORES')
 return { jobs, more, next_due[2] or '0', urgent, redis.call('HGET', batch, 'on_in_doubt') or '' }

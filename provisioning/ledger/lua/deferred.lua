@@ -5,15 +5,16 @@ local batch = KEYS[1]
 local reply = {}
 for i = 2, #ARGV, 4 do
   local n, token, delay, reason = unpack(ARGV, i, i + 3)
-  local job = redis.call('HMGET', job_key(batch, n), 'state', 'token', 'reason', 'cred')
+  local job = load(batch, n)
   local answer = 0
-  if job[2] == token and job[1] == 'claimed' then
-    move(batch, n, 'claimed', 'queued', job[3], reason)
-    release(batch, n)
-    enqueue(batch, n, job[4], delay == '0' and 0 or now + tonumber(delay), true)
+  if job.state == 'claimed' and job.token == tonumber(token) then
+    move(job, 'queued', reason)
+    release(job)
+    enqueue(job, delay == '0' and 0 or now + tonumber(delay), true)
+    save(job)
     answer = 1
   end
   reply[#reply + 1] = answer
 end
-settle_counts()
+settle()
 return reply

@@ -41,13 +41,12 @@ end
 local numbers, ended = (BLAMED[state] and indexed or all)()
 local jobs = {}
 for _, n in ipairs(numbers) do
-  local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'cred', 'key', 'at', 'most', 'attempts')
-  if job[1] == state and fits(ARGV[5], job[2]) and fits(ARGV[6], job[3]) and key_fits(job[4])
-    and (ARGV[8] == '' or tonumber(job[5]) >= tonumber(ARGV[8]))
-    and (ARGV[9] == '' or tonumber(job[5]) < tonumber(ARGV[9])) then
+  local job = load(batch, n)
+  if job.state == state and fits(ARGV[5], job.reason) and fits(ARGV[6], job.cred) and key_fits(job.key)
+    and (ARGV[8] == '' or job.at >= tonumber(ARGV[8])) and (ARGV[9] == '' or job.at < tonumber(ARGV[9])) then
     local j = #jobs
-    jobs[j + 1], jobs[j + 2], jobs[j + 3] = tonumber(n), job[2], job[5]
-    jobs[j + 4], jobs[j + 5] = tonumber(job[6] or 0), tonumber(job[7] or 0)
+    jobs[j + 1], jobs[j + 2], jobs[j + 3] = tonumber(n), job.reason, job.at
+    jobs[j + 4], jobs[j + 5] = job.most, job.attempts
   end
 end
 return { ended, jobs }

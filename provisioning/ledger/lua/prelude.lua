@@ -2,11 +2,7 @@
 --   KEYS[1]  the batch's key, `pv:{B}` (see provisioning/keys.py for all that hangs below it)
 --   ARGV[1]  now in ms, or '' for the server's own clock (tests give a time)
 --   ARGV[2…] as the script's head says; lists of jobs are flat, so many fields a job
--- A job's hash holds: key cred row label fp trace · state reason token attempts least most at worker drives
---   calloff  token under which the job was being sent when a person called it off
---   post:T:N what is believed of attempt N under token T, which left `sending` without an answer:
---            `open` it may have made a widget; `found`, `absent` a person's word on it; `answered` it has
---            come and is booked (docs/decisions/0003-late-answers.md)
+-- A script loads a job, changes the table it gets, and saves it: one read and one write in Redis.
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
@@ -15,10 +11,9 @@ local function clock()
 end
 local now = clock()
 
-local function job_key(batch, n) return batch .. ':j:' .. n end
 local function batch_id(batch) return string.sub(batch, 5, -2) end -- pv:{B} → B
 
--- Counts are summed over the call and written once by settle_counts().
+-- Counts are summed over the call and written once by settle().
 local tally = {}
 local function count(batch, field, by)
   local fields = tally[batch]
@@ -26,12 +21,17 @@ local function count(batch, field, by)
   fields[field] = (fields[field] or 0) + by
 end
 
+-- Leases that began and ended in this call, by batch.
+local leased, released = {}, {}
+
 -- What the batch came to, minute by minute: arrivals in these states, and POSTs begun.
 local CHARTED = { attempts = true, succeeded = true, dead = true, in_doubt = true, cancelled = true }
 
 local UNSETTLED = { queued = true, claimed = true, sending = true }
 
-local function settle_counts()
+local function settle()
+  for batch, given in pairs(leased) do redis.call('ZADD', batch .. ':leases', unpack(given)) end
+  for batch, free in pairs(released) do redis.call('ZREM', batch .. ':leases', unpack(free)) end
   for batch, fields in pairs(tally) do
     local opened, closed = false, false
     for field, by in pairs(fields) do
@@ -59,10 +59,115 @@ local function settle_counts()
   end
 end
 
--- A line of the job's story: JSON, oldest first.
-local function tell(batch, n, line)
-  local before = redis.call('HGET', batch .. ':history', n)
-  redis.call('HSET', batch .. ':history', n, before and (before .. '\n' .. line) or line)
+local REASON = { -- of a state, if it is not said
+  queued = 'accepted', claimed = 'claimed', sending = 'sending', succeeded = 'created', cancelled = 'cancelled',
+}
+
+-- A word that recurs is kept as a number: up to 100 its place in this list, which only ever grows; above that the
+-- number that `pv:{B}:words` has for it, `=WORD` → number and number → WORD. When that is full, as it is.
+local WORDS = {
+  'queued', 'claimed', 'sending', 'succeeded', 'dead', 'in_doubt', 'cancelled', -- states
+  'created', 'rejected', 'denied', 'misdirected', 'unprocessed', 'failed', -- and outcomes
+  'nothing_sent', 'sent', 'status_seen', 'answered', -- and evidence
+}
+local FULL = 1000
+local numbers, words = {}, {}
+for number, word in ipairs(WORDS) do numbers[word] = number end
+
+local function number_of(batch, word)
+  local number = numbers[word] or numbers[batch .. word]
+  if number or word == '' then return number or '' end
+  local known = batch .. ':words'
+  number = redis.call('HGET', known, '=' .. word)
+  if not number then
+    local size = redis.call('HLEN', known) / 2
+    if size >= FULL then return word end
+    number = 101 + size
+    redis.call('HSET', known, '=' .. word, number, number, word)
+  end
+  numbers[batch .. word] = tonumber(number)
+  return tonumber(number)
+end
+
+local function word_of(batch, number)
+  if type(number) == 'string' then return number end
+  local word = WORDS[number] or words[batch .. number]
+  if not word then
+    word = redis.call('HGET', batch .. ':words', number)
+    words[batch .. number] = word
+  end
+  return word
+end
+
+-- A JSON array of these values, without those at its end that are '' or `default`.
+local function array(values, default)
+  local last = #values
+  while values[last] == '' or values[last] == default do
+    values[last] = nil
+    last = last - 1
+  end
+  return cjson.encode(values)
+end
+
+-- How a job is kept: `pv:{B}:jobs` N → lines: a JSON array; the result, or nothing; those of its story.
+-- provisioning/ledger/kept.py reads the same; who changes it counts FORMAT up.
+--   calloff  token under which the job was being sent when a person called it off
+--   posts    `T:N` → what is believed of attempt N under token T, which left `sending` without an answer:
+--            `open` it may have made a widget; `found`, `absent` a person's word on it; `answered` it has
+--            come and is booked (docs/decisions/0003-late-answers.md)
+-- Where there is none, a job without a state.
+local function unfold(batch, n, value)
+  if not value then return { batch = batch, n = n } end
+  local array_ends = string.find(value, '\n', 1, true) or #value + 1
+  local result_ends = string.find(value, '\n', array_ends + 1, true) or #value + 1
+  local kept = cjson.decode(string.sub(value, 1, array_ends - 1))
+  local state, reason, posts = WORDS[kept[1]], kept[11] or '', kept[17] or ''
+  return {
+    batch = batch, n = n, state = state, key = kept[2], cred = word_of(batch, kept[3]), fp = kept[4],
+    row = kept[5], at = kept[6], token = kept[7] or 0, attempts = kept[8] or 0, least = kept[9] or 0,
+    most = kept[10] or 0, reason = reason == '' and REASON[state] or word_of(batch, reason),
+    worker = word_of(batch, kept[12] or ''), drives = kept[13] or 0, label = kept[14] or '',
+    trace = kept[15] or '', calloff = kept[16] or 0, posts = posts == '' and {} or posts,
+    newer = kept[18] and kept, result = string.sub(value, array_ends + 1, result_ends - 1),
+    story = string.sub(value, result_ends),
+  }
+end
+
+local function save(job)
+  local batch = job.batch
+  local kept = {
+    numbers[job.state], job.key, number_of(batch, job.cred), job.fp, job.row, job.at, job.token, job.attempts,
+    job.least, job.most, job.reason == REASON[job.state] and '' or number_of(batch, job.reason),
+    number_of(batch, job.worker), job.drives, job.label, job.trace, job.calloff,
+    next(job.posts) and job.posts or '',
+  }
+  for i = 18, job.newer and #job.newer or 0 do kept[i] = job.newer[i] end -- what a newer version keeps
+  local below = job.result .. job.story
+  redis.call('HSET', batch .. ':jobs', job.n, array(kept, 0) .. (below ~= '' and '\n' .. below or ''))
+end
+
+local function load(batch, n) return unfold(batch, n, redis.call('HGET', batch .. ':jobs', n)) end
+
+-- A line of the job's story, oldest first.
+local function tell(job, line) job.story = job.story .. '\n' .. line end
+
+-- A move that is no attempt.
+local function tell_move(job, name, who, facts)
+  local line = facts or {}
+  line.move, line.at, line.by = name, now / 1000, who
+  tell(job, cjson.encode(line))
+end
+
+local function ms(seconds) return math.floor(seconds * 1000 + 0.5) end
+
+-- An attempt, told with the members of provisioning.attempt.Attempt and kept as an array, times in ms.
+local function tell_attempt(job, a)
+  local batch = job.batch
+  tell(job, array({
+    a.n, ms(a.at), ms(a.seconds), numbers[a.outcome], numbers[a.evidence], a.status or '',
+    number_of(batch, a.worker or ''), number_of(batch, a.error or ''), number_of(batch, a.message or ''),
+    a.next_delay and ms(a.next_delay) or '', a.late and 1 or '', a.token or '',
+  }))
 end
 
 local function blame(batch, n, state, reason)
@@ -80,44 +185,50 @@ end
 local BLAMED = { dead = true, in_doubt = true }
 
 -- The one way a job changes its state. The caller has checked that it may (lifecycle.py has the table).
-local function move(batch, n, from, to, from_reason, reason)
-  count(batch, from, -1)
+local function move(job, to, reason)
+  local batch, n = job.batch, job.n
+  count(batch, job.state, -1)
   count(batch, to, 1)
-  if BLAMED[from] then absolve(batch, n, from, from_reason) end
+  if BLAMED[job.state] then absolve(batch, n, job.state, job.reason) end
   if BLAMED[to] then blame(batch, n, to, reason) end
-  redis.call('HSET', job_key(batch, n), 'state', to, 'reason', reason, 'at', now)
+  job.state, job.reason, job.at = to, reason, now
 end
 
 -- Adds to a job's effect bounds and its batch's.
-local function widen(batch, n, least, most)
-  if least ~= 0 then
-    redis.call('HINCRBY', job_key(batch, n), 'least', least)
-    count(batch, 'least', least)
-  end
-  if most ~= 0 then
-    redis.call('HINCRBY', job_key(batch, n), 'most', most)
-    count(batch, 'most', most)
-  end
+local function widen(job, least, most)
+  job.least, job.most = job.least + least, job.most + most
+  count(job.batch, 'least', least)
+  count(job.batch, 'most', most)
 end
 
 -- Puts a queued job where claims find it: at the front or back of its credential's list, or waiting until `due`.
-local function enqueue(batch, n, credential, due, front)
+local function enqueue(job, due, front)
+  local batch = job.batch
   if due > now then
-    redis.call('ZADD', batch .. ':waiting', due, n)
+    redis.call('ZADD', batch .. ':waiting', due, job.n)
   else
-    redis.call(front and 'LPUSH' or 'RPUSH', batch .. ':ready:' .. credential, n)
-    redis.call('SADD', batch .. ':credentials', credential)
+    redis.call(front and 'LPUSH' or 'RPUSH', batch .. ':ready:' .. job.cred, job.n)
+    redis.call('SADD', batch .. ':credentials', job.cred)
   end
 end
 
--- Nobody's any more: the lease ends and the worker's name is taken off.
-local function release(batch, n)
-  redis.call('ZREM', batch .. ':leases', n)
-  redis.call('HDEL', job_key(batch, n), 'worker')
+-- Somebody's until then.
+local function lease(job, ends)
+  local given = leased[job.batch] or {}
+  leased[job.batch] = given
+  given[#given + 1], given[#given + 2] = ends, job.n
 end
 
--- Field of a job's hash that tells what is believed of a POST; token and attempt are its name.
-local function post(token, attempt) return 'post:' .. token .. ':' .. attempt end
+-- Nobody's any more: the lease ends and the worker's name is taken off.
+local function release(job)
+  local free = released[job.batch] or {}
+  released[job.batch] = free
+  free[#free + 1] = job.n
+  job.worker = ''
+end
+
+-- The name of a POST among what is believed of a job's.
+local function post(token, attempt) return token .. ':' .. attempt end
 
 -- A brake that may come off by itself lets a few jobs through to try: a canary, then ten, then a hundred.
 -- Its hash `pv:brake:SCOPE` holds: stage (1, 10, 100) permits out (let through in this stage) good bad (their
@@ -146,7 +257,9 @@ end
 -- What keeps a job of this batch, credential and target from being sent.
 -- Returns the word for the job's reason, nil if nothing does; and, where a brake lets a few through, the
 -- scopes whose permits a job must spend and how many jobs may.
+local free = {} -- credentials that nothing holds: nobody else speaks while we do
 local function held(batch, credential, target)
+  if free[credential] then return nil end
   local scopes = { 'all', 'batch:' .. batch_id(batch), 'credential:' .. credential, 'target:' .. target }
   local holds = redis.call('HMGET', 'pv:holds', unpack(scopes))
   if holds[1] or holds[2] then return 'paused' end
@@ -160,17 +273,15 @@ local function held(batch, credential, target)
       most = math.min(most or left, left)
     end
   end
+  free[credential] = not trial
   return nil, trial, most
 end
 
 -- Queues a job that had ended again: fresh attempts, history and bounds kept. `why` is the word of a person who
 -- accepts that it may make a second widget; '' where it cannot.
-local function redrive(batch, n, state, reason, credential, who, why)
-  redis.call('HSET', job_key(batch, n), 'attempts', 0)
-  redis.call('HINCRBY', job_key(batch, n), 'drives', 1)
-  move(batch, n, state, 'queued', reason, 'redriven')
-  enqueue(batch, n, credential, 0, false)
-  local line = { move = 'redriven', at = now / 1000, by = who, was = reason }
-  if why ~= '' then line.why = why end
-  tell(batch, n, cjson.encode(line))
+local function redrive(job, who, why)
+  tell_move(job, 'redriven', who, { was = job.reason, why = why ~= '' and why or nil })
+  job.attempts, job.drives = 0, job.drives + 1
+  move(job, 'queued', 'redriven')
+  enqueue(job, 0, false)
 end

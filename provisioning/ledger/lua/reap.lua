@@ -19,27 +19,34 @@ local jobs = 0
 
 -- Who has a widget, or may have one, stays known when the record is gone: the tenant is never created twice.
 local function bury(n, job)
-  local identity = 'pv:identity:' .. job[3]
-  if job[1] == 'succeeded' or tonumber(job[4] or 0) > 0 then
-    redis.call('HSET', identity, job[2], batch_id(batch) .. '.' .. n .. '=' .. job[1])
+  local identity = 'pv:identity:' .. job.cred
+  if job.state == 'succeeded' or job.most > 0 then
+    redis.call('HSET', identity, job.key, batch_id(batch) .. '.' .. n .. '=' .. job.state)
   else
-    redis.call('HDEL', identity, job[2])
+    redis.call('HDEL', identity, job.key)
   end
-  redis.call('DEL', job_key(batch, n))
+  redis.call('HDEL', batch .. ':jobs', n)
+end
+
+-- Its result and its story go. Returns 1 if there was anything.
+local function forget(job)
+  local had = job.result .. job.story ~= ''
+  job.result, job.story = '', ''
+  save(job)
+  return had and 1 or 0
 end
 
 local function let_go(n)
   local bodies, gone = batch .. ':bodies', 0
-  local job = redis.call('HMGET', job_key(batch, n), 'state', 'key', 'cred', 'most')
-  if class == 'payloads' and job[1] == 'succeeded' then
+  local job = load(batch, n)
+  if class == 'payloads' and job.state == 'succeeded' then
     gone = redis.call('HDEL', bodies, n)
-  elseif class == 'results' and job[1] == 'succeeded' then
-    gone = redis.call('HDEL', batch .. ':results', n) + redis.call('HDEL', batch .. ':history', n)
-      + redis.call('HDEL', batch .. ':late', n)
-  elseif class == 'dead' and (job[1] == 'dead' or job[1] == 'cancelled') then
-    gone = redis.call('HDEL', bodies, n) + redis.call('HDEL', batch .. ':history', n)
-    redis.call('HDEL', job_key(batch, n), 'fp') -- whoever hands it over again brings its body
-  elseif class == 'batches' and job[1] then
+  elseif class == 'results' and job.state == 'succeeded' then
+    gone = redis.call('HDEL', batch .. ':late', n) + forget(job)
+  elseif class == 'dead' and (job.state == 'dead' or job.state == 'cancelled') then
+    job.fp = '' -- whoever hands it over again brings its body
+    gone = redis.call('HDEL', bodies, n) + forget(job)
+  elseif class == 'batches' and job.state then
     bury(n, job)
     gone = 1
   end
@@ -54,9 +61,9 @@ if class == 'batches' then
   for _, credential in ipairs(redis.call('SMEMBERS', batch .. ':credentials')) do
     redis.call('DEL', batch .. ':ready:' .. credential)
   end
-  redis.call('DEL', batch, batch .. ':bodies', batch .. ':results', batch .. ':late', batch .. ':history',
-    batch .. ':credentials', batch .. ':waiting', batch .. ':leases', batch .. ':dead', batch .. ':in_doubt',
-    batch .. ':causes', batch .. ':minutes', batch .. ':events')
+  redis.call('UNLINK', batch, batch .. ':jobs', batch .. ':words', batch .. ':bodies',
+    batch .. ':late', batch .. ':credentials', batch .. ':waiting', batch .. ':leases', batch .. ':dead',
+    batch .. ':in_doubt', batch .. ':causes', batch .. ':minutes', batch .. ':events')
   redis.call('ZREM', 'pv:batches', batch_id(batch))
   redis.call('HDEL', 'pv:holds', 'batch:' .. batch_id(batch))
 end

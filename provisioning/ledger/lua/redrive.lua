@@ -7,18 +7,19 @@ local batch, why = KEYS[1], ARGV[3]
 local queued, risky, left = 0, 0, 0
 for i = 4, #ARGV do
   local n = ARGV[i]
-  local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'cred', 'most')
-  local ended = job[1] == 'dead' or job[1] == 'cancelled'
+  local job = load(batch, n)
+  local ended = job.state == 'dead' or job.state == 'cancelled'
   if ended and redis.call('HEXISTS', batch .. ':bodies', n) == 1 then
-    local may_exist = tonumber(job[4] or 0) > 0
+    local may_exist = job.most > 0
     if may_exist and why == '' then
       left = left + 1
     else
-      redrive(batch, n, job[1], job[2], job[3], ARGV[2], may_exist and why or '')
+      redrive(job, ARGV[2], may_exist and why or '')
+      save(job)
       queued = queued + 1
       if may_exist then risky = risky + 1 end
     end
   end
 end
-settle_counts()
+settle()
 return { queued, risky, left }

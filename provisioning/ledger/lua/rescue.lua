@@ -8,36 +8,35 @@ local batch = KEYS[1]
 local lapsed = redis.call('ZRANGEBYSCORE', batch .. ':leases', '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))
 local queued, doubted, whose = {}, {}, {}
 for _, n in ipairs(lapsed) do
-  local job = redis.call('HMGET', job_key(batch, n), 'state', 'reason', 'cred', 'attempts', 'worker', 'at',
-    'token', 'calloff', 'key', 'row')
-  if job[1] == 'claimed' or job[1] == 'sending' then
-    for _, fact in ipairs({ n, job[9] or '', job[10] or '', job[5] or '' }) do whose[#whose + 1] = fact end
+  local job = load(batch, n)
+  if job.state == 'claimed' or job.state == 'sending' then
+    for _, fact in ipairs({ n, job.key, job.row, job.worker }) do whose[#whose + 1] = fact end
   end
-  if job[1] == 'claimed' then
-    move(batch, n, 'claimed', 'queued', job[2], 'lease_lapsed')
-    enqueue(batch, n, job[3], 0, true)
+  if job.state == 'claimed' then
+    move(job, 'queued', 'lease_lapsed')
+    enqueue(job, 0, true)
     queued[#queued + 1] = n
-  elseif job[1] == 'sending' then
-    tell(batch, n, cjson.encode({
-      n = tonumber(job[4]), at = tonumber(job[6]) / 1000, seconds = (now - tonumber(job[6])) / 1000,
-      outcome = 'in_doubt', evidence = 'sent', error = 'lease_lapsed', worker = job[5] or '',
-      token = tonumber(job[7]),
-    }))
-    redis.call('HSET', job_key(batch, n), post(job[7], job[4]), 'open')
-    if job[8] ~= job[7] and (redis.call('HGET', batch, 'on_in_doubt') or ARGV[3]) == 'retry'
-      and (ARGV[4] == '0' or tonumber(job[4]) < tonumber(ARGV[4])) then
+  elseif job.state == 'sending' then
+    tell_attempt(job, {
+      n = job.attempts, at = job.at / 1000, seconds = (now - job.at) / 1000, outcome = 'in_doubt',
+      evidence = 'sent', error = 'lease_lapsed', worker = job.worker, token = job.token,
+    })
+    job.posts[post(job.token, job.attempts)] = 'open'
+    if job.calloff ~= job.token and (redis.call('HGET', batch, 'on_in_doubt') or ARGV[3]) == 'retry'
+      and (ARGV[4] == '0' or job.attempts < tonumber(ARGV[4])) then
       -- The submitter chose a possible second widget over a wait; the bound keeps what it may have cost.
-      move(batch, n, 'sending', 'queued', job[2], 'lease_lapsed')
-      enqueue(batch, n, job[3], 0, true)
+      move(job, 'queued', 'lease_lapsed')
+      enqueue(job, 0, true)
       queued[#queued + 1] = n
     else
-      move(batch, n, 'sending', 'in_doubt', job[2], 'lease_lapsed')
+      move(job, 'in_doubt', 'lease_lapsed')
       doubted[#doubted + 1] = n
     end
   end
-  release(batch, n)
+  release(job)
+  if job.state then save(job) end
 end
-settle_counts()
+settle()
 local ready = redis.call('SCARD', batch .. ':credentials') > 0
 if not ready then
   local due = redis.call('ZRANGE', batch .. ':waiting', 0, 0, 'WITHSCORES')

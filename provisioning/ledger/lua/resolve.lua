@@ -2,23 +2,23 @@
 -- KEYS[1] the batch; ARGV[2] number; ARGV[3] `created` or `absent`; ARGV[4] who; ARGV[5] result as JSON or ''
 -- Returns 1 if it was in doubt and is settled now, 0 if it was not in doubt.
 local batch, n, verdict = KEYS[1], ARGV[2], ARGV[3]
-local key = job_key(batch, n)
-local job = redis.call('HMGET', key, 'state', 'reason', 'cred', 'token', 'attempts')
-if job[1] ~= 'in_doubt' then return 0 end
-local last = post(job[4], job[5])
-if redis.call('HGET', key, last) == 'open' then -- its answer may still come: it is to know what was said
-  redis.call('HSET', key, last, verdict == 'created' and 'found' or 'absent')
+local job = load(batch, n)
+if job.state ~= 'in_doubt' then return 0 end
+local last = post(job.token, job.attempts)
+if job.posts[last] == 'open' then -- its answer may still come: it is to know what was said
+  job.posts[last] = verdict == 'created' and 'found' or 'absent'
 end
 if verdict == 'created' then
-  if ARGV[5] ~= '' then redis.call('HSET', batch .. ':results', n, ARGV[5]) end
-  move(batch, n, 'in_doubt', 'succeeded', job[2], 'resolved_created')
-  widen(batch, n, 1, 0)
+  job.result = ARGV[5]
+  move(job, 'succeeded', 'resolved_created')
+  widen(job, 1, 0)
 else
-  move(batch, n, 'in_doubt', 'queued', job[2], 'resolved_absent')
-  redis.call('HSET', key, 'attempts', 0)
-  widen(batch, n, 0, -1)
-  enqueue(batch, n, job[3], 0, false)
+  move(job, 'queued', 'resolved_absent')
+  job.attempts = 0
+  widen(job, 0, -1)
+  enqueue(job, 0, false)
 end
-tell(batch, n, cjson.encode({ move = 'resolved_' .. verdict, at = now / 1000, by = ARGV[4] }))
-settle_counts()
+tell_move(job, 'resolved_' .. verdict, ARGV[4])
+save(job)
+settle()
 return 1

@@ -13,6 +13,7 @@ import pytest
 from console.outcome_files import FILES, check_writable, export
 from producers.reading import Reading, ReadOptions
 from producers.submit import submit
+from provisioning import keys
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, fingerprint
 from provisioning.ledger import Ledger
@@ -80,7 +81,7 @@ async def test_an_export_that_cannot_be_complete_leaves_the_files_that_were_ther
 ) -> None:
     before = (await exported(fake_ledger, tmp_path)).read_bytes()
     batch = await fake_ledger.view.batch_id("tenants")
-    await fake_ledger.redis.delete(f"pv:{{{batch}}}:j:2")
+    await fake_ledger.redis.hdel(keys.jobs(batch), "2")
     with pytest.raises(Exception, match="1 of 5 jobs"):
         await export(fake_ledger, batch, tmp_path)
     assert (tmp_path / "not_attempted.csv").read_bytes() == before

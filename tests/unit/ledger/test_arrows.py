@@ -26,8 +26,8 @@ from tests.ledger_fixtures import (
 BESIDES = {
     # What an event may leave behind though the state does not know it, and the job stays where it was.
     Event.CLAIMED: r"pv:active b1|pv:\{b1\}:(ready:acme|credentials)",  # entries of jobs that are not queued
-    Event.CANCELLED: r"pv:\{b1\}:(j:1 calloff|history)",  # noted, for when its answer comes
-    **dict.fromkeys(OUTCOME, r"pv:\{b1\}( least| most|:j:1 (post:.*|least|most)|:history 1|:late)"),
+    Event.CANCELLED: r"pv:\{b1\}:jobs 1 (calloff|story)",  # noted, for when its answer comes
+    **dict.fromkeys(OUTCOME, r"pv:\{b1\}( least| most|:jobs 1 (post .*|least|most|story)|:late)"),
 }
 BESIDES[Event.CALLED_OFF] = BESIDES[Event.RETRY_DUE]
 
@@ -73,7 +73,8 @@ class Stage:
         if event is Event.CLAIMED:
             await claim(ledger)
         elif event is Event.SENDING:
-            attempt = int(await ledger.redis.hget("pv:{b1}:j:1", "attempts") or 0) + 1
+            job = (await snapshot(ledger.redis))["pv:{b1}:jobs 1"]
+            attempt = int(job.get("attempts", 0)) + 1
             await send(ledger, now, attempt)
         elif event is Event.DEFERRED:
             await ledger.do(transitions.deferred("b1", [Deferral(1, now.token, 0, "later")]))
@@ -118,5 +119,5 @@ async def test_the_scripts_draw_the_arrows_of_the_table(
         beside = re.compile(BESIDES.get(event, "nothing"))
         assert [key for key in moved if not beside.fullmatch(key)] == []
     elif TRANSITIONS[state, event] is not state:
-        assert "pv:{b1}:j:1 reason" in moved
+        assert "pv:{b1}:jobs 1 reason" in moved
     assert (await fake_ledger.view.status("b1")).conserved

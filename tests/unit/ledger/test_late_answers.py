@@ -106,7 +106,7 @@ async def test_after_a_person_said_absent_no_other_answer_touches_the_new_drive(
     before = await snapshot(fake_ledger.redis)
     await say(fake_ledger, answer(stale, event))
     moved = changed(before, await snapshot(fake_ledger.redis))
-    assert sorted(moved) == ["pv:{b1}:history 1", f"pv:{{b1}}:j:1 post:{stale.token}:1"]
+    assert sorted(moved) == [f"pv:{{b1}}:jobs 1 post {stale.token}:1", "pv:{b1}:jobs 1 story"]
     assert (await _job(fake_ledger)).bounds == Bounds(0, 0)
 
 
@@ -216,9 +216,9 @@ async def test_any_other_late_answer_leaves_the_successor_alone(
     late = answer(stale, event)
     assert await say(fake_ledger, late) == [True]
     moved = changed(before, await snapshot(fake_ledger.redis))
-    expected = {"pv:{b1}:history 1", f"pv:{{b1}}:j:1 post:{stale.token}:1"}
+    expected = {"pv:{b1}:jobs 1 story", f"pv:{{b1}}:jobs 1 post {stale.token}:1"}
     if late.change.most:
-        expected |= {"pv:{b1} most", "pv:{b1}:j:1 most"}
+        expected |= {"pv:{b1} most", "pv:{b1}:jobs 1 most"}
     assert set(moved) == expected
     assert (await _job(fake_ledger)).bounds == Bounds(0, 2) + late.change
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import pytest
 
 from provisioning import keys
 from provisioning.attempt import Bounds
 from provisioning.job import Verdict
 from provisioning.ledger import Deferral, Intent, Ledger, Redriven, Rescue, transitions
+from provisioning.ledger.kept import FIELDS, REASON, WORDS
 from provisioning.ledger.records import Whose
+from provisioning.ledger.scripts import source
 from provisioning.lifecycle import Event, State
 from tests.ledger_fixtures import (
     LEASE,
@@ -25,7 +31,7 @@ from tests.ledger_fixtures import (
     snapshot,
 )
 
-JOB = "pv:{b1}:j:1"
+JOBS = "pv:{b1}:jobs"
 
 
 async def _verdicts(ledger: Ledger, *bodies: str, batch: str = "b1", key: str = "k") -> list[str]:
@@ -105,7 +111,7 @@ async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_sto
 
 async def test_a_job_whose_record_is_gone_is_not_sent_again(fake_ledger: Ledger) -> None:
     await _verdicts(fake_ledger, "fp")
-    await fake_ledger.redis.delete(JOB)
+    await fake_ledger.redis.hdel(JOBS, "1")
     assert await _verdicts(fake_ledger, "fp") == ["in_doubt b1.1"]
     assert await fake_ledger.view.verdicts([("acme", "k", "fp")]) == [Verdict.IN_DOUBT]
 
@@ -470,9 +476,24 @@ async def test_what_a_batch_says_of_doubts_goes_before_the_setting(
 
 async def test_fields_of_a_newer_version_are_left_alone_and_do_no_harm(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, new_job("k"))
-    await fake_ledger.redis.hset(JOB, "from_the_future", "x")
+    kept: Any = await fake_ledger.redis.hget(JOBS, "1")
+    places: Any = json.loads(kept)
+    rest = [0, 0, 0, 0, "", "", 0, "", "", 0, ""]
+    assert len(places + rest) == len(FIELDS)
+    places += [*rest, "from the future"]
+    await fake_ledger.redis.hset(JOBS, "1", json.dumps(places))
     [job] = await claim(fake_ledger)
     await send(fake_ledger, job)
     await say(fake_ledger, answer(job, Event.CREATED))
     assert await _state(fake_ledger) is State.SUCCEEDED
-    assert await fake_ledger.redis.hget(JOB, "from_the_future") == b"x"
+    kept = await fake_ledger.redis.hget(JOBS, "1")
+    assert json.loads(kept.splitlines()[0])[-1] == "from the future"
+
+
+def test_the_scripts_and_their_reader_number_the_same_words() -> None:
+    [listed] = re.findall(r"local WORDS = \{(.*?)\n\}", source("claim"), re.DOTALL)
+    assert tuple(re.findall(r"'(\w+)'", re.sub("--.*", "", listed))) == WORDS
+    assert (
+        dict(re.findall(r"(\w+) = '(\w+)'", source("claim").split("local REASON")[1].split("\n}")[0]))
+        == REASON
+    )

@@ -1,0 +1,236 @@
+"""
+How a job, its story and its widget lie in Redis: positions instead of names, numbers instead of words.
+
+Of a million jobs each byte is a megabyte. A job is a JSON array of `FIELDS`; on the next line stands its
+widget, if it has one, and below that its story, an array for an attempt and an object for a move. The scripts
+write them (`lua/prelude.lua` has the same lists), this module reads them. Only the widget is written and read
+here: it may be sealed, and then no script can read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
+from provisioning.errors import ContractError
+from provisioning.ledger.records import JobRecord, Move
+from provisioning.lifecycle import State
+
+FIELDS = (
+    *("state", "key", "cred", "fp", "row", "at", "token", "attempts", "least", "most", "reason", "worker"),
+    *("drives", "label", "trace", "calloff", "posts"),
+)
+"""Places of a job's array. What is '' or 0 at its end is left out."""
+
+ATTEMPT = (
+    *("n", "at", "seconds", "outcome", "evidence", "status", "worker", "error", "message", "next_delay"),
+    *("late", "token"),
+)
+"""Places of an attempt's array, times in ms. What is '' at its end is left out."""
+
+WORDS = (
+    *(*State, "created", "rejected", "denied", "misdirected", "unprocessed", "failed"),
+    *("nothing_sent", "sent", "status_seen", "answered"),
+)
+"""Words with a number, from 1. It only ever grows at its end. Those of a batch have numbers from 101."""
+
+REASON = {
+    State.QUEUED: "accepted",
+    State.CLAIMED: "claimed",
+    State.SENDING: "sending",
+    State.SUCCEEDED: "created",
+    State.CANCELLED: "cancelled",
+}
+"""Why a job is in a state, where nothing else is said."""
+
+FINGERPRINT = 16
+"""Digits of a fingerprint that are kept. It only tells whether one tenant's body has changed."""
+
+FORMAT = b"2"
+"""What `pv:format` says of a ledger that is written so; a program that knows another leaves it alone."""
+
+_WHOLE_NUMBER = 10**15
+"""Ids below are kept as numbers: so far JSON numbers are exact everywhere."""
+
+_decode_array = msgspec.json.Decoder(list[Any]).decode
+_decode_move = msgspec.json.Decoder(Move).decode
+_encode = msgspec.json.encode
+
+
+def words_of(kept: Mapping[bytes, bytes]) -> dict[int, str]:
+    """The words of a batch by their number, from the hash that holds both directions."""
+    mine = {int(number): word.decode() for number, word in kept.items() if number.isdigit()}
+    return {**dict(enumerate(WORDS, 1)), **mine}
+
+
+_FIXED = words_of({})
+
+
+class KeptJob:
+    """
+    A job as it was kept.
+
+    Attributes:
+        state: where it stands; of the other places `place` tells.
+        result: its widget, sealed or not; empty if it has none.
+        story: the lines below that.
+    Raises: ContractError if it cannot be read.
+    """
+
+    def __init__(self, value: bytes, words: Mapping[int, str] = _FIXED) -> None:
+        array, _, below = value.partition(b"\n")
+        self.result, _, self.story = below.partition(b"\n")
+        try:
+            self._values = dict(zip(FIELDS, _decode_array(array), strict=False))
+            self.state = State(_word(self._values["state"], words))
+        except (msgspec.DecodeError, KeyError, ValueError) as error:
+            raise ContractError(f"the ledger holds a job that this version cannot read: {error}") from error
+        self._words = words
+
+    def text(self, field: str) -> str:
+        """A place that holds a text or a word; empty where it holds none."""
+        return _word(self._values.get(field, ""), self._words)
+
+    def number(self, field: str) -> int:
+        """A place that holds a number; 0 where it holds none."""
+        return int(self._values.get(field) or 0)
+
+    @property
+    def posts(self) -> dict[str, str]:
+        """`TOKEN:ATTEMPT` of its POSTs without an answer in time → what is believed of them."""
+        return dict(self._values.get("posts") or {})
+
+    @property
+    def reason(self) -> str:
+        """Why it last moved."""
+        return self.text("reason") or REASON.get(self.state, "")
+
+    def record(
+        self, batch: str, number: int, *, due: float | None, result: bytes, late: list[bytes]
+    ) -> JobRecord:
+        """
+        All that is known of it.
+
+        Args:
+            due: ms before which it is not to be started.
+            result: its widget, opened; empty if it has none.
+            late: widgets beside that one, opened.
+        """
+        attempts, moves = read_story(self.story, self._words)
+        return JobRecord(
+            job_id=f"{batch}.{number}",
+            batch=batch,
+            number=number,
+            key=self.text("key"),
+            credential=self.text("cred"),
+            row=self.number("row") or None,
+            label=self.text("label"),
+            state=self.state,
+            reason=self.reason,
+            at=self.number("at") / 1000,
+            bounds=Bounds(self.number("least"), self.number("most")),
+            attempts=attempts,
+            moves=moves,
+            worker=self.text("worker"),
+            not_before=due / 1000 if due is not None else None,
+            result=decode_result(result) if result else None,
+            late_results=[decode_result(line) for line in late],
+        )
+
+
+def read_story(story: bytes, words: Mapping[int, str] = _FIXED) -> tuple[list[Attempt], list[Move]]:
+    """
+    A job's attempts and notable moves, oldest first.
+
+    An attempt whose lease lapsed and whose answer came late stands twice in the story: the answer counts, in
+    the place of the lapse.
+    Raises: ContractError if a line is of neither kind.
+    """
+    attempts: list[Attempt] = []
+    moves: list[Move] = []
+    lapsed: dict[tuple[int | None, int], int] = {}
+    for line in story.splitlines():
+        try:
+            if line.startswith(b"{"):
+                moves.append(_decode_move(line))
+                continue
+            attempt = _attempt(_decode_array(line), words)
+        except (msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
+            raise ContractError(
+                f"the ledger holds a line of history that this version cannot read: {error}"
+            ) from error
+        post = (attempt.token, attempt.n)
+        if attempt.late and post in lapsed:
+            attempts[lapsed.pop(post)] = attempt
+            continue
+        if attempt.error == "lease_lapsed":
+            lapsed[post] = len(attempts)
+        attempts.append(attempt)
+    return attempts, moves
+
+
+def _attempt(values: list[Any], words: Mapping[int, str]) -> Attempt:
+    at = dict(zip(ATTEMPT, values, strict=False))
+    delay = at.get("next_delay", "")
+    return Attempt(
+        n=at["n"],
+        at=at["at"] / 1000,
+        seconds=at["seconds"] / 1000,
+        outcome=Outcome(_word(at["outcome"], words)),
+        evidence=Evidence(_word(at["evidence"], words)),
+        status=at.get("status") or None,
+        error=_word(at.get("error", ""), words),
+        message=_word(at.get("message", ""), words),
+        next_delay=None if delay == "" else delay / 1000,
+        worker=_word(at.get("worker", ""), words),
+        late=bool(at.get("late")),
+        token=at.get("token") or None,
+    )
+
+
+def _word(value: str | int, words: Mapping[int, str]) -> str:
+    return value if isinstance(value, str) else words[value]
+
+
+def encode_result(result: Result) -> bytes:
+    """A widget before it is sealed: its members in order, as numbers where that loses nothing."""
+    *ids, created_at = msgspec.structs.astuple(result)
+    return _encode([*(_short(text) for text in ids), _milliseconds(created_at)])
+
+
+def decode_result(value: bytes) -> Result:
+    """
+    A widget from what was kept.
+
+    Raises: ContractError if it cannot be read.
+    """
+    try:
+        *ids, created_at = _decode_array(value)
+        written = created_at if isinstance(created_at, str) else _written(created_at)
+        widget_id, key, api_key_id, bot_id = map(str, ids)
+        return Result(widget_id, key, api_key_id, bot_id, written)
+    except (msgspec.DecodeError, ValueError, TypeError) as error:
+        raise ContractError("the ledger holds a widget that this version cannot read") from error
+
+
+def _short(text: str) -> str | int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_WHOLE_NUMBER)) else -1
+    return number if str(number) == text and number < _WHOLE_NUMBER else text
+
+
+def _milliseconds(text: str) -> str | int:
+    """When that is what the text says, and says as we would."""
+    try:
+        number = round(datetime.fromisoformat(text).timestamp() * 1000)
+        return number if _written(number) == text else text
+    except (ValueError, OverflowError, OSError):
+        return text
+
+
+def _written(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
