@@ -171,7 +171,10 @@ EVENTS_DROPPED = Event(
 # --- Programs ---
 
 PROGRAM_STARTED = Event(
-    "program.started", logging.INFO, "A program is ready to work.", ("api_url", "max_in_flight", "traced")
+    "program.started",
+    logging.INFO,
+    "A program is ready to work.",
+    ("api_url", "max_in_flight", "traced", "metrics_url"),
 )
 PROGRAM_STOPPED = Event("program.stopped", logging.INFO, "A program has stopped in good order.")
 WORKER_STUCK = Event(

@@ -135,6 +135,7 @@ FIELDS: Final[dict[str, Field]] = {
     "dead": Field(_number, "number", "Dead letters let go."),
     "batches": Field(_number, "number", "Batches let go."),
     "api_url": Field(_matching(_ADDRESS), "address", "The API."),
+    "metrics_url": Field(_matching(_ADDRESS), "address", "Where a worker shows its metrics."),
     "max_in_flight": Field(_number, "number", "POSTs on the wire at most."),
     "traced": Field(_number, "`true` or `false`", "Whether traces are sent."),
     "by": Field(_matching(_NAME), "name", "Who: a user and host, a token's name, or `celery`."),

@@ -97,7 +97,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
                 settings.heartbeats_folder, worker.hostname, watchdog.signs, credentials=len(credentials)
             )
             heartbeat.open()
-            show_metrics()
+            metrics_url = show_metrics()
             if settings.flower_events != "none":
                 flower = FlowerEvents(app, worker.hostname, settings.flower_events, settings.lease)
                 flower.start()
@@ -110,7 +110,12 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             _consumer_turns()
             worker.hub.call_repeatedly(1.0, _consumer_turns)
         watchdog.start()
-        say(PROGRAM_STARTED, api_url=settings.api_url, max_in_flight=settings.max_in_flight)
+        say(
+            PROGRAM_STARTED,
+            api_url=settings.api_url,
+            max_in_flight=settings.max_in_flight,
+            metrics_url=metrics_url,
+        )
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002
         if heartbeat is not None:
@@ -140,18 +145,18 @@ def _collect_seldom() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def show_metrics() -> None:
+def show_metrics() -> str | None:
     """
     Serves `/metrics` if a port is set; before the engine begins, so that a taken port costs no claimed job.
 
+    Returns: where.
     Raises: ConfigurationError if the port is taken.
     """
     global metrics
     if settings.metrics_port is None:
-        return
+        return None
     metrics = WorkerMetrics()
-    address = serve(metrics, settings.metrics_host, settings.metrics_port)
-    print(f"metrics at {address}", file=sys.stderr)
+    return serve(metrics, settings.metrics_host, settings.metrics_port)
 
 
 def check_ledger() -> None:
