@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from producers.submit import CHUNK, fingerprint_of, new_batch_id
+from producers.submit import CHUNK, fingerprint_of, new_batch_id, note_acceptance
 from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, transitions
 
@@ -23,6 +23,7 @@ class _Waiting:
     job: NewJob
     fingerprint: str
     who: str
+    because: str
     verdict: asyncio.Future[Accepted]
 
 
@@ -35,14 +36,16 @@ class SingleJobs:
         self._waiting: list[_Waiting] = []
         self._recording: asyncio.Task[None] | None = None
 
-    async def hand_over(self, job: NewJob, who: str) -> Accepted:
+    async def hand_over(self, job: NewJob, who: str, *, because: str = "") -> Accepted:
         """
         Records a job. When this returns, it is in the ledger.
 
+        Args:
+            because: why a second widget is accepted if it had ended; empty if it is not.
         Raises: LedgerUnavailableError; it is then unknown whether it is, and it may be said again.
         """
         verdict: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(job, fingerprint_of(job.body), who, verdict))
+        self._waiting.append(_Waiting(job, fingerprint_of(job.body), who, because, verdict))
         if self._recording is None or self._recording.done():
             self._recording = asyncio.create_task(self._record())
         return await verdict
@@ -59,18 +62,21 @@ class SingleJobs:
 
     async def _record_group(self, group: list[_Waiting]) -> None:
         batch, is_new = await self._ledger.do(transitions.open_batch(new_batch_id(), BATCH, {"urgent": "1"}))
-        by_caller: dict[str, list[_Waiting]] = {}
+        by_caller: dict[tuple[str, str], list[_Waiting]] = {}
         for each in group:
-            by_caller.setdefault(each.who, []).append(each)
+            by_caller.setdefault((each.who, each.because), []).append(each)
         calls = [
-            transitions.accept(batch, [(each.job, each.fingerprint) for each in some], who)
-            for who, some in by_caller.items()
+            transitions.accept(batch, [(each.job, each.fingerprint) for each in some], who, because=because)
+            for (who, because), some in by_caller.items()
         ]
         moved: set[str] = set()
         new = False
         for some, accepted in zip(by_caller.values(), await self._ledger.do_all(calls), strict=True):
             for each, word in zip(some, accepted, strict=True):
                 new = new or word.verdict is Verdict.NEW
+                if each.because and word.verdict is Verdict.REDRIVEN:
+                    on = f"job:{word.job_id}"
+                    await note_acceptance(self._ledger, on, each.who, each.because, 1)
                 if word.verdict in (Verdict.NEW, Verdict.REDRIVEN):
                     moved.add(split_job_id(word.job_id)[0])
                 if not each.verdict.done():

@@ -7,6 +7,7 @@ submission again skips it and brings the rest.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,8 +17,10 @@ from typing import Any
 import msgspec
 
 from producers.read_ahead import read_ahead
+from provisioning import keys
+from provisioning.errors import LedgerUnavailableError
 from provisioning.job import Accepted, NewJob, Verdict, fingerprint, split_job_id
-from provisioning.ledger import Ledger, SourceFile, transitions
+from provisioning.ledger import LOST, Ledger, SourceFile, transitions
 
 CHUNK = 500
 """Jobs in one call: some 3 ms of Redis' time, and at most so many unrecorded rows when we die."""
@@ -106,9 +109,11 @@ async def submit(
             # A new batch that stayed empty is taken back below, and this with it.
             for home in {batch, *submission.touched}:
                 await ledger.do(transitions.add_source(home, source()))
-    finally:
-        if is_new and not submission.verdicts[Verdict.NEW]:
-            await ledger.do(transitions.discard_batch(batch))
+    except BaseException:
+        with contextlib.suppress(LedgerUnavailableError, *LOST):  # what went wrong first is what is told
+            await _round_off(ledger, submission, who, because, is_new=is_new)
+        raise
+    await _round_off(ledger, submission, who, because, is_new=is_new)
     return submission
 
 
@@ -123,6 +128,23 @@ def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[tuple[NewJob, str]]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+async def _round_off(ledger: Ledger, submission: Submission, who: str, because: str, *, is_new: bool) -> None:
+    """Notes in the audit that second widgets were accepted; takes a new batch back that stayed empty."""
+    if because:
+        redriven = Counter(submission.touched)
+        redriven[submission.batch] += submission.verdicts[Verdict.REDRIVEN] - redriven.total()
+        for batch, count in redriven.items():
+            if count:
+                await note_acceptance(ledger, keys.hold_batch(batch), who, because, count)
+    if is_new and not submission.verdicts[Verdict.NEW]:
+        await ledger.do(transitions.discard_batch(submission.batch))
+
+
+async def note_acceptance(ledger: Ledger, on: str, who: str, because: str, redriven: int) -> None:
+    """Notes for which reason jobs were queued again although they may make a second widget."""
+    await ledger.hand.note("accept-duplicates", by=who, on=on, why=because, facts={"redriven": redriven})
 
 
 async def _hand_over(

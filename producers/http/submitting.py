@@ -16,7 +16,7 @@ from producers.http.models import TakenBatch, TakenOne
 from producers.http.once import once
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Submitter, door_of, media_type, read_body
-from producers.http.tokens import Token
+from producers.http.tokens import Scope, Token
 from producers.http.upload import (
     FORMATS,
     Wish,
@@ -40,6 +40,16 @@ IDEMPOTENCY = {
     "description": "The same key with the same request gets the same answer, for two days.",
     "schema": {"type": "string", "pattern": '^"?[!#-~]{1,255}"?$'},
 }
+
+
+Because = Annotated[
+    str,
+    Query(
+        max_length=500,
+        description="Why a second widget is accepted of jobs that had ended and may have one; kept with them "
+        "and in the audit. Takes the scope `operate` as well. Without a reason such jobs are left.",
+    ),
+]
 
 
 def _links(name: str, *operations: str) -> dict[str, Any]:
@@ -94,6 +104,7 @@ async def submit_batch(
         list[str] | None, Query(alias="map", max_length=500, description="OLD=NEW renames a column.")
     ] = None,
     defaults: Annotated[str | None, Query(description="JSON object that every row is laid over.")] = None,
+    because: Because = "",
 ) -> Response:
     """
     Hand many jobs over.
@@ -102,6 +113,7 @@ async def submit_batch(
     sends nothing twice.
     """
     door = door_of(request)
+    _check_power(caller, because)
     kind = media_type(request)
     if kind not in FORMATS:
         raise ProblemError(
@@ -124,6 +136,7 @@ async def submit_batch(
             options=options,
             format=FORMATS[kind],
             all_or_nothing=all_or_nothing,
+            because=because.strip(),
         )
     except InvalidInputError as error:
         raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
@@ -136,6 +149,14 @@ async def submit_batch(
             return json_answer(taken.public(), 202, where)
 
         return await once(request, caller, body.sha256, work)
+
+
+def _check_power(caller: Token, because: str) -> None:
+    """Raises: ProblemError if second widgets are accepted by a token that may not."""
+    if because.strip() and Scope.OPERATE not in caller.scopes:
+        raise ProblemError(
+            Kind.NO_SCOPE, "the token lacks the scope operate", hint="without because, risky jobs are left"
+        )
 
 
 def _maps(pairs: list[str]) -> dict[str, str]:
@@ -185,18 +206,20 @@ async def submit_job(
     request: Request,
     caller: Submitter,
     new_bots: Annotated[bool, Query(description="Whether a job without bot.id makes a new bot.")] = False,
+    because: Because = "",
 ) -> Response:
     """
     Hand one job over. It is in the ledger before the answer, and goes before every file.
     """
     door = door_of(request)
+    _check_power(caller, because)
     if media_type(request) != "application/json":
         raise ProblemError(Kind.WRONG_TYPE, "a job is JSON", hint="Content-Type: application/json")
     await door.fullness.check()
     body = await read_body(request)
 
     async def work() -> Response:
-        return await _take_one(request, caller, body, new_bots)
+        return await _take_one(request, caller, body, new_bots, because.strip())
 
     return await once(request, caller, hashlib.sha256(body).hexdigest(), work)
 
@@ -209,7 +232,7 @@ _NOT_ACCEPTED = {
 }
 
 
-async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool) -> Response:
+async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool, because: str) -> Response:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -224,7 +247,7 @@ async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool
             problem_count=len(job),
             problems=problems_json(job),
         )
-    word = await door_of(request).single.hand_over(job, caller.name)
+    word = await door_of(request).single.hand_over(job, caller.name, because=because)
     facts: dict[str, Any] = {
         "job": word.job_id,
         "batch": split_job_id(word.job_id)[0],

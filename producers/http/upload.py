@@ -74,6 +74,7 @@ class Wish:
         format: None for a JSON object.
         all_or_nothing: whether one bad row refuses them all.
         meta: kept with a new batch.
+        because: why a second widget is accepted of jobs that had ended; empty if it is not.
     """
 
     name: str | None
@@ -81,6 +82,7 @@ class Wish:
     format: Format | None
     all_or_nothing: bool = False
     meta: Mapping[str, str] = field(default_factory=dict)
+    because: str = ""
 
 
 @dataclass(slots=True)
@@ -194,6 +196,7 @@ async def _take_in(ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Do
         name=taken.name,
         who=who,
         ring=door.ringer.ring,
+        because=wish.because,
         meta={"source": "HTTP", "sha256": body.sha256, "by": who, **wish.meta},
         on_verdict=note,
     )
