@@ -256,6 +256,7 @@ class Performance:
             change=_CHANGE[finding.outcome],
             attempt=attempt,
             result=finding.result,
+            delay=decision.delay if isinstance(decision, Defer) else None,
         )
         recorded = await self.kit.recorder.answered(self.job.batch, answer)
         if self.trial:  # only now: nothing comes before the record of a widget
@@ -263,8 +264,6 @@ class Performance:
         if not recorded:
             return Lost()
         self._tell(answer)
-        if isinstance(decision, Defer):
-            await self._defer(decision.delay, decision.reason)
         return decision
 
     def _learn(self, posted: Posted) -> bool:
@@ -305,10 +304,12 @@ class Performance:
     def _tell(self, answer: Answered) -> None:
         """Tells what the ledger has taken down of a POST."""
         state = after(State.SENDING, answer.event)
+        if answer.delay is not None:
+            state = after(state, Event.DEFERRED)
         self.made.append(answer.attempt)
         self.kit.telemetry.tell(Attempted(self.job, answer.attempt, state, answer.reason))
         if state is State.QUEUED:
-            self._tell_returned(0.0, answer.reason)
+            self._tell_returned(answer.delay or 0.0, answer.reason)
         elif state is not State.CLAIMED:
             self.kit.telemetry.tell(Ended(self.job, state, answer.reason, self.made, answer.result))
 

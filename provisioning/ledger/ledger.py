@@ -69,7 +69,7 @@ class Ledger:
             max_connections=connections,
             timeout=30,
             socket_connect_timeout=5,
-            socket_timeout=30,
+            socket_timeout=8,  # well below a lease; the longest stretch of a script takes some ms
             socket_keepalive=True,
             health_check_interval=15,
         )

@@ -101,6 +101,7 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
         change: what the answer adds to the bounds that the intent had widened by [0, 1].
         attempt: the record of the POST.
         result: the created widget; None unless it was created.
+        delay: of `RETRY_DUE`: hand the job back, not to be started before so many seconds; None to keep it.
     """
 
     number: int
@@ -110,6 +111,7 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     change: Bounds
     attempt: Attempt
     result: Result | None = None
+    delay: float | None = None
 
 
 class Deferral(msgspec.Struct, frozen=True):

@@ -42,8 +42,8 @@ STRETCH = 2000
 """Jobs that one call looks through: a few ms of Redis' time, so that nobody else waits long."""
 
 _COUNTED = {
-    *State,
-    *("accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
+    *(*State, "accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
+    "found",
 }
 
 _decode_source = msgspec.json.Decoder(SourceFile).decode

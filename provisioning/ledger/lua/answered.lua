@@ -30,8 +30,12 @@ local function on_time(job, said, result)
   move(job, TO[said.event], said.reason)
   widen(job, said.change.least, said.change.most)
   if said.event == 'refused' then job.attempts = job.attempts - 1 end
-  -- To the back: a job that was the canary and failed lets another be the next one.
-  if job.state == 'queued' then enqueue(job, 0, false) end
+  if job.state == 'claimed' and said.delay then -- handed back at once: nobody can forget how long to wait
+    move(job, 'queued', said.reason)
+    enqueue(job, now + math.floor(said.delay * 1000), true)
+  elseif job.state == 'queued' then -- to the back: a job that was the canary and failed lets another be the next
+    enqueue(job, 0, false)
+  end
   if job.state ~= 'claimed' then release(job) end
 end
 
@@ -128,7 +132,7 @@ for i = 3, #ARGV, 2 do
         save(job)
       end
       answer = 2
-    elseif job.token == said.token and job.state == TO[said.event] then
+    elseif job.token == said.token and job.state == (said.delay and 'queued' or TO[said.event]) then
       answer = 1 -- said twice: an earlier call was carried out and its reply was lost
     end
   end

@@ -1,8 +1,9 @@
 -- Takes an empty batch back: a submission that brought nothing new leaves no trace.
--- KEYS[1] the batch. Returns 1 if it was empty and is gone, 0 if it holds jobs and stays.
-local fields = redis.call('HMGET', KEYS[1], 'accepted', 'name')
+-- KEYS[1] the batch. Returns 1 if it was empty and is gone, 0 if it holds jobs, or another has found it by its
+-- name meanwhile and may bring some, and stays.
+local fields = redis.call('HMGET', KEYS[1], 'accepted', 'name', 'found')
 if not fields[1] then return 1 end -- said twice
-if fields[1] ~= '0' then return 0 end
+if fields[1] ~= '0' or fields[3] then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', 'pv:batches', batch_id(KEYS[1]))
 redis.call('HDEL', 'pv:names', fields[2])

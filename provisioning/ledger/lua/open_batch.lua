@@ -3,7 +3,13 @@
 -- Returns {id of the batch that has the name, 1 if it was made by this call, said once or twice}.
 local known = redis.call('HGET', 'pv:names', ARGV[2])
 local id = batch_id(KEYS[1])
-if known then return { known, known == id and 1 or 0 } end
+if known == id then return { id, 1 } end
+if known then
+  -- While it is empty, whoever made it may still take it back: it must not, for we are about to fill it.
+  local found = 'pv:{' .. known .. '}'
+  if redis.call('HGET', found, 'accepted') == '0' then redis.call('HSET', found, 'found', 1) end
+  return { known, 0 }
+end
 redis.call('HSET', 'pv:names', ARGV[2], id)
 redis.call('ZADD', 'pv:batches', now, id)
 redis.call('HSET', KEYS[1], 'name', ARGV[2], 'opened_at', now, 'accepted', 0, unpack(ARGV, 3))

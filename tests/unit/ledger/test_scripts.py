@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from provisioning import keys
@@ -18,6 +19,7 @@ from provisioning.ledger.scripts import source
 from provisioning.lifecycle import Event, State
 from tests.ledger_fixtures import (
     LEASE,
+    NOW,
     OUTCOME,
     TARGET,
     Clock,
@@ -123,6 +125,15 @@ async def test_jobs_handed_to_a_batch_that_was_just_taken_back_are_listed_all_th
     assert await fake_ledger.do(transitions.discard_batch("b1"))
     await _verdicts(fake_ledger, "fp")
     assert [status.batch async for status in fake_ledger.view.batches()] == ["b1"]
+
+
+async def test_a_batch_that_another_has_found_by_its_name_is_not_taken_back(fake_ledger: Ledger) -> None:
+    await fake_ledger.do(transitions.open_batch("b1", "name", {"urgent": "1"}))
+    assert await fake_ledger.do(transitions.open_batch("b2", "name", {})) == ("b1", False)
+    assert not await fake_ledger.do(transitions.discard_batch("b1"))
+    await _verdicts(fake_ledger, "fp")
+    assert await fake_ledger.view.batch_id("name") == "b1"
+    assert (await fake_ledger.view.status("b1")).meta == {"urgent": "1"}
 
 
 # -- open, discard -----------------------------------------------------------------------------------
@@ -497,3 +508,31 @@ def test_the_scripts_and_their_reader_number_the_same_words() -> None:
         dict(re.findall(r"(\w+) = '(\w+)'", source("claim").split("local REASON")[1].split("\n}")[0]))
         == REASON
     )
+
+
+async def test_an_answer_with_a_long_wait_hands_the_job_back_in_the_same_write(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    busy = msgspec.structs.replace(answer(job, Event.RETRY_DUE, next_delay=90.0), delay=90.0)
+    assert [await say(fake_ledger, busy) for _ in range(2)] == [[True], [True]]
+    record = await fake_ledger.view.job("b1.1")
+    assert (record.state, record.not_before, record.worker) == (State.QUEUED, NOW + 90, "")
+    assert len(record.attempts) == 1
+    clock.advance(89)
+    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
+    assert await claim(fake_ledger) == []
+    clock.advance(1)
+    [again] = await claim(fake_ledger)
+    assert again.attempts == 1
+
+
+async def test_a_call_off_ends_a_job_whose_answer_asks_for_a_long_wait(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+    await say(fake_ledger, msgspec.structs.replace(answer(job, Event.RETRY_DUE), delay=90.0))
+    assert await _state(fake_ledger) is State.CANCELLED
