@@ -14,10 +14,12 @@ Measure this program beside what a user would take instead, and beside a bare lo
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from bench import drawing, environments, report, stage
 from bench.contenders import BARE, CONTENDERS, OURS, OURS_ALONE, Contender
@@ -47,6 +49,9 @@ class Options:
 
 
 def main(arguments: list[str]) -> int:
+    # However it is ended, it ends what it has started; a shell's background jobs ignore Ctrl-C's signal.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     if arguments[:1] == ["profile"]:
         from bench import profile
 
@@ -139,6 +144,10 @@ def _takes_part(contender: Contender, scenario: str) -> bool:
 
 def _chosen(options: Options) -> list[Contender]:
     return [one for one in CONTENDERS if not options.only or one.name.startswith(options.only)]
+
+
+def _interrupted(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _publish(results: Results) -> None:

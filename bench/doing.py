@@ -115,6 +115,8 @@ class Queued(Doing):
         """Hands rows over. Returns: rows a second. Raises: RuntimeError."""
 
     def warm_up(self, count: int) -> None:
+        # saq's sweeper, which looks once at the start, takes jobs for lost that are only just being taken up.
+        measure.calm(self.sessions)
         # In two parts: the first until all is up and has imported what it needs, the second for connections.
         for first, part in ((0, count // 2), (count // 2, count - count // 2)):
             self.hand_over(first, part)

@@ -4,8 +4,8 @@ Where a worker's time goes: one run with py-spy looking at its first process.
     script/bench profile [--scenario none] [--jobs 20000] [--to FOLDER]
 
 Leaves `worker.speedscope.json` for the viewer of that name, and prints the functions in which the process was
-found most often. Looking slows it down by a few percent: the numbers of such a run are no result. Only time
-that holds the GIL counts: threads that wait are left out, and so is the kernel.
+found most often. Looking slows it down by a few percent: the numbers of such a run are no result. Threads
+that wait are left out; time in the kernel counts for the function that called it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench import environments, stage
 from bench.contenders import CONTENDERS
 from bench.scenarios import SCENARIOS
 
-MOST = 40
+MOST = 30
 """Functions that are printed."""
 
 
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> int:
 @contextlib.contextmanager
 def looking(file: Path, sessions: list[int]) -> Iterator[None]:
     """py-spy on the first process, until the block ends."""
-    command = [environments.script_of("profile", "py-spy"), "record", "--pid", str(sessions[0]), "--gil"]
+    command = [environments.script_of("profile", "py-spy"), "record", "--pid", str(sessions[0])]
     spy = subprocess.Popen(
         [*command, "--rate", "500", "--format", "speedscope", "--output", str(file), "--nonblocking"],
         stdout=subprocess.DEVNULL,
@@ -70,18 +71,23 @@ def looking(file: Path, sessions: list[int]) -> Iterator[None]:
         spy.wait(30)
 
 
-def shares(profile: dict[str, object]) -> Iterator[str]:
-    """Lines of a table: in it and below it, in it alone, where."""
-    frames = profile["shared"]["frames"]  # type: ignore[index]
-    own, whole, total = Counter[int](), Counter[int](), 0.0
-    for thread in profile["profiles"]:  # type: ignore[attr-defined]
+def shares(profile: dict[str, Any]) -> Iterator[str]:
+    """Lines of a table: how often a function was running or had called what was, how often it ran itself."""
+    names = [
+        f"{frame['name']}  {Path(frame.get('file') or '').name}" for frame in profile["shared"]["frames"]
+    ]
+    own, whole, total = Counter[str](), Counter[str](), 0.0
+    for thread in profile["profiles"]:
         for stack, weight in zip(thread["samples"], thread["weights"], strict=True):
+            if not stack:
+                continue  # nobody was running
             total += weight
-            own[stack[-1]] += weight
-            for frame in set(stack):
-                whole[frame] += weight
+            own[names[stack[-1]]] += weight
+            for name in {names[frame] for frame in stack}:
+                whole[name] += weight
     yield f"{'below':>6} {'own':>6}"
-    for frame, weight in whole.most_common(MOST):
-        where = frames[frame]
-        place = f"{Path(str(where.get('file', ''))).name}:{where.get('line', '')}"
-        yield f"{weight / total:6.1%} {own[frame] / total:6.1%}  {where['name']}  {place}"
+    for name, weight in whole.most_common(MOST):
+        yield f"{weight / total:6.1%} {own[name] / total:6.1%}  {name}"
+    yield "\nby their own time:"
+    for name, weight in own.most_common(MOST):
+        yield f"{whole[name] / total:6.1%} {weight / total:6.1%}  {name}"

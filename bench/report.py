@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.drawing import PICTURE
 from bench.environments import ROOT
 from bench.goals import Judged, judge
 from bench.results import Results
@@ -41,7 +42,7 @@ def into_page(results: Results, page: Path = PAGE) -> None:
     between = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     if not between.search(before):
         raise ValueError(f"{page.name} has no place for the results")
-    fresh = f"{BEGIN}\n\n{text(results)}\n\n{END}"
+    fresh = f"{BEGIN}\n\n![Jobs a second and CPU a job]({PICTURE.name})\n\n{text(results)}\n\n{END}"
     page.write_text(between.sub(lambda _: fresh, before), encoding="utf-8")
 
 

@@ -60,6 +60,7 @@ def write_jobs(path: Path, numbers: Iterable[int]) -> None:
 
 
 def _members(number: int, padding: str) -> dict[str, Any]:
+    # In the order in which we write a body, so that all contenders send the same bytes.
     bot = str(FIRST_BOT + number)
     return {
         "bot": {"id": bot},
@@ -72,9 +73,9 @@ def _members(number: int, padding: str) -> dict[str, Any]:
                 "position": "br",
             },
             "theme": {
-                "font": {"googlefont": True, "name": "Inter"},
                 "position": "br",
                 "status": True,
+                "font": {"googlefont": True, "name": "Inter"},
                 "vars": {"color": _COLOURS},
             },
             "tooltipPanel": {"backgroundColor": "main"},
