@@ -21,13 +21,13 @@ import typer
 from redis.exceptions import RedisError
 from typer._click.exceptions import ClickException  # typer gives it no public name
 
-from console.commands import apply, doubts, hand, look, plan, processes, purge, serve
+from console.commands import apply, doctor, doubts, hand, look, plan, processes, purge, serve
 from console.shell import cli, talk
 from console.standard_output import ReaderGone, let_go, show_what_can_be_shown, writing
 from provisioning.errors import ProvisioningError
 from provisioning.ledger.ledger import refused
 
-VERBS = (plan, apply, look, hand, doubts, purge, serve, processes)
+VERBS = (plan, apply, look, hand, doubts, purge, serve, doctor, processes)
 """Modules whose import has put their verbs into `cli`; the help shows them in this order."""
 
 cli.registered_commands.sort(

@@ -177,6 +177,12 @@ PROGRAM_STARTED = Event(
     ("api_url", "max_in_flight", "traced", "metrics_url"),
 )
 PROGRAM_STOPPED = Event("program.stopped", logging.INFO, "A program has stopped in good order.")
+CHECK_WARNED = Event(
+    "check.warned",
+    logging.WARNING,
+    "A worker starts, and something is not as it should be: `provision doctor`.",
+    ("trouble", "advice"),
+)
 WORKER_STUCK = Event(
     "worker.stuck",
     logging.CRITICAL,

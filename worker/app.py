@@ -17,10 +17,12 @@ from celery import bootsteps
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import celeryd_init, setup_logging, task_postrun, task_prerun
 
+from provisioning.checks.at_start import WAITED_FOR, check_ledger, check_settings, most_files
+from provisioning.checks.finding import Finding, Level
 from provisioning.credentials import load_credentials
-from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, ProvisioningError
+from provisioning.errors import LedgerUnavailableError, ProvisioningError
 from provisioning.ledger import Ledger
-from provisioning.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
+from provisioning.log_events import CHECK_WARNED, PROGRAM_STARTED, PROGRAM_STOPPED
 from provisioning.logs import configure, say
 from provisioning.queue import Doorbell, Waiting, check_queue, make_app
 from provisioning.settings import Settings
@@ -90,7 +92,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
         watchdog = Watchdog(engine.stop)
         _collect_seldom()
         try:
-            check_ledger()
+            check()
             check_queue(app)
             credentials = load_credentials(settings)
             heartbeat = HeartbeatFile(
@@ -159,23 +161,30 @@ def show_metrics() -> str | None:
     return serve(metrics, settings.metrics_host, settings.metrics_port)
 
 
-def check_ledger() -> None:
+def check() -> None:
     """
-    Refuses a Redis that would lose jobs; one that is away is waited for, by Celery and by the engine.
+    Says what is wrong with settings, credentials and ledger, and ends the process if that is fatal.
 
-    Raises: LedgerUnfitError.
+    A Redis that is away is waited for, by Celery and by the engine.
     """
 
-    async def check() -> None:
+    async def look() -> list[Finding]:
         async with Ledger.at(settings.redis or "", masters=settings.masters) as ledger:
-            await ledger.check()
+            return await check_ledger(ledger)
 
+    findings = check_settings(settings, most_files())
     try:
-        asyncio.run(check())
-    except LedgerUnfitError:
-        raise
+        findings += asyncio.run(look())
     except LedgerUnavailableError as error:
         print(f"waiting: {error.message}", file=sys.stderr)
+    for finding in findings:
+        if finding.level is Level.WARNING:
+            say(CHECK_WARNED, trouble=finding.said, advice=finding.advice)
+    refusals = [each for each in findings if each.level is Level.FATAL and each.check not in WAITED_FOR]
+    if refusals:
+        for finding in refusals:
+            print(f"error: {finding.said}\n\nhint: {finding.advice}", file=sys.stderr)
+        raise SystemExit(2)
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator] # Celery ships no types

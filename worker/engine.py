@@ -20,6 +20,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from provisioning import keys, log_events
+from provisioning.checks.redis_facts import clock_skew
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, Rescue, WorkerSign, transitions
@@ -58,6 +59,9 @@ BROKER_TICK = 3.0
 
 REAPER_TICK = 5.0
 """Seconds between steps of the reaper: some 500 jobs of each of 20 batches, a few ms of Redis' time each."""
+
+COMMON = ("api_url", "rate", "attempts", "lease", "on_in_doubt", "stop_loss")
+"""Settings in which all workers of a ledger should agree; each shows its own with its signs."""
 
 CANARY_AFTER = 2.0
 """Seconds from an outage's brake to the first canary; doubled after each that fails."""
@@ -105,6 +109,8 @@ class Engine:
         self._signs = signs
         self._beat = beat
         self._waiting = waiting
+        self._common = {name: str(getattr(settings, name)) for name in COMMON}
+        self._skew = 0.0
         self._telemetry = Telemetry(listeners)
         self._limit = ConcurrencyLimit(settings.max_in_flight)
         self._slots = Slots(self._limit)
@@ -436,6 +442,7 @@ class Engine:
 
     async def _reap(self) -> None:
         """Lets go of a little of what is past its retention; any number of workers may do so at once."""
+        self._skew = round(await clock_skew(self._ledger.redis), 3)
         gone = await self._reaper.run_once(time.time())
         if gone.total():
             say(log_events.BATCH_REAPED, **{str(kept): count for kept, count in gone.items()})
@@ -475,6 +482,9 @@ class Engine:
             limit=self._limit.whole,
             in_hand=len(self._held),
             retries_waiting=self._patience.waiting,
+            credentials=sorted(self._credentials),
+            settings=self._common,
+            skew=self._skew,
         )
 
     async def _renew(self) -> None:

@@ -30,7 +30,9 @@ UNCLEAR_SHOWN = 20
 
 @cli.command()
 def resolve(
-    job_ids: Annotated[list[str], typer.Argument(metavar="JOB", help="Id of a job in doubt; may be repeated.")],
+    job_ids: Annotated[
+        list[str], typer.Argument(metavar="JOB", help="Id of a job in doubt; may be repeated.")
+    ],
     created: Annotated[bool, typer.Option("--created", help="Its widget was found.")] = False,
     absent: Annotated[bool, typer.Option("--absent", help="It has no widget: send it again.")] = False,
     widget_id: Annotated[str, typer.Option("--widget-id", help="The widget that was found.")] = "",

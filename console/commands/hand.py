@@ -11,6 +11,7 @@ import typer
 
 from console import applying
 from console.batch_report import word_of
+from console.credential_names import make_sure_of, warn_of
 from console.selecting import (
     AcceptDuplicatesFlag,
     BecauseOption,
@@ -43,7 +44,10 @@ async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_
         )
     if batch is not None:
         return keys.hold_batch(await ledger.view.batch_id(batch))
-    return keys.HOLD_ALL if credential is None else keys.hold_credential(credential)
+    if credential is None:
+        return keys.HOLD_ALL
+    await make_sure_of(credential, ledger)
+    return keys.hold_credential(credential)
 
 
 @cli.command()
@@ -207,6 +211,7 @@ def pace(
     async def work() -> None:
         async with open_ledger() as ledger:
             if wanted is not None:
+                await warn_of(credential, ledger)
                 await ledger.hand.set_pace(credential, wanted, by=applying.who())
             word = await ledger.view.pace(credential)
             now = Settings.from_env(os.environ).rate if word is None else Rate.of_word(word)

@@ -22,6 +22,8 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from provisioning.checks.finding import Level
+from provisioning.checks.redis_server import judge_eviction, judge_version
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger.connections import packed
 from provisioning.ledger.hand import Hand
@@ -135,17 +137,10 @@ class Ledger:
             memory = await self.redis.info("memory")
         except (*LOST, RedisError) as error:
             raise unavailable(self.redis, error) from error
-        version = str(server["redis_version"])
-        if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
-            raise LedgerUnfitError(
-                f"Redis {version} is too old to be the ledger", hint="use Redis 6.2 or newer, or any Valkey"
-            )
         policy = memory.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            raise LedgerUnfitError(
-                f"this Redis evicts keys when its memory is full ({policy}): jobs would vanish",
-                hint="CONFIG SET maxmemory-policy noeviction",
-            )
+        for finding in (judge_version(str(server["redis_version"])), judge_eviction(policy)):
+            if finding.level is Level.FATAL:
+                raise LedgerUnfitError(finding.said, hint=finding.advice)
 
 
 def address(redis: Redis) -> str:

@@ -431,6 +431,9 @@ class WorkerSign(msgspec.Struct, frozen=True):
         limit: POSTs in flight that it takes the API to stand at once.
         in_hand: jobs it holds under a lease, those in backoff included.
         retries_waiting: retries that are due and wait for the retry budget.
+        credentials: names of those it has.
+        settings: those in which all workers should agree, by name.
+        skew: seconds that its clock is ahead of Redis'.
     """
 
     name: str
@@ -439,6 +442,9 @@ class WorkerSign(msgspec.Struct, frozen=True):
     limit: int
     in_hand: int
     retries_waiting: int
+    credentials: list[str] = []
+    settings: dict[str, str] = {}
+    skew: float = 0.0
 
 
 class SourceFile(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -35,6 +36,9 @@ FINGERPRINTS = "fingerprints"
 
 CACHED_SECONDS = 30.0
 """How long a process goes by a data key without looking: so long it may read on after a shredding."""
+
+CENSUS = 1000
+"""Data keys that a census looks at: some 30 ms of trying."""
 
 SEALED = {"accept": (2, 7, 6), "answered": (1, 2, 1), "resolve": (0, 4, 3)}
 """By script: arguments before the jobs, arguments a job, and which of these is sealed (see the heads)."""
@@ -65,6 +69,25 @@ def load_masters(text: str) -> MultiFernet | None:
             " print(Fernet.generate_key().decode())'",
         ) from None
     return MultiFernet(masters) if masters else None
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """
+    What the data keys of a ledger come to, as far as they were looked at.
+
+    Attributes:
+        masters: there are master keys here.
+        keys: there are data keys.
+        opened: data keys that the masters open; `closed` those that they do not. Destroyed ones are neither.
+        fingerprints: the key of all fingerprints is among those that open, or is not there yet.
+    """
+
+    masters: bool
+    keys: bool
+    opened: int = 0
+    closed: int = 0
+    fingerprints: bool = True
 
 
 class Sealer:
@@ -164,6 +187,36 @@ class Sealer:
                 new = self._masters.rotate(wrapped)
                 rotated += await self._redis.eval(_SWAP, 1, keys.DATA_KEYS, field, wrapped, new)
         return rotated
+
+    async def census(self) -> Census:
+        """Tries the master keys on the data keys, of which it looks at some thousand at most."""
+        found: dict[bytes, bytes] = {}
+        cursor = 0
+        while len(found) < CENSUS:
+            cursor, some = await self._redis.hscan(keys.DATA_KEYS, cursor, count=CENSUS)
+            found |= some
+            if not cursor:
+                break
+        if self._masters is None or not found:
+            return Census(masters=self._masters is not None, keys=bool(found))
+        # The one that everything new needs, wherever the scan has ended.
+        if (shared := await self._redis.hget(keys.DATA_KEYS, FINGERPRINTS)) is not None:
+            found[FINGERPRINTS.encode()] = shared
+        opens = {name: self._opens(name, key) for name, key in found.items() if key != SHREDDED}
+        return Census(
+            masters=True,
+            keys=True,
+            opened=sum(opens.values()),
+            closed=len(opens) - sum(opens.values()),
+            fingerprints=opens.get(FINGERPRINTS.encode(), True),
+        )
+
+    def _opens(self, batch: bytes, wrapped: bytes) -> bool:
+        try:
+            self._unwrapped(batch.decode(), wrapped)
+        except SealedError:
+            return False
+        return True
 
     async def shred(self, batch: str) -> bool:
         """Destroys a batch's data key. Returns: whether there was one."""

@@ -143,6 +143,16 @@ class View:
         rate = await self._redis.hget(keys.RATES, credential)
         return None if rate is None else str(rate.decode())
 
+    async def credential_names(self) -> set[str]:
+        """The credentials that workers have shown to have, or that an operator has set a pace for."""
+        signs = [_decode_sign(sign) for sign in await self._redis.hvals(keys.WORKER_SIGNS)]
+        paced = {name.decode() for name in await self._redis.hkeys(keys.RATES)}
+        return paced.union(*(sign.credentials for sign in signs))
+
+    async def has_jobs_of(self, credential: str) -> bool:
+        """Whether a job of a credential has ever been accepted."""
+        return bool(await self._redis.exists(keys.identity(credential)))
+
     async def workers(self, within: float, now: float) -> list[WorkerSign]:
         """The workers that gave a sign of life in the last `within` seconds."""
         names = await self._redis.zrangebyscore(keys.WORKERS, (now - within) * 1000, "+inf")

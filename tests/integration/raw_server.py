@@ -23,7 +23,7 @@ class Connection:
     async def request(self) -> bytes:
         """Read one whole request; raises IncompleteReadError if the client hangs up first."""
         head = await self._reader.readuntil(b"\r\n\r\n")
-        length = next(
+        length = sum(  # a HEAD has none
             int(line.partition(b":")[2])
             for line in head.split(b"\r\n")
             if line.lower().startswith(b"content-length:")

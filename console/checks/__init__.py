@@ -1,0 +1,1 @@
+"""What only `provision doctor` looks at, beside what every worker does (`provisioning.checks`)."""

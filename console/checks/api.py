@@ -1,0 +1,131 @@
+"""Whether the API can be reached, and how its certificate stands. It is sent no credential and no POST."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from provisioning.checks.finding import Finding, fatal, ok, warning
+
+DAY = 24 * 3600
+SOON = 14
+"""Days before its end from which a certificate is worth a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiFacts:
+    """
+    How far one got.
+
+    Attributes:
+        unreached: why no connection came about; empty if one did.
+        untrusted: why TLS did not; empty if it did, or is not used.
+        status: of the answer to `HEAD` at the base address; None if none came.
+        days_left: until its certificate ends; None without TLS.
+        issuer: who vouches for it.
+    """
+
+    url: str
+    tls: bool
+    unreached: str = ""
+    untrusted: str = ""
+    status: int | None = None
+    days_left: float | None = None
+    issuer: str = ""
+
+
+def gather_api(url: str, timeout: float, ca_file: Path | None = None) -> ApiFacts:
+    """Connects, shakes hands, and asks `HEAD` of the base address: nothing that could make anything."""
+    parts = urlsplit(url)
+    tls = parts.scheme == "https"
+    host, port = parts.hostname or "", parts.port or (443 if tls else 80)
+    try:
+        plain = socket.create_connection((host, port), timeout=timeout)
+    except OSError as error:
+        return ApiFacts(url, tls, unreached=_words(error))
+    with plain:
+        connection: socket.socket = plain
+        days, issuer = None, ""
+        if tls:
+            try:
+                context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+                secure = context.wrap_socket(plain, server_hostname=host)
+            except (OSError, ValueError) as error:
+                return ApiFacts(url, tls, untrusted=_words(error))
+            connection, (days, issuer) = secure, _certificate(secure)
+        with connection:
+            return ApiFacts(
+                url, tls, status=_status(connection, host, parts.path), days_left=days, issuer=issuer
+            )
+
+
+def judge_api(facts: ApiFacts) -> Iterator[Finding]:
+    """Every finding on it."""
+    if facts.unreached:
+        yield fatal(
+            "api.reachable",
+            f"the API at {facts.url} cannot be reached ({facts.unreached})",
+            "check PROVISION_API_URL, the network and its firewalls",
+        )
+        return
+    if facts.untrusted:
+        yield fatal(
+            "api.tls",
+            f"the certificate of {facts.url} is not accepted ({facts.untrusted})",
+            "if it is your own, name its authority in PROVISION_CA_FILE; else tell the API's owner",
+        )
+        return
+    if facts.tls:
+        yield _lasting(facts.days_left or 0.0, facts.issuer)
+    if facts.status is None:
+        yield warning(
+            "api.reachable",
+            f"{facts.url} takes connections and answers no HEAD",
+            "check that PROVISION_API_URL is the API's",
+        )
+    elif facts.status >= 500:
+        yield warning(
+            "api.reachable",
+            f"{facts.url} answers {facts.status}: it may be down",
+            "try again, or ask its owner",
+        )
+    else:
+        yield ok("api.reachable", f"{facts.url} answers ({facts.status} to HEAD, which creates nothing)")
+
+
+def _lasting(days: float, issuer: str) -> Finding:
+    said = f"its certificate, by {issuer or 'nobody who says so'}, ends in {days:.0f} days"
+    if days < SOON:
+        return warning("api.tls", said, "have its owner renew it: without it every POST fails, unsent")
+    return ok("api.tls", said)
+
+
+def _certificate(secure: ssl.SSLSocket) -> tuple[float, str]:
+    certificate = secure.getpeercert() or {}
+    ends = ssl.cert_time_to_seconds(str(certificate["notAfter"])) if "notAfter" in certificate else 0.0
+    issuer = {name: value for part in certificate.get("issuer", ()) for name, value in part}  # type: ignore[str-unpack]
+    return (ends - time.time()) / DAY, str(issuer.get("organizationName") or issuer.get("commonName") or "")
+
+
+def _status(connection: socket.socket, host: str, path: str) -> int | None:
+    http = HTTPConnection(host)
+    http.sock = connection
+    try:
+        http.request("HEAD", path or "/", headers={"User-Agent": "provision doctor"})
+        return http.getresponse().status
+    except (OSError, HTTPException):
+        return None
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
+    return str(getattr(error, "strerror", None) or error)

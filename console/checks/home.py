@@ -1,0 +1,48 @@
+"""Whether the folder of the embedded Valkey has room, and is its owner's alone. `judge_home` is pure."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioning.checks.finding import Finding, fatal, ok, warning
+
+LITTLE, HARDLY_ANY = 2**30, 100 * 2**20
+"""Bytes free: a million jobs take about the first; the second does not last for a rewrite of their file."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeFacts:
+    """A folder: its permission bits, and how many bytes are free where it lies."""
+
+    folder: Path
+    mode: int
+    free: int
+
+
+def gather_home(folder: Path) -> HomeFacts:
+    """Raises: OSError if there is no such folder."""
+    return HomeFacts(folder, stat.S_IMODE(folder.stat().st_mode), shutil.disk_usage(folder).free)
+
+
+def judge_home(facts: HomeFacts) -> Iterator[Finding]:
+    """Every finding on it."""
+    if facts.mode & 0o077:
+        yield warning(
+            "home.permissions",
+            f"{facts.folder} is open to others (mode {facts.mode:04o}), and widget keys lie there",
+            f"chmod 700 {facts.folder}",
+        )
+    else:
+        yield ok("home.permissions", f"{facts.folder} is its owner's alone")
+    said = f"{facts.free / 2**30:.1f} GiB free for the embedded Valkey"
+    room = "make room, or set PROVISION_HOME to a folder on another disk"
+    if facts.free < HARDLY_ANY:
+        yield fatal("home.space", said, room)
+    elif facts.free < LITTLE:
+        yield warning("home.space", said, room)
+    else:
+        yield ok("home.space", said)

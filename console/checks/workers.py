@@ -1,0 +1,69 @@
+"""Whether workers are at work, agree with each other, and have the credentials that are set here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from provisioning.checks.finding import Finding, ok, warning
+from provisioning.checks.redis_server import SKEW
+from provisioning.ledger import WorkerSign
+
+
+def judge_workers(workers: Sequence[WorkerSign], *, embedded: bool) -> Iterator[Finding]:
+    """
+    Every finding on the workers that live.
+
+    Args:
+        embedded: each command brings its own, so there need be none.
+    """
+    if workers:
+        yield ok(
+            "workers.alive", f"{len(workers)} at work: {', '.join(sorted(each.name for each in workers))}"
+        )
+        yield from _disagreements(workers)
+        yield from _skews(workers)
+    elif embedded:
+        yield ok("workers.alive", "provision apply starts one of its own")
+    else:
+        yield warning("workers.alive", "no worker has given a sign of life", "start one: provision worker")
+
+
+def _disagreements(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
+    names = sorted({name for each in workers for name in each.settings})
+    agreed = True
+    for name in names:
+        said = {each.name: each.settings[name] for each in workers if name in each.settings}
+        if len(set(said.values())) > 1:
+            agreed = False
+            yield warning(
+                "workers.settings",
+                f"workers differ in PROVISION_{name.upper()}:"
+                f" {', '.join(f'{worker} has {value}' for worker, value in sorted(said.items()))}",
+                "give all the same and restart them",
+            )
+    known = {tuple(each.credentials) for each in workers}
+    if len(known) > 1:
+        agreed = False
+        everywhere = set.intersection(*(set(names) for names in known))
+        anywhere = set.union(*(set(names) for names in known))
+        yield warning(
+            "workers.credentials",
+            f"not every worker has {', '.join(sorted(anywhere - everywhere))}: one without it brakes the"
+            " credential for all",
+            "give all the same PROVISION_CREDENTIALS_FILE and restart them",
+        )
+    if agreed and len(workers) > 1:
+        yield ok("workers.settings", "they agree in their settings and credentials")
+
+
+def _skews(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
+    off = [each for each in workers if abs(each.skew) > SKEW]
+    for each in off:
+        yield warning(
+            "clock.workers",
+            f"the clock of {each.name} is {abs(each.skew):.1f} s"
+            f" {'ahead of' if each.skew > 0 else 'behind'} Redis'",
+            "set its host's clock by NTP",
+        )
+    if not off:
+        yield ok("clock.workers", "the clocks of all workers agree with Redis'")

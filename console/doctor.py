@@ -1,0 +1,72 @@
+"""`provision doctor`: what is looked at, in which order, and how far one gets without a Redis."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+
+from redis.exceptions import RedisError
+
+from console.applying import WORKER_SIGN
+from console.checks.api import gather_api, judge_api
+from console.checks.broker import check_broker
+from console.checks.home import gather_home, judge_home
+from console.checks.workers import judge_workers
+from console.workplace import Workplace, workplace
+from provisioning.checks.at_start import check_ledger, check_settings, most_files
+from provisioning.checks.finding import Finding, fatal, ok
+from provisioning.errors import ConfigurationError, LedgerUnavailableError
+from provisioning.ledger import LOST, Ledger
+from provisioning.ledger.ledger import refused, unavailable
+from provisioning.settings import Settings
+
+GROUPS = ("settings", "credentials", "home", "redis", "clock", "encryption", "workers", "broker", "api")
+"""What `--only` knows: the first word of the names of findings."""
+
+NEEDS_LEDGER = frozenset({"home", "redis", "clock", "encryption", "workers", "broker"})
+
+
+async def examine(only: Collection[str] = GROUPS) -> list[Finding]:
+    """Looks at everything that is asked for; nothing here changes anything that lasts."""
+    try:
+        settings = Settings.from_env(os.environ)
+    except ConfigurationError as error:
+        return [fatal("settings.read", line, error.hint) for line in error.message.splitlines()]
+    found = [ok("settings.read", "every setting can be read"), *check_settings(settings, most_files())]
+    if NEEDS_LEDGER & set(only):
+        try:
+            with workplace() as place:
+                found += await _at(place, only)
+        except LedgerUnavailableError as error:  # the embedded one, which does not start
+            found.append(fatal("redis.reachable", error.message, error.hint))
+    if "api" in only:
+        found += judge_api(gather_api(settings.api_url, settings.connect_timeout, settings.ca_file))
+    return [finding for finding in found if finding.check.split(".")[0] in only]
+
+
+async def _at(place: Workplace, only: Collection[str]) -> list[Finding]:
+    found: list[Finding] = []
+    if "home" in only and place.embedded:
+        found += judge_home(gather_home(place.settings.home.absolute()))
+    if {"redis", "clock", "encryption", "workers"} & set(only):
+        found += await _ledger(place)
+    if "broker" in only:
+        found.append(check_broker(place.settings))
+    return found
+
+
+async def _ledger(place: Workplace) -> list[Finding]:
+    ledger = Ledger.at(place.redis_url, masters=place.settings.masters)
+    try:
+        found = await check_ledger(ledger)
+        workers = await ledger.view.workers(WORKER_SIGN, time.time())
+    except LOST as error:
+        away = unavailable(ledger.redis, error)
+        return [fatal("redis.reachable", away.message, away.hint)]
+    except RedisError as error:
+        no = refused(error)
+        return [fatal("redis.reachable", no.message, no.hint)]
+    finally:
+        await ledger.close()
+    return [ok("redis.reachable", "it answers"), *found, *judge_workers(workers, embedded=place.embedded)]

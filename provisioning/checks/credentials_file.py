@@ -1,0 +1,94 @@
+"""Whether the credentials are there, and only their owner's to read. `judge_credentials` is pure."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioning.checks.finding import Finding, fatal, ok, warning
+from provisioning.credentials import load_credentials
+from provisioning.errors import ConfigurationError
+from provisioning.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFacts:
+    """
+    What was found of the credentials.
+
+    Attributes:
+        names: those that were loaded.
+        problem: why they could not be; empty if they were.
+        file: the file with them; None if there is none.
+        mode: its permission bits; None if it cannot be looked at.
+        foreign: it belongs neither to us nor to root.
+        in_environment: the secret of the credential `default` is in the environment.
+    """
+
+    names: tuple[str, ...] = ()
+    problem: str = ""
+    advice: str = ""
+    file: Path | None = None
+    mode: int | None = None
+    foreign: bool = False
+    in_environment: bool = False
+
+
+def gather_credentials(settings: Settings) -> CredentialFacts:
+    """Loads them and looks at the file."""
+    file, mode, foreign = settings.credentials_file, None, False
+    if file is not None:
+        try:
+            found = file.stat()
+            mode, foreign = stat.S_IMODE(found.st_mode), found.st_uid not in (0, os.geteuid())
+        except OSError:
+            pass  # loading it says why
+    in_environment = bool(settings.client_id)
+    try:
+        names = tuple(load_credentials(settings))
+    except ConfigurationError as error:
+        return CredentialFacts((), error.message, error.hint, file, mode, foreign, in_environment)
+    return CredentialFacts(names, "", "", file, mode, foreign, in_environment)
+
+
+def judge_credentials(facts: CredentialFacts) -> Iterator[Finding]:
+    """Every finding on them."""
+    if facts.problem:
+        yield fatal(
+            "credentials.loaded", facts.problem, facts.advice or "correct it, and restart the workers"
+        )
+    elif not facts.names:
+        yield warning(
+            "credentials.loaded",
+            "no credential is set here: a worker could do no job",
+            "where workers run, set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET, or"
+            " PROVISION_CREDENTIALS_FILE",
+        )
+    else:
+        where = " (one in the environment, which whoever may inspect the process can read)"
+        count = len(facts.names)
+        yield ok(
+            "credentials.loaded",
+            f"{count} credential{'' if count == 1 else 's'}{where if facts.in_environment else ''}",
+        )
+    if facts.file is not None and facts.mode is not None:
+        yield _permissions(facts.file, facts.mode, foreign=facts.foreign)
+
+
+def _permissions(file: Path, mode: int, *, foreign: bool) -> Finding:
+    mend = f"chmod 600 {file}"
+    if foreign:
+        return fatal(
+            "credentials.file",
+            f"{file} belongs to another user, who could have jobs sent in any company's name",
+            f"chown it to the user of the workers, and {mend}",
+        )
+    if mode & stat.S_IWOTH:
+        return fatal("credentials.file", f"{file} can be written by everybody (mode {mode:04o})", mend)
+    if mode & 0o077:
+        others = "everybody" if mode & stat.S_IROTH else "its group"
+        return warning("credentials.file", f"{file} is open to {others} (mode {mode:04o})", mend)
+    return ok("credentials.file", f"{file} is its owner's alone (mode {mode:04o})")

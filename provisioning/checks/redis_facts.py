@@ -1,0 +1,134 @@
+"""What a Redis says of itself: the facts that `redis_server` judges."""
+
+from __future__ import annotations
+
+import json
+import time
+from statistics import median
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from provisioning.checks.redis_server import RedisFacts
+
+ROUND_TRIPS = 5
+
+SCRATCH = "pv:doctor"
+
+USED: tuple[tuple[str, ...], ...] = (
+    *(
+        ("HSET", "f", "1"),
+        ("HSETNX", "g", "1"),
+        ("HGET", "f"),
+        ("HMGET", "f"),
+        ("HGETALL",),
+        ("HEXISTS", "f"),
+    ),
+    *(("HINCRBY", "f", "1"), ("HLEN",), ("HSCAN", "0"), ("HDEL", "f", "g")),
+    *(("ZADD", "1", "m"), ("ZSCORE", "m"), ("ZRANK", "m"), ("ZCARD",), ("ZCOUNT", "0", "1")),
+    *(("ZRANGE", "0", "0"), ("ZREVRANGE", "0", "0"), ("ZRANGEBYSCORE", "0", "1"), ("ZREM", "m")),
+    *(("ZREMRANGEBYSCORE", "0", "1"), ("ZREMRANGEBYRANK", "0", "1"), ("ZMSCORE", "m")),
+    *(("SADD", "m"), ("SCARD",), ("SMEMBERS",), ("SRANDMEMBER",), ("SREM", "m")),
+    *(("RPUSH", "e"), ("LPUSH", "e"), ("LLEN",), ("LRANGE", "0", "0"), ("LTRIM", "0", "0")),
+    *(("LPOP",), ("LINDEX", "0"), ("LREM", "0", "e")),
+    *(("SET", "1"), ("GET",), ("INCR",), ("EXISTS",), ("PEXPIRE", "1000"), ("EXPIRE", "1"), ("PTTL",)),
+    *(("XADD", "*", "f", "1"), ("XRANGE", "-", "+"), ("XREVRANGE", "+", "-"), ("XLEN",), ("DEL",)),
+    ("UNLINK",),
+)
+"""Every command that the ledger gives to a key, with arguments that are well formed."""
+
+_TRY = """
+local key, denied, refused = KEYS[1], {}, ''
+for _, words in ipairs(cjson.decode(ARGV[1])) do
+  local name = table.remove(words, 1)
+  local reply = redis.pcall(name, key, unpack(words))
+  local said = type(reply) == 'table' and reply.err or ''
+  if said:find('NOPERM') or said:find('ACL failure') or said:find("can't run") then
+    denied[#denied + 1] = name
+  elseif said:find('OOM') or said:find('MISCONF') or said:find('READONLY') then
+    refused = said
+  end
+end
+redis.pcall('DEL', key)
+return {denied, refused}
+"""
+"""
+Gives every command to a scratch key and leaves nothing. A reply of WRONGTYPE, which most of them get from a
+key of another type, is a yes: permission is asked first. It begins with a command that
+adds, since a script that has written is not asked again whether there is memory.
+"""
+
+
+async def gather_redis(redis: Redis) -> RedisFacts:
+    """
+    Asks it all; takes some ten round trips.
+
+    Raises: redis.RedisError as the client raises it, if it is away or lets nobody in.
+    """
+    client: Any = redis
+    info = await client.info("everything")
+    denied, refused = await _tried(client)
+    appendfsync = await _config(client, "appendfsync")
+    save = await _config(client, "save")
+    return RedisFacts(
+        version=str(info["redis_version"]),
+        name=_name(info),
+        role=str(info.get("role", "master")),
+        cluster=bool(info.get("cluster_enabled", 0)),
+        replicas=int(info.get("connected_slaves", 0)),
+        appendonly=bool(info.get("aof_enabled", 0)),
+        appendfsync=appendfsync,
+        save=save,
+        written=info.get("aof_last_write_status", "ok") == "ok",
+        rewritten=info.get("aof_last_bgrewrite_status", "ok") == "ok",
+        snapshot=info.get("rdb_last_bgsave_status", "ok") == "ok",
+        policy=info.get("maxmemory_policy"),
+        used=int(info.get("used_memory", 0)),
+        most=int(info.get("maxmemory", 0)),
+        host=int(info.get("total_system_memory", 0)),
+        latency=await _latency(client),
+        skew=await clock_skew(redis),
+        denied=denied,
+        refused=refused,
+    )
+
+
+async def clock_skew(redis: Redis) -> float:
+    """Seconds that the clock of this host is ahead of Redis', to within half a round trip."""
+    client: Any = redis
+    before = time.time()
+    seconds, microseconds = await client.time()
+    return (before + time.time()) / 2 - (int(seconds) + int(microseconds) / 1e6)
+
+
+def _name(info: dict[str, Any]) -> str:
+    if info.get("server_name") == "valkey":
+        return f"Valkey {info['valkey_version']}"
+    return "Redis"
+
+
+async def _tried(client: Any) -> tuple[tuple[str, ...], str]:
+    try:
+        denied, refused = await client.eval(_TRY, 1, SCRATCH, json.dumps(USED))
+    except NoPermissionError:
+        return ("EVAL",), ""
+    except ResponseError as error:
+        return (), str(error)  # a full, read-only or failing Redis may refuse the whole script
+    return tuple(name.decode() for name in denied), refused.decode()
+
+
+async def _config(client: Any, name: str) -> str | None:
+    try:
+        return dict(await client.config_get(name)).get(name)
+    except ResponseError:
+        return None  # managed Redis often forbid CONFIG
+
+
+async def _latency(client: Any) -> float:
+    taken = []
+    for _ in range(ROUND_TRIPS):
+        before = time.perf_counter()
+        await client.ping()
+        taken.append(time.perf_counter() - before)
+    return median(taken)

@@ -1,0 +1,150 @@
+"""
+Whether settings go together. Pure.
+
+What cannot work at all is refused by `Settings` itself; here is what works, but not as one would think.
+Leases are renewed every quarter of them, so an attempt may last longer than its lease; waits are in the
+ledger, not in the broker, so its visibility timeout bounds none of them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from provisioning.checks.finding import Finding, fatal, ok, warning
+from provisioning.pace import Rate
+from provisioning.queue import VISIBILITY_TIMEOUT
+from provisioning.settings import Settings
+
+SHORT_LEASE = 8.0
+"""Seconds of a lease below which one slow answer of Redis, at 5 s for a connection, costs it."""
+
+LONG_LEASE = 300.0
+"""Seconds of a lease above which nobody would believe that a dead worker's jobs are looked after."""
+
+SPARE_FILES = 100
+"""Descriptors that a worker needs beside those of its POSTs: Redis, the broker, its log."""
+
+
+def judge_relations(settings: Settings, files: int | None = None) -> list[Finding]:
+    """
+    What is odd about these settings; one good finding if nothing is.
+
+    Args:
+        files: descriptors that a process may have open; None if it is not known or has no limit.
+    """
+    odd = [*_times(settings), *_numbers(settings, files), *_choices(settings)]
+    return odd or [ok("settings.relations", "they go together")]
+
+
+def is_loopback(host: str | None) -> bool:
+    """
+    Whether what is sent to a host stays on this machine.
+
+    >>> [is_loopback(host) for host in ("127.0.0.2", "::1", "localhost", "10.0.0.1", "example.org")]
+    [True, True, True, False, False]
+    """
+    if host is None or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _times(settings: Settings) -> Iterator[Finding]:
+    attempt = settings.connect_timeout + settings.write_timeout + 2 * settings.read_timeout
+    if settings.lease >= VISIBILITY_TIMEOUT:
+        yield fatal(
+            "settings.lease",
+            f"PROVISION_LEASE ({settings.lease:g} s) is not below the broker's visibility timeout"
+            f" ({VISIBILITY_TIMEOUT} s): the jobs of a dead worker would lie there for so long",
+            "set PROVISION_LEASE to 20",
+        )
+    elif settings.lease > LONG_LEASE:
+        yield warning(
+            "settings.lease",
+            f"the jobs of a dead worker wait for PROVISION_LEASE, {settings.lease:g} s",
+            "20 s is enough: a lease is renewed every quarter of it, so attempts may last longer",
+        )
+    elif settings.lease < SHORT_LEASE:
+        yield warning(
+            "settings.lease",
+            f"PROVISION_LEASE is {settings.lease:g} s: a Redis that is slow for {settings.lease * 0.75:g} s"
+            " puts what is being sent in doubt",
+            "set PROVISION_LEASE to 20",
+        )
+    if settings.connect_timeout >= settings.backoff_budget:
+        yield warning(
+            "settings.budget",
+            f"one attempt that finds no connection takes PROVISION_CONNECT_TIMEOUT"
+            f" ({settings.connect_timeout:g} s), the whole PROVISION_BACKOFF_BUDGET"
+            f" ({settings.backoff_budget:g} s): it is never retried",
+            f"set PROVISION_BACKOFF_BUDGET well above it; a whole attempt may take {attempt:g} s",
+        )
+    elif settings.attempts > 1 and settings.backoff_base >= settings.backoff_budget:
+        yield warning(
+            "settings.budget",
+            f"PROVISION_BACKOFF_BASE ({settings.backoff_base:g} s) is not below PROVISION_BACKOFF_BUDGET"
+            f" ({settings.backoff_budget:g} s): few jobs are tried twice",
+            "set PROVISION_BACKOFF_BUDGET well above it",
+        )
+    if settings.retry_after_cap > settings.backoff_budget:
+        yield warning(
+            "settings.retry_after",
+            f"PROVISION_RETRY_AFTER_CAP ({settings.retry_after_cap:g} s) is above PROVISION_BACKOFF_BUDGET"
+            f" ({settings.backoff_budget:g} s): such a wait ends the job's time",
+            "set PROVISION_RETRY_AFTER_CAP below it; longer ones go back to the ledger and wait there",
+        )
+
+
+def _numbers(settings: Settings, files: int | None) -> Iterator[Finding]:
+    pace = settings.rate.per_second
+    if pace is not None and settings.max_in_flight < pace:
+        yield warning(
+            "settings.in_flight",
+            f"PROVISION_MAX_IN_FLIGHT ({settings.max_in_flight}) holds one worker below PROVISION_RATE"
+            f" ({settings.rate}) as soon as an answer takes {settings.max_in_flight / pace:.1f} s",
+            "raise PROVISION_MAX_IN_FLIGHT: a POST in flight costs a socket and little else",
+        )
+    if files is not None and files < settings.max_in_flight + SPARE_FILES:
+        yield warning(
+            "settings.files",
+            f"a process here may open {files} files, and PROVISION_MAX_IN_FLIGHT is"
+            f" {settings.max_in_flight}: connections would fail",
+            f"ulimit -n {settings.max_in_flight + 2 * SPARE_FILES}, or LimitNOFILE in the unit",
+        )
+
+
+def _choices(settings: Settings) -> Iterator[Finding]:
+    if settings.on_in_doubt == "retry":
+        yield warning(
+            "settings.on_in_doubt",
+            "PROVISION_ON_IN_DOUBT is retry: a POST without an answer is sent again, and may make a second"
+            " widget",
+            "set it to hold, unless second widgets are cheaper than looking",
+        )
+    if settings.rate == Rate(None):
+        yield warning(
+            "settings.rate",
+            "PROVISION_RATE is unlimited: only the API's own limits hold workers back",
+            "set a pace, such as 5/s, unless the API's owner agrees",
+        )
+    parts = urlsplit(settings.api_url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        yield warning(
+            "settings.api_url",
+            f"PROVISION_API_URL is http:// and not of this machine ({parts.hostname}): credentials and bodies"
+            " go in clear",
+            "use https://",
+        )
+    redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    where = urlsplit(redis)
+    if where.scheme in ("redis", "rediss") and not is_loopback(where.hostname) and not where.password:
+        yield warning(
+            "settings.redis_password",
+            "PROVISION_REDIS_URL has no password and is not of this machine: whoever reaches it reads widget"
+            " keys",
+            "give Redis a password (requirepass, or a user) and put it into the address",
+        )
