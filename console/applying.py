@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
+import os
 import socket
 import time
 from collections import deque
@@ -24,6 +25,7 @@ from console.workplace import LocalWorker, Workplace
 from producers.plan import Plan, checked, make_plan
 from producers.reading import Reading, ReadOptions
 from producers.submit import Submission, submit
+from provisioning import tracing
 from provisioning.credentials import load_credentials
 from provisioning.errors import (
     ConfigurationError,
@@ -167,18 +169,22 @@ async def hand_over(
     app = make_app(place.settings)
     with _reading(file, options) as reading:
         jobs = checked(reading, lambda _: None, known_credentials(place))
-        return await submit(
-            ledger,
-            jobs,
-            name=name,
-            who=who(),
-            ring=_unless_away(Doorbell(app).ring, progress),
-            meta=meta,
-            on_in_doubt=on_in_doubt,
-            because=because,
-            source=lambda: SourceFile(reading.name, reading.sha256, reading.rows, who()),
-            on_chunk=progress.submitting,
-        )
+        tracing.configure(os.environ, program="cli")
+        try:
+            return await submit(
+                ledger,
+                jobs,
+                name=name,
+                who=who(),
+                ring=_unless_away(Doorbell(app).ring, progress),
+                meta=meta,
+                on_in_doubt=on_in_doubt,
+                because=because,
+                source=lambda: SourceFile(reading.name, reading.sha256, reading.rows, who()),
+                on_chunk=progress.submitting,
+            )
+        finally:
+            tracing.close()
 
 
 def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[str], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from provisioning import logs
 from provisioning.embedded import embedded_valkey, is_running
 from provisioning.errors import ConfigurationError, LedgerUnavailableError, ProvisioningError
 from provisioning.settings import PREFIX, Settings
@@ -53,6 +55,8 @@ def workplace() -> Iterator[Workplace]:
     Raises: ConfigurationError, LedgerUnavailableError.
     """
     settings = Settings.from_env(os.environ)
+    # Commands speak for themselves; what is logged below them is for who looks into trouble.
+    logs.configure("cli", settings, least=logging.WARNING)
     if settings.redis is not None:
         yield Workplace(settings, embedded=False)
         return

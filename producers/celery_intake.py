@@ -36,7 +36,7 @@ from producers.jsonl import job_of
 from producers.plan import checked
 from producers.single_jobs import BATCH as SINGLE
 from producers.submit import submit
-from provisioning import keys
+from provisioning import keys, tracing
 from provisioning.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -45,7 +45,7 @@ from provisioning.errors import (
 )
 from provisioning.job import NewJob
 from provisioning.ledger import Ledger
-from provisioning.log_events import MESSAGE_RETURNED
+from provisioning.log_events import MESSAGE_REFUSED, MESSAGE_RETURNED, RING_LOST, ROW_REJECTED
 from provisioning.logs import say
 from provisioning.queue import Doorbell, make_app, on_rabbitmq
 from provisioning.settings import Settings
@@ -97,7 +97,9 @@ def submit_message(self: Task, *args: Any, **kwargs: Any) -> None:
     """Takes one message in. Raises: Reject to have it again when the ledger is away."""
     task = str(self.request.id)
     try:
-        asyncio.run(_take_in(task, args, kwargs))
+        # Where a service traces its Celery messages, it puts a traceparent into their headers.
+        with tracing.within(tracing.read(str(self.request.get("traceparent") or ""))):
+            asyncio.run(_take_in(task, args, kwargs))
     except (LedgerUnavailableError, ConfigurationError, RedisError, OSError) as error:
         say(MESSAGE_RETURNED, task_id=task, error=error)
         time.sleep(PAUSE)
@@ -196,6 +198,7 @@ async def _submit(ledger: Ledger, task: str, message: Message, doorbell: Doorbel
 
     def complain(problem: InvalidJobError) -> None:
         bad.setdefault((problem.row or 1) - 1, []).append(problem)
+        say(ROW_REJECTED, row=problem.row, by=WHO)
 
     name, meta = _batch(task, message)
     try:
@@ -244,8 +247,8 @@ def _words(problem: InvalidJobError) -> str:
 def _ring(doorbell: Doorbell, batch: str) -> None:
     try:
         doorbell.ring(batch)
-    except LedgerUnavailableError:
-        return  # every worker looks for unrung batches by itself
+    except LedgerUnavailableError as error:
+        say(RING_LOST, batch_id=batch, error=error)
 
 
 async def _refuse(ledger: Ledger, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> None:
@@ -257,3 +260,4 @@ async def _refuse(ledger: Ledger, task: str, batch: str, reason: str, message: M
         if kept["task"] == task and kept["reason"] == reason:
             return
     await redis.lpush(keys.INTAKE_DEAD, json.dumps(facts))
+    say(MESSAGE_REFUSED, task_id=task)

@@ -6,11 +6,12 @@ A ring that is lost costs a second: every worker looks for unrung batches by its
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 
 from provisioning.errors import LedgerUnavailableError
+from provisioning.log_events import RING_LOST
+from provisioning.logs import say
 
 
 class Ringer:
@@ -44,7 +45,9 @@ class Ringer:
                 batches, self._wanted = self._wanted, set()
                 closing = self._closing
             for batch in batches:
-                with contextlib.suppress(LedgerUnavailableError):
+                try:
                     self._ring(batch)
+                except LedgerUnavailableError as error:
+                    say(RING_LOST, batch_id=batch, error=error)
             if closing:
                 return

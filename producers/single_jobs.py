@@ -10,9 +10,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from producers.submit import CHUNK, fingerprint_of, new_batch_id, note_acceptance
 from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, transitions
+from provisioning.log_events import JOB_SUBMITTED
+from provisioning.logs import say
+from provisioning.tracing import span, trace_id
 
 BATCH = "single"
 """Name of the batch that all of them share; it is urgent, and goes before every file."""
@@ -45,10 +50,16 @@ class SingleJobs:
         Raises: LedgerUnavailableError; it is then unknown whether it is, and it may be said again.
         """
         verdict: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(job, fingerprint_of(job.body), who, because, verdict))
-        if self._recording is None or self._recording.done():
-            self._recording = asyncio.create_task(self._record())
-        return await verdict
+        with span("submit", "producer") as traced:
+            if traced.traceparent:
+                job = msgspec.structs.replace(job, trace=traced.traceparent)
+            self._waiting.append(_Waiting(job, fingerprint_of(job.body), who, because, verdict))
+            if self._recording is None or self._recording.done():
+                self._recording = asyncio.create_task(self._record())
+            word = await verdict
+            traced.add(job_id=word.job_id, by=who)
+        say(JOB_SUBMITTED, job_id=word.job_id, by=who, trace_id=trace_id(traced.traceparent))
+        return word
 
     async def _record(self) -> None:
         while self._waiting:

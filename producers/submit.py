@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import Accepted, NewJob, Verdict, fingerprint, split_job_id
 from provisioning.ledger import LOST, Ledger, SourceFile, transitions
+from provisioning.log_events import BATCH_SUBMITTED
+from provisioning.logs import say
+from provisioning.tracing import for_job, span, trace_id
 
 CHUNK = 500
 """Jobs in one call: some 3 ms of Redis' time, and at most so many unrecorded rows when we die."""
@@ -95,26 +99,47 @@ async def submit(
 
     Raises: LedgerUnavailableError; what was recorded stays recorded.
     """
-    batch, is_new = await ledger.do(transitions.open_batch(new_batch_id(), name, meta or {}))
-    submission = Submission(batch, name)
-    if on_in_doubt:
-        await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)
-    try:
-        async with read_ahead(_chunks(jobs)) as chunks:
-            async for chunk in chunks:
-                await _hand_over(ledger, submission, chunk, who, because, ring, on_verdict)
-                if on_chunk:
-                    on_chunk(submission)
-        if source:
-            # A new batch that stayed empty is taken back below, and this with it.
-            for home in {batch, *submission.touched}:
-                await ledger.do(transitions.add_source(home, source()))
-    except BaseException:
-        with contextlib.suppress(LedgerUnavailableError, *LOST):  # what went wrong first is what is told
-            await _round_off(ledger, submission, who, because, is_new=is_new)
-        raise
-    await _round_off(ledger, submission, who, because, is_new=is_new)
+    began = time.monotonic()
+    with span("submit", "producer") as traced:
+        batch, is_new = await ledger.do(transitions.open_batch(new_batch_id(), name, meta or {}))
+        submission = Submission(batch, name)
+        if on_in_doubt:
+            await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)
+        try:
+            async with read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks:
+                async for chunk in chunks:
+                    await _hand_over(ledger, submission, chunk, who, because, ring, on_verdict)
+                    if on_chunk:
+                        on_chunk(submission)
+            if source:
+                # A new batch that stayed empty is taken back below, and this with it.
+                for home in {batch, *submission.touched}:
+                    await ledger.do(transitions.add_source(home, source()))
+        except BaseException:
+            with contextlib.suppress(LedgerUnavailableError, *LOST):  # what went wrong first is what is told
+                await _round_off(ledger, submission, who, because, is_new=is_new)
+            raise
+        await _round_off(ledger, submission, who, because, is_new=is_new)
+        facts = {
+            "batch_id": batch,
+            "by": who,
+            "handed_over": submission.handed_over,
+            "new": submission.verdicts[Verdict.NEW],
+            "redriven": submission.verdicts[Verdict.REDRIVEN],
+        }
+        traced.add(**facts)
+    seconds = time.monotonic() - began
+    say(BATCH_SUBMITTED, **facts, trace_id=trace_id(traced.traceparent), duration_s=seconds)
     return submission
+
+
+def _with_trace(jobs: Iterable[NewJob], traceparent: str) -> Iterable[NewJob]:
+    """The jobs, in the trace of whoever hands them over."""
+    if not traceparent:
+        return jobs
+    return (
+        msgspec.structs.replace(job, trace=for_job(traceparent, number)) for number, job in enumerate(jobs, 1)
+    )
 
 
 def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[tuple[NewJob, str]]]:

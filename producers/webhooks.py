@@ -26,6 +26,8 @@ from producers.event_log import EventLog
 from provisioning import keys
 from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.ledger import LOST, Ledger
+from provisioning.log_events import WEBHOOK_ABANDONED, WEBHOOK_DELIVERED, WEBHOOK_POSTPONED
+from provisioning.logs import say
 
 TOLD = frozenset(["batch.settled", "batch.stopped", "batch.braked"])
 """Events that are sent; the others are for those who watch."""
@@ -168,6 +170,7 @@ class Webhooks:
                 webhook = msgspec.structs.replace(webhook, told=id_)
                 continue
             failure = await self._send(http, webhook, batch, id_, name, data)
+            self._say(webhook, batch, name, failure)
             if failure == str(_GONE):
                 await self.remove(batch)
                 return 0
@@ -176,6 +179,17 @@ class Webhooks:
             return not failure
         await self._keep(batch, msgspec.structs.replace(webhook, at_rest=status.settled))
         return 0
+
+    def _say(self, webhook: Webhook, batch: str, name: str, failure: str) -> None:
+        # The address is left out: whoever knows a receiver's may be able to speak to it.
+        facts = {"batch_id": batch, "told": name, "attempt": webhook.tries + 1}
+        cause = f"http_{failure}" if failure.isdigit() else failure.lower()
+        if not failure:
+            say(WEBHOOK_DELIVERED, **facts)
+        elif failure == str(_GONE) or webhook.tries >= len(self._backoff):
+            say(WEBHOOK_ABANDONED, **facts, cause=cause)
+        else:
+            say(WEBHOOK_POSTPONED, **facts, cause=cause, delay_s=self._backoff[webhook.tries])
 
     def _after_try(self, webhook: Webhook, id_: str, failure: str) -> Webhook:
         replace = msgspec.structs.replace

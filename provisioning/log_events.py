@@ -219,8 +219,17 @@ BATCH_SUBMITTED = Event(
     "A submission has come to its end: its jobs are in the ledger.",
     ("batch_id", "trace_id", "by", "handed_over", "new", "redriven", "duration_s"),
 )
+JOB_SUBMITTED = Event(
+    "job.submitted",
+    logging.DEBUG,
+    "A job that came alone through the HTTP door is in the ledger, or was known to it.",
+    ("job_id", "trace_id", "by"),
+)
 ROW_REJECTED = Event(
-    "row.rejected", logging.DEBUG, "A row breaks a rule and was not handed over.", ("row", "by")
+    "row.rejected",
+    logging.DEBUG,
+    "A row of an upload or of a Celery message breaks a rule and is not handed over.",
+    ("row", "by"),
 )
 MESSAGE_RETURNED = Event(
     "message.returned",
@@ -237,7 +246,7 @@ MESSAGE_REFUSED = Event(
 REQUEST_ANSWERED = Event(
     "request.answered",
     logging.INFO,
-    "The HTTP door has answered. At debug for health checks, at error from 500 on.",
+    "The HTTP door has answered. Health checks at debug; 503 a warning, another 5xx or no answer an error.",
     (
         "method",
         "route",

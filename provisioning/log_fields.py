@@ -65,7 +65,7 @@ def _matching(pattern: str) -> Callable[[object], Scalar | None]:
     fits = re.compile(pattern).fullmatch
 
     def shape(value: object) -> Scalar | None:
-        if not isinstance(value, str) or not fits(value) or value in _secrets.words:
+        if not isinstance(value, str) or not fits(value) or _secrets.are_in(value):
             return None
         return str(value)
 
@@ -105,7 +105,9 @@ FIELDS: Final[dict[str, Field]] = {
     "attempt": Field(_number, "number", "Number of the attempt; the first is 1."),
     "attempts": Field(_number, "number", "POSTs of the job so far."),
     "silent_worker": Field(_matching(_NAME), "name", "The worker whose lease lapsed."),
-    "credential": Field(_matching(r"\w[\w .@+-]{0,99}"), "name", "Name of the company's credentials."),
+    "credential": Field(
+        _matching(r"\w[\w.@+-]{0,99}"), "name", "Name of the company's credentials, if it has no spaces."
+    ),
     "state": Field(_one_of(State), "word", "Where the job stands by it."),
     "outcome": Field(_one_of(Outcome), "word", "What the answer means."),
     "evidence": Field(_one_of(Evidence), "word", "How far the POST demonstrably got."),
@@ -118,7 +120,7 @@ FIELDS: Final[dict[str, Field]] = {
     "least": Field(_number, "number", "Widgets that this drive has made at least."),
     "most": Field(_number, "number", "Widgets that may exist for the job."),
     "scope": Field(
-        _matching(rf"all|(batch|credential):\w[\w .@+-]{{0,99}}|target:{_ADDRESS}"),
+        _matching(rf"all|(batch|credential):\w[\w.@+-]{{0,99}}|target:{_ADDRESS}"),
         "words",
         "What is held back.",
     ),
@@ -142,7 +144,7 @@ FIELDS: Final[dict[str, Field]] = {
     "act": Field(_matching(_WORD), "word", "What was done."),
     "on": Field(
         _matching(
-            rf"all|(batch|credential):\w[\w .@+-]{{0,99}}|job:[\w-]{{1,40}}\.[0-9]{{1,12}}|target:{_ADDRESS}"
+            rf"all|(batch|credential):\w[\w.@+-]{{0,99}}|job:[\w-]{{1,40}}\.[0-9]{{1,12}}|target:{_ADDRESS}"
         ),
         "words",
         "What it was done to.",
@@ -189,6 +191,9 @@ class _Secrets:
     def __init__(self) -> None:
         self.words: frozenset[str] = frozenset()
         self.pattern: re.Pattern[str] | None = None
+
+    def are_in(self, value: str) -> bool:
+        return value in self.words or (self.pattern is not None and self.pattern.search(value) is not None)
 
     def add(self, words: Iterable[str]) -> None:
         self.words = self.words | {word for word in words if word}
@@ -316,7 +321,7 @@ def _argument(value: object, *, plumbing: bool) -> object:
         return value
     if isinstance(value, BaseException):
         return _Plain(told(value))
-    if isinstance(value, str) and plumbing and value not in _secrets.words:
+    if isinstance(value, str) and plumbing and not _secrets.are_in(value):
         shown = scrub(value)
         if _WORDLIKE.fullmatch(shown):
             return _Plain(shown)

@@ -14,19 +14,22 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from typing import IO, Final, Literal
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import IO, TYPE_CHECKING, Final, Literal
 
 import msgspec
-import structlog
-from structlog.contextvars import bound_contextvars, get_contextvars
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from pydantic import SecretStr
 
 from provisioning.credentials import load_credentials
 from provisioning.errors import ConfigurationError
 from provisioning.log_events import EVENTS, LIBRARY_LOGGED, LOG_FAILED, Event
 from provisioning.log_fields import CONTEXT, fitting, keep_secret, said
 from provisioning.settings import Settings
+
+if TYPE_CHECKING:
+    # It takes 60 ms to import, which a verb that logs nothing need not spend: imported where it is used.
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 Program = Literal["worker", "serve", "cli"]
 Format = Literal["auto", "json", "text"]
@@ -65,20 +68,21 @@ def configure(
     level = max(least, logging.getLevelNamesMapping()[settings.log_level.upper()])
     always: dict[str, str] = {"program": program} | ({"worker": worker} if worker else {})
     outlet = Outlet(stream)
-    render = renderer(settings.log_format, stream)
-    _speak(make_logger(outlet, render, level, always))
+    render = cache(lambda: renderer(settings.log_format, stream))
+    _speak(level, lambda: make_logger(outlet, render(), level, always))
     _hear_libraries(outlet, render, level, always)
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:
     """Every secret that the settings hold or lead to."""
-    for secret in (settings.pull_token, settings.redis_password, settings.broker_password):
-        yield secret.get_secret_value()
-    yield from settings.encryption_keys.get_secret_value().replace(",", " ").split()
-    for url in (settings.redis_url, settings.broker_url):
-        if url:
-            password = url.get_secret_value().rpartition("@")[0].partition("://")[2].rpartition(":")[2]
-            yield password
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            text = value.get_secret_value()
+            if "://" in text:  # the rest of an address is no secret
+                yield text.rpartition("@")[0].partition("://")[2].partition(":")[2]
+            else:
+                yield from text.replace(",", " ").split()
     with contextlib.suppress(ConfigurationError):  # whoever needs them will say what is wrong with the file
         for credential in load_credentials(settings).values():
             yield credential.client_secret
@@ -113,7 +117,9 @@ def renderer(form: Format, stream: IO[str]) -> Processor:
     terminal = stream.isatty()
     if form == "json" or (form == "auto" and not terminal):
         return _to_json
-    return structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=20, sort_keys=False)
+    from structlog.dev import ConsoleRenderer
+
+    return ConsoleRenderer(colors=terminal, pad_event_to=20, sort_keys=False)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -125,6 +131,8 @@ def _to_json(_: WrappedLogger, __: str, event: EventDict) -> bytes:
 
 def make_logger(outlet: object, render: Processor, level: int, always: EventDict) -> FilteringBoundLogger:
     """A logger that says catalogued events, with nothing in them that does not fit."""
+    import structlog
+
     logger: FilteringBoundLogger = structlog.wrap_logger(
         outlet,
         processors=[_vetting(always), render],
@@ -136,6 +144,7 @@ def make_logger(outlet: object, render: Processor, level: int, always: EventDict
 
 def _vetting(always: EventDict) -> Processor:
     """Makes a line of an event: time, level, name, where it was said, and those of its fields that fit."""
+    from structlog.contextvars import get_contextvars
 
     def vet(_: WrappedLogger, method: str, given: EventDict) -> EventDict:
         event = EVENTS[given["event"]]
@@ -168,30 +177,51 @@ def _to_stdlib(_: WrappedLogger, __: str, event: EventDict) -> str:
     return " ".join([event["event"], *(f"{name}={value!r}" for name, value in rest.items())])
 
 
-_logger = make_logger(logging.getLogger("provision"), _to_stdlib, logging.NOTSET, {})
+class _Voice:
+    """What `say` speaks with: made when something is said for the first time."""
+
+    def __init__(self, level: int, make: Callable[[], FilteringBoundLogger]) -> None:
+        self.level = level
+        self._make = make
+        self._logger: FilteringBoundLogger | None = None
+
+    def say(self, event: Event, fields: dict[str, object]) -> None:
+        if self._logger is None:
+            self._logger = self._make()
+        self._logger.log(event.level, event.name, **fields)
 
 
-def _speak(logger: FilteringBoundLogger) -> None:
-    global _logger
-    _logger = logger
+_voice = _Voice(
+    logging.NOTSET, lambda: make_logger(logging.getLogger("provision"), _to_stdlib, logging.NOTSET, {})
+)
+
+
+def _speak(level: int, make: Callable[[], FilteringBoundLogger]) -> None:
+    global _voice
+    _voice = _Voice(level, make)
 
 
 def wanted(event: Event) -> bool:
     """Whether a line of this event would be written: ask before work that is only for the line."""
-    return bool(_logger.is_enabled_for(event.level))
+    return event.level >= _voice.level
 
 
 def say(event: Event, **fields: object) -> None:
     """Logs an event. Never raises; fields that it does not have, or that do not fit, are left out."""
+    if event.level < _voice.level:
+        return
     try:
-        _logger.log(event.level, event.name, **fields)
+        _voice.say(event, fields)
     except Exception as error:  # noqa: BLE001 - a line is never worth a job
         with contextlib.suppress(Exception):
-            _logger.log(LOG_FAILED.level, LOG_FAILED.name, kind=type(error).__name__)
+            _voice.say(LOG_FAILED, {"kind": type(error).__name__})
 
 
-bound = bound_contextvars
-"""Within this block, and in tasks begun in it, every line has these fields of `log_fields.CONTEXT`."""
+def bound(**fields: str) -> contextlib.AbstractContextManager[None]:
+    """Within this block, and in tasks begun in it, every line has these fields of `log_fields.CONTEXT`."""
+    from structlog.contextvars import bound_contextvars
+
+    return bound_contextvars(**fields)
 
 
 # --- Libraries ---
@@ -200,7 +230,7 @@ bound = bound_contextvars
 class _Library(logging.Handler):
     """Makes lines of ours of what libraries log."""
 
-    def __init__(self, outlet: Outlet, render: Processor, always: EventDict) -> None:
+    def __init__(self, outlet: Outlet, render: Callable[[], Processor], always: EventDict) -> None:
         super().__init__()
         self._outlet = outlet
         self._render = render
@@ -210,11 +240,13 @@ class _Library(logging.Handler):
         """Writes a record down. Never raises."""
         try:
             level = record.levelname.lower()
-            self._outlet.msg(self._render(None, level, self._line(level, record)))  # type: ignore[arg-type]
+            self._outlet.msg(self._render()(None, level, self._line(level, record)))  # type: ignore[arg-type]
         except Exception:  # noqa: BLE001 - a line is never worth a job
             say(LOG_FAILED, kind="library")
 
     def _line(self, level: str, record: logging.LogRecord) -> EventDict:
+        from structlog.contextvars import get_contextvars
+
         error = record.exc_info[1] if record.exc_info else None
         facts = {"logger": record.name, "message": said(record), "exception": error}
         return {
@@ -227,7 +259,7 @@ class _Library(logging.Handler):
         }
 
 
-def _hear_libraries(outlet: Outlet, render: Processor, level: int, always: EventDict) -> None:
+def _hear_libraries(outlet: Outlet, render: Callable[[], Processor], level: int, always: EventDict) -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         if isinstance(handler, _Library):

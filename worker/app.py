@@ -19,6 +19,7 @@ from celery.signals import celeryd_init, setup_logging, task_postrun, task_preru
 
 from provisioning.checks.at_start import WAITED_FOR, check_ledger, check_settings, most_files
 from provisioning.checks.finding import Finding, Level
+from provisioning import tracing
 from provisioning.credentials import load_credentials
 from provisioning.errors import LedgerUnavailableError, ProvisioningError
 from provisioning.ledger import Ledger
@@ -33,6 +34,7 @@ from worker.flower_events import FlowerEvents
 from worker.heartbeat import HeartbeatFile
 from worker.log_listener import log_happening
 from worker.metrics import WorkerMetrics, serve
+from worker.traces import Traces
 from worker.watchdog import Watchdog
 
 
@@ -64,11 +66,14 @@ watchdog: Watchdog | None = None
 flower: FlowerEvents | None = None
 metrics: WorkerMetrics | None = None
 heartbeat: HeartbeatFile | None = None
+tracer: tracing.Tracer | None = None
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator] # Celery ships no types
 def _set_up_logging(sender: str, **_: Any) -> None:
+    global tracer
     configure("worker", settings, worker=sender)
+    tracer = tracing.configure(os.environ, program="worker", worker=sender)
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
@@ -116,6 +121,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             PROGRAM_STARTED,
             api_url=settings.api_url,
             max_in_flight=settings.max_in_flight,
+            traced=tracer is not None,
             metrics_url=metrics_url,
         )
 
@@ -131,6 +137,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
         if heartbeat is not None:
             heartbeat.close()
         say(PROGRAM_STOPPED)
+        tracing.close()
 
     terminate = stop
 
@@ -218,6 +225,7 @@ def build_engine(name: str) -> Engine:
         waiting=Waiting(app).count if settings.broker_url else None,
         listeners=[
             log_happening,
+            *([Traces(tracer).listen] if tracer else []),
             *([metrics.listen] if metrics else []),
             *([flower] if flower else []),
         ],

@@ -454,7 +454,8 @@ class Engine:
         try:
             if await asyncio.to_thread(self._waiting) == 0:
                 self._signs.message = time.monotonic()
-        except LedgerUnavailableError:  # of which Celery says enough
+        except LedgerUnavailableError as error:
+            say(log_events.BROKER_LOST, error=error)
             self._signs.reconnect_at(time.monotonic())
 
     async def _sign(self) -> int | None:

@@ -58,9 +58,10 @@ _CHANGE = {
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One POST that was made: when, what came back, what that means."""
+    """One POST that was made: when that was intended and when it began, what came back, what that means."""
 
     at: float
+    sent_at: float
     reply: Reply
     finding: Finding
 
@@ -191,7 +192,7 @@ class Performance:
             await self._withdraw(at, "shutdown" if self.kit.stopping.is_set() else "frozen")
             return None
         wire = Wire()
-        began = time.monotonic()
+        sent_at, began = time.time(), time.monotonic()
         try:
             reply: Reply = await self.kit.api.create_widget(job.body, self.credential, wire)
         except asyncio.CancelledError:
@@ -199,7 +200,7 @@ class Performance:
                 raise
             seconds = time.monotonic() - began
             reply = NoAnswer(wire.evidence, "shutdown", "the worker had to stop", wire.status, seconds)
-        return Posted(at, reply, classify(reply, time.time()))
+        return Posted(at, sent_at, reply, classify(reply, time.time()))
 
     async def _withdraw(self, at: float, reason: str) -> None:
         """Takes an intent back of which no byte has left; it is not counted as an attempt."""
@@ -263,7 +264,7 @@ class Performance:
             await self._report_trial(finding, reply.status)
         if not recorded:
             return Lost()
-        self._tell(answer)
+        self._tell(answer, posted.sent_at)
         return decision
 
     def _learn(self, posted: Posted) -> bool:
@@ -301,13 +302,13 @@ class Performance:
         if await self.kit.recorder.deferred(self.job.batch, deferral):
             self._tell_returned(delay, reason)
 
-    def _tell(self, answer: Answered) -> None:
+    def _tell(self, answer: Answered, sent_at: float) -> None:
         """Tells what the ledger has taken down of a POST."""
         state = after(State.SENDING, answer.event)
         if answer.delay is not None:
             state = after(state, Event.DEFERRED)
         self.made.append(answer.attempt)
-        self.kit.telemetry.tell(Attempted(self.job, answer.attempt, state, answer.reason))
+        self.kit.telemetry.tell(Attempted(self.job, answer.attempt, state, answer.reason, sent_at))
         if state is State.QUEUED:
             self._tell_returned(answer.delay or 0.0, answer.reason)
         elif state is not State.CLAIMED:

@@ -33,12 +33,14 @@ class Attempted(msgspec.Struct, frozen=True):
         state: where the job stands by it; `claimed` if it is tried again from here, after
             `attempt.next_delay` (`retry.scheduled`).
         reason: why.
+        sent_at: Unix seconds when the POST began, its intent being in the ledger.
     """
 
     job: Claim
     attempt: Attempt
     state: State
     reason: str
+    sent_at: float = 0.0
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from enum import StrEnum
 from json import loads
 from typing import Annotated, Any
@@ -45,6 +46,7 @@ def serve(
             port,
             export=export,
             on_ready=lambda url: talk.print(f"serving at {url}", soft_wrap=True, highlight=False),
+            environ=os.environ,
         )
 
 

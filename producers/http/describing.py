@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from producers.http.answers import json_answer
 from producers.http.models import Problem, RowProblem
 from producers.http.problem import Kind, ProblemError
-from producers.http.request import bearer_or_basic, door_of
+from producers.http.request import admit, bearer_or_basic
 
 INTRODUCTION = """\
 Hand widgets to be created over, follow them, and act on them.
@@ -31,7 +31,7 @@ router = APIRouter(include_in_schema=False)
 async def _let_in(request: Request) -> Response | None:
     """A browser is asked for the token as a password; any token will do."""
     try:
-        await door_of(request).caller(bearer_or_basic(request))
+        await admit(request, bearer_or_basic(request))
     except ProblemError as problem:
         if problem.kind is not Kind.NO_TOKEN:
             raise

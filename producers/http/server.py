@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import uvicorn
 
+from producers.http.access import Access
 from producers.http.app import make_app
 from producers.http.door import Door, Export
 from producers.ringer import Ringer
+from provisioning import tracing
 from provisioning.errors import ConfigurationError
 from provisioning.ledger import Ledger
+from provisioning.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
+from provisioning.logs import configure, say
 from provisioning.queue import Doorbell
 from provisioning.queue import make_app as make_celery
 from provisioning.settings import Settings
@@ -30,7 +34,13 @@ STOP_TIMEOUT = 20
 
 
 def serve(
-    settings: Settings, host: str, port: int, *, export: Export | None, on_ready: Callable[[str], None]
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    export: Export | None,
+    on_ready: Callable[[str], None],
+    environ: Mapping[str, str],
 ) -> None:
     """
     Serves until SIGTERM or SIGINT.
@@ -38,10 +48,13 @@ def serve(
     Args:
         port: 0 for any free one.
         on_ready: told the address when requests are taken.
+        environ: where OpenTelemetry's own settings are looked for.
     Raises: ConfigurationError if the address cannot be taken; LedgerUnavailableError.
     """
     if settings.redis is None:
         raise ConfigurationError("the HTTP door needs a Redis")
+    configure("serve", settings)
+    tracer = tracing.configure(environ, program="serve")
     asyncio.run(_check(settings.redis))
     door_bell = Doorbell(make_celery(settings))
 
@@ -53,10 +66,10 @@ def serve(
             export,
         )
         config = uvicorn.Config(
-            make_app(door),
+            Access(make_app(door)),
             host=host,
             port=port,
-            log_level="warning",
+            log_config=None,  # its records come out as ours do
             access_log=False,
             server_header=False,
             backlog=4096,
@@ -67,10 +80,19 @@ def serve(
         with _listening(host, port) as listener:
             taken = listener.getsockname()[1]
             shown = f"[{host}]" if ":" in host else host
-            await _Server(config, door, lambda: on_ready(f"http://{shown}:{taken}")).serve([listener])
 
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in good order and says why
-        asyncio.run(run())
+            def ready() -> None:
+                say(PROGRAM_STARTED, traced=tracer is not None)
+                on_ready(f"http://{shown}:{taken}")
+
+            await _Server(config, door, ready).serve([listener])
+
+    try:
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in good order and says why
+            asyncio.run(run())
+    finally:
+        say(PROGRAM_STOPPED)
+        tracing.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:

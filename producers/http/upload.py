@@ -32,6 +32,8 @@ from producers.submit import Submission, submit
 from provisioning.errors import InvalidInputError, InvalidJobError, NotFoundError
 from provisioning.job import Accepted, NewJob, Verdict
 from provisioning.ledger import Ledger
+from provisioning.log_events import ROW_REJECTED
+from provisioning.logs import say
 
 SHOWN = 1000
 """Rows and problems told of in an answer; all are counted, and the ledger lists every job."""
@@ -180,7 +182,7 @@ async def take_in(door: Door, body: Spooled, wish: Wish, who: str) -> Taken:
 async def _take_in(ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Door) -> Taken:
     try:
         wish, rows = _opened(body, wish)
-        taken = _judge(rows, wish, body)
+        taken = _judge(rows, wish, body, who)
     except InvalidInputError as error:
         raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
     _refuse(taken, wish)
@@ -260,7 +262,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled) -> Taken:
+def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled, who: str) -> Taken:
     taken = Taken(wish.name or f"upload-{body.sha256[:12]}")
     last: int | None = None
 
@@ -269,6 +271,7 @@ def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled) 
         taken.problem_count += 1
         taken.bad_rows += problem.row is None or problem.row != last
         last = problem.row
+        say(ROW_REJECTED, row=problem.row, by=who)
         if len(taken.problems) < SHOWN:
             taken.problems.append(problem)
 

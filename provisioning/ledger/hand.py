@@ -20,6 +20,8 @@ from provisioning.ledger import transitions
 from provisioning.ledger.records import Act, Hold, Redriven, Release, Selection
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import Sealer
+from provisioning.log_events import ACT_NOTED
+from provisioning.logs import say
 from provisioning.pace import Rate
 
 STRETCH = 2000
@@ -92,6 +94,7 @@ class Hand:
         await self._redis.xadd(
             keys.AUDIT, {"act": msgspec.json.encode(line)}, maxlen=AUDIT_KEPT, approximate=True
         )
+        say(ACT_NOTED, act=act, on=on, by=by)
 
     async def choose_on_in_doubt(self, batch: str, choice: str) -> None:
         """Has the doubtful jobs of a batch wait for a person (`hold`), or tried again (`retry`)."""
