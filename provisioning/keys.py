@@ -18,6 +18,7 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:{B}:dead`, `:in_doubt` | zset   | those jobs by the time they got there (ms)                        |
 | `pv:{B}:causes`            | hash   | `dead:CAUSE`, `in_doubt:CAUSE` → how many                         |
 | `pv:identity:C`            | hash   | job key → job id, for credential C: permanent                     |
+| `pv:format`                | string | how jobs are kept; a program that knows another way refuses       |
 | `pv:names`                 | hash   | batch name → batch                                                |
 | `pv:batches`               | zset   | batches by the time they were opened (ms)                         |
 | `pv:active`                | zset   | batches with unsettled jobs, by the time they were last rung (ms) |
@@ -41,6 +42,7 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 
 from __future__ import annotations
 
+FORMAT = "pv:format"
 NAMES = "pv:names"
 BATCHES = "pv:batches"
 ACTIVE = "pv:active"

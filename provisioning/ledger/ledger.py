@@ -22,11 +22,13 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from provisioning import keys
 from provisioning.checks.finding import Level
 from provisioning.checks.redis_server import judge_eviction, judge_version
-from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
+from provisioning.errors import ContractError, LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger.connections import packed
 from provisioning.ledger.hand import Hand
+from provisioning.ledger.kept import FORMAT
 from provisioning.ledger.records import Claims
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.sealing import SealedError, Sealer, load_masters
@@ -130,13 +132,22 @@ class Ledger:
         Makes sure that this Redis answers and keeps what it is given.
 
         Raises: LedgerUnavailableError if it is away; LedgerUnfitError if it is too old, or evicts keys when
-            memory runs short.
+            memory runs short; ContractError if another version of this program keeps its jobs there.
         """
         try:
             server = await self.redis.info("server")
             memory = await self.redis.info("memory")
+            client: Any = self.redis
+            kept = await client.get(keys.FORMAT)
+            used = kept is not None or await client.exists(keys.BATCHES)
         except (*LOST, RedisError) as error:
             raise unavailable(self.redis, error) from error
+        if used and kept != FORMAT:
+            raise ContractError(
+                f"the jobs in this Redis are kept in format {(kept or b'1').decode()}, and this program"
+                f" knows {FORMAT.decode()}",
+                hint="use the version of the program that wrote them, or another Redis",
+            )
         policy = memory.get("maxmemory_policy", "noeviction")
         for finding in (judge_version(str(server["redis_version"])), judge_eviction(policy)):
             if finding.level is Level.FATAL:

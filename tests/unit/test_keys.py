@@ -34,6 +34,7 @@ OF_BATCH = {
 }
 SHARED = {
     keys.identity("C"),
+    keys.FORMAT,
     keys.NAMES,
     keys.BATCHES,
     keys.ACTIVE,

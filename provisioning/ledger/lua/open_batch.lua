@@ -10,6 +10,7 @@ if known then
   if redis.call('HGET', found, 'accepted') == '0' then redis.call('HSET', found, 'found', 1) end
   return { known, 0 }
 end
+redis.call('SET', 'pv:format', '2', 'NX') -- kept.FORMAT
 redis.call('HSET', 'pv:names', ARGV[2], id)
 redis.call('ZADD', 'pv:batches', now, id)
 redis.call('HSET', KEYS[1], 'name', ARGV[2], 'opened_at', now, 'accepted', 0, unpack(ARGV, 3))

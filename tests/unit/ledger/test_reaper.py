@@ -10,6 +10,7 @@ from provisioning import keys
 from provisioning.errors import ConfigurationError, NotFoundError
 from provisioning.job import Verdict
 from provisioning.ledger import Ledger, Redriven, Selection, reaper, transitions
+from provisioning.ledger.kept import FORMAT
 from provisioning.ledger.reaper import Reaper
 from provisioning.lifecycle import Event, State
 from provisioning.retention import DAY_SECONDS, Kept, Retention
@@ -90,7 +91,10 @@ async def test_a_batch_leaves_nothing_but_the_identities_of_who_may_have_a_widge
 ) -> None:
     await _ended(fake_ledger, "created", "dead")
     await _purge(fake_ledger, clock, "batches=7")
-    assert await snapshot(fake_ledger.redis) == {keys.identity("acme"): {"created": "b1.1=succeeded"}}
+    assert await snapshot(fake_ledger.redis) == {
+        keys.FORMAT: FORMAT.decode(),
+        keys.identity("acme"): {"created": "b1.1=succeeded"},
+    }
 
 
 async def test_a_dead_letter_without_its_body_is_not_redriven_but_handed_over_anew(

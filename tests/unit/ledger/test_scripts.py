@@ -11,9 +11,10 @@ import pytest
 
 from provisioning import keys
 from provisioning.attempt import Bounds
+from provisioning.errors import ContractError
 from provisioning.job import Verdict
 from provisioning.ledger import Deferral, Intent, Ledger, Redriven, Rescue, transitions
-from provisioning.ledger.kept import FIELDS, REASON, WORDS
+from provisioning.ledger.kept import FIELDS, FORMAT, REASON, WORDS
 from provisioning.ledger.records import Whose
 from provisioning.ledger.scripts import source
 from provisioning.lifecycle import Event, State
@@ -156,7 +157,7 @@ async def test_an_empty_batch_is_settled_from_the_start_and_leaves_no_trace(fake
     assert await claim(fake_ledger) == []
     assert await fake_ledger.view.active() == []
     assert [await fake_ledger.do(transitions.discard_batch("b1")) for _ in range(2)] == [True, True]
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    assert changed(before, await snapshot(fake_ledger.redis)) == {keys.FORMAT: FORMAT.decode()}
 
 
 async def test_a_batch_with_jobs_is_not_discarded(fake_ledger: Ledger) -> None:
@@ -536,3 +537,13 @@ async def test_a_call_off_ends_a_job_whose_answer_asks_for_a_long_wait(fake_ledg
     await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
     await say(fake_ledger, msgspec.structs.replace(answer(job, Event.RETRY_DUE), delay=90.0))
     assert await _state(fake_ledger) is State.CANCELLED
+
+
+@pytest.mark.parametrize("kept", [b"1", b"3"])
+async def test_a_ledger_that_another_version_has_written_is_left_alone(ledger: Ledger, kept: bytes) -> None:
+    await ledger.check()
+    await fill(ledger, new_job("k"))
+    await ledger.check()
+    await ledger.redis.set(keys.FORMAT, kept)
+    with pytest.raises(ContractError, match=f"format {kept.decode()}"):
+        await ledger.check()
