@@ -17,9 +17,9 @@ from celery import bootsteps
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import celeryd_init, setup_logging, task_postrun, task_prerun
 
+from provisioning import tracing
 from provisioning.checks.at_start import WAITED_FOR, check_ledger, check_settings, most_files
 from provisioning.checks.finding import Finding, Level
-from provisioning import tracing
 from provisioning.credentials import load_credentials
 from provisioning.errors import LedgerUnavailableError, ProvisioningError
 from provisioning.ledger import Ledger

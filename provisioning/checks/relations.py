@@ -23,6 +23,9 @@ SHORT_LEASE = 8.0
 LONG_LEASE = 300.0
 """Seconds of a lease above which nobody would believe that a dead worker's jobs are looked after."""
 
+SHORTEST_PASSWORD = 12
+"""Characters of a password that a page on a network should have."""
+
 SPARE_FILES = 100
 """Descriptors that a worker needs beside those of its POSTs: Redis, the broker, its log."""
 
@@ -130,6 +133,13 @@ def _choices(settings: Settings) -> Iterator[Finding]:
             "settings.rate",
             "PROVISION_RATE is unlimited: only the API's own limits hold workers back",
             "set a pace, such as 5/s, unless the API's owner agrees",
+        )
+    password = settings.flower_auth.get_secret_value().partition(":")[2]
+    if password and (len(password) < SHORTEST_PASSWORD or len(set(password)) < SHORTEST_PASSWORD // 2):
+        yield warning(
+            "settings.flower_auth",
+            "the password in PROVISION_FLOWER_AUTH is easily guessed: whoever has it sees every tenant",
+            f"use {SHORTEST_PASSWORD} characters or more; unset, Flower gets a new one each start",
         )
     parts = urlsplit(settings.api_url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
