@@ -176,6 +176,11 @@ PROGRAM_STARTED = Event(
     "A program is ready to work.",
     ("api_url", "max_in_flight", "traced", "metrics_url"),
 )
+STOP_REQUESTED = Event(
+    "stop.requested",
+    logging.INFO,
+    "A signal tells a worker to stop: it takes no more, and finishes what is in flight.",
+)
 PROGRAM_STOPPED = Event("program.stopped", logging.INFO, "A program has stopped in good order.")
 CHECK_WARNED = Event(
     "check.warned",

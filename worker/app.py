@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from celery import bootsteps
+from celery.apps import worker as celery_worker
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import celeryd_init, setup_logging, task_postrun, task_prerun
 
@@ -23,7 +24,7 @@ from provisioning.checks.finding import Finding, Level
 from provisioning.credentials import load_credentials
 from provisioning.errors import LedgerUnavailableError, ProvisioningError
 from provisioning.ledger import Ledger
-from provisioning.log_events import CHECK_WARNED, PROGRAM_STARTED, PROGRAM_STOPPED
+from provisioning.log_events import CHECK_WARNED, PROGRAM_STARTED, PROGRAM_STOPPED, STOP_REQUESTED
 from provisioning.logs import configure, say
 from provisioning.queue import Doorbell, Waiting, check_queue, make_app
 from provisioning.settings import Settings
@@ -73,6 +74,8 @@ tracer: tracing.Tracer | None = None
 def _set_up_logging(sender: str, **_: Any) -> None:
     global tracer
     configure("worker", settings, worker=sender)
+    # Celery writes its word on a signal past all logging; a reader of JSON lines would trip over it.
+    celery_worker.safe_say = lambda *_: say(STOP_REQUESTED)
     tracer = tracing.configure(os.environ, program="worker", worker=sender)
 
 
