@@ -1,0 +1,1 @@
+"""What deploy/, Dockerfile and docker-compose.yml say, tried without a container engine."""

@@ -31,7 +31,17 @@ REFERENCE = ROOT / "docs" / "reference"
 COMMANDS = [shown for page in PAGES for shown in shown_commands(page)]
 WORKER_OPTIONS = {"--name", "--log-level"}
 OF_APPLY = ("verdicts", "bad_rows", "seconds", "files")
-SHELL = {".", "export", "unset", "cp", "celery", "python", "curl"}
+SHELL = {
+    ".",
+    "export",
+    "unset",
+    "cp",
+    "celery",
+    "python",
+    "curl",
+    *("cd", "chmod", "echo", "install", "openssl", "python3", "redis-cli", "systemctl"),
+    *("docker", "kubectl", "/opt/provision/bin/pip"),
+}
 """Beginnings of lines that are no command of ours."""
 
 
