@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from provisioning.attempt import Evidence
 from provisioning.ledger import Ledger
@@ -73,7 +74,8 @@ def _refused(call: Call[Any], reply: Any) -> list[_Post]:
 def _answers(call: Call[Any]) -> list[_Post]:
     if call.script != "answered":
         return []
-    return [(call.key, n, token) for n, token in zip(call.args[1::9], call.args[2::9], strict=True)]
+    said = [msgspec.json.decode(argument) for argument in call.args[1::2] if isinstance(argument, bytes)]
+    return [(call.key, each["number"], each["token"]) for each in said]
 
 
 def watch_wire(fuse: Fuse) -> None:
