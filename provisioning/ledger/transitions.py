@@ -210,14 +210,7 @@ def cancel(batch: str, first: int, last: int, who: str, credential: str | None =
 
 
 def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple[str, list[Match]]]:
-    """
-    Looks through at most `most` jobs of one state.
-
-    Reads: where it ended, empty at the end; those that are meant.
-    Raises: ValueError if no state is asked for.
-    """
-    if wanted.state is None:
-        raise ValueError("the jobs of every state are listed by number, not matched")
+    """Looks through at most `most` jobs. Reads: where it ended, empty at the end; those that are meant."""
 
     def ms(at: float | None) -> str:
         return "" if at is None else str(int(at * 1000))
@@ -231,7 +224,7 @@ def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple
         return _text(reply[0]), found
 
     filters = (wanted.reason, wanted.credential, wanted.key, ms(wanted.since), ms(wanted.until))
-    return Call("matching", keys.batch(batch), [wanted.state, after, most, *filters], read)
+    return Call("matching", keys.batch(batch), [wanted.state or "", after, most, *filters], read)
 
 
 def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") -> Call[Redriven]:

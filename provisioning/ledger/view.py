@@ -252,7 +252,7 @@ class View:
         self, batch: str, wanted: Selection, after: str
     ) -> AsyncIterator[tuple[str, list[int]]]:
         """Numbers that may be meant, a page at a time, each with where it ends."""
-        if wanted.state is None:
+        if wanted == EVERY:
             accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
             for start in range(int(after or 0) + 1, accepted + 1, PAGE):
                 last = min(start + PAGE - 1, accepted)
@@ -307,7 +307,7 @@ class View:
 
     async def matching(self, batch: str, wanted: Selection) -> AsyncIterator[list[Match]]:
         """
-        The jobs of one state that are meant, in short, stretch by stretch: 100 000 in a second or two.
+        The jobs that are meant, in short, stretch by stretch: 100 000 in a second or two.
 
         They come in the order of `pages`.
         """
@@ -317,7 +317,7 @@ class View:
     async def _stretches(
         self, batch: str, wanted: Selection, after: str = ""
     ) -> AsyncIterator[tuple[str, list[Match]]]:
-        """The jobs of one state that are meant, each stretch with where it ends."""
+        """The jobs that are meant, each stretch with where it ends."""
         while True:
             after, found = await self._do(transitions.matching(batch, wanted, after, STRETCH))
             yield after, found

@@ -1,5 +1,5 @@
--- Looks through a stretch of the jobs in one state for those that are meant; changes nothing.
--- KEYS[1] the batch; ARGV[2] state; ARGV[3] where the stretch before ended, '' at first; ARGV[4] most jobs to look
+-- Looks through a stretch of the jobs in one state, or in any, for those that are meant; changes nothing.
+-- KEYS[1] the batch; ARGV[2] state, '' for any; ARGV[3] where the stretch before ended, '' at first; ARGV[4] most jobs to look
 -- at; then what is asked for, '' for any: ARGV[5] reason, ARGV[6] credential, ARGV[7] key (`abc*`: all that begin
 -- so), ARGV[8] and ARGV[9] ms from which and before which it got there
 -- Returns {end, jobs}: where this stretch ended, '' if nothing is left; jobs flat, 5 a job: number, reason,
@@ -42,8 +42,9 @@ local numbers, ended = (BLAMED[state] and indexed or all)()
 local jobs = {}
 for _, n in ipairs(numbers) do
   local job = load(batch, n)
-  if job.state == state and fits(ARGV[5], job.reason) and fits(ARGV[6], job.cred) and key_fits(job.key)
-    and (ARGV[8] == '' or job.at >= tonumber(ARGV[8])) and (ARGV[9] == '' or job.at < tonumber(ARGV[9])) then
+  if job.state and fits(state, job.state) and fits(ARGV[5], job.reason) and fits(ARGV[6], job.cred)
+    and key_fits(job.key) and (ARGV[8] == '' or job.at >= tonumber(ARGV[8]))
+    and (ARGV[9] == '' or job.at < tonumber(ARGV[9])) then
     local j = #jobs
     jobs[j + 1], jobs[j + 2], jobs[j + 3] = tonumber(n), job.reason, job.at
     jobs[j + 4], jobs[j + 5] = job.most, job.attempts

@@ -120,3 +120,15 @@ async def test_of_a_tenant_past_its_retention_is_told_how_it_ended(fake_ledger: 
     [found] = [each async for each in fake_ledger.view.find("lima")]
     assert found == Buried("b1.1", "lima", "acme", State.SUCCEEDED)
     assert not isinstance(found, JobRecord)
+
+
+async def test_a_batch_that_is_being_let_go_of_is_listed_without_what_is_gone(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("ka"), new_job("kb"))
+    for job in await claim(fake_ledger):
+        await send(fake_ledger, job)
+        await say(fake_ledger, answer(job, Event.CREATED))
+    redis: Any = fake_ledger.redis
+    settled = await redis.hget(keys.batch("b1"), "settled_at")
+    await fake_ledger.do(transitions.reap("b1", "batches", settled.decode(), 1))
+    for wanted in (Selection(), Selection(key="k*"), Selection(until=NOW + 9), Selection(State.SUCCEEDED)):
+        assert await _numbers(fake_ledger, wanted) == [2]

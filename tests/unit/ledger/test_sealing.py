@@ -8,10 +8,11 @@ import fakeredis
 import pytest
 from cryptography.fernet import Fernet
 
+from producers.jsonl import job_of
 from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.errors import ConfigurationError
-from provisioning.job import Verdict
+from provisioning.job import NewJob, Verdict, fingerprint
 from provisioning.ledger import Ledger, transitions
 from provisioning.ledger.sealing import SealedError, load_masters
 from provisioning.lifecycle import Event
@@ -87,6 +88,22 @@ async def test_the_same_body_is_known_again_through_its_sealed_fingerprint(
     accepted = await ledger.do(transitions.accept("b2", again, "ana"))
     planned = await ledger.view.verdicts([("acme", "k0", BODY.decode()), ("acme", "k0", "other")])
     assert [each.verdict for each in accepted] == planned == [Verdict.SUCCEEDED, Verdict.CHANGED]
+
+
+async def test_a_tenant_without_a_key_of_its_own_is_known_again_once_encryption_is_on(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    body = {"bot": {"id": "7"}}
+    spec = job_of(body, new_bots=False)
+    assert isinstance(spec, NewJob)
+    plain = _ledger(server, clock, "")
+    await fill(plain, spec)
+    [job] = await claim(plain)
+    await send(plain, job)
+    await say(plain, answer(job, Event.CREATED))
+    sealed = _ledger(server, clock, NEW)
+    accepted = await sealed.do(transitions.accept("b2", [(spec, fingerprint(body))], "ana"))
+    assert accepted[0].verdict is Verdict.CHANGED  # and sent it is not
 
 
 async def test_after_a_rotation_the_old_key_is_not_needed_any_more(
