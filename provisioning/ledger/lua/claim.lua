@@ -24,6 +24,7 @@ local some_wait = redis.call('EXISTS', batch .. ':waiting') == 1
 
 local jobs, more = {}, 0
 local token = tonumber(redis.call('HGET', batch, 'token') or 0)
+local taken = {} -- in this call: a number that stands twice in a list was read before it was claimed
 local function claim_of(credential)
   local ready = batch .. ':ready:' .. credential
   local word, _, tries = held(batch, credential, target)
@@ -36,8 +37,10 @@ local function claim_of(credential)
       for i, n in ipairs(numbers) do
         local job = unfold(batch, n, values[i])
         -- A list entry is a hint, the job is the truth.
-        if job.state == 'queued' and not (some_wait and redis.call('ZSCORE', batch .. ':waiting', n)) then
+        local waits = some_wait and redis.call('ZSCORE', batch .. ':waiting', n)
+        if job.state == 'queued' and not taken[n] and not waits then
           local had = job.token > 0 and 1 or 0
+          taken[n] = true
           token = token + 1
           count(batch, 'token', 1)
           move(job, 'claimed', 'claimed')

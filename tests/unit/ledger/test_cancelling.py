@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from provisioning import keys
-from provisioning.ledger import Ledger
+from provisioning.ledger import Ledger, transitions
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import State
-from tests.ledger_fixtures import fill, new_job
+from tests.ledger_fixtures import claim, fill, new_job
 
 
 def breaking(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *scripts: str) -> None:
@@ -59,3 +59,13 @@ async def test_a_cancel_leaves_a_persons_pause_alone(fake_ledger: Ledger) -> Non
     await fake_ledger.hand.hold(keys.hold_batch("b1"), by="ana", why="lunch")
     assert await fake_ledger.hand.cancel("b1", "ben") == 1
     assert await holds(fake_ledger) == ["batch:b1"]
+
+
+async def test_a_job_that_was_cancelled_and_queued_again_is_claimed_once_though_it_stands_twice_in_its_list(
+    fake_ledger: Ledger,
+) -> None:
+    await fill(fake_ledger, new_job("a"), new_job("b"))
+    await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+    await fake_ledger.do(transitions.redrive("b1", [1], "ana"))
+    assert sorted(int(job.number) for job in await claim(fake_ledger)) == [1, 2]
+    assert (await fake_ledger.view.status("b1")).conserved
