@@ -204,6 +204,7 @@ ROUTES = [
     ("GET", "/v1/batches/x/outcomes/failed.csv", "read"),
     ("GET", "/v1/jobs/x.1", "read"),
     ("GET", "/v1/refused-messages", "read"),
+    ("GET", "/metrics", "read"),  # or the scope metrics
     *(("POST", f"/v1/batches/x/{verb}", "operate") for verb in ("pause", "resume", "cancel", "redrive")),
     ("POST", "/v1/jobs/x.1/resolve", "operate"),
     *((method, "/v1/batches/x/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
