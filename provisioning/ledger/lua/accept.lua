@@ -3,43 +3,81 @@
 -- it is not; then 7 a job: key, credential, row, label, fingerprint, traceparent or '', body
 -- Returns a flat list, 2 a job: verdict (provisioning.job.Verdict), job id.
 -- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
-local who, why = ARGV[2], ARGV[3]
+local batch, who, why = KEYS[1], ARGV[2], ARGV[3]
 local reply = {}
 
 -- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
 local function list_batch()
-  if redis.call('HSETNX', KEYS[1], 'opened_at', now) == 1 then
-    redis.call('ZADD', 'pv:batches', 'NX', now, batch_id(KEYS[1]))
+  if redis.call('HSETNX', batch, 'opened_at', now) == 1 then
+    redis.call('ZADD', 'pv:batches', 'NX', now, batch_id(batch))
   end
 end
 
+-- The job that an identity has, by credential and key; each credential's are asked for in one go.
+local known, asked = {}, {}
+for i = 4, #ARGV, 7 do
+  local key, credential = ARGV[i], ARGV[i + 1]
+  if not asked[credential] then known[credential], asked[credential] = {}, {} end
+  table.insert(asked[credential], key)
+end
+for credential, keys in pairs(asked) do
+  for i, id in ipairs(redis.call('HMGET', 'pv:identity:' .. credential, unpack(keys))) do
+    known[credential][keys[i]] = id
+  end
+end
+
+-- What is new is written at the end, all jobs in one go.
+local accepted = tonumber(redis.call('HGET', batch, 'accepted') or 0)
+local first = accepted + 1
+local jobs, bodies, ready, identities, new = {}, {}, {}, {}, {}
+
+local function append(list, ...)
+  for _, value in ipairs({ ... }) do list[#list + 1] = value end
+end
+
 local function create(key, credential, row, label, fp, trace, body)
-  local n = redis.call('HINCRBY', KEYS[1], 'accepted', 1)
-  local job = unfold(KEYS[1], n, '[1,"","","","",0]')
+  accepted = accepted + 1
+  local job = unfold(batch, accepted, '[1,"","","","",0]')
   job.key, job.cred, job.fp, job.row, job.at = key, credential, fp, tonumber(row) or '', now
   job.label, job.trace = label, trace
-  save(job)
-  redis.call('HSET', KEYS[1] .. ':bodies', n, body)
-  enqueue(job, 0, false)
-  count(KEYS[1], 'queued', 1)
-  local id = batch_id(KEYS[1]) .. '.' .. n
-  redis.call('HSET', 'pv:identity:' .. credential, key, id)
+  if not ready[credential] then ready[credential], identities[credential] = {}, {} end
+  local id = batch_id(batch) .. '.' .. accepted
+  append(jobs, accepted, fold(job))
+  append(bodies, accepted, body)
+  append(ready[credential], accepted)
+  append(identities[credential], key, id)
+  known[credential][key], new[id] = id, true
   return id
+end
+
+local function write()
+  if accepted < first then return end
+  list_batch()
+  count(batch, 'accepted', accepted - first + 1)
+  count(batch, 'queued', accepted - first + 1)
+  redis.call('HSET', batch .. ':jobs', unpack(jobs))
+  redis.call('HSET', batch .. ':bodies', unpack(bodies))
+  for credential, numbers in pairs(ready) do
+    redis.call('RPUSH', batch .. ':ready:' .. credential, unpack(numbers))
+    redis.call('SADD', batch .. ':credentials', credential)
+    redis.call('HSET', 'pv:identity:' .. credential, unpack(identities[credential]))
+  end
 end
 
 for i = 4, #ARGV, 7 do
   local key, credential, row, label, fp, trace, body = unpack(ARGV, i, i + 6)
-  local id = redis.call('HGET', 'pv:identity:' .. credential, key)
+  local id = known[credential][key]
   local verdict
   if not id then
-    list_batch()
     id = create(key, credential, row, label, fp, trace, body)
     verdict = 'new'
+  elseif new[id] then
+    verdict = 'queued' -- by an earlier one of this call
   else
     local b, n, buried = string.match(id, '^(.*)%.(%d+)=?([a-z]*)$')
     id = b .. '.' .. n
-    local batch = 'pv:{' .. b .. '}'
-    local job = load(batch, n)
+    local home = 'pv:{' .. b .. '}'
+    local job = load(home, n)
     local state = job.state
     if buried == 'succeeded' then
       verdict = 'succeeded' -- its batch is past its retention, what it was made of is not known any more
@@ -48,7 +86,7 @@ for i = 4, #ARGV, 7 do
     elseif (state == 'dead' or state == 'cancelled') and job.most > 0 and why == '' then
       verdict = 'risky'
     elseif state == 'dead' or state == 'cancelled' then
-      redis.call('HSET', batch .. ':bodies', n, body)
+      redis.call('HSET', home .. ':bodies', n, body)
       job.fp = fp
       redrive(job, who, job.most > 0 and why or '')
       save(job)
@@ -64,5 +102,6 @@ for i = 4, #ARGV, 7 do
   reply[#reply + 1] = verdict
   reply[#reply + 1] = id
 end
+write()
 settle()
 return reply

@@ -114,10 +114,15 @@ local function stop_loss(limit)
   }))
 end
 
-local reply = {}
+local reply, answers, numbers = {}, {}, {}
 for i = 3, #ARGV, 2 do
-  local said, result = cjson.decode(ARGV[i]), ARGV[i + 1]
-  local job, attempt = load(batch, said.number), said.attempt.n
+  local said = cjson.decode(ARGV[i])
+  said.result = ARGV[i + 1]
+  answers[#answers + 1], numbers[#numbers + 1] = said, said.number
+end
+load_all(batch, numbers)
+for _, said in ipairs(answers) do
+  local job, result, attempt = load(batch, said.number), said.result, said.attempt.n
   local answer = 0
   if job.state then
     local believed = job.posts[post(said.token, attempt)]

@@ -22,7 +22,7 @@ end
 -- A job that was cancelled and redriven may stand in its list twice; while it waits, neither entry counts.
 local some_wait = redis.call('EXISTS', batch .. ':waiting') == 1
 
-local jobs, more = {}, 0
+local jobs, claimed, more = {}, {}, 0
 local token = tonumber(redis.call('HGET', batch, 'token') or 0)
 local taken = {} -- in this call: a number that stands twice in a list was read before it was claimed
 local function claim_of(credential)
@@ -33,9 +33,9 @@ local function claim_of(credential)
     while mine > 0 do
       local numbers = redis.call('LPOP', ready, mine)
       if not numbers then break end
-      local values = redis.call('HMGET', batch .. ':jobs', unpack(numbers))
-      for i, n in ipairs(numbers) do
-        local job = unfold(batch, n, values[i])
+      load_all(batch, numbers)
+      for _, n in ipairs(numbers) do
+        local job = load(batch, n)
         -- A list entry is a hint, the job is the truth.
         local waits = some_wait and redis.call('ZSCORE', batch .. ':waiting', n)
         if job.state == 'queued' and not taken[n] and not waits then
@@ -50,8 +50,8 @@ local function claim_of(credential)
           local j = #jobs
           jobs[j + 1], jobs[j + 2], jobs[j + 3], jobs[j + 4] = n, token, job.key, credential
           jobs[j + 5], jobs[j + 6], jobs[j + 7], jobs[j + 8] = job.row, job.attempts, job.most, job.trace
-          jobs[j + 9] = had
-          jobs[j + 10] = redis.call('HGET', batch .. ':bodies', n)
+          jobs[j + 9], jobs[j + 10] = had, false -- its body comes below
+          claimed[#claimed + 1] = n
           mine = mine - 1
           want = want - 1
         end
@@ -75,6 +75,9 @@ if redis.call('SCARD', batch .. ':credentials') > 0 then
   for _, credential in ipairs(redis.call('SMEMBERS', batch .. ':credentials')) do
     if not seen[credential] then claim_of(credential) end
   end
+end
+if #claimed > 0 then
+  for i, body in ipairs(redis.call('HMGET', batch .. ':bodies', unpack(claimed))) do jobs[10 * i] = body end
 end
 settle()
 redis.call('ZADD', 'pv:active', 'XX', now, batch_id(batch))

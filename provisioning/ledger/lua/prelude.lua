@@ -2,7 +2,7 @@
 --   KEYS[1]  the batch's key, `pv:{B}` (see provisioning/keys.py for all that hangs below it)
 --   ARGV[1]  now in ms, or '' for the server's own clock (tests give a time)
 --   ARGV[2…] as the script's head says; lists of jobs are flat, so many fields a job
--- A script loads a job, changes the table it gets, and saves it: one read and one write in Redis.
+-- A script loads jobs, changes the tables it gets and saves them; settle(), at its end, writes what was saved.
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
@@ -13,7 +13,7 @@ local now = clock()
 
 local function batch_id(batch) return string.sub(batch, 5, -2) end -- pv:{B} → B
 
--- Counts are summed over the call and written once by settle().
+-- Counts are summed over the call.
 local tally = {}
 local function count(batch, field, by)
   local fields = tally[batch]
@@ -28,36 +28,6 @@ local leased, released = {}, {}
 local CHARTED = { attempts = true, succeeded = true, dead = true, in_doubt = true, cancelled = true }
 
 local UNSETTLED = { queued = true, claimed = true, sending = true }
-
-local function settle()
-  for batch, given in pairs(leased) do redis.call('ZADD', batch .. ':leases', unpack(given)) end
-  for batch, free in pairs(released) do redis.call('ZREM', batch .. ':leases', unpack(free)) end
-  for batch, fields in pairs(tally) do
-    local opened, closed = false, false
-    for field, by in pairs(fields) do
-      if by ~= 0 then
-        redis.call('HINCRBY', batch, field, by)
-        if by > 0 and CHARTED[field] then
-          redis.call('HINCRBY', batch .. ':minutes', math.floor(now / 60000) .. ':' .. field, by)
-        end
-        if UNSETTLED[field] then
-          if by > 0 then opened = true else closed = true end
-        end
-      end
-    end
-    if opened or closed then
-      local left = redis.call('HMGET', batch, 'queued', 'claimed', 'sending')
-      local unsettled = tonumber(left[1] or 0) + tonumber(left[2] or 0) + tonumber(left[3] or 0)
-      if unsettled == 0 then
-        redis.call('ZREM', 'pv:active', batch_id(batch))
-        redis.call('HSET', batch, 'settled_at', now)
-      elseif opened then
-        redis.call('ZADD', 'pv:active', 'NX', now, batch_id(batch))
-        redis.call('HDEL', batch, 'settled_at')
-      end
-    end
-  end
-end
 
 local REASON = { -- of a state, if it is not said
   queued = 'accepted', claimed = 'claimed', sending = 'sending', succeeded = 'created', cancelled = 'cancelled',
@@ -133,7 +103,7 @@ local function unfold(batch, n, value)
   }
 end
 
-local function save(job)
+local function fold(job)
   local batch = job.batch
   local kept = {
     numbers[job.state], job.key, number_of(batch, job.cred), job.fp, job.row, job.at, job.token, job.attempts,
@@ -143,10 +113,35 @@ local function save(job)
   }
   for i = 18, job.newer and #job.newer or 0 do kept[i] = job.newer[i] end -- what a newer version keeps
   local below = job.result .. job.story
-  redis.call('HSET', batch .. ':jobs', job.n, array(kept, 0) .. (below ~= '' and '\n' .. below or ''))
+  return array(kept, 0) .. (below ~= '' and '\n' .. below or '')
 end
 
-local function load(batch, n) return unfold(batch, n, redis.call('HGET', batch .. ':jobs', n)) end
+-- The jobs of this call, by batch and number, and those that settle() is to write.
+local loaded, saved = {}, {}
+
+local function load_all(batch, numbers)
+  local mine = loaded[batch] or {}
+  loaded[batch] = mine
+  if #numbers == 0 then return end
+  for i, value in ipairs(redis.call('HMGET', batch .. ':jobs', unpack(numbers))) do
+    local n = tostring(numbers[i])
+    mine[n] = mine[n] or unfold(batch, n, value)
+  end
+end
+
+local function load(batch, n)
+  n = tostring(n)
+  if not (loaded[batch] and loaded[batch][n]) then load_all(batch, { n }) end
+  return loaded[batch][n]
+end
+
+local function save(job)
+  if job.saved then return end
+  job.saved = true
+  local mine = saved[job.batch] or {}
+  saved[job.batch] = mine
+  mine[#mine + 1] = job
+end
 
 -- A line of the job's story, oldest first.
 local function tell(job, line) job.story = job.story .. '\n' .. line end
@@ -284,4 +279,46 @@ local function redrive(job, who, why)
   job.attempts, job.drives = 0, job.drives + 1
   move(job, 'queued', 'redriven')
   enqueue(job, 0, false)
+end
+
+local SOME = 1000 -- Lua passes some thousand arguments at most
+
+-- Writes what the call has come to; the last thing that a script does before it looks at what is left.
+local function settle()
+  for batch, jobs in pairs(saved) do
+    for first = 1, #jobs, SOME do
+      local fields = {}
+      for i = first, math.min(first + SOME - 1, #jobs) do
+        fields[#fields + 1], fields[#fields + 2] = jobs[i].n, fold(jobs[i])
+      end
+      redis.call('HSET', batch .. ':jobs', unpack(fields))
+    end
+  end
+  for batch, given in pairs(leased) do redis.call('ZADD', batch .. ':leases', unpack(given)) end
+  for batch, free in pairs(released) do redis.call('ZREM', batch .. ':leases', unpack(free)) end
+  for batch, fields in pairs(tally) do
+    local opened, closed = false, false
+    for field, by in pairs(fields) do
+      if by ~= 0 then
+        redis.call('HINCRBY', batch, field, by)
+        if by > 0 and CHARTED[field] then
+          redis.call('HINCRBY', batch .. ':minutes', math.floor(now / 60000) .. ':' .. field, by)
+        end
+        if UNSETTLED[field] then
+          if by > 0 then opened = true else closed = true end
+        end
+      end
+    end
+    if opened or closed then
+      local left = redis.call('HMGET', batch, 'queued', 'claimed', 'sending')
+      local unsettled = tonumber(left[1] or 0) + tonumber(left[2] or 0) + tonumber(left[3] or 0)
+      if unsettled == 0 then
+        redis.call('ZREM', 'pv:active', batch_id(batch))
+        redis.call('HSET', batch, 'settled_at', now)
+      elseif opened then
+        redis.call('ZADD', 'pv:active', 'NX', now, batch_id(batch))
+        redis.call('HDEL', batch, 'settled_at')
+      end
+    end
+  end
 end

@@ -55,6 +55,7 @@ end
 
 if class == 'batches' and at[5] then redis.call('HDEL', 'pv:names', at[5]) end -- nobody goes on with it
 for n = first, stop do let_go(n) end
+settle()
 redis.call('HSET', batch, 'reaped:' .. class, settled .. ':' .. stop)
 if stop < accepted then return { jobs, 0 } end
 if class == 'batches' then

@@ -4,7 +4,9 @@
 -- 3 go, to try whether a brake may come off; 4 it was called off.
 -- Said twice (a lost reply), it answers 1 again.
 local batch, time, target = KEYS[1], tonumber(ARGV[2]), ARGV[3]
-local reply = {}
+local reply, numbers = {}, {}
+for i = 4, #ARGV, 4 do numbers[#numbers + 1] = ARGV[i] end
+load_all(batch, numbers)
 for i = 4, #ARGV, 4 do
   local n, token, attempt, credential = unpack(ARGV, i, i + 3)
   local job = load(batch, n)

@@ -10,4 +10,5 @@ for n = tonumber(ARGV[2]), tonumber(ARGV[3]) do
     gone = gone + 1
   end
 end
+settle()
 return gone
