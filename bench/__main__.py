@@ -5,6 +5,7 @@ Measure this program beside what a user would take instead, and beside a bare lo
     script/bench --quick                  fewer jobs and one round: minutes
     script/bench --only ours bare         those whose names begin so
     script/bench --scenario none faults   those scenarios (none, 200ms-100, 200ms-500, faults, enqueue)
+    script/bench --only dramatiq --scenario none --shape 2x8   other numbers of processes and threads
     script/bench --docs                   everything, and the page and its drawing anew
     script/bench --draw                   the page and its drawing from bench/results.json
     script/bench --check                  exit code 1 unless every goal is met
@@ -18,7 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from bench import drawing, environments, report, stage
@@ -42,10 +43,16 @@ class Options:
     rounds: int
     scale: float
     fsync: Keeping
+    shape: tuple[int, int] | None = None
 
     @property
     def whole(self) -> bool:
-        return not self.only and self.scale == 1.0 and set(self.scenarios) == {*SCENARIOS, ENQUEUE}
+        return (
+            not self.only
+            and not self.shape
+            and self.scale == 1.0
+            and set(self.scenarios) == {*SCENARIOS, ENQUEUE}
+        )
 
 
 def main(arguments: list[str]) -> int:
@@ -70,6 +77,7 @@ def main(arguments: list[str]) -> int:
         rounds=given.rounds or (1 if given.quick else ROUNDS),
         scale=QUICK if given.quick else 1.0,
         fsync=given.fsync,
+        shape=given.shape,
     )
     if given.docs and not options.whole:
         print(
@@ -129,7 +137,8 @@ def _plan(options: Options, results: Results) -> Iterator[tuple[str, Contender]]
         again = [
             one
             for one in taking_part
-            if one in (OURS, OURS_ALONE, BARE) or (best is not None and one.name == best.contender)
+            if one.name in (OURS.name, OURS_ALONE.name, BARE.name)
+            or (best is not None and one.name == best.contender)
         ]
         for _ in range(options.rounds - 1):
             for contender in again:
@@ -143,7 +152,13 @@ def _takes_part(contender: Contender, scenario: str) -> bool:
 
 
 def _chosen(options: Options) -> list[Contender]:
-    return [one for one in CONTENDERS if not options.only or one.name.startswith(options.only)]
+    chosen = [one for one in CONTENDERS if not options.only or one.name.startswith(options.only)]
+    return [replace(one, none=options.shape) for one in chosen] if options.shape else chosen
+
+
+def _shape(text: str) -> tuple[int, int]:
+    processes, in_flight = text.split("x")
+    return int(processes), int(in_flight)
 
 
 def _interrupted(number: int, _: object) -> NoReturn:
@@ -171,6 +186,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", nargs="+", choices=[*SCENARIOS, ENQUEUE], metavar="NAME")
     parser.add_argument("--rounds", type=int, help=f"of those that goals compare (unless given: {ROUNDS})")
     parser.add_argument("--fsync", choices=["everysec", "always"], default="everysec", help="of our ledger")
+    parser.add_argument(
+        "--shape", type=_shape, metavar="PxN", help="processes and jobs in flight in each, without latency"
+    )
     parser.add_argument("--docs", action="store_true", help="write the page and its drawing")
     parser.add_argument("--draw", action="store_true", help="write them from the last whole bench")
     parser.add_argument("--check", action="store_true", help="exit code 1 unless every goal is met")
