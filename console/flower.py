@@ -44,6 +44,7 @@ FORGOTTEN_AFTER = 24 * 3600
 COLUMNS = "name,uuid,state,args,exception,result,received,runtime,worker"
 
 NO_DOOR = "Flower is no door for jobs: provision apply, the HTTP API or provision.submit take them"
+NO_PACE = "the pace is per credential: provision pace"
 NO_TASK = "a job is not Celery's to call off: provision cancel, provision pause"
 
 
@@ -78,6 +79,7 @@ def run_flower(
     Raises: ConfigurationError if there is no password for an address that others reach, if the address cannot
         be listened at, or if another Flower has this PROVISION_HOME.
     """
+    os.umask(0o077)  # what it remembers is for its owner only
     auth, made = _auth(settings, host)
     memory = _memory(settings.home.absolute())
     with (memory / "lock").open("w") as lock:
@@ -103,6 +105,7 @@ def run_flower(
             pass
         finally:
             flower.stop()
+            logging.disable()  # the broker may end before the threads that listen to it: no news either
             signal.signal(signal.SIGTERM, before)
 
 
@@ -168,6 +171,7 @@ def _refusals() -> list[Any]:
     return [
         (rf"{anywhere}/api/task/(?:apply|async-apply|send-task)/.*", _Refused, {"reason": NO_DOOR}),
         (rf"{anywhere}/api/task/(?:revoke|abort)/.*", _Refused, {"reason": NO_TASK}),
+        (rf"{anywhere}/api/task/(?:timeout|rate-limit)/.*", _Refused, {"reason": NO_PACE}),
         (rf"{anywhere}/metrics", _Metrics),
     ]
 

@@ -59,6 +59,8 @@ def flower(
                 )
 
         run_flower(place.settings, host, port, control=control, on_ready=ready)
+    # It has saved what it knows; its threads may wait for ever for a broker that is gone, and we for them.
+    os._exit(0)
 
 
 @cli.command(

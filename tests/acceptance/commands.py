@@ -54,6 +54,11 @@ class Running:
     def pid(self) -> int:
         return self.process.pid
 
+    @property
+    def said(self) -> str:
+        """What it has written to standard error so far."""
+        return self._log.with_suffix(".err").read_text()
+
     def end(self, signal: int | None = None) -> Ran:
         """What it came to, after a signal if one is given."""
         if signal is not None:
