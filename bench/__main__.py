@@ -1,7 +1,7 @@
 """
 Measure this program beside what a user would take instead, and beside a bare loop.
 
-    script/bench                          everything, a quarter of an hour; prints tables and goals
+    script/bench                          everything, some twenty minutes; prints tables and goals
     script/bench --quick                  fewer jobs and one round: minutes
     script/bench --only ours bare         those whose names begin so
     script/bench --scenario none faults   those scenarios (none, 200ms-100, 200ms-500, faults, enqueue)

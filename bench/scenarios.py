@@ -43,9 +43,9 @@ class Scenario:
 
 
 NONE: Final = Scenario("none", "no latency, two worker processes", 0.0, 0.0, None, 2, 40_000, 7.0)
-SLOW: Final = Scenario("200ms-100", "200 ms, 100 in flight", 0.2, 0.0, 100, 1, 4_000, 30.0)
+SLOW: Final = Scenario("200ms-100", "200 ms, 100 in flight", 0.2, 0.0, 100, 1, 3_000, 30.0)
 MANY: Final = Scenario("200ms-500", "200 ms, 500 in flight in one process", 0.2, 0.0, 500, 1, 15_000, 30.0)
-FAULTS: Final = Scenario("faults", "200 ms and 10% 500s, 100 in flight", 0.2, 0.1, 100, 1, 4_000, 30.0)
+FAULTS: Final = Scenario("faults", "200 ms and 10% 500s, 100 in flight", 0.2, 0.1, 100, 1, 3_000, 30.0)
 
 SCENARIOS: Final = {scenario.name: scenario for scenario in (NONE, SLOW, MANY, FAULTS)}
 
