@@ -66,8 +66,8 @@ def peak_bytes(sessions: Iterable[int]) -> int:
     total = 0
     for pid in members(sessions):
         with contextlib.suppress(OSError):
-            status = _kilobytes(PROC / str(pid) / "status")
-            rollup = _kilobytes(PROC / str(pid) / "smaps_rollup")
+            status = kilobytes(PROC / str(pid) / "status")
+            rollup = kilobytes(PROC / str(pid) / "smaps_rollup")
             total += 1024 * (rollup["Pss"] + max(0, status["VmHWM"] - status["VmRSS"]))
     return total
 
@@ -92,18 +92,18 @@ def tell(sessions: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _all_stats() -> Iterator[tuple[int, Stat]]:
-    for entry in os.scandir(PROC):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                yield int(entry.name), read_stat(Path(entry.path, "stat").read_text())
-
-
-def _kilobytes(path: Path) -> dict[str, int]:
-    """The lines `Name: 123 kB` of a file."""
+def kilobytes(path: Path) -> dict[str, int]:
+    """The lines `Name: 123 kB` of a file such as /proc/PID/status; none if its process has just ended."""
     found = {}
     for line in path.read_text().splitlines():
         name, _, rest = line.partition(":")
         if rest.endswith(" kB"):
             found[name] = int(rest.split()[0])
     return found
+
+
+def _all_stats() -> Iterator[tuple[int, Stat]]:
+    for entry in os.scandir(PROC):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                yield int(entry.name), read_stat(Path(entry.path, "stat").read_text())

@@ -38,12 +38,21 @@ def text(results: Results) -> str:
 
 def into_page(results: Results, page: Path = PAGE) -> None:
     """Puts the tables between the page's marks. Raises: ValueError if it has none."""
+    put(f"![Jobs a second and CPU a job]({PICTURE.name})\n\n{text(results)}", page, BEGIN, END)
+
+
+def put(words: str, page: Path, begin: str, end: str) -> None:
+    """Puts words between two marks of a page. Raises: ValueError if it has none."""
     before = page.read_text(encoding="utf-8")
-    between = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not between.search(before):
         raise ValueError(f"{page.name} has no place for the results")
-    fresh = f"{BEGIN}\n\n![Jobs a second and CPU a job]({PICTURE.name})\n\n{text(results)}\n\n{END}"
-    page.write_text(between.sub(lambda _: fresh, before), encoding="utf-8")
+    page.write_text(between.sub(lambda _: f"{begin}\n\n{words}\n\n{end}", before), encoding="utf-8")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown: words to the left, numbers to the right."""
+    return "\n".join(_lines(headers, rows))
 
 
 def _about(results: Results) -> str:
@@ -56,7 +65,7 @@ def _scenario(results: Results, scenario: Scenario) -> str:
         runs.sort(key=lambda run: -run.jobs_s_95)
     bound = f"; at most {scenario.bound:,.0f} jobs/s are possible" if scenario.bound else ""
     rows = [_row(run) for run in runs]
-    return f"### {scenario.title[0].upper()}{scenario.title[1:]}\n\n{scenario.name}{bound}.\n\n" + _table(
+    return f"### {scenario.title[0].upper()}{scenario.title[1:]}\n\n{scenario.name}{bound}.\n\n" + table(
         [
             "",
             "in flight",
@@ -97,24 +106,19 @@ def _handing_over(results: Results) -> str:
         ]
         for one in results.handed_over()
     ]
-    return "### Handing over\n\n" + _table(["", "rows/s", "Redis' CPU a row", "Redis keeps", "rows"], rows)
+    return "### Handing over\n\n" + table(["", "rows/s", "Redis' CPU a row", "Redis keeps", "rows"], rows)
 
 
 def _goals(judged: Sequence[Judged]) -> str:
     words = {True: "met", False: "**not met**", None: "–"}
-    return _table(
+    return table(
         ["goal", "wanted", "measured", ""],
         [[one.goal, one.wanted, one.measured, words[one.met]] for one in judged],
     )
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(_lines(headers, rows))
-
-
 def _lines(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield "| " + " | ".join(headers) + " |"
-    # Words to the left, numbers to the right.
     numeric = [bool(rows) and all(re.match(r"[\d*]*\d", row[n]) for row in rows) for n in range(len(headers))]
     yield "| " + " | ".join("---:" if number else "---" for number in numeric) + " |"
     for row in rows:
