@@ -41,7 +41,8 @@ SAVED_EVERY = 60_000
 FORGOTTEN_AFTER = 24 * 3600
 """Seconds after which a worker that is gone is left out: each start of one has a name of its own."""
 
-COLUMNS = "name,uuid,state,args,exception,result,received,runtime,worker"
+COLUMNS = "uuid,state,retries,args,exception,name,result,received,runtime,worker"
+"""Of the tasks page: what one looks for first; the last need a wide screen."""
 
 NO_DOOR = "Flower is no door for jobs: provision apply, the HTTP API or provision.submit take them"
 NO_PACE = "the pace is per credential: provision pace"

@@ -114,7 +114,7 @@ def _attempted(happening: Attempted, now: float, which: Which) -> Iterator[Event
         yield _event("started", job.job_id, attempt.at)
     if happening.state is State.CLAIMED:
         delay = f"; again after {attempt.next_delay:.3g} s" if attempt.next_delay is not None else ""
-        yield _retried(job, now, _answer(attempt) + delay)
+        yield _retried(job, now, _answer(attempt) + delay, retries=attempt.n)
 
 
 def _ended(happening: Ended, now: float) -> Event:
@@ -122,6 +122,8 @@ def _ended(happening: Ended, now: float) -> Event:
     due = now + HANDOVER if job.again else 0.0
     began = attempts[0].at if attempts else now
     told = {"runtime": max(0.0, now - began), "traceback": None, "exception": None, **_names(job)}
+    if attempts:
+        told["retries"] = attempts[-1].n - 1
     if len(attempts) > 1 or happening.state is not State.SUCCEEDED:
         told["traceback"] = "\n".join(_story(happening))
     if happening.state is State.SUCCEEDED:
@@ -151,8 +153,8 @@ def _received(job: Claim, at: float) -> Event:
     return _event("received", job.job_id, at, retries=job.attempts, eta=None, expires=None, **_names(job))
 
 
-def _retried(job: Claim, at: float, why: str) -> Event:
-    return _event("retried", job.job_id, at, exception=why, traceback=None, **_names(job))
+def _retried(job: Claim, at: float, why: str, **fields: Any) -> Event:
+    return _event("retried", job.job_id, at, exception=why, traceback=None, **_names(job), **fields)
 
 
 def _names(job: Claim) -> dict[str, Any]:

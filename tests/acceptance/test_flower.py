@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -236,7 +237,7 @@ def _hand_over_by_celery(redis_url: str) -> None:
 
 def _metrics(worker: Running) -> bytes:
     """What the worker's own `/metrics` says."""
-    until(lambda: "metrics at " in worker.said, "it says where")
-    address = worker.said.split("metrics at ")[1].split()[0]
+    until(lambda: "metrics_url" in worker.said, "it says where")
+    [address] = re.findall(r'"metrics_url": ?"([^"]+)"', worker.said)
     with urlopen(address, timeout=60) as answer:  # noqa: S310 - our own, on loopback
         return bytes(answer.read())

@@ -1,4 +1,4 @@
-"""Secrets are planted, and every byte that the program leaves on disk is searched for them."""
+"""Secrets are planted, and every byte that the program leaves on disk or shows in Flower is searched."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from tests.acceptance.commands import Desk, rows_of
+from tests.acceptance.commands import Desk, rows_of, until
+from tests.acceptance.flower_site import running_flower
+from tests.integration.sandbox_process import running_sandbox
 
 MARK = "planted-marker-of-a-body"
+CLIENT, SECRET = "company-one", "s3cret-of-company-one"
 
 
 def _plant(folder: Path) -> None:
@@ -27,15 +30,24 @@ def _secrets(desk: Desk) -> list[str]:
     return [MARK, *(row["outcome.widget_key"] for row in created)]
 
 
-def test_with_a_key_no_body_and_no_widget_key_is_in_redis_files_broker_messages_or_logs(desk: Desk) -> None:
+def test_with_a_key_no_secret_is_in_redis_files_broker_messages_logs_or_flower(desk: Desk) -> None:
     _plant(desk.folder)
     master = Fernet.generate_key().decode()
-    applied = desk.run("apply", "tenants.csv", "--json", ENCRYPTION_KEYS=master)
-    assert applied.code == 0, applied.err
+    with (
+        running_sandbox("--client", f"{CLIENT}:{SECRET}") as company,
+        running_flower(desk, None) as flower,
+    ):
+        secure = {"ENCRYPTION_KEYS": master, "CLIENT_ID": CLIENT, "CLIENT_SECRET": SECRET}
+        secure |= {"API_URL": company.url, "FLOWER_EVENTS": "all", "LOG_LEVEL": "debug"}
+        applied = desk.run("apply", "tenants.csv", "--json", **secure)
+        assert applied.code == 0, applied.err
+        until(lambda: len(flower.tasks()) == 20, "Flower has heard of all")
+        seen = flower.everything()
     left = _left_behind(desk)
-    assert b"tenant-7" in left  # the search would find what is there
-    for secret in (*_secrets(desk), master):
-        assert secret.encode() not in left
+    for there in (seen, left):
+        assert b"tenant-7" in there  # the search would find what is there
+        for secret in (*_secrets(desk), master, SECRET):
+            assert secret.encode() not in there
     assert MARK not in applied.out + applied.err
 
 

@@ -97,6 +97,7 @@ def test_a_job_that_was_retried_is_told_whole(flower: Flower) -> None:
     task = flower.hear(attempted, ended)
     assert flower.heard == ["received", "started", "retried", "retried", "succeeded"]
     assert (task.state, task.result, task.exception, task.worker.hostname) == ("SUCCESS", "w-12", None, "w1")
+    assert (waiting.retries, task.retries) == (2, 2)
     first, second, third = task.traceback.splitlines()
     assert first == "attempt 1 at 08:00:01.000 UTC took 0.5 s: 503 http_503; again after 0.25 s"
     assert "attempt 2 " in second
