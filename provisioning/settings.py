@@ -257,6 +257,9 @@ class Settings(BaseModel):
             if given[name].startswith("@") and _is_secret(cls.model_fields.get(name)):
                 try:
                     given[name] = Path(given[name][1:]).read_text(encoding="utf-8").strip()
+                    if not given[name]:
+                        # Whoever names a file means to have a secret: going without would be silent.
+                        problems.append(f"{PREFIX}{name.upper()}: the file named after the @ is empty")
                 except (OSError, ValueError) as error:
                     given[name] = ""
                     problems.append(_unreadable(name, error))

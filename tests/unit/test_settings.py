@@ -52,6 +52,15 @@ def test_a_file_of_a_secret_that_cannot_be_read_is_one_problem_among_the_others(
     )
 
 
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_file_that_should_hold_a_secret_and_is_empty_is_no_setting_left_out(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text(" \n")
+    with pytest.raises(ConfigurationError, match=f"PROVISION_{name.upper()}: the file .* is empty"):
+        Settings.from_env({f"PROVISION_{name.upper()}": f"@{tmp_path}/secret"})
+
+
 def test_what_is_no_secret_is_taken_as_it_stands() -> None:
     assert Settings.from_env({"PROVISION_HOME": "@home"}).home == Path("@home")
 
