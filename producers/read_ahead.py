@@ -24,7 +24,8 @@ async def read_ahead(chunks: Iterable[T]) -> AsyncIterator[AsyncIterator[T]]:
 
     async def each() -> AsyncIterator[T]:
         nonlocal ahead
-        while (chunk := await ahead) is not end:
+        # Shielded: who is cancelled here must still find out, below, when the thread has come back.
+        while (chunk := await asyncio.shield(ahead)) is not end:
             ahead = loop.run_in_executor(None, next, source, end)
             yield chunk  # type: ignore[misc] # it is not the end
 

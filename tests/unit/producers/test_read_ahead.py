@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
@@ -56,3 +57,30 @@ async def test_nothing_is_read_any_more_once_it_was_left() -> None:
         assert reading.wait(10)
         go_on.set()
     assert left == ["read"]
+
+
+async def test_who_is_cancelled_in_the_midst_of_a_read_leaves_once_the_thread_has_come_back() -> None:
+    reading = threading.Event()
+    go_on = threading.Event()
+    story = []
+
+    def source() -> Iterator[int]:
+        reading.set()
+        go_on.wait(10)
+        story.append("read")
+        yield 1
+
+    async def work() -> None:
+        try:
+            async with read_ahead(source()) as chunks:
+                await anext(chunks)
+        finally:
+            story.append("left")
+
+    task = asyncio.create_task(work())
+    assert await asyncio.to_thread(reading.wait, 10)
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert story == ["read", "left"]
