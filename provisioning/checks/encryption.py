@@ -20,7 +20,7 @@ def judge_encryption(census: Census) -> Finding:
         return ok(check, said)
     if not census.masters:
         return fatal(check, ENCRYPTED, "set it to the keys that the other workers have")
-    if not census.fingerprints or not census.opened:
+    if not census.fingerprints or (census.closed and not census.opened):
         return fatal(
             check,
             "none of PROVISION_ENCRYPTION_KEYS opens this ledger: they belong to another, or are too new",

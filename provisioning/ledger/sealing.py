@@ -51,6 +51,10 @@ class SealedError(ProvisioningError):
     """Something in the ledger is sealed, and cannot be opened here."""
 
 
+class ShreddedError(SealedError):
+    """It cannot be opened anywhere: its key was destroyed."""
+
+
 def load_masters(text: str) -> MultiFernet | None:
     """
     The master keys, the newest first; None if there are none.
@@ -131,7 +135,13 @@ class Sealer:
         for first in range(before, len(args), width):
             value = args[first + which]
             if value:
-                args[first + which] = await self.seal(batch, _bytes(value))
+                try:
+                    args[first + which] = await self.seal(batch, _bytes(value))
+                except ShreddedError:
+                    if call.script != "answered":
+                        raise
+                    # That there is a widget must be known all the same, late as its answer comes.
+                    args[first + which] = b""
             if call.script == "accept":
                 args[first + FINGERPRINT] = await self.fingerprint(str(args[first + FINGERPRINT]))
         return Call(call.script, call.key, args, call.read)
@@ -165,8 +175,20 @@ class Sealer:
             raise SealedError(f"something of {batch.decode()} was sealed with another key") from None
 
     async def open_lines(self, values: bytes) -> list[bytes]:
-        """Several values, a line each."""
-        return [await self.open(line) for line in values.splitlines()]
+        """Several widgets, a line each, but for those that were destroyed."""
+        opened = [await self.open_widget(line) for line in values.splitlines()]
+        return [value for value in opened if value]
+
+    async def open_widget(self, value: bytes) -> bytes:
+        """
+        As `open`; empty if its key was destroyed.
+
+        It is as good as gone then: the sweep that clears it away has died, or was too early for it.
+        """
+        try:
+            return await self.open(value)
+        except ShreddedError:
+            return b""
 
     async def fingerprint(self, plain: str) -> str:
         """A fingerprint from which nobody without the key can tell, or try out, what the body was."""
@@ -219,10 +241,15 @@ class Sealer:
         return True
 
     async def shred(self, batch: str) -> bool:
-        """Destroys a batch's data key. Returns: whether there was one."""
+        """
+        Destroys a batch's data key. Returns: whether there was one.
+
+        Where there was none nothing is noted: a ledger with anything there counts as encrypted.
+        """
         self._cached.pop(batch, None)
         had: bytes | None = await self._redis.hget(keys.DATA_KEYS, batch)
-        await self._redis.hset(keys.DATA_KEYS, batch, SHREDDED)
+        if had is not None:
+            await self._redis.hset(keys.DATA_KEYS, batch, SHREDDED)
         return had not in (None, SHREDDED)
 
     async def _data_key(self, batch: str, *, make: bool) -> bytes:
@@ -241,8 +268,10 @@ class Sealer:
             fresh = self._masters.encrypt(Fernet.generate_key())
             await self._redis.hsetnx(keys.DATA_KEYS, batch, fresh)
             found = await self._redis.hget(keys.DATA_KEYS, batch)
-        if found is None or found == SHREDDED:
-            raise SealedError(f"the key of {batch} was destroyed: what it sealed cannot be read any more")
+        if found is None:
+            raise SealedError(f"the key of {batch} is lost: what it sealed cannot be read any more")
+        if found == SHREDDED:
+            raise ShreddedError(f"the key of {batch} was destroyed: what it sealed cannot be read any more")
         return found
 
     def _unwrapped(self, batch: str, wrapped: bytes) -> bytes:

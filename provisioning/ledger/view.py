@@ -393,7 +393,7 @@ class View:
         for number, value, late, due in zip(numbers, jobs, *columns, strict=True):
             if value:
                 job = KeptJob(value, words)
-                made = await self._sealer.open(job.result)
+                made = await self._sealer.open_widget(job.result)
                 beside = await self._sealer.open_lines(late or b"")
                 yield job.record(batch, number, due=due, result=made, late=beside)
 

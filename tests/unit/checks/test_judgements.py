@@ -149,6 +149,7 @@ def test_a_credentials_file_of_somebody_else_is_fatal() -> None:
         (Census(masters=False, keys=False), OK),
         (Census(masters=True, keys=False), OK),
         (Census(masters=False, keys=True), FATAL),
+        (Census(masters=True, keys=True), OK),  # all that there were are destroyed
         (Census(masters=True, keys=True, opened=3), OK),
         (Census(masters=True, keys=True, opened=3, closed=1), WARNING),
         (Census(masters=True, keys=True, opened=3, closed=1, fingerprints=False), FATAL),

@@ -10,13 +10,13 @@ from cryptography.fernet import Fernet
 
 from producers.jsonl import job_of
 from provisioning import keys
-from provisioning.attempt import Result
+from provisioning.attempt import Bounds, Result
 from provisioning.errors import ConfigurationError
 from provisioning.job import NewJob, Verdict, fingerprint
-from provisioning.ledger import Ledger, transitions
+from provisioning.ledger import Claim, Ledger, transitions
 from provisioning.ledger.sealing import SealedError, load_masters
 from provisioning.lifecycle import Event
-from tests.ledger_fixtures import Clock, answer, claim, fill, new_job, say, send, snapshot
+from tests.ledger_fixtures import LEASE, Clock, answer, claim, fill, new_job, say, send, snapshot
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 MARK = "a-marker-of-the-body"
@@ -144,6 +144,67 @@ async def test_nothing_is_written_in_clear_beside_what_is_sealed(
 async def test_a_worker_without_the_key_sends_nothing(server: fakeredis.FakeServer, clock: Clock) -> None:
     await _live(_ledger(server, clock, NEW))
     assert await claim(_ledger(server, clock, "")) == []
+
+
+async def test_destroying_the_key_of_a_batch_that_has_none_does_not_make_the_ledger_an_encrypted_one(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    plain = _ledger(server, clock, "")
+    await _live(plain)
+    assert not await plain.hand.shred("b1", by="ana")
+    another = _ledger(server, clock, "")
+    assert not (await another.sealer.census()).keys
+    await fill(another, new_job("new"), batch="b2")
+
+
+async def _found_by_nobody_but_made(server: fakeredis.FakeServer, clock: Clock) -> Claim:
+    """A job is created that a person had said to be absent. Returns: its lost POST, to be answered late."""
+    ledger = _ledger(server, clock, NEW)
+    await fill(ledger, new_job("k"))
+    [lost] = await claim(ledger)
+    assert await send(ledger, lost)
+    clock.advance(LEASE + 1)
+    await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
+    assert await ledger.hand.resolve("b1", 1, created=False, by="ana")
+    [job] = await claim(ledger)
+    assert await send(ledger, job)
+    await say(ledger, answer(job, Event.CREATED, widget="w-2"))
+    return lost
+
+
+@pytest.mark.parametrize("has_the_key", [False, True], ids=["asks_for_the_key", "still_has_the_key"])
+async def test_a_second_widget_is_counted_though_its_answer_comes_after_the_key_was_destroyed(
+    server: fakeredis.FakeServer, clock: Clock, has_the_key: bool
+) -> None:
+    lost = await _found_by_nobody_but_made(server, clock)
+    late = _ledger(server, clock, NEW)
+    if has_the_key:
+        await late.sealer.seal("b1", b"{}")
+    await _ledger(server, clock, NEW).hand.shred("b1", by="ana")
+    assert await say(late, answer(lost, Event.CREATED, widget="w-1")) == [True]
+    job = await _ledger(server, clock, NEW).view.job("b1.1")
+    assert job.bounds == Bounds(2, 2)
+    assert (job.result, job.late_results) == (None, [])
+
+
+async def test_jobs_can_be_shown_where_whoever_destroyed_the_key_died_before_the_widgets_were_gone(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    await _live(_ledger(server, clock, NEW))
+    await _ledger(server, clock, NEW).sealer.shred("b1")
+    shown = [job.result async for job in _ledger(server, clock, NEW).view.jobs("b1")]
+    assert shown == [None, None, None]
+
+
+async def test_a_key_that_is_lost_is_not_taken_for_one_that_was_destroyed(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    await _live(_ledger(server, clock, NEW))
+    reader = _ledger(server, clock, NEW)
+    lost: Any = reader.redis
+    await lost.hdel(keys.DATA_KEYS, "b1")
+    with pytest.raises(SealedError, match="lost"):
+        await reader.view.job("b1.1")
 
 
 def test_keys_stand_between_commas_or_lines_and_are_never_quoted() -> None:
