@@ -396,6 +396,8 @@ class Engine:
                 except LedgerUnavailableError as error:
                     say(log_events.LEDGER_LOST, doing="feed", error=error)
                     break
+                except Exception as error:  # noqa: BLE001 - one batch must not keep the others from being fed
+                    say(log_events.CHORE_FAILED, doing="feed", exception=error)
 
     def _wants(self, batch: str) -> bool:
         """Whether a line that a hungry batch has stood in has room again."""

@@ -114,8 +114,8 @@ class Ledger:
 
     async def _opened(self, claims: Claims) -> Claims:
         """
-        The claims that can be sent. A body that cannot be opened is not: its job stays under its lease, and
-        is queued again when that lapses.
+        The claims that can be sent. A body that is gone or cannot be opened is not: its job stays under its
+        lease, and is queued again when that lapses. It must not keep those that were claimed with it.
         """
         jobs = []
         for job in claims.jobs:
@@ -123,6 +123,9 @@ class Ledger:
                 body = await self.sealer.open(job.body)
             except SealedError as error:
                 say(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch, error=error)
+                continue
+            if not body:
+                say(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch)
                 continue
             jobs.append(job if body is job.body else msgspec.structs.replace(job, body=body))
         return msgspec.structs.replace(claims, jobs=jobs)

@@ -21,7 +21,7 @@ class Claim(msgspec.Struct, frozen=True):
     Attributes:
         token: fencing token of this claim; every write names it.
         attempts: attempts already made in this drive.
-        body: the JSON of the POST, as it was handed over.
+        body: the JSON of the POST, as it was handed over; empty if it is not there any more.
         urgent: its batch goes before others.
         on_in_doubt: `hold` or `retry` by its batch's own choice; empty where the setting decides.
         most: widgets that may exist for it by now.

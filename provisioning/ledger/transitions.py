@@ -123,7 +123,7 @@ def claim(
                 most=int(flat[i + 6]),
                 trace=_text(flat[i + 7]),
                 again=flat[i + 8] == 1,
-                body=flat[i + 9],
+                body=flat[i + 9] or b"",
                 urgent=urgent == 1,
                 on_in_doubt=_text(on_in_doubt),
             )

@@ -22,6 +22,7 @@ local function call_off(said)
   else
     said.event, said.reason = 'called_off', 'cancelled'
   end
+  said.delay = nil
 end
 
 local function on_time(job, said, result)

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from provisioning import keys
-from provisioning.attempt import Bounds
+from provisioning.attempt import Bounds, Result
 from provisioning.errors import ContractError
-from provisioning.job import Verdict
+from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Deferral, Intent, Ledger, Redriven, Rescue, transitions
 from provisioning.ledger.kept import FIELDS, FORMAT, REASON, WORDS
 from provisioning.ledger.records import Whose
@@ -197,6 +197,16 @@ async def test_nothing_is_claimed_under_a_hold_and_all_of_it_after(fake_ledger: 
     assert await claim(fake_ledger) == []
     await fake_ledger.hand.release(scope)
     assert len(await claim(fake_ledger)) == 1
+
+
+async def test_a_job_whose_body_is_gone_does_not_keep_those_that_are_claimed_with_it(
+    fake_ledger: Ledger,
+) -> None:
+    await fill(fake_ledger, new_job("bare"), new_job("whole"))
+    redis: Any = fake_ledger.redis
+    await redis.hdel(keys.bodies("b1"), "1")
+    assert [job.key for job in await claim(fake_ledger)] == ["whole"]
+    assert await _state(fake_ledger) is State.CLAIMED  # under a lease: it is not lost
 
 
 async def test_of_hundreds_of_credentials_none_is_overlooked(fake_ledger: Ledger) -> None:
@@ -535,7 +545,8 @@ async def test_a_call_off_ends_a_job_whose_answer_asks_for_a_long_wait(fake_ledg
     [job] = await claim(fake_ledger)
     await send(fake_ledger, job)
     await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
-    await say(fake_ledger, msgspec.structs.replace(answer(job, Event.RETRY_DUE), delay=90.0))
+    busy = msgspec.structs.replace(answer(job, Event.RETRY_DUE), delay=90.0)
+    assert [await say(fake_ledger, busy) for _ in range(2)] == [[True], [True]]
     assert await _state(fake_ledger) is State.CANCELLED
 
 
@@ -547,3 +558,74 @@ async def test_a_ledger_that_another_version_has_written_is_left_alone(ledger: L
     await ledger.redis.set(keys.FORMAT, kept)
     with pytest.raises(ContractError, match=f"format {kept.decode()}"):
         await ledger.check()
+
+
+ODD = (
+    *(
+        "1",
+        '"1"',
+        "=",
+        "=1",
+        "a=b",
+        "a\nb",
+        "\r\t",
+        "é\u2028😀\x00\x7f",
+        "\\",
+        "/",
+        "null",
+        "[1]",
+        "{}",
+        "1e5",
+    ),
+    *(
+        "00012345678901234567890",
+        "999999999999999",
+        "1000000000000000",
+        "dead",
+        "101",
+        "pv:{b1}dead",
+        "x" * 200,
+    ),
+)
+"""Words that look like numbers, like our own, or like what stands between them."""
+
+
+async def test_whatever_people_call_things_comes_back_as_it_was(ledger: Ledger) -> None:
+    jobs = [NewJob(key=odd, credential=odd, body=b"{}", label=odd, row=10**9) for odd in ODD]
+    await fill(ledger, *jobs)
+    claims = sorted(await claim(ledger), key=lambda job: job.number)
+    assert [(job.key, job.credential) for job in claims] == [(odd, odd) for odd in ODD]
+    for job, odd in zip(claims, ODD, strict=True):
+        assert await send(ledger, job)
+        made = answer(job, Event.CREATED)
+        attempt = msgspec.structs.replace(made.attempt, error=odd, message=odd * 3, worker=odd)
+        result = Result(odd, odd, odd, odd, odd)
+        assert await say(ledger, msgspec.structs.replace(made, attempt=attempt, result=result)) == [True]
+    records = [job async for job in ledger.view.jobs("b1")]
+    for record, odd in zip(records, ODD, strict=True):
+        [attempt] = record.attempts
+        assert (record.key, record.credential, record.label, record.row) == (odd, odd, odd, 10**9)
+        assert (attempt.error, attempt.message, attempt.worker) == (odd, odd * 3, odd)
+        assert record.result == Result(odd, odd, odd, odd, odd)
+    assert (await ledger.view.status("b1")).conserved
+
+
+async def test_words_beyond_those_that_get_a_number_are_kept_as_they_are(ledger: Ledger) -> None:
+    for first in range(0, 1500, 500):
+        await fill(ledger, *(new_job(f"k{n}", f"c{n}") for n in range(first, first + 500)))
+    redis: Any = ledger.redis
+    assert await redis.hlen(keys.words("b1")) == 2 * 1000
+    assert [job.credential async for job in ledger.view.jobs("b1")] == [f"c{n}" for n in range(1500)]
+    claimed = {job.key: job.credential for _ in range(15) for job in await claim(ledger)}
+    assert claimed == {f"k{n}": f"c{n}" for n in range(1500)}
+
+
+async def test_a_job_of_a_hundred_attempts_tells_them_all(fake_ledger: Ledger) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    for n in range(1, 101):
+        assert await send(fake_ledger, job, n)
+        assert await say(fake_ledger, answer(job, Event.RETRY_DUE, attempt=n, next_delay=0.1)) == [True]
+    record = await fake_ledger.view.job("b1.1")
+    assert [attempt.n for attempt in record.attempts] == [*range(1, 101)]
+    assert record.bounds == Bounds(0, 100)
