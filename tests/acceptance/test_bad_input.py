@@ -136,7 +136,11 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_sent(
 ASKED = {
     "unknown batch": (["status", "nobody"], "there is no batch 'nobody'", "provision status lists"),
     "unknown batch of jobs": (["jobs", "nobody"], "there is no batch 'nobody'", "provision status lists"),
-    "unknown job": (["job", "b2222222.1"], "there is no job 'b2222222.1'", "provision jobs BATCH"),
+    "unknown job": (
+        ["job", "b2222222.1"],
+        "neither a job nor a tenant's key 'b2222222.1'",
+        "provision jobs --key",
+    ),
     "unknown state": (["jobs", "x", "--state", "lost"], "'lost' is not a state", "in_doubt"),
     "unknown verb": (["aply", "x"], "Did you mean 'apply'?", "provision --help"),
     "unknown option": (["apply", "x", "--fast"], "no such option: --fast", "provision apply --help"),

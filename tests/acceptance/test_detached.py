@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from tests.acceptance.commands import Desk, rows_of, running_worker, tenants, until
 from tests.integration.sandbox_process import SandboxProcess
 
@@ -44,14 +46,14 @@ def test_what_was_handed_over_is_done_by_a_worker_and_shown_as_promised(
     dead = desk.run("jobs", "tenants", "--state", "dead", "--json", **shared).objects
     assert len(dead) == status["states"]["dead"] > 0
     [job] = desk.run("job", dead[0]["job"], "--json", **shared).objects
-    assert job == dead[0]
+    assert dead[0].items() <= job.items()
     [cause] = desk.run("dead-letters", "tenants", "--json", **shared).objects
     assert (cause["batch"], cause["name"], cause["cause"]) == (
         batch["batch"],
         "tenants",
         "unprocessable_entity",
     )
-    assert (cause["count"], cause["example"]) == (len(dead), dead[0]["job"])
+    assert (cause["count"], cause["example"]) == (len(dead), min(dead, key=itemgetter("row"))["job"])
 
     exported = desk.run("export", "tenants", "--to", "files", "--json", **shared)
     assert exported.last["rows"]["created.csv"] == status["states"]["succeeded"]
