@@ -77,7 +77,7 @@ from worker.app import app, EngineStep
 class Blocks(bootsteps.StartStopStep):
     requires = {EngineStep}
     def start(self, worker):
-        worker.hub.call_later(6.0, time.sleep, 3600)  # as a blocking call on Celery's own loop would be
+        worker.hub.call_later(2.0, time.sleep, 3600)  # as a blocking call on Celery's own loop would be
 
 app.steps["worker"].add(Blocks)
 """
