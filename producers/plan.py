@@ -6,6 +6,7 @@ What applying a file would do, without doing it: every row judged, every identit
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -139,17 +140,22 @@ def checked(
     known_credentials: frozenset[str] | None = None,
     repeats: Repeats | None = None,
 ) -> Iterator[NewJob]:
-    """The jobs of a reading that nothing is wrong with, in the file and among each other."""
-    repeats = repeats or Repeats()
-    for item in reading:
-        if isinstance(item, InvalidJobError):
-            complain(item)
-        elif known_credentials is not None and item.credential not in known_credentials:
-            complain(_unknown_credential(item, known_credentials))
-        elif problem := repeats.check(item):
-            complain(problem)
-        else:
-            yield item
+    """
+    The jobs of a reading that nothing is wrong with, in the file and among each other.
+
+    Args:
+        repeats: closed when the reading has ended.
+    """
+    with contextlib.closing(repeats or Repeats()) as seen:
+        for item in reading:
+            if isinstance(item, InvalidJobError):
+                complain(item)
+            elif known_credentials is not None and item.credential not in known_credentials:
+                complain(_unknown_credential(item, known_credentials))
+            elif problem := seen.check(item):
+                complain(problem)
+            else:
+                yield item
 
 
 class _BadRows:

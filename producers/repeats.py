@@ -1,49 +1,63 @@
 """
-A key given twice in one file is noticed, in the memory of a few bytes a row.
+A key given twice in one file is noticed, however long the file is, in memory that does not grow with it.
 
-A table of 64-bit hashes and row numbers with open addressing: 32 to 64 bytes a row, where a set of strings
-needs 150. That any two different keys of a million share a hash has a chance of 3 in 10^8.
+The identities are kept as 64-bit hashes in a private database of SQLite. As much of it as fits stays in
+memory; beyond that, from some 800 000 rows on, it lies in a temporary file that has no name and goes with us,
+20 bytes a row. That any two different keys of a million share a hash has a chance of 3 in 10^8.
 """
 
 from __future__ import annotations
 
 import hashlib
-from array import array
+import sqlite3
 
-from provisioning.errors import InvalidJobError
+from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 
-_FIRST_SIZE = 1 << 12
+HELD = 16 << 20
+"""Bytes that stay in memory."""
 
 
 class Repeats:
     """
-    The identities (credential, key) seen so far, each with the row that had it first.
+    The identities (credential, key) seen so far, each with the row that had it first. One thread at a time.
+
+    Args:
+        held: bytes that stay in memory.
 
     Attributes:
         found: how many jobs had one that was there already, as far as `check` was asked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, held: int = HELD) -> None:
         self.found = 0
-        self._size = _FIRST_SIZE
-        self._count = 0
-        self._hashes = array("Q", bytes(8 * self._size))
-        self._rows = array("Q", bytes(8 * self._size))
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute(f"PRAGMA cache_size = -{held >> 10}")
+        # Nothing is ever undone, and nobody else looks.
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute("CREATE TABLE seen (hash INTEGER PRIMARY KEY, row INTEGER NOT NULL)")
+        self._database.execute("BEGIN")
 
     def first_row(self, job: NewJob) -> int | None:
-        """The row (0 if it had none) that gave this identity first; None, and noted, if this one does."""
+        """
+        The row (0 if it had none) that gave this identity first; None, and noted, if this one does.
+
+        Raises: InvalidInputError if there is no room for the temporary file.
+        """
         name = f"{job.credential}\x00{job.key}".encode()
-        digest = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little") or 1
-        slot = self._slot(digest)
-        if self._hashes[slot]:
-            return self._rows[slot]
-        self._hashes[slot] = digest
-        self._rows[slot] = job.row or 0
-        self._count += 1
-        if self._count * 2 > self._size:
-            self._grow()
-        return None
+        digest = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little", signed=True)
+        try:
+            noted = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (digest, job.row or 0))
+            if noted.rowcount:
+                return None
+            found = self._database.execute("SELECT row FROM seen WHERE hash = ?", (digest,)).fetchone()
+        except sqlite3.OperationalError as error:
+            raise InvalidInputError(
+                f"the temporary file for the keys seen so far cannot be written: {error}",
+                hint="let TMPDIR name a folder with room for 20 bytes a row",
+            ) from error
+        return int(found[0])
 
     def check(self, job: NewJob) -> InvalidJobError | None:
         """The problem of a job whose identity the file already gave; None if this is the first."""
@@ -60,21 +74,6 @@ class Repeats:
             hint="one tenant, one widget: remove one of them, or give each a key of its own",
         )
 
-    def _slot(self, digest: int) -> int:
-        mask = self._size - 1
-        hashes = self._hashes
-        slot = digest & mask
-        while hashes[slot] and hashes[slot] != digest:
-            slot = (slot + 1) & mask
-        return slot
-
-    def _grow(self) -> None:
-        hashes, rows = self._hashes, self._rows
-        self._size *= 2
-        self._hashes = array("Q", bytes(8 * self._size))
-        self._rows = array("Q", bytes(8 * self._size))
-        for digest, row in zip(hashes, rows, strict=True):
-            if digest:
-                slot = self._slot(digest)
-                self._hashes[slot] = digest
-                self._rows[slot] = row
+    def close(self) -> None:
+        """Lets go of all it knows; `found` stays."""
+        self._database.close()
