@@ -30,7 +30,8 @@ from provisioning.queue import Doorbell, Waiting, check_queue, make_app
 from provisioning.settings import Settings
 from worker.consumer import make_consumer
 from worker.control import refuse_what_means_nothing
-from worker.engine import Engine, EngineThread
+from worker.engine import Engine
+from worker.engine_thread import EngineThread
 from worker.flower_events import FlowerEvents
 from worker.heartbeat import HeartbeatFile
 from worker.log_listener import log_happening

@@ -10,37 +10,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
-import msgspec
 from redis.exceptions import RedisError
 
 from provisioning import keys, log_events
 from provisioning.checks.redis_facts import clock_skew
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import LOST, Claim, Deferral, Hold, Ledger, Rescue, WorkerSign, transitions
+from provisioning.ledger import LOST, Claim, Deferral, Ledger, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
-from provisioning.ledger.scripts import Call
-from provisioning.lifecycle import State
 from provisioning.logs import say
 from provisioning.pace import Tokens
-from provisioning.queue import QUEUE
 from provisioning.settings import Settings
 from provisioning.signs import Signs
 from worker.api import Timeouts, WidgetApi
+from worker.brakes import Brakes
 from worker.limit import ConcurrencyLimit
 from worker.line import Line, Slots
 from worker.outage import Outage
 from worker.patience import Patience
-from worker.perform import Equipment, Performance, Shown
+from worker.perform import Equipment, Performance
 from worker.policy import RetryPolicy
+from worker.presence import Presence
 from worker.recorder import Recorder
-from worker.telemetry import BrakeApplied, BrakeReleased, Claimed, Lapsed, Listener, Telemetry
+from worker.rescuer import Rescuer
+from worker.telemetry import Claimed, Listener, Telemetry
 from worker.transport import AiohttpTransport
 
 T = TypeVar("T")
@@ -62,12 +60,6 @@ REAPER_TICK = 5.0
 
 COMMON = ("api_url", "rate", "attempts", "lease", "on_in_doubt", "stop_loss")
 """Settings in which all workers of a ledger should agree; each shows its own with its signs."""
-
-CANARY_AFTER = 2.0
-"""Seconds from an outage's brake to the first canary; doubled after each that fails."""
-
-LONGEST_PAUSE = 60.0
-"""Seconds between canaries at most: how long an API may be back before we notice."""
 
 GRACE = 7.0
 """Seconds that POSTs in flight have to be answered when the worker stops; a supervisor often kills at 10."""
@@ -112,6 +104,11 @@ class Engine:
         self._common = {name: str(getattr(settings, name)) for name in COMMON}
         self._skew = 0.0
         self._telemetry = Telemetry(listeners)
+        self._presence = Presence(ledger, name=name, signs=signs, waiting=waiting)
+        self._brakes = Brakes(ledger, self._telemetry, name=name)
+        self._rescuer = Rescuer(
+            ledger, self._telemetry, on_in_doubt=settings.on_in_doubt, attempts=settings.attempts
+        )
         self._limit = ConcurrencyLimit(settings.max_in_flight)
         self._slots = Slots(self._limit)
         self._patience = Patience()
@@ -124,7 +121,6 @@ class Engine:
         self._draining: set[str] = set()
         self._shared: dict[str, float] = {}  # batch → when we last rang for it, monotonic
         self._due: dict[str, asyncio.TimerHandle] = {}
-        self._braking: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Event()
         self._chores: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[Any]] = set()
@@ -153,8 +149,8 @@ class Engine:
             worker=name,
             target=settings.api_url,
             lease=settings.lease,
-            brake=self._brake,
-            tried=self._tried,
+            brake=self._brakes.apply,
+            tried=self._brakes.tried,
             outage=Outage(),
             limit=self._limit,
             patience=self._patience,
@@ -175,7 +171,7 @@ class Engine:
             asyncio.create_task(self._for_ever("reap", REAPER_TICK, self._reap), name="reap"),
         ]
         if self._waiting is not None:
-            asking = self._for_ever("ask the broker", BROKER_TICK, self._ask_broker)
+            asking = self._for_ever("ask the broker", BROKER_TICK, self._presence.ask_broker)
             self._chores.append(asyncio.create_task(asking, name="ask the broker"))
 
     async def stop(self) -> None:
@@ -201,12 +197,8 @@ class Engine:
         await self._api.__aexit__(None, None, None)
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(1.0):
-                await self._sign_off()
+                await self._presence.sign_off()
         await self._ledger.close()
-
-    async def _sign_off(self) -> None:
-        await self._ledger.redis.zrem(keys.WORKERS, self._name)
-        await self._ledger.redis.hdel(keys.WORKER_SIGNS, self._name)
 
     async def _end_claims(self) -> None:
         """Lets a claim under way come back: what it brings is to be handed back, not left to its lease."""
@@ -335,7 +327,7 @@ class Engine:
 
     async def _refuse(self, job: Claim) -> None:
         name = job.credential
-        await self._brake(
+        await self._brakes.apply(
             keys.hold_credential(name),
             "no_credential",
             f"worker {self._name} has no credential named {name!r}; add it to PROVISION_CREDENTIALS_FILE"
@@ -344,34 +336,6 @@ class Engine:
         )
         deferral = Deferral(job.number, job.token, 0.0, "no_credential")
         await self._recorder.deferred(job.batch, deferral)
-
-    async def _brake(self, scope: str, cause: str, why: str, heals: bool) -> None:
-        """Puts a brake on; of many that call for the same one at once, the first is heard."""
-        if scope not in self._braking:
-            braking = asyncio.create_task(self._apply_brake(scope, cause, why, heals))
-            self._braking[scope] = braking
-            braking.add_done_callback(lambda _: self._braking.pop(scope))
-        await asyncio.shield(self._braking[scope])
-
-    async def _apply_brake(self, scope: str, cause: str, why: str, heals: bool) -> None:
-        hold = Hold(scope=scope, at=time.time(), by=self._name, why=why, kind="brake")
-        call = transitions.brake(hold, canary_after=CANARY_AFTER if heals else None)
-        if await self._insist(lambda: self._ledger.do(call)):
-            self._telemetry.tell(BrakeApplied(scope, why, cause, heals))
-
-    async def _tried(self, scope: str, shown: Shown) -> None:
-        call = transitions.tried(scope, shown, longest_pause=LONGEST_PAUSE)
-        if await self._insist(lambda: self._ledger.do(call)):
-            self._telemetry.tell(BrakeReleased(scope))
-
-    async def _insist(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Asks the ledger until it answers."""
-        while True:
-            try:
-                return await ask()
-            except (LedgerUnavailableError, *LOST) as error:
-                say(log_events.LEDGER_LOST, doing="brake", delay_s=1.0, error=error)
-                await asyncio.sleep(1.0)
 
     async def _turn(self) -> None:
         """Shows the watchdog that this loop turns."""
@@ -408,39 +372,15 @@ class Engine:
 
     async def _look(self) -> None:
         """Settles lapsed leases and takes up what nobody rang for."""
-        waiting = await self._sign()
-        if self._signs:
-            self._signs.ledger = time.monotonic()
-            self._signs.looked = True
-            if waiting == 0:
-                self._signs.message = time.monotonic()
+        await self._presence.sign(self.state())
         active = await self._ledger.view.active()
         for batch in self._hungry.keys() - set(active):  # cancelled, or finished by others
             self._hungry.pop(batch)
             self._credentials_of.pop(batch, None)
         if not active:
             return
-        rescues = await self._ledger.do_all([self._rescue_of(batch) for batch in active])
-        for batch, rescue in zip(active, rescues, strict=True):
-            settled = rescue
-            while settled.queued or settled.doubted:
-                self._tell_lapsed(batch, settled)
-                if len(settled.queued) + len(settled.doubted) < transitions.RESCUED:
-                    break
-                settled = await self._ledger.do(self._rescue_of(batch))
-            if settled.ready:
-                await self.drain(batch)
-
-    def _tell_lapsed(self, batch: str, settled: Rescue) -> None:
-        queued, doubted = settled.queued, settled.doubted
-        for numbers, state in ((queued, State.QUEUED), (doubted, State.IN_DOUBT)):
-            for number in numbers:
-                job = settled.whose[number]
-                self._telemetry.tell(Lapsed(batch, number, state, job.key, job.row, job.worker))
-
-    def _rescue_of(self, batch: str) -> Call[Rescue]:
-        settings = self._settings
-        return transitions.rescue(batch, on_in_doubt=settings.on_in_doubt, attempts=settings.attempts)
+        async for batch in self._rescuer.run_once(active):
+            await self.drain(batch)
 
     async def _reap(self) -> None:
         """Lets go of a little of what is past its retention; any number of workers may do so at once."""
@@ -448,33 +388,6 @@ class Engine:
         gone = await self._reaper.run_once(time.time())
         if gone.total():
             say(log_events.BATCH_REAPED, **{str(kept): count for kept, count in gone.items()})
-
-    async def _ask_broker(self) -> None:
-        """Shows the watchdog that no message waits, or that the broker is away and Celery waits for it."""
-        if self._waiting is None or self._signs is None:
-            return
-        try:
-            if await asyncio.to_thread(self._waiting) == 0:
-                self._signs.message = time.monotonic()
-        except LedgerUnavailableError as error:
-            say(log_events.BROKER_LOST, error=error)
-            self._signs.reconnect_at(time.monotonic())
-
-    async def _sign(self) -> int | None:
-        """
-        Gives the ledger a sign of life.
-
-        Returns: messages that wait in the queue; None where its Redis is not the broker, for a list of that
-            name would be somebody else's.
-        """
-        pipeline = self._ledger.redis.pipeline(transaction=False)
-        pipeline.zadd(keys.WORKERS, {self._name: time.time() * 1000})
-        pipeline.hset(keys.WORKER_SIGNS, self._name, msgspec.json.encode(self.state()))
-        if self._waiting is not None:
-            await pipeline.execute()
-            return None
-        pipeline.llen(QUEUE)
-        return int((await pipeline.execute())[-1])
 
     def state(self) -> WorkerSign:
         """What this worker is doing now. Only counts are read, so any thread may ask."""
@@ -544,46 +457,3 @@ def _policy(settings: Settings, on_in_doubt: Literal["hold", "retry"]) -> RetryP
         retry_after_cap=settings.retry_after_cap,
         on_in_doubt=on_in_doubt,
     )
-
-
-class EngineThread:
-    """An engine on a loop of its own, fed from the threads in which Celery runs its tasks."""
-
-    def __init__(self, build: Callable[[], Engine]) -> None:
-        self._build = build
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
-        self._engine: Engine | None = None
-
-    def start(self) -> Self:
-        """Starts the loop and the engine in it."""
-        self._thread.start()
-        self._do(self._start())
-        return self
-
-    async def _start(self) -> None:
-        self._engine = self._build()
-        await self._engine.start()
-
-    def drain(self, batch: str) -> int:
-        """As `Engine.drain`, from any thread."""
-        return self._do(self._running.drain(batch))
-
-    def state(self) -> WorkerSign:
-        """As `Engine.state`; the loop is not waited for."""
-        return self._running.state()
-
-    def stop(self) -> None:
-        """As `Engine.stop`, from any thread; the loop ends with it."""
-        self._do(self._running.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    @property
-    def _running(self) -> Engine:
-        if self._engine is None:
-            raise RuntimeError("the engine has not been started")
-        return self._engine
-
-    def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -11,7 +11,7 @@ import pytest
 
 from provisioning.settings import PREFIX, Settings
 from tests.docs.pages import ROOT
-from worker import engine, limit, outage, retry_budget
+from worker import brakes, limit, outage, retry_budget
 from worker.classify import LONGEST_RETRY_AFTER_SECONDS
 from worker.limit import ConcurrencyLimit
 
@@ -71,9 +71,9 @@ def test_the_numbers_in_sentences_follow_from_the_constants() -> None:
 
 def canaries(seconds: float) -> int:
     """How many go in an outage of so many seconds."""
-    at, pause, count = 0.0, engine.CANARY_AFTER, 0
+    at, pause, count = 0.0, brakes.CANARY_AFTER, 0
     while (at := at + pause) <= seconds:
-        count, pause = count + 1, min(pause * 2, engine.LONGEST_PAUSE)
+        count, pause = count + 1, min(pause * 2, brakes.LONGEST_PAUSE)
     return count
 
 

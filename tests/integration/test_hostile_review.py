@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-import worker.engine
+import worker.brakes
 from provisioning import keys
 from provisioning.embedded import embedded_valkey
 from provisioning.job import NewJob
@@ -51,8 +51,8 @@ async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_a_row_that_always_fails_is_not_tried_for_ever_as_if_the_api_were_down(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.engine, "CANARY_AFTER", 0.05)
-    monkeypatch.setattr(worker.engine, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(worker.brakes, "CANARY_AFTER", 0.05)
+    monkeypatch.setattr(worker.brakes, "LONGEST_PAUSE", 0.1)
     with running_sandbox("--scenario", "outage") as sandbox:
         here = bench.at(sandbox.url, attempts=6)
         async with here.engine():

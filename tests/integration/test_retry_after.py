@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+import worker.brakes
 import worker.engine
 import worker.limit
 import worker.outage
@@ -216,7 +217,7 @@ async def test_a_job_is_not_given_up_for_the_time_it_waited_its_turn(bench: Benc
 async def test_an_api_that_hangs_is_braked_at_the_price_of_what_was_in_flight(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.engine, "CANARY_AFTER", 0.2)
+    monkeypatch.setattr(worker.brakes, "CANARY_AFTER", 0.2)
     with running_sandbox("--fault", "stall-after-create=1:30") as sandbox:
         here = at(sandbox.url, bench, read_timeout=0.5)
         async with here.engine("w1"), here.engine("w2"):
