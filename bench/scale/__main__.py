@@ -1,0 +1,116 @@
+"""
+Rows from CSV to settled, a thousand to a million: what grows with them, and what two and four workers give.
+
+    script/measure-scale                           everything, some twenty minutes; prints the tables
+    script/measure-scale --rows 1000 20000         those numbers of rows, with two workers
+    script/measure-scale --rows 20000 --workers 1 2 4   each with each
+    script/measure-scale --json FILE               the numbers and a sample a second as JSON
+    script/measure-scale --docs                    everything, and the page and its JSON anew
+    script/measure-scale --draw                    the page from its JSON
+
+A Valkey with an append-only file synced every second, nginx that answers at once, workers without a pace,
+bodies of 700 bytes: processes of their own, files in a temporary folder, gone in the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final, NoReturn
+
+from bench.results import about
+from bench.scale import page
+from bench.scale.results import FILE, Results
+from bench.scale.run import run, why_not
+from bench.server.nginx import NoServerError
+
+Shapes = tuple[tuple[int, int], ...]
+"""Rows and workers of each run."""
+
+WHOLE: Final[Shapes] = ((1_000, 2), (100_000, 1), (100_000, 2), (100_000, 4), (1_000_000, 2))
+
+BRIEF: Final = 10_000
+"""Up to so many rows a run is over in seconds: it is made several times, and the median counts."""
+
+ROUNDS: Final = 5
+PATIENCE: Final = 3600.0
+"""Seconds that a phase of a run may take."""
+
+
+def main(arguments: list[str]) -> int:
+    # However it is ended, it ends what it has started; a shell's background jobs ignore Ctrl-C's signal.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    given = _parser().parse_args(arguments)
+    if given.draw:
+        page.into_page(Results.read())
+        return 0
+    chosen = bool(given.rows or given.workers)
+    if given.docs and chosen:
+        print("error: --docs needs everything\n\nhint: leave out --rows and --workers", file=sys.stderr)
+        return 2
+    shapes: Shapes = WHOLE
+    if chosen:
+        shapes = tuple((n, w) for n in given.rows or [100_000] for w in given.workers or [page.USUAL_WORKERS])
+    if missing := why_not(max(count for count, _ in shapes)):
+        print(f"error: {missing}", file=sys.stderr)
+        return 2
+    results, complete = measure_all(shapes, patience=given.patience)
+    if to := given.json or (FILE if given.docs and complete else None):
+        results.write(to)
+    if given.docs and complete:
+        page.into_page(results)
+    print(page.text(results))
+    return 0 if complete else 1
+
+
+def measure_all(shapes: Shapes, *, patience: float) -> tuple[Results, bool]:
+    """Goes through the shapes. What fails is told and passed over. Returns: also whether none did."""
+    wanted = ("when", "commit", "cpu", "python", "load at the start")
+    machine = about()
+    results, complete, began = Results({name: machine[name] for name in wanted}), True, time.monotonic()
+    for count, workers in shapes:
+        for _ in range(ROUNDS if count <= BRIEF else 1):
+            at = f"{count:9,} rows, {workers} workers"
+
+            def say(words: str, at: str = at) -> None:
+                print(f"{time.monotonic() - began:5.0f} s  {at}  {words}", file=sys.stderr, flush=True)
+
+            try:
+                one = run(count, workers, patience=patience, say=say)
+            except (RuntimeError, NoServerError) as error:
+                say(f"came to nothing: {error}")
+                complete = False
+                continue
+            results.runs.append(one)
+            say(
+                f"{one.rows_s:,.0f} rows/s, {one.jobs_s:,.0f} jobs/s, {one.cost_us:,.0f} µs a job,"
+                f" {one.duplicates} duplicates, load {one.load:.1f}"
+            )
+    return results, complete
+
+
+def _interrupted(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="script/measure-scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, nargs="+", metavar="N")
+    parser.add_argument("--workers", type=int, nargs="+", metavar="N")
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, help="seconds that a phase may take (3600)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go")
+    parser.add_argument("--docs", action="store_true", help="write the page and its JSON")
+    parser.add_argument("--draw", action="store_true", help="write the page from its JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
