@@ -28,7 +28,7 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:workers`               | zset   | workers by the time of their last sign of life (ms)               |
 | `pv:workers:signs`         | hash   | worker → what it was doing then, as JSON                          |
 | `pv:brake:SCOPE`           | hash   | how a brake comes off by itself: see `lua/prelude.lua`            |
-| `pv:{B}:minutes`           | hash   | `MINUTE:STATE` → jobs that got there in that minute, `:attempts`  |
+| `pv:{B}:minutes`           | hash   | `MINUTE[/LENGTH]:STATE` → jobs that got there then; `:attempts`   |
 | `pv:keys`                  | hash   | batch → its data key, wrapped by the master keys; `fingerprints`   |
 | `pv:audit`                 | stream | what people did: who, when, on what and why (JSON), bounded       |
 | `pv:{B}:events`            | stream | what followers of the batch were told, the last thousand          |

@@ -342,20 +342,27 @@ class View:
         return sorted(groups.values(), key=lambda group: -group.count)
 
     async def history(self, batch: str, *, minutes: int = 1) -> list[Span]:
-        """What a batch came to, `minutes` at a time, oldest first; where nothing happened nothing is told."""
-        spans: dict[int, dict[str, int]] = {}
+        """
+        What a batch came to, `minutes` at a time, oldest first; where nothing happened nothing is told.
+
+        Of what is older than a day only hours are kept, and of what is older than a month days: such spans
+        are as long as that.
+        """
+        spans: dict[tuple[int, int], dict[str, int]] = {}
         for field, count in (await self._redis.hgetall(keys.minutes(batch))).items():
-            minute, _, what = field.decode().partition(":")
-            counts = spans.setdefault(int(minute) // minutes * minutes, {})
+            when, _, what = field.decode().partition(":")
+            minute, _, kept = when.partition("/")
+            length = max(minutes, int(kept or 1))
+            counts = spans.setdefault((int(minute) // length * length, length), {})
             counts[what] = counts.get(what, 0) + int(count)
         return [
             Span(
                 at=minute * 60.0,
-                seconds=minutes * 60,
+                seconds=length * 60,
                 attempts=counts.pop("attempts", 0),
                 ended={State(state): count for state, count in counts.items()},
             )
-            for minute, counts in sorted(spans.items())
+            for (minute, length), counts in sorted(spans.items())
         ]
 
     async def audit(self, limit: int = 0, *, since: float | None = None) -> AsyncIterator[Act]:

@@ -27,6 +27,27 @@ local leased, released = {}, {}
 -- What the batch came to, minute by minute: arrivals in these states, and POSTs begun.
 local CHARTED = { attempts = true, succeeded = true, dead = true, in_doubt = true, cancelled = true }
 
+-- Folds, once an hour, what is older than a day into hours and what is older than a month into days, whole ones
+-- only: `MINUTE/LENGTH:STATE`. A batch that is open for a year would chart half a million minutes otherwise.
+local DAY, MONTH = 1440, 31 * 1440
+local function fold_chart(batch)
+  local chart, minute = batch .. ':minutes', math.floor(now / 60000)
+  local hour = math.floor(minute / 60)
+  if tonumber(redis.call('HGET', batch, 'charted') or 0) >= hour then return end
+  redis.call('HSET', batch, 'charted', hour)
+  local today, this_month = (hour * 60) - DAY, minute - minute % DAY - MONTH
+  local flat = redis.call('HGETALL', chart)
+  for i = 1, #flat, 2 do
+    local first, length, what = string.match(flat[i], '^(%d+)/?(%d*):(.*)$')
+    first, length = tonumber(first), tonumber(length) or 1
+    local longer = first < this_month and DAY or first < today and 60 or 1
+    if longer > length then
+      redis.call('HINCRBY', chart, first - first % longer .. '/' .. longer .. ':' .. what, flat[i + 1])
+      redis.call('HDEL', chart, flat[i])
+    end
+  end
+end
+
 local UNSETTLED = { queued = true, claimed = true, sending = true }
 
 local REASON = { -- of a state, if it is not said
@@ -297,18 +318,20 @@ local function settle()
   for batch, given in pairs(leased) do redis.call('ZADD', batch .. ':leases', unpack(given)) end
   for batch, free in pairs(released) do redis.call('ZREM', batch .. ':leases', unpack(free)) end
   for batch, fields in pairs(tally) do
-    local opened, closed = false, false
+    local opened, closed, begun = false, false, false
     for field, by in pairs(fields) do
       if by ~= 0 then
         redis.call('HINCRBY', batch, field, by)
         if by > 0 and CHARTED[field] then
-          redis.call('HINCRBY', batch .. ':minutes', math.floor(now / 60000) .. ':' .. field, by)
+          local charted = math.floor(now / 60000) .. ':' .. field
+          if redis.call('HINCRBY', batch .. ':minutes', charted, by) == by then begun = true end
         end
         if UNSETTLED[field] then
           if by > 0 then opened = true else closed = true end
         end
       end
     end
+    if begun then fold_chart(batch) end
     if opened or closed then
       local left = redis.call('HMGET', batch, 'queued', 'claimed', 'sending')
       local unsettled = tonumber(left[1] or 0) + tonumber(left[2] or 0) + tonumber(left[3] or 0)

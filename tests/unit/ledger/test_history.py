@@ -35,6 +35,45 @@ async def test_a_longer_look_sums_minutes_up(fake_ledger: Ledger, clock: Clock) 
     assert (span.attempts, span.ended) == (3, {State.SUCCEEDED: 1, State.DEAD: 2})
 
 
+async def _one_at(ledger: Ledger, clock: Clock, at: float) -> None:
+    clock.advance(at - clock.now)
+    await fill(ledger, new_job(f"at-{at}"))
+    for job in await claim(ledger):
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.CREATED))
+
+
+async def test_what_is_old_is_kept_by_the_hour_then_by_the_day_and_every_end_is_told_once(
+    ledger: Ledger, clock: Clock
+) -> None:
+    """On a real Valkey: 130 minutes in a row, then an end a day later, and one two months later."""
+    begin = MINUTE // 86400 * 86400 + 86400  # midnight
+    ends = [begin + 60.0 * n for n in range(130)]
+    for at in ends:
+        await _one_at(ledger, clock, at)
+    lengths = [span.seconds for span in await ledger.view.history("b1")]
+    assert lengths == [60] * 130
+    # A day and an hour and a half later the first hour is a day old as a whole, and the second is not.
+    await _one_at(ledger, clock, begin + 86400 + 5400)
+    hour, *minutes = await ledger.view.history("b1")
+    assert hour == Span(begin, 3600, 60, {State.SUCCEEDED: 60})
+    assert [span.at for span in minutes] == [*ends[60:], begin + 86400 + 5400]
+    assert {span.seconds for span in minutes} == {60}
+    by_hour = await ledger.view.history("b1", minutes=60)
+    assert [(span.at - begin, span.attempts) for span in by_hour] == [
+        (0, 60),
+        (3600, 60),
+        (7200, 10),
+        (86400 + 3600, 1),
+    ]
+    await _one_at(ledger, clock, begin + 60 * 86400)
+    assert await ledger.view.history("b1") == [
+        Span(begin, 86400, 130, {State.SUCCEEDED: 130}),
+        Span(begin + 86400, 86400, 1, {State.SUCCEEDED: 1}),
+        Span(begin + 60 * 86400, 60, 1, {State.SUCCEEDED: 1}),
+    ]
+
+
 async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
     fake_ledger: Ledger, clock: Clock
 ) -> None:
