@@ -120,6 +120,7 @@ class Door:
 
     Attributes:
         export: writes outcome files; None where nobody handed it in.
+        waiting: as in `Readings`.
         closing: set when the server stops, so that no stream of events keeps it.
     """
 
@@ -127,6 +128,7 @@ class Door:
     ledger: Ledger
     ringer: Ringer
     export: Export | None = None
+    waiting: Callable[[], int] | None = None
     tokens: Tokens = field(init=False)
     rates: Rates = field(init=False)
     fullness: Fullness = field(init=False)
@@ -147,7 +149,7 @@ class Door:
         self.uploads = asyncio.Semaphore(UPLOADS)
         self.closing = asyncio.Event()
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
-        self.readings = Readings(self.ledger)
+        self.readings = Readings(self.ledger, self.waiting)
 
     async def caller(self, shown: str, *scopes: Scope) -> Token:
         """

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger
 from provisioning.ledger.gauges import Gauges, read_gauges
 from provisioning.lifecycle import State
@@ -71,9 +72,7 @@ IN_HAND: Final = _gauge("workers_in_hand", "Jobs that they hold under a lease")
 RETRIES_WAITING: Final = _gauge(
     "workers_retries_waiting", "Retries that are due on them and wait for the budget"
 )
-MESSAGES: Final = _gauge(
-    "queue_messages", "Celery messages that wait; not told where the broker is not the ledger's Redis"
-)
+MESSAGES: Final = _gauge("queue_messages", "Celery messages that wait; not told while the broker is away")
 REFUSED: Final = _gauge("refused_messages", "Messages that the Celery intake has refused and keeps")
 MEMORY: Final = _gauge("redis_memory_used_bytes", "Memory that Redis uses")
 MEMORY_MOST: Final = _gauge("redis_memory_max_bytes", "Memory that it may use; 0 if nothing limits it")
@@ -127,17 +126,31 @@ _POSSIBLE_HOLDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The ledger as it was read, and how long that took."""
+    """
+    The ledger as it was read.
+
+    Attributes:
+        seconds: how long that took.
+        messages: that wait on the broker; None if it could not be asked.
+    """
 
     gauges: Gauges
     seconds: float
+    messages: int | None
 
 
 class Readings:
-    """One reading for all who ask within `FRESH_FOR`, however many ask at once."""
+    """
+    One reading for all who ask within `FRESH_FOR`, however many ask at once.
 
-    def __init__(self, ledger: Ledger) -> None:
+    Args:
+        waiting: asks the broker how many messages wait, where that is not the ledger's Redis. May block;
+            called off the loop, by one thread at a time.
+    """
+
+    def __init__(self, ledger: Ledger, waiting: Callable[[], int] | None = None) -> None:
         self._ledger = ledger
+        self._waiting = waiting
         self._lock = asyncio.Lock()
         self._kept: tuple[Reading, float] | None = None
 
@@ -146,10 +159,23 @@ class Readings:
         async with self._lock:
             began = time.monotonic()
             if self._kept is None or self._kept[1] < began:
-                gauges = await read_gauges(self._ledger)
-                now = time.monotonic()
-                self._kept = (Reading(gauges, now - began), now + FRESH_FOR)
+                elsewhere = asyncio.create_task(self._messages())
+                try:
+                    gauges = await read_gauges(self._ledger)
+                finally:
+                    seconds = time.monotonic() - began
+                    messages = await elsewhere
+                here = gauges.messages if self._waiting is None else messages
+                self._kept = (Reading(gauges, seconds, here), time.monotonic() + FRESH_FOR)
             return self._kept[0]
+
+    async def _messages(self) -> int | None:
+        if self._waiting is None:
+            return None
+        try:
+            return await asyncio.to_thread(self._waiting)
+        except LedgerUnavailableError:
+            return None
 
 
 def samples(reading: Reading, settings: Settings) -> Samples:
@@ -158,6 +184,7 @@ def samples(reading: Reading, settings: Settings) -> Samples:
         READ: {(): reading.seconds},
         **_of_jobs(reading.gauges),
         **_of_operation(reading.gauges, settings),
+        MESSAGES: {} if reading.messages is None else {(): reading.messages},
     }
 
 
@@ -198,7 +225,6 @@ def _of_operation(gauges: Gauges, settings: Settings) -> Samples:
         LIMIT: {(): sum(worker.limit for worker in workers)},
         IN_HAND: {(): sum(worker.in_hand for worker in workers)},
         RETRIES_WAITING: {(): sum(worker.retries_waiting for worker in workers)},
-        MESSAGES: {(): gauges.messages} if settings.broker == settings.redis else {},
         REFUSED: {(): gauges.refused},
         MEMORY: {(): server.used},
         MEMORY_MOST: {(): server.most},

@@ -22,7 +22,7 @@ from provisioning.errors import ConfigurationError
 from provisioning.ledger import Ledger
 from provisioning.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
 from provisioning.logs import configure, say
-from provisioning.queue import Doorbell
+from provisioning.queue import Doorbell, Waiting
 from provisioning.queue import make_app as make_celery
 from provisioning.settings import Settings
 
@@ -56,7 +56,8 @@ def serve(
     configure("serve", settings)
     tracer = tracing.configure(environ, program="serve")
     asyncio.run(_check(settings.redis))
-    door_bell = Doorbell(make_celery(settings))
+    celery = make_celery(settings)
+    door_bell = Doorbell(celery)
 
     async def run() -> None:
         door = Door(
@@ -64,6 +65,7 @@ def serve(
             Ledger.at(settings.redis or "", connections=CONNECTIONS, masters=settings.masters),
             Ringer(door_bell.ring),
             export,
+            waiting=Waiting(celery).count if settings.broker != settings.redis else None,
         )
         config = uvicorn.Config(
             Access(make_app(door)),

@@ -16,7 +16,7 @@ from provisioning.settings import Settings
 from tests.acceptance.commands import BIN, Desk, rows_of, running_worker, tenants, until
 from tests.chaos.matrix import BY_NAME
 from tests.chaos.valkey import Valkey
-from tests.integration.http_server import job
+from tests.integration.http_server import job, make_token, running_server
 from tests.integration.sandbox_process import SandboxProcess
 from tests.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
 
@@ -81,6 +81,11 @@ def test_what_was_handed_over_goes_through_a_quorum_queue_and_is_done(
     handed_over = desk.run("apply", "tenants.csv", "--detach", "--json", **shared)
     assert handed_over.code == 0, handed_over.err
     assert (queues(rabbitmq), waiting(rabbitmq)) == ({QUEUE: "quorum"}, 1)
+    with running_server(
+        redis_url, desk.folder, make_token(redis_url, "prometheus", "metrics"), BROKER_URL=rabbitmq.url
+    ) as server:
+        shown = server.get("/metrics").text
+    assert "\nprovision_ledger_queue_messages 1.0\n" in shown
 
     with running_worker(desk, redis_url, BROKER_URL=rabbitmq.url):
         watched = desk.run("status", "tenants", "--watch", "--json", REDIS_URL=redis_url)

@@ -14,10 +14,12 @@ from pydantic import SecretStr
 from producers.http import gauges
 from producers.http.gauges import Collected, Reading, Readings, samples
 from provisioning import keys
+from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Deferral, Hold, Ledger, WorkerSign, transitions
 from provisioning.ledger.gauges import ALIVE_WITHIN, PACES, read_gauges
 from provisioning.lifecycle import Event
 from provisioning.pace import Rate
+from provisioning.queue import QUEUE
 from provisioning.settings import Settings
 from tests.ledger_fixtures import TARGET, Clock, answer, claim, fill, new_job, say, send
 
@@ -82,7 +84,7 @@ async def test_holds_are_told_by_kind_and_never_by_name(ledger: Ledger, clock: C
     await ledger.hand.hold(keys.hold_credential("secret2"), by="ana", why="secret")
     brake = Hold(scope=keys.hold_target(TARGET), at=clock.now, by="w", why="secret", kind="brake")
     await ledger.do(transitions.brake(brake, canary_after=2.0))
-    shown = samples(Reading(await read_gauges(ledger), 0.1), SETTINGS)
+    shown = samples(Reading(await read_gauges(ledger), 0.1, 0), SETTINGS)
     on = {labels: count for labels, count in shown[gauges.HOLDS].items() if count}
     assert on == {
         ("paused", "batch", "false"): 1,
@@ -101,7 +103,7 @@ async def test_only_workers_that_live_are_counted(ledger: Ledger) -> None:
         sign = WorkerSign(name=name, at=0.0, in_flight=3, limit=32, in_hand=5, retries_waiting=1)
         await ledger.redis.zadd(keys.WORKERS, {name: (time.time() - ago) * 1000})
         await ledger.redis.hset(keys.WORKER_SIGNS, name, msgspec.json.encode(sign).decode())
-    shown = samples(Reading(await read_gauges(ledger), 0.1), SETTINGS)
+    shown = samples(Reading(await read_gauges(ledger), 0.1, 0), SETTINGS)
     found = (gauges.WORKERS, gauges.IN_FLIGHT, gauges.LIMIT, gauges.IN_HAND, gauges.RETRIES_WAITING)
     assert [shown[metric][()] for metric in found] == [2, 6, 64, 10, 2]
 
@@ -116,10 +118,14 @@ async def test_paces_are_told_of_a_few_credentials(ledger: Ledger) -> None:
 
 
 async def test_a_broker_of_its_own_is_not_taken_for_the_ledgers_redis(ledger: Ledger) -> None:
-    reading = Reading(await read_gauges(ledger), 0.1)
-    elsewhere = SETTINGS.model_copy(update={"broker_url": SecretStr("amqp://rabbit")})
-    assert samples(reading, SETTINGS)[gauges.MESSAGES] == {(): 0}
-    assert samples(reading, elsewhere)[gauges.MESSAGES] == {}
+    await ledger.redis.lpush(QUEUE, "somebody's")
+
+    def away() -> int:
+        raise LedgerUnavailableError("the broker cannot be reached")
+
+    for waiting, told in ((None, {(): 1}), (lambda: 7, {(): 7}), (away, {})):
+        reading = await Readings(ledger, waiting).latest()
+        assert samples(reading, SETTINGS)[gauges.MESSAGES] == told
 
 
 async def test_all_who_ask_at_once_share_one_reading(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
