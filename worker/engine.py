@@ -103,6 +103,7 @@ class Engine:
         self._waiting = waiting
         self._common = {name: str(getattr(settings, name)) for name in COMMON}
         self._skew = 0.0
+        self._ledger_is_fit = False
         self._telemetry = Telemetry(listeners)
         self._presence = Presence(ledger, name=name, signs=signs, waiting=waiting)
         self._brakes = Brakes(ledger, self._telemetry, name=name)
@@ -232,7 +233,18 @@ class Engine:
         finally:
             self._draining.discard(batch)
 
+    async def _make_sure(self) -> None:
+        """
+        Looks at the ledger once before anything is done to it: this worker may have begun without a Redis.
+
+        Raises: LedgerUnavailableError, LedgerUnfitError, ContractError.
+        """
+        if not self._ledger_is_fit:
+            await self._ledger.check()
+            self._ledger_is_fit = True
+
     async def _claim(self, batch: str) -> int:
+        await self._make_sure()
         claimed = 0
         while not self._stopping.is_set():
             most = min(SLICE, self._most_held - len(self._held))
@@ -372,6 +384,7 @@ class Engine:
 
     async def _look(self) -> None:
         """Settles lapsed leases and takes up what nobody rang for."""
+        await self._make_sure()
         await self._presence.sign(self.state())
         active = await self._ledger.view.active()
         for batch in self._hungry.keys() - set(active):  # cancelled, or finished by others

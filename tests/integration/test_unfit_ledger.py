@@ -1,0 +1,42 @@
+"""A worker that began while its Redis was away looks at it before it touches a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provisioning import keys
+from provisioning.errors import ContractError
+from provisioning.ledger import Ledger
+from provisioning.ledger.kept import FORMAT
+from provisioning.lifecycle import State
+from provisioning.settings import Settings
+from provisioning.signs import Signs
+from tests.integration.engine_bench import Bench, jobs
+from worker.engine import Engine
+
+CREDENTIAL = {"PROVISION_CLIENT_ID": "c", "PROVISION_CLIENT_SECRET": "s"}
+
+
+async def test_jobs_that_another_version_keeps_are_left_alone_and_the_worker_is_not_ready(
+    ledger: Ledger,
+) -> None:
+    bench = Bench(ledger, Settings.from_env(CREDENTIAL))
+    batch = await bench.submit("b", jobs(3))
+    redis: Any = ledger.redis
+    await ledger.hand.hold(keys.HOLD_ALL, by="ana", why="to look, not to send")
+    await redis.set(keys.FORMAT, b"1")
+    before = await redis.lrange(keys.ready(batch, "default"), 0, -1)
+    signs = Signs(engine=0.0, ledger=0.0, message=0.0)
+    engine = Engine(bench.settings, ledger, {}, name="w1", ring=lambda _: None, signs=signs)
+    with pytest.raises(ContractError, match="format 1"):
+        await engine.drain(batch)
+    with pytest.raises(ContractError, match="format 1"):
+        await engine._look()
+    assert await redis.lrange(keys.ready(batch, "default"), 0, -1) == before
+    ready_before = signs.looked
+    await redis.set(keys.FORMAT, FORMAT)
+    await engine._look()
+    assert (ready_before, signs.looked) == (False, True)
+    assert (await bench.status(batch)).states[State.QUEUED] == 3
