@@ -292,7 +292,8 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    A notable move that is no attempt: redriven, cancelled, called off, resolved; with who did it.
+    A notable move that is no attempt: accepted (of a single job), redriven, cancelled, called off, resolved;
+    with who did it.
 
     Attributes:
         was: the reason before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,6 +51,20 @@ def test_the_same_job_again_is_the_same_job(server: Server) -> None:
     first, second = (server.post("/v1/jobs", job("twice")).json() for _ in range(2))
     assert first["job"] == second["job"]
     assert (first["verdict"], second["verdict"]) == ("new", "queued")
+
+
+def test_a_single_job_says_when_it_was_accepted_and_by_whom_where_a_batch_says_it_for_all(
+    server: Server, valkey_url: str
+) -> None:
+    token = make_token(valkey_url, "onboarding", "submit", "read")
+    sent = time.time()
+    answer = server.post("/v1/jobs", job("told"), Authorization=f"Bearer {token}")
+    [move] = server.get(answer.headers["location"]).json()["moves"]
+    assert (move["move"], move["by"]) == ("accepted", "onboarding")
+    assert move["at"] == pytest.approx(sent, abs=60)
+    batch = server.post("/v1/batches", {"name": "untold", "jobs": [job("u")]}).json()["batch"]
+    [other] = server.get(f"/v1/batches/{batch}/jobs").json()["jobs"]
+    assert other["moves"] == []
 
 
 def test_jobs_that_come_at_once_are_all_in_the_ledger(server: Server) -> None:

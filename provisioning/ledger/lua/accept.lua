@@ -30,6 +30,8 @@ end
 local accepted = tonumber(redis.call('HGET', batch, 'accepted') or 0)
 local first = accepted + 1
 local jobs, bodies, ready, identities, new = {}, {}, {}, {}, {}
+-- Jobs that come one at a time have no batch that would say when each came, and from whom: their stories do.
+local urgent = redis.call('HEXISTS', batch, 'urgent') == 1
 
 local function append(list, ...)
   for _, value in ipairs({ ... }) do list[#list + 1] = value end
@@ -40,6 +42,7 @@ local function create(key, credential, row, label, fp, trace, body)
   local job = unfold(batch, accepted, '[1,"","","","",0]')
   job.key, job.cred, job.fp, job.row, job.at = key, credential, fp, tonumber(row) or '', now
   job.label, job.trace = label, trace
+  if urgent then tell_move(job, 'accepted', who) end
   if not ready[credential] then ready[credential], identities[credential] = {}, {} end
   local id = batch_id(batch) .. '.' .. accepted
   append(jobs, accepted, fold(job))
