@@ -203,13 +203,13 @@ def test_a_service_that_declares_a_classic_queue_is_told_so(
 def test_a_worker_says_what_to_do_about_a_classic_queue(
     desk: Desk, redis_url: str, rabbitmq: RabbitMq
 ) -> None:
-    rabbitmq.ctl("add_vhost", "theirs")
-    rabbitmq.ctl("set_permissions", "--vhost", "theirs", "guest", ".*", ".*", ".*")
-    url = rabbitmq.url.removesuffix("/") + "theirs"
-    sender = Celery("another-service", broker=url)
-    sender.send_task("provision.submit", kwargs={}, ignore_result=True)
-    sender.close()
-    refused = desk.run("worker", REDIS_URL=redis_url, BROKER_URL=url)
+    with service(rabbitmq) as sender, sender.connection_for_write() as connection:
+        connection.default_channel.queue_delete(QUEUE)
+        sender.send_task("provision.submit", kwargs={})
+        try:
+            refused = desk.run("worker", REDIS_URL=redis_url, BROKER_URL=rabbitmq.url)
+        finally:
+            connection.default_channel.queue_delete(QUEUE)
     assert refused.code == 2
     assert "the queue 'celery' on RabbitMQ is of another kind than ours" in refused.err
     assert "task_default_queue_type='quorum'" in refused.err
