@@ -44,6 +44,7 @@ STRETCH = 2000
 _COUNTED = {
     *(*State, "accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
     "found",
+    "charted",
 }
 
 _decode_source = msgspec.json.Decoder(SourceFile).decode

@@ -302,21 +302,23 @@ local function redrive(job, who, why)
   enqueue(job, 0, false)
 end
 
-local SOME = 1000 -- Lua passes some thousand arguments at most
+local SOME = 2000 -- Lua passes some thousand arguments at most; even, for values that come in pairs
+
+local function in_parts(command, key, values)
+  for first = 1, #values, SOME do
+    redis.call(command, key, unpack(values, first, math.min(first + SOME - 1, #values)))
+  end
+end
 
 -- Writes what the call has come to; the last thing that a script does before it looks at what is left.
 local function settle()
   for batch, jobs in pairs(saved) do
-    for first = 1, #jobs, SOME do
-      local fields = {}
-      for i = first, math.min(first + SOME - 1, #jobs) do
-        fields[#fields + 1], fields[#fields + 2] = jobs[i].n, fold(jobs[i])
-      end
-      redis.call('HSET', batch .. ':jobs', unpack(fields))
-    end
+    local fields = {}
+    for _, job in ipairs(jobs) do fields[#fields + 1], fields[#fields + 2] = job.n, fold(job) end
+    in_parts('HSET', batch .. ':jobs', fields)
   end
-  for batch, given in pairs(leased) do redis.call('ZADD', batch .. ':leases', unpack(given)) end
-  for batch, free in pairs(released) do redis.call('ZREM', batch .. ':leases', unpack(free)) end
+  for batch, given in pairs(leased) do in_parts('ZADD', batch .. ':leases', given) end
+  for batch, free in pairs(released) do in_parts('ZREM', batch .. ':leases', free) end
   for batch, fields in pairs(tally) do
     local opened, closed, begun = false, false, false
     for field, by in pairs(fields) do

@@ -629,3 +629,11 @@ async def test_a_job_of_a_hundred_attempts_tells_them_all(fake_ledger: Ledger) -
     record = await fake_ledger.view.job("b1.1")
     assert [attempt.n for attempt in record.attempts] == [*range(1, 101)]
     assert record.bounds == Bounds(0, 100)
+
+
+async def test_a_call_with_thousands_of_jobs_is_carried_out_whole(ledger: Ledger) -> None:
+    for first in range(0, 4000, 500):
+        await fill(ledger, *(new_job(f"k{n}") for n in range(first, first + 500)))
+    assert len(await claim(ledger, 4000)) == 4000
+    assert await ledger.redis.zcard(keys.leases("b1")) == 4000
+    assert (await ledger.view.status("b1")).states[State.CLAIMED] == 4000
