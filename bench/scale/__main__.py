@@ -6,6 +6,7 @@ Rows from CSV to settled, a thousand to a million: what grows with them, and wha
     script/measure-scale --rows 20000 --workers 1 2 4   each with each
     script/measure-scale --json FILE               the numbers and a sample a second as JSON
     script/measure-scale --docs                    everything, and the page and its JSON anew
+    script/measure-scale --docs --rows 1000        the same, keeping what there is of other numbers
     script/measure-scale --draw                    the page from its JSON
 
 A Valkey with an append-only file synced every second, nginx that answers at once, workers without a pace,
@@ -49,9 +50,6 @@ def main(arguments: list[str]) -> int:
         page.into_page(Results.read())
         return 0
     chosen = bool(given.rows or given.workers)
-    if given.docs and chosen:
-        print("error: --docs needs everything\n\nhint: leave out --rows and --workers", file=sys.stderr)
-        return 2
     shapes: Shapes = WHOLE
     if chosen:
         shapes = tuple((n, w) for n in given.rows or [100_000] for w in given.workers or [page.USUAL_WORKERS])
@@ -59,19 +57,21 @@ def main(arguments: list[str]) -> int:
         print(f"error: {missing}", file=sys.stderr)
         return 2
     results, complete = measure_all(shapes, patience=given.patience)
-    if to := given.json or (FILE if given.docs and complete else None):
-        results.write(to)
+    if given.json:
+        results.write(given.json)
     if given.docs and complete:
-        page.into_page(results)
+        whole = Results.read().renewed(results) if chosen else results
+        whole.write(FILE)
+        page.into_page(whole)
     print(page.text(results))
     return 0 if complete else 1
 
 
 def measure_all(shapes: Shapes, *, patience: float) -> tuple[Results, bool]:
     """Goes through the shapes. What fails is told and passed over. Returns: also whether none did."""
-    wanted = ("when", "commit", "cpu", "python", "load at the start")
     machine = about()
-    results, complete, began = Results({name: machine[name] for name in wanted}), True, time.monotonic()
+    results = Results({name: machine[name] for name in ("cpu", "python")})
+    complete, began = True, time.monotonic()
     for count, workers in shapes:
         for _ in range(ROUNDS if count <= BRIEF else 1):
             at = f"{count:9,} rows, {workers} workers"
@@ -80,7 +80,7 @@ def measure_all(shapes: Shapes, *, patience: float) -> tuple[Results, bool]:
                 print(f"{time.monotonic() - began:5.0f} s  {at}  {words}", file=sys.stderr, flush=True)
 
             try:
-                one = run(count, workers, patience=patience, say=say)
+                one = run(count, workers, commit=machine["commit"], patience=patience, say=say)
             except (RuntimeError, NoServerError) as error:
                 say(f"came to nothing: {error}")
                 complete = False

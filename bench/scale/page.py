@@ -104,6 +104,8 @@ _COST: Final = "CPU"
 
 _LINES: Final[dict[str, tuple[tuple[str, Callable[[Run], str]], ...]]] = {
     "Pace, two workers": (
+        ("measured, UTC", lambda run: run.when),
+        ("at commit", lambda run: f"`{run.commit}`"),
         ("load of the machine when it began", lambda run: f"{run.load:.1f}"),
         ("the CSV", lambda run: _mb(run.csv_bytes)),
         ("`apply --detach`", lambda run: f"{run.apply.seconds:,.1f} s"),

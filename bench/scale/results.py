@@ -55,6 +55,8 @@ class Run:
     Rows from CSV to settled, once.
 
     Attributes:
+        when: it began, UTC.
+        commit: what was measured.
         load: of the machine in the minute before.
         csv_bytes: size of the file.
         start: an apply of one row: what Python and its libraries take before the first.
@@ -83,6 +85,8 @@ class Run:
     rows: int
     workers: int
     in_flight: int
+    when: str
+    commit: str
     load: float
     csv_bytes: int
     start: Command
@@ -132,7 +136,7 @@ class Run:
 
 @dataclass
 class Results:
-    """All runs, and the machine and what ran on it by name."""
+    """All runs, and the machine by name."""
 
     about: dict[str, str]
     runs: list[Run] = field(default_factory=list)
@@ -146,6 +150,11 @@ class Results:
         runs = [run for run in self.runs if (run.rows, run.workers) == (rows, workers)]
         middle = median_low(run.cost_us for run in runs)
         return next(run for run in runs if run.cost_us == middle)
+
+    def renewed(self, fresh: Results) -> Results:
+        """These runs, those of shapes that were measured anew replaced."""
+        kept = [run for run in self.runs if (run.rows, run.workers) not in fresh.shapes()]
+        return Results(fresh.about, [*kept, *fresh.runs])
 
     def write(self, file: Path) -> None:
         """Writes JSON with a run a line; of a shape's rounds only the one that counts has its samples."""

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,17 +80,18 @@ def why_not(count: int) -> str | None:
     return None
 
 
-def run(count: int, workers: int, *, patience: float, say: Callable[[str], None]) -> Run:
+def run(count: int, workers: int, *, commit: str, patience: float, say: Callable[[str], None]) -> Run:
     """
     Takes rows from CSV to settled.
 
     Args:
+        commit: noted with the run.
         patience: seconds that each phase may take.
         say: told, in words, how far it is.
 
     Raises: RuntimeError if a job is not created or something takes too long; nginx.NoServerError.
     """
-    load = os.getloadavg()[0]
+    when, load = datetime.now(UTC), os.getloadavg()[0]
     in_flight = OURS.none[1]
     with folder() as files, folder(in_memory=True) as swift:
         with (
@@ -110,6 +112,8 @@ def run(count: int, workers: int, *, patience: float, say: Callable[[str], None]
         rows=count,
         workers=workers,
         in_flight=in_flight,
+        when=when.strftime("%Y-%m-%d %H:%M"),
+        commit=commit,
         load=round(load, 2),
         settle_s=round(found.pop("settled_at") - posted.first, 3),
         posts=posted.posts,

@@ -18,6 +18,8 @@ RUN = Run(
     rows=1_000,
     workers=2,
     in_flight=100,
+    when="2026-11-23 06:50",
+    commit="3e53ec6",
     load=0.4,
     csv_bytes=300_000,
     start=TOOK,
@@ -65,6 +67,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     results = Results({"when": "now"}, [RUN, replace(RUN, rows=20_000)])
     results.write(tmp_path / "scale.json")
     assert Results.read(tmp_path / "scale.json") == results
+
+
+def test_a_shape_measured_anew_replaces_its_runs_and_no_others() -> None:
+    kept = replace(RUN, rows=20_000)
+    old, fresh = Results({}, [RUN, kept, RUN]), Results({"cpu": "2"}, [_costing(300.0)])
+    assert old.renewed(fresh) == Results({"cpu": "2"}, [kept, _costing(300.0)])
 
 
 def test_of_many_samples_first_and_last_are_kept() -> None:
