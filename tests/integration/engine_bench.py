@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from producers.submit import submit
 from provisioning.credentials import load_credentials
 from provisioning.job import NewJob
 from provisioning.ledger import BatchStatus, Ledger
+from provisioning.pace import Rate
 from provisioning.settings import Settings
 from worker.engine import Engine
 from worker.telemetry import Listener
@@ -75,6 +77,15 @@ class Bench:
     async def settled(self, batch: str) -> BatchStatus:
         """Waits until a batch has settled."""
         return await self.until(batch, lambda status: status.settled)
+
+
+@asynccontextmanager
+async def fresh_bench(valkey_url: str, **changes: Any) -> AsyncIterator[Bench]:
+    """A bench on an emptied Valkey, with the sandbox's credential and no pace; `changes` are settings."""
+    given = {"client_id": "sandbox", "client_secret": SecretStr("sandbox"), "rate": Rate(None)} | changes
+    async with Ledger.at(valkey_url, connections=64) as ledger:
+        await ledger.redis.flushall()
+        yield Bench(ledger, Settings(redis_url=SecretStr(valkey_url), **given))
 
 
 def jobs(

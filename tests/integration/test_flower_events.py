@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from provisioning.ledger import Claim, Ledger
+from provisioning.ledger import Claim
 from provisioning.lifecycle import State
-from provisioning.pace import Rate
 from provisioning.queue import make_app
 from provisioning.settings import Settings
 from tests.acceptance.commands import until
-from tests.integration.engine_bench import Bench, jobs
+from tests.integration.engine_bench import Bench, fresh_bench, jobs
 from tests.integration.sandbox_process import running_sandbox
 from worker.flower_events import MOST_AT_ONCE, MOST_WAITING, FlowerEvents
 from worker.telemetry import Claimed, Lapsed
@@ -28,17 +27,8 @@ JOB = Claim("b1", 1, 1, "k", "acme", None, 0, b"{}")
 
 @pytest.fixture
 async def bench(valkey_url: str) -> AsyncIterator[Bench]:
-    async with Ledger.at(valkey_url, connections=64) as ledger:
-        await ledger.redis.flushall()
-        settings = Settings(
-            redis_url=SecretStr(valkey_url),
-            client_id="sandbox",
-            client_secret=SecretStr("sandbox"),
-            rate=Rate(None),
-            backoff_base=0.01,
-            backoff_cap=0.02,
-        )
-        yield Bench(ledger, settings)
+    async with fresh_bench(valkey_url, backoff_base=0.01, backoff_cap=0.02) as bench:
+        yield bench
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from provisioning.ledger import Deferral, Ledger, transitions
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from provisioning.settings import Settings
-from tests.integration.engine_bench import Bench, jobs
+from tests.integration.engine_bench import Bench, fresh_bench, jobs
 from tests.integration.sandbox_process import running_sandbox
 from worker.policy import OUTAGE_PATIENCE
 from worker.recorder import Recorder
@@ -29,23 +29,15 @@ from worker.recorder import Recorder
 
 @pytest.fixture
 async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    async with Ledger.at(valkey_url, connections=64) as ledger:
-        await ledger.redis.flushall()
-        file = tmp_path / "credentials.toml"
-        file.write_text(
-            "[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n"
-            "[other]\nclient_id='other'\nclient_secret='other'\n"
-        )
-        settings = Settings(
-            redis_url=SecretStr(valkey_url),
-            credentials_file=file,
-            rate=Rate(None),
-            backoff_base=0.3,
-            backoff_cap=1.0,
-            attempts=3,
-            lease=4.0,
-        )
-        yield Bench(ledger, settings)
+    file = tmp_path / "credentials.toml"
+    file.write_text(
+        "[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n"
+        "[other]\nclient_id='other'\nclient_secret='other'\n"
+    )
+    async with fresh_bench(
+        valkey_url, credentials_file=file, backoff_base=0.3, backoff_cap=1.0, attempts=3, lease=4.0
+    ) as bench:
+        yield bench
 
 
 async def test_a_row_that_always_fails_is_not_tried_for_ever_as_if_the_api_were_down(

@@ -8,14 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from provisioning import keys
-from provisioning.ledger import Ledger
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from provisioning.settings import Settings
-from tests.integration.engine_bench import Bench, jobs
+from tests.integration.engine_bench import Bench, fresh_bench, jobs
 from tests.integration.sandbox_process import SandboxProcess, running_sandbox
 
 UNLIMITED = Rate(None)
@@ -23,24 +20,16 @@ UNLIMITED = Rate(None)
 
 @pytest.fixture
 async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    async with Ledger.at(valkey_url, connections=64) as ledger:
-        await ledger.redis.flushall()
-        file = tmp_path / "credentials.toml"
-        file.write_text(
-            "[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n"
-            "[other]\nclient_id='other'\nclient_secret='other'\n"
-            "[wrong]\nclient_id='sandbox'\nclient_secret='wrong'\n"
-        )
-        settings = Settings(
-            redis_url=SecretStr(valkey_url),
-            credentials_file=file,
-            rate=UNLIMITED,
-            backoff_base=0.05,
-            backoff_cap=0.2,
-            lease=4.0,
-            read_timeout=5.0,
-        )
-        yield Bench(ledger, settings)
+    file = tmp_path / "credentials.toml"
+    file.write_text(
+        "[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n"
+        "[other]\nclient_id='other'\nclient_secret='other'\n"
+        "[wrong]\nclient_id='sandbox'\nclient_secret='wrong'\n"
+    )
+    async with fresh_bench(
+        valkey_url, credentials_file=file, backoff_base=0.05, backoff_cap=0.2, lease=4.0, read_timeout=5.0
+    ) as bench:
+        yield bench
 
 
 def most_in_any_second(arrivals: list[int]) -> int:

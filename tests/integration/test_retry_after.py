@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 import worker.brakes
 import worker.engine
 import worker.limit
 import worker.outage
 from provisioning import keys
-from provisioning.ledger import JobRecord, Ledger
+from provisioning.ledger import JobRecord
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from provisioning.settings import Settings
-from tests.integration.engine_bench import Bench, jobs
+from tests.integration.engine_bench import Bench, fresh_bench, jobs
 from tests.integration.raw_server import Connection, RawServer
 from tests.integration.sandbox_process import running_sandbox
 
@@ -39,19 +37,12 @@ RetryAfter = Callable[[], str]
 
 @pytest.fixture
 async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    async with Ledger.at(valkey_url, connections=64) as ledger:
-        await ledger.redis.flushall()
-        file = tmp_path / "credentials.toml"
-        file.write_text("[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n")
-        settings = Settings(
-            redis_url=SecretStr(valkey_url),
-            credentials_file=file,
-            rate=Rate(None),
-            backoff_base=0.05,
-            backoff_cap=0.2,
-            lease=4.0,
-        )
-        yield Bench(ledger, settings)
+    file = tmp_path / "credentials.toml"
+    file.write_text("[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n")
+    async with fresh_bench(
+        valkey_url, credentials_file=file, backoff_base=0.05, backoff_cap=0.2, lease=4.0
+    ) as bench:
+        yield bench
 
 
 def at(url: str, bench: Bench, **changes: Any) -> Bench:

@@ -7,31 +7,20 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
-from pydantic import SecretStr
 
 from provisioning.attempt import Outcome
-from provisioning.ledger import Ledger, transitions
+from provisioning.ledger import transitions
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from provisioning.settings import Settings
-from tests.integration.engine_bench import DEADLINE, Bench, jobs
+from tests.integration.engine_bench import DEADLINE, Bench, fresh_bench, jobs
 from tests.integration.sandbox_process import running_sandbox
 from worker.telemetry import Attempted, Claimed, Ended, Happening, Lapsed
 
 
 @pytest.fixture
 async def bench(valkey_url: str) -> AsyncIterator[Bench]:
-    async with Ledger.at(valkey_url, connections=64) as ledger:
-        await ledger.redis.flushall()
-        settings = Settings(
-            redis_url=SecretStr(valkey_url),
-            client_id="sandbox",
-            client_secret=SecretStr("sandbox"),
-            rate=Rate(None),
-            backoff_base=0.01,
-            backoff_cap=0.02,
-        )
-        yield Bench(ledger, settings)
+    async with fresh_bench(valkey_url, backoff_base=0.01, backoff_cap=0.02) as bench:
+        yield bench
 
 
 async def test_every_claim_attempt_and_end_is_told_once_and_agrees_with_the_ledger(bench: Bench) -> None:
