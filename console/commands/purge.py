@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from typing import Annotated
 
@@ -37,13 +38,14 @@ def purge(
             "--shred", metavar="BATCH", help="Instead, destroy the key of this batch and what it has sealed."
         ),
     ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --shred.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """
     Let go of what is past PROVISION_RETENTION_DAYS; workers do so by themselves.
 
     Nothing that is unsettled or in doubt is ever deleted. After --shred the bodies and widget keys of a batch
-    cannot be read any more; what became of its jobs stays.
+    cannot be read any more; what became of its jobs stays. It asks first; off a terminal it takes --yes.
 
     Example: provision purge --dry-run
     """
@@ -52,7 +54,8 @@ def purge(
     async def work() -> None:
         async with open_ledger() as ledger:
             if shred:
-                await _shred(ledger, await ledger.view.batch_id(shred), dry_run=dry_run, json=json)
+                batch = await ledger.view.batch_id(shred)
+                await _shred(ledger, batch, dry_run=dry_run, yes=yes, json=json)
                 return
             reaper = Reaper(ledger, retention)
             if dry_run:
@@ -78,20 +81,36 @@ def purge(
     asyncio.run(work())
 
 
-async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, json: bool) -> None:
+async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, yes: bool, json: bool) -> None:
     status = await ledger.view.status(batch)
     if not status.settled or status.states[State.IN_DOUBT]:
         raise InvalidInputError(
             f"{batch} has jobs that are unsettled or in doubt: they would be lost",
             hint="resolve or cancel them first: provision in-doubt",
         )
+    what = f"the bodies and widget keys of {amount(status.accepted, 'job')}"
+    if not (dry_run or yes):
+        _ask(batch, what)
     had = not dry_run and await ledger.hand.shred(batch, by=applying.who())
     if json:
         emit({"batch": batch, "dry_run": dry_run, "shredded": had})
     elif dry_run:
-        out.print(f"would destroy the key of {batch}, with the bodies of {amount(status.accepted, 'job')}")
+        out.print(f"would destroy the key of {batch}, and with it {what}")
     else:
         out.print(f"the key of {batch} is destroyed" if had else f"{batch} had no key; its bodies are gone")
+
+
+def _ask(batch: str, what: str) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidInputError(
+            f"--shred destroys {what} for good",
+            hint=f"provision export {batch} saves the widget keys; to destroy them: --yes",
+        )
+    typer.confirm(
+        f"Destroy {what} for good? provision export {batch} saves the widget keys first.",
+        abort=True,
+        err=True,
+    )
 
 
 @cli.command("rotate-keys")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from tests.acceptance.commands import Desk, rows_of, until
+from tests.acceptance.commands import PATIENCE, PROVISION, Desk, rows_of, until
 from tests.acceptance.flower_site import running_flower
 from tests.integration.sandbox_process import running_sandbox
 
@@ -57,11 +59,37 @@ def test_without_a_key_the_search_finds_them(desk: Desk) -> None:
     assert all(secret.encode() in _left_behind(desk) for secret in _secrets(desk))
 
 
+def _on_a_terminal(desk: Desk, typed: bytes, *args: str, **settings: str) -> int:
+    """The exit code of a command whose user types this."""
+    user, program = os.openpty()
+    try:
+        os.write(user, typed)
+        command = [PROVISION, *args]
+        done = subprocess.run(
+            command,
+            cwd=desk.folder,
+            env=desk.environ(**settings),
+            stdin=program,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return done.returncode
+    finally:
+        os.close(user)
+        os.close(program)
+
+
 def test_a_shredded_batch_keeps_its_outcomes_and_loses_its_secrets(desk: Desk) -> None:
     _plant(desk.folder)
     secure = {"ENCRYPTION_KEYS": Fernet.generate_key().decode()}
     assert desk.run("apply", "tenants.csv", "--json", **secure).code == 0
-    shredded = desk.run("purge", "--shred", "tenants", "--json", **secure)
+    asked = desk.run("purge", "--shred", "tenants", **secure)
+    assert (asked.code, asked.out) == (2, "")
+    assert "--shred destroys the bodies and widget keys of 20 jobs for good" in asked.err
+    assert _on_a_terminal(desk, b"n\n", "purge", "--shred", "tenants", **secure) == 130
+    assert desk.run("export", "tenants", "--to", "before", **secure).code == 0
+    assert all(row["outcome.widget_key"] for row in rows_of(desk.folder / "before/created.csv"))
+    shredded = desk.run("purge", "--shred", "tenants", "--yes", "--json", **secure)
     assert (shredded.code, shredded.last["shredded"]) == (0, True)
     [status] = desk.run("status", "tenants", "--json", **secure).objects
     assert status["states"]["succeeded"] == 20
