@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Self, TypeVar
@@ -13,12 +14,29 @@ from worker.engine import Engine
 T = TypeVar("T")
 
 
+class _Selector(selectors.DefaultSelector):
+    """
+    Looks once more before it says that nothing has come.
+
+    A process that was stopped in its wait and goes on after the time is up is told of no socket, and its
+    timers would throw away answers that have long been there.
+    """
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return super().select(timeout) or super().select(0)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """A loop that sees what has come before it sees that it is too late."""
+    return asyncio.SelectorEventLoop(_Selector())
+
+
 class EngineThread:
     """An engine on a loop of its own, fed from the threads in which Celery runs its tasks."""
 
     def __init__(self, build: Callable[[], Engine]) -> None:
         self._build = build
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
         self._engine: Engine | None = None
 
