@@ -40,7 +40,10 @@ INTERRUPTED = 130
 def main() -> None:
     """Runs the command line and turns every known failure into one line and an exit code."""
     show_what_can_be_shown()
-    # A supervisor's SIGTERM ends a command as Ctrl-C does: in good order.
+    # A supervisor's SIGTERM ends a command as Ctrl-C does: in good order. What a script starts in the
+    # background with `&` begins with SIGINT ignored, and would hear neither.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         code = cli(sys.argv[1:] or ["--help"], standalone_mode=False)

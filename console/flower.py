@@ -12,7 +12,6 @@ import ipaddress
 import logging
 import os
 import secrets
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def run_flower(
     settings: Settings, host: str, port: int, *, control: bool, on_ready: Callable[[str, str], None]
 ) -> None:
     """
-    Runs Flower until Ctrl-C or SIGTERM, and saves what it has seen.
+    Runs Flower until a KeyboardInterrupt, and saves what it has seen.
 
     Args:
         port: 0 for any free one.
@@ -99,7 +98,6 @@ def run_flower(
                 f"Flower cannot listen at {host}:{port} ({error.strerror})", hint="choose another --port"
             ) from error
         on_ready(_url(host, port), made)
-        before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             flower.start()
         except KeyboardInterrupt:
@@ -107,7 +105,6 @@ def run_flower(
         finally:
             flower.stop()
             logging.disable()  # the broker may end before the threads that listen to it: no news either
-            signal.signal(signal.SIGTERM, before)
 
 
 def _auth(settings: Settings, host: str) -> tuple[str, str]:

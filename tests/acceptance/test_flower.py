@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +98,16 @@ def test_only_problems_are_told_unless_asked_otherwise_and_a_restart_forgets_non
         assert all(path.stat().st_mode & 0o077 == 0 for path in (memory, *memory.iterdir()))
         second = desk.run("flower", "--port", "0", REDIS_URL=redis_url)
         assert (second.code, "another Flower" in second.err) == (2, True)
+
+
+def test_sigterm_ends_a_flower_that_a_script_has_in_the_background(desk: Desk, redis_url: str) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a shell gives to what it starts with &
+    try:
+        with running_flower(desk, redis_url) as flower:
+            signal.signal(signal.SIGINT, before)
+            assert flower.running.end(signal.SIGTERM).code == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_none_shows_workers_and_no_jobs(desk: Desk, redis_url: str) -> None:
