@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Collection
 
@@ -13,6 +14,7 @@ from console.checks.api import gather_api, judge_api
 from console.checks.broker import check_broker
 from console.checks.home import gather_home, judge_home
 from console.checks.workers import judge_workers
+from console.shell import version
 from console.workplace import Workplace, workplace
 from provisioning.checks.at_start import check_ledger, check_settings, most_files
 from provisioning.checks.finding import Finding, fatal, ok
@@ -21,7 +23,18 @@ from provisioning.ledger import LOST, Ledger
 from provisioning.ledger.ledger import refused, unavailable
 from provisioning.settings import Settings
 
-GROUPS = ("settings", "credentials", "home", "redis", "clock", "encryption", "workers", "broker", "api")
+GROUPS = (
+    "program",
+    "settings",
+    "credentials",
+    "home",
+    "redis",
+    "clock",
+    "encryption",
+    "workers",
+    "broker",
+    "api",
+)
 """What `--only` knows: the first word of the names of findings."""
 
 NEEDS_LEDGER = frozenset({"home", "redis", "clock", "encryption", "workers", "broker"})
@@ -29,11 +42,12 @@ NEEDS_LEDGER = frozenset({"home", "redis", "clock", "encryption", "workers", "br
 
 async def examine(only: Collection[str] = GROUPS) -> list[Finding]:
     """Looks at everything that is asked for; nothing here changes anything that lasts."""
+    found = [ok("program.version", f"provision {version()}, Python {platform.python_version()}")]
     try:
         settings = Settings.from_env(os.environ)
     except ConfigurationError as error:
-        return [fatal("settings.read", line, error.hint) for line in error.message.splitlines()]
-    found = [ok("settings.read", "every setting can be read"), *check_settings(settings, most_files())]
+        return found + [fatal("settings.read", line, error.hint) for line in error.message.splitlines()]
+    found += [ok("settings.read", "every setting can be read"), *check_settings(settings, most_files())]
     if NEEDS_LEDGER & set(only):
         try:
             with workplace() as place:

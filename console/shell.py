@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -23,6 +24,27 @@ cli = typer.Typer(
 
 out = PlainConsole()
 talk = PlainConsole(stderr=True)
+
+
+def version() -> str:
+    """The version that is installed."""
+    return metadata.version("widget-provisioner")
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"provision {version()}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _program(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit."),
+    ] = False,
+) -> None: ...
+
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]

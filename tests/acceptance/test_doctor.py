@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,11 @@ def levels(ran: Ran) -> dict[str, str]:
 def test_with_no_redis_set_all_is_well_and_nothing_is_created(desk: Desk, sandbox: SandboxProcess) -> None:
     ran = desk.run("doctor", RATE="5/s")
     assert (ran.code, ran.err) == (0, ""), ran.out
-    assert ran.out.splitlines()[0].startswith("✓ settings.read ")
+    version = metadata.version("widget-provisioner")
+    assert desk.run("--version").out == f"provision {version}\n"
+    first = ran.out.splitlines()[0]
+    assert first.startswith("✓ program.version ")
+    assert f"provision {version}, Python 3." in first
     assert "✓ home.space" in ran.out
     assert ran.out.splitlines()[-1].endswith("all well")
     assert sandbox.stats()["posts"] == 0
@@ -47,7 +52,8 @@ def test_a_name_that_is_no_check_is_refused(desk: Desk) -> None:
 def test_settings_that_cannot_be_read_are_findings(desk: Desk) -> None:
     ran = desk.run("doctor", "--json", LEASE="long", RATE="fast")
     assert ran.code == 2
-    assert [finding["level"] for finding in ran.objects] == ["fatal", "fatal"]
+    assert [finding["level"] for finding in ran.objects] == ["ok", "fatal", "fatal"]
+    assert ran.objects[0]["check"] == "program.version"
 
 
 def test_what_is_away_is_said_and_the_rest_is_checked(desk: Desk) -> None:
