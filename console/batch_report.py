@@ -37,8 +37,7 @@ def show_batch(out: Console, status: BatchStatus) -> None:
     took = f" · settled after {duration(seconds)}" if status.settled and status.settled_at else ""
     out.print(f"  {amount(status.attempts, 'attempt')}{took}")
     for hold in status.holds:
-        said = f"  {held_word(hold)} since {clock(hold.at)} by {hold.by}: {shown(hold.why)}"
-        out.print(Text(said, style="yellow"), soft_wrap=True)
+        out.print(Text(f"  {held_since(hold)}", style="yellow"), soft_wrap=True)
     for state, verb in ((State.DEAD, "dead-letters"), (State.IN_DOUBT, "in-doubt")):
         if status.states[state]:
             out.print(f"  why {STATE_WORDS[state]}: provision {verb} {word_of(status)}", soft_wrap=True)
@@ -51,9 +50,29 @@ def _by_cause(status: BatchStatus, state: State) -> str:
     )
 
 
-def held_word(hold: Hold) -> str:
-    """`paused` by a person, or `brake on` by the program."""
-    return "brake on" if hold.kind == "brake" else "paused"
+def held(hold: Hold, batch: str = "this batch") -> str:
+    """What is held back, and why: `credential acme paused by ana`, `brake on credential acme: refused`."""
+    why = _why(hold)
+    return f"{_held_thing(hold, batch)}{f': {why}' if why else f' by {shown(hold.by)}'}"
+
+
+def held_since(hold: Hold) -> str:
+    """The same with time and name: `credential acme paused since Nov 23 02:40:07 by ana`."""
+    why = _why(hold)
+    said = f"{_held_thing(hold, 'this batch')} since {clock(hold.at)} by {shown(hold.by)}"
+    return f"{said}: {why}" if why else said
+
+
+def _held_thing(hold: Hold, batch: str) -> str:
+    kind, _, name = hold.scope.partition(":")
+    things = {"all": "everything", "batch": batch, "target": f"the API at {shown(name)}"}
+    thing = things.get(kind, f"{kind} {shown(name)}")
+    return f"brake on {thing}" if hold.kind == "brake" else f"{thing} paused"
+
+
+def _why(hold: Hold) -> str:
+    """Empty for a pause of which nothing is known but who did it."""
+    return "" if hold.why in ("", f"paused by {hold.by}") else shown(hold.why)
 
 
 def word_of(status: BatchStatus) -> str:

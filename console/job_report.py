@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from console.batch_report import held_word
+from console.batch_report import held_since
 from console.story import Happening, Story, happenings
 from console.tables import facts, indented, listing
 from console.words import STATE_STYLES, STATE_WORDS, clock, shown, time_of_day, widgets
@@ -87,8 +87,7 @@ def show_job(out: Console, story: Story) -> None:
     if len(workers) == 1:
         out.print(Text(f"sent by {shown(workers.pop())}", style="dim"))
     for hold in story.holds:
-        said = f"{held_word(hold)} since {clock(hold.at)} by {shown(hold.by)}: {shown(hold.why)}"
-        out.print(Text(said, style="yellow"), soft_wrap=True)
+        out.print(Text(held_since(hold), style="yellow"), soft_wrap=True)
     if job.state is State.IN_DOUBT:
         out.print()
         out.print(f"if its widget exists: provision resolve {job.job_id} --created", soft_wrap=True)

@@ -11,9 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from console.batch_report import held_word
+from console.batch_report import held
 from console.standard_output import emit
-from console.words import STATE_WORDS, amount, duration, shown, state_counts
+from console.words import STATE_WORDS, amount, duration, state_counts
 from producers.plan import Plan
 from producers.submit import Submission
 from provisioning.ledger import BatchStatus
@@ -115,7 +115,7 @@ class Lines:
         for hold in status.holds:
             if hold.scope not in self._holds:
                 self._holds.add(hold.scope)
-                self.note(f"{held_word(hold)}: {shown(hold.why)}")
+                self.note(held(hold))
         self._now_and_then(f"{state_counts(status)} · {rate:.0f}/s · {time_left(status, rate)}")
 
     def _now_and_then(self, text: str) -> None:
@@ -161,7 +161,7 @@ class Bar:
         lines = Table.grid()
         lines.add_row(self._with_bar(numbers, ended, status.accepted))
         for hold in status.holds:
-            lines.add_row(Text(f"{held_word(hold)}: {shown(hold.why)}", style="yellow"))
+            lines.add_row(Text(held(hold), style="yellow"))
         self._live.update(lines)
 
     def _with_bar(self, numbers: Text, ended: int, total: int) -> RenderableType:

@@ -17,7 +17,7 @@ from console import applying
 from console.batch_report import (
     CauseCount,
     cause_json,
-    held_word,
+    held,
     show_batch,
     show_batches,
     show_causes,
@@ -65,8 +65,8 @@ def status(
                     show_batches(out, statuses)
                     show_workers(out, await _workers(ledger))
                     for hold in await ledger.view.holds():
-                        said = f"{hold.scope}: {held_word(hold)}: {shown(hold.why)}"
-                        out.print(Text(said, style="yellow"), soft_wrap=True)
+                        name = f"batch {hold.scope.removeprefix('batch:')}"
+                        out.print(Text(held(hold, name), style="yellow"), soft_wrap=True)
                 return
             found = await ledger.view.batch_id(batch)
             if history:

@@ -97,7 +97,7 @@ def test_a_hold_says_since_when_by_whom_and_why() -> None:
     held = batch(queued=5)
     held.holds.append(Hold("credential:default", 0.0, "w-1", "401: wrong secret", "brake"))
     show_batch(out, held)
-    assert "brake on since" in text.getvalue()
+    assert "brake on credential default since" in text.getvalue()
     assert "by w-1: 401: wrong secret" in text.getvalue()
 
 
