@@ -17,6 +17,7 @@ from console.checks.workers import judge_workers
 from console.shell import version
 from console.workplace import Workplace, workplace
 from provisioning.checks.at_start import check_ledger, check_settings, most_files
+from provisioning.checks.encryption import judge_masters
 from provisioning.checks.finding import Finding, fatal, ok
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.ledger import LOST, Ledger
@@ -71,16 +72,19 @@ async def _at(place: Workplace, only: Collection[str]) -> list[Finding]:
 
 
 async def _ledger(place: Workplace) -> list[Finding]:
-    ledger = Ledger.at(place.redis_url, masters=place.settings.masters)
+    malformed = list(judge_masters(place.settings.masters))
+    ledger = Ledger.at(place.redis_url, masters="" if malformed else place.settings.masters)
     try:
-        found = await check_ledger(ledger)
+        known = {each.check for each in malformed}
+        found = [each for each in await check_ledger(ledger) if each.check not in known]
         workers = await ledger.view.workers(WORKER_SIGN, time.time())
     except LOST as error:
         away = unavailable(ledger.redis, error)
-        return [fatal("redis.reachable", away.message, away.hint)]
+        return [fatal("redis.reachable", away.message, away.hint), *malformed]
     except RedisError as error:
         no = refused(error)
-        return [fatal("redis.reachable", no.message, no.hint)]
+        return [fatal("redis.reachable", no.message, no.hint), *malformed]
     finally:
         await ledger.close()
-    return [ok("redis.reachable", "it answers"), *found, *judge_workers(workers, embedded=place.embedded)]
+    workers_found = judge_workers(workers, embedded=place.embedded)
+    return [ok("redis.reachable", "it answers"), *found, *malformed, *workers_found]

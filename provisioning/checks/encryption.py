@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from provisioning.checks.finding import Finding, fatal, ok, warning
-from provisioning.ledger.sealing import Census
+from provisioning.errors import ConfigurationError
+from provisioning.ledger.sealing import Census, load_masters
 
 ENCRYPTED = "this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set"
+
+
+def judge_masters(text: str) -> Iterator[Finding]:
+    """Whether `Settings.masters` can be read at all; nothing if it can, for the ledger says more."""
+    try:
+        load_masters(text)
+    except ConfigurationError as error:
+        yield fatal("encryption.keys", error.message, error.hint)
 
 
 def judge_encryption(census: Census) -> Finding:

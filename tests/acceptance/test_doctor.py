@@ -73,6 +73,19 @@ def test_what_is_away_is_said_and_the_rest_is_checked(desk: Desk) -> None:
     assert "secret" not in ran.out + ran.err
 
 
+@pytest.mark.parametrize("url", [None, "redis://127.0.0.1:1/0"], ids=["redis is there", "redis is away"])
+def test_a_master_key_that_is_none_is_a_finding_among_the_others(
+    desk: Desk, redis_url: str, url: str | None
+) -> None:
+    ran = desk.run("doctor", "--json", REDIS_URL=url or redis_url, ENCRYPTION_KEYS="not-a-key")
+    assert (ran.code, ran.err) == (2, "")
+    fatal = {name for name, level in levels(ran).items() if level == "fatal"}
+    assert fatal == {"encryption.keys", *({"redis.reachable"} if url else set())}
+    assert {"settings.read", "redis.reachable", "api.reachable"} < set(levels(ran))
+    assert [each["check"] for each in ran.objects].count("encryption.keys") == 1
+    assert "not-a-key" not in ran.out
+
+
 def test_workers_show_what_they_have_and_a_name_that_nobody_has_is_refused(
     desk: Desk, redis_url: str
 ) -> None:
