@@ -13,6 +13,9 @@ from provisioning.credentials import load_credentials
 from provisioning.errors import ConfigurationError
 from provisioning.settings import Settings
 
+MOUNTS = Path("/run/secrets")
+"""Where containers have their secrets: owned by whom the host likes, with a mode that suits all users."""
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialFacts:
@@ -25,6 +28,7 @@ class CredentialFacts:
         file: the file with them; None if there is none.
         mode: its permission bits; None if it cannot be looked at.
         foreign: it belongs neither to us nor to root.
+        mounted: it lies below `MOUNTS`.
         in_environment: the secret of the credential `default` is in the environment.
     """
 
@@ -34,24 +38,26 @@ class CredentialFacts:
     file: Path | None = None
     mode: int | None = None
     foreign: bool = False
+    mounted: bool = False
     in_environment: bool = False
 
 
 def gather_credentials(settings: Settings) -> CredentialFacts:
     """Loads them and looks at the file."""
-    file, mode, foreign = settings.credentials_file, None, False
+    file, mode, foreign, mounted = settings.credentials_file, None, False, False
     if file is not None:
         try:
             found = file.stat()
             mode, foreign = stat.S_IMODE(found.st_mode), found.st_uid not in (0, os.geteuid())
+            mounted = file.resolve().is_relative_to(MOUNTS)
         except OSError:
             pass  # loading it says why
     in_environment = bool(settings.client_id)
     try:
         names = tuple(load_credentials(settings))
     except ConfigurationError as error:
-        return CredentialFacts((), error.message, error.hint, file, mode, foreign, in_environment)
-    return CredentialFacts(names, "", "", file, mode, foreign, in_environment)
+        return CredentialFacts((), error.message, error.hint, file, mode, foreign, mounted, in_environment)
+    return CredentialFacts(names, "", "", file, mode, foreign, mounted, in_environment)
 
 
 def judge_credentials(facts: CredentialFacts) -> Iterator[Finding]:
@@ -75,11 +81,13 @@ def judge_credentials(facts: CredentialFacts) -> Iterator[Finding]:
             f"{count} credential{'' if count == 1 else 's'}{where if facts.in_environment else ''}",
         )
     if facts.file is not None and facts.mode is not None:
-        yield _permissions(facts.file, facts.mode, foreign=facts.foreign)
+        yield _permissions(facts.file, facts.mode, foreign=facts.foreign, mounted=facts.mounted)
 
 
-def _permissions(file: Path, mode: int, *, foreign: bool) -> Finding:
+def _permissions(file: Path, mode: int, *, foreign: bool, mounted: bool) -> Finding:
     mend = f"chmod 600 {file}"
+    if mounted and not mode & stat.S_IWOTH:
+        return ok("credentials.file", f"{file} is a mounted secret (mode {mode:04o})")
     if foreign:
         return fatal(
             "credentials.file",

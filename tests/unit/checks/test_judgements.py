@@ -10,7 +10,7 @@ import pytest
 from console.checks.api import ApiFacts, judge_api
 from console.checks.home import HomeFacts, judge_home
 from console.checks.workers import judge_workers
-from provisioning.checks.credentials_file import CredentialFacts, judge_credentials
+from provisioning.checks.credentials_file import CredentialFacts, gather_credentials, judge_credentials
 from provisioning.checks.encryption import judge_encryption
 from provisioning.checks.finding import Level
 from provisioning.checks.redis_facts import USED
@@ -141,6 +141,27 @@ def test_a_credentials_file_is_for_its_owner(mode: int, level: Level) -> None:
 def test_a_credentials_file_of_somebody_else_is_fatal() -> None:
     facts = CredentialFacts(("acme",), file=Path("credentials.toml"), mode=0o600, foreign=True)
     assert [finding.level for finding in judge_credentials(facts)] == [OK, FATAL]
+
+
+@pytest.mark.parametrize(("mode", "level"), [(0o444, OK), (0o400, OK), (0o666, FATAL)])
+def test_a_mounted_secret_is_the_hosts_to_guard_unless_everybody_may_write_it(
+    mode: int, level: Level
+) -> None:
+    facts = CredentialFacts(
+        ("acme",), file=Path("/run/secrets/credentials.toml"), mode=mode, foreign=True, mounted=True
+    )
+    assert [finding.level for finding in judge_credentials(facts)] == [OK, level]
+
+
+def test_what_lies_where_containers_have_their_secrets_is_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.checks.credentials_file.MOUNTS", tmp_path / "secrets")
+    for folder, mounted in (("secrets", True), ("secrets-of-ours", False)):
+        file = tmp_path / folder / "credentials.toml"
+        file.parent.mkdir()
+        file.write_text('[acme]\nclient_id = "a"\nclient_secret = "b"\n')
+        assert gather_credentials(Settings(credentials_file=file)).mounted is mounted
 
 
 @pytest.mark.parametrize(
