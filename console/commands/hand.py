@@ -11,7 +11,7 @@ import typer
 
 from console import applying
 from console.batch_report import word_of
-from console.credential_names import make_sure_of, warn_of
+from console.credential_names import known_names, make_sure_of, warn_of
 from console.selecting import (
     AcceptDuplicatesFlag,
     BecauseOption,
@@ -194,7 +194,9 @@ async def _say_what_was_cancelled(ledger: Ledger, batch: str) -> None:
 
 @cli.command()
 def pace(
-    credential: Annotated[str, typer.Argument(metavar="NAME", help="Name of a credential.")],
+    credential: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name of a credential; all of them without.")
+    ] = None,
     rate: Annotated[
         str | None,
         typer.Argument(metavar="RATE", help="5/s, 300/m, 1000/h or unlimited; shows the pace without."),
@@ -202,7 +204,7 @@ def pace(
     json: JsonFlag = False,
 ) -> None:
     """
-    Show the pace of a credential, or set it on all workers, while they run.
+    Show the pace of every credential or of one, or set it on all workers, while they run.
 
     Example: provision pace default 20/s
     """
@@ -210,15 +212,23 @@ def pace(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            if wanted is not None:
+            if credential is not None and wanted is not None:
                 await warn_of(credential, ledger)
                 await ledger.hand.set_pace(credential, wanted, by=applying.who())
-            word = await ledger.view.pace(credential)
-            now = Settings.from_env(os.environ).rate if word is None else Rate.of_word(word)
-            if json:
-                emit({"credential": credential, "pace": str(now), "set": word is not None})
-                return
-            where = "set with provision pace" if word is not None else "PROVISION_RATE here"
-            out.print(f"{shown(credential)}: {now}" + ("" if wanted is not None else f" ({where})"))
+            paces = await ledger.view.paces()
+            names = [credential] if credential is not None else sorted(await known_names(ledger))
+            for name in names:
+                _show_pace(name, paces.get(name), json=json, just_set=wanted is not None)
+            if not names:
+                talk.print("no worker has shown its credentials yet, and none is set here", soft_wrap=True)
 
     asyncio.run(work())
+
+
+def _show_pace(credential: str, word: str | None, *, json: bool, just_set: bool) -> None:
+    now = Settings.from_env(os.environ).rate if word is None else Rate.of_word(word)
+    if json:
+        emit({"credential": credential, "pace": str(now), "set": word is not None})
+        return
+    where = "set with provision pace" if word is not None else "PROVISION_RATE here"
+    out.print(f"{shown(credential)}: {now}" + ("" if just_set else f" ({where})"), soft_wrap=True)

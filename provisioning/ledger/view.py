@@ -144,6 +144,12 @@ class View:
         rate = await self._redis.hget(keys.RATES, credential)
         return None if rate is None else str(rate.decode())
 
+    async def paces(self) -> dict[str, str]:
+        """Every pace that an operator has set, by credential."""
+        return {
+            name.decode(): rate.decode() for name, rate in (await self._redis.hgetall(keys.RATES)).items()
+        }
+
     async def credential_names(self) -> set[str]:
         """The credentials that workers have shown to have, or that an operator has set a pace for."""
         signs = [_decode_sign(sign) for sign in await self._redis.hvals(keys.WORKER_SIGNS)]

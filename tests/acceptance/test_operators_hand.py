@@ -85,6 +85,23 @@ def test_a_pace_is_shown_without_being_changed(desk: Desk, redis_url: str) -> No
     assert len(desk.run("audit", "--json", **shared).objects) == 1
 
 
+def test_without_a_name_every_pace_is_shown(desk: Desk, redis_url: str) -> None:
+    shared = {"REDIS_URL": redis_url, "RATE": "7/s"}
+    none = desk.run("pace", **shared, CLIENT_ID="", CLIENT_SECRET="")
+    assert (none.code, none.out) == (0, "")
+    assert "no worker has shown its credentials yet" in none.err
+    here = {**shared, "CLIENT_ID": "a", "CLIENT_SECRET": "b"}
+    desk.run("pace", "acme", "20/s", **here)
+    assert desk.run("pace", **here).out.splitlines() == [
+        "acme: 20/s (set with provision pace)",
+        "default: 7/s (PROVISION_RATE here)",
+    ]
+    assert desk.run("pace", "--json", **here).objects == [
+        {"credential": "acme", "pace": "20/s", "set": True},
+        {"credential": "default", "pace": "7/s", "set": False},
+    ]
+
+
 @pytest.mark.usefixtures("jobs")
 def test_an_export_goes_where_apply_would_have_put_it(desk: Desk, redis_url: str) -> None:
     assert desk.run("export", "b1", REDIS_URL=redis_url).code == 0
