@@ -45,6 +45,7 @@ from provisioning.errors import (
 )
 from provisioning.job import NewJob
 from provisioning.ledger import Ledger
+from provisioning.ledger.sealing import KeylessError
 from provisioning.log_events import MESSAGE_REFUSED, MESSAGE_RETURNED, RING_LOST, ROW_REJECTED
 from provisioning.logs import say
 from provisioning.queue import Doorbell, make_app, on_rabbitmq
@@ -62,7 +63,10 @@ HIDDEN = "***"
 """What is shown in the place of a message's jobs: their bodies may hold anything."""
 
 PAUSE = 2.0
-"""Seconds before a message goes back to the queue because the ledger is away."""
+"""Seconds before a message goes back to the queue because the ledger is away, or sealed for this worker."""
+
+UNSEALABLE = (KeylessError, ConfigurationError)
+"""The keys of an encrypted ledger are not here: others may have them, and nothing is kept in clear."""
 
 
 class Message(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,7 +104,7 @@ def submit_message(self: Task, *args: Any, **kwargs: Any) -> None:
         # Where a service traces its Celery messages, it puts a traceparent into their headers.
         with tracing.within(tracing.read(str(self.request.get("traceparent") or ""))):
             asyncio.run(_take_in(task, args, kwargs))
-    except (LedgerUnavailableError, ConfigurationError, RedisError, OSError) as error:
+    except (LedgerUnavailableError, *UNSEALABLE, RedisError, OSError) as error:
         say(MESSAGE_RETURNED, task_id=task, error=error)
         time.sleep(PAUSE)
         if not _sent_again(task, args, kwargs):
@@ -144,12 +148,13 @@ async def take_in(
     """
     Records the jobs of a message; what is wrong with it or with some of them is kept with the reason.
 
-    Raises: LedgerUnavailableError; the same message again completes it.
+    Raises: LedgerUnavailableError; KeylessError or ConfigurationError if they cannot be sealed here; the same
+        message again completes it.
     """
     try:
         message = _read(args, kwargs)
         await _once(ledger, task, message, doorbell)
-    except (LedgerUnavailableError, RedisError, OSError):
+    except (LedgerUnavailableError, *UNSEALABLE, RedisError, OSError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept, and not tried for ever
         reason = str(error) if isinstance(error, RefusedError) else f"unforeseen: {type(error).__name__}"

@@ -99,7 +99,7 @@ JOB_ABANDONED = Event(
 BODY_UNOPENED = Event(
     "body.unopened",
     logging.WARNING,
-    "A body is gone, or is sealed and cannot be opened; its job is queued again when its lease lapses.",
+    "A body is gone, damaged, or its key is lost; its job is queued again when its lease lapses.",
     ("job_id", "batch_id", "error"),
 )
 ANSWER_MISREAD = Event(

@@ -266,6 +266,8 @@ class Engine:
             for job in claims.jobs:
                 self._credentials_of[batch].add(job.credential)
                 self._take_up(job)
+            if claims.sealed:
+                self._run_errand(self._hand_back_sealed(batch, claims.sealed))
             claimed += len(claims.jobs)
             if claims.next_due is not None:
                 self._wake_at(batch, claims.next_due)
@@ -348,6 +350,18 @@ class Engine:
         )
         deferral = Deferral(job.number, job.token, 0.0, "no_credential")
         await self._recorder.deferred(job.batch, deferral)
+
+    async def _hand_back_sealed(self, batch: str, jobs: Sequence[Claim]) -> None:
+        # The brake first: what is queued again before it would be claimed again at once.
+        await self._brakes.apply(
+            keys.hold_batch(batch),
+            "sealed",
+            f"worker {self._name} cannot open its bodies with PROVISION_ENCRYPTION_KEYS; give it the keys the"
+            f" others have, restart it, then: provision resume {batch}",
+            False,
+        )
+        deferrals = (Deferral(job.number, job.token, 0.0, "sealed") for job in jobs)
+        await asyncio.gather(*(self._recorder.deferred(batch, each) for each in deferrals))
 
     async def _turn(self) -> None:
         """Shows the watchdog that this loop turns."""

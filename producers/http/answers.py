@@ -15,7 +15,10 @@ from provisioning.ledger import JobRecord
 
 _encode = msgspec.json.Encoder().encode
 
-EVERYWHERE = (Kind.NO_TOKEN, Kind.NO_SCOPE, Kind.TOO_FAST, Kind.INVALID, Kind.INTERNAL, Kind.NO_LEDGER)
+EVERYWHERE = (
+    *(Kind.NO_TOKEN, Kind.NO_SCOPE, Kind.TOO_FAST, Kind.INVALID, Kind.INTERNAL),
+    *(Kind.NO_LEDGER, Kind.NO_KEYS),
+)
 """Refusals that any route with a token may give."""
 
 

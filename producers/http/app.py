@@ -28,6 +28,7 @@ from provisioning.errors import (
     NotFoundError,
 )
 from provisioning.ledger import LOST
+from provisioning.ledger.sealing import SealedError
 
 
 def make_app(door: Door) -> FastAPI:
@@ -87,6 +88,7 @@ def _handle(app: FastAPI) -> None:
     app.add_exception_handler(InvalidInputError, _unreadable)
     for away in (LedgerUnavailableError, RedisError, *LOST):
         app.add_exception_handler(away, _no_ledger)
+    app.add_exception_handler(SealedError, _sealed)
     app.add_exception_handler(Exception, _internal)
 
 
@@ -137,6 +139,11 @@ async def _no_ledger(_: Request, error: Exception) -> Response:  # noqa: ARG001
     return ProblemError(
         Kind.NO_LEDGER, "the ledger cannot be reached or takes nothing; say it again", retry_after=1
     ).response()
+
+
+async def _sealed(_: Request, error: Exception) -> Response:
+    detail, hint = (error.message, error.hint) if isinstance(error, SealedError) else ("", "")
+    return ProblemError(Kind.NO_KEYS, detail, hint=hint, retry_after=30).response()
 
 
 async def _internal(_: Request, error: Exception) -> Response:  # noqa: ARG001

@@ -40,6 +40,7 @@ class Kind(Enum):
     INTERNAL = 500, "internal", "Something went wrong here"
     FULL = 503, "backlog-full", "There is too much to do already"
     NO_LEDGER = 503, "ledger-unavailable", "The ledger cannot be reached"
+    NO_KEYS = 503, "keys-missing", "The ledger is sealed, and its keys are not here"
 
     def __init__(self, status: int, slug: str, title: str) -> None:
         self.status = status

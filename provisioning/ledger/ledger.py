@@ -31,7 +31,7 @@ from provisioning.ledger.hand import Hand
 from provisioning.ledger.kept import FORMAT
 from provisioning.ledger.records import Claims
 from provisioning.ledger.scripts import Call, Clock, Scripts
-from provisioning.ledger.sealing import SealedError, Sealer, load_masters
+from provisioning.ledger.sealing import KeylessError, SealedError, Sealer, load_masters
 from provisioning.ledger.view import View
 from provisioning.log_events import BODY_UNOPENED
 from provisioning.logs import say
@@ -114,13 +114,17 @@ class Ledger:
 
     async def _opened(self, claims: Claims) -> Claims:
         """
-        The claims that can be sent. A body that is gone or cannot be opened is not: its job stays under its
-        lease, and is queued again when that lapses. It must not keep those that were claimed with it.
+        The claims, their bodies opened, apart from those that other keys would open. A body that is gone or
+        damaged is neither: its job stays under its lease, and is queued again when that lapses. It must not
+        keep those that were claimed with it.
         """
-        jobs = []
+        jobs, sealed = [], []
         for job in claims.jobs:
             try:
                 body = await self.sealer.open(job.body)
+            except KeylessError:
+                sealed.append(job)
+                continue
             except SealedError as error:
                 say(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch, error=error)
                 continue
@@ -128,7 +132,7 @@ class Ledger:
                 say(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch)
                 continue
             jobs.append(job if body is job.body else msgspec.structs.replace(job, body=body))
-        return msgspec.structs.replace(claims, jobs=jobs)
+        return msgspec.structs.replace(claims, jobs=jobs, sealed=sealed)
 
     async def check(self) -> None:
         """

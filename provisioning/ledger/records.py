@@ -56,11 +56,13 @@ class Claims(msgspec.Struct, frozen=True):
     Attributes:
         more: ready jobs were left behind for want of room.
         next_due: Unix seconds when the first waiting job comes due; None if none waits.
+        sealed: jobs that were claimed as well, but whose bodies only others can open: to be handed back.
     """
 
     jobs: list[Claim]
     more: bool
     next_due: float | None
+    sealed: list[Claim] = []
 
 
 class Intent(msgspec.Struct, frozen=True):

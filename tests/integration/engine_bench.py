@@ -41,7 +41,7 @@ class Bench:
     ) -> AsyncIterator[Engine]:
         """A running engine; settings may differ from the bench's."""
         settings = self.settings.model_copy(update=changes)
-        ledger = Ledger(Redis(connection_pool=self.ledger.redis.connection_pool))
+        ledger = Ledger(Redis(connection_pool=self.ledger.redis.connection_pool), masters=settings.masters)
         engine = Engine(
             settings,
             ledger,

@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fakeredis
 import pytest
 from celery import Celery
+from cryptography.fernet import Fernet
 from redis import Redis
 
 from producers.celery_intake import take_in
 from provisioning import keys
-from provisioning.errors import LedgerUnavailableError
+from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.ledger import Ledger
+from provisioning.ledger.sealing import KeylessError
 from provisioning.queue import Doorbell, make_app
 from provisioning.settings import Settings
 from tests.acceptance.commands import Desk, running_worker
@@ -78,6 +81,19 @@ async def test_a_bad_message_is_kept_once_with_its_reason(
     assert reason in kept["reason"]
     assert kept["task"] == "t1"
     assert [each async for each in fake_ledger.view.batches()] == []
+
+
+@pytest.mark.parametrize("masters", ["", Fernet.generate_key().decode()], ids=["no_key", "another_key"])
+async def test_a_message_that_cannot_be_sealed_here_is_not_kept_in_clear_but_left_to_others(
+    masters: str,
+) -> None:
+    server = fakeredis.FakeServer()
+    sealed = Ledger(fakeredis.FakeAsyncRedis(server=server), masters=Fernet.generate_key().decode())
+    await take_in(sealed, "t1", (), {"jobs": [job("a")], "batch": "first"}, Silent())
+    here = Ledger(fakeredis.FakeAsyncRedis(server=server), masters=masters)
+    with pytest.raises((KeylessError, ConfigurationError), match="PROVISION_ENCRYPTION_KEYS"):
+        await take_in(here, "t2", (), {"jobs": [job("b")], "batch": "second"}, Silent())
+    assert await refused(here) == []
 
 
 async def test_good_jobs_of_a_message_with_a_bad_one_are_taken(fake_ledger: Ledger) -> None:

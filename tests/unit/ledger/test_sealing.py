@@ -13,10 +13,10 @@ from provisioning import keys
 from provisioning.attempt import Bounds, Result
 from provisioning.errors import ConfigurationError
 from provisioning.job import NewJob, Verdict, fingerprint
-from provisioning.ledger import Claim, Ledger, transitions
-from provisioning.ledger.sealing import SealedError, load_masters
+from provisioning.ledger import Claim, Ledger, sealing, transitions
+from provisioning.ledger.sealing import KeylessError, SealedError, load_masters
 from provisioning.lifecycle import Event
-from tests.ledger_fixtures import LEASE, Clock, answer, claim, fill, new_job, say, send, snapshot
+from tests.ledger_fixtures import LEASE, TARGET, Clock, answer, claim, fill, new_job, say, send, snapshot
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 MARK = "a-marker-of-the-body"
@@ -144,6 +144,44 @@ async def test_nothing_is_written_in_clear_beside_what_is_sealed(
 async def test_a_worker_without_the_key_sends_nothing(server: fakeredis.FakeServer, clock: Clock) -> None:
     await _live(_ledger(server, clock, NEW))
     assert await claim(_ledger(server, clock, "")) == []
+
+
+@pytest.mark.parametrize("masters", ["", OLD], ids=["no_key", "another_key"])
+async def test_jobs_that_this_worker_has_no_key_for_are_told_apart(
+    server: fakeredis.FakeServer, clock: Clock, masters: str
+) -> None:
+    await fill(_ledger(server, clock, NEW), new_job("k0", body=BODY), new_job("k1", body=BODY))
+    call = transitions.claim("b1", worker="w", lease=LEASE, target=TARGET, most=9, rooms={})
+    claims = await _ledger(server, clock, masters).do(call)
+    assert (claims.jobs, [job.key for job in claims.sealed]) == ([], ["k0", "k1"])
+
+
+async def test_an_answer_is_recorded_though_the_keys_were_rotated_away_while_it_was_awaited(
+    server: fakeredis.FakeServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = _ledger(server, clock, OLD)
+    await fill(worker, new_job("k", body=BODY))
+    [job] = await claim(worker)
+    assert await send(worker, job)
+    await _ledger(server, clock, f"{NEW},{OLD}").sealer.rotate()
+    monkeypatch.setattr(sealing, "CACHED_SECONDS", 0.0)
+    assert await say(worker, answer(job, Event.CREATED, widget="w-1")) == [True]
+    shown = (await _ledger(server, clock, NEW).view.job("b1.1")).result
+    assert shown is not None
+    assert shown.key == "key of w-1"
+
+
+async def test_nothing_is_taken_in_with_keys_that_were_rotated_away(
+    server: fakeredis.FakeServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = _ledger(server, clock, OLD)
+    await fill(door, new_job("k"))
+    await _ledger(server, clock, f"{NEW},{OLD}").sealer.rotate()
+    monkeypatch.setattr(sealing, "CACHED_SECONDS", 0.0)
+    with pytest.raises(KeylessError, match="PROVISION_ENCRYPTION_KEYS"):
+        await fill(door, new_job("new"), batch="b2")
+    census = await _ledger(server, clock, NEW).sealer.census()
+    assert (census.opened, census.closed) == (2, 0)  # no key of b2 that none but the door could open
 
 
 async def test_destroying_the_key_of_a_batch_that_has_none_does_not_make_the_ledger_an_encrypted_one(
