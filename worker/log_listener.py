@@ -150,4 +150,6 @@ def _advice(brake: BrakeApplied) -> str:
     kind, _, name = brake.scope.partition(":")
     if kind == "credential":
         return f"mend it, restart the workers, then: provision resume --credential {name}"
+    if kind == "batch":
+        return f"give it the keys that the others have, restart it, then: provision resume {name}"
     return "correct PROVISION_API_URL, restart the workers, then: provision resume --target"

@@ -15,6 +15,7 @@ from provisioning.lifecycle import State
 from tests.integration.engine_bench import Bench, fresh_bench, jobs
 from tests.integration.http_server import job, problem, running_server
 from tests.integration.sandbox_process import running_sandbox
+from worker.log_listener import log_happening
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
@@ -27,12 +28,12 @@ async def bench(valkey_url: str) -> AsyncIterator[Bench]:
 
 @pytest.mark.parametrize("masters", ["", OLD], ids=["no_key", "another_key"])
 async def test_a_worker_without_the_key_hands_back_and_says_why_till_it_has_it(
-    bench: Bench, masters: str
+    bench: Bench, masters: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running_sandbox() as sandbox:
         here = bench.at(sandbox.url)
         batch = await here.submit("sealed", jobs(300))
-        async with here.engine("w1", encryption_keys=SecretStr(masters)):
+        async with here.engine("w1", encryption_keys=SecretStr(masters), listeners=[log_happening]):
             status = await here.until(
                 batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 300
             )
@@ -42,6 +43,8 @@ async def test_a_worker_without_the_key_hands_back_and_says_why_till_it_has_it(
                 "worker w1 cannot open its bodies with PROVISION_ENCRYPTION_KEYS; give it the keys the others"
                 f" have, restart it, then: provision resume {batch}"
             )
+            assert "brake.applied" in caplog.text
+            assert f"provision resume {batch}" in caplog.text
             reasons = {each.reason async for each in here.ledger.view.jobs(batch)}
             assert "sealed" in reasons
             assert reasons <= {"sealed", "accepted"}
