@@ -77,7 +77,7 @@ class Run:
             times less than the first number, 99 of 100 less than the second, none more than the third.
         status: `provision status BATCH --json` while workers worked, seconds.
         after: the same once the batch had settled.
-        worker_bytes: the largest worker's PSS when a tenth, half and all of the jobs were settled.
+        worker_bytes: the largest worker's resident memory with a tenth, half and all of the jobs settled.
         worker_peak_bytes: the most that any worker ever held.
         export_bytes: what `provision export` wrote.
     """

@@ -262,7 +262,9 @@ class _Stage:
 
     def _memory(self) -> dict[str, Any]:
         samples, names = self._watch.samples, [name for name in self._watch.sessions if name != "redis"]
-        peaks = [measure.peak_bytes([self._watch.sessions[name]]) for name in names]
+        # Resident memory, not its share of it: that grows when a neighbour with the same libraries ends.
+        pids = measure.members(self._watch.sessions[name] for name in names)
+        peaks = [1024 * measure.kilobytes(measure.PROC / str(pid) / "status")["VmHWM"] for pid in pids]
         return {
             "worker_bytes": [_largest(samples, names, share * self._count) for share in (0.1, 0.5, 1.0)],
             "worker_peak_bytes": max(peaks),
@@ -299,4 +301,4 @@ def _told(samples: list[Sample]) -> list[float]:
 def _largest(samples: list[Sample], names: list[str], settled: float) -> int:
     """The largest worker's memory in the first sample in which so many jobs were settled."""
     sample = next((each for each in samples if each.settled >= settled), samples[-1])
-    return max(sample.pss[name] for name in names)
+    return max(sample.rss[name] for name in names)
