@@ -3,14 +3,15 @@ Rows from CSV to settled, a thousand to a million: what grows with them, and wha
 
     script/measure-scale                           everything, some twenty minutes; prints the tables
     script/measure-scale --rows 1000 20000         those numbers of rows, with two workers
-    script/measure-scale --rows 20000 --workers 1 2 4   each with each
+    script/measure-scale --rows 20000 --workers 1 2 4 --latency 0.2
+                                                   each with each, on answers after so many seconds
     script/measure-scale --json FILE               the numbers and a sample a second as JSON
     script/measure-scale --docs                    everything, and the page and its JSON anew
     script/measure-scale --docs --rows 1000        the same, keeping what there is of other numbers
     script/measure-scale --draw                    the page from its JSON
 
-A Valkey with an append-only file synced every second, nginx that answers at once, workers without a pace,
-bodies of 700 bytes: processes of their own, files in a temporary folder, gone in the end.
+A Valkey with an append-only file synced every second, nginx that answers at once or after a while, workers
+without a pace, bodies of 700 bytes: processes of their own, files in a temporary folder, gone in the end.
 """
 
 from __future__ import annotations
@@ -19,19 +20,23 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
 from bench.results import about
 from bench.scale import page
-from bench.scale.results import FILE, Results
+from bench.scale.results import FILE, Results, Shape
 from bench.scale.run import run, why_not
 from bench.server.nginx import NoServerError
 
-Shapes = tuple[tuple[int, int], ...]
-"""Rows and workers of each run."""
-
-WHOLE: Final[Shapes] = ((1_000, 2), (100_000, 1), (100_000, 2), (100_000, 4), (1_000_000, 2))
+WHOLE: Final = (
+    Shape(1_000, 2),
+    *(Shape(100_000, workers) for workers in (1, 2, 4)),
+    # Here it is the POSTs in flight that bound a worker, and two cores are enough for four.
+    *(Shape(20_000, workers, 0.2) for workers in (1, 2, 4)),
+    Shape(1_000_000, 2),
+)
 
 BRIEF: Final = 10_000
 """Up to so many rows a run is over in seconds: it is made several times, and the median counts."""
@@ -49,11 +54,12 @@ def main(arguments: list[str]) -> int:
     if given.draw:
         page.into_page(Results.read())
         return 0
-    chosen = bool(given.rows or given.workers)
-    shapes: Shapes = WHOLE
+    chosen = bool(given.rows or given.workers or given.latency)
+    shapes: Sequence[Shape] = WHOLE
     if chosen:
-        shapes = tuple((n, w) for n in given.rows or [100_000] for w in given.workers or [page.USUAL_WORKERS])
-    if missing := why_not(max(count for count, _ in shapes)):
+        numbers = given.workers or [page.USUAL_WORKERS]
+        shapes = [Shape(n, w, given.latency) for n in given.rows or [100_000] for w in numbers]
+    if missing := why_not(max(shape.rows for shape in shapes)):
         print(f"error: {missing}", file=sys.stderr)
         return 2
     results, complete = measure_all(shapes, patience=given.patience)
@@ -67,20 +73,20 @@ def main(arguments: list[str]) -> int:
     return 0 if complete else 1
 
 
-def measure_all(shapes: Shapes, *, patience: float) -> tuple[Results, bool]:
+def measure_all(shapes: Sequence[Shape], *, patience: float) -> tuple[Results, bool]:
     """Goes through the shapes. What fails is told and passed over. Returns: also whether none did."""
     machine = about()
     results = Results({name: machine[name] for name in ("cpu", "python")})
     complete, began = True, time.monotonic()
-    for count, workers in shapes:
-        for _ in range(ROUNDS if count <= BRIEF else 1):
-            at = f"{count:9,} rows, {workers} workers"
+    for shape in shapes:
+        for _ in range(ROUNDS if shape.rows <= BRIEF else 1):
+            at = f"{shape.rows:9,} rows, {shape.workers} workers, {1000 * shape.latency:3.0f} ms"
 
             def say(words: str, at: str = at) -> None:
                 print(f"{time.monotonic() - began:5.0f} s  {at}  {words}", file=sys.stderr, flush=True)
 
             try:
-                one = run(count, workers, commit=machine["commit"], patience=patience, say=say)
+                one = run(shape, commit=machine["commit"], patience=patience, say=say)
             except (RuntimeError, NoServerError) as error:
                 say(f"came to nothing: {error}")
                 complete = False
@@ -106,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--patience", type=float, default=PATIENCE, help="seconds that a phase may take (3600)"
     )
+    parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds to an answer")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go")
     parser.add_argument("--docs", action="store_true", help="write the page and its JSON")
     parser.add_argument("--draw", action="store_true", help="write the page from its JSON")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -22,14 +23,15 @@ def into_page(results: Results) -> None:
 
 def text(results: Results) -> str:
     """All tables: by rows, then by workers."""
-    runs = [results.one(*shape) for shape in results.shapes()]
-    by_rows = sorted((run for run in runs if run.workers == USUAL_WORKERS), key=lambda run: run.rows)
-    shared = [run for run in runs if sum(run.rows == each.rows for each in runs) > 1]
+    runs = [results.one(shape) for shape in results.shapes()]
+    by_rows = [run for run in runs if run.workers == USUAL_WORKERS and not run.latency]
+    alike = Counter((run.rows, run.latency) for run in runs)
+    shared = [run for run in runs if alike[run.rows, run.latency] > 1]
+    shared.sort(key=lambda run: (run.latency, run.rows, run.workers))
     parts = ["Measured on: " + ", ".join(f"{name} {value}" for name, value in results.about.items()) + "."]
     if by_rows:
         parts += _by_rows(by_rows)
     if shared:
-        shared.sort(key=lambda run: (run.rows, run.workers))
         parts += ["### Workers on one batch", _by_workers(shared)]
     return "\n\n".join(parts)
 
@@ -47,6 +49,7 @@ def _by_rows(runs: list[Run]) -> Iterator[str]:
 
 def _by_workers(runs: list[Run]) -> str:
     headers = [
+        "answers after",
         "rows",
         "workers",
         "jobs/s",
@@ -58,6 +61,7 @@ def _by_workers(runs: list[Run]) -> str:
     ]
     rows = [
         [
+            f"{1000 * run.latency:.0f} ms",
             f"{run.rows:,}",
             f"{run.workers}",
             f"{run.jobs_s:,.0f}",

@@ -14,6 +14,15 @@ from bench.environments import ROOT
 FILE: Final = ROOT / "docs" / "explanation" / "scale.json"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Shape:
+    """What a run is of. `latency` is how long the server takes to answer, in seconds."""
+
+    rows: int
+    workers: int
+    latency: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One of our commands, carried out: seconds from its start to its end, its own CPU, the most it held."""
@@ -55,6 +64,8 @@ class Run:
     Rows from CSV to settled, once.
 
     Attributes:
+        latency: seconds from a POST to its answer.
+        in_flight: POSTs of one worker at most.
         when: it began, UTC.
         commit: what was measured.
         load: of the machine in the minute before.
@@ -84,6 +95,7 @@ class Run:
 
     rows: int
     workers: int
+    latency: float
     in_flight: int
     when: str
     commit: str
@@ -120,6 +132,10 @@ class Run:
     samples: list[Sample] = field(default_factory=list)
 
     @property
+    def shape(self) -> Shape:
+        return Shape(self.rows, self.workers, self.latency)
+
+    @property
     def rows_s(self) -> float:
         """Rows a second of the whole command."""
         return self.rows / self.apply.seconds
@@ -141,24 +157,24 @@ class Results:
     about: dict[str, str]
     runs: list[Run] = field(default_factory=list)
 
-    def shapes(self) -> list[tuple[int, int]]:
-        """Rows and workers of the runs, in the order in which they came."""
-        return list(dict.fromkeys((run.rows, run.workers) for run in self.runs))
+    def shapes(self) -> list[Shape]:
+        """Those of the runs, by rows and workers."""
+        return sorted({run.shape for run in self.runs})
 
-    def one(self, rows: int, workers: int) -> Run:
+    def one(self, shape: Shape) -> Run:
         """Of the runs of a shape, the one with the median cost."""
-        runs = [run for run in self.runs if (run.rows, run.workers) == (rows, workers)]
+        runs = [run for run in self.runs if run.shape == shape]
         middle = median_low(run.cost_us for run in runs)
         return next(run for run in runs if run.cost_us == middle)
 
     def renewed(self, fresh: Results) -> Results:
         """These runs, those of shapes that were measured anew replaced."""
-        kept = [run for run in self.runs if (run.rows, run.workers) not in fresh.shapes()]
+        kept = [run for run in self.runs if run.shape not in fresh.shapes()]
         return Results(fresh.about, [*kept, *fresh.runs])
 
     def write(self, file: Path) -> None:
         """Writes JSON with a run a line; of a shape's rounds only the one that counts has its samples."""
-        runs = [_line(run, samples=run is self.one(run.rows, run.workers)) for run in self.runs]
+        runs = [_line(run, samples=run is self.one(run.shape)) for run in self.runs]
         text = f'{{\n "about": {json.dumps(self.about)},\n "runs": [\n' + ",\n".join(runs) + "\n ]\n}\n"
         file.write_text(text, encoding="utf-8")
 

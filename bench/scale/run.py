@@ -24,7 +24,7 @@ from bench.contenders import OURS
 from bench.environments import script_of
 from bench.ours import SETTLED, Ours
 from bench.redis_server import RedisServer
-from bench.scale.results import Command, Run, Sample, thinned
+from bench.scale.results import Command, Run, Sample, Shape, thinned
 from bench.scale.watching import Watch, command, size_of
 from bench.server import nginx
 from bench.server.post_log import seen
@@ -80,7 +80,7 @@ def why_not(count: int) -> str | None:
     return None
 
 
-def run(count: int, workers: int, *, commit: str, patience: float, say: Callable[[str], None]) -> Run:
+def run(shape: Shape, *, commit: str, patience: float, say: Callable[[str], None]) -> Run:
     """
     Takes rows from CSV to settled.
 
@@ -92,16 +92,16 @@ def run(count: int, workers: int, *, commit: str, patience: float, say: Callable
     Raises: RuntimeError if a job is not created or something takes too long; nginx.NoServerError.
     """
     when, load = datetime.now(UTC), os.getloadavg()[0]
-    in_flight = OURS.none[1]
+    count, in_flight = shape.rows, OURS.none[1]
     with folder() as files, folder(in_memory=True) as swift:
         with (
-            nginx.running(swift, 0.0, 0.0) as server,
+            nginx.running(swift, shape.latency, 0.0) as server,
             redis_server.running(files, "everysec") as redis,
             at_work(OURS, files, environ_of(files, server.url, redis.url, in_flight)) as ours,
         ):
             if not isinstance(ours, Ours):
                 raise TypeError("this program is measured")
-            ours.start(OURS.commands(workers, in_flight))
+            ours.start(OURS.commands(shape.workers, in_flight))
             ours.warm_up(WARM_UP)
             found = _Stage(files, ours, redis, server.pid, count, patience, say).measure()
         first = str(rows.FIRST_BOT + FIRST)
@@ -110,7 +110,8 @@ def run(count: int, workers: int, *, commit: str, patience: float, say: Callable
         raise RuntimeError(f"{posted.created} of {count} jobs have a widget")
     return Run(
         rows=count,
-        workers=workers,
+        workers=shape.workers,
+        latency=shape.latency,
         in_flight=in_flight,
         when=when.strftime("%Y-%m-%d %H:%M"),
         commit=commit,

@@ -9,7 +9,7 @@ import pytest
 
 from bench.environments import script_of
 from bench.scale import page
-from bench.scale.results import Command, Results, Run, Sample, thinned
+from bench.scale.results import Command, Results, Run, Sample, Shape, thinned
 from bench.scale.watching import command
 
 TOOK = Command(seconds=2.0, cpu_s=1.5, peak_bytes=73_000_000)
@@ -17,6 +17,7 @@ TOOK = Command(seconds=2.0, cpu_s=1.5, peak_bytes=73_000_000)
 RUN = Run(
     rows=1_000,
     workers=2,
+    latency=0.0,
     in_flight=100,
     when="2026-11-23 06:50",
     commit="3e53ec6",
@@ -60,7 +61,7 @@ def _costing(us: float) -> Run:
 
 def test_of_several_rounds_the_one_of_median_cost_counts() -> None:
     results = Results({}, [_costing(500.0), _costing(900.0), _costing(400.0)])
-    assert results.one(1_000, 2).cost_us == pytest.approx(500.0)
+    assert results.one(Shape(1_000, 2)).cost_us == pytest.approx(500.0)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_the_page_tells_costs_beside_the_cheapest_and_the_longest_pauses() -> No
 def test_workers_are_compared_on_the_same_rows() -> None:
     runs = [replace(RUN, workers=workers, settle_s=1 / workers) for workers in (4, 1, 2)]
     lines = page.text(Results({"cpu": "2"}, runs)).partition("### Workers on one batch")[2].splitlines()
-    shown = [line.split(" | ")[1:3] for line in lines if line.startswith("| 1,000")]
+    shown = [line.split(" | ")[2:4] for line in lines if line.startswith("| 0 ms")]
     assert shown == [["1", "1,000"], ["2", "2,000"], ["4", "4,000"]]
 
 
