@@ -204,12 +204,14 @@ def test_a_worker_says_what_to_do_about_a_classic_queue(
     desk: Desk, redis_url: str, rabbitmq: RabbitMq
 ) -> None:
     with service(rabbitmq) as sender, sender.connection_for_write() as connection:
-        connection.default_channel.queue_delete(QUEUE)
-        sender.send_task("provision.submit", kwargs={})
+        channel = connection.default_channel
+        channel.queue_delete(QUEUE)
+        # Not by sending to it: kombu declares a queue once a process, and has done so in an earlier test.
+        channel.queue_declare(QUEUE, durable=True, auto_delete=False)
         try:
             refused = desk.run("worker", REDIS_URL=redis_url, BROKER_URL=rabbitmq.url)
         finally:
-            connection.default_channel.queue_delete(QUEUE)
+            channel.queue_delete(QUEUE)
     assert refused.code == 2
     assert "the queue 'celery' on RabbitMQ is of another kind than ours" in refused.err
     assert "task_default_queue_type='quorum'" in refused.err
