@@ -169,7 +169,8 @@ async def test_five_thousand_jobs_in_backoff_cost_memory_only(
             threads, before = threading.active_count(), peak_megabytes()
             batch = await here.submit("flaky", jobs(5000))
             await eventually(lambda: sandbox.stats()["posts"] >= 5000)
-            assert threading.active_count() <= threads + 1  # the one that looks host names up
+            # asyncio's own pool, which looks host names up, has a handful of threads at most.
+            assert threading.active_count() < threads + 32
             assert peak_megabytes() - before < 150
             # No slot is held: what else there is to do is done at once.
             doomed = await here.submit("doomed", jobs(20, prefix="d", bot=404_000_000), urgent="1")
