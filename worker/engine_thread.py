@@ -23,7 +23,9 @@ class _Selector(selectors.DefaultSelector):
     """
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(timeout) or super().select(0)
+        come = super().select(timeout)
+        waited = timeout is None or timeout > 0
+        return super().select(0) if waited and not come else come
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
