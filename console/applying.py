@@ -16,14 +16,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from console.outcome_files import Export
 from console.progress import Progress
 from console.workplace import LocalWorker, Workplace
-from producers.plan import Plan, checked, make_plan
+from producers.plan import Plan, make_plan
 from producers.reading import Reading, ReadOptions
+from producers.spool import Spool
 from producers.submit import Submission, submit
 from provisioning import tracing
 from provisioning.credentials import load_credentials
@@ -37,9 +37,6 @@ from provisioning.errors import (
 from provisioning.ledger import LOST, BatchStatus, Ledger, SourceFile
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.pace import Rate
-
-Source = Path | BinaryIO
-"""A file, or standard input kept on disk."""
 
 POLL = 0.25
 """Seconds between looks at the ledger while a batch settles."""
@@ -112,79 +109,76 @@ class Checked:
     """A file that was read to its end: what applying it would do, and what it was, for the manifest."""
 
     plan: Plan
-    meta: dict[str, str]
+    source: SourceFile
+
+    @property
+    def meta(self) -> dict[str, str]:
+        """What a new batch keeps of it, for people."""
+        return {"source": self.source.name, "sha256": self.source.sha256, "by": self.source.by}
 
 
 async def check(
     ledger: Ledger,
-    file: Source,
+    file: Path,
     options: ReadOptions,
     progress: Progress,
     *,
     rate: Rate,
     known: frozenset[str] | None,
     accept_duplicates: bool = False,
+    spool: Spool | None = None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
 ) -> Checked:
-    """Judges the whole file and asks the ledger about it; sends nothing."""
+    """Judges the whole file and asks the ledger about it; sends nothing. `spool` keeps the good rows."""
     await ledger.check()
-    with _reading(file, options) as reading:
+    with Reading(file, options) as reading:
         plan = await make_plan(
             ledger,
             reading,
             rate=rate,
             known_credentials=known,
             accept_duplicates=accept_duplicates,
+            spool=spool,
             on_problem=on_problem,
             on_chunk=progress.checking,
         )
         for note in reading.notes:
             progress.note(f"note: {note}")
-        return Checked(plan, {"source": reading.name, "sha256": reading.sha256, "by": who()})
-
-
-def _reading(file: Source, options: ReadOptions) -> Reading:
-    """The file from its beginning; it is read once to check it and once to hand it over."""
-    if not isinstance(file, Path):
-        file.seek(0)
-    return Reading(file, options)
+        return Checked(plan, SourceFile(reading.name, reading.sha256, reading.rows, who()))
 
 
 async def hand_over(
     ledger: Ledger,
     place: Workplace,
-    file: Source,
-    options: ReadOptions,
+    checked: Checked,
+    jobs: Spool,
     progress: Progress,
     *,
     name: str,
-    meta: dict[str, str],
     on_in_doubt: str | None = None,
     because: str = "",
 ) -> Submission:
-    """Records the good rows of the file in the ledger and rings for them."""
+    """Records the good rows of a checked file in the ledger and rings for them."""
     # Celery takes a tenth of a second to import, which the verbs that only look need not spend.
     from provisioning.queue import Doorbell, make_app
 
     app = make_app(place.settings)
-    with _reading(file, options) as reading:
-        jobs = checked(reading, lambda _: None, known_credentials(place))
-        tracing.configure(os.environ, program="cli")
-        try:
-            return await submit(
-                ledger,
-                jobs,
-                name=name,
-                who=who(),
-                ring=_unless_away(Doorbell(app).ring, progress),
-                meta=meta,
-                on_in_doubt=on_in_doubt,
-                because=because,
-                source=lambda: SourceFile(reading.name, reading.sha256, reading.rows, who()),
-                on_chunk=progress.submitting,
-            )
-        finally:
-            tracing.close()
+    tracing.configure(os.environ, program="cli")
+    try:
+        return await submit(
+            ledger,
+            jobs,
+            name=name,
+            who=who(),
+            ring=_unless_away(Doorbell(app).ring, progress),
+            meta=checked.meta,
+            on_in_doubt=on_in_doubt,
+            because=because,
+            source=checked.source,
+            on_chunk=progress.submitting,
+        )
+    finally:
+        tracing.close()
 
 
 def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[str], None]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -105,16 +102,10 @@ def _read_defaults(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def readable_twice(file: str) -> Iterator[Path | BinaryIO]:
-    """A file that can be read twice: what comes by pipe or address is kept on disk while we work."""
+def local(file: str) -> Iterator[Path]:
+    """The file, or `-` for standard input; what comes by address is kept on disk while we work."""
     if "://" in file:
         with pulled(file) as path:
             yield path
-        return
-    if file != "-":
+    else:
         yield Path(file)
-        return
-    with tempfile.TemporaryFile() as kept:
-        shutil.copyfileobj(sys.stdin.buffer, kept)
-        kept.seek(0)
-        yield kept

@@ -313,6 +313,7 @@ def make_job(
             row=row,
             hint="was a picture pasted into a cell? send its address instead",
         )
+    content = fingerprint(body)
     if key is None:
-        key = "body-" + fingerprint(body)[:24]
-    return NewJob(key, credential, encoded, row, label)
+        key = "body-" + content[:24]
+    return NewJob(key, credential, encoded, row, label, fingerprint=content)

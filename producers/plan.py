@@ -14,14 +14,18 @@ from itertools import islice
 
 from producers.read_ahead import read_ahead
 from producers.repeats import Repeats
-from producers.submit import CHUNK, fingerprint_of
-from provisioning.errors import InvalidJobError
+from producers.spool import Spool
+from producers.submit import CHUNK
+from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Ledger
 from provisioning.pace import Rate
 
 SHOWN = 100
 """Problems kept for display; all are counted and all are told to `on_problem`, as they are found."""
+
+TOGETHER = 100
+"""Rows that are looked up together among the keys seen so far; their bodies are held meanwhile."""
 
 SENT = (Verdict.NEW, Verdict.REDRIVEN)
 """Verdicts that lead to a POST."""
@@ -82,6 +86,7 @@ async def make_plan(
     rate: Rate | None = None,
     known_credentials: frozenset[str] | None = None,
     accept_duplicates: bool = False,
+    spool: Spool | None = None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
     on_chunk: Callable[[Plan], None] | None = None,
 ) -> Plan:
@@ -93,6 +98,7 @@ async def make_plan(
         rate: the pace of a credential where no operator has set another one.
         known_credentials: names that may be used; None where only the workers know.
         accept_duplicates: whether jobs that had ended are sent again although they may make a second widget.
+        spool: keeps the good rows, to be handed over.
     """
     plan = Plan()
     repeats = Repeats()
@@ -107,7 +113,7 @@ async def make_plan(
             on_problem(problem)
 
     good = checked(reading, complain, known_credentials, repeats)
-    async with read_ahead(_identities(good)) as chunks:
+    async with read_ahead(_identities(good, spool)) as chunks:
         async for chunk in chunks:
             verdicts = [Verdict.NEW] * len(chunk)
             if ledger is not None:
@@ -129,9 +135,16 @@ async def make_plan(
     return plan
 
 
-def _identities(jobs: Iterator[NewJob]) -> Iterator[list[tuple[str, str, str]]]:
-    while chunk := [(job.credential, job.key, fingerprint_of(job.body)) for job in islice(jobs, CHUNK)]:
+def _identities(jobs: Iterator[NewJob], spool: Spool | None) -> Iterator[list[tuple[str, str, str]]]:
+    kept = jobs if spool is None else _kept(jobs, spool)
+    while chunk := [(job.credential, job.key, job.fingerprint) for job in islice(kept, CHUNK)]:
         yield chunk
+
+
+def _kept(jobs: Iterator[NewJob], spool: Spool) -> Iterator[NewJob]:
+    for job in jobs:
+        spool.add(job)
+        yield job
 
 
 def checked(
@@ -147,15 +160,38 @@ def checked(
         repeats: closed when the reading has ended.
     """
     with contextlib.closing(repeats or Repeats()) as seen:
+        for some in _some(reading):
+            judged = [_of_known_credential(item, known_credentials) for item in some]
+            repeated = iter(seen.check([item for item in judged if isinstance(item, NewJob)]))
+            for item in judged:
+                if isinstance(item, InvalidJobError):
+                    complain(item)
+                elif problem := next(repeated):
+                    complain(problem)
+                else:
+                    yield item
+
+
+def _some(reading: Iterable[NewJob | InvalidJobError]) -> Iterator[list[NewJob | InvalidJobError]]:
+    some = []
+    try:
         for item in reading:
-            if isinstance(item, InvalidJobError):
-                complain(item)
-            elif known_credentials is not None and item.credential not in known_credentials:
-                complain(_unknown_credential(item, known_credentials))
-            elif problem := seen.check(item):
-                complain(problem)
-            else:
-                yield item
+            some.append(item)
+            if len(some) == TOGETHER:
+                yield some
+                some = []
+    except InvalidInputError:  # what was read before it broke off is judged all the same
+        yield some
+        raise
+    yield some
+
+
+def _of_known_credential(
+    item: NewJob | InvalidJobError, known: frozenset[str] | None
+) -> NewJob | InvalidJobError:
+    if known is None or isinstance(item, InvalidJobError) or item.credential in known:
+        return item
+    return _unknown_credential(item, known)
 
 
 class _BadRows:

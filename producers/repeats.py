@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
@@ -39,31 +40,39 @@ class Repeats:
         self._database.execute("CREATE TABLE seen (hash INTEGER PRIMARY KEY, row INTEGER NOT NULL)")
         self._database.execute("BEGIN")
 
-    def first_row(self, job: NewJob) -> int | None:
+    def check(self, jobs: Sequence[NewJob]) -> list[InvalidJobError | None]:
         """
-        The row (0 if it had none) that gave this identity first; None, and noted, if this one does.
+        For each job its problem if its identity was there before; None, and noted, if it is the first.
+
+        Args:
+            jobs: some hundred at a time cost a tenth of one at a time.
 
         Raises: InvalidInputError if there is no room for the temporary file.
         """
-        name = f"{job.credential}\x00{job.key}".encode()
-        digest = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little", signed=True)
+        named = [(_digest(job), job) for job in jobs]
         try:
-            noted = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (digest, job.row or 0))
-            if noted.rowcount:
-                return None
-            found = self._database.execute("SELECT row FROM seen WHERE hash = ?", (digest,)).fetchone()
+            seen = self._seen([digest for digest, _ in named])
+            problems, new = [], {}
+            for digest, job in named:
+                first = seen.get(digest)
+                if first is None:
+                    seen[digest] = new[digest] = job.row or 0
+                problems.append(None if first is None else self._problem(job, first))
+            self._database.executemany("INSERT INTO seen VALUES (?, ?)", new.items())
         except sqlite3.OperationalError as error:
             raise InvalidInputError(
                 f"the temporary file for the keys seen so far cannot be written: {error}",
                 hint="let TMPDIR name a folder with room for 20 bytes a row",
             ) from error
-        return int(found[0])
+        return problems
 
-    def check(self, job: NewJob) -> InvalidJobError | None:
-        """The problem of a job whose identity the file already gave; None if this is the first."""
-        first = self.first_row(job)
-        if first is None:
-            return None
+    def _seen(self, digests: Sequence[int]) -> dict[int, int]:
+        """The rows that gave these identities first."""
+        wanted = ",".join("?" * len(digests))
+        found = self._database.execute(f"SELECT hash, row FROM seen WHERE hash IN ({wanted})", digests)  # noqa: S608
+        return dict(found.fetchall())
+
+    def _problem(self, job: NewJob, first: int) -> InvalidJobError:
         self.found += 1
         where = f"row {first} has it too" if first else "the input has it already"
         return InvalidJobError(
@@ -77,3 +86,8 @@ class Repeats:
     def close(self) -> None:
         """Lets go of all it knows; `found` stays."""
         self._database.close()
+
+
+def _digest(job: NewJob) -> int:
+    name = f"{job.credential}\x00{job.key}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little", signed=True)

@@ -7,7 +7,7 @@ Pure. `columns` decides what stands where; this file knows what a cell may say.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,16 +26,21 @@ _decode = msgspec.json.Decoder().decode
 _ODD_START = frozenset("'{[#") | frozenset(char for char in map(chr, range(0x3001)) if char.isspace())
 
 
-class Leaf:
-    """One column that holds a member's value."""
+_PLAIN_FLAGS = {"true": True, "false": False}
 
-    __slots__ = ("column", "kind", "name", "odd")
 
-    def __init__(self, path: str, column: int) -> None:
-        self.name = path.rpartition(".")[2]
-        self.column = column
-        self.kind = FIELDS.get(path)
-        self.odd = self.kind in (Kind.FLAG, Kind.LIST)  # never passed on as plain text
+class Leaf(NamedTuple):
+    """One column that holds a member's value; `odd` if that is never passed on as plain text."""
+
+    name: str
+    column: int
+    kind: Kind | None
+    odd: bool
+
+    @classmethod
+    def of(cls, path: str, column: int) -> Leaf:
+        kind = FIELDS.get(path)
+        return cls(path.rpartition(".")[2], column, kind, kind in (Kind.FLAG, Kind.LIST))
 
 
 class Node:
@@ -72,7 +77,7 @@ def plan_of(columns: Mapping[str, int]) -> Node:
         if FIELDS.get(path) is Kind.OBJECT or any(other.startswith(below) for other in columns):
             node.child(name).column = columns[path]
         else:
-            node.leaves.append(Leaf(path, columns[path]))
+            node.leaves.append(Leaf.of(path, columns[path]))
     return root
 
 
@@ -126,18 +131,18 @@ class Row:
         members = dict(base) if base else {}
         found = base is not None
         cells = self.cells
-        for leaf in node.leaves:
-            text = cells[leaf.column]
-            if text:
-                if leaf.odd or text[0] in _ODD_START:
-                    value = self.value(leaf.column, leaf.kind, text)
+        for name, column, kind, odd in node.leaves:
+            if text := cells[column]:
+                # A colour such as #00677F is no error value: those have a mark besides the first.
+                if odd or (text[0] in _ODD_START and not (text[0] == "#" and text[1:].isalnum())):
+                    value = self.value(column, kind, text)
                     if value is None:
                         continue
                     if isinstance(value, dict):
-                        value = lay_over(members.get(leaf.name), value)
-                    members[leaf.name] = value
+                        value = lay_over(members.get(name), value)
+                    members[name] = value
                 else:
-                    members[leaf.name] = text
+                    members[name] = text
                 found = True
         for child in node.children:
             below = members.get(child.name)
@@ -168,6 +173,8 @@ class Row:
 
     def value(self, column: int, kind: Kind | None, text: str) -> Any:
         """What a cell that is not plain text stands for; None if it is blank, or wrong and noted."""
+        if kind is Kind.FLAG and text in _PLAIN_FLAGS:
+            return _PLAIN_FLAGS[text]
         if text.isspace():
             return None
         text = unescape(text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from producers.submit import CHUNK, fingerprint_of, new_batch_id, note_acceptance
+from producers.submit import CHUNK, new_batch_id, note_acceptance
 from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, transitions
 from provisioning.log_events import JOB_SUBMITTED
@@ -26,7 +26,6 @@ BATCH = "single"
 @dataclass(slots=True)
 class _Waiting:
     job: NewJob
-    fingerprint: str
     who: str
     because: str
     verdict: asyncio.Future[Accepted]
@@ -53,7 +52,7 @@ class SingleJobs:
         with span("submit", "producer") as traced:
             if traced.traceparent:
                 job = msgspec.structs.replace(job, trace=traced.traceparent)
-            self._waiting.append(_Waiting(job, fingerprint_of(job.body), who, because, verdict))
+            self._waiting.append(_Waiting(job, who, because, verdict))
             if self._recording is None or self._recording.done():
                 self._recording = asyncio.create_task(self._record())
             word = await verdict
@@ -77,7 +76,7 @@ class SingleJobs:
         for each in group:
             by_caller.setdefault((each.who, each.because), []).append(each)
         calls = [
-            transitions.accept(batch, [(each.job, each.fingerprint) for each in some], who, because=because)
+            transitions.accept(batch, [each.job for each in some], who, because=because)
             for (who, because), some in by_caller.items()
         ]
         moved: set[str] = set()

@@ -13,21 +13,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from producers.read_ahead import read_ahead
 from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
-from provisioning.job import Accepted, NewJob, Verdict, fingerprint, split_job_id
+from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import LOST, Ledger, SourceFile, transitions
 from provisioning.log_events import BATCH_SUBMITTED
 from provisioning.logs import say
 from provisioning.tracing import for_job, span, trace_id
 
 CHUNK = 500
-"""Jobs in one call: some 3 ms of Redis' time, and at most so many unrecorded rows when we die."""
+"""Jobs in one call: some 6 ms of Redis' time, in which nobody else is served."""
 
 MAX_CHUNK_BYTES = 1 << 20
 """Bytes of bodies in one call, so that a chunk of large bodies does not hold Redis up."""
@@ -75,7 +74,7 @@ async def submit(
     who: str,
     ring: Callable[[str], None],
     meta: Mapping[str, str] | None = None,
-    source: Callable[[], SourceFile] | None = None,
+    source: SourceFile | None = None,
     on_in_doubt: str | None = None,
     because: str = "",
     on_chunk: Callable[[Submission], None] | None = None,
@@ -90,8 +89,8 @@ async def submit(
         who: the person or service, for the story of redriven jobs.
         ring: the doorbell; what it raises is not caught, and the jobs are safe in the ledger.
         meta: kept with a new batch, for people: where it came from.
-        source: asked when all jobs are handed over: the file they came from, noted with every batch that
-            it has brought anything to.
+        source: the file they came from, noted with every batch that it has brought anything to once all
+            jobs are handed over.
         on_in_doubt: `hold` or `retry`, the batch's own choice from now on; None leaves it as it is.
         because: why a second widget is accepted of jobs that had ended; empty leaves those that may make one.
         on_chunk: told after each chunk.
@@ -114,7 +113,7 @@ async def submit(
             if source:
                 # A new batch that stayed empty is taken back below, and this with it.
                 for home in {batch, *submission.touched}:
-                    await ledger.do(transitions.add_source(home, source()))
+                    await ledger.do(transitions.add_source(home, source))
         except BaseException:
             with contextlib.suppress(LedgerUnavailableError, *LOST):  # what went wrong first is what is told
                 await _round_off(ledger, submission, who, because, is_new=is_new)
@@ -142,11 +141,11 @@ def _with_trace(jobs: Iterable[NewJob], traceparent: str) -> Iterable[NewJob]:
     )
 
 
-def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[tuple[NewJob, str]]]:
-    chunk: list[tuple[NewJob, str]] = []
+def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
+    chunk: list[NewJob] = []
     size = 0
     for job in jobs:
-        chunk.append((job, fingerprint_of(job.body)))
+        chunk.append(job)
         size += len(job.body)
         if len(chunk) >= CHUNK or size >= MAX_CHUNK_BYTES:
             yield chunk
@@ -175,7 +174,7 @@ async def note_acceptance(ledger: Ledger, on: str, who: str, because: str, redri
 async def _hand_over(
     ledger: Ledger,
     submission: Submission,
-    chunk: list[tuple[NewJob, str]],
+    chunk: list[NewJob],
     who: str,
     because: str,
     ring: Callable[[str], None],
@@ -184,7 +183,7 @@ async def _hand_over(
     first = not submission.queued
     moved: set[str] = set()
     call = transitions.accept(submission.batch, chunk, who, because=because)
-    for (job, _), accepted in zip(chunk, await ledger.do(call), strict=True):
+    for job, accepted in zip(chunk, await ledger.do(call), strict=True):
         submission.verdicts[accepted.verdict] += 1
         home, _number = split_job_id(accepted.job_id)
         if accepted.verdict in (Verdict.NEW, Verdict.REDRIVEN):
@@ -198,12 +197,6 @@ async def _hand_over(
     # Once is enough: workers that have taken a batch up go on with it by themselves.
     for batch in moved if first else ():
         ring(batch)
-
-
-def fingerprint_of(body: bytes) -> str:
-    """Fingerprint of a body that is already JSON; two spellings of the same content agree."""
-    content: dict[str, Any] = msgspec.json.decode(body)
-    return fingerprint(content)
 
 
 def new_batch_id() -> str:

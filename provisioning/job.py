@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 64 * 1024
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
-class NewJob(msgspec.Struct, frozen=True):
+class NewJob(msgspec.Struct, frozen=True, array_like=True):
     """
     One widget to create, as a producer hands it over.
 
@@ -32,6 +32,9 @@ class NewJob(msgspec.Struct, frozen=True):
         row: row of the file it came from as a spreadsheet counts (the header is row 1); None if none.
         label: words for people; not sent.
         trace: W3C `traceparent` of the request that handed it over; empty if nobody traces.
+        fingerprint: of the body; worked out where it is not given.
+
+    Raises: msgspec.DecodeError if the body is no JSON.
     """
 
     key: str
@@ -40,6 +43,12 @@ class NewJob(msgspec.Struct, frozen=True):
     row: int | None = None
     label: str = ""
     trace: str = ""
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            content = msgspec.json.decode(self.body)
+            msgspec.structs.force_setattr(self, "fingerprint", fingerprint(content))
 
 
 class Verdict(StrEnum):
@@ -62,7 +71,7 @@ class Accepted(msgspec.Struct, frozen=True):
     job_id: str
 
 
-def fingerprint(body: dict[str, Any]) -> str:
+def fingerprint(body: Any) -> str:
     """
     Name of a body's content: equal for equal JSON whatever the order of its members.
 

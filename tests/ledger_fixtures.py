@@ -54,15 +54,15 @@ class Clock:
         self.now = round(self.now + seconds, 3)
 
 
-def new_job(key: str, credential: str = "acme", body: bytes = b'{"a":1}') -> NewJob:
-    """A job with little to it."""
-    return NewJob(key=key, credential=credential, body=body)
+def new_job(key: str, credential: str = "acme", body: bytes = b'{"a":1}', *, fingerprint: str = "") -> NewJob:
+    """A job with little to it; its fingerprint can be read."""
+    return NewJob(key=key, credential=credential, body=body, fingerprint=fingerprint or body.decode())
 
 
 async def fill(ledger: Ledger, *jobs: NewJob, batch: str = "b1") -> None:
     """Opens `batch` under its own id and hands the jobs over."""
     await ledger.do(transitions.open_batch(batch, batch, {}))
-    await ledger.do(transitions.accept(batch, [(job, job.body.decode()) for job in jobs], "ana"))
+    await ledger.do(transitions.accept(batch, jobs, "ana"))
 
 
 async def claim(ledger: Ledger, most: int = 100, *, batch: str = "b1", worker: str = "w1") -> list[Claim]:

@@ -15,7 +15,7 @@ import typer
 
 from console import applying
 from console.apply_report import emit_applied, not_done, say_how_to_follow, show_applied
-from console.applying import Applied, Checked, Source
+from console.applying import Applied, Checked
 from console.file_options import (
     CredentialOption,
     DefaultsOption,
@@ -28,8 +28,8 @@ from console.file_options import (
     NewBotsOption,
     SeparatorOption,
     SkipInvalidOption,
+    local,
     read_options,
-    readable_twice,
 )
 from console.outcome_files import check_writable, export
 from console.plan_report import show_plan, show_problems
@@ -40,6 +40,7 @@ from console.words import amount
 from console.workplace import Workplace, check_reachable, local_worker, workplace
 from producers.plan import Plan
 from producers.reading import ReadOptions
+from producers.spool import Spool
 from provisioning.errors import InvalidInputError, NotFoundError, ProvisioningError
 from provisioning.job import Verdict
 from provisioning.ledger import BatchStatus, Ledger
@@ -63,7 +64,7 @@ class UnfinishedError(ProvisioningError):
 class Order:
     """What was asked for: which file, read how, under which name, with the outcome files where."""
 
-    file: Source
+    file: Path
     options: ReadOptions
     name: str
     to: Path | None
@@ -124,9 +125,9 @@ def apply(
     )
     why = reason_to_accept(accept_duplicates, because)
     began = time.monotonic()
-    with readable_twice(file) as source, workplace() as place:
+    with local(file) as path, workplace() as place, Spool() as spool:
         order = Order(
-            file=source,
+            file=path,
             options=options,
             name=name or applying.batch_name(file),
             to=to,
@@ -137,11 +138,11 @@ def apply(
             because=why,
         )
         with progress_of(json=json and not detach, quiet=quiet or json) as progress:
-            checked = asyncio.run(_check(order, place, progress))
+            checked = asyncio.run(_check(order, place, spool, progress))
         # Between two displays: a live line would hide the question.
         _decide_to_send(checked.plan, order, place)
         with progress_of(json=json and not detach, quiet=quiet or json) as progress:
-            applied = asyncio.run(_apply(order, checked, place, progress))
+            applied = asyncio.run(_apply(order, checked, spool, place, progress))
     seconds = time.monotonic() - began
     if json:
         emit_applied(applied, seconds=seconds)
@@ -153,7 +154,7 @@ def apply(
         raise typer.Exit(INCOMPLETE)
 
 
-async def _check(order: Order, place: Workplace, progress: Progress) -> Checked:
+async def _check(order: Order, place: Workplace, spool: Spool, progress: Progress) -> Checked:
     if place.embedded and order.detach:
         raise InvalidInputError(
             "--detach needs workers that stay: PROVISION_REDIS_URL is not set",
@@ -171,6 +172,7 @@ async def _check(order: Order, place: Workplace, progress: Progress) -> Checked:
             rate=place.settings.rate,
             known=known,
             accept_duplicates=bool(order.because),
+            spool=spool,
         )
 
 
@@ -193,7 +195,9 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
         check_writable(order.to or Path(applying.folder_name(order.name)))
 
 
-async def _apply(order: Order, checked: Checked, place: Workplace, progress: Progress) -> Applied:
+async def _apply(
+    order: Order, checked: Checked, spool: Spool, place: Workplace, progress: Progress
+) -> Applied:
     began = time.monotonic()
     plan = checked.plan
     with contextlib.ExitStack() as stack:
@@ -204,11 +208,10 @@ async def _apply(order: Order, checked: Checked, place: Workplace, progress: Pro
                 submission = await applying.hand_over(
                     ledger,
                     place,
-                    order.file,
-                    order.options,
+                    checked,
+                    spool,
                     progress,
                     name=order.name,
-                    meta=checked.meta,
                     on_in_doubt=order.on_in_doubt,
                     because=order.because,
                 )

@@ -23,8 +23,8 @@ from console.file_options import (
     MapOption,
     NewBotsOption,
     SeparatorOption,
+    local,
     read_options,
-    readable_twice,
 )
 from console.plan_report import plan_json, problem_cells, problem_json, show_plan, show_problems
 from console.shell import JsonFlag, cli, out, progress_of, talk
@@ -63,7 +63,7 @@ def plan(
     options = read_options(
         maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file
     )
-    with readable_twice(file) as source, workplace() as place, _problem_file(errors_to) as write:
+    with local(file) as source, workplace() as place, _problem_file(errors_to) as write:
 
         def tell(problem: InvalidJobError) -> None:
             write(problem)

@@ -65,11 +65,9 @@ def add_source(batch: str, source: SourceFile) -> Call[bool]:
     return Call("add_source", keys.batch(batch), [source.sha256, _json(facts)], bool)
 
 
-def accept(
-    batch: str, jobs: Sequence[tuple[NewJob, str]], who: str, *, because: str = ""
-) -> Call[list[Accepted]]:
+def accept(batch: str, jobs: Sequence[NewJob], who: str, *, because: str = "") -> Call[list[Accepted]]:
     """
-    Records jobs, each with its body's fingerprint. Reads: the verdict on each, in order.
+    Records jobs. Reads: the verdict on each, in order.
 
     Args:
         jobs: at most a few hundred at a time; Lua's stack takes some thousand arguments.
@@ -77,9 +75,17 @@ def accept(
         because: why a second widget is accepted of jobs that had ended; empty if it is not.
     """
     args: list[str | bytes] = [who, because]
-    for job, fp in jobs:
+    for job in jobs:
         row = "" if job.row is None else str(job.row)
-        args += (job.key, job.credential, row, job.label, fp[: kept.FINGERPRINT], job.trace, job.body)
+        args += (
+            job.key,
+            job.credential,
+            row,
+            job.label,
+            job.fingerprint[: kept.FINGERPRINT],
+            job.trace,
+            job.body,
+        )
 
     def read(reply: Any) -> list[Accepted]:
         pairs = zip(reply[::2], reply[1::2], strict=True)

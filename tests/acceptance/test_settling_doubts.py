@@ -21,7 +21,7 @@ async def doubts(redis_url: str) -> list[str]:
     async with Ledger.at(redis_url) as ledger:
         await ledger.do(transitions.open_batch("b1", "tenants", {}))
         jobs = [new_job(f"k{n}", body=b'{"bot":{"id":"%d"}}' % bot) for n, bot in enumerate((1, 2, 3, 3, 4))]
-        accepted = await ledger.do(transitions.accept("b1", [(job, "fp") for job in jobs], "ana"))
+        accepted = await ledger.do(transitions.accept("b1", jobs, "ana"))
         for job in await claim(ledger):
             await send(ledger, job)
             await say(ledger, answer(job, Event.CREATED if job.number == 5 else Event.DOUBTED))

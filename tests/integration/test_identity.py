@@ -29,8 +29,7 @@ def job(key: str, text: str = "x") -> NewJob:
 async def apply(
     ledger: Ledger, jobs: Iterable[NewJob], name: str = "t", source: SourceFile | None = None
 ) -> Submission:
-    noted = None if source is None else lambda: source
-    return await submit(ledger, jobs, name=name, who="ana", ring=lambda _: None, source=noted)
+    return await submit(ledger, jobs, name=name, who="ana", ring=lambda _: None, source=source)
 
 
 async def widgets(ledger: Ledger, batch: str) -> Counter[str]:

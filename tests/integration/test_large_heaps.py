@@ -18,7 +18,7 @@ async def _heap(ledger: Ledger) -> None:
     """A batch of jobs that all died, every hundredth after a 500."""
     await ledger.do(transitions.open_batch("b1", "heap", {}))
     for first in range(0, HEAP, SOME):
-        jobs = [(new_job(f"k{n}"), "fp") for n in range(first, first + SOME)]
+        jobs = [new_job(f"k{n}") for n in range(first, first + SOME)]
         await ledger.do(transitions.accept("b1", jobs, "ana"))
         call = transitions.claim("b1", worker="w", lease=LEASE, target=TARGET, most=SOME, rooms={})
         claims = (await ledger.do(call)).jobs

@@ -149,7 +149,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     def _accept(self) -> None:
         n = len(self.jobs) + 1
         credential = CREDENTIALS[n % 2]
-        [accepted] = self.do(transitions.accept(B, [(new_job(f"k{n}", credential), "fp")], "ana"))
+        [accepted] = self.do(transitions.accept(B, [new_job(f"k{n}", credential, fingerprint="fp")], "ana"))
         assert (accepted.verdict, accepted.job_id) == (Verdict.NEW, f"{B}.{n}")
         self.jobs[n] = Job()
         self.credential[n] = credential
@@ -159,8 +159,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     def hand_over_again(self, pick: int, fp: str, because: str) -> None:
         n = pick % len(self.jobs) + 1
         job = self.jobs[n]
-        body = new_job(f"k{n}", self.credential[n])
-        [accepted] = self.do(transitions.accept("b2", [(body, fp)], "ana", because=because))
+        again = new_job(f"k{n}", self.credential[n], fingerprint=fp)
+        [accepted] = self.do(transitions.accept("b2", [again], "ana", because=because))
         kept = self.run(snapshot(self.redis))[f"{keys.jobs(B)} {n}"]["fp"]
         refused = job.bounds.most > 0 and not because
         verdicts = {

@@ -78,7 +78,7 @@ async def test_a_tenant_whose_batch_is_gone_is_not_created_again(fake_ledger: Le
         await fake_ledger.view.status("b1")
     names = ("created", "dead", "risky")
     planned = await fake_ledger.view.verdicts([("acme", name, "other") for name in names])
-    jobs = [(new_job(name), "other") for name in names]
+    jobs = [new_job(name, fingerprint="other") for name in names]
     await fake_ledger.do(transitions.open_batch("b2", "b1", {}))
     accepted = await fake_ledger.do(transitions.accept("b2", jobs, "ana"))
     assert [each.verdict for each in accepted] == planned
@@ -103,7 +103,7 @@ async def test_a_dead_letter_without_its_body_is_not_redriven_but_handed_over_an
     await _ended(fake_ledger, "dead")
     await _purge(fake_ledger, clock, "dead=7")
     assert await fake_ledger.hand.redrive("b1", Selection(State.DEAD), "ana") == Redriven()
-    [accepted] = await fake_ledger.do(transitions.accept("b2", [(new_job("dead"), '{"a":1}')], "ana"))
+    [accepted] = await fake_ledger.do(transitions.accept("b2", [new_job("dead")], "ana"))
     assert (accepted.verdict, accepted.job_id) == (Verdict.REDRIVEN, "b1.1")
     [again] = await claim(fake_ledger)
     assert again.body == b'{"a":1}'

@@ -38,7 +38,7 @@ JOBS = "pv:{b1}:jobs"
 
 
 async def _verdicts(ledger: Ledger, *bodies: str, batch: str = "b1", key: str = "k") -> list[str]:
-    jobs = [(new_job(key), body) for body in bodies]
+    jobs = [new_job(key, fingerprint=body) for body in bodies]
     return [
         f"{each.verdict} {each.job_id}" for each in await ledger.do(transitions.accept(batch, jobs, "ana"))
     ]
@@ -65,7 +65,7 @@ async def test_one_identity_is_one_job_in_one_call_in_one_batch_and_across_batch
 
 
 async def test_the_same_key_of_another_credential_is_another_job(fake_ledger: Ledger) -> None:
-    jobs = [(new_job("k", "acme"), "fp"), (new_job("k", "zeta"), "fp")]
+    jobs = [new_job("k", "acme"), new_job("k", "zeta")]
     accepted = await fake_ledger.do(transitions.accept("b1", jobs, "ana"))
     assert [each.verdict for each in accepted] == [Verdict.NEW, Verdict.NEW]
 
@@ -100,7 +100,7 @@ async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_sto
     await send(fake_ledger, job)
     await say(fake_ledger, answer(job, Event.EXHAUSTED))
     mended = new_job("k", body=b'{"a":2}')
-    [accepted] = await fake_ledger.do(transitions.accept("b2", [(mended, "new")], "ana", because="why not"))
+    [accepted] = await fake_ledger.do(transitions.accept("b2", [mended], "ana", because="why not"))
     assert (accepted.verdict, accepted.job_id) == (Verdict.REDRIVEN, "b1.1")
     [again] = await claim(fake_ledger)
     assert (again.body, again.attempts) == (b'{"a":2}', 0)

@@ -12,7 +12,7 @@ from producers.jsonl import job_of
 from provisioning import keys
 from provisioning.attempt import Bounds, Result
 from provisioning.errors import ConfigurationError
-from provisioning.job import NewJob, Verdict, fingerprint
+from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Claim, Ledger, sealing, transitions
 from provisioning.ledger.sealing import KeylessError, SealedError, load_masters
 from provisioning.lifecycle import Event
@@ -84,7 +84,7 @@ async def test_the_same_body_is_known_again_through_its_sealed_fingerprint(
 ) -> None:
     ledger = _ledger(server, clock, NEW)
     await _live(ledger)
-    again = [(new_job("k0", body=BODY), BODY.decode()), (new_job("k0"), "other")]
+    again = [new_job("k0", body=BODY), new_job("k0", fingerprint="other")]
     accepted = await ledger.do(transitions.accept("b2", again, "ana"))
     planned = await ledger.view.verdicts([("acme", "k0", BODY.decode()), ("acme", "k0", "other")])
     assert [each.verdict for each in accepted] == planned == [Verdict.SUCCEEDED, Verdict.CHANGED]
@@ -102,7 +102,7 @@ async def test_a_tenant_without_a_key_of_its_own_is_known_again_once_encryption_
     await send(plain, job)
     await say(plain, answer(job, Event.CREATED))
     sealed = _ledger(server, clock, NEW)
-    accepted = await sealed.do(transitions.accept("b2", [(spec, fingerprint(body))], "ana"))
+    accepted = await sealed.do(transitions.accept("b2", [spec], "ana"))
     assert accepted[0].verdict is Verdict.CHANGED  # and sent it is not
 
 

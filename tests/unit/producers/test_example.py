@@ -37,7 +37,7 @@ def test_four_of_its_300_rows_are_wrong_and_six_will_be_refused() -> None:
     assert sum(bot.startswith(REFUSED) for bot in bots) == 6
     assert reading.notes == ()
     repeats = Repeats()
-    assert not any(repeats.check(job) for job in jobs)
+    assert not any(repeats.check(jobs))
     assert len({job.body for job in jobs}) == len(jobs)
 
 

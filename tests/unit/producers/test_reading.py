@@ -86,8 +86,8 @@ def test_memory_does_not_grow_with_the_file() -> None:
 def test_a_repeated_key_is_reported_with_the_row_that_had_it_first() -> None:
     repeats = Repeats()
     jobs = [NewJob(f"k{number}", "acme", b"{}", number + 2) for number in range(5_000)]
-    assert all(repeats.check(job) is None for job in jobs)
-    problem = repeats.check(NewJob("k7", "acme", b"{}", 9_999))
+    assert not any(repeats.check(jobs))
+    [problem] = repeats.check([NewJob("k7", "acme", b"{}", 9_999)])
     assert problem is not None
     assert (problem.row, problem.value) == (9_999, "k7")
     assert "row 9 has it too" in problem.message
@@ -95,8 +95,7 @@ def test_a_repeated_key_is_reported_with_the_row_that_had_it_first() -> None:
 
 def test_the_same_key_under_other_credentials_is_another_job() -> None:
     repeats = Repeats()
-    assert repeats.check(NewJob("k", "a", b"{}", 2)) is None
-    assert repeats.check(NewJob("k", "b", b"{}", 3)) is None
+    assert repeats.check([NewJob("k", "a", b"{}", 2), NewJob("k", "b", b"{}", 3)]) == [None, None]
 
 
 def test_ids_of_different_lengths_are_no_sign_of_a_lost_prefix() -> None:

@@ -1,0 +1,74 @@
+"""Jobs on disk between their judgement and their handing over: a file is read once, in constant memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from provisioning.errors import InvalidInputError
+from provisioning.job import NewJob
+
+_LENGTH = 4
+"""Bytes before each job that say how long it is; a body has at most 64 kB."""
+
+_encode_into = msgspec.msgpack.Encoder().encode_into
+_decode = msgspec.msgpack.Decoder(NewJob).decode
+
+
+class Spool:
+    """
+    Jobs in the order in which they came, in a temporary file without a name; a context manager.
+
+    What was judged is what is handed over, whatever becomes of the file meanwhile. One thread at a time.
+
+    Raises: InvalidInputError if the temporary file cannot be made or written.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        try:
+            self._file = tempfile.TemporaryFile(buffering=1 << 16)  # noqa: SIM115 - closed by `close`
+        except OSError as error:
+            raise _no_room(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file, and it is gone."""
+        self._file.close()
+
+    def add(self, job: NewJob) -> None:
+        """Keeps a job behind all others."""
+        buffer = self._buffer
+        _encode_into(job, buffer, _LENGTH)
+        buffer[:_LENGTH] = (len(buffer) - _LENGTH).to_bytes(_LENGTH, "little")
+        try:
+            self._file.write(buffer)
+        except OSError as error:
+            raise _no_room(error) from error
+
+    def __iter__(self) -> Iterator[NewJob]:
+        """All jobs, from the first on."""
+        try:
+            self._file.seek(0)  # flushes what is still in memory
+        except OSError as error:
+            raise _no_room(error) from error
+        while length := self._file.read(_LENGTH):
+            yield _decode(self._file.read(int.from_bytes(length, "little")))
+
+
+def _no_room(error: OSError) -> InvalidInputError:
+    return InvalidInputError(
+        f"the temporary file for checked rows cannot be written: {error.strerror or error}",
+        hint="let TMPDIR name a folder with as much room as the rows take",
+    )
