@@ -13,8 +13,10 @@ import typer
 
 from console import applying
 from console.reconciling import Finding, Judged, candidates, judge, read_table, result_of
+from console.selecting import CredentialOption
 from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out
 from console.standard_output import emit
+from console.story import job_called
 from console.words import amount, shown
 from provisioning import keys
 from provisioning.attempt import Result
@@ -31,8 +33,10 @@ UNCLEAR_SHOWN = 20
 @cli.command()
 def resolve(
     job_ids: Annotated[
-        list[str], typer.Argument(metavar="JOB", help="Id of a job in doubt; may be repeated.")
+        list[str],
+        typer.Argument(metavar="JOB", help="Id of a job in doubt, or a tenant's key; may be repeated."),
     ],
+    credential: CredentialOption = "",
     created: Annotated[bool, typer.Option("--created", help="Its widget was found.")] = False,
     absent: Annotated[bool, typer.Option("--absent", help="It has no widget: send it again.")] = False,
     widget_id: Annotated[str, typer.Option("--widget-id", help="The widget that was found.")] = "",
@@ -65,7 +69,7 @@ def resolve(
         async with open_ledger() as ledger:
             others = []
             for job_id in job_ids:
-                record = await ledger.view.job(job_id)
+                record = await job_called(ledger, job_id, credential)
                 if await ledger.hand.resolve(
                     *split_job_id(record.job_id), created=created, by=applying.who(), result=result
                 ):

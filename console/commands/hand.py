@@ -51,7 +51,15 @@ async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_
 
 
 @cli.command()
-def pause(batch: BatchScope = None, credential: CredentialScope = None, all_: AllScope = False) -> None:
+def pause(
+    batch: BatchScope = None,
+    credential: CredentialScope = None,
+    all_: AllScope = False,
+    because: Annotated[
+        str,
+        typer.Option("--because", metavar="TEXT", help="Why; shown wherever the pause is, and in the audit."),
+    ] = "",
+) -> None:
     """
     Keep jobs back: no further POST of them starts.
 
@@ -62,7 +70,8 @@ def pause(batch: BatchScope = None, credential: CredentialScope = None, all_: Al
         async with open_ledger() as ledger:
             scope = await _scope(ledger, batch, credential, all_)
             by = applying.who()
-            if await ledger.hand.hold(scope, by=by, why=f"paused by {by}"):
+            reason = f": {because.strip()}" if because.strip() else ""
+            if await ledger.hand.hold(scope, by=by, why=f"paused by {by}{reason}"):
                 out.print(f"paused {scope}")
             else:
                 out.print(f"{scope} was held already")
@@ -201,6 +210,9 @@ def pace(
         str | None,
         typer.Argument(metavar="RATE", help="5/s, 300/m, 1000/h or unlimited; shows the pace without."),
     ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="No pace of its own any more: the PROVISION_RATE of each worker.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -209,10 +221,12 @@ def pace(
     Example: provision pace default 20/s
     """
     wanted = Rate.parse(rate) if rate is not None else None
+    if clear and (credential is None or rate is not None):
+        raise InvalidInputError("--clear goes with a NAME and no RATE", hint="provision pace default --clear")
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            if credential is not None and wanted is not None:
+            if credential is not None and (clear or wanted is not None):
                 await warn_of(credential, ledger)
                 await ledger.hand.set_pace(credential, wanted, by=applying.who())
             paces = await ledger.view.paces()

@@ -67,10 +67,19 @@ class Hand:
             await self.note("resume", by=by, on=scope, facts={"came_of_it": word})
         return word
 
-    async def set_pace(self, credential: str, rate: Rate, *, by: str = "") -> None:
-        """Sets the pace of a credential on all workers, in force within a second and across restarts."""
-        await self._redis.hset(keys.RATES, credential, rate.word)
-        await self.note("pace", by=by, on=keys.hold_credential(credential), facts={"pace": str(rate)})
+    async def set_pace(self, credential: str, rate: Rate | None, *, by: str = "") -> None:
+        """
+        Sets the pace of a credential on all workers, in force within a second and across restarts.
+
+        Args:
+            rate: None to let each worker go by its own setting again.
+        """
+        if rate is None:
+            await self._redis.hdel(keys.RATES, credential)
+        else:
+            await self._redis.hset(keys.RATES, credential, rate.word)
+        facts: dict[str, str | int] = {"pace": "not set" if rate is None else str(rate)}
+        await self.note("pace", by=by, on=keys.hold_credential(credential), facts=facts)
 
     async def shred(self, batch: str, *, by: str) -> bool:
         """

@@ -85,6 +85,31 @@ def test_a_pace_is_shown_without_being_changed(desk: Desk, redis_url: str) -> No
     assert len(desk.run("audit", "--json", **shared).objects) == 1
 
 
+def test_a_pace_is_given_back_to_the_workers_own_setting(desk: Desk, redis_url: str) -> None:
+    shared = {"REDIS_URL": redis_url, "RATE": "7/s"}
+    desk.run("pace", "acme", "20/s", **shared)
+    assert desk.run("pace", "acme", "--clear", **shared).out == "acme: 7/s (PROVISION_RATE here)\n"
+    assert desk.run("audit", "--json", **shared).objects[0]["facts"] == {"pace": "not set"}
+    both = desk.run("pace", "acme", "20/s", "--clear", **shared)
+    assert (both.code, "provision pace default --clear" in both.err) == (2, True)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_pause_says_why_wherever_it_is_shown(desk: Desk, redis_url: str) -> None:
+    desk.run("pause", "b1", "--because", "the client asked", REDIS_URL=redis_url)
+    assert ": the client asked" in desk.run("status", "b1", REDIS_URL=redis_url).out
+    assert desk.run("audit", "--json", REDIS_URL=redis_url).objects[0]["why"].endswith(": the client asked")
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_doubt_is_resolved_by_the_tenants_key(desk: Desk, redis_url: str) -> None:
+    settled = desk.run("resolve", "lima-1", "--created", REDIS_URL=redis_url)
+    assert settled.out == "lima-1 is created\n"
+    assert desk.run("job", "b1.1", "--json", REDIS_URL=redis_url).last["state"] == "succeeded"
+    unknown = desk.run("resolve", "nobody", "--created", REDIS_URL=redis_url)
+    assert (unknown.code, "neither a job nor a tenant's key" in unknown.err) == (2, True)
+
+
 def test_without_a_name_every_pace_is_shown(desk: Desk, redis_url: str) -> None:
     shared = {"REDIS_URL": redis_url, "RATE": "7/s"}
     none = desk.run("pace", **shared, CLIENT_ID="", CLIENT_SECRET="")
