@@ -116,13 +116,13 @@ def _all_along(results: Results) -> Iterator[Judged]:
         lambda x: x >= ROWS_S,
     )
     for scenario, words in (("none", "no latency"), ("200ms-100", "200 ms, 100 in flight")):
-        run = results.one(scenario, OURS.name)
+        run, bare = results.one(scenario, OURS.name), results.one(scenario, BARE.name)
         yield _judged(
             f"CPU a job, everything on that is on by default: {words}",
             f"≤ {CPU_US:,.0f} µs",
             run.cpu_us if run else None,
             lambda x: f"{x:,.0f} µs",
-            "",
+            f"{bare.cpu_us:,.0f} of the bare loop" if bare else "",
             lambda x: x <= CPU_US,
         )
 

@@ -65,19 +65,22 @@ def _scenario(results: Results, scenario: Scenario) -> str:
         runs.sort(key=lambda run: -run.jobs_s_95)
     bound = f"; at most {scenario.bound:,.0f} jobs/s are possible" if scenario.bound else ""
     rows = [_row(run) for run in runs]
-    return f"### {scenario.title[0].upper()}{scenario.title[1:]}\n\n{scenario.name}{bound}.\n\n" + table(
-        [
-            "",
-            "in flight",
-            "jobs/s",
-            "to 95%",
-            "CPU a job",
-            "Redis' CPU",
-            "peak memory",
-            "POSTs",
-            "duplicates",
-        ],
-        rows,
+    return (
+        f"### {scenario.title[0].upper()}{scenario.title[1:]}\n\n`--scenario {scenario.name}`{bound}.\n\n"
+        + table(
+            [
+                "",
+                "in flight",
+                "jobs/s",
+                "to 95%",
+                "CPU a job",
+                "Redis' CPU",
+                "peak memory",
+                "POSTs",
+                "duplicates",
+            ],
+            rows,
+        )
     )
 
 
