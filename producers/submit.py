@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,6 +22,7 @@ from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import LOST, Ledger, SourceFile, transitions
+from provisioning.ledger.scripts import Call
 from provisioning.log_events import BATCH_SUBMITTED
 from provisioning.logs import say
 from provisioning.tracing import for_job, span, trace_id
@@ -104,10 +106,14 @@ async def submit(
         submission = Submission(batch, name)
         if on_in_doubt:
             await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)
+        unanswered: deque[list[NewJob]] = deque()
         try:
-            async with read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks:
-                async for chunk in chunks:
-                    await _hand_over(ledger, submission, chunk, who, because, ring, on_verdict)
+            async with (
+                read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks,
+                aclosing(_recorded(ledger, chunks, unanswered, batch, who, because)) as recorded,
+            ):
+                async for chunk, words in recorded:
+                    _note(submission, chunk, words, ring, on_verdict)
                     if on_chunk:
                         on_chunk(submission)
             if source:
@@ -116,7 +122,8 @@ async def submit(
                     await ledger.do(transitions.add_source(home, source))
         except BaseException:
             with contextlib.suppress(LedgerUnavailableError, *LOST):  # what went wrong first is what is told
-                await _round_off(ledger, submission, who, because, is_new=is_new)
+                # A batch of which a chunk may just be arriving is no empty one.
+                await _round_off(ledger, submission, who, because, is_new=is_new and not unanswered)
             raise
         await _round_off(ledger, submission, who, because, is_new=is_new)
         facts = {
@@ -171,19 +178,36 @@ async def note_acceptance(ledger: Ledger, on: str, who: str, because: str, redri
     await ledger.hand.note("accept-duplicates", by=who, on=on, why=because, facts={"redriven": redriven})
 
 
-async def _hand_over(
+async def _recorded(
     ledger: Ledger,
-    submission: Submission,
-    chunk: list[NewJob],
+    chunks: AsyncIterator[list[NewJob]],
+    unanswered: deque[list[NewJob]],
+    batch: str,
     who: str,
     because: str,
+) -> AsyncGenerator[tuple[list[NewJob], list[Accepted]], None]:
+    """Each chunk with the ledger's word on its jobs. `unanswered` holds those it has not said it on yet."""
+
+    async def calls() -> AsyncIterator[Call[list[Accepted]]]:
+        async for chunk in chunks:
+            unanswered.append(chunk)
+            yield transitions.accept(batch, chunk, who, because=because)
+
+    async with aclosing(ledger.do_in_turn(calls())) as replies:
+        async for words in replies:
+            yield unanswered.popleft(), words
+
+
+def _note(
+    submission: Submission,
+    chunk: list[NewJob],
+    words: list[Accepted],
     ring: Callable[[str], None],
     on_verdict: OnVerdict | None,
 ) -> None:
     first = not submission.queued
     moved: set[str] = set()
-    call = transitions.accept(submission.batch, chunk, who, because=because)
-    for job, accepted in zip(chunk, await ledger.do(call), strict=True):
+    for job, accepted in zip(chunk, words, strict=True):
         submission.verdicts[accepted.verdict] += 1
         home, _number = split_job_id(accepted.job_id)
         if accepted.verdict in (Verdict.NEW, Verdict.REDRIVEN):

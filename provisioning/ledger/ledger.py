@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Sequence
 from typing import Any, Self, TypeVar, cast
 
 import msgspec
@@ -28,6 +28,7 @@ from provisioning.checks.redis_server import judge_eviction, judge_version
 from provisioning.errors import ContractError, LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger.connections import packed
 from provisioning.ledger.hand import Hand
+from provisioning.ledger.in_turn import InTurn
 from provisioning.ledger.kept import FORMAT
 from provisioning.ledger.records import Claims
 from provisioning.ledger.scripts import Call, Clock, Scripts
@@ -104,9 +105,30 @@ class Ledger:
 
         Raises: LedgerUnavailableError; it is then unknown which were carried out, and each may be said again.
         """
+        return await self._in_our_words(self._do_all(calls))
+
+    async def _do_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        replies = await self._scripts.run(await self.sealer.outgoing(calls))
+        return [await self._opened(reply) if isinstance(reply, Claims) else reply for reply in replies]
+
+    async def do_in_turn(self, calls: AsyncIterable[Call[T]]) -> AsyncGenerator[T, None]:
+        """
+        Carries out one transition after the other, Redis waiting for none of them; replies in order.
+
+        Raises: as `do_all`.
+        """
+        async with InTurn(self.redis, self._scripts) as turns:
+            async for call in calls:
+                [outgoing] = await self._in_our_words(self.sealer.outgoing([call]))
+                for reply in await self._in_our_words(turns.say(outgoing)):
+                    yield reply
+            for reply in await self._in_our_words(turns.rest()):
+                yield reply
+
+    async def _in_our_words(self, said: Awaitable[T]) -> T:
+        """What comes of it. Raises: our errors for those of the client."""
         try:
-            replies = await self._scripts.run(await self.sealer.outgoing(calls))
-            return [await self._opened(reply) if isinstance(reply, Claims) else reply for reply in replies]
+            return await said
         except LOST as error:
             raise unavailable(self.redis, error) from error
         except RedisError as error:

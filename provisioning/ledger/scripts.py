@@ -78,16 +78,17 @@ class Scripts:
                 await self._redis.script_load(source(script))
             return await self._send(calls)
 
-    async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+    def command(self, call: Call[Any]) -> tuple[Argument, ...]:
+        """A call as Redis is told of it; it must know the script."""
         now = "" if self._clock is None else str(int(self._clock() * 1000))
+        return ("EVALSHA", _digest(call.script), 1, call.key, now, *call.args)
+
+    async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         if len(calls) == 1:
             call = calls[0]
-            reply = await self._redis.execute_command(
-                "EVALSHA", _digest(call.script), 1, call.key, now, *call.args
-            )
-            return [call.read(reply)]
+            return [call.read(await self._redis.execute_command(*self.command(call)))]
         pipeline = self._redis.pipeline(transaction=False)
         for call in calls:
-            pipeline.execute_command("EVALSHA", _digest(call.script), 1, call.key, now, *call.args)
+            pipeline.execute_command(*self.command(call))
         replies = await pipeline.execute()
         return [call.read(reply) for call, reply in zip(calls, replies, strict=True)]

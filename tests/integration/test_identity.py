@@ -15,6 +15,7 @@ from producers.submit import Submission, submit
 from provisioning import keys
 from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Ledger, SourceFile
+from provisioning.ledger.in_turn import InTurn
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import Event, State
 from tests.ledger_fixtures import answer, claim, say, send
@@ -131,22 +132,22 @@ async def test_a_kill_around_a_chunk_costs_nothing(
 ) -> None:
     monkeypatch.setattr(submitting, "CHUNK", 3)
     jobs = [job(str(n)) for n in range(10)]
-    do, calls = ledger.do, 0
+    say, calls = InTurn.say, 0
 
-    async def until_killed(call: Call[Any]) -> Any:
+    async def until_killed(self: InTurn, call: Call[Any]) -> Any:
         nonlocal calls
         calls += 1
-        if calls == 3 and before:
+        if calls == 2 and before:
             raise Killed
-        reply = await do(call)
-        if calls == 3:
+        replies = await say(self, call)
+        if calls == 2:
             raise Killed
-        return reply
+        return replies
 
-    monkeypatch.setattr(ledger, "do", until_killed)
-    with pytest.raises(Killed):
-        await apply(ledger, jobs)
-    monkeypatch.setattr(ledger, "do", do)
+    with monkeypatch.context() as patched:
+        patched.setattr(InTurn, "say", until_killed)
+        with pytest.raises(Killed):
+            await apply(ledger, jobs)
     again = await apply(ledger, jobs)
     assert again.verdicts[Verdict.NEW] == (7 if before else 4)
     assert await widgets(ledger, again.batch) == Counter({str(n): 1 for n in range(10)})

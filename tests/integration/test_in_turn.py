@@ -1,0 +1,86 @@
+"""Calls in a row on one connection to a real Valkey: in order, each carried out, whatever breaks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from provisioning.errors import LedgerUnavailableError
+from provisioning.job import Accepted, Verdict
+from provisioning.ledger import Ledger, transitions
+from provisioning.ledger.scripts import Call
+from tests.ledger_fixtures import new_job
+
+ROUNDS = 8
+SOME = 30
+
+
+async def _rounds(between: Callable[[int], Awaitable[object]]) -> AsyncIterator[Call[list[Accepted]]]:
+    for n in range(ROUNDS):
+        await between(n)
+        jobs = [new_job(f"k{n * SOME + m}") for m in range(SOME)]
+        yield transitions.accept("b1", jobs, "ana")
+
+
+async def _all(ledger: Ledger, between: Callable[[int], Awaitable[object]]) -> list[Accepted]:
+    await ledger.redis.flushall()
+    await ledger.do(transitions.open_batch("b1", "b1", {}))
+    return [word async for words in ledger.do_in_turn(_rounds(between)) for word in words]
+
+
+async def _nothing(_: int) -> None:
+    """Between two calls."""
+
+
+async def test_calls_are_carried_out_and_answered_for_in_their_order(valkey_url: str) -> None:
+    async with Ledger.at(valkey_url) as ledger:
+        words = await _all(ledger, _nothing)
+    assert [word.job_id for word in words] == [f"b1.{n}" for n in range(1, ROUNDS * SOME + 1)]
+    assert {word.verdict for word in words} == {Verdict.NEW}
+
+
+async def test_a_connection_lost_between_two_calls_loses_and_doubles_nothing(valkey_url: str) -> None:
+    other = Redis.from_url(valkey_url)
+
+    async def cut(n: int) -> None:
+        if n in (2, 5):
+            await other.client_kill_filter(_type="normal", skipme=True)
+
+    async with other, Ledger.at(valkey_url) as ledger:
+        words = await _all(ledger, cut)
+        assert (await ledger.view.status("b1")).accepted == ROUNDS * SOME
+    assert sorted({int(word.job_id.partition(".")[2]) for word in words}) == list(range(1, ROUNDS * SOME + 1))
+    assert len(words) == ROUNDS * SOME
+
+
+async def test_a_script_forgotten_between_two_calls_is_told_again(valkey_url: str) -> None:
+    other = Redis.from_url(valkey_url)
+
+    async def forget(n: int) -> None:
+        if n == 3:
+            await other.script_flush()
+
+    async with other, Ledger.at(valkey_url) as ledger:
+        words = await _all(ledger, forget)
+    assert [word.job_id for word in words] == [f"b1.{n}" for n in range(1, ROUNDS * SOME + 1)]
+
+
+async def test_what_breaks_the_source_is_raised_and_leaves_no_answer_behind(valkey_url: str) -> None:
+    async def broken(n: int) -> None:
+        if n == 4:
+            raise TimeoutError("a file on a slow disk")
+
+    async with Ledger.at(valkey_url, connections=1) as ledger:
+        with pytest.raises(TimeoutError, match="slow disk"):
+            await _all(ledger, broken)
+        # The only connection there is answers for what it is asked now.
+        assert (await ledger.view.status("b1")).accepted == 4 * SOME
+
+
+async def test_a_redis_that_is_gone_is_said_as_such() -> None:
+    async with Ledger.at("redis://127.0.0.1:9/0") as ledger:
+        with pytest.raises(LedgerUnavailableError):
+            async for _ in ledger.do_in_turn(_rounds(_nothing)):
+                pass
