@@ -22,10 +22,6 @@ class Fuse:
         self._left = nth
         self._gauge = gauge
 
-    def arms(self, checkpoint: str) -> bool:
-        """Whether this checkpoint is the deadly one."""
-        return checkpoint == self._die_at
-
     def burn(self, checkpoint: str) -> None:
         """A checkpoint is passed; nothing after this line may happen."""
         if checkpoint != self._die_at:

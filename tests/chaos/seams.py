@@ -1,8 +1,9 @@
 """
 Where the checkpoints lie: the seams of the real program, wrapped from outside.
 
-Only what every job must come by is wrapped: `Ledger.do_all`, the evidence of a `Wire`, aiohttp's own hook
-for new connections, `Doorbell.ring`. Nothing in production code knows of it.
+Only what every job must come by is wrapped: `InTurn.say` for chunks, `Ledger.do_all` for all else, the
+evidence of a `Wire`, aiohttp's own hook for new connections, `Doorbell.ring`. Nothing in production code
+knows of it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from provisioning.attempt import Evidence
 from provisioning.ledger import Ledger
+from provisioning.ledger.in_turn import InTurn
 from provisioning.ledger.scripts import Call
 from provisioning.queue import Doorbell
 from tests.chaos.fuse import Fuse
@@ -42,8 +44,6 @@ def watch_ledger(fuse: Fuse, gauge: Gauge) -> None:
         for call in calls:
             in_flight.update(_intents(call))
         gauge.show(in_flight=len(in_flight))
-        if fuse.arms("inside-a-chunk") and any(call.script == "accept" for call in calls):
-            asyncio.get_running_loop().call_later(ON_ITS_WAY, fuse.burn, "inside-a-chunk")
         replies = await real(self, calls)
         for call, reply in zip(calls, replies, strict=True):
             in_flight.difference_update(_refused(call, reply), _answers(call))
@@ -58,6 +58,17 @@ def watch_ledger(fuse: Fuse, gauge: Gauge) -> None:
         return replies
 
     Ledger.do_all = do_all  # type: ignore[method-assign]
+
+
+def watch_chunks(fuse: Fuse) -> None:
+    """Passes a checkpoint whenever a chunk of a submission is on its way."""
+    real = InTurn.say
+
+    async def say(self: InTurn, call: Call[Any]) -> list[Any]:
+        asyncio.get_running_loop().call_later(ON_ITS_WAY, fuse.burn, "inside-a-chunk")
+        return await real(self, call)
+
+    InTurn.say = say  # type: ignore[method-assign]
 
 
 def _intents(call: Call[Any]) -> list[_Post]:

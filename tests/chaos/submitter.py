@@ -32,7 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     gauge = Gauge(options.gauge)
     fuse = Fuse(options.die_at, options.nth, gauge)
-    seams.watch_ledger(fuse, gauge)
+    seams.watch_chunks(fuse)
     seams.watch_doorbell(fuse)
     asyncio.run(_submit(options.name, options.count, fuse))
 
