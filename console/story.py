@@ -188,8 +188,8 @@ def _move(move: Move) -> Happening:
 
 
 def _act(act: Act) -> Happening:
-    words = {"pause": "paused", "resume": "resumed", "pace": "pace set"}
-    pace = f" to {shown(str(act.facts['pace']))}" if "pace" in act.facts else ""
+    words = {"pause": "paused", "resume": "resumed", "pace": "pace"}
+    pace = f" {shown(str(act.facts['pace']))}" if "pace" in act.facts else ""
     by = shown(act.by) or "nobody named"
     # A pause without a reason of its own repeats who made it.
     why = "" if act.why in ("", f"paused by {act.by}") else f", because {shown(act.why)}"

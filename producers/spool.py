@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from types import TracebackType
@@ -45,7 +46,8 @@ class Spool:
 
     def close(self) -> None:
         """Lets go of the file, and it is gone."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what is still in memory need not be written any more
+            self._file.close()
 
     def add(self, job: NewJob) -> None:
         """Keeps a job behind all others."""

@@ -106,11 +106,10 @@ async def submit(
         submission = Submission(batch, name)
         if on_in_doubt:
             await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)
-        unanswered: deque[list[NewJob]] = deque()
         try:
             async with (
                 read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks,
-                aclosing(_recorded(ledger, chunks, unanswered, batch, who, because)) as recorded,
+                aclosing(_recorded(ledger, chunks, batch, who, because)) as recorded,
             ):
                 async for chunk, words in recorded:
                     _note(submission, chunk, words, ring, on_verdict)
@@ -122,8 +121,7 @@ async def submit(
                     await ledger.do(transitions.add_source(home, source))
         except BaseException:
             with contextlib.suppress(LedgerUnavailableError, *LOST):  # what went wrong first is what is told
-                # A batch of which a chunk may just be arriving is no empty one.
-                await _round_off(ledger, submission, who, because, is_new=is_new and not unanswered)
+                await _round_off(ledger, submission, who, because, is_new=is_new)
             raise
         await _round_off(ledger, submission, who, because, is_new=is_new)
         facts = {
@@ -179,23 +177,19 @@ async def note_acceptance(ledger: Ledger, on: str, who: str, because: str, redri
 
 
 async def _recorded(
-    ledger: Ledger,
-    chunks: AsyncIterator[list[NewJob]],
-    unanswered: deque[list[NewJob]],
-    batch: str,
-    who: str,
-    because: str,
+    ledger: Ledger, chunks: AsyncIterator[list[NewJob]], batch: str, who: str, because: str
 ) -> AsyncGenerator[tuple[list[NewJob], list[Accepted]], None]:
-    """Each chunk with the ledger's word on its jobs. `unanswered` holds those it has not said it on yet."""
+    """Each chunk with the ledger's word on its jobs."""
+    sent: deque[list[NewJob]] = deque()
 
     async def calls() -> AsyncIterator[Call[list[Accepted]]]:
         async for chunk in chunks:
-            unanswered.append(chunk)
+            sent.append(chunk)
             yield transitions.accept(batch, chunk, who, because=because)
 
     async with aclosing(ledger.do_in_turn(calls())) as replies:
         async for words in replies:
-            yield unanswered.popleft(), words
+            yield sent.popleft(), words
 
 
 def _note(

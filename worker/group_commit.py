@@ -37,13 +37,18 @@ class GroupCommit:
 
     Args:
         yields: lets whatever else is ready in this turn of the loop go first, other writers included.
+        after: writes nothing while this one is stuck, and then only what somebody still waits for.
     """
 
-    def __init__(self, ledger: Ledger, *, yields: bool = False) -> None:
+    def __init__(self, ledger: Ledger, *, yields: bool = False, after: GroupCommit | None = None) -> None:
         self._ledger = ledger
         self._yields = yields
+        self._after = after
         self._pending: dict[tuple[Kind, str], list[_Entry]] = {}
+        self._leaving: list[_Group] = []
         self._filled = asyncio.Event()
+        self._flows = asyncio.Event()  # unset while a write is refused or Redis is away
+        self._flows.set()
         self._writer: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -57,7 +62,7 @@ class GroupCommit:
         if self._writer:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
-        for entries in self._pending.values():
+        for entries in (*self._pending.values(), *(entries for _, _, entries in self._leaving)):
             for _, done in entries:
                 done.cancel()
 
@@ -75,13 +80,10 @@ class GroupCommit:
             await self._filled.wait()
             if self._yields:
                 await asyncio.sleep(0)
+            if self._after:
+                await self._after._flows.wait()
             self._filled.clear()
-            pending, self._pending = self._pending, {}
-            groups = [
-                (kind, batch, entries[start : start + MOST])
-                for (kind, batch), entries in pending.items()
-                for start in range(0, len(entries), MOST)
-            ]
+            self._leaving = groups = self._take()
             try:
                 replies = await self._insist([_call(*group) for group in groups])
             except Exception as error:  # noqa: BLE001
@@ -92,6 +94,17 @@ class GroupCommit:
             else:
                 for (_, _, entries), reply in zip(groups, replies, strict=True):
                     _tell(entries, reply)
+
+    def _take(self) -> list[_Group]:
+        pending, self._pending = self._pending, {}
+        if self._after:
+            for key, entries in pending.items():
+                pending[key] = [entry for entry in entries if not entry[1].cancelled()]
+        return [
+            (kind, batch, entries[start : start + MOST])
+            for (kind, batch), entries in pending.items()
+            for start in range(0, len(entries), MOST)
+        ]
 
     async def _write_alone(self, kind: Kind, batch: str, entries: Sequence[_Entry]) -> None:
         for entry in entries:
@@ -106,11 +119,15 @@ class GroupCommit:
         pause, longest = PATIENCE
         while True:
             try:
-                return await self._ledger.do_all(calls)
+                replies = await self._ledger.do_all(calls)
             except LedgerUnavailableError as error:
+                self._flows.clear()
                 say(LEDGER_LOST, doing="record", delay_s=pause, error=error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
+            else:
+                self._flows.set()
+                return replies
 
 
 def _call(kind: Kind, batch: str, entries: Sequence[_Entry]) -> Call[list[Any]]:

@@ -14,8 +14,9 @@ class Recorder:
     Writes many jobs at a time.
 
     An intent waits for no answer to be written: its job holds a slot, and nothing is on the wire in it yet.
-    So intents have a writer of their own, and of what becomes ready in the same instant they go first. What
-    is said of one job keeps its order, since each waits for what was said of it before.
+    So intents have a writer of their own, and of what becomes ready in the same instant they go first. But
+    none is written while answers cannot be: what is answered in memory alone must not become more than what
+    was in flight. What is said of one job keeps its order, since each waits for what was said of it before.
 
     Args:
         lease: seconds that an intent renews the job's lease by.
@@ -24,8 +25,8 @@ class Recorder:
     """
 
     def __init__(self, ledger: Ledger, *, lease: float, target: str, stop_loss: int) -> None:
-        self._intents = GroupCommit(ledger)
         self._others = GroupCommit(ledger, yields=True)
+        self._intents = GroupCommit(ledger, after=self._others)
         self._sending = partial(transitions.sending, lease=lease, target=target)
         self._answered = partial(transitions.answered, stop_loss=stop_loss)
 

@@ -69,13 +69,18 @@ def resolve(
         async with open_ledger() as ledger:
             others = []
             for job_id in job_ids:
+                if job_id.endswith("*"):
+                    raise InvalidInputError(
+                        f"{job_id} may be any job", hint="a doubt is settled by a job's id, or its whole key"
+                    )
                 record = await job_called(ledger, job_id, credential)
+                shown_id = job_id if job_id == record.job_id else f"{record.job_id} ({shown(job_id)})"
                 if await ledger.hand.resolve(
                     *split_job_id(record.job_id), created=created, by=applying.who(), result=result
                 ):
-                    out.print(f"{job_id} is {'created' if created else 'queued again'}")
+                    out.print(f"{shown_id} is {'created' if created else 'queued again'}")
                 else:
-                    others.append(f"{job_id} is not in doubt: it is {record.state}")
+                    others.append(f"{shown_id} is not in doubt: it is {record.state}")
             if others:
                 raise InvalidInputError("; ".join(others))
 

@@ -70,8 +70,7 @@ def pause(
         async with open_ledger() as ledger:
             scope = await _scope(ledger, batch, credential, all_)
             by = applying.who()
-            reason = f": {because.strip()}" if because.strip() else ""
-            if await ledger.hand.hold(scope, by=by, why=f"paused by {by}{reason}"):
+            if await ledger.hand.hold(scope, by=by, why=because.strip() or f"paused by {by}"):
                 out.print(f"paused {scope}")
             else:
                 out.print(f"{scope} was held already")

@@ -10,28 +10,26 @@ from typing import Any, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import NoScriptError, RedisError
-from redis.exceptions import TimeoutError as TimedOutError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from provisioning.ledger.scripts import Call, Scripts
 
 AHEAD = 1
 """Calls that are sent before an answer is waited for, besides the one that it is for."""
 
-
 FAREWELL = 1.0
 """Seconds that answers are waited for which nobody will read, when something else has gone wrong."""
-
-_SAY_AGAIN = (NoScriptError, ConnectionLostError, TimedOutError, OSError)
 
 
 class InTurn:
     """
-    Has Redis never wait for us between two calls, and carries out first what was said first.
+    Has Redis never wait for us between two calls, and carries out first what was said first (but where a
+    Redis forgets its scripts meanwhile).
 
     An async context manager: what was sent has been carried out when it is left, if Redis answers at all.
-    When the connection is lost, or Redis has forgotten a script, what was under way is said again by
-    `Scripts.run` (and raises what that raises).
+
+    Raises (from `say` and `rest`): redis.RedisError as the client raises it. After a lost connection it is
+        unknown which of the calls under way were carried out; nothing is said again.
     """
 
     def __init__(self, redis: Redis, scripts: Scripts) -> None:
@@ -46,46 +44,42 @@ class InTurn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._connection is None:
+            return
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(FAREWELL):
-                while self._connection and self._under_way:
-                    await self._answer()
-        await self._hang_up()
+                await self.rest()
+        if self._under_way:
+            await self._connection.disconnect()  # the answers to come are nobody's
+        await self._pool.release(self._connection)
 
     async def say(self, call: Call[Any]) -> list[Any]:
         """Sends a call. Returns: what has been answered meanwhile, in order."""
+        if self._connection is None:
+            await self._scripts.load(call.script)
+            self._connection = await self._pool.get_connection()
+        # redis-py would connect anew, or ask for a PONG first, and mix up the answers that are under way.
+        if not self._connection.is_connected:
+            raise ConnectionLostError("the connection was lost between two calls")
+        packed = self._connection.pack_command(*self._scripts.command(call))
         self._under_way.append(call)
-        try:
-            if self._connection is None:
-                self._connection = await self._pool.get_connection()
-            await self._connection.send_command(*self._scripts.command(call))
-            return [await self._answer()] if len(self._under_way) > AHEAD else []
-        except _SAY_AGAIN:
-            return await self._say_again()
+        await self._connection.send_packed_command(packed, check_health=False)
+        return [await self._answer()] if len(self._under_way) > AHEAD else []
 
     async def rest(self) -> list[Any]:
         """The answers that are still to come."""
-        answers = []
-        while self._under_way:
-            try:
-                answers.append(await self._answer())
-            except _SAY_AGAIN:
-                answers += await self._say_again()
-        return answers
+        return [await self._answer() for _ in range(len(self._under_way))]
 
     async def _answer(self) -> Any:
-        reply = await self._connection.read_response()
-        return self._under_way.popleft().read(reply)
-
-    async def _say_again(self) -> list[Any]:
-        calls = list(self._under_way)
-        await self._hang_up()
-        self._under_way.clear()
-        return await self._scripts.run(calls)
-
-    async def _hang_up(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            if self._under_way:
-                await connection.disconnect()  # the answers to come are nobody's
-            await self._pool.release(connection)
+        call = self._under_way[0]
+        try:
+            reply = await self._connection.read_response()
+        except NoScriptError:  # Redis has forgotten it since: the call was not carried out
+            self._under_way.popleft()
+            [answer] = await self._scripts.run([call])
+            return answer
+        except ResponseError:
+            self._under_way.popleft()
+            raise
+        self._under_way.popleft()
+        return call.read(reply)

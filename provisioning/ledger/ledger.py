@@ -39,6 +39,9 @@ from provisioning.logs import say
 
 T = TypeVar("T")
 
+HEALTH_CHECK = 15
+"""Seconds without an answer after which a connection is asked for a sign of life before it is used."""
+
 LOST = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
 """Errors after which waiting helps: Redis is away, starting, or the connection broke."""
 
@@ -76,7 +79,7 @@ class Ledger:
             socket_connect_timeout=5,
             socket_timeout=8,  # well below a lease; the longest stretch of a script takes some ms
             socket_keepalive=True,
-            health_check_interval=15,
+            health_check_interval=HEALTH_CHECK,
         )
         return cls(Redis.from_pool(packed(pool)), masters=masters)
 

@@ -75,8 +75,12 @@ class Scripts:
             # A Redis that was restarted or flushed has forgotten the scripts. Those calls of the
             # pipeline that did run say the same when they run again.
             for script in {call.script for call in calls}:
-                await self._redis.script_load(source(script))
+                await self.load(script)
             return await self._send(calls)
+
+    async def load(self, script: str) -> None:
+        """Tells Redis a script, which it may know."""
+        await self._redis.script_load(source(script))
 
     def command(self, call: Call[Any]) -> tuple[Argument, ...]:
         """A call as Redis is told of it; it must know the script."""

@@ -39,7 +39,9 @@ WORKER = (
 
 SUBMITTER = (
     Checkpoint("before-first-ring", "the first chunk is in the ledger and no worker has been told", (1, 1)),
-    Checkpoint("between-chunks", "some chunks are in the ledger, the others have not been read", (1, 2)),
+    Checkpoint(
+        "between-chunks", "some chunks are in the ledger, the next is on its way, the others are not", (1, 2)
+    ),
     Checkpoint("inside-a-chunk", "a chunk is on its way to Redis, whose yes nobody hears", (2, 3)),
 )
 """Checkpoints of a submission."""

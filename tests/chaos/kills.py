@@ -40,16 +40,17 @@ async def kill_worker_that_may_repeat(stage: Stage) -> Verdict:
     victim = stage.worker("victim", die_at="after-request-sent", nth=20, on_in_doubt="retry")
     healthy = stage.worker("healthy", on_in_doubt="retry")
     await stage.up(victim, healthy)
-    batch = await stage.submit(jobs(JOBS))
+    count = 3 * JOBS
+    batch = await stage.submit(jobs(count))
     await _dead(victim, 20)
     seconds = await stage.settled(batch, victim.died_at)
-    verdict = await stage.verdict(batch, JOBS, in_flight=victim.in_flight, seconds=seconds)
-    verdict.demand(verdict.succeeded == JOBS, f"only {verdict.succeeded} succeeded")
+    verdict = await stage.verdict(batch, count, in_flight=victim.in_flight, seconds=seconds)
+    verdict.demand(verdict.succeeded == count, f"only {verdict.succeeded} succeeded")
     verdict.demand(
         verdict.duplicate <= verdict.in_flight,
         f"{verdict.duplicate} bodies made two widgets, only {verdict.in_flight} POSTs were in flight",
     )
-    verdict.demand(verdict.most > JOBS, "the bounds do not own up to what the retries may have made")
+    verdict.demand(verdict.most > count, "the bounds do not own up to what the retries may have made")
     return verdict
 
 
@@ -58,10 +59,11 @@ async def kill_worker_of_default_lease(stage: Stage) -> Verdict:
     victim = stage.worker("victim", die_at="after-request-sent", nth=20, lease="")
     healthy = stage.worker("healthy", lease="")
     await stage.up(victim, healthy)
-    batch = await stage.submit(jobs(JOBS))
+    count = 3 * JOBS  # enough for both, whoever is the first to claim
+    batch = await stage.submit(jobs(count))
     await _dead(victim, 20)
     seconds = await stage.settled(batch, victim.died_at)
-    return await stage.verdict(batch, JOBS, in_flight=victim.in_flight, seconds=seconds)
+    return await stage.verdict(batch, count, in_flight=victim.in_flight, seconds=seconds)
 
 
 async def kill_submitter(stage: Stage, checkpoint: Checkpoint) -> Verdict:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,30 @@ async def test_what_was_judged_is_handed_over_whatever_becomes_of_the_file(tmp_p
         file.write_text("key,bot.id\nc,3\n")
         assert [job.key for job in spool] == ["a", "b"]
     assert (plan.rows, plan.bad_rows) == (3, 1)
+
+
+FULL = """
+import resource, signal
+from producers.spool import Spool
+from provisioning.errors import InvalidInputError
+from provisioning.job import NewJob
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    with Spool() as spool:
+        for row in range(2, 100_000):
+            spool.add(NewJob(f"k{row}", "acme", b'{"bot":{"id":"1"}}', row))
+except InvalidInputError as error:
+    print(error.message)
+"""
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told_as_such() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "the temporary file for checked rows cannot be written" in ran.stdout, ran.stderr
 
 
 def test_a_disk_without_room_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import pytest
+
+import worker.group_commit
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
+from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Answered, Intent, Ledger
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import Event
@@ -21,9 +25,18 @@ class SlowLedger:
     def __init__(self) -> None:
         self.answers_may_go = asyncio.Event()
         self.asked: list[list[str]] = []
+        self.numbers: list[list[Any]] = []
+        self.refuses = False
+
+    async def was_asked(self, times: int) -> None:
+        while len(self.asked) < times:  # noqa: ASYNC110 - nothing else happens meanwhile
+            await asyncio.sleep(0)
 
     async def do_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self.asked.append([call.script for call in calls])
+        self.numbers += [list(call.args[2::4]) for call in calls if call.script == "sending"]
+        if self.refuses:
+            raise LedgerUnavailableError("no room")
         if any(call.script == "answered" for call in calls):
             await self.answers_may_go.wait()
         return [call.read([1]) for call in calls]
@@ -53,6 +66,52 @@ async def test_of_what_is_ready_at_once_the_intents_leave_first() -> None:
         await asyncio.gather(recorder.answered("b", answered(1)), recorder.sending("b", Intent(2, 1, 1, "c")))
     assert ledger.asked == [["sending"], ["answered"]]
     await recorder.stop()
+
+
+async def test_no_intent_is_written_while_answers_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.group_commit, "PATIENCE", (0.001, 0.001))
+    ledger = SlowLedger()
+    ledger.answers_may_go.set()
+    ledger.refuses = True
+    recorder = Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    recorder.start()
+    answer = asyncio.ensure_future(recorder.answered("b", answered(1)))
+    async with asyncio.timeout(5):
+        await ledger.was_asked(3)  # it is tried again and again
+        intent = asyncio.ensure_future(recorder.sending("b", Intent(2, 1, 1, "c")))
+        await ledger.was_asked(9)
+        assert not intent.done()
+        assert ["sending"] not in ledger.asked
+        ledger.refuses = False
+        assert await answer
+        assert (await intent).go
+    await recorder.stop()
+
+
+async def test_an_intent_that_nobody_waits_for_any_more_is_not_written() -> None:
+    ledger = SlowLedger()
+    recorder = Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    intent = asyncio.ensure_future(recorder.sending("b", Intent(2, 1, 1, "c")))
+    await asyncio.sleep(0)
+    intent.cancel()
+    await asyncio.wait([intent])
+    recorder.start()
+    async with asyncio.timeout(5):
+        assert (await recorder.sending("b", Intent(3, 1, 1, "c"))).go
+    assert ledger.numbers == [[3]]
+    await recorder.stop()
+
+
+async def test_who_waits_for_a_write_under_way_is_told_when_the_recorder_stops() -> None:
+    ledger = SlowLedger()
+    recorder = Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    recorder.start()
+    answer = asyncio.ensure_future(recorder.answered("b", answered(1)))
+    async with asyncio.timeout(5):
+        await ledger.was_asked(1)
+        await recorder.stop()
+        await asyncio.wait([answer])
+    assert answer.cancelled()
 
 
 def answered(number: int) -> Answered:
