@@ -7,6 +7,7 @@ Measure this program beside what a user would take instead, and beside a bare lo
     script/bench --scenario none faults   those scenarios (none, 200ms-100, 200ms-500, faults, enqueue)
     script/bench --only dramatiq --scenario none --shape 2x8   other numbers of processes and threads
     script/bench --docs                   everything, and the page and its drawing anew
+    script/bench --docs --scenario enqueue   that scenario anew, the others as the last whole bench has them
     script/bench --draw                   the page and its drawing from bench/results.json
     script/bench --check                  exit code 1 unless every goal is met
     script/bench profile                  how to see where a worker's time goes
@@ -46,13 +47,13 @@ class Options:
     shape: tuple[int, int] | None = None
 
     @property
+    def full(self) -> bool:
+        """Whether everybody did all that there is to do, in the scenarios chosen."""
+        return not self.only and not self.shape and self.scale == 1.0
+
+    @property
     def whole(self) -> bool:
-        return (
-            not self.only
-            and not self.shape
-            and self.scale == 1.0
-            and set(self.scenarios) == {*SCENARIOS, ENQUEUE}
-        )
+        return self.full and set(self.scenarios) == {*SCENARIOS, ENQUEUE}
 
 
 def main(arguments: list[str]) -> int:
@@ -79,16 +80,15 @@ def main(arguments: list[str]) -> int:
         fsync=given.fsync,
         shape=given.shape,
     )
-    if given.docs and not options.whole:
-        print(
-            "error: --docs needs a whole bench\n\nhint: leave out --quick, --only and --scenario",
-            file=sys.stderr,
-        )
+    if given.docs and not options.full:
+        print("error: --docs needs everybody\n\nhint: leave out --quick, --only and --shape", file=sys.stderr)
         return 2
     for environment in sorted({one.environment for one in _chosen(options) if one.environment}):
         environments.ensure(environment)
     results = measure_all(options)
-    if options.whole:
+    if given.docs and not options.whole:
+        results = Results.read().with_anew(options.scenarios, results)
+    if options.whole or given.docs:
         results.write()
     if given.docs:
         _publish(results)

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median_low
@@ -69,6 +69,18 @@ class Results:
             middle = median_low(one.enqueue_s for one in of_it)
             chosen.append(next(one for one in of_it if one.enqueue_s == middle))
         return sorted(chosen, key=lambda one: -one.enqueue_s)
+
+    def with_anew(self, scenarios: Iterable[str], anew: Self) -> Self:
+        """These results with some scenarios from another bench, and when that was."""
+        replaced = set(scenarios)
+        told = f"{anew.about['when']}, commit {anew.about['commit']}"
+        return replace(
+            self,
+            about=self.about | {f"{name} anew": told for name in sorted(replaced)},
+            runs=[run for run in self.runs if run.scenario not in replaced] + anew.runs,
+            enqueued=anew.enqueued or self.enqueued,
+            failures=self.failures + anew.failures,
+        )
 
     def write(self, file: Path = FILE) -> None:
         """Writes JSON with a run a line, so that two can be compared."""

@@ -131,6 +131,7 @@ async def check(
 ) -> Checked:
     """Judges the whole file and asks the ledger about it; sends nothing. `spool` keeps the good rows."""
     await ledger.check()
+    before = _stamp(file)
     with Reading(file, options) as reading:
         plan = await make_plan(
             ledger,
@@ -142,6 +143,11 @@ async def check(
             on_problem=on_problem,
             on_chunk=progress.checking,
         )
+        if _stamp(file) != before:
+            raise InvalidInputError(
+                f"{reading.name} was changed while it was read; nothing was handed over",
+                hint="once nobody writes to it, give the same command again",
+            )
         for note in reading.notes:
             progress.note(f"note: {note}")
         return Checked(plan, SourceFile(reading.name, reading.sha256, reading.rows, who()))
@@ -181,6 +187,15 @@ async def hand_over(
         tracing.close()
 
 
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None for standard input and what is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[str], None]:
     """Rings until the broker is away: what is in the ledger is accepted, and workers find it themselves."""
     away = False
@@ -196,6 +211,12 @@ def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[s
             progress.note(f"{error.message}; workers see the batch by themselves")
 
     return ring_unless_away
+
+
+async def warn_if_alone(ledger: Ledger, progress: Progress) -> None:
+    """Says so if no worker is there to send what was handed over."""
+    if not await ledger.view.workers(WORKER_SIGN, time.time()):
+        progress.note(START_A_WORKER)
 
 
 async def watch(

@@ -196,7 +196,7 @@ class _CsvFile:
     @classmethod
     @contextlib.contextmanager
     def open(cls, path: Path) -> Iterator[_CsvFile]:
-        draft = path.with_name(path.name + ".part")
+        draft = _draft_of(path)
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         # The BOM is for spreadsheet programs, which take the file for Windows-1252 without it.
@@ -229,9 +229,14 @@ def _write_manifest(folder: Path, status: BatchStatus, rows: dict[str, int], bou
         "sources": [msgspec.to_builtins(source) for source in status.sources],
         "files": {name: {"rows": rows[name], "sha256": _sha256(folder / name)} for name in NAMES},
     }
-    draft = folder / "manifest.json.part"
+    draft = _draft_of(folder / "manifest.json")
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     draft.replace(folder / "manifest.json")
+
+
+def _draft_of(path: Path) -> Path:
+    """Of this process alone: another may be writing the same files."""
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
 
 
 def _sha256(path: Path) -> str:

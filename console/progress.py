@@ -91,13 +91,17 @@ class Lines:
 
     def __init__(self, talk: Console) -> None:
         self._talk = talk
-        self._last = 0.0
+        self._last = time.monotonic()
+        self._phase = ""
+        self._begun = False  # whether a line of this phase has been printed
+        self._unsaid = ""
         self._holds: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self._end_phase("")
 
     def note(self, text: str) -> None:
         self._talk.print(text, soft_wrap=True)
@@ -106,22 +110,33 @@ class Lines:
         self.note(text)
 
     def checking(self, plan: Plan) -> None:
-        self._now_and_then(f"checked {amount(plan.rows, 'row')}")
+        self._now_and_then("checking", f"checked {amount(plan.rows, 'row')}")
 
     def submitting(self, submission: Submission) -> None:
-        self._now_and_then(f"handed over {amount(submission.handed_over, 'row')}")
+        self._now_and_then("submitting", f"handed over {amount(submission.handed_over, 'row')}")
 
     def sending(self, status: BatchStatus, rate: float) -> None:
         for hold in status.holds:
             if hold.scope not in self._holds:
                 self._holds.add(hold.scope)
                 self.note(held(hold))
-        self._now_and_then(f"{state_counts(status)} · {rate:.0f}/s · {time_left(status, rate)}")
+        self._now_and_then("sending", f"{state_counts(status)} · {rate:.0f}/s · {time_left(status, rate)}")
 
-    def _now_and_then(self, text: str) -> None:
+    def _now_and_then(self, phase: str, text: str) -> None:
+        if phase != self._phase:
+            self._end_phase(phase)
         if time.monotonic() - self._last >= PLAIN_EVERY:
             self._last = time.monotonic()
+            self._begun, self._unsaid = True, ""
             self.note(text)
+        else:
+            self._unsaid = text
+
+    def _end_phase(self, following: str) -> None:
+        """What was told of on the way is told of to its end."""
+        if self._begun and self._unsaid and self._phase != "sending":
+            self.note(self._unsaid)
+        self._phase, self._begun, self._unsaid = following, False, ""
 
 
 class Bar:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +31,7 @@ from console.file_options import (
     read_options,
 )
 from console.outcome_files import check_writable, export
+from console.person import person
 from console.plan_report import show_plan, show_problems
 from console.progress import Progress
 from console.selecting import AcceptDuplicatesFlag, BecauseOption, reason_to_accept
@@ -186,11 +186,12 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
             f"{plan.bad_rows:,} of {amount(plan.rows, 'row')} cannot be sent; nothing was",
             hint="mend them, or apply the good rows with --skip-invalid",
         )
-    if order.ask and sys.stdin.isatty() and talk.is_terminal:
+    if order.ask and talk.is_terminal and (answers := person()):
         talk.print(f"{amount(plan.rows, 'row')}, to {place.settings.api_url}", soft_wrap=True)
         show_plan(talk, plan)
-        if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
-            raise typer.Exit(0)
+        with answers:
+            if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
+                raise typer.Exit(0)
     if not order.detach:
         check_writable(order.to or Path(applying.folder_name(order.name)))
 
@@ -216,18 +217,19 @@ async def _apply(
                     because=order.because,
                 )
                 if order.detach:
+                    await applying.warn_if_alone(ledger, progress)
                     status = await _status_if_any(ledger, submission.batch)
                     return Applied(plan, submission, status, [], [], time.monotonic() - began)
                 status, others = await applying.follow(ledger, submission, progress, worker)
+                seconds = time.monotonic() - began
+                folders = applying.folders_for(status, others, order.to)
+                files = [await export(ledger, batch, folder) for batch, folder in folders.items()]
             except ProvisioningError as error:
                 hint = error.hint or "the same command goes on where it was"
                 raise UnfinishedError(error.message, hint=hint) from error
             except asyncio.CancelledError:
                 progress.end(_stopping_words(worker is not None))
                 raise
-            seconds = time.monotonic() - began
-            folders = applying.folders_for(status, others, order.to)
-            files = [await export(ledger, batch, folder) for batch, folder in folders.items()]
     return Applied(plan, submission, status, others, files, seconds)
 
 

@@ -113,3 +113,16 @@ def test_the_drawing_is_xml_with_a_bar_a_contender(results: Results, tmp_path: P
     bars = [one for one in root.iter("{http://www.w3.org/2000/svg}rect") if one.get("height") == "18"]
     contenders = {(run.scenario, run.contender) for run in results.runs}
     assert len(bars) == len(contenders)
+
+
+def test_a_scenario_measured_anew_leaves_the_others_as_they_were(results: Results) -> None:
+    anew = Results(
+        {"when": "later", "commit": "abc"},
+        [_run("ours", "ours", "faults", 431.0)],
+        [Enqueued("ours", "ours", 1000, 25_000.0, 10.0, "everysec", 0.1)],
+    )
+    both = results.with_anew(["faults", "enqueue"], anew)
+    assert [run.jobs_s for run in both.of("faults")] == [431.0]
+    assert both.of("none") == results.of("none")
+    assert [one.enqueue_s for one in both.handed_over()] == [25_000.0]
+    assert both.about == {"cpu": "2", "enqueue anew": "later, commit abc", "faults anew": "later, commit abc"}

@@ -88,6 +88,16 @@ async def test_an_export_that_cannot_be_complete_leaves_the_files_that_were_ther
     assert not list(tmp_path.glob("*.part"))
 
 
+async def test_an_export_leaves_alone_what_another_process_is_writing(
+    fake_ledger: Ledger, tmp_path: Path
+) -> None:
+    theirs = [tmp_path / f"{name}.1.part" for name in (*FILES.values(), "manifest.json")]
+    for draft in theirs:
+        draft.write_text("half a file")
+    await exported(fake_ledger, tmp_path)
+    assert {draft.read_text() for draft in theirs} == {"half a file"}
+
+
 def test_every_state_has_its_file() -> None:
     assert set(FILES) == set(State)
 
