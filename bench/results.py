@@ -47,7 +47,7 @@ class Results:
     failures: list[str] = field(default_factory=list)
 
     def of(self, scenario: str) -> list[Measured]:
-        """One run for each contender, the one with its median jobs/s; the fastest contender first."""
+        """One run for each contender, the one with its median pace; the fastest contender first."""
         names = dict.fromkeys(run.contender for run in self.runs if run.scenario == scenario)
         chosen = (self._median(scenario, name) for name in names)
         return sorted(chosen, key=lambda run: -run.jobs_s)
@@ -58,7 +58,7 @@ class Results:
     def best_peer(self, scenario: str) -> Measured | None:
         """The peer with the most jobs/s; where answers fail, the most to the 95th percent."""
         peers = [run for run in self.of(scenario) if run.family == "peer"]
-        return max(peers, key=lambda run: run.jobs_s_95 if run.failed else run.jobs_s, default=None)
+        return max(peers, key=pace, default=None)
 
     def handed_over(self) -> list[Enqueued]:
         """One measurement of handing over for each contender, its median; the fastest first."""
@@ -100,8 +100,13 @@ class Results:
 
     def _median(self, scenario: str, contender: str) -> Measured:
         runs = [run for run in self.runs if (run.scenario, run.contender) == (scenario, contender)]
-        middle = median_low(run.jobs_s for run in runs)
-        return next(run for run in runs if run.jobs_s == middle)
+        middle = median_low(map(pace, runs))
+        return next(run for run in runs if pace(run) == middle)
+
+
+def pace(run: Measured) -> float:
+    """Jobs/s of a run; to the 95th percent where answers fail, for the last few wait out their backoffs."""
+    return run.jobs_s_95 if run.failed else run.jobs_s
 
 
 def about() -> dict[str, str]:
