@@ -8,7 +8,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from bench.environments import ROOT
-from bench.results import Results
+from bench.results import Results, pace
 from bench.scenarios import SCENARIOS, Scenario
 from bench.stage import Measured
 
@@ -47,14 +47,12 @@ def _head(height: int) -> Iterator[str]:
 
 def _panel(results: Results, scenario: Scenario, y: int) -> Iterator[str]:
     runs = results.of(scenario.name)
-    if scenario.faults:
-        runs.sort(key=lambda run: -run.jobs_s_95)
     title = f"{scenario.title}: jobs/s{' to the 95th percent' if scenario.faults else ''}"
-    longest = max([*(_value(run, scenario) for run in runs), scenario.bound or 0])
+    longest = max([*map(pace, runs), scenario.bound or 0])
     yield f'<text x="20" y="{y + 6}" font-size="14" font-weight="bold">{escape(title)}</text>'
     first = y + 18
     for n, run in enumerate(runs):
-        yield from _bar(run, _value(run, scenario), longest, first + n * ROW)
+        yield from _bar(run, longest, first + n * ROW)
     if scenario.bound:
         x = NAMES + BARS * scenario.bound / longest
         last = first + ROW * len(runs) - 4
@@ -63,14 +61,10 @@ def _panel(results: Results, scenario: Scenario, y: int) -> Iterator[str]:
         yield f'<text x="{x:.1f}" y="{last + 13}" font-size="11" text-anchor="middle">{possible}</text>'
 
 
-def _bar(run: Measured, value: float, longest: float, y: int) -> Iterator[str]:
-    width = BARS * value / longest
+def _bar(run: Measured, longest: float, y: int) -> Iterator[str]:
+    width = BARS * pace(run) / longest
     yield f'<text x="{NAMES - 8}" y="{y + 13}" text-anchor="end">{escape(run.contender)}</text>'
     yield f'<rect x="{NAMES}" y="{y}" width="{width:.1f}" height="{ROW - 4}" fill="{COLOURS[run.family]}"/>'
-    yield f'<text x="{NAMES + BARS + 90}" y="{y + 13}" text-anchor="end">{value:,.0f}/s</text>'
+    yield f'<text x="{NAMES + BARS + 90}" y="{y + 13}" text-anchor="end">{pace(run):,.0f}/s</text>'
     cpu = f"{run.cpu_us:,.0f} µs of CPU a job"
     yield f'<text x="{WIDTH - 20}" y="{y + 13}" text-anchor="end" fill="{FAINT}">{cpu}</text>'
-
-
-def _value(run: Measured, scenario: Scenario) -> float:
-    return run.jobs_s_95 if scenario.faults else run.jobs_s

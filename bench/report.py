@@ -60,11 +60,8 @@ def _about(results: Results) -> str:
 
 
 def _scenario(results: Results, scenario: Scenario) -> str:
-    runs = results.of(scenario.name)
-    if scenario.faults:
-        runs.sort(key=lambda run: -run.jobs_s_95)
     bound = f"; at most {scenario.bound:,.0f} jobs/s are possible" if scenario.bound else ""
-    rows = [_row(run) for run in runs]
+    rows = [_row(run) for run in results.of(scenario.name)]
     return (
         f"### {scenario.title[0].upper()}{scenario.title[1:]}\n\n`--scenario {scenario.name}`{bound}.\n\n"
         + table(

@@ -50,7 +50,7 @@ class Results:
         """One run for each contender, the one with its median pace; the fastest contender first."""
         names = dict.fromkeys(run.contender for run in self.runs if run.scenario == scenario)
         chosen = (self._median(scenario, name) for name in names)
-        return sorted(chosen, key=lambda run: -run.jobs_s)
+        return sorted(chosen, key=pace, reverse=True)
 
     def one(self, scenario: str, contender: str) -> Measured | None:
         return next((run for run in self.of(scenario) if run.contender == contender), None)
@@ -79,7 +79,8 @@ class Results:
             about=self.about | {f"{name} anew": told for name in sorted(replaced)},
             runs=[run for run in self.runs if run.scenario not in replaced] + anew.runs,
             enqueued=anew.enqueued or self.enqueued,
-            failures=self.failures + anew.failures,
+            failures=[each for each in self.failures if each.partition(",")[0] not in replaced]
+            + anew.failures,
         )
 
     def write(self, file: Path = FILE) -> None:
