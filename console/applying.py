@@ -175,7 +175,7 @@ async def hand_over(
             ledger,
             jobs,
             name=name,
-            who=who(),
+            who=checked.source.by,
             ring=_unless_away(Doorbell(app).ring, progress),
             meta=checked.meta,
             on_in_doubt=on_in_doubt,

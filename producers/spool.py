@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
@@ -22,7 +20,7 @@ _decode = msgspec.msgpack.Decoder(NewJob).decode
 
 class Spool:
     """
-    Jobs in the order in which they came, in a temporary file without a name; a context manager.
+    Jobs in the order in which they came, in a temporary file without a name; to be closed.
 
     What was judged is what is handed over, whatever becomes of the file meanwhile. One thread at a time.
 
@@ -35,14 +33,6 @@ class Spool:
             self._file = tempfile.TemporaryFile(buffering=1 << 16)  # noqa: SIM115 - closed by `close`
         except OSError as error:
             raise _no_room(error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Lets go of the file, and it is gone."""

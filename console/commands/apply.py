@@ -125,7 +125,7 @@ def apply(
     )
     why = reason_to_accept(accept_duplicates, because)
     began = time.monotonic()
-    with local(file) as path, workplace() as place, Spool() as spool:
+    with local(file) as path, workplace() as place, contextlib.closing(Spool()) as spool:
         order = Order(
             file=path,
             options=options,

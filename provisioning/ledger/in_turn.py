@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
 from provisioning.ledger.scripts import Call, Scripts
 
@@ -71,15 +71,10 @@ class InTurn:
         return [await self._answer() for _ in range(len(self._under_way))]
 
     async def _answer(self) -> Any:
-        call = self._under_way[0]
+        # Where reading fails, redis-py closes the connection: no answer is left to mistake for another.
+        call = self._under_way.popleft()
         try:
-            reply = await self._connection.read_response()
+            return call.read(await self._connection.read_response())
         except NoScriptError:  # Redis has forgotten it since: the call was not carried out
-            self._under_way.popleft()
             [answer] = await self._scripts.run([call])
             return answer
-        except ResponseError:
-            self._under_way.popleft()
-            raise
-        self._under_way.popleft()
-        return call.read(reply)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -86,6 +87,16 @@ async def fresh_bench(valkey_url: str, **changes: Any) -> AsyncIterator[Bench]:
     async with Ledger.at(valkey_url, connections=64) as ledger:
         await ledger.redis.flushall()
         yield Bench(ledger, Settings(redis_url=SecretStr(valkey_url), **given))
+
+
+def credentials_file(folder: Path, **clients: str) -> Path:
+    """Credentials besides the default one, by name: client id and secret as `id:secret`."""
+    file = folder / "credentials.toml"
+    with file.open("w", encoding="utf-8") as stream:
+        for name, client in {"default": "sandbox:sandbox", **clients}.items():
+            client_id, _, secret = client.partition(":")
+            stream.write(f"[{name}]\nclient_id='{client_id}'\nclient_secret='{secret}'\n")
+    return file
 
 
 def jobs(

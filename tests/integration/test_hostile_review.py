@@ -21,7 +21,7 @@ from provisioning.ledger import Deferral, Ledger, transitions
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from provisioning.settings import Settings
-from tests.integration.engine_bench import Bench, fresh_bench, jobs
+from tests.integration.engine_bench import Bench, credentials_file, fresh_bench, jobs
 from tests.integration.sandbox_process import running_sandbox
 from worker.policy import OUTAGE_PATIENCE
 from worker.recorder import Recorder
@@ -31,11 +31,7 @@ from worker.telemetry import Telemetry
 
 @pytest.fixture
 async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    file = tmp_path / "credentials.toml"
-    file.write_text(
-        "[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n"
-        "[other]\nclient_id='other'\nclient_secret='other'\n"
-    )
+    file = credentials_file(tmp_path, other="other:other")
     async with fresh_bench(
         valkey_url, credentials_file=file, backoff_base=0.3, backoff_cap=1.0, attempts=3, lease=4.0
     ) as bench:

@@ -12,7 +12,7 @@ import pytest
 from provisioning import keys
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from tests.integration.engine_bench import Bench, fresh_bench, jobs
+from tests.integration.engine_bench import Bench, credentials_file, fresh_bench, jobs
 from tests.integration.sandbox_process import SandboxProcess, running_sandbox
 
 UNLIMITED = Rate(None)
@@ -20,12 +20,7 @@ UNLIMITED = Rate(None)
 
 @pytest.fixture
 async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    file = tmp_path / "credentials.toml"
-    file.write_text(
-        "[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n"
-        "[other]\nclient_id='other'\nclient_secret='other'\n"
-        "[wrong]\nclient_id='sandbox'\nclient_secret='wrong'\n"
-    )
+    file = credentials_file(tmp_path, other="other:other", wrong="sandbox:wrong")
     async with fresh_bench(
         valkey_url, credentials_file=file, backoff_base=0.05, backoff_cap=0.2, lease=4.0, read_timeout=5.0
     ) as bench:

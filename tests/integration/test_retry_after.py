@@ -23,7 +23,7 @@ from provisioning import keys
 from provisioning.ledger import JobRecord
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from tests.integration.engine_bench import Bench, fresh_bench, jobs
+from tests.integration.engine_bench import Bench, credentials_file, fresh_bench, jobs
 from tests.integration.raw_server import Connection, RawServer
 from tests.integration.sandbox_process import running_sandbox
 
@@ -37,10 +37,8 @@ RetryAfter = Callable[[], str]
 
 @pytest.fixture
 async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    file = tmp_path / "credentials.toml"
-    file.write_text("[default]\nclient_id='sandbox'\nclient_secret='sandbox'\n")
     async with fresh_bench(
-        valkey_url, credentials_file=file, backoff_base=0.05, backoff_cap=0.2, lease=4.0
+        valkey_url, credentials_file=credentials_file(tmp_path), backoff_base=0.05, backoff_cap=0.2, lease=4.0
     ) as bench:
         yield bench
 

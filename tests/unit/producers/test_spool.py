@@ -6,6 +6,7 @@ import errno
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ JOBS = st.builds(
 
 @given(jobs=st.lists(JOBS, max_size=20))
 def test_jobs_come_back_as_they_went_in_and_in_order(jobs: list[NewJob]) -> None:
-    with Spool() as spool:
+    with closing(Spool()) as spool:
         for job in jobs:
             spool.add(job)
         assert list(spool) == jobs
@@ -42,7 +43,7 @@ def test_jobs_come_back_as_they_went_in_and_in_order(jobs: list[NewJob]) -> None
 
 def test_a_large_body_comes_back_whole() -> None:
     job = NewJob("k", "acme", b'{"a":"' + b"x" * 65_000 + b'"}', 2)
-    with Spool() as spool:
+    with closing(Spool()) as spool:
         spool.add(job)
         spool.add(job)
         assert list(spool) == [job, job]
@@ -51,7 +52,7 @@ def test_a_large_body_comes_back_whole() -> None:
 async def test_what_was_judged_is_handed_over_whatever_becomes_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("key,bot.id\na,1\nbad,\nb,2\n")
-    with Spool() as spool:
+    with closing(Spool()) as spool:
         with Reading(file) as reading:
             plan = await make_plan(None, reading, spool=spool)
         file.write_text("key,bot.id\nc,3\n")
@@ -61,6 +62,7 @@ async def test_what_was_judged_is_handed_over_whatever_becomes_of_the_file(tmp_p
 
 FULL = """
 import resource, signal
+from contextlib import closing
 from producers.spool import Spool
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob
@@ -68,7 +70,7 @@ from provisioning.job import NewJob
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    with Spool() as spool:
+    with closing(Spool()) as spool:
         for row in range(2, 100_000):
             spool.add(NewJob(f"k{row}", "acme", b'{"bot":{"id":"1"}}', row))
 except InvalidInputError as error:

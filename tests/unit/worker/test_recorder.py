@@ -44,7 +44,7 @@ class SlowLedger:
 
 async def test_an_intent_waits_for_no_answer_to_be_written() -> None:
     ledger = SlowLedger()
-    recorder = Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    recorder = recorder_on(ledger)
     recorder.start()
     answer = asyncio.ensure_future(recorder.answered("b", answered(1)))
     async with asyncio.timeout(5):
@@ -59,7 +59,7 @@ async def test_an_intent_waits_for_no_answer_to_be_written() -> None:
 async def test_of_what_is_ready_at_once_the_intents_leave_first() -> None:
     ledger = SlowLedger()
     ledger.answers_may_go.set()
-    recorder = Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    recorder = recorder_on(ledger)
     recorder.start()
     await asyncio.sleep(0)  # both writers wait
     async with asyncio.timeout(5):
@@ -73,7 +73,7 @@ async def test_no_intent_is_written_while_answers_cannot_be(monkeypatch: pytest.
     ledger = SlowLedger()
     ledger.answers_may_go.set()
     ledger.refuses = True
-    recorder = Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    recorder = recorder_on(ledger)
     recorder.start()
     answer = asyncio.ensure_future(recorder.answered("b", answered(1)))
     async with asyncio.timeout(5):
@@ -90,7 +90,7 @@ async def test_no_intent_is_written_while_answers_cannot_be(monkeypatch: pytest.
 
 async def test_an_intent_that_nobody_waits_for_any_more_is_not_written() -> None:
     ledger = SlowLedger()
-    recorder = Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    recorder = recorder_on(ledger)
     intent = asyncio.ensure_future(recorder.sending("b", Intent(2, 1, 1, "c")))
     await asyncio.sleep(0)
     intent.cancel()
@@ -104,7 +104,7 @@ async def test_an_intent_that_nobody_waits_for_any_more_is_not_written() -> None
 
 async def test_who_waits_for_a_write_under_way_is_told_when_the_recorder_stops() -> None:
     ledger = SlowLedger()
-    recorder = Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    recorder = recorder_on(ledger)
     recorder.start()
     answer = asyncio.ensure_future(recorder.answered("b", answered(1)))
     async with asyncio.timeout(5):
@@ -112,6 +112,10 @@ async def test_who_waits_for_a_write_under_way_is_told_when_the_recorder_stops()
         await recorder.stop()
         await asyncio.wait([answer])
     assert answer.cancelled()
+
+
+def recorder_on(ledger: SlowLedger) -> Recorder:
+    return Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
 
 
 def answered(number: int) -> Answered:
