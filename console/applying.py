@@ -34,7 +34,7 @@ from provisioning.errors import (
     LedgerUnavailableError,
     NotFoundError,
 )
-from provisioning.ledger import LOST, BatchStatus, Ledger, SourceFile
+from provisioning.ledger import LOST, BatchStatus, Ledger, SourceFile, is_felt
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.pace import Rate
 
@@ -245,6 +245,7 @@ async def watch(
         try:
             status = await ledger.view.status(batch)
             workers = await ledger.view.workers(WORKER_SIGN, time.time())
+            limits = [limit for limit in await ledger.view.limits(workers) if is_felt(limit)]
         except LOST:
             if not lost:
                 progress.note("Redis is away; waiting for it")
@@ -254,7 +255,7 @@ async def watch(
             await asyncio.sleep(1.0)
             continue
         lost = 0
-        progress.sending(status, _rate(recent, status))
+        progress.sending(status, _rate(recent, status), limits)
         if status.settled or (status.blocked and not _under_way(status)):
             return status
         if not workers and not told_alone and time.monotonic() - began > ALONE_AFTER:

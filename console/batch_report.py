@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,19 @@ from rich.console import Console
 from rich.text import Text
 
 from console.tables import facts, indented, listing
-from console.words import STATE_STYLES, STATE_WORDS, amount, clock, duration, short_clock, shown, widgets
+from console.words import (
+    STATE_STYLES,
+    STATE_WORDS,
+    amount,
+    clock,
+    duration,
+    limit_words,
+    short_clock,
+    shown,
+    widgets,
+)
 from provisioning.causes import advice
-from provisioning.ledger import BatchStatus, CauseGroup, Hold, JobRecord, WorkerSign
+from provisioning.ledger import BatchStatus, CauseGroup, Hold, JobRecord, SendingLimit, WorkerSign, is_felt
 from provisioning.lifecycle import UNSETTLED, State
 
 
@@ -107,16 +117,18 @@ def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
 
 
 def show_workers(out: Console, workers: list[WorkerSign]) -> None:
-    """What the workers are doing, together, and how much each takes the API to stand."""
-    if not workers:
-        return
-    in_flight = sum(worker.in_flight for worker in workers)
-    in_hand = sum(worker.in_hand for worker in workers)
-    out.print(f"{amount(len(workers), 'worker')}: {in_flight:,} in flight, {in_hand:,} jobs in hand")
-    for worker in sorted(workers, key=lambda each: each.name):
-        waiting = f", {worker.retries_waiting:,} retries waiting" if worker.retries_waiting else ""
-        said = f"  {worker.name}: {worker.in_flight:,} in flight, at most {worker.limit:,} at once{waiting}"
-        out.print(Text(said, style="dim"), soft_wrap=True)
+    """What the workers are doing, together."""
+    if workers:
+        in_flight = sum(worker.in_flight for worker in workers)
+        in_hand = sum(worker.in_hand for worker in workers)
+        out.print(f"{amount(len(workers), 'worker')}: {in_flight:,} in flight, {in_hand:,} jobs in hand")
+
+
+def show_limits(out: Console, limits: Sequence[SendingLimit]) -> None:
+    """What limits sending now; what the API causes stands out."""
+    for limit in limits:
+        style = "yellow" if is_felt(limit) else "dim"
+        out.print(Text(f"  {limit_words(limit, time.time())}", style=style), soft_wrap=True)
 
 
 def _stand(status: BatchStatus) -> str:

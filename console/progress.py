@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Protocol, Self
 
+import msgspec
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -13,14 +15,17 @@ from rich.text import Text
 
 from console.batch_report import held
 from console.standard_output import emit
-from console.words import STATE_WORDS, amount, duration, state_counts
+from console.words import STATE_WORDS, amount, duration, limit_words, state_counts
 from producers.plan import Plan
 from producers.submit import Submission
-from provisioning.ledger import BatchStatus
+from provisioning.ledger import BatchStatus, SendingLimit
 from provisioning.lifecycle import UNSETTLED, State
 
 PLAIN_EVERY = 2.0
-"""Seconds between lines where there is no terminal."""
+"""Seconds between lines where there is no terminal, while something changes."""
+
+UNCHANGED_EVERY = 30.0
+"""Seconds between them while nothing does."""
 
 LEAST_BAR = 6
 MOST_BAR = 30
@@ -44,8 +49,14 @@ class Progress(Protocol):
     def submitting(self, submission: Submission) -> None:
         """Rows are being handed over."""
 
-    def sending(self, status: BatchStatus, rate: float) -> None:
-        """Jobs are being sent; `rate` in settled jobs per second."""
+    def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
+        """
+        Jobs are being sent.
+
+        Args:
+            rate: settled jobs per second.
+            limits: what the API does by which it is no more.
+        """
 
 
 class Quiet:
@@ -59,7 +70,7 @@ class Quiet:
     def end(self, text: str) -> None: ...
     def checking(self, plan: Plan) -> None: ...
     def submitting(self, submission: Submission) -> None: ...
-    def sending(self, status: BatchStatus, rate: float) -> None: ...
+    def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None: ...
 
 
 class Events:
@@ -82,8 +93,9 @@ class Events:
         verdicts = {str(verdict): count for verdict, count in submission.verdicts.items()}
         emit({"event": "batch.submitted", "batch": submission.batch, "verdicts": verdicts})
 
-    def sending(self, status: BatchStatus, rate: float) -> None:
-        emit({"event": "batch.progressed", "rate": round(rate, 1), **status.public()})
+    def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
+        told = [msgspec.to_builtins(limit) for limit in limits]
+        emit({"event": "batch.progressed", "rate": round(rate, 1), **status.public(), "limits": told})
 
 
 class Lines:
@@ -96,6 +108,8 @@ class Lines:
         self._begun = False  # whether a line of this phase has been printed
         self._unsaid = ""
         self._holds: set[str] = set()
+        self._limits: set[tuple[str, str]] = set()
+        self._stood: object = None  # what the last line told of
 
     def __enter__(self) -> Self:
         return self
@@ -110,23 +124,33 @@ class Lines:
         self.note(text)
 
     def checking(self, plan: Plan) -> None:
-        self._now_and_then("checking", f"checked {amount(plan.rows, 'row')}")
+        self._now_and_then("checking", f"checked {amount(plan.rows, 'row')}", plan.rows)
 
     def submitting(self, submission: Submission) -> None:
-        self._now_and_then("submitting", f"handed over {amount(submission.handed_over, 'row')}")
+        handed_over = submission.handed_over
+        self._now_and_then("submitting", f"handed over {amount(handed_over, 'row')}", handed_over)
 
-    def sending(self, status: BatchStatus, rate: float) -> None:
+    def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
         for hold in status.holds:
             if hold.scope not in self._holds:
                 self._holds.add(hold.scope)
                 self.note(held(hold))
-        self._now_and_then("sending", f"{state_counts(status)} · {rate:.0f}/s · {time_left(status, rate)}")
+        felt: set[tuple[str, str]] = {
+            (limit.kind, limit.on) for limit in limits if limit.kind != "concurrency"
+        }
+        for limit in limits:
+            if (limit.kind, limit.on) in felt - self._limits:
+                self.note(limit_words(limit, time.time()))
+        self._limits = felt
+        text = f"{state_counts(status)} · {rate:.0f}/s · {time_left(status, rate, limits)}"
+        self._now_and_then("sending", text, ended(status))
 
-    def _now_and_then(self, phase: str, text: str) -> None:
+    def _now_and_then(self, phase: str, text: str, stands: object) -> None:
         if phase != self._phase:
             self._end_phase(phase)
-        if time.monotonic() - self._last >= PLAIN_EVERY:
-            self._last = time.monotonic()
+        every = UNCHANGED_EVERY if self._begun and stands == self._stood else PLAIN_EVERY
+        if time.monotonic() - self._last >= every:
+            self._last, self._stood = time.monotonic(), stands
             self._begun, self._unsaid = True, ""
             self.note(text)
         else:
@@ -166,17 +190,18 @@ class Bar:
     def submitting(self, submission: Submission) -> None:
         self._live.update(Text(f"handing over … {submission.handed_over:,}"))
 
-    def sending(self, status: BatchStatus, rate: float) -> None:
-        ended = sum(count for state, count in status.states.items() if state not in UNSETTLED)
-        numbers = Text(f" {ended:,}/{status.accepted:,} ", no_wrap=True, overflow="ellipsis")
+    def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
+        numbers = Text(f" {ended(status):,}/{status.accepted:,} ", no_wrap=True, overflow="ellipsis")
         for state, style in ((State.SUCCEEDED, "green"), (State.DEAD, "red"), (State.IN_DOUBT, "yellow")):
             count = status.states[state]
             numbers.append(f" {count:,} {STATE_WORDS[state]} ", style if count else "dim")
-        numbers.append(f" {rate:.0f}/s · {time_left(status, rate)}", "dim")
+        numbers.append(f" {rate:.0f}/s · {time_left(status, rate, limits)}", "dim")
         lines = Table.grid()
-        lines.add_row(self._with_bar(numbers, ended, status.accepted))
+        lines.add_row(self._with_bar(numbers, ended(status), status.accepted))
         for hold in status.holds:
             lines.add_row(Text(held(hold), style="yellow"))
+        for limit in limits:
+            lines.add_row(Text(limit_words(limit, time.time()), style="yellow"))
         self._live.update(lines)
 
     def _with_bar(self, numbers: Text, ended: int, total: int) -> RenderableType:
@@ -189,13 +214,20 @@ class Bar:
         return line
 
 
-def time_left(status: BatchStatus, rate: float) -> str:
+def ended(status: BatchStatus) -> int:
+    """Jobs that have come to an end, or wait for a person."""
+    return sum(count for state, count in status.states.items() if state not in UNSETTLED)
+
+
+def time_left(status: BatchStatus, rate: float, limits: Sequence[SendingLimit] = ()) -> str:
     """How long the rest will take at this rate, in words."""
     left = sum(status.states[state] for state in UNSETTLED)
     if not left:
         return "done"
     if status.holds and rate <= 0:
         return "held"
+    if rate <= 0 and any(limit.kind == "outage" for limit in limits):
+        return f"{amount(left, 'job')} left, waiting for the API"
     if rate <= 0:
         return f"{amount(left, 'job')} left"
     return f"{duration(left / rate)} left"

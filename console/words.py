@@ -6,7 +6,7 @@ import time
 
 from provisioning.attempt import Attempt, Bounds, Evidence
 from provisioning.errors import InvalidInputError
-from provisioning.ledger import BatchStatus
+from provisioning.ledger import BatchStatus, SendingLimit
 from provisioning.lifecycle import State
 
 STATE_WORDS = {
@@ -71,6 +71,25 @@ def shown(text: str) -> str:
     """
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def limit_words(limit: SendingLimit, now: float) -> str:
+    """What limits sending, in words and numbers; `now` in Unix seconds."""
+    if limit.kind == "outage":
+        word = "is down" if limit.certain else "may be down"
+        of = f" for {amount(limit.workers, 'worker')}" if limit.workers and limit.workers > 1 else ""
+        wait = max(0.0, (limit.next_probe or now) - now)
+        return (
+            f"the API {word}{of} since {time_of_day(limit.since or now)} ({limit.cause});"
+            f" next probe in {duration(wait)}"
+        )
+    if limit.kind == "concurrency":
+        refused = f", {limit.refused:.0%} of the last answers were refusals" if limit.refused else ""
+        return f"{shown(limit.on)}: at most {amount(limit.at_once or 0, 'POST')} at once{refused}"
+    rate = f"{limit.per_second:.3g}/s"
+    if limit.kind == "learned_rate":
+        return f"credential {shown(limit.on)}: {rate}, learned from 429s at {time_of_day(limit.since or now)}"
+    return f"credential {shown(limit.on)}: {rate}, the pace that is set"
 
 
 def state_of(text: str) -> State:

@@ -25,9 +25,10 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:holds`                 | hash   | `all`, `batch:B`, `credential:C`, `target:T` → who, when, why     |
 | `pv:pace:C`                | string | when credential C's next sending time is due (ms)                 |
 | `pv:rates`                 | hash   | credential → pace set by an operator                              |
+| `pv:learned`               | hash   | credential → rate that 429s have taught (JSON)                    |
 | `pv:workers`               | zset   | workers by the time of their last sign of life (ms)               |
 | `pv:workers:signs`         | hash   | worker → what it was doing then, as JSON                          |
-| `pv:brake:SCOPE`           | hash   | how a brake comes off by itself: see `lua/prelude.lua`            |
+| `pv:brake:SCOPE`           | hash   | when a probe may go through a brake, on a person's word           |
 | `pv:{B}:minutes`           | hash   | `MINUTE[/LENGTH]:STATE` → jobs that got there then; `:attempts`   |
 | `pv:keys`                  | hash   | batch → its data key, wrapped by the master keys; `fingerprints`   |
 | `pv:audit`                 | stream | what people did: who, when, on what and why (JSON), bounded       |
@@ -48,6 +49,7 @@ BATCHES = "pv:batches"
 ACTIVE = "pv:active"
 HOLDS = "pv:holds"
 RATES = "pv:rates"
+LEARNED = "pv:learned"
 WORKERS = "pv:workers"
 WORKER_SIGNS = "pv:workers:signs"
 TOKENS = "pv:tokens"
@@ -88,7 +90,7 @@ def credentials(batch_id: str) -> str:
 
 
 def brake(scope: str) -> str:
-    """Hash: how the brake on a scope comes off by canaries; absent where it waits for a person."""
+    """Hash: when a probe may go through the brake on a scope; absent where no person has said so."""
     return f"pv:brake:{scope}"
 
 

@@ -117,7 +117,25 @@ BRAKE_APPLIED = Event(
     "A credential or the target is held back; `advice` says what to do.",
     ("scope", "cause", "advice"),
 )
-BRAKE_RELEASED = Event("brake.released", logging.WARNING, "A canary has shown that it goes on.", ("scope",))
+BRAKE_RELEASED = Event("brake.released", logging.WARNING, "A probe has shown that it goes on.", ("scope",))
+TARGET_SUSPECTED = Event(
+    "target.suspected",
+    logging.WARNING,
+    "The API may be down: rows that were never sent fail one after the other. Only probes are sent.",
+    ("cause",),
+)
+TARGET_LOST = Event(
+    "target.lost",
+    logging.ERROR,
+    "The API is down: a probe has failed as well. Probes go on, and jobs wait; nothing need be done.",
+    ("cause",),
+)
+TARGET_RECOVERED = Event(
+    "target.recovered",
+    logging.WARNING,
+    "The API answers, or no row is left that was never sent: jobs are sent again.",
+    ("duration_s",),
+)
 BATCH_REAPED = Event(
     "batch.reaped",
     logging.INFO,

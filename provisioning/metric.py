@@ -21,7 +21,16 @@ OTHER: Final = "other"
 _CLOUDFLARE: Final = range(520, 528)
 _STATUSES: Final = frozenset(status.value for status in HTTPStatus if status >= 200) | {*_CLOUDFLARE}
 
-_OF_THE_PROGRAM: Final = ("created", "cancelled", "held", "paused", "braked", "no_credential", "sealed")
+_OF_THE_PROGRAM: Final = (
+    "created",
+    "cancelled",
+    "held",
+    "paused",
+    "braked",
+    "no_credential",
+    "sealed",
+    "api_down",
+)
 """Reasons that are no causes: why jobs ended well, or went back to the queue."""
 
 KNOWN_CAUSES: Final[frozenset[str]] = frozenset(

@@ -73,8 +73,10 @@ class Tokens:
         count: how many; None if there is no pace.
         start: seconds until the first is good; with none reserved, until it is worth asking again.
         interval: seconds between one and the next.
+        learned: the pace is one that 429s have taught.
     """
 
     count: int | None
     start: float
     interval: float
+    learned: bool = False

@@ -29,7 +29,7 @@ from provisioning.logs import configure, say
 from provisioning.queue import Doorbell, Waiting, check_queue, make_app
 from provisioning.settings import Settings
 from worker.consumer import make_consumer
-from worker.control import refuse_what_means_nothing
+from worker.control import refuse_what_means_nothing, show_sending
 from worker.engine import Engine
 from worker.engine_thread import EngineThread
 from worker.flower_events import FlowerEvents
@@ -113,6 +113,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
                 flower = FlowerEvents(app, worker.hostname, settings.flower_events, settings.lease)
                 flower.start()
             engine.start()
+            show_sending(engine.state)
             if metrics is not None:
                 metrics.watch(engine.state)
         except ProvisioningError as error:

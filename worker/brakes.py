@@ -1,4 +1,4 @@
-"""Brakes put on and tried from this worker; how they come off by themselves is the ledger's."""
+"""Brakes put on from this worker, and what the probe of a person's word has shown."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ from worker.telemetry import BrakeApplied, BrakeReleased, Telemetry
 
 T = TypeVar("T")
 
-CANARY_AFTER = 2.0
-"""Seconds from an outage's brake to the first canary; doubled after each that fails."""
-
-LONGEST_PAUSE = 60.0
-"""Seconds between canaries at most: how long an API may be back before we notice."""
-
 
 class Brakes:
     """
@@ -37,24 +31,22 @@ class Brakes:
         self._name = name
         self._applying: dict[str, asyncio.Task[None]] = {}
 
-    async def apply(self, scope: str, cause: str, why: str, heals: bool) -> None:
+    async def apply(self, scope: str, cause: str, why: str) -> None:
         """Puts a brake on; of many that call for the same one at once, the first is heard."""
         if scope not in self._applying:
-            applying = asyncio.create_task(self._apply(scope, cause, why, heals))
+            applying = asyncio.create_task(self._apply(scope, cause, why))
             self._applying[scope] = applying
             applying.add_done_callback(lambda _: self._applying.pop(scope))
         await asyncio.shield(self._applying[scope])
 
-    async def _apply(self, scope: str, cause: str, why: str, heals: bool) -> None:
+    async def _apply(self, scope: str, cause: str, why: str) -> None:
         hold = Hold(scope=scope, at=time.time(), by=self._name, why=why, kind="brake")
-        call = transitions.brake(hold, canary_after=CANARY_AFTER if heals else None)
-        if await _insist(lambda: self._ledger.do(call)):
-            self._telemetry.tell(BrakeApplied(scope, why, cause, heals))
+        if await _insist(lambda: self._ledger.do(transitions.brake(hold))):
+            self._telemetry.tell(BrakeApplied(scope, why, cause))
 
     async def tried(self, scope: str, shown: Shown) -> None:
         """Tells a scope's brake what a job has shown that was let through it."""
-        call = transitions.tried(scope, shown, longest_pause=LONGEST_PAUSE)
-        if await _insist(lambda: self._ledger.do(call)):
+        if await _insist(lambda: self._ledger.do(transitions.tried(scope, shown))):
             self._telemetry.tell(BrakeReleased(scope))
 
 

@@ -37,6 +37,7 @@ class Finding:
         message: the API's explanation, at most 300 characters; no credential and no widget key.
         retry_after: seconds the server asked to be left alone; None if it did not.
         result: set exactly if `outcome` is created.
+        alive: whether the reply shows the API at work, whatever it says to the row; None if it shows nothing.
     """
 
     outcome: Outcome
@@ -44,6 +45,7 @@ class Finding:
     message: str = ""
     retry_after: float | None = None
     result: Result | None = None
+    alive: bool | None = None
 
 
 def classify(reply: Reply, now: float) -> Finding:
@@ -73,6 +75,12 @@ _MISDIRECTED: Final = frozenset({405, 407, 421, 501, 505, 511})
 # it; 520 to 527 (Cloudflare) and the rest mix "never arrived" with "no answer came back".
 _FAILED: Final = frozenset({500, 502, 503})
 
+# 5xx by which one server speaks for another (RFC 9110 §15.6.3 to §15.6.5).
+_FOR_ANOTHER: Final = frozenset({502, 503, 504})
+
+# Members of the API's own envelope; a gateway's page is HTML, and a framework's JSON has other members.
+_ENVELOPE: Final = frozenset({"statusMessage", "error", "data", "validationError"})
+
 # What a body may call a bot that this company cannot use. A 404 with such a word is about the row; without,
 # it is about the address.
 _BOT_CODES: Final = frozenset({"e1019"})
@@ -100,7 +108,7 @@ def _no_answer(reply: NoAnswer) -> Finding:
     # it (a bot code, a missing company) were in the part that never came.
     proven_unsent = reply.evidence is Evidence.NOTHING_SENT
     outcome = Outcome.UNPROCESSED if proven_unsent else Outcome.IN_DOUBT
-    return Finding(outcome, reply.error, _shorten(reply.message))
+    return Finding(outcome, reply.error, _shorten(reply.message), alive=False)
 
 
 def _successful(reply: Answer) -> Finding:
@@ -118,12 +126,12 @@ def _successful(reply: Answer) -> Finding:
     if reply.status != 200:
         # Success is documented as 200 and nothing else. A 202 promises, a 204 says nothing, and a 201 is
         # not in the contract: a person decides.
-        return Finding(Outcome.IN_DOUBT, http_status(reply.status), message)
+        return Finding(Outcome.IN_DOUBT, http_status(reply.status), message, alive=True)
     if not _is_one(body.get("status")) or _lower(body.get("statusMessage")) != "success":
-        return Finding(Outcome.IN_DOUBT, Cause.STATUS_NOT_1, message)
+        return Finding(Outcome.IN_DOUBT, Cause.STATUS_NOT_1, message, alive=True)
     if not isinstance(key, str) or not key.strip() or _ILLEGIBLE in key:
-        return Finding(Outcome.IN_DOUBT, Cause.KEY_MISSING, message)
-    return Finding(Outcome.CREATED, result=_created(data, api_key, key))
+        return Finding(Outcome.IN_DOUBT, Cause.KEY_MISSING, message, alive=True)
+    return Finding(Outcome.CREATED, result=_created(data, api_key, key), alive=True)
 
 
 def _created(data: Mapping[str, Any], api_key: Mapping[str, Any], key: str) -> Result:
@@ -144,7 +152,21 @@ def _unsuccessful(reply: Answer, now: float) -> Finding:
     if outcome is Outcome.MISDIRECTED and reply.location:
         message = f"{message} → {reply.location}".strip()
     wish = _retry_after(reply.retry_after, now) if outcome in (Outcome.UNPROCESSED, Outcome.FAILED) else None
-    return Finding(outcome, cause, _shorten(message), wish)
+    return Finding(outcome, cause, _shorten(message), wish, alive=_shows_life(reply.status, outcome, body))
+
+
+def _shows_life(status: int, outcome: Outcome, body: Mapping[str, Any]) -> bool | None:
+    """
+    Whether an answer that is no success comes from an API at work.
+
+    A 500 in the API's own envelope does: one row met an error. 502, 503 and 504 speak for a server that is
+    not there, in whatever words, and so does a 500 without the envelope. A wrong address shows nothing.
+    """
+    if outcome is Outcome.MISDIRECTED:
+        return None
+    if status < 500 or outcome is Outcome.DENIED:
+        return True
+    return status not in _FOR_ANOTHER and not body.keys().isdisjoint(_ENVELOPE)
 
 
 def _meaning(status: int, words: list[str], message: str) -> tuple[Outcome, str]:

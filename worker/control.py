@@ -8,10 +8,14 @@ and does nothing else, and jobs are no tasks of Celery's.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from celery.worker.control import Panel
+
+from provisioning.ledger import WorkerSign
 
 _POOL = (
     "this worker's pool only takes rings; how many POSTs it has in flight is found out by itself, up to"
@@ -41,6 +45,39 @@ def refuse_what_means_nothing() -> None:
     """Puts the refusals in the place of Celery's own commands, in this process."""
     for command, answer in REFUSED.items():
         Panel.data[command] = _refusal(answer)
+
+
+def show_sending(state: Callable[[], WorkerSign]) -> None:
+    """
+    Adds to what a worker tells of itself (`celery inspect stats`, Flower's page of it) what limits its
+    sending.
+
+    Args:
+        state: what the worker is doing; asked from Celery's thread.
+    """
+    usual = Panel.data["stats"]
+
+    def stats(of: Any, **options: Any) -> dict[str, Any]:
+        return {**usual(of, **options), "sending": sending_now(state(), time.time())}
+
+    Panel.data["stats"] = stats
+
+
+def sending_now(sign: WorkerSign, now: float) -> dict[str, str | int]:
+    """What limits a worker's sending, in words and numbers, by name; `now` in Unix seconds."""
+    told: dict[str, str | int] = {
+        "POSTs in flight": sign.in_flight,
+        "at most at once": sign.limit,
+        "refusals among the last answers": f"{sign.refused:.0%}",
+    }
+    if sign.outage is not None:
+        word = "is down" if sign.outage.certain else "may be down"
+        since = datetime.fromtimestamp(sign.outage.since, UTC).strftime("%H:%M:%S UTC")
+        wait = max(0.0, sign.outage.next_probe - now)
+        told["the API"] = f"{word} since {since} ({sign.outage.cause}); next probe in {wait:.1f} s"
+    for credential, rate in sign.rates.items():
+        told[f"rate of {credential}, learned from 429s"] = f"{rate:.3g}/s"
+    return told
 
 
 def _refusal(answer: str) -> Callable[..., dict[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
@@ -21,7 +22,7 @@ from provisioning import keys, log_events
 from provisioning.checks.redis_facts import clock_skew
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import LOST, Claim, Deferral, Ledger, WorkerSign, transitions
+from provisioning.ledger import LOST, Claim, Claims, Deferral, Ledger, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
 from provisioning.logs import say
 from provisioning.pace import Tokens
@@ -31,12 +32,13 @@ from worker.api import Timeouts, WidgetApi
 from worker.brakes import Brakes
 from worker.limit import ConcurrencyLimit
 from worker.line import Line, Slots
-from worker.outage import Outage
-from worker.patience import Patience
 from worker.perform import Equipment, Performance
 from worker.policy import RetryPolicy
 from worker.presence import Presence
+from worker.probing import Probing
+from worker.rate_learner import RateLearner
 from worker.recorder import Recorder
+from worker.refusals import Burst
 from worker.rescuer import Rescuer
 from worker.telemetry import Claimed, Listener, Telemetry
 from worker.transport import AiohttpTransport
@@ -112,7 +114,8 @@ class Engine:
         )
         self._limit = ConcurrencyLimit(settings.max_in_flight)
         self._slots = Slots(self._limit)
-        self._patience = Patience()
+        self._probing = Probing(self._slots, self, self._telemetry)
+        self._learner = RateLearner(ledger, worker=name)
         self._most_held = settings.max_in_flight * HELD_PER_SLOT
         self._lines: dict[str, Line] = {}
         self._line_room = Line.room_for(settings.rate.per_second, self._slots.free)
@@ -152,9 +155,9 @@ class Engine:
             lease=settings.lease,
             brake=self._brakes.apply,
             tried=self._brakes.tried,
-            outage=Outage(),
+            refused=self._learn,
+            probing=self._probing,
             limit=self._limit,
-            patience=self._patience,
             slots=self._slots,
             stopping=self._stopping,
             telemetry=self._telemetry,
@@ -170,6 +173,8 @@ class Engine:
             asyncio.create_task(self._feed(), name="feed"),
             asyncio.create_task(self._turn(), name="turn"),
             asyncio.create_task(self._for_ever("reap", REAPER_TICK, self._reap), name="reap"),
+            asyncio.create_task(self._for_ever("probe", 0.0, self._probing.step), name="probe"),
+            asyncio.create_task(self._for_ever("learn", TICK, self._look_at_rates), name="learn"),
         ]
         if self._waiting is not None:
             asking = self._for_ever("ask the broker", BROKER_TICK, self._presence.ask_broker)
@@ -183,14 +188,12 @@ class Engine:
         """
         self._stopping.set()
         await self._end_claims()
-        for task in (self._chores[0], self._chores[2]):
-            task.cancel()
-        for performance, task in list(self._held.items()):
-            if not performance.sending:
+        for task in self._chores:
+            if task.get_name() in ("look", "feed", "probe"):
                 task.cancel()
+        self._call_off("shutdown")
         await self._settle(GRACE)
-        for task in list(self._held.values()):
-            task.cancel()
+        self._call_off("shutdown", sending=True)
         await self._settle(1.0)
         for task in self._chores:
             task.cancel()
@@ -214,6 +217,16 @@ class Engine:
         if self._held:
             await asyncio.wait(list(self._held.values()), timeout=seconds)
 
+    def _call_off(self, reason: str, *, sending: bool = False) -> list[asyncio.Task[None]]:
+        """Has jobs hand themselves back: those that wait, and if so asked those that are being sent too."""
+        called_off = []
+        for performance, task in list(self._held.items()):
+            if sending or not (performance.sending or performance.probe):
+                performance.called_off = reason
+                task.cancel()
+                called_off.append(task)
+        return called_off
+
     @property
     def in_hand(self) -> int:
         """Jobs held under a lease, in whatever phase."""
@@ -226,6 +239,9 @@ class Engine:
         Returns: how many jobs were claimed. What is left is claimed as room appears.
         """
         if batch in self._draining or self._stopping.is_set():
+            return 0
+        if self._slots.closed:  # the API seems to be down: only probes are claimed
+            self._hungry[batch] = None
             return 0
         self._draining.add(batch)
         try:
@@ -248,7 +264,7 @@ class Engine:
         claimed = 0
         while not self._stopping.is_set():
             most = min(SLICE, self._most_held - len(self._held))
-            if most <= 0:
+            if most <= 0 or self._slots.closed:
                 self._hungry[batch] = None
                 break
             rooms = self._rooms(batch)
@@ -263,11 +279,7 @@ class Engine:
                     usual_room=self._line_room,
                 )
             )
-            for job in claims.jobs:
-                self._credentials_of[batch].add(job.credential)
-                self._take_up(job)
-            if claims.sealed:
-                self._run_errand(self._hand_back_sealed(batch, claims.sealed))
+            self._take_up_all(batch, claims)
             claimed += len(claims.jobs)
             if claims.next_due is not None:
                 self._wake_at(batch, claims.next_due)
@@ -281,6 +293,72 @@ class Engine:
                     self._share(batch)
                 break  # what is left wants room
         return claimed
+
+    def _take_up_all(self, batch: str, claims: Claims, *, probe: bool = False) -> None:
+        for job in claims.jobs:
+            self._credentials_of[batch].add(job.credential)
+            self._take_up(job, probe=probe)
+        if claims.sealed:
+            self._run_errand(self._hand_back_sealed(batch, claims.sealed))
+
+    async def send_probes(self, count: int) -> int:
+        """
+        Sends up to `count` rows that were never sent, from anywhere in any batch, while all others wait.
+
+        Returns: how many there were.
+        """
+        batches, found = await self._ledger.view.active(), 0
+        random.shuffle(batches)
+        for batch in batches:
+            if found == count or self._stopping.is_set():
+                break
+            claims = await self._ledger.do(
+                transitions.claim(
+                    batch,
+                    worker=self._name,
+                    lease=self._settings.lease,
+                    target=self._settings.api_url,
+                    most=count - found,
+                    rooms={},
+                    draw=random.randrange(1 << 30),  # noqa: S311 - which row asks is no secret
+                )
+            )
+            self._take_up_all(batch, claims, probe=True)
+            found += len(claims.jobs)
+        return found
+
+    async def hand_back(self, reason: str) -> int:
+        """Gives what is not being sent back to the ledger. Returns: how many rows that were."""
+        await asyncio.sleep(0)  # a job that is called off before its first step could not hand itself back
+        called_off = self._call_off(reason)
+        if called_off:
+            await asyncio.wait(called_off)
+        return len(called_off)
+
+    def go_on(self) -> None:
+        """Takes work up again, now that the API is up."""
+        self._room.set()
+        self._run_errand(self._look_now())
+
+    async def _look_now(self) -> None:
+        try:
+            await self._look()
+        except (LedgerUnavailableError, *LOST) as error:
+            say(log_events.LEDGER_LOST, doing="look", error=error)
+
+    def _learn(self, credential: str, burst: Burst) -> None:
+        if not self._learner.is_deaf(credential):
+            self._lines[credential].relearning = True  # from now on, not from when the errand begins
+            self._run_errand(self._learn_now(credential, burst))
+
+    async def _learn_now(self, credential: str, burst: Burst) -> None:
+        try:
+            await self._learner.learn(credential, self._lines[credential], burst)
+        except (LedgerUnavailableError, *LOST) as error:
+            say(log_events.LEDGER_LOST, doing="learn", error=error)
+
+    async def _look_at_rates(self) -> None:
+        await self._learner.look(self._lines)
 
     def _share(self, batch: str) -> None:
         """Tells other workers, now and then, of a batch that has more than we can take up."""
@@ -309,12 +387,14 @@ class Engine:
             rooms[name] = (-(-line.room // sharers), line.urgent_room)
         return rooms
 
-    def _take_up(self, job: Claim) -> None:
+    def _take_up(self, job: Claim, *, probe: bool = False) -> None:
         credential = self._credentials.get(job.credential)
         if credential is None:
+            if probe:
+                self._probing.probe_ended(failed=False)
             self._run_errand(self._refuse(job))
             return
-        performance = Performance(job, credential, self._line(job.credential), self._equipment)
+        performance = Performance(job, credential, self._line(job.credential), self._equipment, probe=probe)
         self._telemetry.tell(Claimed(job))
         task = asyncio.get_running_loop().create_task(performance.run())
         self._held[performance] = task
@@ -346,7 +426,6 @@ class Engine:
             "no_credential",
             f"worker {self._name} has no credential named {name!r}; add it to PROVISION_CREDENTIALS_FILE"
             f" where the workers run, restart them, then: provision resume --credential {name}",
-            False,
         )
         deferral = Deferral(job.number, job.token, 0.0, "no_credential")
         await self._recorder.deferred(job.batch, deferral)
@@ -358,7 +437,6 @@ class Engine:
             "sealed",
             f"worker {self._name} cannot open its bodies with PROVISION_ENCRYPTION_KEYS; give it the keys the"
             f" others have, restart it, then: provision resume {batch}",
-            False,
         )
         deferrals = (Deferral(job.number, job.token, 0.0, "sealed") for job in jobs)
         await asyncio.gather(*(self._recorder.deferred(batch, each) for each in deferrals))
@@ -424,7 +502,9 @@ class Engine:
             in_flight=self._slots.taken,
             limit=self._limit.whole,
             in_hand=len(self._held),
-            retries_waiting=self._patience.waiting,
+            refused=round(self._limit.share, 3),
+            outage=self._probing.outage(time.time()),
+            rates=self._learner.rates,
             credentials=sorted(self._credentials),
             settings=self._common,
             skew=self._skew,

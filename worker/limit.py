@@ -1,28 +1,45 @@
 """
 How many POSTs the API can stand at once, found out from its answers.
 
-Pure: answers and the time go in, a limit comes out. Additive increase, multiplicative decrease, with a
-slow start; latency that rises counts as a sign like a refusal does, only milder.
+Pure: answers and the time go in, a limit comes out. It answers to the *share* of answers that push back,
+never to single ones, and a step back that costs more answers than it saves is taken back: an API that
+refuses one in five however gently it is asked is not kept waiting.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median
 
 FIRST = 32
-"""Limit of a worker that knows nothing yet; with the slow start it has passed 500 after four windows."""
+"""Limit of a worker that knows nothing yet."""
 
 FLOOR = 1
-"""An API that refuses everything is asked by one at a time, and braked by `outage`."""
+"""An API that refuses everything is asked by one at a time."""
 
 WINDOW = 0.1
-"""Seconds over which answers are judged together, or the usual latency if that is longer."""
+"""Seconds over which answers are judged together, or the usual latency if that is longer, up to one."""
 
-BACK_OFF = 0.7
-"""What is left of the limit after a window with a refusal or a time-out."""
+GROWTH = 1.5
+"""Times by which the limit grows in a window at first, and in a trial."""
+
+WEIGHT = 0.25
+"""Weight of a new window in the share of answers that push back."""
+
+NOTICED = 0.02
+"""Share of answers that push back from which every step is a trial: fewer are what any API does."""
+
+LEAST_STEP = 0.1
+"""Part of the limit that a trial takes away at least: less could not be told from chance."""
+
+PAYS = 0.5
+"""A trial pays if goodput follows the limit by at least this part of its change."""
+
+LONGEST_REST = 16
+"""Windows between two trials at most; doubled after each that is taken back."""
 
 EASE_OFF = 0.9
-"""What is left of it after a window in which the answers were markedly slower than usual."""
+"""What is left of the limit after a window in which the answers were markedly slower than usual."""
 
 TOLERANCE = 2.0
 """How much slower than usual is markedly slower."""
@@ -39,23 +56,37 @@ class ConcurrencyLimit:
     """
     The limit of one target on one worker.
 
+    While answers come well it grows, by half a window and then by its square root. From a share of `NOTICED`
+    that push back, each step is a trial: down by half that share, or up. A step down stays if goodput
+    (answers that do not push back, a second) holds, a step up if goodput follows.
+
     Args:
         most: it never grows beyond (`PROVISION_MAX_IN_FLIGHT`).
 
-    Source: additive increase, multiplicative decrease as in RFC 5681; latency as a sign as in TCP Vegas and
-        Netflix' concurrency-limits (Gradient2).
+    Attributes:
+        share: of the answers that push back, smoothed; 0 to 1.
+
+    Source: the decrease in proportion to the share of marked answers, Data Center TCP (RFC 8257 §3.3); steps
+        judged by the goodput they bring, PCC (Dong et al., NSDI 2015); the increase by the square root, and
+        latency as a sign, Netflix' concurrency-limits and TCP Vegas. Latency is a window's median: a few slow
+        answers are not a slow API.
     """
 
     most: int
     limit: float = field(init=False)
+    share: float = field(default=0.0, init=False)
     usual: float = field(default=0.0, init=False)
     _slow_start: bool = field(default=True, init=False)
     _began: float = field(default=0.0, init=False)
     _answers: int = field(default=0, init=False)
-    _seconds: float = field(default=0.0, init=False)
-    _pushed_back: bool = field(default=False, init=False)
+    _latencies: list[float] = field(default_factory=list, init=False)  # of those that do not push back
     _used: int = field(default=0, init=False)
-    _deaf_until: float = field(default=0.0, init=False)
+    # The limit and the goodput before the trial under way; None between trials.
+    _before: tuple[float, float] | None = field(default=None, init=False)
+    _settling: bool = field(default=False, init=False)  # answers still to what was sent before the step
+    _up: bool = field(default=True, init=False)
+    _rest: int = field(default=1, init=False)
+    _resting: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.limit = float(min(FIRST, self.most))
@@ -75,32 +106,72 @@ class ConcurrencyLimit:
             pushed_back: it was a 429, a 503, a time-out or a broken connection.
             in_flight: POSTs in flight when it came, this one included.
         """
-        if self._answers == 0:
+        if not self._answers:
             self._began = now
         self._answers += 1
-        self._seconds += seconds
-        self._pushed_back |= pushed_back
+        if not pushed_back:
+            self._latencies.append(seconds)
         self._used = max(self._used, in_flight)
-        window = max(WINDOW, min(self.usual, 1.0))
-        if now - self._began >= window or (pushed_back and now >= self._deaf_until):
-            self._judge(now)
-            if pushed_back:
-                # What was sent before the step back says nothing of how it went: one step a round.
-                self._deaf_until = now + window
+        if now - self._began >= max(WINDOW, min(self.usual, 1.0)):
+            self._judge(now - self._began)
 
-    def _judge(self, now: float) -> None:
-        latency = self._seconds / self._answers
-        if self._pushed_back:
-            if now >= self._deaf_until:
-                self.limit *= BACK_OFF
-            self._slow_start = False
-        elif self.usual and latency > TOLERANCE * self.usual and latency > self.usual + GRACE_SECONDS:
+    def begin_anew(self) -> None:
+        """After an outage: gently, and up as quickly as at the start."""
+        self.limit = min(self.limit, float(FIRST))
+        self.share, self._slow_start, self._before, self._resting = 0.0, True, None, 0
+
+    def _judge(self, seconds: float) -> None:
+        used, served = self._used >= self.whole * 0.8, len(self._latencies)
+        self.share += WEIGHT * (1 - served / self._answers - self.share)
+        if self._markedly_slower():
+            self._slow_start, self._before = False, None
             self.limit *= EASE_OFF
-            self._slow_start = False
-        elif self._used >= self.whole * 0.8:  # a limit that is not used has not been tried
-            self.limit = self.limit * 2 if self._slow_start else self.limit + max(1.0, self.limit**0.5)
+        elif self.share >= NOTICED or self._before:
+            self._try(served / seconds, used=used)
+        elif used:  # a limit that is not used has not been tried
+            self.limit = self.limit * GROWTH if self._slow_start else self.limit + max(1.0, self.limit**0.5)
         self.limit = max(float(FLOOR), min(float(self.most), self.limit))
-        if not self._pushed_back:
-            slower = self.usual and latency > self.usual
-            self.usual = self.usual + MEMORY * (latency - self.usual) if slower else latency
-        self._answers, self._seconds, self._pushed_back, self._used = 0, 0.0, False, 0
+        self._answers, self._used = 0, 0
+        self._latencies.clear()
+
+    def _markedly_slower(self) -> bool:
+        """Whether answers took markedly longer than usual; what is usual follows them."""
+        if not self._latencies:
+            return False
+        latency, usual = median(self._latencies), self.usual
+        slower = bool(usual) and latency > usual
+        self.usual = usual + MEMORY * (latency - usual) if slower else latency
+        return slower and latency > max(TOLERANCE * usual, usual + GRACE_SECONDS)
+
+    def _try(self, goodput: float, *, used: bool) -> None:
+        """Judges the trial under way, if there is one, and begins the next."""
+        if self._settling:
+            self._settling = False
+            return
+        if self._before:
+            limit, before = self._before
+            self._before = None
+            follows = (goodput / before - 1) / (self.limit / limit - 1) >= PAYS
+            if follows is self._up:
+                self._rest = 1
+            else:
+                self.limit, self._up, self._settling = limit, not self._up, True
+                self._resting, self._rest = self._rest, min(2 * self._rest, LONGEST_REST)
+                return
+        elif self._resting:
+            self._resting -= 1
+            return
+        if self.share < NOTICED:
+            return
+        self._slow_start = False
+        if not goodput:
+            self.limit *= 1 - self.share / 2  # nothing to lose
+            return
+        self._up = self.limit <= FLOOR or (self._up and used and self.limit < self.most)
+        before = self.limit
+        step = (
+            max(before * GROWTH, before + 1) if self._up else before * (1 - max(self.share / 2, LEAST_STEP))
+        )
+        self.limit = max(float(FLOOR), min(float(self.most), step))
+        if self.limit != before:
+            self._before, self._settling = (before, goodput), True

@@ -18,6 +18,7 @@ from provisioning.log_events import CHORE_FAILED, LEDGER_LOST
 from provisioning.logs import say
 from provisioning.pace import Rate, Tokens
 from worker.limit import ConcurrencyLimit
+from worker.refusals import Refusals
 from worker.turns import Turns
 
 AHEAD_OF_SLOTS = 100
@@ -36,18 +37,20 @@ class Slots:
 
     Attributes:
         taken: POSTs in flight.
+        closed: only probes are let go, whatever is free.
     """
 
     def __init__(self, limit: ConcurrencyLimit) -> None:
         self.limit = limit
         self.taken = 0
+        self.closed = False
         self._lines: list[Line] = []
         self._first = 0
 
     @property
     def free(self) -> int:
-        """Slots that nobody holds."""
-        return max(0, self.limit.whole - self.taken)
+        """Slots that nobody holds and anybody may have."""
+        return 0 if self.closed else max(0, self.limit.whole - self.taken)
 
     def join(self, line: Line) -> None:
         """Has a line served from these slots."""
@@ -58,17 +61,23 @@ class Slots:
         for line in self._lines:
             line.hold_off(seconds)
 
-    def take(self) -> bool:
-        """Takes a slot if one is free."""
-        if self.taken >= self.limit.whole:
+    def take(self, *, probe: bool) -> bool:
+        """
+        Takes a slot if one is free. A probe has one always: those of an API that hangs are never given back.
+        """
+        if not probe and not self.free:
             return False
         self.taken += 1
         return True
 
     def give_back(self) -> None:
-        """Frees a slot and lets the lines move, a different one first each time."""
+        """Frees a slot and lets the lines move."""
         self.taken -= 1
-        self._first = (self._first + 1) % len(self._lines)
+        self.move()
+
+    def move(self) -> None:
+        """Lets the lines move, a different one first each time."""
+        self._first = (self._first + 1) % max(1, len(self._lines))
         for line in self._lines[self._first :] + self._lines[: self._first]:
             if line.backlog:
                 line.move()
@@ -84,6 +93,11 @@ class Line:
         take: reserves sending times in Redis (`transitions.take`).
         rate: the pace until Redis has said another.
         on_room: called when the line has become short enough to take up more jobs.
+
+    Attributes:
+        refusals: counts what the API refuses of this credential.
+        learned: the pace is one that 429s have taught.
+        relearning: nobody is let go until the ledger has heard what a burst of 429s has taught.
     """
 
     def __init__(
@@ -99,10 +113,14 @@ class Line:
         self._on_room = on_room
         self._loop = asyncio.get_running_loop()
         self._waiting: Turns[asyncio.Future[None]] = Turns()
+        self._probes: deque[asyncio.Future[None]] = deque()
+        self.refusals = Refusals(self._loop.time())
         self._tokens: deque[float] = deque()  # loop times at which they become good
         self._unpaced_until = 0.0
         self._not_before = 0.0
         self._per_second = rate.per_second
+        self.learned = False
+        self.relearning = False
         self._fetching: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         slots.join(self)
@@ -110,7 +128,7 @@ class Line:
     @property
     def backlog(self) -> int:
         """Jobs in the line."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._probes)
 
     @property
     def room(self) -> int:
@@ -137,18 +155,28 @@ class Line:
         """Lets nobody go for a while, as the API has asked of this credential."""
         self._not_before = max(self._not_before, self._loop.time() + seconds)
 
-    async def turn(self, batch: str, *, urgent: bool) -> None:
+    def pace_anew(self) -> None:
+        """Asks the ledger for the pace before anybody else is let go: it is another one now."""
+        self._tokens.clear()
+        self._unpaced_until = 0.0
+        self.move()
+
+    async def turn(self, batch: str, *, urgent: bool, probe: bool = False) -> None:
         """
         Waits for a slot and, if there is a pace, for a token. `leave` must follow.
 
         Args:
             batch: batches take turns.
             urgent: before all batches that are not.
+            probe: before all others, and also while the slots are closed.
         """
-        if not self._waiting and self._admit():
+        if not self.backlog and self._admit(probe=probe):
             return
         ticket: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.add(batch, ticket, urgent=urgent)
+        if probe:
+            self._probes.append(ticket)
+        else:
+            self._waiting.add(batch, ticket, urgent=urgent)
         self.move()
         try:
             await ticket
@@ -165,28 +193,31 @@ class Line:
 
     def move(self) -> None:
         """Lets as many go as slots and tokens allow."""
-        while self._waiting:
-            if self._waiting.first().done():
-                self._waiting.take()
-            elif self._admit():
-                self._waiting.take().set_result(None)
-            else:
+        while self.backlog:
+            ticket = self._probes[0] if self._probes else self._waiting.first()
+            if not ticket.done() and not self._admit(probe=bool(self._probes)):
                 return
+            if self._probes:
+                self._probes.popleft()
+            else:
+                self._waiting.take()
+            if not ticket.done():
+                ticket.set_result(None)
 
-    def _admit(self) -> bool:
-        if not self._slots.free:
+    def _admit(self, *, probe: bool) -> bool:
+        if self.relearning or not (probe or self._slots.free):
             return False
         now = self._loop.time()
         if now < self._not_before:
             self._move_at(self._not_before)
             return False
         if now < self._unpaced_until:
-            return self._slots.take()
+            return self._slots.take(probe=probe)
         while self._tokens and self._tokens[0] < now - STALE:
             self._tokens.popleft()
         if self._tokens and self._tokens[0] <= now:
             self._tokens.popleft()
-            return self._slots.take()
+            return self._slots.take(probe=probe)
         self._await_tokens()
         return False
 
@@ -218,8 +249,9 @@ class Line:
         self.move()
 
     async def _reserve(self) -> None:
-        tokens = await self._take(max(1, len(self._waiting)))
+        tokens = await self._take(max(1, self.backlog))
         now = self._loop.time()
+        self.learned = tokens.learned
         self._per_second = 1 / tokens.interval if tokens.interval else self._per_second
         if tokens.count is None:
             self._per_second = None

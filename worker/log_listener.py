@@ -25,6 +25,9 @@ from provisioning.log_events import (
     JOB_SUCCEEDED,
     LEASE_EXPIRED,
     RETRY_SCHEDULED,
+    TARGET_LOST,
+    TARGET_RECOVERED,
+    TARGET_SUSPECTED,
     Event,
 )
 from provisioning.logs import say, wanted
@@ -37,6 +40,9 @@ from worker.telemetry import (
     Happening,
     Lapsed,
     Returned,
+    TargetLost,
+    TargetRecovered,
+    TargetSuspected,
 )
 
 _CLOSING: Final = {
@@ -70,6 +76,12 @@ def log_happening(happening: Happening) -> None:
         say(BRAKE_APPLIED, scope=scope, cause=happening.cause, advice=_advice(happening))
     elif isinstance(happening, BrakeReleased):
         say(BRAKE_RELEASED, scope=happening.scope)
+    elif isinstance(happening, TargetSuspected):
+        say(TARGET_SUSPECTED, cause=happening.cause)
+    elif isinstance(happening, TargetLost):
+        say(TARGET_LOST, cause=happening.cause)
+    elif isinstance(happening, TargetRecovered):
+        say(TARGET_RECOVERED, duration_s=round(happening.seconds, 3))
     else:
         assert_never(happening)
 
@@ -145,8 +157,6 @@ def _tell_lapsed(happening: Lapsed) -> None:
 
 def _advice(brake: BrakeApplied) -> str:
     """What a person does about it; why it is on stands in the ledger, and the API may be quoted there."""
-    if brake.heals:
-        return "canaries try again by themselves, nothing need be done"
     kind, _, name = brake.scope.partition(":")
     if kind == "credential":
         return f"mend it, restart the workers, then: provision resume --credential {name}"

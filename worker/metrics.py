@@ -35,6 +35,9 @@ from worker.telemetry import (
     Happening,
     Lapsed,
     Returned,
+    TargetLost,
+    TargetRecovered,
+    TargetSuspected,
 )
 
 CLAIMED: Final = Metric("provision_jobs_claimed_total", "counter", "Jobs that this worker has taken up")
@@ -88,8 +91,16 @@ LIMIT: Final = Metric(
 IN_HAND: Final = Metric(
     "provision_in_hand", "gauge", "Jobs held under a lease, those that wait for a retry included"
 )
-RETRIES_WAITING: Final = Metric(
-    "provision_retries_waiting", "gauge", "Retries that are due and wait for the retry budget"
+REFUSED: Final = Metric(
+    "provision_refused_share", "gauge", "Share of the last answers that pushed back: 429, 503, time-outs"
+)
+OUTAGE: Final = Metric(
+    "provision_outage", "gauge", "1 if this worker suspects the API to be down, 2 if it is certain; else 0"
+)
+NEXT_PROBE: Final = Metric(
+    "provision_next_probe_timestamp_seconds",
+    "gauge",
+    "When the next probes of an outage go; 0 if there is none",
 )
 
 METRICS: Final = (
@@ -105,18 +116,22 @@ METRICS: Final = (
     IN_FLIGHT,
     LIMIT,
     IN_HAND,
-    RETRIES_WAITING,
+    REFUSED,
+    OUTAGE,
+    NEXT_PROBE,
 )
 """All that a worker has at /metrics, beside the `process_*` that every Prometheus client has."""
 
 BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
 """Seconds; the usual read timeout is one of them."""
 
-_GAUGES: Final[dict[Metric, Callable[[WorkerSign], int]]] = {
+_GAUGES: Final[dict[Metric, Callable[[WorkerSign], float]]] = {
     IN_FLIGHT: lambda sign: sign.in_flight,
     LIMIT: lambda sign: sign.limit,
     IN_HAND: lambda sign: sign.in_hand,
-    RETRIES_WAITING: lambda sign: sign.retries_waiting,
+    REFUSED: lambda sign: sign.refused,
+    OUTAGE: lambda sign: 0 if sign.outage is None else 1 + sign.outage.certain,
+    NEXT_PROBE: lambda sign: 0 if sign.outage is None else sign.outage.next_probe,
 }
 
 # A series beside each counter with the time at which it began; the process has that already.
@@ -150,6 +165,9 @@ class WorkerMetrics:
             Lapsed: self._lease_lapsed,
             BrakeApplied: lambda told: self._braked.of(told.scope).inc(),
             BrakeReleased: lambda told: self._released.of(told.scope).inc(),
+            TargetSuspected: _passed_over,  # the gauges show it
+            TargetLost: _passed_over,
+            TargetRecovered: _passed_over,
         }
         self._begin_at_zero()
 
@@ -190,7 +208,11 @@ class WorkerMetrics:
             self._released.of(scope)
 
 
-def _read(read: Callable[[WorkerSign], int], sign: Callable[[], WorkerSign]) -> float:
+def _passed_over(_: object) -> None:
+    """Counts nothing."""
+
+
+def _read(read: Callable[[WorkerSign], float], sign: Callable[[], WorkerSign]) -> float:
     return float(read(sign()))
 
 

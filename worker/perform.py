@@ -21,13 +21,14 @@ from provisioning.ledger import Answered, Claim, Deferral, Intent
 from provisioning.lifecycle import Event, State, after
 from provisioning.logs import bound
 from worker.api import WidgetApi
+from worker.causes import Cause
 from worker.classify import Finding, classify
 from worker.limit import ConcurrencyLimit
 from worker.line import Line, Slots
-from worker.outage import PUSHED_BACK, Outage
-from worker.patience import Patience
 from worker.policy import Decision, Defer, Finish, Halt, Retry, RetryPolicy, decide
+from worker.probing import HANDED_BACK, Probing
 from worker.recorder import Recorder
+from worker.refusals import Burst
 from worker.reply import NoAnswer, Reply
 from worker.retrying import until_decided
 from worker.telemetry import Attempted, Ended, Returned, Telemetry
@@ -35,11 +36,23 @@ from worker.transport import Wire
 
 Shown = Literal["good", "bad", "unclear"]
 
-Brake = Callable[[str, str, str, bool], Awaitable[None]]
-"""Puts a brake on a scope: the cause, the sentence that says why, and whether canaries try by themselves."""
+Brake = Callable[[str, str, str], Awaitable[None]]
+"""Puts a brake on a scope: the cause, and the sentence that says why."""
 
 Tried = Callable[[str, Shown], Awaitable[None]]
 """Tells a scope's brake what a job has shown that was let through it."""
+
+Refused = Callable[[str, Burst], None]
+"""Has a credential's rate learned from a burst of 429s."""
+
+PUSHED_BACK = frozenset({Outcome.UNPROCESSED, Outcome.FAILED, Outcome.IN_DOUBT})
+"""Outcomes that may be signs of load; 500 and 502 are none."""
+
+SHOWS_A_RATE = (8, 0.3)
+"""So many 429s within a second, and that share of the POSTs from the first of them, show a rate."""
+
+SHOWS_ANOTHER_RATE = (3, 0.1)
+"""The same where a rate is kept already that 429s have taught."""
 
 STAND_BACK = 1.0
 """Seconds in which a brake is surely on, a Redis that answers supposed."""
@@ -58,10 +71,18 @@ _CHANGE = {
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One POST that was made: when that was intended and when it began, what came back, what that means."""
+    """
+    One POST that was made.
+
+    Attributes:
+        at: Unix seconds when it was intended.
+        sent_at, began: when it began; Unix and monotonic seconds.
+        reply, finding: what came back, and what that means.
+    """
 
     at: float
     sent_at: float
+    began: float
     reply: Reply
     finding: Finding
 
@@ -89,9 +110,9 @@ class Equipment:
     lease: float
     brake: Brake
     tried: Tried
-    outage: Outage
+    refused: Refused
+    probing: Probing
     limit: ConcurrencyLimit
-    patience: Patience
     slots: Slots
     stopping: asyncio.Event
     telemetry: Telemetry
@@ -105,10 +126,12 @@ class Performance:
     Attributes:
         sending: whether a POST may be on its way; then it is not called off but answered.
         spent: seconds that its attempts here took, and the delays chosen between them; not the waiting for
-            a turn or for the retry budget, which is our doing and must not cost a job its attempts.
+            a turn or for the end of an outage, which is our doing and must not cost a job its attempts.
         due: monotonic time before which it is not to be tried again.
         trial: whether the last POST was let through a brake, to try.
-        exposure: widgets that may exist for the job by what has been answered so far.
+        probe: its next POST asks whether the API is still down.
+        number: of its last POST among those of its credential (`Refusals.sent`).
+        called_off: why it goes back to the queue, once it is to.
         made: the attempts of this performance.
     """
 
@@ -121,7 +144,9 @@ class Performance:
     attempts: int = 0
     sending: bool = False
     trial: bool = False
-    exposure: int = 0
+    probe: bool = False
+    number: int = 0
+    called_off: str = ""
     made: list[Attempt] = field(default_factory=list)
 
     @property
@@ -131,29 +156,36 @@ class Performance:
 
     def __post_init__(self) -> None:
         self.attempts = self.job.attempts
-        self.exposure = self.job.most
+
+    @property
+    def fresh(self) -> bool:
+        """Whether no POST of this job has ever been answered: only such a row tells of the API."""
+        return self.attempts <= 1 and self.job.most == 0
 
     async def run(self) -> None:
         """Carries the job to its end, or hands it back when it is called off while nothing is being sent."""
         try:
             with bound(job_id=self.job.job_id, batch_id=self.job.batch):
-                await until_decided(self._attempt, self.kit.patience.wait)
+                await until_decided(self._attempt, asyncio.sleep)
         except asyncio.CancelledError:
-            if not self.kit.stopping.is_set():
+            if not self.called_off:
                 raise
-            await self._defer(max(0.0, self.due - time.monotonic()), "shutdown")
+            await self._defer(max(0.0, self.due - time.monotonic()), self.called_off)
+        finally:
+            self._end_probe(failed=False)
 
     async def _attempt(self) -> Decision | Lost:
-        await self.line.turn(self.job.batch, urgent=self.job.urgent)
+        await self.line.turn(self.job.batch, urgent=self.job.urgent, probe=self.probe)
         self.sending = True
         try:
             try:
                 posted = await self._post()
                 # Before the slot is free: its next holder must not run into what this answer warns of.
-                outage = self._learn(posted) if posted else False
+                if posted:
+                    self._learn(posted)
             finally:
                 self.line.leave()
-            decision = await self._conclude(posted, outage=outage) if posted else Lost()
+            decision = await self._conclude(posted) if posted else Lost()
         finally:
             self.sending = False
         if self.kit.stopping.is_set() and isinstance(decision, Retry):
@@ -172,6 +204,7 @@ class Performance:
         grant = await self.kit.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
         if grant.held:
             self._tell_returned(0.0, "held")
+            self.line.pace_anew()  # by what another worker has learned, if that is what holds it
         if grant.cancelled:
             self.kit.telemetry.tell(Ended(job, State.CANCELLED, "cancelled", self.made))
         if not grant.go:
@@ -183,16 +216,12 @@ class Performance:
             return None
         self.attempts = n
         self.trial = grant.trial
-        self.kit.outage.let_through(trial=grant.trial)
-        if n == 1:
-            self.kit.patience.budget.first_attempt(asked)
-        if self.kit.stopping.is_set() or time.monotonic() - asked > self.kit.lease / 2:
-            # Nothing has been sent, and now nothing may be: we are leaving, or were frozen for so long
-            # that the job may be another's already.
-            await self._withdraw(at, "shutdown" if self.kit.stopping.is_set() else "frozen")
+        if no := self._no_longer(asked):
+            await self._withdraw(at, no)
             return None
         wire = Wire()
         sent_at, began = time.time(), time.monotonic()
+        self.number = self.line.refusals.sent(began)
         try:
             reply: Reply = await self.kit.api.create_widget(job.body, self.credential, wire)
         except asyncio.CancelledError:
@@ -200,7 +229,22 @@ class Performance:
                 raise
             seconds = time.monotonic() - began
             reply = NoAnswer(wire.evidence, "shutdown", "the worker had to stop", wire.status, seconds)
-        return Posted(at, sent_at, reply, classify(reply, time.time()))
+        return Posted(at, sent_at, began, reply, classify(reply, time.time()))
+
+    def _no_longer(self, asked: float) -> str:
+        """
+        Why nothing may be sent after all, although the intent is recorded; empty if it may.
+
+        We are leaving; or were frozen for so long that the job may be another's already; or other answers
+        have come meanwhile by which nothing is to be sent now.
+        """
+        if self.kit.stopping.is_set():
+            return "shutdown"
+        if time.monotonic() - asked > self.kit.lease / 2:
+            return "frozen"
+        if self.kit.slots.closed and not self.probe:
+            return HANDED_BACK
+        return Cause.RATE_LIMITED if self.line.relearning else ""
 
     async def _withdraw(self, at: float, reason: str) -> None:
         """Takes an intent back of which no byte has left; it is not counted as an attempt."""
@@ -218,24 +262,12 @@ class Performance:
         if await self.kit.recorder.answered(self.job.batch, answer):
             self._tell_returned(0.0, reason)
 
-    async def _conclude(self, posted: Posted, *, outage: bool) -> Decision | Lost:
+    async def _conclude(self, posted: Posted) -> Decision | Lost:
         reply, finding = posted.reply, posted.finding
         self.spent += reply.seconds
-        self.exposure += 1 + _CHANGE[finding.outcome].most
-        decision = decide(
-            finding,
-            self.attempts,
-            self.spent,
-            self.policy,
-            random.random,
-            outage=outage,
-            exposure=self.exposure,
-        )
+        decision = decide(finding, self.attempts, self.spent, self.policy, random.random)
         if isinstance(decision, Halt):
             await self._brake(decision, finding)
-        elif outage and finding.outcome is Outcome.IN_DOUBT and not self.kit.stopping.is_set():
-            # This job's lot is decided, but each that followed it into the silence would share it.
-            await self._brake(Halt("target", finding.cause, outage=True), finding)
         attempt = Attempt(
             n=self.attempts,
             at=round(posted.at, 3),
@@ -267,26 +299,40 @@ class Performance:
         self._tell(answer, posted.sent_at)
         return decision
 
-    def _learn(self, posted: Posted) -> bool:
-        """Lets all that steers by answers know of this one. Returns: whether the target seems to be down."""
-        reply, finding, now = posted.reply, posted.finding, time.monotonic()
+    def _learn(self, posted: Posted) -> None:
+        """Lets all that steers by answers know of this one."""
+        reply, finding = posted.reply, posted.finding
         pushed_back = finding.outcome in PUSHED_BACK and reply.status not in (500, 502)
-        self.kit.limit.see(now, reply.seconds, pushed_back=pushed_back, in_flight=self.kit.slots.taken)
-        if self.attempts > 1 and finding.outcome in (Outcome.CREATED, Outcome.REJECTED):
-            self.kit.patience.budget.served(now)
-        outage = self.kit.outage.see(finding.outcome, reply.status, now)
-        self._stand_back(posted, outage=outage)
-        return outage
-
-    def _stand_back(self, posted: Posted, *, outage: bool) -> None:
-        """Keeps still until the brake that is called for is surely on, or for as long as a 429 asks."""
-        finding = posted.finding
+        self.kit.limit.see(
+            time.monotonic(), reply.seconds, pushed_back=pushed_back, in_flight=self.kit.slots.taken
+        )
+        self.kit.probing.see(finding, fresh=self.fresh, sent_at=posted.began)
+        self._end_probe(failed=finding.alive is False)
+        if reply.status == 429:
+            self._count_refusal(posted)
+        # Nobody is let go until the brake that is called for is surely on.
         if finding.outcome is Outcome.DENIED:
             self.line.hold_off(STAND_BACK)
-        elif finding.outcome is Outcome.MISDIRECTED or (outage and not self.trial):
+        elif finding.outcome is Outcome.MISDIRECTED:
             self.kit.slots.hold_off(STAND_BACK)
-        elif posted.reply.status == 429 and finding.retry_after:
-            self.line.hold_off(min(finding.retry_after, self.policy.retry_after_cap))
+
+    def _end_probe(self, *, failed: bool) -> None:
+        if self.probe:
+            self.probe = False
+            self.kit.probing.probe_ended(failed=failed)
+
+    def _count_refusal(self, posted: Posted) -> None:
+        least, share = SHOWS_ANOTHER_RATE if self.line.learned else SHOWS_A_RATE
+        burst = self.line.refusals.refused(
+            self.number,
+            posted.began,
+            min(posted.finding.retry_after or 0.0, self.policy.retry_after_cap),
+            least=least,
+            share=share,
+            paced=self.line.learned,
+        )
+        if burst and not self.line.relearning:
+            self.kit.refused(self.job.credential, burst)
 
     async def _report_trial(self, finding: Finding, status: int | None) -> None:
         """What this POST, let through a brake, has shown of the credential and of the target."""
@@ -326,14 +372,6 @@ class Performance:
                 finding.cause,
                 f"the API refused credential {name!r} ({said}); correct it, then: provision resume"
                 f" --credential {name}, and restart the workers (or apply again where one command did all)",
-                False,
-            )
-        elif decision.outage:
-            await self.kit.brake(
-                keys.hold_target(self.kit.target),
-                finding.cause,
-                f"{self.kit.target} is down ({said}); canaries try again by themselves, nothing need be done",
-                True,
             )
         elif decision.scope == "target":
             await self.kit.brake(
@@ -341,7 +379,6 @@ class Performance:
                 finding.cause,
                 f"{self.kit.target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
                 " restart the workers, then: provision resume --target",
-                False,
             )
 
 

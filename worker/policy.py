@@ -31,7 +31,7 @@ class RetryPolicy:
         factor: growth of that ceiling from one delay to the next.
         cap: the ceiling never grows beyond.
         budget: of attempts and delays together; no retry is scheduled to start after it. Waiting for the
-            pace or for the retry budget does not count.
+            pace, a slot or the end of an outage does not count.
         retry_after_cap: a longer `Retry-After` is not waited out here but deferred to the ledger.
         on_in_doubt: `hold` for a person, or `retry` at the price of a possible second widget.
     """
@@ -85,26 +85,14 @@ class Halt:
     """
     Not this job's fault: brake the credential or the target; the job goes back, its attempt uncounted.
 
-    Attributes:
-        outage: the target is down and will come back: canaries try by themselves. Otherwise a person must see
-            to it first.
+    A person must see to it first.
     """
 
     scope: Literal["credential", "target"]
     reason: str
-    outage: bool = False
 
 
 Decision = Finish | Retry | Defer | Halt
-
-
-OUTAGE_PATIENCE = 2
-"""
-Times `RetryPolicy.attempts` that one job may be answered 5xx while the API seems to be down.
-
-Such attempts are not counted, but each may have made a widget; and what fails for ever may be the row and
-not the API: without an end it would be every canary, and keep its target braked.
-"""
 
 
 def decide(
@@ -113,16 +101,12 @@ def decide(
     elapsed: float,
     policy: RetryPolicy,
     draw: Draw,
-    *,
-    outage: bool = False,
-    exposure: int = 0,
 ) -> Decision:
     """
-    What follows from `finding`.
+    What follows from `finding`. It is this row's alone: what other rows meet decides when it is sent, not
+    how often.
 
     Args:
-        outage: the target seems to be down; then a failure is its fault and costs the job nothing.
-        exposure: widgets that may exist for the job, this attempt's included.
         attempt: number of the attempt that just ended; the first is 1.
         elapsed: seconds that the attempts of this drive and the delays between them took.
         draw: uniform random source on [0, 1).
@@ -142,13 +126,6 @@ def decide(
         # Out of attempts it is as doubtful as before: a person, after all.
         return _again(finding, attempt, elapsed, policy, draw, Event.DOUBTED)
     elif outcome is Outcome.UNPROCESSED or outcome is Outcome.FAILED:
-        if outage:
-            worn_out = exposure >= OUTAGE_PATIENCE * policy.attempts
-            return (
-                Finish(Event.EXHAUSTED, finding.cause)
-                if worn_out
-                else Halt("target", finding.cause, outage=True)
-            )
         return _again(finding, attempt, elapsed, policy, draw, Event.EXHAUSTED)
     else:
         assert_never(outcome)

@@ -101,22 +101,64 @@ class BrakeApplied(msgspec.Struct, frozen=True):
     Attributes:
         why: may quote the API; it is for the ledger's readers, not for a log.
         cause: as one stable word.
-        heals: canaries try by themselves whether it can come off.
     """
 
     scope: str
     why: str
     cause: str = ""
-    heals: bool = False
 
 
 class BrakeReleased(msgspec.Struct, frozen=True):
-    """`brake.released`: a canary has shown that it goes on."""
+    """`brake.released`: a probe has shown that it goes on."""
 
     scope: str
 
 
-Happening = Claimed | Attempted | Ended | Returned | Lapsed | BrakeApplied | BrakeReleased
+class TargetSuspected(msgspec.Struct, frozen=True):
+    """
+    `target.suspected`: this worker takes the API to be down; it sends probes only.
+
+    Attributes:
+        cause: of the last failure, as one word.
+    """
+
+    cause: str
+
+
+class TargetLost(msgspec.Struct, frozen=True):
+    """
+    `target.lost`: a probe has failed as well; what this worker had in hand goes back to the queue.
+
+    Attributes:
+        cause: of the last failure, as one word.
+    """
+
+    cause: str
+
+
+class TargetRecovered(msgspec.Struct, frozen=True):
+    """
+    `target.recovered`: rows are sent again.
+
+    Attributes:
+        seconds: since the first failure.
+    """
+
+    seconds: float
+
+
+Happening = (
+    Claimed
+    | Attempted
+    | Ended
+    | Returned
+    | Lapsed
+    | BrakeApplied
+    | BrakeReleased
+    | TargetSuspected
+    | TargetLost
+    | TargetRecovered
+)
 
 Listener = Callable[[Happening], None]
 

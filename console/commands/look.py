@@ -21,6 +21,7 @@ from console.batch_report import (
     show_batch,
     show_batches,
     show_causes,
+    show_limits,
     show_workers,
 )
 from console.history_report import minutes_a_line, show_audit, show_history
@@ -63,7 +64,9 @@ def status(
                         emit(each.public())
                 else:
                     show_batches(out, statuses)
-                    show_workers(out, await _workers(ledger))
+                    workers = await _workers(ledger)
+                    show_workers(out, workers)
+                    show_limits(out, await ledger.view.limits(workers))
                     for hold in await ledger.view.holds():
                         name = f"batch {hold.scope.removeprefix('batch:')}"
                         out.print(Text(held(hold, name), style="yellow"), soft_wrap=True)
@@ -77,12 +80,20 @@ def status(
                     await applying.watch(ledger, found, progress, lambda: None, _advice())
             one = await ledger.view.status(found)
             workers = await _workers(ledger)
+            limits = await ledger.view.limits(workers)
             if json:
-                emit({**one.public(), "workers": [msgspec.to_builtins(sign) for sign in workers]})
+                emit(
+                    {
+                        **one.public(),
+                        "workers": [msgspec.to_builtins(sign) for sign in workers],
+                        "limits": [msgspec.to_builtins(limit) for limit in limits],
+                    }
+                )
             else:
                 show_batch(out, one)
                 if not one.settled:
                     show_workers(out, workers)
+                    show_limits(out, limits)
                     if not workers:
                         talk.print(_advice(), soft_wrap=True)
 

@@ -51,8 +51,8 @@ LEAST: Final = _gauge("widgets_least", "Widgets that exist for the batches kept,
 MOST: Final = _gauge("widgets_most", "Widgets that exist for the batches kept, at most")
 HOLDS: Final = _gauge(
     "holds",
-    "Pauses and brakes: `kind` is paused, brake or stop_loss, `scope` what is held, `trying` whether canaries"
-    " try by themselves",
+    "Pauses and brakes: `kind` is paused, brake or stop_loss, `scope` what is held, `trying` whether a probe"
+    " is sent on a person's word",
     "kind",
     "scope",
     "trying",
@@ -69,8 +69,17 @@ WORKERS: Final = _gauge("workers", "Workers that gave a sign of life in the last
 IN_FLIGHT: Final = _gauge("workers_in_flight", "POSTs under way on all of them")
 LIMIT: Final = _gauge("workers_in_flight_limit", "POSTs that they take the API to stand at once")
 IN_HAND: Final = _gauge("workers_in_hand", "Jobs that they hold under a lease")
-RETRIES_WAITING: Final = _gauge(
-    "workers_retries_waiting", "Retries that are due on them and wait for the budget"
+REFUSED_SHARE: Final = _gauge(
+    "workers_refused_share",
+    "Largest share of the last answers on one of them that pushed back: 429, 503, time-outs",
+)
+OUTAGE: Final = _gauge(
+    "workers_in_outage", "Workers that suspect the API to be down, or are certain of it", "certain"
+)
+LEARNED: Final = _gauge(
+    "learned_rate_per_second",
+    "POSTs a second that 429s have taught of a credential; fifty at most",
+    "credential",
 )
 MESSAGES: Final = _gauge("queue_messages", "Celery messages that wait; not told while the broker is away")
 REFUSED: Final = _gauge("refused_messages", "Messages that the Celery intake has refused and keeps")
@@ -104,7 +113,9 @@ METRICS: Final = (
     IN_FLIGHT,
     LIMIT,
     IN_HAND,
-    RETRIES_WAITING,
+    REFUSED_SHARE,
+    OUTAGE,
+    LEARNED,
     MESSAGES,
     REFUSED,
     MEMORY,
@@ -224,7 +235,12 @@ def _of_operation(gauges: Gauges, settings: Settings) -> Samples:
         IN_FLIGHT: {(): sum(worker.in_flight for worker in workers)},
         LIMIT: {(): sum(worker.limit for worker in workers)},
         IN_HAND: {(): sum(worker.in_hand for worker in workers)},
-        RETRIES_WAITING: {(): sum(worker.retries_waiting for worker in workers)},
+        REFUSED_SHARE: {(): max((worker.refused for worker in workers), default=0.0)},
+        OUTAGE: {
+            (word,): sum(worker.outage is not None and worker.outage.certain is certain for worker in workers)
+            for word, certain in (("false", False), ("true", True))
+        },
+        LEARNED: {(credential,): rate for credential, rate in gauges.learned.items()},
         REFUSED: {(): gauges.refused},
         MEMORY: {(): server.used},
         MEMORY_MOST: {(): server.most},

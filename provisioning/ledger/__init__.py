@@ -1,6 +1,7 @@
 """The ledger: the record of every job in Redis, and the only truth about it."""
 
 from provisioning.ledger.ledger import LOST, Ledger
+from provisioning.ledger.limits import SendingLimit, is_felt
 from provisioning.ledger.records import (
     Act,
     Answered,
@@ -14,8 +15,10 @@ from provisioning.ledger.records import (
     Hold,
     Intent,
     JobRecord,
+    KnownRate,
     Match,
     Move,
+    Outage,
     Page,
     Redriven,
     Rescue,
@@ -39,14 +42,18 @@ __all__ = [
     "Hold",
     "Intent",
     "JobRecord",
+    "KnownRate",
     "Ledger",
     "Match",
     "Move",
+    "Outage",
     "Page",
     "Redriven",
     "Rescue",
     "Selection",
+    "SendingLimit",
     "SourceFile",
     "Span",
     "WorkerSign",
+    "is_felt",
 ]

@@ -16,6 +16,7 @@ import msgspec
 
 from provisioning import keys
 from provisioning.errors import NotFoundError
+from provisioning.learned_rate import LearnedRate
 from provisioning.ledger.ledger import LOST, Ledger, unavailable
 from provisioning.ledger.records import Hold, WorkerSign
 from provisioning.ledger.scripts import Argument, Call
@@ -98,6 +99,7 @@ class Gauges(msgspec.Struct, frozen=True):
         messages: that wait in Celery's queue in this Redis, of use where that is the broker.
         refused: messages the Celery intake has refused and keeps.
         paces: set by an operator, POSTs a second by credential; infinite for unlimited.
+        learned: from 429s, likewise, where it is in force.
     """
 
     at: float
@@ -110,6 +112,7 @@ class Gauges(msgspec.Struct, frozen=True):
     messages: int
     refused: int
     paces: Mapping[str, float]
+    learned: Mapping[str, float]
 
 
 async def read_gauges(ledger: Ledger) -> Gauges:
@@ -129,7 +132,8 @@ async def read_gauges(ledger: Ledger) -> Gauges:
         pipeline.llen(QUEUE)
         pipeline.llen(keys.INTAKE_DEAD)
         pipeline.hgetall(keys.RATES)
-        memory, persistence, messages, refused, rates = await pipeline.execute()
+        pipeline.hgetall(keys.LEARNED)
+        memory, persistence, messages, refused, rates, learned = await pipeline.execute()
         since = await _ready_since(ledger, sums)
     except LOST as error:
         raise unavailable(ledger.redis, error) from error
@@ -144,6 +148,7 @@ async def read_gauges(ledger: Ledger) -> Gauges:
         messages=int(messages),
         refused=int(refused),
         paces=_paces(rates),
+        learned=_learned(learned),
     )
 
 
@@ -217,6 +222,14 @@ def _paces(rates: Mapping[bytes, bytes]) -> dict[str, float]:
         word = rate.decode()
         paces[credential.decode()] = math.inf if word == Rate(None).word else float(word)
     return paces
+
+
+def _learned(rates: Mapping[bytes, bytes]) -> dict[str, float]:
+    known = {
+        name.decode(): msgspec.json.decode(rate, type=LearnedRate)
+        for name, rate in sorted(rates.items())[:PACES]
+    }
+    return {credential: rate.rate for credential, rate in known.items() if rate.in_force}
 
 
 def _added(ours: Mapping[Any, int], theirs: Mapping[Any, int]) -> dict[Any, int]:

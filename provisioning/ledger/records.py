@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from provisioning.attempt import Attempt, Bounds, Result
+from provisioning.learned_rate import LearnedRate
 from provisioning.lifecycle import UNSETTLED, Event, State
 
 
@@ -426,6 +427,39 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     trying: bool = False
 
 
+class KnownRate(msgspec.Struct, frozen=True):
+    """
+    What 429s have taught of a credential's rate, as it was read.
+
+    Attributes:
+        raw: as it is kept; what a replacement names.
+        now: Unix seconds by the ledger's clock.
+        replaced: whether this call has replaced it.
+    """
+
+    rate: LearnedRate | None
+    raw: bytes
+    now: float
+    replaced: bool = False
+
+
+class Outage(msgspec.Struct, frozen=True):
+    """
+    That a worker takes the API to be down.
+
+    Attributes:
+        certain: a probe has failed as well.
+        since: Unix seconds of the first failure.
+        cause: of the last failure, as one word.
+        next_probe: Unix seconds of the next probes.
+    """
+
+    certain: bool
+    since: float
+    cause: str
+    next_probe: float
+
+
 class WorkerSign(msgspec.Struct, frozen=True):
     """
     What a worker was doing when it last gave a sign of life.
@@ -433,7 +467,9 @@ class WorkerSign(msgspec.Struct, frozen=True):
     Attributes:
         limit: POSTs in flight that it takes the API to stand at once.
         in_hand: jobs it holds under a lease, those in backoff included.
-        retries_waiting: retries that are due and wait for the retry budget.
+        refused: share of the last answers that pushed back (429, 503, time-outs); 0 to 1.
+        outage: that it takes the API to be down; None if it does not.
+        rates: by credential, POSTs a second that 429s have taught and it goes by.
         credentials: names of those it has.
         settings: those in which all workers should agree, by name.
         skew: seconds that its clock is ahead of Redis'.
@@ -444,7 +480,9 @@ class WorkerSign(msgspec.Struct, frozen=True):
     in_flight: int
     limit: int
     in_hand: int
-    retries_waiting: int
+    refused: float = 0.0
+    outage: Outage | None = None
+    rates: dict[str, float] = {}
     credentials: list[str] = []
     settings: dict[str, str] = {}
     skew: float = 0.0

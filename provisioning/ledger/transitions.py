@@ -15,6 +15,7 @@ import msgspec
 from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.job import Accepted, NewJob, Verdict
+from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import kept
 from provisioning.ledger.records import (
     Answered,
@@ -24,6 +25,7 @@ from provisioning.ledger.records import (
     Grant,
     Hold,
     Intent,
+    KnownRate,
     Match,
     Redriven,
     Release,
@@ -103,6 +105,7 @@ def claim(
     most: int,
     rooms: Mapping[str, tuple[int, int]],
     usual_room: int | None = None,
+    draw: int | None = None,
 ) -> Call[Claims]:
     """
     Claims up to `most` ready jobs for `worker`.
@@ -112,6 +115,8 @@ def claim(
         target: base address of the API; its brake is respected.
         rooms: most jobs to claim of single credentials, and most if the batch is urgent.
         usual_room: most jobs to claim of any other; None for `most`.
+        draw: a number to draw by, for probes: jobs that were never sent, from anywhere in the batch. None for
+            jobs in their order.
     """
     limits = [part for name, (room, urgent) in rooms.items() for part in (name, room, urgent)]
 
@@ -139,7 +144,7 @@ def claim(
         return Claims(jobs, more == 1, due / 1000 if due else None)
 
     usual = most if usual_room is None else usual_room
-    args = [worker, int(lease * 1000), target, most, usual, *limits]
+    args = [worker, int(lease * 1000), target, most, usual, "" if draw is None else draw, *limits]
     return Call("claim", keys.batch(batch), args, read)
 
 
@@ -276,21 +281,43 @@ def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
 
     def read(reply: Any) -> Tokens:
         count = int(reply[0])
-        return Tokens(None if count < 0 else count, float(reply[1]) / 1000, float(reply[2]) / 1000)
+        start, interval = float(reply[1]) / 1000, float(reply[2]) / 1000
+        return Tokens(None if count < 0 else count, start, interval, learned=reply[4] == 1)
 
     args: list[Argument] = [credential, rate.word, want, int(AHEAD * 1000), int(BURST * 1000)]
     return Call("take", keys.pace(credential), args, read)
 
 
-def brake(hold: Hold, *, canary_after: float | None) -> Call[bool]:
+def learned_rate(credential: str) -> Call[KnownRate]:
+    """Reads what 429s have taught of a credential's rate."""
+    return Call("learned", keys.LEARNED, [credential], _known_rate)
+
+
+def replace_learned_rate(credential: str, read: bytes, rate: LearnedRate | None) -> Call[KnownRate]:
     """
-    Puts a brake on `hold.scope`. Reads: whether it is on now; False if the scope was held already.
+    Replaces what is known of a credential's rate. Reads: whether it was replaced, and what is known now.
 
     Args:
-        canary_after: seconds until a canary may try by itself; None to wait for a person.
+        read: what was known, as it was read; if it is something else by now, nothing is done.
     """
-    wait = "" if canary_after is None else int(canary_after * 1000)
-    return Call("brake", keys.HOLDS, [hold.scope, _json(hold), wait], bool)
+    new = b"" if rate is None else _json(rate)
+    return Call("learned", keys.LEARNED, [credential, read, new], _known_rate)
+
+
+def _known_rate(reply: Any) -> KnownRate:
+    raw = reply[1] if isinstance(reply[1], bytes) else str(reply[1]).encode()
+    return KnownRate(
+        msgspec.json.decode(raw, type=LearnedRate) if raw else None, raw, reply[2] / 1000, reply[0] == 1
+    )
+
+
+def brake(hold: Hold) -> Call[bool]:
+    """
+    Puts a brake on `hold.scope`, until a person lets it go on.
+
+    Reads: whether it is on now; False if the scope was held already.
+    """
+    return Call("brake", keys.HOLDS, [hold.scope, _json(hold)], bool)
 
 
 def release(scope: str) -> Call[Release]:
@@ -299,11 +326,6 @@ def release(scope: str) -> Call[Release]:
     return Call("release", keys.HOLDS, [scope], lambda reply: words[reply])
 
 
-def tried(scope: str, shown: Literal["good", "bad", "unclear"], *, longest_pause: float) -> Call[bool]:
-    """
-    What a job that was let through a brake has shown. Reads: whether the brake has come off by it.
-
-    Args:
-        longest_pause: seconds between canaries at most.
-    """
-    return Call("tried", keys.HOLDS, [scope, shown, int(longest_pause * 1000)], lambda reply: reply == 3)
+def tried(scope: str, shown: Literal["good", "bad", "unclear"]) -> Call[bool]:
+    """What the probe through a brake has shown. Reads: whether the brake has come off by it."""
+    return Call("tried", keys.HOLDS, [scope, shown], lambda reply: reply == 3)

@@ -13,9 +13,11 @@ from provisioning import keys
 from provisioning.attempt import Bounds
 from provisioning.errors import NotFoundError
 from provisioning.job import Verdict, split_job_id
+from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import transitions
 from provisioning.ledger.hand import AUDIT_KEPT
 from provisioning.ledger.kept import FINGERPRINT, KeptJob, words_of
+from provisioning.ledger.limits import SendingLimit, sending_limits
 from provisioning.ledger.records import (
     EVERY,
     Act,
@@ -51,6 +53,7 @@ _decode_source = msgspec.json.Decoder(SourceFile).decode
 _decode_sign = msgspec.json.Decoder(WorkerSign).decode
 _decode_act = msgspec.json.Decoder(Act).decode
 _decode_hold = msgspec.json.Decoder(Hold).decode
+_decode_rate = msgspec.json.Decoder(LearnedRate).decode
 
 
 class View:
@@ -165,6 +168,14 @@ class View:
         names = await self._redis.zrangebyscore(keys.WORKERS, (now - within) * 1000, "+inf")
         signs = await self._redis.hmget(keys.WORKER_SIGNS, names) if names else []
         return [_decode_sign(sign) for sign in signs if sign]
+
+    async def limits(self, workers: Sequence[WorkerSign]) -> list[SendingLimit]:
+        """What limits sending now, as these workers and the ledger have it."""
+        learned = {
+            name.decode(): _decode_rate(rate)
+            for name, rate in (await self._redis.hgetall(keys.LEARNED)).items()
+        }
+        return sending_limits(workers, await self.paces(), learned)
 
     async def job(self, job_id: str) -> JobRecord:
         """

@@ -211,7 +211,7 @@ async def _lapse(ledger: Ledger, clock: Clock) -> None:
     await ledger.hand.resolve("b1", 3, created=True, by="ana", result=Result(widget_id="w"))
     await ledger.do(transitions.redrive("b1", [2], "ana"))
     hold = Hold(scope=f"target:{TARGET}", at=clock.now, by="w1", why="down", kind="brake")
-    await ledger.do(transitions.brake(hold, canary_after=2.0))
+    await ledger.do(transitions.brake(hold))
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from producers.http import gauges
 from producers.http.gauges import Collected, Reading, Readings, samples
 from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import Deferral, Hold, Ledger, WorkerSign, transitions
+from provisioning.learned_rate import LearnedRate
+from provisioning.ledger import Deferral, Hold, Ledger, Outage, WorkerSign, transitions
 from provisioning.ledger.gauges import ALIVE_WITHIN, PACES, read_gauges
 from provisioning.lifecycle import Event
 from provisioning.pace import Rate
@@ -23,6 +24,7 @@ from provisioning.queue import QUEUE
 from provisioning.settings import Settings
 from tests.ledger_fixtures import TARGET, Clock, answer, claim, fill, new_job, say, send
 
+DOWN = Outage(certain=False, since=0.0, cause="http_503", next_probe=1.0)
 SETTINGS = Settings(redis_url=SecretStr("redis://somewhere"), rate=Rate(5.0))
 
 
@@ -83,13 +85,13 @@ async def test_holds_are_told_by_kind_and_never_by_name(ledger: Ledger, clock: C
     await ledger.hand.hold(keys.hold_credential("secret"), by="ana", why="secret")
     await ledger.hand.hold(keys.hold_credential("secret2"), by="ana", why="secret")
     brake = Hold(scope=keys.hold_target(TARGET), at=clock.now, by="w", why="secret", kind="brake")
-    await ledger.do(transitions.brake(brake, canary_after=2.0))
+    await ledger.do(transitions.brake(brake))
     shown = samples(Reading(await read_gauges(ledger), 0.1, 0), SETTINGS)
     on = {labels: count for labels, count in shown[gauges.HOLDS].items() if count}
     assert on == {
         ("paused", "batch", "false"): 1,
         ("paused", "credential", "false"): 2,
-        ("brake", "target", "true"): 1,
+        ("brake", "target", "false"): 1,
     }
     registry = CollectorRegistry()
     registry.register(Collected(shown))
@@ -100,12 +102,20 @@ async def test_holds_are_told_by_kind_and_never_by_name(ledger: Ledger, clock: C
 
 async def test_only_workers_that_live_are_counted(ledger: Ledger) -> None:
     for name, ago in (("w1", 0.0), ("w2", 1.0), ("gone", ALIVE_WITHIN + 60)):
-        sign = WorkerSign(name=name, at=0.0, in_flight=3, limit=32, in_hand=5, retries_waiting=1)
+        sign = WorkerSign(name=name, at=0.0, in_flight=3, limit=32, in_hand=5, refused=ago / 10, outage=DOWN)
         await ledger.redis.zadd(keys.WORKERS, {name: (time.time() - ago) * 1000})
         await ledger.redis.hset(keys.WORKER_SIGNS, name, msgspec.json.encode(sign).decode())
     shown = samples(Reading(await read_gauges(ledger), 0.1, 0), SETTINGS)
-    found = (gauges.WORKERS, gauges.IN_FLIGHT, gauges.LIMIT, gauges.IN_HAND, gauges.RETRIES_WAITING)
-    assert [shown[metric][()] for metric in found] == [2, 6, 64, 10, 2]
+    found = (gauges.WORKERS, gauges.IN_FLIGHT, gauges.LIMIT, gauges.IN_HAND, gauges.REFUSED_SHARE)
+    assert [shown[metric][()] for metric in found] == [2, 6, 64, 10, 0.1]
+    assert shown[gauges.OUTAGE] == {("false",): 2, ("true",): 0}
+
+
+async def test_rates_that_429s_have_taught_are_told_while_they_are_in_force(ledger: Ledger) -> None:
+    for name, rate in (("acme", 48.9), ("noisy", 0.0)):
+        learned = LearnedRate(rate, 48.9, 0.0, 1.0)
+        await ledger.redis.hset(keys.LEARNED, name, msgspec.json.encode(learned).decode())
+    assert (await read_gauges(ledger)).learned == {"acme": 48.9}
 
 
 async def test_paces_are_told_of_a_few_credentials(ledger: Ledger) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-import worker.brakes
 from provisioning import keys
 from provisioning.embedded import embedded_valkey
 from provisioning.job import NewJob
@@ -23,7 +22,6 @@ from provisioning.pace import Rate
 from provisioning.settings import Settings
 from tests.integration.engine_bench import Bench, credentials_file, fresh_bench, jobs
 from tests.integration.sandbox_process import running_sandbox
-from worker.policy import OUTAGE_PATIENCE
 from worker.recorder import Recorder
 from worker.rescuer import Rescuer
 from worker.telemetry import Telemetry
@@ -36,22 +34,6 @@ async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
         valkey_url, credentials_file=file, backoff_base=0.3, backoff_cap=1.0, attempts=3, lease=4.0
     ) as bench:
         yield bench
-
-
-async def test_a_row_that_always_fails_is_not_tried_for_ever_as_if_the_api_were_down(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker.brakes, "CANARY_AFTER", 0.05)
-    monkeypatch.setattr(worker.brakes, "LONGEST_PAUSE", 0.1)
-    with running_sandbox("--scenario", "outage") as sandbox:
-        here = bench.at(sandbox.url, attempts=6)
-        async with here.engine():
-            batch = await here.submit("poison", jobs(1))
-            status = await here.settled(batch)
-        posts = sandbox.stats()["posts"]
-    assert status.states[State.DEAD] == 1
-    assert 6 < posts <= OUTAGE_PATIENCE * 6
-    assert status.bounds.most == posts
 
 
 async def test_cancelled_batches_of_one_credential_cost_another_nothing(bench: Bench) -> None:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from provisioning import keys
+from provisioning.ledger import WorkerSign
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from tests.integration.engine_bench import Bench, credentials_file, fresh_bench, jobs
+from tests.integration.raw_server import Connection, RawServer
 from tests.integration.sandbox_process import SandboxProcess, running_sandbox
+
+FIRST_BOT = 100_200_300
+CREATED = json.dumps(
+    {"status": 1, "statusMessage": "success", "data": {"ApiKey": {"id": 1, "key": "k", "widgetId": "w"}}}
+)
+PAGE = "<html><title>502 Bad Gateway</title></html>"
 
 UNLIMITED = Rate(None)
 
@@ -125,42 +135,134 @@ async def test_a_wrong_address_brakes_the_target(bench: Bench) -> None:
     assert status.states[State.DEAD] == 0
 
 
+class BadRows:
+    """An API before which a gateway answers 502 to the first rows, however often they come."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self.posts: Counter[int] = Counter()
+
+    async def __call__(self, connection: Connection) -> None:
+        while True:
+            request = await connection.request()
+            row = int(json.loads(request.partition(b"\r\n\r\n")[2])["bot"]["id"]) - FIRST_BOT
+            self.posts[row] += 1
+            bad = row < self._first
+            status, kind, body = (
+                ("502 Bad Gateway", "text/html", PAGE) if bad else ("200 OK", "application/json", CREATED)
+            )
+            head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+            await connection.send((head + body).encode())
+
+
+def in_outage(sign: WorkerSign) -> bool:
+    return sign.outage is not None and sign.outage.certain
+
+
 async def test_an_outage_costs_no_dead_letter_and_heals_by_itself(bench: Bench) -> None:
     with running_sandbox("--scenario", "outage") as sandbox:
         here = bench.at(sandbox.url)
-        async with here.engine("w1"), here.engine("w2"):
+        async with here.engine("w1") as one, here.engine("w2") as other:
             batch = await here.submit("down", jobs(500))
-            await here.until(batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 500)
+            await here.until(
+                batch,
+                lambda status: (
+                    in_outage(one.state()) and in_outage(other.state()) and status.states[State.QUEUED] >= 495
+                ),
+            )
             spent = sandbox.stats()["posts"]
             sandbox.post_faults({"scenario": "calm"})
             status = await here.settled(batch)
-    assert spent < 400
+    assert spent < 100  # 32 a worker while they know nothing, and the first probes
     assert status.states[State.SUCCEEDED] == 500
-    assert not status.holds
     assert status.bounds.least == 500
 
 
-async def test_a_lone_job_survives_an_outage(bench: Bench) -> None:
+async def test_a_job_that_no_other_can_speak_for_ends_by_its_own_attempts(bench: Bench) -> None:
     with running_sandbox("--scenario", "outage") as sandbox:
-        here = bench.at(sandbox.url, backoff_base=0.6, backoff_cap=5.0)
+        here = bench.at(sandbox.url)
         async with here.engine():
             batch = await here.submit("down", jobs(1))
-            await here.until(batch, lambda status: bool(status.holds))
-            sandbox.post_faults({"scenario": "calm"})
             status = await here.settled(batch)
-    assert status.states[State.SUCCEEDED] == 1
+        posts = sandbox.stats()["posts"]
+    assert status.states[State.DEAD] == 1
+    assert posts == here.settings.attempts
+
+
+async def test_rows_that_fail_side_by_side_hold_up_no_other(bench: Bench) -> None:
+    """A sorted spreadsheet: its first sixty rows are always answered by a gateway."""
+    bad_rows = BadRows(first=60)
+    async with RawServer(bad_rows) as server:
+        here = bench.at(server.url)
+        async with here.engine():
+            batch = await here.submit("sorted", jobs(300))
+            await here.until(batch, lambda status: status.states[State.SUCCEEDED] == 240)
+            status = await here.settled(batch)
+    assert status.states[State.DEAD] == 60
+    assert {bad_rows.posts[row] for row in range(60)} == {here.settings.attempts}
+
+
+async def test_under_suspicion_rows_from_anywhere_are_asked_and_what_failed_waits(bench: Bench) -> None:
+    with running_sandbox("--scenario", "outage") as sandbox:
+        here = bench.at(sandbox.url, max_in_flight=8)
+        async with here.engine() as engine:
+            batch = await here.submit("down", jobs(400))
+            await here.until(batch, lambda status: in_outage(engine.state()) and status.attempts >= 12)
+            found = [job async for job in here.ledger.view.jobs(batch)]
+            sent = [job for job in found if any(attempt.status for attempt in job.attempts)]
+            posts = sandbox.stats()["posts"]
+        assert len(sent) == posts  # none of them twice
+        assert max(job.number for job in sent) > 100
 
 
 async def test_an_outage_of_one_target_leaves_the_jobs_of_another_alone(bench: Bench) -> None:
     with running_sandbox("--scenario", "outage") as down, running_sandbox() as up:
         broken, sound = bench.at(down.url), bench.at(up.url)
-        async with broken.engine("w1"):
+        async with broken.engine("w1") as engine:
             stuck = await broken.submit("stuck", jobs(100))
-            await broken.until(stuck, lambda status: bool(status.holds))
+            await broken.until(stuck, lambda _: in_outage(engine.state()))
         async with sound.engine("w2"):
             batch = await sound.submit("fine", jobs(100, prefix="f"))
             status = await sound.settled(batch)
     assert status.states[State.SUCCEEDED] == 100
+
+
+async def test_an_outage_of_one_worker_alone_leaves_its_jobs_to_another(bench: Bench) -> None:
+    with running_sandbox("--scenario", "outage") as down, running_sandbox() as up:
+        async with bench.at(down.url).engine("cut off") as engine:
+            batch = await bench.submit("shared", jobs(300))
+            await bench.until(batch, lambda _: in_outage(engine.state()))
+            async with bench.at(up.url).engine("sound"):
+                status = await bench.settled(batch)
+    # What the one that is cut off had sent, it may take up again once no other row is left, and wear out.
+    assert status.states[State.SUCCEEDED] >= 300 - 32 - 8
+
+
+async def test_a_quota_is_learned_and_kept_by_all_workers(bench: Bench) -> None:
+    with running_sandbox("--limit", "50/s", "--latency", "0.05") as sandbox:
+        here = bench.at(sandbox.url)
+        async with here.engine("w1") as one, here.engine("w2"):
+            batch = await here.submit("limited", jobs(300))
+            await here.until(batch, lambda _: bool(one.state().rates))
+            limits = await here.ledger.view.limits([one.state()])
+            status = await here.settled(batch)
+        posts = sandbox.stats()["posts"]
+    [learned] = [limit for limit in limits if limit.kind == "learned_rate"]
+    assert learned.on == "default"
+    assert learned.per_second is not None
+    assert learned.per_second < 100
+    assert status.states[State.SUCCEEDED] == 300
+    assert posts < 400
+
+
+async def test_one_refusal_in_a_hundred_teaches_no_rate(bench: Bench) -> None:
+    with running_sandbox("--fault", "error-429=0.01:1", "--latency", "0.05") as sandbox:
+        here = bench.at(sandbox.url)
+        async with here.engine() as engine:
+            batch = await here.submit("limited", jobs(1000))
+            status = await here.settled(batch)
+            assert not engine.state().rates
+    assert status.states[State.SUCCEEDED] == 1000
 
 
 async def test_a_batch_whose_first_jobs_all_die_of_one_cause_is_paused(bench: Bench) -> None:

@@ -98,7 +98,7 @@ async def test_a_hold_by_the_program_is_told(
     await webhooks.set(batch, receiver.url)
     await tell(webhooks)
     hold = Hold(scope=keys.hold_batch(batch), at=1.0, by="w1", why="all alike", kind=kind)
-    await fake_ledger.do(transitions.brake(hold, canary_after=None))
+    await fake_ledger.do(transitions.brake(hold))
     assert await tell(webhooks) == 1
     [(_, body)] = receiver.heard
     assert json.loads(body)["type"] == event

@@ -41,6 +41,7 @@ SHARED = {
     keys.HOLDS,
     keys.pace("C"),
     keys.RATES,
+    keys.LEARNED,
     keys.WORKERS,
     keys.WORKER_SIGNS,
     "pv:brake:SCOPE",

@@ -33,6 +33,9 @@ from worker.telemetry import (
     Happening,
     Lapsed,
     Returned,
+    TargetLost,
+    TargetRecovered,
+    TargetSuspected,
     Telemetry,
 )
 
@@ -106,8 +109,11 @@ HAPPENINGS: list[Happening] = [
     Lapsed("bbfkkd48", 7, State.QUEUED, WIDGET_KEY, 8, "worker-2@host"),
     Lapsed("bbfkkd48", 7, State.IN_DOUBT, WIDGET_KEY, 8, "worker-2@host"),
     BrakeApplied("credential:default", f"refused ({WIDGET_KEY} {BODY_MARKER})", "unauthorized"),
-    BrakeApplied("target:https://api.example", f"is down ({WIDGET_KEY})", "http_500", heals=True),
+    BrakeApplied("target:https://api.example", f"is down ({WIDGET_KEY})", "html"),
     BrakeReleased("credential:default"),
+    TargetSuspected("http_503"),
+    TargetLost("http_503"),
+    TargetRecovered(12.5),
 ]
 
 

@@ -1,7 +1,8 @@
 -- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
 -- KEYS[1] the batch; ARGV[2] worker; ARGV[3] lease in ms; ARGV[4] target; ARGV[5] most jobs to claim
--- ARGV[6] most jobs to claim of one credential; ARGV[7…] 3 a credential for which that is another number:
--- credential, most jobs, most jobs of an urgent batch
+-- ARGV[6] most jobs to claim of one credential; ARGV[7] '' for jobs in their order, a number to draw by for
+-- probes: jobs that were never sent, from anywhere; ARGV[8…] 3 a credential for which the most is another
+-- number: credential, most jobs, most jobs of an urgent batch
 -- Returns {jobs, more, next_due, urgent, on_in_doubt}:
 -- jobs flat, 10 a job: number, token, key, credential, row, attempts,
 -- most (widgets that may exist for it), traceparent, 1 if a worker has had it before, body;
@@ -11,7 +12,7 @@ local batch, worker, time, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), A
 local room = {}
 local urgent = redis.call('HEXISTS', batch, 'urgent')
 -- An urgent batch is not kept waiting by a line that is full of others, only by one full of urgent jobs.
-for i = 7, #ARGV, 3 do room[ARGV[i]] = tonumber(ARGV[i + 1 + urgent]) end
+for i = 8, #ARGV, 3 do room[ARGV[i]] = tonumber(ARGV[i + 1 + urgent]) end
 local usual = tonumber(ARGV[6])
 
 local due = redis.call('ZRANGEBYSCORE', batch .. ':waiting', '-inf', now, 'LIMIT', 0, 1000)
@@ -22,16 +23,38 @@ end
 -- A job that was cancelled and redriven may stand in its list twice; while it waits, neither entry counts.
 local some_wait = redis.call('EXISTS', batch .. ':waiting') == 1
 
+local draw = tonumber(ARGV[7])
+if draw then math.randomseed(draw) end
+
 local jobs, claimed, more = {}, {}, 0
 local token = tonumber(redis.call('HGET', batch, 'token') or 0)
 local taken = {} -- in this call: a number that stands twice in a list was read before it was claimed
+
+-- A job of a list that was never sent, taken out of it; its place goes to the last. It is drawn, then looked for
+-- at the end: what was sent and waits again stands at the front.
+local DRAWN, LOOKED_AT = 20, 200
+local function probe(ready)
+  local length = redis.call('LLEN', ready)
+  for i = 1, math.min(length, DRAWN + LOOKED_AT) do
+    local at = i <= DRAWN and math.random(0, length - 1) or length - (i - DRAWN)
+    local n = redis.call('LINDEX', ready, at)
+    local job = load(batch, n)
+    if job.state == 'queued' and job.attempts == 0 and job.most == 0 and not taken[n] then
+      local last = redis.call('RPOP', ready)
+      if at < length - 1 then redis.call('LSET', ready, at, last) end
+      return { n }
+    end
+  end
+end
+
 local function claim_of(credential)
   local ready = batch .. ':ready:' .. credential
-  local word, _, tries = held(batch, credential, target)
+  local word, tries = held(batch, credential, target)
   if not word then
-    local mine = math.min(want, room[credential] or usual, tries or want)
+    local mine = math.min(want, room[credential] or usual, tries and 1 or want)
     while mine > 0 do
-      local numbers = redis.call('LPOP', ready, mine)
+      local numbers
+      if draw then numbers = probe(ready) else numbers = redis.call('LPOP', ready, mine) end
       if not numbers then break end
       load_all(batch, numbers)
       for _, n in ipairs(numbers) do

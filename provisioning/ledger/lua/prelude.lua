@@ -246,51 +246,42 @@ end
 -- The name of a POST among what is believed of a job's.
 local function post(token, attempt) return token .. ':' .. attempt end
 
--- A brake that may come off by itself lets a few jobs through to try: a canary, then ten, then a hundred.
--- Its hash `pv:brake:SCOPE` holds: stage (1, 10, 100) permits out (let through in this stage) good bad (their
---   answers) pause top (stage after which it opens) next (ms when permits are given again: the next
---   canary, or lost ones)
--- A brake without that hash waits for a person.
-local function permits(scope)
-  local brake = redis.call('HMGET', 'pv:brake:' .. scope, 'stage', 'permits', 'next')
-  if not brake[1] then return 0 end
-  local left = tonumber(brake[2])
-  if left > 0 then return left end
-  return tonumber(brake[3]) <= now and tonumber(brake[1]) or 0
+-- A brake waits for a person. On a person's word one job is let through it, the probe: `pv:brake:SCOPE` holds
+-- `next`, ms when it may go, or when another may because the first was never heard of again.
+-- A former version had brakes that tried by themselves (`top` 100), for outages; workers see to those now, without
+-- the ledger, and such a brake is taken off.
+local function probes(scope)
+  local brake = redis.call('HMGET', 'pv:brake:' .. scope, 'next', 'top')
+  if brake[2] == '100' then
+    redis.call('DEL', 'pv:brake:' .. scope)
+    redis.call('HDEL', 'pv:holds', scope)
+    return nil
+  end
+  return brake[1] and tonumber(brake[1]) <= now and 1 or 0
 end
 
-local function spend_permit(scope, lease)
-  local brake = 'pv:brake:' .. scope
-  local left = tonumber(redis.call('HGET', brake, 'permits'))
-  if left <= 0 then
-    left = tonumber(redis.call('HGET', brake, 'stage'))
-    redis.call('HSET', brake, 'good', 0, 'bad', 0, 'out', 0)
-  end
-  redis.call('HSET', brake, 'permits', left - 1, 'next', now + lease)
-  redis.call('HINCRBY', brake, 'out', 1)
-end
+local function spend_probe(scope, lease) redis.call('HSET', 'pv:brake:' .. scope, 'next', now + lease) end
 
 -- What keeps a job of this batch, credential and target from being sent.
--- Returns the word for the job's reason, nil if nothing does; and, where a brake lets a few through, the
--- scopes whose permits a job must spend and how many jobs may.
+-- Returns the word for the job's reason, nil if nothing does; and, where a brake lets a probe through, the
+-- scopes of that.
 local free = {} -- credentials that nothing holds: nobody else speaks while we do
 local function held(batch, credential, target)
   if free[credential] then return nil end
   local scopes = { 'all', 'batch:' .. batch_id(batch), 'credential:' .. credential, 'target:' .. target }
   local holds = redis.call('HMGET', 'pv:holds', unpack(scopes))
   if holds[1] or holds[2] then return 'paused' end
-  local trial, most = nil, nil
+  local trial = nil
   for i = 3, 4 do
-    if holds[i] then
-      local left = permits(scopes[i])
-      if left == 0 then return 'braked' end
+    local left = holds[i] and probes(scopes[i])
+    if left == 0 then return 'braked' end
+    if left then
       trial = trial or {}
       trial[#trial + 1] = scopes[i]
-      most = math.min(most or left, left)
     end
   end
   free[credential] = not trial
-  return nil, trial, most
+  return nil, trial
 end
 
 -- Queues a job that had ended again: fresh attempts, history and bounds kept. `why` is the word of a person who

@@ -5,6 +5,17 @@
 -- Said twice (a lost reply), it answers 1 again.
 local batch, time, target = KEYS[1], tonumber(ARGV[2]), ARGV[3]
 local reply, numbers = {}, {}
+
+-- A credential that 429s hold back for a moment: a worker that has not met them hears of it here.
+local refused = {}
+local function is_refused(credential)
+  if refused[credential] == nil then
+    local kept = redis.call('HGET', 'pv:learned', credential)
+    refused[credential] = kept and cjson.decode(kept).since * 1000 > now or false
+  end
+  return refused[credential]
+end
+
 for i = 4, #ARGV, 4 do numbers[#numbers + 1] = ARGV[i] end
 load_all(batch, numbers)
 for i = 4, #ARGV, 4 do
@@ -15,6 +26,7 @@ for i = 4, #ARGV, 4 do
     -- Only the next attempt: a copy of an earlier intent that the network kept back means nothing now.
     if job.state == 'claimed' and tonumber(attempt) == job.attempts + 1 then
       local word, trial = held(batch, credential, target)
+      if not word and is_refused(credential) then word = 'rate_limited' end
       if word then
         move(job, 'queued', word)
         release(job)
@@ -26,7 +38,7 @@ for i = 4, #ARGV, 4 do
         count(batch, 'attempts', 1)
         widen(job, 0, 1)
         lease(job, now + time)
-        for _, scope in ipairs(trial or {}) do spend_permit(scope, time) end
+        for _, scope in ipairs(trial or {}) do spend_probe(scope, time) end
         answer = trial and 3 or 1
       end
       save(job)

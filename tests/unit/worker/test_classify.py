@@ -48,9 +48,35 @@ def envelope(code: str = "", key: str = "", message: object = "No.", **more: obj
 
 
 def test_the_documented_success_is_a_created_widget_with_its_key() -> None:
-    assert found(200, SUCCESS) == Finding(
-        Outcome.CREATED, result=Result("w-0001", KEY, "501", "100200300", "2026-01-15T10:30:00.000Z")
-    )
+    result = Result("w-0001", KEY, "501", "100200300", "2026-01-15T10:30:00.000Z")
+    assert found(200, SUCCESS) == Finding(Outcome.CREATED, result=result, alive=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "alive"),
+    [
+        (200, SUCCESS, True),
+        (200, "not JSON", None),
+        (500, {"statusMessage": "failed", "error": {"key": "internal_server_error"}}, True),
+        (500, "Internal Server Error", False),
+        (500, {"timestamp": 1, "path": "/v1/widget/create"}, False),
+        (502, {"statusMessage": "failed", "error": {}}, False),
+        (503, "<html><title>503</title></html>", False),
+        (504, "", False),
+        (429, "Too Many Requests", True),
+        (422, {}, True),
+        (401, "Unauthorized", True),
+        (404, "<html>", None),
+        (302, "", None),
+    ],
+)
+def test_what_an_answer_shows_of_the_api_itself(status: int, body: object, alive: bool | None) -> None:
+    assert found(status, body).alive is alive
+
+
+def test_no_answer_shows_nothing_at_work() -> None:
+    reply = NoAnswer(Evidence.NOTHING_SENT, Cause.CONNECT_REFUSED)
+    assert classify(reply, NOW).alive is False
 
 
 def test_numeric_ids_become_text() -> None:

@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 from provisioning import metric as metric_module
 from provisioning.attempt import Attempt, Evidence, Outcome
 from provisioning.causes import CAUSES
-from provisioning.ledger import Claim, WorkerSign
+from provisioning.ledger import Claim, Outage, WorkerSign
 from provisioning.lifecycle import State
 from provisioning.metric import OTHER, Metric, kind_of_scope, known_cause, known_status
 from worker.classify import classify
@@ -40,6 +40,7 @@ JOB = Claim(
     most=0,
     body=b'{"secret": "body"}',
 )
+DOWN = Outage(certain=True, since=1.0, cause="http_503", next_probe=7.0)
 SENT = Attempt(n=1, at=1.0, seconds=0.4, outcome=Outcome.CREATED, evidence=Evidence.ANSWERED, status=200)
 FAILED = msgspec.structs.replace(SENT, outcome=Outcome.FAILED, status=500, next_delay=0.5)
 UNSENT = msgspec.structs.replace(
@@ -114,7 +115,7 @@ def test_a_last_failure_schedules_no_retry() -> None:
 
 
 def test_gauges_are_read_when_somebody_looks() -> None:
-    sign = WorkerSign(name="w", at=0.0, in_flight=3, limit=32, in_hand=9, retries_waiting=1)
+    sign = WorkerSign(name="w", at=0.0, in_flight=3, limit=32, in_hand=9, refused=0.25, outage=DOWN)
     metrics = WorkerMetrics()
     metrics.watch(lambda: sign)
     assert _value(metrics, "provision_in_flight") == 3
@@ -122,7 +123,9 @@ def test_gauges_are_read_when_somebody_looks() -> None:
     assert _value(metrics, "provision_in_flight") == 4
     assert _value(metrics, "provision_in_flight_limit") == 32
     assert _value(metrics, "provision_in_hand") == 9
-    assert _value(metrics, "provision_retries_waiting") == 1
+    assert _value(metrics, "provision_refused_share") == 0.25
+    assert _value(metrics, "provision_outage") == 2
+    assert _value(metrics, "provision_next_probe_timestamp_seconds") == 7.0
 
 
 def test_two_workers_of_one_process_count_apart() -> None:
@@ -175,7 +178,7 @@ def test_nothing_of_a_job_is_in_what_is_shown() -> None:
 
 def test_what_is_shown_is_what_is_declared() -> None:
     metrics = WorkerMetrics()
-    metrics.watch(lambda: WorkerSign(name="w", at=0.0, in_flight=0, limit=0, in_hand=0, retries_waiting=0))
+    metrics.watch(lambda: WorkerSign(name="w", at=0.0, in_flight=0, limit=0, in_hand=0))
     text = generate_latest(metrics.registry).decode()
     shown = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     assert {name: kind for name, kind in shown.items() if not name.startswith("process_")} == {

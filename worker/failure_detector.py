@@ -1,0 +1,124 @@
+"""
+Telling an outage of the API from rows that fail.
+
+Pure: answers and the time go in; whether rows may be sent, and when the next probes go, comes out. One row's
+failure is about that row until other rows meet the same. So the evidence is what *fresh* rows meet, those
+that were never sent before; how often a known failure fails again says nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import ceil, log
+
+BAD_LUCK = 0.5
+"""Share of fresh rows that fail on a bad day of a living API."""
+
+DOWN = 0.99
+"""Share of them that fail while it is down."""
+
+FALSE_ALARM = 0.005
+"""Chance that bad luck is taken for an outage; it costs one round of probes."""
+
+STEP = log(DOWN / BAD_LUCK)
+BACK = log((1 - BAD_LUCK) / (1 - DOWN))
+ENOUGH = log((1 - FALSE_ALARM) / FALSE_ALARM)
+
+FAILURES = ceil(ENOUGH / STEP)
+"""Fresh failures in a row that make a suspicion."""
+
+PROBES = 2
+"""Rows that ask the API at once while it is suspected."""
+
+MOST_PROBES = 4
+"""Probes without an answer at most: an API that hangs is not fed with rows that end in doubt."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between two rounds of probes; the first goes at once."""
+
+PART = 0.15
+"""Between those bounds the pause is this part of the outage so far: that is how late its end is found out."""
+
+
+class Suspicion(StrEnum):
+    """What a worker thinks of its target."""
+
+    NONE = "none"
+    SUSPECTED = "suspected"
+    CERTAIN = "certain"
+
+
+@dataclass(slots=True)
+class FailureDetector:
+    """
+    Whether the target is down, as far as one worker can tell.
+
+    Attributes:
+        suspicion: while there is one, only probes are sent.
+        since: monotonic time of the first failure that led to it.
+        next_probe: monotonic time of the next round of probes.
+        cause: what the last failure was, as one word.
+
+    Source: Wald's sequential probability ratio test on first attempts, begun anew whenever it comes down to
+        zero (Page's CUSUM).
+    """
+
+    suspicion: Suspicion = field(default=Suspicion.NONE, init=False)
+    since: float = field(default=0.0, init=False)
+    next_probe: float = field(default=0.0, init=False)
+    cause: str = field(default="", init=False)
+    probes_out: int = field(default=0, init=False)
+    _score: float = field(default=0.0, init=False)
+    _sent: float = field(default=0.0, init=False)
+
+    def see(self, *, alive: bool, fresh: bool, sent_at: float, now: float, cause: str = "") -> None:
+        """
+        Takes one answer, or the lack of one, into account.
+
+        Args:
+            alive: it proves that the API is at work, whatever it says to the row.
+            fresh: the row had never been sent before.
+            sent_at: monotonic time at which it was sent. An answer to what was sent before the first failure
+                proves nothing of the time after it.
+            cause: of a failure, as one word.
+        """
+        if alive:
+            if self._score and sent_at >= self._sent:
+                self._score = 0.0 if self.suspicion_stands else max(0.0, self._score - BACK)
+                self.suspicion = Suspicion.NONE
+        elif fresh:
+            if not self._score:
+                self.since, self._sent = now, sent_at
+            self._score = min(self._score + STEP, ENOUGH + STEP)
+            self.cause = cause
+            if self._score >= ENOUGH and not self.suspicion_stands:
+                self.suspicion = Suspicion.SUSPECTED
+                self.next_probe = now
+
+    @property
+    def suspicion_stands(self) -> bool:
+        """Whether rows other than probes must wait."""
+        return self.suspicion is not Suspicion.NONE
+
+    def probes_due(self, now: float) -> int:
+        """Rows that are to be sent now as probes."""
+        if not self.suspicion_stands or now < self.next_probe:
+            return 0
+        return max(0, min(PROBES, MOST_PROBES - self.probes_out))
+
+    def probes_sent(self, count: int, now: float) -> None:
+        """So many are on their way; each must end with `probe_ended`."""
+        self.probes_out += count
+        self.next_probe = now + min(max(SHORTEST_PAUSE, PART * (now - self.since)), LONGEST_PAUSE)
+
+    def probe_ended(self, *, failed: bool) -> None:
+        """A probe has come back; `failed` if it met what the rows before it met, not if it was never sent."""
+        self.probes_out -= 1
+        if failed and self.suspicion_stands:
+            self.suspicion = Suspicion.CERTAIN
+
+    def nobody_to_ask(self) -> None:
+        """No fresh row is left: the others use up their own attempts, for only rows like them could tell."""
+        self._score = 0.0
+        self.suspicion = Suspicion.NONE
