@@ -4,7 +4,8 @@ Measure this program beside what a user would take instead, and beside a bare lo
     script/bench                          everything, some twenty minutes; prints tables and goals
     script/bench --quick                  fewer jobs and one round: minutes
     script/bench --only ours bare         those whose names begin so
-    script/bench --scenario none faults   those scenarios (none, 200ms-100, 200ms-500, faults, enqueue)
+    script/bench --scenario none faults   those (none, 200ms-100, 200ms-500, faults, enqueue, weather)
+    script/bench --weather outage --only ours "plain loop" --processes 2   those weathers, with two workers
     script/bench --only dramatiq --scenario none --shape 2x8   other numbers of processes and threads
     script/bench --docs                   everything, and the page and its drawing anew
     script/bench --docs --scenario enqueue   that scenario anew, the others as the last whole bench has them
@@ -24,12 +25,14 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from bench import drawing, environments, report, stage
-from bench.contenders import BARE, CONTENDERS, OURS, OURS_ALONE, Contender
+from bench.contenders import BARE, CONTENDERS, OURS, OURS_ALONE, UNDER_WEATHER, Contender
 from bench.goals import judge
 from bench.redis_server import Keeping
 from bench.results import Results, about
-from bench.scenarios import ENQUEUE, SCENARIOS
+from bench.scenarios import ENQUEUE, SCENARIOS, WEATHER
 from bench.server import nginx
+from bench.weather import plan as weather_plan
+from bench.weather.table import WEATHERS
 
 ENQUEUE_ROWS = {"ours": 100_000, "peer": 20_000}
 ROUNDS = 3
@@ -45,15 +48,18 @@ class Options:
     scale: float
     fsync: Keeping
     shape: tuple[int, int] | None = None
+    weathers: tuple[str, ...] = tuple(WEATHERS)
+    workers: tuple[int, ...] = (1, 2)
 
     @property
     def full(self) -> bool:
         """Whether everybody did all that there is to do, in the scenarios chosen."""
-        return not self.only and not self.shape and self.scale == 1.0
+        chosen = (self.only, self.shape, self.scale, self.weathers, self.workers)
+        return chosen == ((), None, 1.0, tuple(WEATHERS), (1, 2))
 
     @property
     def whole(self) -> bool:
-        return self.full and set(self.scenarios) == {*SCENARIOS, ENQUEUE}
+        return self.full and set(self.scenarios) == {*SCENARIOS, ENQUEUE, WEATHER}
 
 
 def main(arguments: list[str]) -> int:
@@ -74,16 +80,22 @@ def main(arguments: list[str]) -> int:
         return 2
     options = Options(
         only=tuple(given.only),
-        scenarios=tuple(given.scenario or (*SCENARIOS, ENQUEUE)),
-        rounds=given.rounds or (1 if given.quick else ROUNDS),
+        scenarios=tuple(given.scenario or ((WEATHER,) if given.weather else (*SCENARIOS, ENQUEUE, WEATHER))),
+        rounds=given.rounds or (1 if given.quick or given.weather else ROUNDS),
         scale=QUICK if given.quick else 1.0,
         fsync=given.fsync,
         shape=given.shape,
+        weathers=tuple(given.weather or WEATHERS),
+        workers=tuple(given.processes or ((1,) if given.weather else (1, 2))),
     )
     if given.docs and not options.full:
-        print("error: --docs needs everybody\n\nhint: leave out --quick, --only and --shape", file=sys.stderr)
+        print(
+            "error: --docs needs everybody\n\nhint: leave out whatever chooses less",
+            file=sys.stderr,
+        )
         return 2
-    for environment in sorted({one.environment for one in _chosen(options) if one.environment}):
+    taking_part = [*_chosen(options), *_under_weather(options)]
+    for environment in sorted({one.environment for one in taking_part if one.environment}):
         environments.ensure(environment)
     results = measure_all(options)
     if given.docs and not options.whole:
@@ -107,6 +119,14 @@ def measure_all(options: Options) -> Results:
             results.failures.append(f"{scenario}, {contender.name}: {str(error).splitlines()[0]}")
             said = f"came to nothing: {error}"
         print(f"{at}  {said}", file=sys.stderr, flush=True)
+    if WEATHER in options.scenarios:
+        weather_plan.measure(
+            results,
+            _under_weather(options),
+            [WEATHERS[name] for name in options.weathers],
+            options.workers,
+            options.rounds,
+        )
     return results
 
 
@@ -129,7 +149,7 @@ def _measure(scenario: str, contender: Contender, options: Options, results: Res
 def _plan(options: Options, results: Results) -> Iterator[tuple[str, Contender]]:
     """All once; then those that goals compare in turns, so that a mood of the machine is everybody's."""
     chosen = _chosen(options)
-    for scenario in options.scenarios:
+    for scenario in (name for name in options.scenarios if name != WEATHER):
         taking_part = [one for one in chosen if _takes_part(one, scenario)]
         for contender in taking_part:
             yield scenario, contender
@@ -154,6 +174,12 @@ def _takes_part(contender: Contender, scenario: str) -> bool:
 def _chosen(options: Options) -> list[Contender]:
     chosen = [one for one in CONTENDERS if not options.only or one.name.startswith(options.only)]
     return [replace(one, none=options.shape) for one in chosen] if options.shape else chosen
+
+
+def _under_weather(options: Options) -> list[Contender]:
+    if WEATHER not in options.scenarios:
+        return []
+    return [one for one in UNDER_WEATHER if not options.only or one.name.startswith(options.only)]
 
 
 def _shape(text: str) -> tuple[int, int]:
@@ -183,11 +209,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", nargs="+", default=(), metavar="NAME", help="contenders whose name begins so"
     )
-    parser.add_argument("--scenario", nargs="+", choices=[*SCENARIOS, ENQUEUE], metavar="NAME")
+    parser.add_argument("--scenario", nargs="+", choices=[*SCENARIOS, ENQUEUE, WEATHER], metavar="NAME")
     parser.add_argument("--rounds", type=int, help=f"of those that goals compare (unless given: {ROUNDS})")
     parser.add_argument("--fsync", choices=["everysec", "always"], default="everysec", help="of our ledger")
     parser.add_argument(
         "--shape", type=_shape, metavar="PxN", help="processes and jobs in flight in each, without latency"
+    )
+    parser.add_argument(
+        "--weather",
+        nargs="+",
+        choices=[*WEATHERS],
+        metavar="NAME",
+        help="of the scenario weather, only these",
+    )
+    parser.add_argument(
+        "--processes", nargs="+", type=int, metavar="N", help="workers in a weather (unless given: 1 and 2)"
     )
     parser.add_argument("--docs", action="store_true", help="write the page and its drawing")
     parser.add_argument("--draw", action="store_true", help="write them from the last whole bench")

@@ -40,6 +40,12 @@ class FailedError(Exception):
     """An answer that is worth another attempt."""
 
 
+def read_jobs(file: Path) -> list[tuple[str, bytes]]:
+    """Rows as `bench.rows` writes them: key and body."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [(key, body.encode()) for key, _, body in (line.partition("\t") for line in lines)]
+
+
 def main(kind: str) -> None:
     asyncio.run(_main(KINDS[kind]))
 
@@ -50,7 +56,7 @@ async def _main(client: Callable[[], Any]) -> None:
         while line := await asyncio.to_thread(sys.stdin.readline):
             word, _, file = line.strip().partition(" ")
             if word == "load":
-                jobs = _read(Path(file))
+                jobs = read_jobs(Path(file))
                 print("loaded", flush=True)
             elif word == "go":
                 results: dict[str, dict[str, Any]] = {}
@@ -58,11 +64,6 @@ async def _main(client: Callable[[], Any]) -> None:
                 if len(results) != len(jobs):
                     raise RuntimeError("a job has no result")
                 print("done", flush=True)
-
-
-def _read(file: Path) -> list[tuple[str, bytes]]:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [(key, body.encode()) for key, _, body in (line.partition("\t") for line in lines)]
 
 
 async def _all(post: Post, jobs: Iterator[tuple[str, bytes]], results: dict[str, dict[str, Any]]) -> None:

@@ -1,9 +1,11 @@
-"""A bare loop at work: `bench.bare` as a process that is told what to do."""
+"""A loop at work: `bench.bare` or `bench.plain_loop` as a process that is told what to do."""
 
 from __future__ import annotations
 
+import json
+
 from bench import measure, rows
-from bench.doing import START_SECONDS, Doing
+from bench.doing import START_SECONDS, Counts, Doing
 
 
 class BareLoop(Doing):
@@ -33,4 +35,13 @@ class BareLoop(Doing):
         pipe.flush()
 
     def _said(self, word: str) -> bool:
-        return (self.folder / "process-0.out").read_text(errors="replace").endswith(f"{word}\n")
+        return self._all_said().endswith(f"{word}\n")
+
+    def _all_said(self) -> str:
+        return (self.folder / "process-0.out").read_text(errors="replace")
+
+
+class PlainLoop(BareLoop):
+    def counts(self) -> Counts:
+        """What became of the rows; all of it at its end."""
+        return Counts(**json.loads(self._all_said().splitlines()[-2])) if self.done() else Counts()

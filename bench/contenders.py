@@ -10,7 +10,7 @@ from typing import Final, Literal
 from bench.environments import script_of
 from bench.scenarios import Scenario
 
-Family = Literal["ours", "peer", "bare"]
+Family = Literal["ours", "peer", "bare", "plain"]
 Commands = Callable[[int, int], list[list[str]]]
 """Processes and jobs in flight in each → what to start."""
 
@@ -119,6 +119,10 @@ BARE_AIOHTTP: Final = Contender(
     "bare: aiohttp", "bare", _bare("aiohttp"), none=(1, 100), guess=8000, scenarios=("none", "200ms-100")
 )
 
+PLAIN_LOOP: Final = Contender(
+    "plain loop", "plain", lambda _processes, _in_flight: [[sys.executable, "-m", "bench.plain_loop"]]
+)
+
 _WORKED: Final = ("none", "200ms-100", "faults")
 _SHARED: Final = (*_WORKED, "enqueue")
 
@@ -147,3 +151,10 @@ PEERS: Final = (
 )
 
 CONTENDERS: Final = (OURS, OURS_ALONE, BARE, BARE_AIOHTTP, BARE_HTTPX, *PEERS)
+
+UNDER_WEATHER: Final = (
+    PLAIN_LOOP,
+    OURS,
+    *(peer for peer in PEERS if peer.name in ("dramatiq", "celery threads")),
+)
+"""The plain loop first: the others' time is bounded by its own."""

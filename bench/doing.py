@@ -7,6 +7,7 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,19 @@ from bench import measure
 from bench.contenders import Contender
 
 START_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows that have come to their end, as the contender itself sees them."""
+
+    created: int = 0
+    dead: int = 0
+    in_doubt: int = 0
+
+    @property
+    def settled(self) -> int:
+        return self.created + self.dead + self.in_doubt
 
 
 class Doing(ABC):
@@ -76,10 +90,13 @@ class Doing(ABC):
         """Asks every few milliseconds. Returns: Unix seconds of the first yes. Raises: RuntimeError."""
         deadline = time.monotonic() + seconds
         while not holds():
-            if time.monotonic() > deadline or any(head.poll() is not None for head in self.heads):
+            if time.monotonic() > deadline or not self.alive():
                 raise RuntimeError(f"{self.contender.name} did not come to its end\n{self._last_words()}")
             time.sleep(0.005)
         return time.time()
+
+    def alive(self) -> bool:
+        return all(head.poll() is None for head in self.heads)
 
     def end(self) -> None:
         """Ends its processes: politely, then not."""
@@ -103,16 +120,26 @@ class Doing(ABC):
 
 
 class Queued(Doing):
-    """A contender with workers on a queue. They stand still while it is filled, and start as one."""
+    """
+    A contender with workers on a queue. They stand still while it is filled, and start as one.
+
+    Attributes:
+        handed_over_at: Unix seconds of the last handing over's start: its command's.
+    """
 
     def __init__(self, contender: Contender, folder: Path, environ: dict[str, str]) -> None:
         super().__init__(contender, folder, environ)
         # redis-py types each reply as the union of all it might be under any protocol.
         self.redis: Any = Redis.from_url(environ["BENCH_REDIS_URL"])
+        self.handed_over_at = 0.0
 
     @abstractmethod
     def hand_over(self, first: int, count: int) -> float:
         """Hands rows over. Returns: rows a second. Raises: RuntimeError."""
+
+    @abstractmethod
+    def counts(self) -> Counts:
+        """What has become of the rows that were handed over last."""
 
     def warm_up(self, count: int) -> None:
         # saq's sweeper, which looks once at the start, takes jobs for lost that are only just being taken up.

@@ -10,11 +10,11 @@ from typing import Final
 
 from bench import rows
 from bench.contenders import Contender
-from bench.doing import START_SECONDS, Queued
+from bench.doing import START_SECONDS, Counts, Queued
 from bench.environments import script_of
 from provisioning import keys
 
-SETTLED: Final = ("succeeded", "dead", "in_doubt", "cancelled")
+SETTLED: Final = ("succeeded", "dead", "in_doubt")
 
 
 class Ours(Queued):
@@ -38,7 +38,7 @@ class Ours(Queued):
         """Applies a CSV file; the whole command is timed, from Python's start to its end."""
         file = self.folder / f"rows-{first}.csv"
         rows.write_csv(file, range(first, first + count))
-        began = time.monotonic()
+        self.handed_over_at, began = time.time(), time.monotonic()
         ran = subprocess.run(
             [script_of("", "provision"), "apply", str(file), "--detach", "--yes", "--json"],
             env=self.environ,
@@ -52,6 +52,9 @@ class Ours(Queued):
         self._batch, self._wanted = json.loads(ran.stdout.splitlines()[-1])["batch"], count
         return count / seconds
 
+    def counts(self) -> Counts:
+        found = self.redis.hmget(keys.batch(self._batch), SETTLED)
+        return Counts(*(int(number or 0) for number in found))
+
     def done(self) -> bool:
-        counts = self.redis.hmget(keys.batch(self._batch), SETTLED)
-        return sum(int(number or 0) for number in counts) >= self._wanted
+        return self.counts().settled >= self._wanted

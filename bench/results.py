@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from bench import environments
 from bench.stage import Enqueued, Measured
+from bench.weather.run import Weathered
 
 FILE: Final = environments.ROOT / "bench" / "results.json"
 
@@ -44,6 +45,7 @@ class Results:
     about: dict[str, str]
     runs: list[Measured] = field(default_factory=list)
     enqueued: list[Enqueued] = field(default_factory=list)
+    weathered: list[Weathered] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def of(self, scenario: str) -> list[Measured]:
@@ -70,6 +72,16 @@ class Results:
             chosen.append(next(one for one in of_it if one.enqueue_s == middle))
         return sorted(chosen, key=lambda one: -one.enqueue_s)
 
+    def under(self, weather: str, contender: str, processes: int = 1) -> Weathered | None:
+        """A contender's run in a weather, the one with the median time."""
+        runs = [
+            run
+            for run in self.weathered
+            if (run.weather, run.contender, run.processes) == (weather, contender, processes)
+        ]
+        middle = median_low(run.seconds for run in runs) if runs else None
+        return next((run for run in runs if run.seconds == middle), None)
+
     def with_anew(self, scenarios: Iterable[str], anew: Self) -> Self:
         """These results with some scenarios from another bench, and when that was."""
         replaced = set(scenarios)
@@ -79,6 +91,7 @@ class Results:
             about=self.about | {f"{name} anew": told for name in sorted(replaced)},
             runs=[run for run in self.runs if run.scenario not in replaced] + anew.runs,
             enqueued=anew.enqueued or self.enqueued,
+            weathered=anew.weathered or self.weathered,
             failures=[each for each in self.failures if each.partition(",")[0] not in replaced]
             + anew.failures,
         )
@@ -87,6 +100,7 @@ class Results:
         """Writes JSON with a run a line, so that two can be compared."""
         parts = [f' "about": {json.dumps(self.about)}', f' "failures": {json.dumps(self.failures)}']
         parts += [f' "runs": {_lines(self.runs)}', f' "enqueued": {_lines(self.enqueued)}']
+        parts += [f' "weathered": {_lines(self.weathered)}']
         file.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
     @classmethod
@@ -96,6 +110,7 @@ class Results:
             about=found["about"],
             runs=[Measured(**run) for run in found["runs"]],
             enqueued=[Enqueued(**one) for one in found["enqueued"]],
+            weathered=[Weathered(**one) for one in found.get("weathered", ())],
             failures=found["failures"],
         )
 

@@ -51,3 +51,6 @@ SCENARIOS: Final = {scenario.name: scenario for scenario in (NONE, SLOW, MANY, F
 
 ENQUEUE: Final = "enqueue"
 """Not a run of workers: rows are handed over and left."""
+
+WEATHER: Final = "weather"
+"""Not one run but a table of them: see `bench.weather`."""

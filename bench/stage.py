@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import measure, redis_server
-from bench.bare_loop import BareLoop
+from bench.bare_loop import BareLoop, PlainLoop
 from bench.contenders import Contender
 from bench.doing import Doing, Queued
 from bench.environments import ROOT
@@ -199,4 +199,4 @@ def _cpu(sessions: list[int], redis: int, server: int) -> tuple[float, float, fl
     return measure.cpu_seconds(sessions), measure.cpu_of(redis), measure.cpu_of(server)
 
 
-_KINDS: Final[dict[str, type[Doing]]] = {"ours": Ours, "peer": Peer, "bare": BareLoop}
+_KINDS: Final[dict[str, type[Doing]]] = {"ours": Ours, "peer": Peer, "bare": BareLoop, "plain": PlainLoop}

@@ -10,7 +10,7 @@ import httpx
 import redis
 from tenacity import Retrying
 
-from bench.peers.job import API_URL, HEADERS, REDIS_URL, RESULTS, RETRYING, TIMEOUT, kept
+from bench.peers.job import API_URL, DEAD, HEADERS, REDIS_URL, RESULTS, RETRYING, TIMEOUT, kept
 
 # A client for each job in flight, not one for all: its pool then holds one connection and finds it at once.
 # A stack and not thread-locals: Celery's greenlets live for one job only.
@@ -31,6 +31,9 @@ def post_and_keep(key: str, body: str) -> None:
                 response = client.post(API_URL, content=body.encode())
                 response.raise_for_status()
                 number = attempt.retry_state.attempt_number
+    except httpx.HTTPError:
+        _redis.sadd(DEAD, key)
+        raise
     finally:
         _idle.append(client)
     _redis.hset(RESULTS, key, kept(response, number))

@@ -9,7 +9,7 @@ import httpx
 from redis.asyncio import Redis
 from tenacity import AsyncRetrying
 
-from bench.peers.job import API_URL, HEADERS, IN_FLIGHT, REDIS_URL, RESULTS, RETRYING, TIMEOUT, kept
+from bench.peers.job import API_URL, DEAD, HEADERS, IN_FLIGHT, REDIS_URL, RESULTS, RETRYING, TIMEOUT, kept
 
 
 class Poster:
@@ -29,9 +29,13 @@ class Poster:
 
     async def post_and_keep(self, key: str, body: str) -> None:
         """Does one job. Raises: httpx.HTTPError once its attempts are used up."""
-        async for attempt in AsyncRetrying(**RETRYING):
-            with attempt:
-                response = await self._client.post(API_URL, content=body.encode())
-                response.raise_for_status()
-                number = attempt.retry_state.attempt_number
+        try:
+            async for attempt in AsyncRetrying(**RETRYING):
+                with attempt:
+                    response = await self._client.post(API_URL, content=body.encode())
+                    response.raise_for_status()
+                    number = attempt.retry_state.attempt_number
+        except httpx.HTTPError:
+            await self._redis.sadd(DEAD, key)
+            raise
         await self._redis.hset(RESULTS, key, kept(response, number))

@@ -1,21 +1,45 @@
--- The documented 200 with a widget of its own, or a documented 500.
--- Which attempts fail hangs on the job's bot id and the attempt's number alone: the same for all contenders.
+-- One POST: the documented 200 with a widget of its own, or what the run's faults or weather make of it.
+-- Both hang on the job's bot id and the attempt's number, and weathers on the time: the same for all contenders.
 
-local head = '{"message":["Widget was created successfully!"],"statusMessage":"success","status":1,"data":{'
-    .. '"Bot":{"id":"%s"},"Widget":{"properties":{"type":"normal"},"theme":{"position":"br","status":true,'
-    .. '"font":{"googlefont":true,"name":"Inter"},"vars":{"color":{"primary":"#00677F","secondary":"#00A2CF",'
-    .. '"userText":"#FFFFFF","errorTxt":"#910018","errorBg":"#FFE3E3"}}},"startButton":{"position":"br",'
-    .. '"borderPercentage":"50%%"},"id":"w-%s-%d"},"ApiKey":{"id":%d,"state":1,"key":"key-%s-%s",'
-    .. '"widgetId":"w-%s-%d","createdAt":"2026-01-01T00:00:00.000Z","updatedAt":"2026-01-01T00:00:00.000Z"}}}'
-
-local failure = '{"message":["Something went wrong, try again later"],"statusMessage":"failed","error":{'
-    .. '"code":"E0500","key":"internal_server_error","description":"Something went wrong, try again later",'
-    .. '"developerMessages":{"en":"Something went wrong, try again later"},'
-    .. '"clientMessages":{"en":"Something went wrong, try again later"}}}'
-
+local answers = require "answers"
 local attempts = ngx.shared.attempts
+local began, second, nth -- of the batch's first POST; the one that runs since then, and its POSTs
 
-function answer(latency, faults)
+-- Scattered failures: this many of a thousand attempts.
+local function scattered(faults)
+    return function(at)
+        if faults > 0 and ngx.crc32_short(at.bot .. ":" .. at.attempt) % 1000 < faults then
+            return answers.failure
+        end
+    end
+end
+
+local function under(rule, over)
+    return function(at)
+        at.row, at.rows = tonumber(at.bot) - over.first_bot, over.rows
+        if at.row < 0 then -- a row of the warm-up
+            return nil
+        end
+        ngx.update_time()
+        began = began or ngx.now()
+        at.seconds = ngx.now() - began
+        if math.floor(at.seconds) ~= second then
+            second, nth = math.floor(at.seconds), 0
+        end
+        nth = nth + 1
+        at.nth = nth
+        return rule(at)
+    end
+end
+
+local fate_of, usual_latency
+
+function set_up(latency, faults, over)
+    usual_latency = latency
+    fate_of = over.weather == "" and scattered(faults) or under(require("weather")[over.weather], over)
+end
+
+function answer()
     ngx.req.read_body()
     local body = ngx.req.get_body_data() or ""
     local bot = string.match(body, '"bot"%s*:%s*{%s*"id"%s*:%s*"(%d+)"')
@@ -24,17 +48,17 @@ function answer(latency, faults)
     end
     ngx.var.mark = bot
     local attempt = attempts:incr(bot, 1, 0)
+    local fate = fate_of { bot = bot, attempt = attempt } or {}
+    local latency = fate.latency or usual_latency
     if latency > 0 then
         ngx.sleep(latency)
     end
-    if faults > 0 and ngx.crc32_short(bot .. ":" .. attempt) % 1000 < faults then
-        ngx.status = 500
-        ngx.header["Content-Length"] = #failure
-        ngx.print(failure)
-        return
+    local text = fate.body or answers.widget(bot, attempt)
+    ngx.status = fate.status or 200
+    if fate.type then
+        ngx.header["Content-Type"] = fate.type
     end
-    local id = ngx.var.request_id
-    local text = string.format(head, bot, bot, attempt, attempt, bot, id, bot, attempt)
+    ngx.header["Retry-After"] = fate.retry_after
     ngx.header["Content-Length"] = #text
     ngx.print(text)
 end

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -24,6 +24,22 @@ MODULES: Final = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/sh
 
 class NoServerError(RuntimeError):
     """There is no nginx, or it does not start; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Over:
+    """
+    A weather over a run's rows: what becomes of their POSTs by a rule of `weather.lua`.
+
+    Attributes:
+        weather: the rule; none if it is empty.
+        first_bot: of the batch; what is below belongs to the warm-up and is answered well.
+        rows: of the batch.
+    """
+
+    weather: str = ""
+    first_bot: int = 0
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ def why_not() -> str | None:
 
 
 @contextlib.contextmanager
-def running(folder: Path, latency: float, faults: float) -> Iterator[Server]:
+def running(folder: Path, latency: float, faults: float, over: Over = Over()) -> Iterator[Server]:
     """
     A server that answers, gone when the block ends.
 
@@ -57,6 +73,7 @@ def running(folder: Path, latency: float, faults: float) -> Iterator[Server]:
         folder: an empty one, for its files; the log lies there.
         latency: seconds from a request to its answer.
         faults: share of the POSTs that are answered with a 500.
+        over: a weather in place of faults.
 
     Raises: NoServerError.
     """
@@ -65,10 +82,17 @@ def running(folder: Path, latency: float, faults: float) -> Iterator[Server]:
         raise NoServerError(why_not())
     port, log = free_port(), folder / "posts.log"
     text = Template((HERE / "nginx.conf").read_text(encoding="utf-8")).substitute(
-        modules=modules, log=log, port=port, latency=latency, faults=round(1000 * faults)
+        modules=modules,
+        folder=folder,
+        log=log,
+        port=port,
+        latency=latency,
+        faults=round(1000 * faults),
+        **asdict(over),
     )
     (folder / "nginx.conf").write_text(text, encoding="utf-8")
-    shutil.copy(HERE / "answer.lua", folder)
+    for script in HERE.glob("*.lua"):
+        shutil.copy(script, folder)
     command = [nginx, "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-e", "error.log"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     try:

@@ -1,0 +1,58 @@
+"""Goes through the weathers: in each the plain loop first, by whose time the others' is bounded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from bench.contenders import OURS, PLAIN_LOOP, Contender
+from bench.results import Results
+from bench.server import nginx
+from bench.weather import run
+from bench.weather.table import Weather
+
+LOOP_MAY_TAKE: Final = 240.0
+WITHOUT_A_LOOP: Final = 60.0
+"""Seconds that a run may take where no plain loop has run before it."""
+
+
+def measure(
+    results: Results,
+    contenders: Sequence[Contender],
+    weathers: Sequence[Weather],
+    workers: Sequence[int],
+    rounds: int,
+) -> None:
+    """Adds its runs to the results. What fails is told and passed over."""
+    for weather, contender, processes in _plan(contenders, weathers, workers, rounds):
+        bound = LOOP_MAY_TAKE if contender is PLAIN_LOOP else _bound(results, weather)
+        try:
+            one = run.run(contender, weather, processes=processes, bound=bound)
+        except (RuntimeError, nginx.NoServerError) as error:
+            results.failures.append(
+                f"weather, {weather.name}, {contender.name}: {str(error).splitlines()[0]}"
+            )
+            said = f"came to nothing: {error}"
+        else:
+            results.weathered.append(one)
+            said = run.line(one)
+        print(f"{weather.name:21} {contender.name:14} x{processes} {said}", file=sys.stderr, flush=True)
+
+
+def _plan(
+    contenders: Sequence[Contender], weathers: Sequence[Weather], workers: Sequence[int], rounds: int
+) -> Iterator[tuple[Weather, Contender, int]]:
+    # Only this program in each number of workers; it and the loop, which goals compare, in every round.
+    for turn in range(rounds):
+        for weather in weathers:
+            for contender in contenders:
+                if contender is OURS:
+                    yield from ((weather, contender, processes) for processes in workers)
+                elif contender is PLAIN_LOOP or turn == 0:
+                    yield weather, contender, 1
+
+
+def _bound(results: Results, weather: Weather) -> float:
+    loop = results.under(weather.name, PLAIN_LOOP.name)
+    return 3 * loop.seconds + 15 if loop else WITHOUT_A_LOOP
