@@ -8,9 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -19,6 +20,7 @@ from bench.server.post_log import Post, read_posts
 
 HERE: Final = Path(__file__).resolve().parent
 READY_SECONDS: Final = 10.0
+LOG: Final = "posts.log"
 MODULES: Final = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules")
 
 
@@ -35,11 +37,16 @@ class Over:
         weather: the rule; none if it is empty.
         first_bot: of the batch; what is below belongs to the warm-up and is answered well.
         rows: of the batch.
+        leaves_after: seconds after the batch's first POST at which the server goes: it answers what it has in
+            hand and refuses connections.
+        stays_away: seconds until it is back, and answers well.
     """
 
     weather: str = ""
     first_bot: int = 0
     rows: int = 0
+    leaves_after: float = 0.0
+    stays_away: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def why_not() -> str | None:
 
 
 @contextlib.contextmanager
-def running(folder: Path, latency: float, faults: float, over: Over = Over()) -> Iterator[Server]:
+def running(folder: Path, latency: float, faults: float, over: Over | None = None) -> Iterator[Server]:
     """
     A server that answers, gone when the block ends.
 
@@ -77,17 +84,46 @@ def running(folder: Path, latency: float, faults: float, over: Over = Over()) ->
 
     Raises: NoServerError.
     """
+    port, over, ended = free_port(), over or Over(), threading.Event()
+    begun = [_start(folder, port, latency, faults, over)]
+
+    def come_back() -> None:
+        begun[0].wait()
+        if not ended.wait(over.stays_away):
+            begun.append(_start(folder, port, latency, 0.0, replace(over, weather="clear", leaves_after=0.0)))
+
+    coming_back = threading.Thread(target=come_back)
+    if over.leaves_after:
+        coming_back.start()
+    try:
+        yield Server(f"http://127.0.0.1:{port}", begun[0].pid, folder / LOG)
+    finally:
+        ended.set()
+        _stop(begun[0])
+        if over.leaves_after:
+            coming_back.join()
+        _stop(begun[-1])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(folder: Path, port: int, latency: float, faults: float, over: Over) -> subprocess.Popen[bytes]:
     nginx, modules = _nginx(), _modules()
     if nginx is None or modules is None:
         raise NoServerError(why_not())
-    port, log = free_port(), folder / "posts.log"
     text = Template((HERE / "nginx.conf").read_text(encoding="utf-8")).substitute(
         modules=modules,
         folder=folder,
-        log=log,
+        log=folder / LOG,
         port=port,
         latency=latency,
         faults=round(1000 * faults),
+        # Only a worker below a master lets go of its sockets before it has answered all.
+        master="on" if over.leaves_after else "off",
         **asdict(over),
     )
     (folder / "nginx.conf").write_text(text, encoding="utf-8")
@@ -97,22 +133,20 @@ def running(folder: Path, latency: float, faults: float, over: Over = Over()) ->
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         _until_open(port, process, folder / "error.log")
-        yield Server(f"http://127.0.0.1:{port}", process.pid, log)
-    finally:
-        # Gracefully, so that the log's buffer is written; requests that still sleep are waited for.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGQUIT)
-        try:
-            process.wait(READY_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    except NoServerError:
+        _stop(process)
+        raise
+    return process
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    # Gracefully, so that the log's buffer is written; requests that still sleep are waited for.
+    process.send_signal(signal.SIGQUIT)
+    try:
+        process.wait(READY_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _nginx() -> str | None:

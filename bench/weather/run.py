@@ -67,7 +67,9 @@ def run(contender: Contender, weather: Weather, *, processes: int, bound: float)
     load = os.getloadavg()[0]
     in_flight = IN_FLIGHT // processes
     keeping: Keeping = "everysec" if contender.family == "ours" else "nothing"
-    over = nginx.Over(weather.name, FIRST_BOT + WARM_UP, weather.rows)
+    over = nginx.Over(
+        weather.name, FIRST_BOT + WARM_UP, weather.rows, weather.leaves_after, weather.stays_away
+    )
     with stage.folder() as files, stage.folder(in_memory=True) as swift:
         with (
             nginx.running(swift, LATENCY, 0.0, over) as server,

@@ -23,6 +23,7 @@ class Weather:
         up_from: second, since the first POST, from which on an API that was out of order answers again.
         quota: POSTs a second that the API allows.
         saved_up: POSTs that it allows beyond these, once.
+        leaves_after, stays_away: second from which on the server refuses connections, and for how long.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Weather:
     up_from: float | None = None
     quota: float | None = None
     saved_up: int = 0
+    leaves_after: float = 0.0
+    stays_away: float = 0.0
 
 
 WEATHERS: Final = {
@@ -52,5 +55,13 @@ WEATHERS: Final = {
         Weather("outage", "all 503, a gateway's page, from second 2 to 12", up_from=12.0),
         Weather("outage-in-json", "all 503, the API's envelope, from second 2 to 12", up_from=12.0),
         Weather("short-outage", "all 503, a gateway's page, from second 1 to 4", up_from=4.0),
+        Weather(
+            # It answers what it has in hand before it goes, and needs a moment to be back.
+            "refused",
+            "connections refused for 5 s from second 2 on",
+            up_from=7.5,
+            leaves_after=2.0,
+            stays_away=5.0,
+        ),
     )
 }
