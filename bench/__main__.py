@@ -1,15 +1,15 @@
 """
 Measure this program beside what a user would take instead, and beside a bare loop.
 
-    script/bench                          everything, some twenty minutes; prints tables and goals
-    script/bench --quick                  fewer jobs and one round: minutes
+    script/bench                          everything, an hour and a half; prints tables and goals
+    script/bench --quick                  fewer jobs, one round, no weathers: minutes
     script/bench --only ours bare         those whose names begin so
     script/bench --scenario none faults   those (none, 200ms-100, 200ms-500, faults, enqueue, weather)
     script/bench --weather outage --only ours "plain loop" --processes 2   those weathers, with two workers
     script/bench --only dramatiq --scenario none --shape 2x8   other numbers of processes and threads
-    script/bench --docs                   everything, and the page and its drawing anew
+    script/bench --docs                   everything, and the page and its drawings anew
     script/bench --docs --scenario enqueue   that scenario anew, the others as the last whole bench has them
-    script/bench --draw                   the page and its drawing from bench/results.json
+    script/bench --draw                   the page and its drawings from bench/results.json
     script/bench --check                  exit code 1 unless every goal is met
     script/bench profile                  how to see where a worker's time goes
 """
@@ -31,6 +31,7 @@ from bench.redis_server import Keeping
 from bench.results import Results, about
 from bench.scenarios import ENQUEUE, SCENARIOS, WEATHER
 from bench.server import nginx
+from bench.weather import drawing as weather_drawing
 from bench.weather import plan as weather_plan
 from bench.weather.table import WEATHERS
 
@@ -80,7 +81,7 @@ def main(arguments: list[str]) -> int:
         return 2
     options = Options(
         only=tuple(given.only),
-        scenarios=tuple(given.scenario or ((WEATHER,) if given.weather else (*SCENARIOS, ENQUEUE, WEATHER))),
+        scenarios=tuple(given.scenario or _scenarios(given.weather, given.quick)),
         rounds=given.rounds or (1 if given.quick or given.weather else ROUNDS),
         scale=QUICK if given.quick else 1.0,
         fsync=given.fsync,
@@ -165,6 +166,13 @@ def _plan(options: Options, results: Results) -> Iterator[tuple[str, Contender]]
                 yield scenario, contender
 
 
+def _scenarios(weathers: list[str] | None, quick: bool) -> tuple[str, ...]:
+    if weathers:
+        return (WEATHER,)
+    # A bad day cannot be made shorter than it is.
+    return (*SCENARIOS, ENQUEUE) if quick else (*SCENARIOS, ENQUEUE, WEATHER)
+
+
 def _takes_part(contender: Contender, scenario: str) -> bool:
     if scenario == ENQUEUE and contender.family == "bare":
         return False
@@ -193,6 +201,8 @@ def _interrupted(number: int, _: object) -> NoReturn:
 
 def _publish(results: Results) -> None:
     drawing.draw(results)
+    if results.weathered:
+        weather_drawing.draw(results)
     report.into_page(results)
 
 
@@ -205,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="script/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="fewer jobs, one round")
+    parser.add_argument("--quick", action="store_true", help="fewer jobs, one round, no weathers")
     parser.add_argument(
         "--only", nargs="+", default=(), metavar="NAME", help="contenders whose name begins so"
     )

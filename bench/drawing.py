@@ -18,6 +18,7 @@ INK, FAINT = "#24292f", "#8c959f"
 COLOURS: Final = {"ours": "#0969da", "peer": "#bc4c00", "bare": "#8c959f"}
 LEGEND: Final = {"ours": "this program", "peer": "what a user would take instead", "bare": "bare loops"}
 
+TITLE: Final = "Jobs a second and CPU a job of this program, its peers and bare loops"
 WIDTH, NAMES, BARS, ROW, TOP = 900, 200, 430, 22, 64
 
 
@@ -28,16 +29,20 @@ def draw(results: Results, to: Path = PICTURE) -> None:
     for scenario in panels:
         parts += _panel(results, scenario, y)
         y += ROW * len(results.of(scenario.name)) + 56
-    to.write_text("\n".join([*_head(y), *parts, "</svg>"]) + "\n", encoding="utf-8")
+    to.write_text("\n".join([*head(TITLE, y), *_legend(), *parts, "</svg>"]) + "\n", encoding="utf-8")
 
 
-def _head(height: int) -> Iterator[str]:
+def head(title: str, height: int) -> Iterator[str]:
+    """A white sheet."""
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" font-family="sans-serif" font-size="12" fill="{INK}">'
     )
-    yield "<title>Jobs a second and CPU a job of this program, its peers and bare loops</title>"
+    yield f"<title>{title}</title>"
     yield f'<rect width="{WIDTH}" height="{height}" fill="white"/>'
+
+
+def _legend() -> Iterator[str]:
     x = 20
     for family, words in LEGEND.items():
         yield f'<rect x="{x}" y="20" width="12" height="12" fill="{COLOURS[family]}"/>'

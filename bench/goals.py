@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from bench.contenders import BARE, OURS, OURS_ALONE
+from bench.judged import Judged
 from bench.results import Results
+from bench.weather.goals import in_all_weathers
 
 TIMES_BEST_PEER: Final = 2.0
 AIM_TIMES_BEST_PEER: Final = 3.0
@@ -20,25 +21,14 @@ ROWS_S: Final = 20_000.0
 CPU_US: Final = 450.0
 
 
-@dataclass(frozen=True)
-class Judged:
-    """
-    One goal.
-
-    Attributes:
-        wanted, measured: in words; `measured` says beside what.
-        met: None if a run that it needs is missing.
-    """
-
-    goal: str
-    wanted: str
-    measured: str
-    met: bool | None
-
-
 def judge(results: Results) -> list[Judged]:
     """Every goal in the order in which they were set."""
-    return [*_without_latency(results), *_with_latency(results), *_all_along(results)]
+    return [
+        *_without_latency(results),
+        *_with_latency(results),
+        *_all_along(results),
+        *in_all_weathers(results),
+    ]
 
 
 def _without_latency(results: Results) -> Iterator[Judged]:

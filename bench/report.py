@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from bench.drawing import PICTURE
 from bench.environments import ROOT
-from bench.goals import Judged, judge
+from bench.goals import judge
+from bench.judged import Judged
 from bench.results import Results
 from bench.scenarios import SCENARIOS, Scenario
 from bench.stage import Measured
+from bench.tables import table
+from bench.weather import drawing as weather_drawing
+from bench.weather import page as weather_page
 
 PAGE: Final = ROOT / "docs" / "explanation" / "performance.md"
 BEGIN, END = "<!-- script/bench writes from here -->", "<!-- to here -->"
@@ -30,6 +34,8 @@ def text(results: Results) -> str:
     parts += [_scenario(results, scenario) for scenario in SCENARIOS.values() if results.of(scenario.name)]
     if results.enqueued:
         parts.append(_handing_over(results))
+    if results.weathered:
+        parts.append(weather_page.text(results))
     if results.failures:
         parts.append("### What came to nothing\n\n" + "\n".join(f"- {line}" for line in results.failures))
     parts.append("### Goals\n\n" + _goals(judge(results)))
@@ -38,7 +44,10 @@ def text(results: Results) -> str:
 
 def into_page(results: Results, page: Path = PAGE) -> None:
     """Puts the tables between the page's marks. Raises: ValueError if it has none."""
-    put(f"![Jobs a second and CPU a job]({PICTURE.name})\n\n{text(results)}", page, BEGIN, END)
+    pictures = [f"![Jobs a second and CPU a job]({PICTURE.name})"]
+    if results.weathered:
+        pictures.append(f"![Seconds to the last row in all weathers]({weather_drawing.PICTURE.name})")
+    put("\n\n".join([*pictures, text(results)]), page, BEGIN, END)
 
 
 def put(words: str, page: Path, begin: str, end: str) -> None:
@@ -48,11 +57,6 @@ def put(words: str, page: Path, begin: str, end: str) -> None:
     if not between.search(before):
         raise ValueError(f"{page.name} has no place for the results")
     page.write_text(between.sub(lambda _: f"{begin}\n\n{words}\n\n{end}", before), encoding="utf-8")
-
-
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown: words to the left, numbers to the right."""
-    return "\n".join(_lines(headers, rows))
 
 
 def _about(results: Results) -> str:
@@ -115,11 +119,3 @@ def _goals(judged: Sequence[Judged]) -> str:
         ["goal", "wanted", "measured", ""],
         [[one.goal, one.wanted, one.measured, words[one.met]] for one in judged],
     )
-
-
-def _lines(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(headers) + " |"
-    numeric = [bool(rows) and all(re.match(r"[\d*]*\d", row[n]) for row in rows) for n in range(len(headers))]
-    yield "| " + " | ".join("---:" if number else "---" for number in numeric) + " |"
-    for row in rows:
-        yield "| " + " | ".join(row) + " |"

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from bench.environments import ROOT
-from bench.report import put, table
+from bench.report import put
 from bench.scale.results import Results, Run
+from bench.tables import table
 
 PAGE: Final = ROOT / "docs" / "explanation" / "scale.md"
 BEGIN, END = "<!-- script/measure-scale writes from here -->", "<!-- to here -->"

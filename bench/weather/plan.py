@@ -25,10 +25,10 @@ def measure(
     rounds: int,
 ) -> None:
     """Adds its runs to the results. What fails is told and passed over."""
-    for weather, contender, processes in _plan(contenders, weathers, workers, rounds):
-        bound = LOOP_MAY_TAKE if contender is PLAIN_LOOP else _bound(results, weather)
+    for weather, contender, processes in order(contenders, weathers, workers, rounds):
+        longest = LOOP_MAY_TAKE if contender is PLAIN_LOOP else bound(results, weather)
         try:
-            one = run.run(contender, weather, processes=processes, bound=bound)
+            one = run.run(contender, weather, processes=processes, bound=longest)
         except (RuntimeError, nginx.NoServerError) as error:
             results.failures.append(
                 f"weather, {weather.name}, {contender.name}: {str(error).splitlines()[0]}"
@@ -40,10 +40,14 @@ def measure(
         print(f"{weather.name:21} {contender.name:14} x{processes} {said}", file=sys.stderr, flush=True)
 
 
-def _plan(
+def order(
     contenders: Sequence[Contender], weathers: Sequence[Weather], workers: Sequence[int], rounds: int
 ) -> Iterator[tuple[Weather, Contender, int]]:
-    # Only this program in each number of workers; it and the loop, which goals compare, in every round.
+    """
+    All once; then again those that goals compare: the loop, and this program in each number of workers.
+
+    The loop is first in each weather: the others' time is bounded by its own.
+    """
     for turn in range(rounds):
         for weather in weathers:
             for contender in contenders:
@@ -53,6 +57,7 @@ def _plan(
                     yield weather, contender, 1
 
 
-def _bound(results: Results, weather: Weather) -> float:
+def bound(results: Results, weather: Weather) -> float:
+    """Seconds that a run may take."""
     loop = results.under(weather.name, PLAIN_LOOP.name)
     return 3 * loop.seconds + 15 if loop else WITHOUT_A_LOOP

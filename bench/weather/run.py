@@ -83,6 +83,8 @@ def run(contender: Contender, weather: Weather, *, processes: int, bound: float)
             began = _begin(doing, weather.rows)
             counts, ended = _watch(doing, weather.rows, began + bound)
         posts = [post for post in server.posts() if post.mark >= str(over.first_bot)]
+    if not posts:
+        raise RuntimeError(f"{contender.name} sent nothing in {bound:.0f} s")
     found = seen(posts)
     created = sorted({post.mark for post in posts if post.status == 200})
     return Weathered(

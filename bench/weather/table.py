@@ -35,6 +35,11 @@ class Weather:
     leaves_after: float = 0.0
     stays_away: float = 0.0
 
+    @property
+    def limits_posts(self) -> bool:
+        """Whether what is asked for too early is asked in vain; else rows fail by themselves, if at all."""
+        return self.quota is not None or self.up_from is not None
+
 
 WEATHERS: Final = {
     weather.name: weather

@@ -1,4 +1,4 @@
-"""Each weather does to a batch what its name says; asked of the real server as if POSTs came at given times."""
+"""Each weather does what its name says: the real server is asked as if POSTs came at given times."""
 
 from __future__ import annotations
 
