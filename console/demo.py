@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from console.own_process import own_module
 from console.shell import talk
 from console.workplace import local_sandbox, undisturbed
 from provisioning.errors import InvalidInputError
@@ -42,7 +42,7 @@ def run_demo(rate: str) -> int:
                 f"{PREFIX}RATE": rate,
                 f"{PREFIX}HOME": str(home / "provision"),
             }
-            code = _run([sys.executable, "-m", "console", *command[1:]], environ)
+            code = _run(own_module("console", *command[1:]), environ)
     if code in (0, 3):
         talk.print("\nthat was all: sandbox, worker and ledger are gone, the outcome files are there")
         return 0

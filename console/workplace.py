@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from console.own_process import own_module
 from provisioning import logs
 from provisioning.embedded import embedded_valkey, is_running
 from provisioning.errors import ConfigurationError, LedgerUnavailableError, ProvisioningError
@@ -79,7 +79,7 @@ class LocalWorker:
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C is for us, and we tell it to stop in good order.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "--name", "apply", "--leash"],
+                own_module("worker", "--name", "apply", "--leash"),
                 env=environ,
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -185,7 +185,7 @@ def local_sandbox(log: Path, *options: str) -> Iterator[LocalSandbox]:
     ready.unlink(missing_ok=True)
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--port", "0", "--ready-file", str(ready), *options],
+            own_module("sandbox", "--port", "0", "--ready-file", str(ready), *options),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -23,6 +23,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport import redis as kombu_redis
 
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
+from provisioning.own_celery import own_celery
 from provisioning.settings import Settings
 
 DRAIN = "provision.drain"
@@ -55,7 +56,7 @@ def make_app(settings: Settings) -> Celery:
             "no broker: PROVISION_REDIS_URL is not set",
             hint="set it to a Redis that all workers share, e.g. redis://127.0.0.1:6379/0",
         )
-    app = Celery("provision", broker=settings.broker)
+    app = own_celery("provision", settings.broker)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",

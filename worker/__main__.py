@@ -25,19 +25,22 @@ def main() -> None:
     if options.log_level:
         os.environ["PROVISION_LOG_LEVEL"] = options.log_level
 
-    from celery.bin.celery import celery  # after the arguments: --help needs no settings
+    # After the arguments: --help needs no settings.
+    from celery.bin.base import CLIContext
+    from celery.bin.worker import worker as celery_worker
+
+    from worker.app import app
 
     if options.leash:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-    # Not app.worker_main: it drops the exit code, and a supervisor would take a worker that broke for done.
-    celery.main(
-        [
-            *("--app", "worker.app", *([] if sys.stdout.isatty() else ["--quiet"]), "worker"),
-            "--hostname",
-            f"{options.name}-{os.getpid()}@%h",
-            "--without-mingle",
-            "--without-gossip",
-        ]
+    # Neither app.worker_main, which drops the exit code: a supervisor takes a worker that broke for done.
+    # Nor `celery --app worker.app`, which puts the working directory on the path and reads BROKER_URL.
+    celery_worker.main(
+        ["--hostname", f"{options.name}-{os.getpid()}@%h", "--without-mingle", "--without-gossip"],
+        prog_name="provision worker",
+        obj=CLIContext(
+            app, no_color=bool(os.environ.get("NO_COLOR")), workdir=None, quiet=not sys.stdout.isatty()
+        ),
     )
 
 

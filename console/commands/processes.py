@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from console.own_process import own_module
 from console.shell import cli, talk
 from console.workplace import workplace
 from provisioning.settings import Settings
@@ -23,7 +23,7 @@ def worker(context: typer.Context) -> None:
     Example: provision worker
     """
     Settings.from_env(os.environ)
-    os.execv(sys.executable, [sys.executable, "-m", "worker", *context.args])  # noqa: S606
+    _become("worker", *context.args)
 
 
 @cli.command()
@@ -72,7 +72,7 @@ def sandbox(context: typer.Context) -> None:
 
     Example: provision sandbox --scenario rough
     """
-    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])  # noqa: S606
+    _become("sandbox", *context.args)
 
 
 @cli.command(
@@ -104,3 +104,8 @@ def demo(
     from console.demo import run_demo
 
     raise typer.Exit(run_demo(rate))
+
+
+def _become(module: str, *arguments: str) -> NoReturn:
+    command = own_module(module, *arguments)
+    os.execv(command[0], command)  # noqa: S606 - no shell, and the command is ours
