@@ -7,7 +7,7 @@ server that nobody uses is simply found and used by the next command.
 
 Two servers on one folder would hand the same job out twice. So the server itself inherits an exclusive
 lock on `serving`, and the kernel knows whether one lives: frozen, loading or silent, and however its
-starter died. Silence alone is never taken for death.
+starter died. Silence alone is never taken for death, nor an open port for life.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def _lives(home: Path) -> bool:
 
 
 def _running(home: Path) -> str | None:
-    server = _read(home)
+    # The lock first: whoever listens at the port of a server that is gone must not get its password.
+    server = _read(home) if _lives(home) else None
     if server and _answers(server["port"], server["password"]):
         return _url(server)
     return None

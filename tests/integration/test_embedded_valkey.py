@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -146,6 +147,23 @@ def test_a_killed_server_is_started_anew(home: Path, started: list[subprocess.Po
         with embedded_valkey(home):
             assert is_running(home)
     assert len(started) == 2
+
+
+def test_whoever_listens_where_a_killed_server_did_is_sent_nothing(
+    home: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    with embedded_valkey(home):
+        server = _read(home)
+        assert server is not None
+        started[0].kill()
+        started[0].wait()
+        with socket.create_server(("127.0.0.1", server["port"])) as impostor:
+            impostor.setblocking(False)
+            assert not is_running(home)
+            with embedded_valkey(home):
+                assert is_running(home)
+            with pytest.raises(BlockingIOError):
+                impostor.accept()
 
 
 def test_the_last_to_leave_waits_until_the_server_is_gone(home: Path) -> None:
