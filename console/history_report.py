@@ -54,6 +54,23 @@ def show_audit(out: Console, acts: Sequence[Act]) -> None:
     wordy = ("by", "on", "why", "what came of it")
     table = listing("when", "act", *wordy, wraps=wordy)
     for act in acts:
-        facts = ", ".join(f"{name} {value}" for name, value in act.facts.items())
-        table.add_row(clock(act.at), act.act, shown(act.by), shown(act.on), shown(act.why), shown(facts))
+        facts = ", ".join(_fact(name, value) for name, value in act.facts.items())
+        table.add_row(
+            clock(act.at), shown(act.act), shown(act.by), shown(act.on), shown(act.why), shown(facts)
+        )
     out.print(table)
+
+
+_TIMES = ("since", "until")
+
+
+def _fact(name: str, value: object) -> str:
+    """
+    A fact of an act in words.
+
+    >>> _fact("queued", 3)
+    'queued 3'
+    """
+    if name in _TIMES and isinstance(value, int | float):
+        return f"{name} {clock(value)}"
+    return f"{name} {value}"

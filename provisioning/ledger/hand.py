@@ -7,7 +7,7 @@ Every act is noted in the audit, whichever door it came through: who, when, on w
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
-from provisioning.ledger.records import Act, Hold, Redriven, Release, Selection
+from provisioning.ledger.records import Act, Fact, Hold, Redriven, Release, Selection
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import Sealer
 from provisioning.log_events import ACT_NOTED
@@ -96,10 +96,20 @@ class Hand:
         return had
 
     async def note(
-        self, act: str, *, by: str, on: str, why: str = "", facts: dict[str, str | int] | None = None
+        self, act: str, *, by: str, on: str, why: str = "", facts: Mapping[str, Fact] | None = None
     ) -> None:
         """Adds an act to the audit. Its facts hold no payload, credential or widget key."""
-        line = Act(act=act, at=time.time(), by=by, on=on, why=why, facts=facts or {})
+        line = Act(
+            act=act,
+            at=time.time(),
+            by=_encodable(by),
+            on=_encodable(on),
+            why=_encodable(why),
+            facts={
+                name: _encodable(fact) if isinstance(fact, str) else fact
+                for name, fact in (facts or {}).items()
+            },
+        )
         await self._redis.xadd(
             keys.AUDIT, {"act": msgspec.json.encode(line)}, maxlen=AUDIT_KEPT, approximate=True
         )
@@ -161,7 +171,7 @@ class Hand:
                 stretch = numbers[first : first + STRETCH]
                 came += await self._do(transitions.redrive(batch, stretch, by, because=because))
         finally:
-            facts: dict[str, str | int] = {"state": str(wanted.state), **msgspec.structs.asdict(came)}
+            facts: dict[str, Fact] = {"state": str(wanted.state), **msgspec.structs.asdict(came)}
             facts |= {
                 name: value
                 for name in ("reason", "credential", "key", "since", "until")
@@ -187,3 +197,8 @@ class Hand:
             found = "created" if created else "absent"
             await self.note("resolve", by=by, on=f"job:{batch}.{number}", facts={"found": found})
         return settled
+
+
+def _encodable(text: str) -> str:
+    """A text with its stray bytes as escapes: a file name or an argument may hold some, JSON may not."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

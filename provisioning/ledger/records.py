@@ -274,12 +274,20 @@ class Redriven(msgspec.Struct, frozen=True):
         return Redriven(self.queued + other.queued, self.risky + other.risky, self.left + other.left)
 
 
+Fact = str | int | float | bool | None
+"""What a fact of an act may be: whatever JSON has that is no container."""
+
+UNREADABLE = "unreadable"
+"""The `act` of an entry of the audit that this version cannot read."""
+
+
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     What a person has done, for the audit.
 
     Attributes:
-        act: `pause`, `resume`, `cancel`, `redrive`, `resolve`, `reconcile`, `pace`, `purge`, …
+        act: `pause`, `resume`, `cancel`, `redrive`, `resolve`, `reconcile`, `pace`, `purge`, …;
+            `unreadable` for an entry that this version cannot read, whose facts then name it.
         on: a batch, job, credential or hold.
         why: the reason that was given.
         facts: what came of it, in words and numbers; never a payload, credential or widget key.
@@ -290,7 +298,7 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str
     on: str
     why: str = ""
-    facts: dict[str, str | int] = {}
+    facts: dict[str, Fact] = {}
 
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):

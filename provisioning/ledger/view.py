@@ -20,6 +20,7 @@ from provisioning.ledger.kept import FINGERPRINT, KeptJob, words_of
 from provisioning.ledger.limits import SendingLimit, sending_limits
 from provisioning.ledger.records import (
     EVERY,
+    UNREADABLE,
     Act,
     BatchStatus,
     Buried,
@@ -389,8 +390,8 @@ class View:
         end, left = "+", limit or AUDIT_KEPT * 2
         while left > 0:
             entries = await self._redis.xrevrange(keys.AUDIT, end, begin, count=min(PAGE, left))
-            for _, fields in entries:
-                yield _decode_act(fields[b"act"])
+            for entry, fields in entries:
+                yield _act(entry.decode(), fields.get(b"act", b""))
             if len(entries) < min(PAGE, left):
                 return
             left -= len(entries)
@@ -421,6 +422,15 @@ class View:
                 made = await self._sealer.open_widget(job.result)
                 beside = await self._sealer.open_lines(late or b"")
                 yield job.record(batch, number, due=due, result=made, late=beside)
+
+
+def _act(entry: str, value: bytes) -> Act:
+    """An entry of the audit; what cannot be read is shown as such, so that it hides none of the others."""
+    try:
+        return _decode_act(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        at = int(entry.partition("-")[0]) / 1000  # a stream's entries are named by their time
+        return Act(act=UNREADABLE, at=at, by="", on=keys.AUDIT, facts={"entry": entry, "error": str(error)})
 
 
 def _is_counted(field: str) -> bool:

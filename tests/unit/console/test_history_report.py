@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from console.history_report import LINES, minutes_a_line, show_audit, show_history
+from console.words import clock
 from provisioning.ledger import Act, Span
 from provisioning.lifecycle import State
 from tests.unit.console.test_reports import terminal
@@ -33,3 +34,9 @@ def test_nothing_is_said_to_be_nothing() -> None:
     show_history(out, [])
     show_audit(out, [])
     assert text.getvalue() == "nothing has happened yet\nnobody has done anything yet\n"
+
+
+def test_times_among_the_facts_of_an_act_are_shown_as_times() -> None:
+    out, text = terminal(200)
+    show_audit(out, [Act("redrive", 0.0, "ana", "batch:b1", "", {"since": 1_764_000_000.5, "queued": 3})])
+    assert f"since {clock(1_764_000_000.5)}, queued 3" in text.getvalue()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from provisioning import keys
 from provisioning.ledger import Ledger, Selection, Span
+from provisioning.ledger.records import Fact
 from provisioning.lifecycle import Event, State
 from provisioning.pace import Rate
 from tests.ledger_fixtures import NOW, Clock, answer, claim, fill, new_job, say, send
@@ -107,3 +112,60 @@ async def test_the_audit_reads_all_that_it_keeps_page_by_page(fake_ledger: Ledge
         await fake_ledger.hand.note("pause", by=f"p{n}", on="all")
     read = [act.by async for act in fake_ledger.view.audit()]
     assert read == [f"p{n}" for n in reversed(range(1001))]
+
+
+FACTS = st.dictionaries(
+    st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(facts=FACTS)
+async def test_an_act_is_read_with_the_facts_that_were_noted(
+    fake_ledger: Ledger, facts: dict[str, Fact]
+) -> None:
+    await fake_ledger.hand.note("redrive", by="ana", on="all", facts=facts)
+    [read] = [act async for act in fake_ledger.view.audit(1)]
+    assert read.facts == facts
+
+
+async def test_a_redrive_since_a_time_leaves_the_audit_readable(fake_ledger: Ledger) -> None:
+    wanted = Selection(State.DEAD, since=1_764_000_000.5, until=1_764_000_001.0)
+    await fake_ledger.hand.redrive("b1", wanted, "ana")
+    [act] = [act async for act in fake_ledger.view.audit()]
+    assert (act.facts["since"], act.facts["until"]) == (1_764_000_000.5, 1_764_000_001.0)
+
+
+async def test_a_name_with_stray_bytes_is_noted(fake_ledger: Ledger) -> None:
+    await fake_ledger.hand.note(
+        "reconcile", by="ana\udcff", on="all", why="x\udcfe", facts={"file": "t\udcff.csv"}
+    )
+    [act] = [act async for act in fake_ledger.view.audit()]
+    assert (act.by, act.why, act.facts) == ("ana\\xff", "x\\xfe", {"file": "t\\xff.csv"})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"act": b'{"act":"redrive","at":1.0,"by":"ana","on":"all","facts":{"since":[1]}}'},
+        {"act": b'{"act":"redrive"'},
+        {"act": b'"\xff"'},
+        {"act": b'{"act":"redrive","at":"yesterday","by":"ana","on":"all"}'},
+        {"of_a_later_version": b"1"},
+    ],
+)
+async def test_an_entry_that_cannot_be_read_is_shown_as_such_and_hides_no_other(
+    fake_ledger: Ledger, fields: dict[str, bytes]
+) -> None:
+    await fake_ledger.hand.note("pause", by="ana", on="all")
+    await fake_ledger.redis.xadd(keys.AUDIT, fields)  # type: ignore[arg-type]
+    await fake_ledger.hand.note("resume", by="eva", on="all")
+    acts = [act async for act in fake_ledger.view.audit()]
+    assert [act.act for act in acts] == ["resume", "unreadable", "pause"]
+    assert acts[1].at == pytest.approx(acts[0].at, abs=60)
+    assert acts[1].facts["entry"]
