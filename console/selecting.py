@@ -48,7 +48,7 @@ BecauseOption = Annotated[
     typer.Option("--because", metavar="TEXT", help="Why that is accepted; kept with the jobs and the audit."),
 ]
 
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -1,8 +1,10 @@
 """
 Addresses that we may call on somebody's word: public ones, unless private ones are allowed.
 
-A name is resolved once, what it means is judged, and the connection goes to exactly what was judged: a name
-server that answers differently a moment later (DNS rebinding) gains nothing.
+What is judged is what is called. An address is read as the HTTP library reads it: it takes `①②⑦.0.0.1` for
+127.0.0.1. A name is resolved once and its meaning judged: a name server that answers differently a moment
+later (DNS rebinding) gains nothing. The last check is made where a socket is opened, on the very address that
+it will connect to.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ import asyncio
 import ipaddress
 import socket
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 from provisioning.errors import InvalidInputError
 
@@ -47,24 +50,37 @@ def check_address(url: str, *, allow_private: bool) -> None:
         password, or is the number of a private one.
     """
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
+        called = URL(url)
+        host, _ = called.host or "", called.port
+        (called.raw_host or "").encode("idna")  # as the look-up of the name will do
     except ValueError:
         raise InvalidInputError("this is no address", hint="such as https://crm.example/tenants") from None
     schemes = ("https", "http") if allow_private else ("https",)
-    if parts.scheme not in schemes or not host:
+    if called.scheme not in schemes or not host:
         raise InvalidInputError(
             "the address must begin with https://", hint="PROVISION_ALLOW_PRIVATE allows http"
         )
-    if parts.username or parts.password:
+    if called.user is not None or called.password is not None:
         raise InvalidInputError("the address must hold no password", hint="PROVISION_PULL_TOKEN is for that")
-    if not allow_private and _number(host) and not is_public(host):
+    if not _is_number(host):
+        if _DIGITS_AND_DOTS.issuperset(host):
+            raise InvalidInputError(f"{host} is no address", hint="write four numbers, such as 192.0.2.1")
+    elif not allow_private and not is_public(host):
         raise InvalidInputError(
             f"{host} is a private address", hint="PROVISION_ALLOW_PRIVATE=true lets it be called"
         )
 
 
-def _number(host: str) -> bool:
+_DIGITS_AND_DOTS = frozenset("0123456789.")
+
+
+def origin_of(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of a checked address, as it is called: a token is for one origin."""
+    called = URL(url)
+    return called.scheme, called.raw_host, called.port
+
+
+def _is_number(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -73,7 +89,7 @@ def _number(host: str) -> bool:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names, and refuses one of whose addresses any is private."""
+    """Resolves names, and refuses one of which any address is private."""
 
     def __init__(self, resolver: AbstractResolver | None = None) -> None:
         self._resolver = resolver or ThreadedResolver()
@@ -93,15 +109,23 @@ class PublicResolver(AbstractResolver):
 
 def session(*, allow_private: bool, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
     """An HTTP client that calls nothing it should not; have it follow no redirects, which are not judged."""
-    judged: Any = None
+    judged: Any = resolver
     if not allow_private:
         judged = PublicResolver(resolver)
-    elif resolver is not None:
-        judged = resolver
     timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
-    connector = aiohttp.TCPConnector(resolver=judged, limit=20)
+    connector = aiohttp.TCPConnector(
+        resolver=judged, limit=20, socket_factory=None if allow_private else _public_socket
+    )
     # The environment's proxy would resolve for us, unjudged.
     return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+
+
+def _public_socket(peer: AddrInfoType) -> socket.socket:
+    """A socket to connect to this peer. Raises: PrivateAddressError."""
+    family, kind, protocol, _, where = peer
+    if not is_public(str(where[0])):
+        raise PrivateAddressError(f"{where[0]} is a private address")
+    return socket.socket(family, kind, protocol)
 
 
 LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError)

@@ -113,7 +113,7 @@ def file_call(content: bytes, content_type: str, *, key: str | None, settings: M
 def wait_before(attempt: int, answer: httpx.Response | None) -> float:
     """Seconds to wait after an attempt, the first being 1: as asked, else 0.2, 0.4, … with jitter."""
     asked = answer.headers.get("retry-after", "") if answer is not None else ""
-    if asked.isdigit():
+    if asked.isascii() and asked.isdigit():
         return min(float(asked), CEILING)
     ceiling = min(0.2 * 2.0 ** (attempt - 1), CEILING)
     return random.uniform(0.5, 1.0) * ceiling  # noqa: S311 - to spread, not to hide

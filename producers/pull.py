@@ -19,8 +19,9 @@ import aiohttp
 import msgspec
 from aiohttp.abc import AbstractResolver
 
-from producers.addresses import LOST, PrivateAddressError, check_address, session
+from producers.addresses import LOST, PrivateAddressError, check_address, origin_of, session
 from producers.source import Format
+from provisioning.digits import is_whole_number
 from provisioning.errors import InvalidInputError
 
 TRIES = 5
@@ -135,10 +136,15 @@ class Pull:
                 asked = error.after if isinstance(error, _TryAgainError) else None
                 wait = 0.5 * 2.0 ** (attempt - 1) if asked is None else asked
                 await asyncio.sleep(min(wait, self._longest_wait))
+            except aiohttp.ClientError as error:
+                raise InvalidInputError(
+                    f"{_shown(url)} cannot be fetched: it does not answer as HTTP has it",
+                    hint="nothing was begun; look at what is served there",
+                ) from error
 
     async def _fetch(self, http: aiohttp.ClientSession, url: str, file: IO[bytes]) -> str | None:
         headers = {"Accept": _ACCEPT}
-        if self._token and _origin(url) == _origin(self._url):
+        if self._token and origin_of(url) == origin_of(self._url):
             headers["Authorization"] = f"Bearer {self._token}"
         async with http.get(url, headers=headers, allow_redirects=False) as answer:
             self._check(answer, url)
@@ -158,7 +164,7 @@ class Pull:
             return
         if status in _AGAIN:
             asked = answer.headers.get("Retry-After", "")
-            raise _TryAgainError(f"it answers {status}", float(asked) if asked.isdigit() else None)
+            raise _TryAgainError(f"it answers {status}", float(asked) if is_whole_number(asked) else None)
         hints = {401: "PROVISION_PULL_TOKEN is sent as a bearer token", 403: "may the token see it?"}
         if 300 <= status < 400:
             raise InvalidInputError(
@@ -235,13 +241,13 @@ def _next_of(links: list[str], base: str) -> str | None:
             for parameter in parameters.split(";"):
                 name, _, value = parameter.partition("=")
                 if name.strip().lower() == "rel" and "next" in value.strip().strip('"').lower().split():
-                    return str(urljoin(base, target))
+                    try:
+                        return str(urljoin(base, target))
+                    except ValueError:
+                        raise InvalidInputError(
+                            f"{_shown(base)} names a next page that is no address"
+                        ) from None
     return None
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _shown(url: str) -> str:

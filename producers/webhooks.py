@@ -44,6 +44,12 @@ TIMEOUT = 15.0
 LOCK = 60.0
 """Seconds for which one server has a batch's webhook to itself: four times what one try takes."""
 
+UNREACHABLE = "unreachable"
+"""
+How a try without an answer failed, in one word for a refused port, a silent one, and a name that leads to a
+private address: whoever may set an address could otherwise explore the network of the server.
+"""
+
 _SECRET = "whsec_"  # noqa: S105 - what every secret begins with
 _GONE = 410
 
@@ -169,8 +175,8 @@ class Webhooks:
             if name not in TOLD:
                 webhook = msgspec.structs.replace(webhook, told=id_)
                 continue
-            failure = await self._send(http, webhook, batch, id_, name, data)
-            self._say(webhook, batch, name, failure)
+            failure, cause = await self._send(http, webhook, batch, id_, name, data)
+            self._say(webhook, batch, name, failure, cause)
             if failure == str(_GONE):
                 await self.remove(batch)
                 return 0
@@ -180,10 +186,9 @@ class Webhooks:
         await self._keep(batch, msgspec.structs.replace(webhook, at_rest=status.settled))
         return 0
 
-    def _say(self, webhook: Webhook, batch: str, name: str, failure: str) -> None:
+    def _say(self, webhook: Webhook, batch: str, name: str, failure: str, cause: str) -> None:
         # The address is left out: whoever knows a receiver's may be able to speak to it.
         facts = {"batch_id": batch, "told": name, "attempt": webhook.tries + 1}
-        cause = f"http_{failure}" if failure.isdigit() else failure.lower()
         if not failure:
             say(WEBHOOK_DELIVERED, **facts)
         elif failure == str(_GONE) or webhook.tries >= len(self._backoff):
@@ -208,8 +213,12 @@ class Webhooks:
 
     async def _send(
         self, http: aiohttp.ClientSession, webhook: Webhook, batch: str, id_: str, name: str, data: str
-    ) -> str:
-        """Says an event once. Returns: what went wrong; empty if it was taken."""
+    ) -> tuple[str, str]:
+        """
+        Tells an event once.
+
+        Returns: what went wrong, for whoever set the address, empty if it was taken; the cause, for the log.
+        """
         milliseconds = int(id_.partition("-")[0])
         happened = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
         body = msgspec.json.encode({"type": name, "timestamp": happened, "data": msgspec.Raw(data.encode())})
@@ -226,6 +235,7 @@ class Webhooks:
             async with http.post(
                 webhook.url, data=body, headers=headers, allow_redirects=False, timeout=timeout
             ) as answer:
-                return "" if 200 <= answer.status < 300 else str(answer.status)
-        except (aiohttp.ClientError, TimeoutError, OSError, ProvisioningError) as error:
-            return type(error).__name__
+                taken = 200 <= answer.status < 300
+                return ("", "") if taken else (str(answer.status), f"http_{answer.status}")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ProvisioningError) as error:
+            return UNREACHABLE, type(error).__name__.lower()

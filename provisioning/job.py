@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from provisioning.digits import is_whole_number
+
 MAX_KEY_LENGTH = 200
 """Characters in a job's key: long enough for any reference of a tenant, short enough for an index."""
 
@@ -92,6 +94,6 @@ def split_job_id(value: str) -> tuple[str, int]:
     Raises: ValueError if it is no job id.
     """
     batch, dot, number = value.rpartition(".")
-    if not dot or not batch or not number.isascii() or not number.isdigit():
+    if not dot or not batch or not is_whole_number(number):
         raise ValueError(f"{value!r} is not a job id (they look like b3f9k2.17)")
     return batch, int(number)

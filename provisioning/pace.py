@@ -37,7 +37,7 @@ class Rate:
         word = text.strip().lower()
         if word == "unlimited":
             return cls(None)
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*([smh])", word)
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*([smh])", word)
         if match is None or float(match[1]) <= 0:
             raise ConfigurationError(
                 f"{text!r} is not a pace", hint="write it as 5/s, 300/m, 1000/h or unlimited"

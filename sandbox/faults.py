@@ -322,7 +322,7 @@ def parse(text: str) -> Chance:
 
 def _number(text: str) -> float | None:
     """A plain number that is at least 0; None for everything else, `nan` and `inf` among it."""
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text.strip()) else None
+    return float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", text.strip()) else None
 
 
 class Deck:

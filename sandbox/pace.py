@@ -6,8 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
-_LATENCY = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
-_LIMIT = re.compile(r"(\d+(?:\.\d+)?)/(s|m)")
+_LATENCY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:-([0-9]+(?:\.[0-9]+)?))?")
+_LIMIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)/(s|m)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ LOOK_EVERY = 0.5
 BEAT_EVERY = 15.0
 """Seconds without news after which a comment is sent, so that no proxy takes the stream for dead."""
 
-_ID = re.compile(r"\d{1,19}-\d{1,10}")
+_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,10}")
 
 
 EVENT = {

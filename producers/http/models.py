@@ -174,7 +174,10 @@ class NewWebhook(Shape):
 
 
 class WebhookState(Shape):
-    """How a webhook goes; `failure` is empty unless the last try failed."""
+    """
+    How a webhook goes; `failure` is empty unless the last try failed. It is then the HTTP status, or
+    `unreachable` where no answer came, for whatever reason.
+    """
 
     batch: str
     url: str

@@ -14,6 +14,7 @@ from producers.http.access import CALLER
 from producers.http.door import Door
 from producers.http.problem import Kind, ProblemError
 from producers.http.tokens import Scope, Token
+from provisioning.digits import is_whole_number
 
 SMALL = 256 * 1024
 """Bytes of a body that is read into memory: four times the largest body of a job."""
@@ -90,7 +91,7 @@ def check_length(request: Request, limit: int) -> None:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise ProblemError(Kind.WRONG_TYPE, "packed bodies are not read", hint="leave Content-Encoding out")
     length = request.headers.get("content-length", "")
-    if length.isdigit() and len(length) < 20 and int(length) > limit:
+    if is_whole_number(length) and len(length) < 20 and int(length) > limit:
         raise too_large(limit)
 
 

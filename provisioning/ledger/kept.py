@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
+from provisioning.digits import is_whole_number
 from provisioning.errors import ContractError
 from provisioning.ledger.records import JobRecord, Move
 from provisioning.lifecycle import State
@@ -218,7 +219,7 @@ def decode_result(value: bytes) -> Result:
 
 
 def _short(text: str) -> str | int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_WHOLE_NUMBER)) else -1
+    number = int(text) if is_whole_number(text) and len(text) <= len(str(_WHOLE_NUMBER)) else -1
     return number if str(number) == text and number < _WHOLE_NUMBER else text
 
 

@@ -143,6 +143,33 @@ async def test_what_cannot_be_had_is_said(
         await keys_of(site, "/t", tmp_path)
 
 
+async def test_a_wait_that_is_no_number_is_not_obeyed(site: Site, tmp_path: Path) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        if len(site.asked) == 1:
+            return web.Response(status=503, headers={"Retry-After": "\u00b2"})
+        return web.Response(text=lines("a"), content_type="application/x-ndjson")
+
+    site.handlers["/t"] = answer
+    assert await keys_of(site, "/t", tmp_path) == ["a"]
+
+
+async def test_what_is_no_http_is_said(tmp_path: Path) -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/t"
+        with pytest.raises(InvalidInputError, match="does not answer as HTTP has it"):
+            await Pull(url, allow_private=True, longest_wait=0.0).into(tmp_path)
+
+
+async def test_a_next_page_that_is_no_address_is_said(site: Site, tmp_path: Path) -> None:
+    site.page("/t", "[]", link="<http://[>; rel=next")
+    with pytest.raises(InvalidInputError, match="no address"):
+        await keys_of(site, "/t", tmp_path)
+
+
 class Fake(AbstractResolver):
     """A name server that says what it likes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -161,8 +162,35 @@ async def test_no_private_address_is_called(fake_ledger: Ledger, receiver: Recei
     assert await tell(strict, allow_private=False) == 0
     webhook = await strict.get(batch)
     assert webhook is not None
-    assert webhook.failure
+    assert webhook.failure == "unreachable"
     assert receiver.heard == []
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://no-such-name.invalid/", "{garbage}"])
+async def test_a_failure_does_not_tell_a_closed_port_from_an_open_one(
+    fake_ledger: Ledger, url: str, garbage: str
+) -> None:
+    batch = await batch_of(fake_ledger)
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    await webhooks.set(batch, url.format(garbage=garbage))
+    await fake_ledger.hand.cancel(batch, "ana")
+    await tell(webhooks)
+    webhook = await webhooks.get(batch)
+    assert webhook is not None
+    assert webhook.failure == "unreachable"
+
+
+@pytest.fixture
+async def garbage() -> AsyncIterator[str]:
+    """Address of an open port that speaks no HTTP."""
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
 def test_a_running_server_tells(valkey_url: str, tmp_path: Path) -> None:

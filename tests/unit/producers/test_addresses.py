@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import socket
 
-from producers.addresses import check_address, is_public
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers.addresses import PrivateAddressError, _public_socket, check_address, is_public, origin_of
 from provisioning.errors import InvalidInputError
 
 PRIVATE = """
@@ -36,6 +40,18 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
         "https://[::1]/",
         "https://169.254.169.254/latest/meta-data",
         "https://crm.example:port/",
+        "https://crm.example:\u00b2/",
+        "https://\uff11\uff12\uff17.\uff10.\uff10.\uff11/",
+        "https://127\u30020\u30020\u30021/",
+        "https://\u2460\u2461\u2466.0.0.1/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://2130706433/",
+        "https://0177.0.0.1/",
+        "https://127.1/",
+        "https://127.0.0.1./",
+        "https://[::1/",
+        "https://1.1.1.1\\@127.0.0.1/",
+        "https://" + "a" * 70 + ".example/",
     ],
 )
 def test_what_need_not_be_resolved_is_judged_at_once(url: str) -> None:
@@ -46,3 +62,31 @@ def test_what_need_not_be_resolved_is_judged_at_once(url: str) -> None:
 
 def test_private_addresses_can_be_allowed() -> None:
     check_address("http://127.0.0.1:8000/tenants", allow_private=True)
+
+
+DIGITS = st.sampled_from(["0123456789", "０１２３４５６７８９", "⁰¹²³⁴⁵⁶⁷⁸⁹", "⓪①②③④⑤⑥⑦⑧⑨", "₀₁₂₃₄₅₆₇₈₉"])
+
+
+@given(DIGITS, st.sampled_from(".．。｡"), st.sampled_from(["127.0.0.1", "10.1.2.3", "169.254.169.254"]))
+def test_a_private_address_in_whatever_digits_is_refused(digits: str, dot: str, address: str) -> None:
+    written = "".join(dot if char == "." else digits[int(char)] for char in address)
+    with pytest.raises(InvalidInputError):
+        check_address(f"https://{written}/", allow_private=False)
+
+
+@pytest.mark.parametrize("address", PRIVATE.split())
+def test_no_socket_is_made_to_connect_to_a_private_address(address: str) -> None:
+    with pytest.raises(PrivateAddressError):
+        _public_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)))
+
+
+def test_an_origin_is_what_is_called_not_how_it_is_written() -> None:
+    assert origin_of("https://CRM.example:443/t?x") == origin_of("https://crm．example/")
+    assert origin_of("https://crm.example/") != origin_of("http://crm.example/")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://例え.jp/", "https://crm.example./t", "https://straße.de/", "https://1.1.1.1/"]
+)
+def test_names_of_the_internet_are_left_to_the_look_up(url: str) -> None:
+    check_address(url, allow_private=False)
