@@ -26,6 +26,7 @@ from console.shell import cli, talk
 from console.standard_output import ReaderGone, let_go, show_what_can_be_shown, writing
 from provisioning.errors import ProvisioningError
 from provisioning.ledger.ledger import refused
+from provisioning.printable import printable, printable_lines
 
 VERBS = (plan, apply, look, hand, doubts, purge, serve, doctor, processes)
 """Modules whose import has put their verbs into `cli`; the help shows them in this order."""
@@ -75,8 +76,8 @@ def _in_house_style(message: str) -> str:
 
 def _fail(message: str, hint: str = "", code: int = 2) -> NoReturn:
     for line in message.splitlines():  # several settings may be wrong at once
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {printable(line)}", file=sys.stderr)
     if hint:
-        print(f"\nhint: {hint}", file=sys.stderr)
+        print(f"\nhint: {printable_lines(hint)}", file=sys.stderr)
     let_go()
     sys.exit(code)

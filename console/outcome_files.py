@@ -9,7 +9,6 @@ widgets' keys.
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import os
 import tempfile
@@ -22,11 +21,12 @@ from typing import IO, Any
 
 import msgspec
 
-from producers.cells import cells_of, columns_for, escape
+from producers.cells import cells_of, columns_for, csv_line, escape, guard, inert
 from provisioning.attempt import Bounds
 from provisioning.errors import InvalidInputError, ProvisioningError
 from provisioning.ledger import BatchStatus, JobRecord, Ledger
 from provisioning.lifecycle import State
+from provisioning.printable import printable, printable_json
 
 FILES = {
     State.SUCCEEDED: "created.csv",
@@ -162,12 +162,12 @@ def _cells(job: JobRecord, body: Mapping[str, Any]) -> dict[str, str]:
     cells = cells_of(body) | {
         "key": job.key,
         "credential": job.credential,
-        "label": job.label,
+        "label": guard(job.label),
         "outcome.job": job.job_id,
         "outcome.row": "" if job.row is None else str(job.row),
         "outcome.state": str(job.state),
-        "outcome.reason": job.reason,
-        "outcome.message": last.message if last else "",
+        "outcome.reason": inert(job.reason),
+        "outcome.message": inert(last.message) if last else "",
         "outcome.status": str(last.status) if last and last.status is not None else "",
         "outcome.attempts": str(len(job.attempts)),
         "outcome.least": str(job.bounds.least),
@@ -176,10 +176,10 @@ def _cells(job: JobRecord, body: Mapping[str, Any]) -> dict[str, str]:
     }
     if job.result:
         cells |= {
-            "outcome.widget_id": job.result.widget_id,
+            "outcome.widget_id": printable(job.result.widget_id),
             "outcome.widget_key": job.result.key,
-            "outcome.bot_id": job.result.bot_id,
-            "outcome.created_at": job.result.created_at,
+            "outcome.bot_id": printable(job.result.bot_id),
+            "outcome.created_at": inert(job.result.created_at),
         }
     return cells
 
@@ -189,7 +189,6 @@ class _CsvFile:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
-        self._writer = csv.writer(stream)
         self._headers: list[str] = []
         self.rows = 0
 
@@ -209,10 +208,10 @@ class _CsvFile:
 
     def head(self, headers: list[str]) -> None:
         self._headers = headers
-        self._writer.writerow([escape(header) for header in headers])
+        self._stream.write(csv_line(escape(header) for header in headers))
 
     def row(self, cells: Mapping[str, str]) -> None:
-        self._writer.writerow([escape(cells.get(header, "")) for header in self._headers])
+        self._stream.write(csv_line(escape(cells.get(header, "")) for header in self._headers))
         self.rows += 1
 
 
@@ -230,8 +229,14 @@ def _write_manifest(folder: Path, status: BatchStatus, rows: dict[str, int], bou
         "files": {name: {"rows": rows[name], "sha256": _sha256(folder / name)} for name in NAMES},
     }
     draft = _draft_of(folder / "manifest.json")
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-    draft.replace(folder / "manifest.json")
+    draft.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(printable_json(msgspec.json.format(msgspec.json.encode(manifest).decode())) + "\n")
+        draft.replace(folder / "manifest.json")
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _draft_of(path: Path) -> Path:

@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from provisioning.errors import InvalidInputError
+from provisioning.printable import printable_json, printable_lines
 
 WIDE = 400
 """Columns off a terminal: nothing is folded for `grep` and files."""
@@ -28,12 +30,22 @@ class ReaderGone(Exception):  # noqa: N818 - nothing is wrong
 
 
 class PlainConsole(Console):
-    """A stream for people: no brackets in somebody's file name are taken for markup, no cell is padded."""
+    """
+    A stream for people.
+
+    Nobody's text can steer the terminal: the only escape sequences that are printed are those of our styles.
+    No brackets in somebody's file name are taken for markup, no cell is padded.
+    """
 
     def __init__(self, *, stderr: bool = False) -> None:
         stream = sys.stderr if stderr else sys.stdout
         wide = None if "COLUMNS" in os.environ or stream.isatty() else WIDE
         super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False, width=wide)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        # Where all that is shown becomes text, also in tables and in the line that tells the progress.
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable_lines(segment.text))
 
     def print(self, *objects: Any, **options: Any) -> None:
         with writing():
@@ -52,7 +64,7 @@ def emit(value: Any) -> None:
     """One JSON object on a line of standard output, at once."""
     with writing():
         sys.stdout.flush()
-        sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+        sys.stdout.buffer.write(printable_json(msgspec.json.encode(value).decode()).encode() + b"\n")
         sys.stdout.buffer.flush()
 
 

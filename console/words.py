@@ -8,6 +8,7 @@ from provisioning.attempt import Attempt, Bounds, Evidence
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import BatchStatus, SendingLimit
 from provisioning.lifecycle import State
+from provisioning.printable import printable
 
 STATE_WORDS = {
     State.QUEUED: "queued",
@@ -62,15 +63,8 @@ def time_of_day(at: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(at))
 
 
-def shown(text: str) -> str:
-    """
-    Somebody's text on one line, fit for a terminal: what would not print is written as an escape.
-
-    >>> shown("two\\nlines, a colour \\x1b[31m, a stray byte \\udcff")
-    'two\\\\nlines, a colour \\\\x1b[31m, a stray byte \\\\xff'
-    """
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+shown = printable
+"""Somebody's text on one line, fit for a terminal: what would not print is written as an escape."""
 
 
 def limit_words(limit: SendingLimit, now: float) -> str:

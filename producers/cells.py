@@ -8,6 +8,7 @@ JSON object in the cell of the nearest object above it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,13 +16,20 @@ import msgspec
 
 from producers.body import is_error_value
 from producers.fields import FIELDS, Kind, documented_spelling
+from provisioning.printable import printable, printable_json
 
 OUTCOME_PREFIX = "outcome."
 """Columns so named are added by exports (why a row failed, what it made); reading passes them over."""
 
 _ESCAPED = ("=", "+", "-", "@", "\t", "\r", "'")
 
-_encode = msgspec.json.Encoder().encode
+_INSIDE = re.compile(r"([;\t\r\n])(?=[=+\-@'])")
+"""Where a program that separates by semicolons, tabs or lines would see the beginning of a formula."""
+
+_GUARDED = re.compile(r"([;\t\r\n])'(?=[=+\-@'])")
+
+_STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that steer a terminal, or show a text in another order than it has."""
 
 
 def escape(text: str) -> str:
@@ -37,6 +45,49 @@ def escape(text: str) -> str:
 def unescape(text: str) -> str:
     """The text that `escape` was given; a lone leading apostrophe before anything else is left alone."""
     return text[1:] if text[:1] == "'" and text.startswith(_ESCAPED, 1) else text
+
+
+def guard(text: str) -> str:
+    """
+    The text without a formula in the midst of it, for programs that take semicolons, tabs or line ends for
+    the end of a cell; `unguard` undoes it exactly. `escape` guards the beginning of a cell.
+
+    >>> guard("a;=1+1;b")
+    "a;'=1+1;b"
+    """
+    return _INSIDE.sub(r"\1'", text)
+
+
+def unguard(text: str) -> str:
+    """The text that `guard` was given."""
+    return _GUARDED.sub(r"\1", text)
+
+
+def inert(text: str) -> str:
+    """
+    A text that only people read: guarded, on one line, with nothing that steers a terminal.
+
+    >>> inert("a;=1+1\\x1b[2J")
+    "a;'=1+1\\\\x1b[2J"
+    """
+    return printable(guard(text))
+
+
+def csv_line(cells: Iterable[str]) -> str:
+    """
+    A line of a CSV file, quoted also for programs that take semicolons and tabs for separators.
+
+    >>> csv_line(["a;b", "c"])
+    '"a;b",c\\r\\n'
+    """
+    return ",".join(_quoted(cell) for cell in cells) + "\r\n"
+
+
+_TO_QUOTE = re.compile(r'[,;"\t\r\n]|^\s|\s$')
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if _TO_QUOTE.search(cell) else cell
 
 
 def cells_of(body: Mapping[str, Any], *, separator: str = ";") -> dict[str, str]:
@@ -89,19 +140,34 @@ def is_plain_name(name: str) -> bool:
 
 def is_plain_text(text: str) -> bool:
     """Whether a cell under `widget` that holds this text reads back as this text."""
-    return bool(text) and not text.isspace() and text[0] not in "{[" and not is_error_value(text)
+    return (
+        bool(text)
+        and not text.isspace()
+        and text[0] not in "{["
+        and not is_error_value(text)
+        and _is_inert(text)
+    )
+
+
+def _is_inert(text: str) -> bool:
+    return _INSIDE.search(text) is None and _STEERING.search(text) is None
+
+
+def _encode(value: Any) -> str:
+    """JSON that is inert: a semicolon before a formula, and what would not print, stand as escapes."""
+    return _INSIDE.sub("\\\\u003b", printable_json(msgspec.json.encode(value).decode()))
 
 
 def _spell(members: Mapping[str, Any], path: str, cells: dict[str, str]) -> None:
     rest: dict[str, Any] = {}
     for name, value in members.items():
         here = f"{path}.{name}"
-        if not is_plain_name(name) or documented_spelling(here) is not None:
+        if not is_plain_name(name) or not _is_inert(name) or documented_spelling(here) is not None:
             rest[name] = value
         elif isinstance(value, dict):
             _spell(value, here, cells)
         elif isinstance(value, list):
-            cells[here] = _encode(value).decode()
+            cells[here] = _encode(value)
         elif isinstance(value, bool) and FIELDS.get(here) is Kind.FLAG:
             cells[here] = "true" if value else "false"
         elif isinstance(value, str) and is_plain_text(value):
@@ -109,14 +175,15 @@ def _spell(members: Mapping[str, Any], path: str, cells: dict[str, str]) -> None
         else:
             rest[name] = value
     if rest or not members:
-        cells[path] = _encode(rest).decode()
+        cells[path] = _encode(rest)
 
 
 def _list_cell(items: Sequence[str], separator: str) -> str:
     text = separator.join(items)
     # Written as JSON where splitting and stripping would not give the same items back.
-    if not text or text[0] == "[" or is_error_value(text) or split_list(text, separator) != list(items):
-        return _encode(items).decode()
+    back = split_list(text, separator) == list(items)
+    if not text or text[0] == "[" or is_error_value(text) or not back or not _is_inert(text):
+        return _encode(items)
     return text
 
 

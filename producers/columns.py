@@ -24,7 +24,7 @@ from producers.body import (
     make_job,
     shorten,
 )
-from producers.cells import unescape
+from producers.cells import unescape, unguard
 from producers.defaults import check_defaults
 from producers.headers import refuse_repeated, understand
 from producers.rows import Row, plan_of
@@ -151,7 +151,7 @@ class Columns:
         label = ""
         if (
             self._label is not None
-            and (label := unescape(cells[self._label]))
+            and (label := unguard(unescape(cells[self._label])))
             and (wrong := check_label(label))
         ):
             run.problem(self._label, *wrong)

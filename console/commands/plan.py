@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +30,7 @@ from console.shell import JsonFlag, cli, out, progress_of, talk
 from console.standard_output import emit
 from console.words import amount, shown
 from console.workplace import Workplace, workplace
-from producers.cells import escape
+from producers.cells import csv_line, escape, inert
 from producers.plan import Plan
 from provisioning.credentials import load_credentials
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -113,10 +112,9 @@ def _problem_file(path: Path | None) -> Iterator[Callable[[InvalidJobError], Non
     except OSError as error:
         raise InvalidInputError(f"--out: cannot write {path} ({error.strerror})") from error
     with stream:
-        writer = csv.writer(stream)
-        writer.writerow(["row", "column", "value", "problem", "hint"])
+        stream.write(csv_line(["row", "column", "value", "problem", "hint"]))
 
         def write(problem: InvalidJobError) -> None:
-            writer.writerow([escape(cell) for cell in problem_cells(problem)])
+            stream.write(csv_line(escape(inert(cell)) for cell in problem_cells(problem)))
 
         yield write

@@ -13,7 +13,7 @@ import typer
 
 from console.shell import JsonFlag, cli, open_ledger, out, talk
 from console.standard_output import emit
-from console.words import amount
+from console.words import amount, shown
 from console.workplace import local_worker, workplace
 from producers.http.tokens import Scope, Tokens
 from provisioning import keys
@@ -128,7 +128,8 @@ def refused_messages(json: JsonFlag = False) -> None:
                 if json:
                     emit(each)
                 else:
-                    out.print(f"{each['task']}  {each['batch']}  {each['reason']}", soft_wrap=True)
+                    line = (shown(str(each[name])) for name in ("task", "batch", "reason"))
+                    out.print("  ".join(line), soft_wrap=True)
             if not json:
                 talk.print(f"{amount(len(kept), 'message')} refused")
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.table import Table
+from rich.text import Text
 
 from console.standard_output import PlainConsole, ReaderGone, emit, writing
+from console.tables import indented
 from provisioning.errors import InvalidInputError
+from provisioning.printable import printable_json
 
 
 def test_off_a_terminal_lines_are_neither_folded_nor_padded(
@@ -46,3 +54,38 @@ def test_what_befalls_a_write_is_not_taken_for_a_redis_that_is_away(
 
     with pytest.raises(raised), writing():
         write()
+
+
+HOSTILE = "\x1b]0;gone\x07\x1b[2J\x9b31m\u202ecod\u2066\x7f\x00\r\u2028"
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("terminal", [io.TextIOWrapper, Terminal])
+def test_nobodys_text_can_steer_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, terminal: type[io.TextIOWrapper]
+) -> None:
+    raw = io.BytesIO()
+    stream = terminal(raw, encoding="utf-8")
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    table = Table(HOSTILE, title=HOSTILE, box=None)
+    table.add_row(HOSTILE)
+    table.add_row(Text(HOSTILE, style="red"))
+    out = PlainConsole()
+    for each in (HOSTILE, table, Text(HOSTILE), indented(table)):
+        out.print(each)
+    stream.flush()
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", raw.getvalue().decode())  # our own styles
+    assert all(char.isprintable() for char in shown.replace("\n", ""))
+    assert "gone" in shown
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_holds_nothing_that_would_not_print_and_is_the_same_value(value: Any) -> None:
+    document = printable_json(msgspec.json.encode(value).decode())
+    assert document.isprintable()
+    assert json.loads(document) == value

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from producers.cells import cells_of, columns_for, escape, unescape
+from producers.cells import cells_of, columns_for, csv_line, escape, guard, inert, unescape, unguard
 from producers.reading import ReadOptions, read_jobs
 from producers.source import Format
 from provisioning.errors import InvalidJobError
@@ -122,3 +123,47 @@ def test_plain_members_get_plain_cells() -> None:
         "credentials.whiteList": "a;b",
         "credentials.blackList": '["c;d"]',
     }
+
+
+@given(TEXTS)
+def test_a_guarded_text_is_unguarded_to_what_it_was(text: str) -> None:
+    assert unguard(guard(text)) == text
+
+
+SEPARATORS = re.compile(r"[;\t\r\n]")
+
+
+def _pieces(content: str) -> list[str]:
+    """The cells that a program sees which separates by semicolons, tabs and lines, and heeds no quotes."""
+    return SEPARATORS.split(content)
+
+
+FORMULAS = st.lists(st.sampled_from([*";=+-@'\t\n\r\"", "1+1", "\x1b[31m", "\u202e", "x"]), max_size=8).map(
+    "".join
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(FORMULAS.filter(lambda text: "\0" not in text), FORMULAS)
+def test_no_body_holds_a_formula_for_a_spreadsheet_that_separates_by_semicolons(text: str, item: str) -> None:
+    body = {
+        "widget": {"properties": {"name": text, text: "x"}, "note": [item]},
+        "credentials": {"whiteList": ["a", item]},
+    }
+    cells = cells_of(body)
+    for cell in [*cells, *cells.values()]:
+        assert not any(piece.startswith(tuple("=+-@")) for piece in _pieces(cell)[1:])
+        assert "\x1b" not in cell
+        assert "\u202e" not in cell
+
+
+@given(FORMULAS)
+def test_what_only_people_read_holds_neither_formula_nor_escape_sequence(text: str) -> None:
+    assert inert(text).isprintable()
+    assert not any(piece.startswith(tuple("=+-@")) for piece in _pieces(inert(text))[1:])
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=5))
+def test_a_line_of_csv_reads_back(cells: list[str]) -> None:
+    line = csv_line(cells)
+    assert next(csv.reader(io.StringIO(line, newline=""))) == (cells if cells != [""] else [])
