@@ -6,19 +6,21 @@ import os
 import platform
 import time
 from collections.abc import Collection
+from pathlib import Path
 
 from redis.exceptions import RedisError
 
 from console.applying import WORKER_SIGN
 from console.checks.api import gather_api, judge_api
 from console.checks.broker import check_broker
-from console.checks.home import gather_home, judge_home
+from console.checks.home import gather_home, holds_secrets, judge_home
 from console.checks.workers import judge_workers
 from console.shell import version
 from console.workplace import Workplace, workplace
 from provisioning.checks.at_start import check_ledger, check_settings, most_files
 from provisioning.checks.encryption import judge_masters
 from provisioning.checks.finding import Finding, fatal, ok
+from provisioning.checks.secret_file import judge_secret_files, secret_files
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.ledger import LOST, Ledger
 from provisioning.ledger.ledger import refused, unavailable
@@ -49,6 +51,7 @@ async def examine(only: Collection[str] = GROUPS) -> list[Finding]:
     except ConfigurationError as error:
         return found + [fatal("settings.read", line, error.hint) for line in error.message.splitlines()]
     found += [ok("settings.read", "every setting can be read"), *check_settings(settings, most_files())]
+    found += judge_secret_files(secret_files(os.environ, Path.cwd()))
     if NEEDS_LEDGER & set(only):
         try:
             with workplace() as place:
@@ -62,8 +65,9 @@ async def examine(only: Collection[str] = GROUPS) -> list[Finding]:
 
 async def _at(place: Workplace, only: Collection[str]) -> list[Finding]:
     found: list[Finding] = []
-    if "home" in only and place.embedded:
-        found += judge_home(gather_home(place.settings.home.absolute()))
+    home = place.settings.home.absolute()
+    if "home" in only and (place.embedded or holds_secrets(home)):
+        found += judge_home(gather_home(home), embedded=place.embedded)
     if {"redis", "clock", "encryption", "workers"} & set(only):
         found += await _ledger(place)
     if "broker" in only:

@@ -301,6 +301,11 @@ class Settings(BaseModel):
         return self.redis_url.get_secret_value() if self.redis_url else None
 
 
+def secret_settings() -> list[str]:
+    """Names of the settings that are kept secret, in their order."""
+    return [name for name, field in Settings.model_fields.items() if _is_secret(field)]
+
+
 def _is_secret(field: FieldInfo | None) -> bool:
     return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
 

@@ -28,8 +28,18 @@ def gather_home(folder: Path) -> HomeFacts:
     return HomeFacts(folder, stat.S_IMODE(folder.stat().st_mode), shutil.disk_usage(folder).free)
 
 
-def judge_home(facts: HomeFacts) -> Iterator[Finding]:
-    """Every finding on it."""
+def holds_secrets(folder: Path) -> bool:
+    """Whether a folder has the data of an embedded Valkey, or what Flower has seen."""
+    return any((folder / name).exists() for name in ("appendonlydir", "flower"))
+
+
+def judge_home(facts: HomeFacts, *, embedded: bool = True) -> Iterator[Finding]:
+    """
+    Every finding on it.
+
+    Args:
+        embedded: its Valkey is in use; without, only who may look into the folder matters.
+    """
     if facts.mode & 0o077:
         yield warning(
             "home.permissions",
@@ -38,6 +48,8 @@ def judge_home(facts: HomeFacts) -> Iterator[Finding]:
         )
     else:
         yield ok("home.permissions", f"{facts.folder} is its owner's alone")
+    if not embedded:
+        return
     said = f"{facts.free / 2**30:.1f} GiB free for the embedded Valkey"
     room = "make room, or set PROVISION_HOME to a folder on another disk"
     if facts.free < HARDLY_ANY:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning.checks.finding import Finding, fatal, ok, warning
+from provisioning.checks.secret_file import look_at
 from provisioning.credentials import load_credentials
 from provisioning.errors import ConfigurationError
 from provisioning.settings import Settings
-
-MOUNTS = Path("/run/secrets")
-"""Where containers have their secrets: owned by whom the host likes, with a mode that suits all users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +23,9 @@ class CredentialFacts:
         names: those that were loaded.
         problem: why they could not be; empty if they were.
         file: the file with them; None if there is none.
-        mode: its permission bits; None if it cannot be looked at.
+        mode: its permission bits, as `look_at` has them; None if it cannot be looked at.
         foreign: it belongs neither to us nor to root.
-        mounted: it lies below `MOUNTS`.
+        mounted: it lies where containers have their secrets.
         in_environment: the secret of the credential `default` is in the environment.
     """
 
@@ -45,13 +42,8 @@ class CredentialFacts:
 def gather_credentials(settings: Settings) -> CredentialFacts:
     """Loads them and looks at the file."""
     file, mode, foreign, mounted = settings.credentials_file, None, False, False
-    if file is not None:
-        try:
-            found = file.stat()
-            mode, foreign = stat.S_IMODE(found.st_mode), found.st_uid not in (0, os.geteuid())
-            mounted = file.resolve().is_relative_to(MOUNTS)
-        except OSError:
-            pass  # loading it says why
+    if file is not None and (seen := look_at(file)):  # if it cannot be seen, loading it says why
+        mode, foreign, mounted = seen.mode, seen.foreign, seen.mounted
     in_environment = bool(settings.client_id)
     try:
         names = tuple(load_credentials(settings))

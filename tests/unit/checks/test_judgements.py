@@ -156,7 +156,7 @@ def test_a_mounted_secret_is_the_hosts_to_guard_unless_everybody_may_write_it(
 def test_what_lies_where_containers_have_their_secrets_is_mounted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioning.checks.credentials_file.MOUNTS", tmp_path / "secrets")
+    monkeypatch.setattr("provisioning.checks.secret_file.MOUNTS", tmp_path / "secrets")
     for folder, mounted in (("secrets", True), ("secrets-of-ours", False)):
         file = tmp_path / folder / "credentials.toml"
         file.parent.mkdir()
