@@ -23,7 +23,7 @@ class CredentialFacts:
         names: those that were loaded.
         problem: why they could not be; empty if they were.
         file: the file with them; None if there is none.
-        mode: its permission bits, as `look_at` has them; None if it cannot be looked at.
+        mode: its permission bits; None if it cannot be looked at.
         foreign: it belongs neither to us nor to root.
         mounted: it lies where containers have their secrets.
         in_environment: the secret of the credential `default` is in the environment.
@@ -43,7 +43,7 @@ def gather_credentials(settings: Settings) -> CredentialFacts:
     """Loads them and looks at the file."""
     file, mode, foreign, mounted = settings.credentials_file, None, False, False
     if file is not None and (seen := look_at(file)):  # if it cannot be seen, loading it says why
-        mode, foreign, mounted = seen.mode, seen.foreign, seen.mounted
+        mode, foreign, mounted = seen.own, seen.foreign, seen.mounted
     in_environment = bool(settings.client_id)
     try:
         names = tuple(load_credentials(settings))

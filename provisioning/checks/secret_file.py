@@ -26,13 +26,15 @@ class SecretFile:
     A file with a secret.
 
     Attributes:
-        mode: its permission bits, without those that a folder above it takes away.
+        own: its permission bits.
+        mode: those bits, without what a folder above it takes away.
         foreign: it belongs neither to us nor to root.
         mounted: it lies below `MOUNTS`.
     """
 
     path: Path
     mode: int
+    own: int = 0
     foreign: bool = False
     mounted: bool = False
 
@@ -42,7 +44,7 @@ def look_at(path: Path) -> SecretFile | None:
     try:
         whole = path.resolve()
         found = whole.stat()
-        mode = stat.S_IMODE(found.st_mode)
+        own = mode = stat.S_IMODE(found.st_mode)
         for folder in whole.parents:
             above = folder.stat().st_mode
             if not above & stat.S_IXOTH:
@@ -52,7 +54,7 @@ def look_at(path: Path) -> SecretFile | None:
     except OSError:
         return None
     foreign = found.st_uid not in (0, os.geteuid())
-    return SecretFile(path, mode, foreign, whole.is_relative_to(MOUNTS))
+    return SecretFile(path, mode, own, foreign, whole.is_relative_to(MOUNTS))
 
 
 def openness(file: SecretFile) -> str:
