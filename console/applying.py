@@ -47,9 +47,6 @@ PATIENCE_WITH_OWN = 5
 RATE_WINDOW = 10.0
 """Seconds over which the shown rate is taken."""
 
-WORKER_SIGN = 15.0
-"""Seconds without a sign of life after which a worker is taken for gone."""
-
 ALONE_AFTER = 5.0
 """Seconds of watching without any worker before we say so: our own takes one to start."""
 
@@ -215,7 +212,7 @@ def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[s
 
 async def warn_if_alone(ledger: Ledger, progress: Progress) -> None:
     """Says so if no worker is there to send what was handed over."""
-    if not await ledger.view.workers(WORKER_SIGN, time.time()):
+    if not await ledger.view.workers():
         progress.note(START_A_WORKER)
 
 
@@ -244,7 +241,7 @@ async def watch(
         check_worker()
         try:
             status = await ledger.view.status(batch)
-            workers = await ledger.view.workers(WORKER_SIGN, time.time())
+            workers = await ledger.view.workers()
             limits = [limit for limit in await ledger.view.limits(workers) if is_felt(limit)]
         except LOST:
             if not lost:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Collection
 from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from console.applying import WORKER_SIGN
 from console.checks.api import gather_api, judge_api
 from console.checks.broker import check_broker
 from console.checks.home import gather_home, holds_secrets, judge_home
@@ -81,7 +79,7 @@ async def _ledger(place: Workplace) -> list[Finding]:
     try:
         known = {each.check for each in malformed}
         found = [each for each in await check_ledger(ledger) if each.check not in known]
-        workers = await ledger.view.workers(WORKER_SIGN, time.time())
+        workers = await ledger.view.workers()
     except LOST as error:
         away = unavailable(ledger.redis, error)
         return [fatal("redis.reachable", away.message, away.hint), *malformed]

@@ -119,7 +119,7 @@ class Settings(BaseModel):
     read_timeout: Seconds = Field(
         30.0, description="For the next bytes of the answer; the whole may take twice that."
     )
-    ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
+    ca_file: Path | None = Field(None, description="Certificates to trust besides the system's (PEM).")
     on_in_doubt: Literal["hold", "retry"] = Field(
         "hold",
         description="A POST with no conclusive answer: hold for a person, or retry (may make a second).",

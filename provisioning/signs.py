@@ -18,6 +18,9 @@ PROBE_LIMIT = 20.0
 LEDGER_LIMIT = 10.0
 """Seconds without an answer of Redis after which a worker is not ready: it asks every second."""
 
+ALIVE_WITHIN = 10.0
+"""Seconds since its last sign in the ledger within which a worker is alive: it gives one a second."""
+
 RECONNECT = 30.0
 """Seconds that Celery pauses at most between two tries to reach its broker (kombu's `interval_max`)."""
 

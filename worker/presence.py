@@ -15,6 +15,12 @@ from provisioning.logs import say
 from provisioning.queue import QUEUE
 from provisioning.signs import Signs
 
+_SIGN = """
+local now = redis.call('TIME')
+redis.call('ZADD', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), ARGV[1])
+"""
+"""By Redis' clock, as whoever reads it: a worker whose own is behind would be taken for gone."""
+
 
 class Presence:
     """
@@ -36,7 +42,7 @@ class Presence:
     async def sign(self, state: WorkerSign) -> None:
         """Gives the ledger a sign of life, and the watchdog one of the ledger."""
         pipeline = self._ledger.redis.pipeline(transaction=False)
-        pipeline.zadd(keys.WORKERS, {self._name: time.time() * 1000})
+        pipeline.eval(_SIGN, 1, keys.WORKERS, self._name)
         pipeline.hset(keys.WORKER_SIGNS, self._name, msgspec.json.encode(state))
         if self._waiting is None:  # with a broker of its own, a list of that name would be somebody else's
             pipeline.llen(QUEUE)

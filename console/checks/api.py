@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import time
@@ -49,12 +50,15 @@ def gather_api(url: str, timeout: float, ca_file: Path | None = None) -> ApiFact
         plain = socket.create_connection((host, port), timeout=timeout)
     except OSError as error:
         return ApiFacts(url, tls, unreached=_words(error))
+    context = ssl.create_default_context()
+    if ca_file is not None:  # besides the system's, as workers have it
+        with contextlib.suppress(OSError):  # `settings.ca_file` says why
+            context.load_verify_locations(ca_file)
     with plain:
         connection: socket.socket = plain
         days, issuer = None, ""
         if tls:
             try:
-                context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
                 secure = context.wrap_socket(plain, server_hostname=host)
             except (OSError, ValueError) as error:
                 return ApiFacts(url, tls, untrusted=_words(error))

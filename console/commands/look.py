@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
@@ -117,7 +116,7 @@ def _advice() -> str:
 
 
 async def _workers(ledger: Ledger) -> list[WorkerSign]:
-    return await ledger.view.workers(applying.WORKER_SIGN, time.time())
+    return await ledger.view.workers()
 
 
 @cli.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 
+from provisioning.checks.certificates import check_ca_file
 from provisioning.checks.credentials_file import gather_credentials, judge_credentials
 from provisioning.checks.encryption import judge_encryption
 from provisioning.checks.finding import Finding
@@ -25,7 +26,11 @@ def most_files() -> int | None:
 
 def check_settings(settings: Settings, files: int | None = None) -> list[Finding]:
     """What can be said without a Redis."""
-    return [*judge_relations(settings, files), *judge_credentials(gather_credentials(settings))]
+    return [
+        *judge_relations(settings, files),
+        *check_ca_file(settings.ca_file),
+        *judge_credentials(gather_credentials(settings)),
+    ]
 
 
 async def check_ledger(ledger: Ledger) -> list[Finding]:

@@ -34,9 +34,6 @@ LINES: Final = 8
 PACES: Final = 50
 """Paces told by the name of their credential; there are as many as an operator has typed."""
 
-ALIVE_WITHIN: Final = 10.0
-"""Seconds since its last sign of life within which a worker counts: it gives one a second."""
-
 _KNOWN: Final[tuple[str, ...]] = tuple(sorted(KNOWN_CAUSES))
 
 
@@ -125,7 +122,7 @@ async def read_gauges(ledger: Ledger) -> Gauges:
         redis: Any = ledger.redis
         at = _seconds(await redis.time())
         sums = await sum_up(ledger)
-        holds, workers = await ledger.view.holds(), await ledger.view.workers(ALIVE_WITHIN, at)
+        holds, workers = await ledger.view.holds(), await ledger.view.workers()
         pipeline = redis.pipeline(transaction=False)
         pipeline.info("memory")
         pipeline.info("persistence")

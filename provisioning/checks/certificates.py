@@ -1,0 +1,30 @@
+"""Whether PROVISION_CA_FILE can be used: a worker could otherwise not begin."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+from provisioning.checks.finding import Finding, fatal, ok
+
+
+def check_ca_file(file: Path | None) -> Iterator[Finding]:
+    """Reads the file as the worker will; nothing where none is set."""
+    if file is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError:
+        why = "it holds no certificate in PEM"
+    except OSError as error:
+        why = error.strerror or str(error)
+    else:
+        yield ok("settings.ca_file", f"the certificates in {file} are trusted besides the system's")
+        return
+    yield fatal(
+        "settings.ca_file",
+        f"PROVISION_CA_FILE is {file}, which cannot be used: {why}",
+        "name a file that begins with -----BEGIN CERTIFICATE-----, or unset it",
+    )
