@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from console.closed_streams import open_closed_streams
+
 
 def main() -> None:
     """Runs the command line; a probe goes without all that the other verbs load."""
+    open_closed_streams()
     if sys.argv[1:2] == ["health"]:
         from console.health import main as health
 

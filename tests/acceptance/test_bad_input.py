@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 
 import pytest
 from redis import Redis
@@ -197,3 +198,19 @@ def test_nothing_listens_where_these_tests_say_so() -> None:
 
 def _shell(desk: Desk, line: str, redis_url: str) -> Ran:
     return desk.start_program(["bash", "-c", line], REDIS_URL=redis_url).end()
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_standard_streams_are_no_error(desk: Desk, closed: tuple[int, ...]) -> None:
+    """As `provision status >&-` has it."""
+    shell = f'exec "$0" status --json {" ".join(f"{number}>&-" for number in closed)}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell, PROVISION],
+        cwd=desk.folder,
+        env=desk.environ(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr

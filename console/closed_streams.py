@@ -1,0 +1,24 @@
+"""Standard streams that were closed before the program began (`provision status >&-`) lead nowhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+STREAMS = (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w"))
+
+
+def open_closed_streams() -> None:
+    """
+    Opens each standard stream that is closed on the null device.
+
+    Left closed, its number would go to the next file or connection, and what is printed into that.
+    """
+    for name, number, mode in STREAMS:
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
