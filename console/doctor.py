@@ -69,7 +69,7 @@ async def _at(place: Workplace, only: Collection[str]) -> list[Finding]:
     if {"redis", "clock", "encryption", "workers"} & set(only):
         found += await _ledger(place)
     if "broker" in only:
-        found.append(check_broker(place.settings))
+        found += check_broker(place.settings)
     return found
 
 

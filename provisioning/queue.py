@@ -21,9 +21,12 @@ from amqp.exceptions import PreconditionFailed
 from celery import Celery
 from kombu.exceptions import OperationalError
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import RedisError
 
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.own_celery import own_celery
+from provisioning.redis_address import SCHEMES, RedisAddress
+from provisioning.redis_rights import missing_rights, rights
 from provisioning.settings import Settings
 
 DRAIN = "provision.drain"
@@ -56,7 +59,10 @@ def make_app(settings: Settings) -> Celery:
             "no broker: PROVISION_REDIS_URL is not set",
             hint="set it to a Redis that all workers share, e.g. redis://127.0.0.1:6379/0",
         )
-    app = own_celery("provision", settings.broker)
+    broker, tls = settings.broker, None
+    if broker.startswith(SCHEMES):
+        broker, tls = RedisAddress.parse(broker).for_celery()
+    app = own_celery("provision", broker)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -69,6 +75,7 @@ def make_app(settings: Settings) -> Celery:
         worker_enable_soft_shutdown_on_idle=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_use_ssl=tls or False,
         broker_transport_options=_transport_options(settings.broker),
         task_default_delivery_mode="persistent",
         event_queue_expires=60,
@@ -129,11 +136,13 @@ kombu_redis.Channel.QoS = Acknowledgements
 
 def check_queue(app: Celery) -> None:
     """
-    Declares the queue on RabbitMQ, as every consumer does; one that is away is waited for by Celery.
+    Declares the queue on RabbitMQ, as every consumer does, and tries what Celery needs on Redis; Celery waits
+    for a broker that is away.
 
-    Raises: ConfigurationError if there is a queue of that name and of another kind.
+    Raises: ConfigurationError if there is a queue of that name and of another kind, or a right is missing.
     """
     if not on_rabbitmq(app.conf.broker_url):
+        check_rights(app)
         return
     connection = _hasty_connection(app)
     try:
@@ -148,6 +157,31 @@ def check_queue(app: Celery) -> None:
         return
     finally:
         connection.collect(socket_timeout=COUNT_TIMEOUT)
+
+
+def check_rights(app: Celery) -> None:
+    """
+    Tries what Celery does on Redis; one that is away is waited for.
+
+    Raises: ConfigurationError if this user of Redis may not do it, with the rules that suffice.
+    """
+    if not str(app.conf.broker_url).startswith("redis"):
+        return  # Sentinel's channel connects in its own way
+    connection = _hasty_connection(app)
+    try:
+        client = connection.default_channel.client
+        kept = client.connection_pool.connection_kwargs
+        database, user = int(kept.get("db") or 0), kept.get("username") or "default"
+        missing = missing_rights(client, database, QUEUE)
+    except (RedisError, OSError, OperationalError):
+        return
+    finally:
+        connection.collect(socket_timeout=COUNT_TIMEOUT)
+    if missing:
+        raise ConfigurationError(
+            f"the user {user!r} of Redis may not do what Celery needs: {', '.join(missing)}",
+            hint=f"ACL SETUSER {user} {rights(database)}",
+        )
 
 
 def _hasty_connection(app: Celery) -> Any:

@@ -32,15 +32,15 @@ from pydantic.fields import FieldInfo
 from provisioning.errors import ConfigurationError
 from provisioning.heartbeat import FOLDER
 from provisioning.pace import Rate
+from provisioning.redis_address import SCHEMES, RedisAddress
 from provisioning.retention import Retention
 
 PREFIX = "PROVISION_"
 
-_REDIS = ("redis", "rediss", "unix")
 _SERVERS = ("redis", "broker")
 """What has an address and a password of its own."""
 
-_BROKERS = ("redis", "rediss", "sentinel", "amqp", "amqps")
+_BROKERS = (*SCHEMES, "sentinel", "amqp", "amqps")
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -77,13 +77,15 @@ class Settings(BaseModel):
     )
     redis_url: SecretStr | None = Field(
         None,
-        description="Redis that holds the ledger. Unset: an embedded Valkey in PROVISION_HOME.",
+        description="Redis that holds the ledger (redis://, rediss://, unix://)."
+        " Unset: an embedded Valkey in PROVISION_HOME.",
     )
     redis_password: SecretStr = Field(
         SecretStr(""), description="Password for PROVISION_REDIS_URL, where that holds none."
     )
     broker_url: SecretStr | None = Field(
-        None, description="Celery's broker (redis:// or amqp://). Unset: the ledger's Redis."
+        None,
+        description="Celery's broker (redis://, rediss://, unix://, amqp://). Unset: the ledger's Redis.",
     )
     broker_password: SecretStr = Field(
         SecretStr(""), description="Password for PROVISION_BROKER_URL, where that holds none."
@@ -215,13 +217,17 @@ class Settings(BaseModel):
     @field_validator("redis_url", "broker_url")
     @classmethod
     def _is_known_scheme(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        known = _REDIS if info.field_name == "redis_url" else _BROKERS
-        if value:
-            # The address is not repeated: it may hold a password.
-            parts = urlsplit(value.get_secret_value())
-            if parts.scheme not in known:
-                raise ValueError(f"must be an address that begins with {', '.join(f'{s}://' for s in known)}")
-            _check_port(parts)
+        known = SCHEMES if info.field_name == "redis_url" else _BROKERS
+        if not value:
+            return value
+        # The address is not repeated: it may hold a password.
+        url = value.get_secret_value()
+        scheme = url.partition(":")[0].lower()
+        if scheme not in known:
+            raise ValueError(f"must be an address that begins with {', '.join(f'{s}://' for s in known)}")
+        if scheme in SCHEMES:
+            return SecretStr(RedisAddress.parse(url).for_client())
+        _check_port(urlsplit(url))
         return value
 
     @model_validator(mode="after")

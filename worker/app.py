@@ -22,7 +22,7 @@ from provisioning import tracing
 from provisioning.checks.at_start import WAITED_FOR, check_ledger, check_settings, most_files
 from provisioning.checks.finding import Finding, Level
 from provisioning.credentials import load_credentials
-from provisioning.errors import LedgerUnavailableError, ProvisioningError
+from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, ProvisioningError
 from provisioning.ledger import Ledger
 from provisioning.log_events import CHECK_WARNED, PROGRAM_STARTED, PROGRAM_STOPPED, STOP_REQUESTED
 from provisioning.logs import configure, say
@@ -187,6 +187,8 @@ def check() -> None:
     findings = check_settings(settings, most_files())
     try:
         findings += asyncio.run(look())
+    except LedgerUnfitError:
+        raise  # waiting does not help
     except LedgerUnavailableError as error:
         print(f"waiting: {error.message}", file=sys.stderr)
     for finding in findings:

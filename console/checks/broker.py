@@ -1,17 +1,33 @@
-"""Whether Celery's broker can be reached, where it is not the ledger's Redis."""
+"""Whether Celery's broker can be reached, where it is not the ledger's Redis, and lets Celery do its work."""
 
 from __future__ import annotations
 
-from provisioning.checks.finding import Finding, fatal, ok
-from provisioning.queue import make_app
+from collections.abc import Iterator
+
+from provisioning.checks.finding import Finding, Level, fatal, ok
+from provisioning.errors import ConfigurationError
+from provisioning.queue import check_rights, make_app
 from provisioning.settings import Settings
 
 WITHIN = 5.0
 """Seconds that a broker has for a connection."""
 
 
-def check_broker(settings: Settings) -> Finding:
-    """Connects to it, and sends nothing."""
+def check_broker(settings: Settings) -> Iterator[Finding]:
+    """Connects to it, and tries what Celery does there; sends nothing."""
+    reached = _reach(settings)
+    yield reached
+    if reached.level is not Level.OK:
+        return
+    try:
+        check_rights(make_app(settings))
+    except ConfigurationError as error:
+        yield fatal("broker.rights", error.message, error.hint)
+    else:
+        yield ok("broker.rights", "Celery may do there what it needs")
+
+
+def _reach(settings: Settings) -> Finding:
     if settings.broker_url is None:
         return ok("broker.reachable", "it is the ledger's Redis")
     connection = make_app(settings).connection_for_write(connect_timeout=WITHIN)

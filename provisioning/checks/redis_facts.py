@@ -73,7 +73,10 @@ async def gather_redis(redis: Redis) -> RedisFacts:
     Raises: redis.RedisError as the client raises it, if it is away or lets nobody in.
     """
     client: Any = redis
-    info = await client.info("everything")
+    try:
+        info = await client.info("everything")
+    except NoPermissionError:
+        return RedisFacts(version="", denied=("INFO",))
     denied, refused = await _tried(client)
     appendfsync = await _config(client, "appendfsync")
     save = await _config(client, "save")

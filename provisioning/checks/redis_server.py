@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from provisioning.checks.finding import Finding, fatal, ok, warning
+from provisioning.redis_rights import rights
 
 OLDEST = (6, 2)
 
@@ -58,6 +59,9 @@ class RedisFacts:
 
 def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
     """Every finding on one Redis, in the order in which one would mend them."""
+    if "INFO" in facts.denied:
+        yield _rights(facts)  # nothing else is known
+        return
     yield judge_version(facts.version, facts.name)
     yield _role(facts)
     yield _rights(facts)
@@ -129,7 +133,7 @@ def _rights(facts: RedisFacts) -> Finding:
         return fatal(
             "redis.rights",
             f"this user of Redis may not use {', '.join(facts.denied)}",
-            "allow them to it on the keys pv:* and those of the queue; ACL LOG says what was refused",
+            f"ACL SETUSER NAME {rights()}",
         )
     return ok("redis.rights", "it may be read and written as the ledger is")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Sequence
 from typing import Any, Self, TypeVar, cast
 
@@ -17,6 +18,9 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ConnectionError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
     TimeoutError,
@@ -78,8 +82,8 @@ class Ledger:
             timeout=30,
             socket_connect_timeout=5,
             socket_timeout=8,  # well below a lease; the longest stretch of a script takes some ms
-            socket_keepalive=True,
             health_check_interval=HEALTH_CHECK,
+            **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         )
         return cls(Redis.from_pool(packed(pool)), masters=masters)
 
@@ -201,6 +205,18 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
             f"Redis at {address(redis)} does not accept the password",
             hint="PROVISION_REDIS_URL is redis://:PASSWORD@HOST:PORT/0",
         )
+    if isinstance(error, ResponseError):
+        return refused(error)
+    if "max number of clients" in str(error):
+        return LedgerUnavailableError(
+            f"Redis at {address(redis)} takes no further connections (maxclients)",
+            hint="CONFIG SET maxclients to more, or end what holds them: CLIENT LIST",
+        )
+    if isinstance(cause := error.__cause__ or error.__context__, ssl.SSLError):
+        return LedgerUnavailableError(
+            f"there is no trusted TLS with Redis at {address(redis)} ({_tls_reason(cause)})",
+            hint="rediss://HOST:PORT/0?ssl_ca_certs=FILE names an authority; redis:// goes without TLS",
+        )
     return LedgerUnavailableError(
         f"Redis at {address(redis)} cannot be reached ({_reason(error)})",
         hint="start it, or correct PROVISION_REDIS_URL; without that setting an embedded Valkey is used",
@@ -217,12 +233,55 @@ def _reason(error: BaseException) -> str:
     return str(error)
 
 
+def _tls_reason(error: ssl.SSLError) -> str:
+    """What OpenSSL found wrong: its errors have numbers that mean something else to the system."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return (error.reason or str(error)).replace("_", " ").lower()
+
+
 def refused(error: RedisError) -> LedgerUnavailableError:
-    """Our error for a Redis that is there and says no."""
+    """
+    Our error for a Redis that is there and says no.
+
+    redis-py makes some refusals classes of their own and takes the word off their text; others keep it.
+    """
     text = str(error)
-    if isinstance(error, ResponseError) and text.startswith("OOM"):
-        return LedgerUnavailableError(
-            "Redis is full: it takes no further jobs",
-            hint="give it memory (maxmemory), or remove old batches",
+    for kind, words, message, hint in _REFUSALS:
+        if isinstance(error, kind) or any(word in text for word in words):
+            return LedgerUnavailableError(message, hint=hint)
+    if "DB index is out of range" in text:
+        return LedgerUnfitError(
+            "this Redis has no database of that number",
+            hint="end PROVISION_REDIS_URL with /0, or raise `databases` in its configuration",
         )
-    return LedgerUnavailableError(f"Redis refused a write: {text}", hint="see the log of the Redis server")
+    return LedgerUnavailableError(f"Redis refused a command: {text}", hint="see the log of the Redis server")
+
+
+_REFUSALS: tuple[tuple[type[RedisError] | tuple[()], tuple[str, ...], str, str], ...] = (
+    (
+        OutOfMemoryError,
+        ("OOM ", "used memory > 'maxmemory'"),
+        "Redis is full: it takes no further jobs",
+        "give it memory (maxmemory), or remove old batches",
+    ),
+    (
+        NoPermissionError,
+        ("NOPERM", "ACL failure"),
+        "this user of Redis may not do what is needed",
+        "provision doctor --only redis --only broker names what is missing",
+    ),
+    (
+        ReadOnlyError,
+        ("READONLY ",),
+        "this Redis is a replica: it takes no writes",
+        "set PROVISION_REDIS_URL to its primary",
+    ),
+    (
+        (),
+        ("MISCONF",),
+        "Redis takes no writes, because it could not save to its disk",
+        "make room on its disk, and see its log",
+    ),
+)
+"""Class or words of a refusal, and what it means to people."""

@@ -24,7 +24,7 @@ def test_a_time_without_an_end_is_refused_by_its_name(name: str, value: str) -> 
 
 
 SECRETS = {
-    name: "redis://h" if name.endswith("_url") else "ana:s3cret" if name == "flower_auth" else "s3cret"
+    name: "redis://h:6379/0" if name.endswith("_url") else "ana:s3cret" if name == "flower_auth" else "s3cret"
     for name, field in Settings.model_fields.items()
     if SecretStr in (field.annotation, *get_args(field.annotation))
 }
@@ -70,8 +70,8 @@ def test_what_is_no_secret_is_taken_as_it_stands() -> None:
     [
         ("redis://redis:6379/0", "p", "redis://:p@redis:6379/0"),
         ("redis://user@redis:6379/0", "p", "redis://user:p@redis:6379/0"),
-        ("rediss://redis/1", "a/b@c:d%", "rediss://:a%2Fb%40c%3Ad%25@redis/1"),
-        ("redis://:own@redis/0", "p", "redis://:own@redis/0"),
+        ("rediss://redis/1", "a/b@c:d%", "rediss://:a%2Fb%40c%3Ad%25@redis:6379/1"),
+        ("redis://:own@redis/0", "p", "redis://:own@redis:6379/0"),
         ("unix:///run/redis.sock?db=1", "p", "unix://:p@/run/redis.sock?db=1"),
     ],
 )
@@ -88,7 +88,7 @@ def test_the_brokers_password_goes_into_the_brokers_address() -> None:
             "PROVISION_BROKER_PASSWORD": "p",
         }
     )
-    assert (settings.redis, settings.broker) == ("redis://redis", "amqp://provision:p@rabbitmq:5672//")
+    assert (settings.redis, settings.broker) == ("redis://redis:6379/0", "amqp://provision:p@rabbitmq:5672//")
 
 
 @pytest.mark.parametrize("server", ["REDIS", "BROKER"])
