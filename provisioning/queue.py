@@ -20,23 +20,20 @@ from typing import Any
 from amqp.exceptions import PreconditionFailed
 from celery import Celery
 from kombu.exceptions import OperationalError
-from kombu.transport import redis as kombu_redis
 from redis.exceptions import RedisError
 
+from provisioning import envelope, redis_broker
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.own_celery import own_celery
 from provisioning.redis_address import SCHEMES, RedisAddress
 from provisioning.redis_rights import missing_rights, rights
 from provisioning.settings import Settings
 
-DRAIN = "provision.drain"
-VERSION = 1
+DRAIN = envelope.DRAIN
+VERSION = envelope.VERSION
 
 QUEUE = "celery"
 """Celery's default queue: services that know only the broker's address reach it without a setting."""
-
-VISIBILITY_TIMEOUT = 3600
-"""Seconds after which Redis as broker hands out an unacknowledged ring again; harmless, and rare."""
 
 RING_TIMEOUT = 5.0
 """Seconds that RabbitMQ has to take a ring and to say that a majority of its nodes has it."""
@@ -62,6 +59,7 @@ def make_app(settings: Settings) -> Celery:
     broker, tls = settings.broker, None
     if broker.startswith(SCHEMES):
         broker, tls = RedisAddress.parse(broker).for_celery()
+    redis_broker.install()
     app = own_celery("provision", broker)
     app.conf.update(
         accept_content=["json"],
@@ -94,44 +92,14 @@ def _transport_options(broker: str) -> dict[str, object]:
         # Sent is what a majority of the nodes has on disk.
         return {"confirm_publish": True}
     return {
-        "visibility_timeout": VISIBILITY_TIMEOUT,
+        "visibility_timeout": redis_broker.VISIBILITY_TIMEOUT,
+        "unacked_restore_interval": redis_broker.RENEWED_EVERY,
+        "unacked_restore_throttle": 1,
         "socket_keepalive": True,
         "socket_connect_timeout": 5,
-        "socket_timeout": 30,
+        "socket_timeout": 8,  # Celery's loop stands still meanwhile: well below the watchdog's limit
         "health_check_interval": 15,
     }
-
-
-class Acknowledgements(kombu_redis.QoS):
-    """
-    kombu's imitation of acknowledgements on Redis, made to outlive a Redis that goes away.
-
-    A task that ends after its connection was lost is acknowledged, and what was not acknowledged put back,
-    through a channel that kombu 5.7 has closed already. That is an AttributeError, which Celery takes for
-    unrecoverable: the worker ends. Such a message is left where it lies, and handed out again in time.
-    """
-
-    @property
-    def _gone(self) -> bool:
-        connection = self.channel.connection
-        return connection is None or connection.client is None
-
-    def ack(self, delivery_tag: str) -> None:
-        if not self._gone:
-            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if not self._gone:
-            super().reject(delivery_tag, requeue=requeue)  # type: ignore[no-untyped-call]
-
-    def restore_unacked(self, client: Any = None) -> None:
-        if self._gone:
-            self._delivered.clear()
-        else:
-            super().restore_unacked(client)  # type: ignore[no-untyped-call]
-
-
-kombu_redis.Channel.QoS = Acknowledgements
 
 
 def check_queue(app: Celery) -> None:

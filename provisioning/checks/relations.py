@@ -3,7 +3,7 @@ Whether settings go together. Pure.
 
 What cannot work at all is refused by `Settings` itself; here is what works, but not as one would think.
 Leases are renewed every quarter of them, so an attempt may last longer than its lease; waits are in the
-ledger, not in the broker, so its visibility timeout bounds none of them.
+ledger, not in the broker, so its visibility timeout bounds neither.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from provisioning.checks.finding import Finding, fatal, ok, warning
 from provisioning.pace import Rate
-from provisioning.queue import VISIBILITY_TIMEOUT
 from provisioning.settings import Settings
 
 SHORT_LEASE = 8.0
@@ -22,6 +21,9 @@ SHORT_LEASE = 8.0
 
 LONG_LEASE = 300.0
 """Seconds of a lease above which nobody would believe that a dead worker's jobs are looked after."""
+
+MOST_LEASE = 3600
+"""Seconds that a lease must be below: whoever asks for more has mistaken the unit."""
 
 SHORTEST_PASSWORD = 12
 """Characters of a password that a page on a network should have."""
@@ -58,11 +60,11 @@ def is_loopback(host: str | None) -> bool:
 
 def _times(settings: Settings) -> Iterator[Finding]:
     attempt = settings.connect_timeout + settings.write_timeout + 2 * settings.read_timeout
-    if settings.lease >= VISIBILITY_TIMEOUT:
+    if settings.lease >= MOST_LEASE:
         yield fatal(
             "settings.lease",
-            f"PROVISION_LEASE ({settings.lease:g} s) is not below the broker's visibility timeout"
-            f" ({VISIBILITY_TIMEOUT} s): the jobs of a dead worker would lie there for so long",
+            f"PROVISION_LEASE is {settings.lease:g} s and must be below {MOST_LEASE} s:"
+            " the jobs of a dead worker would wait for so long",
             "set PROVISION_LEASE to 20",
         )
     elif settings.lease > LONG_LEASE:

@@ -124,7 +124,7 @@ def test_settings_that_do_not_go_together_are_named(environ: dict[str, str], che
     assert all(each.advice for each in found if each.level is not OK)
 
 
-def test_a_lease_beyond_the_brokers_visibility_timeout_is_fatal() -> None:
+def test_a_lease_of_an_hour_is_fatal() -> None:
     [found] = judge_relations(Settings(lease=3600.0))
     assert found.level is FATAL
 

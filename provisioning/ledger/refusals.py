@@ -1,0 +1,89 @@
+"""
+What a Redis that is there and says no means: one reading for the ledger and for the broker.
+
+None of these is a bug of ours, and each passes without us: they are waited out as an absence is. Some prove
+that a connection leads to a server that will never take a write; whoever meets one gives the connection up.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from redis.exceptions import RedisError
+
+_MEANING: Final[dict[str, tuple[str, str]]] = {
+    "READONLY": (
+        "Redis at {address} is a replica and takes no writes",
+        "after a failover PROVISION_REDIS_URL must lead to the new primary; it is tried again",
+    ),
+    "MASTERDOWN": (
+        "Redis at {address} is a replica that has lost its primary",
+        "start the primary, or fail over; it is tried again",
+    ),
+    "UNBLOCKED": (
+        "Redis at {address} has become a replica",
+        "after a failover PROVISION_REDIS_URL must lead to the new primary; it is tried again",
+    ),
+    "CLUSTERDOWN": ("The Redis cluster at {address} is down", "a cluster is not supported: use one primary"),
+    "MISCONF": (
+        "Redis at {address} cannot write to its disk and takes no writes: {text}",
+        "free its disk (of the embedded server: that of the folder .provision); it is tried again",
+    ),
+    "OOM": (
+        "Redis at {address} is full (maxmemory) and takes no writes",
+        "give it memory, or remove old batches; it is tried again",
+    ),
+    "BUSY": (
+        "Redis at {address} is busy with a script that does not end",
+        "see its SLOWLOG; SCRIPT KILL ends a script that has written nothing",
+    ),
+    "NOPERM": (
+        "Redis at {address} does not let this user do that: {text}",
+        "give the user ~* &* +@all, or what docs/how-to/deploy.md lists; it is tried again",
+    ),
+    "LOADING": ("Redis at {address} is reading its data", "wait; it is tried again"),
+    "NOREPLICAS": (
+        "Redis at {address} has too few replicas in step and takes no writes (min-replicas-to-write)",
+        "start the replicas; it is tried again",
+    ),
+    "TRYAGAIN": ("Redis at {address} is moving keys", "wait; it is tried again"),
+}
+
+_LEADS_ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "UNBLOCKED", "CLUSTERDOWN"})
+
+# A server before 7 wraps what a command said inside a script: `ERR Error running script …: -OOM command …`.
+_CODE: Final = re.compile(rf"(?:^|[\s:]-)({'|'.join(_MEANING)})\b")
+
+
+def code_of(error: BaseException) -> str | None:
+    """
+    The word by which Redis says no for now; None for errors of any other kind.
+
+    >>> from redis.exceptions import ResponseError
+    >>> code_of(ResponseError("MISCONF Errors writing to the AOF file: No space left on device"))
+    'MISCONF'
+    >>> code_of(ResponseError("WRONGTYPE Operation against a key"))
+    """
+    if not isinstance(error, RedisError):
+        return None
+    word = getattr(error, "status_code", None)  # redis-py takes some of the words out of the text
+    if word in _MEANING:
+        return str(word)
+    found = _CODE.search(str(error))
+    return found[1] if found else None
+
+
+def leads_elsewhere(error: BaseException) -> bool:
+    """Whether an answer proves that its connection leads to a server that is not the primary."""
+    return code_of(error) in _LEADS_ELSEWHERE
+
+
+def in_words(error: BaseException, address: str) -> tuple[str, str] | None:
+    """What a refusal means and the way out; None if it is none of these."""
+    word = code_of(error)
+    if word is None:
+        return None
+    said, hint = _MEANING[word]
+    text = str(error).removeprefix(word).strip()
+    return said.format(address=address, text=text), hint
