@@ -11,17 +11,16 @@ The Celery door: any service that knows the broker sends `provision.submit`.
 | new_bots        | bool | whether a job without bot.id makes a new bot                              |
 
 The worker loads this module by its name. A message is acknowledged when its jobs are in the ledger. What is
-wrong with it goes to `keys.INTAKE_DEAD` with the reason; a ledger that is away is waited for.
+wrong with it is kept with the reason (`ledger.refused`); a ledger that is away is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
 from typing import Any
 
@@ -36,7 +35,8 @@ from producers.jsonl import job_of
 from producers.plan import checked
 from producers.single_jobs import BATCH as SINGLE
 from producers.submit import submit
-from provisioning import keys, tracing
+from provisioning import tracing
+from provisioning.envelope import REFUSE, SUBMIT
 from provisioning.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -44,14 +44,12 @@ from provisioning.errors import (
     LedgerUnavailableError,
 )
 from provisioning.job import NewJob
-from provisioning.ledger import Ledger
+from provisioning.ledger import Ledger, refused
 from provisioning.ledger.sealing import KeylessError
 from provisioning.log_events import MESSAGE_REFUSED, MESSAGE_RETURNED, RING_LOST, ROW_REJECTED
 from provisioning.logs import say
 from provisioning.queue import Doorbell, make_app, on_rabbitmq
 from provisioning.settings import Settings
-
-SUBMIT = "provision.submit"
 
 MOST_JOBS = 10_000
 """Jobs in one message: some megabytes, which is much for a broker. More go through another door."""
@@ -100,18 +98,55 @@ class Discreet(Request):  # type: ignore[misc] # Celery ships no types
 def submit_message(self: Task, *args: Any, **kwargs: Any) -> None:
     """Takes one message in. Raises: Reject to have it again when the ledger is away."""
     task = str(self.request.id)
+
+    async def take() -> None:
+        async with _ledger() as ledger:
+            await take_in(ledger, task, args, kwargs, _doorbell())
+
+    # Where a service traces its Celery messages, it puts a traceparent into their headers.
+    with tracing.within(tracing.read(str(self.request.get("traceparent") or ""))):
+        _do_or_return(SUBMIT, task, args, kwargs, take)
+
+
+@shared_task(  # type: ignore[untyped-decorator]
+    name=REFUSE, bind=True, acks_late=True, ignore_result=True, Request=f"{__name__}:Discreet"
+)
+def refuse_message(self: Task, *args: Any, **kwargs: Any) -> None:
+    """
+    Keeps a message that the worker could not read, which it calls by this name in its place.
+
+    Args:
+        kwargs: reason, task (its id), batch, message.
+    Raises: Reject to have it again when the ledger is away.
+    """
+
+    async def keep() -> None:
+        async with _ledger() as ledger:
+            told = {name: str(kwargs.get(name) or "") for name in ("task", "batch", "reason")}
+            whole = {"args": args, "kwargs": kwargs}
+            await _refuse(ledger, **told, message=kwargs.get("message", whole))
+
+    _do_or_return(REFUSE, str(self.request.id), args, kwargs, keep)
+
+
+def _do_or_return(
+    name: str,
+    task: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    do: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
+    """Does it, or lets the message go back to the queue. Raises: Reject."""
     try:
-        # Where a service traces its Celery messages, it puts a traceparent into their headers.
-        with tracing.within(tracing.read(str(self.request.get("traceparent") or ""))):
-            asyncio.run(_take_in(task, args, kwargs))
+        asyncio.run(do())
     except (LedgerUnavailableError, *UNSEALABLE, RedisError, OSError) as error:
         say(MESSAGE_RETURNED, task_id=task, error=error)
         time.sleep(PAUSE)
-        if not _sent_again(task, args, kwargs):
+        if not _sent_again(name, task, args, kwargs):
             raise Reject(error, requeue=True) from error
 
 
-def _sent_again(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+def _sent_again(name: str, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """
     Puts a message back as a new one, where the broker counts how often it hands one out.
 
@@ -121,7 +156,7 @@ def _sent_again(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     if not on_rabbitmq(_settings().broker):
         return False
     try:
-        _doorbell().send(SUBMIT, args=args, kwargs=kwargs, task_id=task)
+        _doorbell().send(name, args=args, kwargs=kwargs, task_id=task)
     except LedgerUnavailableError:
         return False
     return True
@@ -137,9 +172,8 @@ def _doorbell() -> Doorbell:
     return Doorbell(make_app(_settings()))
 
 
-async def _take_in(task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    async with Ledger.at(_settings().redis or "", connections=2, masters=_settings().masters) as ledger:
-        await take_in(ledger, task, args, kwargs, _doorbell())
+def _ledger() -> Ledger:
+    return Ledger.at(_settings().redis or "", connections=2, masters=_settings().masters)
 
 
 async def take_in(
@@ -257,12 +291,5 @@ def _ring(doorbell: Doorbell, batch: str) -> None:
 
 
 async def _refuse(ledger: Ledger, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> None:
-    redis: Any = ledger.redis
-    facts = {"at": time.time(), "reason": reason, "task": task, "batch": batch, "message": message}
-    # A message that is delivered twice is refused once.
-    for line in await redis.lrange(keys.INTAKE_DEAD, 0, 99):
-        kept = json.loads(line)  # which also has what msgspec will not: half a surrogate pair
-        if kept["task"] == task and kept["reason"] == reason:
-            return
-    await redis.lpush(keys.INTAKE_DEAD, json.dumps(facts))
-    say(MESSAGE_REFUSED, task_id=task)
+    if await refused.keep(ledger, task=task, batch=batch, reason=reason, message=message):
+        say(MESSAGE_REFUSED, task_id=task)

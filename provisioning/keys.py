@@ -38,7 +38,8 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:idempotency:H:lock`    | string | the server that works on it, for as long as it renews this        |
 | `pv:webhooks`              | hash   | batch → its webhook, secret included, and what it was told (JSON) |
 | `pv:webhooks:B`            | string | the server that is telling, for as long as it may take            |
-| `pv:intake:dead`           | list   | messages the Celery intake refused, and why (JSON), newest first  |
+| `pv:intake:dead`           | list   | messages that were refused, and why (JSON), newest first, bounded |
+| `pv:intake:bytes`          | string | how many bytes they come to                                       |
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ TOKENS = "pv:tokens"
 AUDIT = "pv:audit"
 DATA_KEYS = "pv:keys"
 INTAKE_DEAD = "pv:intake:dead"
+INTAKE_BYTES = "pv:intake:bytes"
 WEBHOOKS = "pv:webhooks"
 
 

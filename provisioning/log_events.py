@@ -154,6 +154,12 @@ BROKER_LOST = Event(
     "The broker did not say how many messages wait; Celery says aloud that it is away.",
     ("error",),
 )
+BROKER_REFUSED = Event(
+    "broker.refused",
+    logging.WARNING,
+    "The broker is there and refuses; its connection is dropped and made anew after `delay_s`.",
+    ("error", "delay_s"),
+)
 RING_LOST = Event(
     "ring.lost",
     logging.WARNING,

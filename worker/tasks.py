@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from provisioning.errors import ContractError
-from provisioning.queue import DRAIN, VERSION
+from provisioning.errors import LedgerUnavailableError
+from provisioning.log_events import LEDGER_LOST
+from provisioning.logs import say
+from provisioning.queue import DRAIN
 from worker import app as running
 
 
 @running.app.task(name=DRAIN, acks_late=True)  # type: ignore[untyped-decorator]
-def drain(v: int, batch: str) -> int:
+def drain(v: int, batch: str) -> int:  # noqa: ARG001 - the consumer has checked the version
     """Begins to perform what a batch has ready. Returns: how many jobs this ring brought."""
-    if v != VERSION:
-        raise ContractError(f"a ring of version {v}; this worker knows version {VERSION}")
     if running.engine is None:
         return 0  # the ring came while the worker starts or stops; every worker looks for itself
-    return running.engine.drain(batch)
+    try:
+        return running.engine.drain(batch)
+    except LedgerUnavailableError as error:
+        say(LEDGER_LOST, doing="drain", error=error)
+        return 0  # every worker looks for itself, and will once the ledger is there

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import os
 from enum import StrEnum
-from json import loads
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,8 +15,8 @@ from console.standard_output import emit
 from console.words import amount, shown
 from console.workplace import local_worker, workplace
 from producers.http.tokens import Scope, Tokens
-from provisioning import keys
 from provisioning.errors import InvalidInputError
+from provisioning.ledger import refused
 
 
 @cli.command()
@@ -122,8 +121,7 @@ def refused_messages(json: JsonFlag = False) -> None:
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            redis: Any = ledger.redis
-            kept = [loads(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, -1)]
+            kept = await refused.read(ledger)
             for each in kept:
                 if json:
                     emit(each)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +23,7 @@ from producers.http.tokens import Scope, Token
 from provisioning import keys
 from provisioning.errors import NotFoundError
 from provisioning.job import split_job_id
-from provisioning.ledger import BatchStatus, Selection
+from provisioning.ledger import BatchStatus, Selection, refused
 from provisioning.lifecycle import State
 
 router = APIRouter(tags=["Look"])
@@ -242,7 +241,6 @@ def _check_keys(file: str, caller: Token) -> None:
 )
 async def refused_messages(request: Request, caller: Reader) -> Response:  # noqa: ARG001
     """List what the Celery intake refused, and why; without the messages themselves."""
-    redis: Any = door_of(request).ledger.redis
-    kept = [json.loads(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, 99)]
+    kept = await refused.read(door_of(request).ledger, 100)
     shown = [{name: each[name] for name in ("at", "reason", "task", "batch")} for each in kept]
     return json_answer({"messages": shown})

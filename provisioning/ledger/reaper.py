@@ -11,9 +11,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from provisioning import keys
-from provisioning.ledger import transitions
+from provisioning.ledger import refused, transitions
 from provisioning.lifecycle import State
-from provisioning.retention import Kept, Retention
+from provisioning.retention import DAY_SECONDS, Kept, Retention
 
 if TYPE_CHECKING:
     from provisioning.ledger.ledger import Ledger
@@ -51,6 +51,8 @@ class Reaper:
             now: Unix seconds.
         """
         gone: Counter[Kept] = Counter()
+        days = self._retention.dead
+        await refused.forget(self._ledger, now - (refused.DAYS if days is None else days) * DAY_SECONDS)
         if self._retention.for_ever:
             return gone
         batches = await self._redis.zrange(keys.BATCHES, self._next, self._next + BATCHES - 1)

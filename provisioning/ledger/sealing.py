@@ -166,6 +166,16 @@ class Sealer:
         key = await self._data_key(batch, make=True)
         return PREFIX + batch.encode() + b":" + Fernet(key).encrypt(value)
 
+    async def seal_beside(self, name: str, value: bytes) -> bytes:
+        """
+        As `seal`, for what is no part of a batch.
+
+        Raises: ConfigurationError if the ledger is encrypted and there are no master keys here; KeylessError.
+        """
+        if self._masters is None and await self._redis.exists(keys.DATA_KEYS):
+            raise ConfigurationError("this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set")
+        return await self.seal(name, value)
+
     async def open(self, value: bytes) -> bytes:
         """
         What was sealed, or a plain value as it is.

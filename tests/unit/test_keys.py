@@ -51,12 +51,13 @@ OF_DOORS = {
     keys.DATA_KEYS,
     keys.TOKENS,
     keys.INTAKE_DEAD,
+    keys.INTAKE_BYTES,
     keys.WEBHOOKS,
     keys.webhook_lock("B"),
     keys.idempotency("H"),
     keys.idempotency_lock("H"),
 }
-"""Keys that no script touches, nor that of events."""
+"""Keys that no script of a job touches."""
 
 
 def _in_table() -> set[str]:

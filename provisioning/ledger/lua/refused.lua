@@ -1,0 +1,24 @@
+-- Keeps a refused message, newest first, and lets go of the oldest beyond a count and a size.
+-- KEYS[1] the list; ARGV[2] the message; ARGV[3] most messages; ARGV[4] most bytes
+-- ARGV[5] Unix seconds before which a message is past its retention, 0 for none
+-- With an empty message it only lets go. Returns how many messages it let go of.
+local list, size = KEYS[1], 'pv:intake:bytes'
+if ARGV[2] ~= '' then
+  redis.call('LPUSH', list, ARGV[2])
+  redis.call('INCRBY', size, #ARGV[2])
+end
+local gone = 0
+local most, bytes, before = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+while gone < 100 do
+  local count = redis.call('LLEN', list)
+  if count == 0 then redis.call('DEL', size) break end
+  local oldest = redis.call('LINDEX', list, -1)
+  -- Its first member is its time: see ledger/refused.py.
+  local at = tonumber(string.match(oldest, '^{"at": ?([%d.]+)') or 0)
+  local over = tonumber(redis.call('GET', size) or 0) > bytes and count > 1
+  if count <= most and not over and at >= before then break end
+  redis.call('RPOP', list)
+  redis.call('DECRBY', size, #oldest)
+  gone = gone + 1
+end
+return gone
