@@ -71,6 +71,11 @@ class RabbitMq:
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self._port}//"
 
+    @property
+    def address(self) -> str:
+        """Host and port, as AMQP's own client wants them."""
+        return f"127.0.0.1:{self._port}"
+
     def start(self) -> None:
         """Starts it on whatever data it had, and waits until it lets a client in."""
         if self._mapper is None:
@@ -117,10 +122,9 @@ class RabbitMq:
 
     def purge(self, queue: str) -> None:
         """Empties a queue, if there is one."""
-        address = f"127.0.0.1:{self._port}"
         with (
             contextlib.suppress(NotFound),
-            Connection(address, connect_timeout=5, read_timeout=10) as connection,
+            Connection(self.address, connect_timeout=5, read_timeout=10) as connection,
         ):
             connection.channel().queue_purge(queue)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
+import amqp
 import pytest
 from celery import Celery
 from pydantic import SecretStr
@@ -18,6 +21,7 @@ from tests.chaos.matrix import BY_NAME
 from tests.chaos.valkey import Valkey
 from tests.integration.http_server import job, make_token, running_server
 from tests.integration.sandbox_process import SandboxProcess
+from tests.integration.test_unreadable_messages import UNREADABLE, good
 from tests.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
 
 pytestmark = [
@@ -186,6 +190,65 @@ def test_a_message_outlives_a_redis_that_is_away_for_longer_than_its_deliveries_
         sender.close()
         valkey.kill()
     assert sandbox.stats()["posts"] == 1
+
+
+def test_whatever_cannot_be_understood_is_kept_and_the_worker_goes_on(
+    desk: Desk, sandbox: SandboxProcess, redis_url: str, rabbitmq: RabbitMq
+) -> None:
+    """The same messages as on Redis, and arbitrary bytes, as AMQP carries them."""
+    draw = random.Random(SEED)
+    messages = [_as_amqp(each) for each in UNREADABLE.values()]
+    noise = [amqp.Message(draw.randbytes(draw.randrange(40)), **_odd(draw)) for _ in range(100)]
+    with running_worker(desk, redis_url, BROKER_URL=rabbitmq.url) as worker:
+        with amqp.Connection(rabbitmq.address, confirm_publish=True) as connection:
+            channel = connection.channel()
+            for message in (*messages, *noise, _as_amqp(good("last"))):
+                channel.basic_publish(message, routing_key=QUEUE)
+        until(lambda: unacknowledged(rabbitmq) == (0, 0), "each message is acknowledged")
+        settled(redis_url, desk, "good", 1)
+        assert worker.process.poll() is None
+    with Redis.from_url(redis_url) as redis:
+        assert redis.llen("pv:intake:dead") >= len(UNREADABLE)
+    assert sandbox.stats()["posts"] == 1
+
+
+def _as_amqp(message: bytes) -> amqp.Message:
+    """A message that stands as kombu has it on Redis, as a sender of AMQP would publish it."""
+    try:
+        envelope = json.loads(message)
+        return amqp.Message(
+            base64.b64decode(envelope["body"]),
+            content_type=str(envelope["content-type"]),
+            content_encoding=str(envelope["content-encoding"]),
+            application_headers=dict(envelope["headers"]),
+        )
+    except (ValueError, TypeError, KeyError):
+        return amqp.Message(message)
+
+
+def _odd(draw: random.Random) -> dict[str, Any]:
+    return draw.choice(
+        [
+            {},
+            {"content_type": "application/json"},
+            {
+                "content_type": "application/json",
+                "application_headers": {"task": "provision.submit", "id": "x"},
+            },
+            {"content_type": "application/json", "application_headers": {"task": 5, "compression": "zlib"}},
+            {"application_headers": {"compression": "application/x-gzip"}},
+        ]
+    )
+
+
+def unacknowledged(rabbitmq: RabbitMq) -> tuple[int, int]:
+    """Messages that wait, and that a worker has."""
+    [queue] = json.loads(
+        rabbitmq.ctl(
+            "list_queues", "messages_ready", "messages_unacknowledged", "name", "--formatter", "json"
+        )
+    )[:1]
+    return queue["messages_ready"], queue["messages_unacknowledged"]
 
 
 def test_a_service_that_declares_a_classic_queue_is_told_so(
