@@ -25,12 +25,14 @@ class Event:
         level: of `logging`.
         when: what has happened, as a sentence.
         fields: names out of `log_fields.FIELDS`; those that do not apply are left out of a line.
+        every: seconds in which a line that says the same of the same thing is written once.
     """
 
     name: str
     level: int
     when: str
     fields: tuple[str, ...] = ()
+    every: float = 0.0
 
 
 _JOB: Final = ("job_id", "batch_id", "trace_id")
@@ -145,8 +147,9 @@ BATCH_REAPED = Event(
 LEDGER_LOST = Event(
     "ledger.lost",
     logging.WARNING,
-    "Redis is away or refuses; `doing` waits for it and is tried again after `delay_s`.",
+    "Redis is away or refuses; `doing` waits for it and is tried again after `delay_s`. Once in ten seconds.",
     ("doing", "delay_s", "error"),
+    every=10.0,
 )
 BROKER_LOST = Event(
     "broker.lost",
@@ -157,8 +160,9 @@ BROKER_LOST = Event(
 BROKER_REFUSED = Event(
     "broker.refused",
     logging.WARNING,
-    "The broker is there and refuses; its connection is dropped and made anew after `delay_s`.",
+    "The broker is there and refuses; a new connection is made after `delay_s`. Once in ten seconds.",
     ("error", "delay_s"),
+    every=10.0,
 )
 RING_LOST = Event(
     "ring.lost",

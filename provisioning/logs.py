@@ -14,7 +14,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import IO, TYPE_CHECKING, Final, Literal
 
@@ -197,8 +197,8 @@ _voice = _Voice(
 
 
 def _speak(level: int, make: Callable[[], FilteringBoundLogger]) -> None:
-    global _voice
-    _voice = _Voice(level, make)
+    global _voice, _seldom
+    _voice, _seldom = _Voice(level, make), Seldom()
 
 
 def wanted(event: Event) -> bool:
@@ -206,11 +206,34 @@ def wanted(event: Event) -> bool:
     return event.level >= _voice.level
 
 
+class Seldom:
+    """Lets a line through once in `Event.every` seconds, for each thing that is done and each error."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str, str], float] = {}
+
+    def due(self, event: Event, fields: Mapping[str, object], now: float) -> bool:
+        """Whether a line is to be written now, in monotonic seconds."""
+        same = (event.name, str(fields.get("doing")), str(fields.get("error")))
+        last = self._said.get(same)
+        if last is not None and now - last < event.every:
+            return False
+        if len(self._said) >= 100:
+            self._said.clear()
+        self._said[same] = now
+        return True
+
+
+_seldom = Seldom()
+
+
 def say(event: Event, **fields: object) -> None:
     """Logs an event. Never raises; fields that it does not have, or that do not fit, are left out."""
     if event.level < _voice.level:
         return
     try:
+        if event.every and not _seldom.due(event, fields, time.monotonic()):
+            return
         _voice.say(event, fields)
     except Exception as error:  # noqa: BLE001 - a line is never worth a job
         with contextlib.suppress(Exception):

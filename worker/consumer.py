@@ -15,10 +15,10 @@ from typing import Any
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu.utils.json import dumps
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 
 from provisioning.envelope import DRAIN, REFUSE, Letter, UnreadableError, read
-from provisioning.ledger.refusals import in_words
+from provisioning.ledger.ledger import refused
 from provisioning.log_events import BROKER_REFUSED
 from provisioning.logs import say
 from provisioning.redis_broker import UNREADABLE
@@ -66,10 +66,9 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
         def on_connection_error_after_connected(self, exc: Exception) -> None:
             """A broker that refuses lets us in and refuses again at once: it is given some seconds."""
             super().on_connection_error_after_connected(exc)
-            refusal = in_words(exc, self.app.connection_for_read().as_uri())
-            if refusal is None and not isinstance(exc, RedisError):
-                return
-            say(BROKER_REFUSED, error=refusal[0] if refusal else exc, delay_s=PAUSE)
+            if not isinstance(exc, ResponseError):
+                return  # it is away: Celery waits until it is back
+            say(BROKER_REFUSED, error=refused(exc), delay_s=PAUSE)
             until = time.monotonic() + PAUSE
             while time.monotonic() < until:
                 sign()

@@ -23,7 +23,9 @@ from provisioning.checks.redis_facts import clock_skew
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import LOST, Claim, Claims, Deferral, Ledger, WorkerSign, transitions
+from provisioning.ledger.ledger import refused
 from provisioning.ledger.reaper import Reaper
+from provisioning.ledger.refusals import code_of
 from provisioning.logs import say
 from provisioning.pace import Tokens
 from provisioning.settings import Settings
@@ -550,7 +552,10 @@ class Engine:
             except (LedgerUnavailableError, *LOST) as error:
                 say(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next round may do
-                say(log_events.CHORE_FAILED, doing=doing, exception=error)
+                if isinstance(error, RedisError) and code_of(error):
+                    say(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=refused(error))
+                else:
+                    say(log_events.CHORE_FAILED, doing=doing, exception=error)
             await asyncio.sleep(pause)
 
 

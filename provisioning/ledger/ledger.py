@@ -18,9 +18,6 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ConnectionError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
     TimeoutError,
@@ -35,6 +32,7 @@ from provisioning.ledger.hand import Hand
 from provisioning.ledger.in_turn import InTurn
 from provisioning.ledger.kept import FORMAT
 from provisioning.ledger.records import Claims
+from provisioning.ledger.refusals import in_words
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.sealing import KeylessError, SealedError, Sealer, load_masters
 from provisioning.ledger.view import View
@@ -95,7 +93,7 @@ class Ledger:
         if isinstance(error, LOST):
             raise unavailable(self.redis, error) from error
         if isinstance(error, RedisError):
-            raise refused(error) from error
+            raise refused(error, self.redis) from error
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -139,7 +137,7 @@ class Ledger:
         except LOST as error:
             raise unavailable(self.redis, error) from error
         except RedisError as error:
-            raise refused(error) from error
+            raise refused(error, self.redis) from error
 
     async def _opened(self, claims: Claims) -> Claims:
         """
@@ -206,7 +204,7 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
             hint="PROVISION_REDIS_URL is redis://:PASSWORD@HOST:PORT/0",
         )
     if isinstance(error, ResponseError):
-        return refused(error)
+        return refused(error, redis)
     if "max number of clients" in str(error):
         return LedgerUnavailableError(
             f"Redis at {address(redis)} takes no further connections (maxclients)",
@@ -240,48 +238,16 @@ def _tls_reason(error: ssl.SSLError) -> str:
     return (error.reason or str(error)).replace("_", " ").lower()
 
 
-def refused(error: RedisError) -> LedgerUnavailableError:
-    """
-    Our error for a Redis that is there and says no.
-
-    redis-py makes some refusals classes of their own and takes the word off their text; others keep it.
-    """
-    text = str(error)
-    for kind, words, message, hint in _REFUSALS:
-        if isinstance(error, kind) or any(word in text for word in words):
-            return LedgerUnavailableError(message, hint=hint)
-    if "DB index is out of range" in text:
+def refused(error: RedisError, redis: Redis | None = None) -> LedgerUnavailableError:
+    """Our error for a Redis that is there and says no."""
+    name = f"Redis at {address(redis)}" if redis is not None else "Redis"
+    if "DB index is out of range" in str(error):
         return LedgerUnfitError(
-            "this Redis has no database of that number",
+            f"{name} has no database of that number",
             hint="end PROVISION_REDIS_URL with /0, or raise `databases` in its configuration",
         )
-    return LedgerUnavailableError(f"Redis refused a command: {text}", hint="see the log of the Redis server")
-
-
-_REFUSALS: tuple[tuple[type[RedisError] | tuple[()], tuple[str, ...], str, str], ...] = (
-    (
-        OutOfMemoryError,
-        ("OOM ", "used memory > 'maxmemory'"),
-        "Redis is full: it takes no further jobs",
-        "give it memory (maxmemory), or remove old batches",
-    ),
-    (
-        NoPermissionError,
-        ("NOPERM", "ACL failure"),
-        "this user of Redis may not do what is needed",
-        "provision doctor --only redis --only broker names what is missing",
-    ),
-    (
-        ReadOnlyError,
-        ("READONLY ",),
-        "this Redis is a replica: it takes no writes",
-        "set PROVISION_REDIS_URL to its primary",
-    ),
-    (
-        (),
-        ("MISCONF",),
-        "Redis takes no writes, because it could not save to its disk",
-        "make room on its disk, and see its log",
-    ),
-)
-"""Class or words of a refusal, and what it means to people."""
+    said, hint = in_words(error, name) or (
+        f"{name} refused a command: {error}",
+        "see the log of the Redis server",
+    )
+    return LedgerUnavailableError(said, hint=hint)

@@ -14,46 +14,50 @@ from redis.exceptions import RedisError
 
 _MEANING: Final[dict[str, tuple[str, str]]] = {
     "READONLY": (
-        "Redis at {address} is a replica and takes no writes",
+        "{redis} is a replica and takes no writes",
         "after a failover PROVISION_REDIS_URL must lead to the new primary; it is tried again",
     ),
     "MASTERDOWN": (
-        "Redis at {address} is a replica that has lost its primary",
+        "{redis} is a replica that has lost its primary",
         "start the primary, or fail over; it is tried again",
     ),
     "UNBLOCKED": (
-        "Redis at {address} has become a replica",
+        "{redis} has become a replica",
         "after a failover PROVISION_REDIS_URL must lead to the new primary; it is tried again",
     ),
-    "CLUSTERDOWN": ("The Redis cluster at {address} is down", "a cluster is not supported: use one primary"),
+    "CLUSTERDOWN": (
+        "{redis} is part of a cluster that is down",
+        "a cluster is not supported: use one primary",
+    ),
     "MISCONF": (
-        "Redis at {address} cannot write to its disk and takes no writes: {text}",
+        "{redis} cannot write to its disk and takes no writes: {text}",
         "free its disk (of the embedded server: that of the folder .provision); it is tried again",
     ),
     "OOM": (
-        "Redis at {address} is full (maxmemory) and takes no writes",
+        "{redis} is full (maxmemory) and takes no writes",
         "give it memory, or remove old batches; it is tried again",
     ),
     "BUSY": (
-        "Redis at {address} is busy with a script that does not end",
+        "{redis} is busy with a script that does not end",
         "see its SLOWLOG; SCRIPT KILL ends a script that has written nothing",
     ),
     "NOPERM": (
-        "Redis at {address} does not let this user do that: {text}",
-        "give the user ~* &* +@all, or what docs/how-to/deploy.md lists; it is tried again",
+        "{redis} does not let this user do that: {text}",
+        "provision doctor --only redis --only broker names what is missing; it is tried again",
     ),
-    "LOADING": ("Redis at {address} is reading its data", "wait; it is tried again"),
+    "LOADING": ("{redis} is reading its data", "wait; it is tried again"),
     "NOREPLICAS": (
-        "Redis at {address} has too few replicas in step and takes no writes (min-replicas-to-write)",
+        "{redis} has too few replicas in step and takes no writes (min-replicas-to-write)",
         "start the replicas; it is tried again",
     ),
-    "TRYAGAIN": ("Redis at {address} is moving keys", "wait; it is tried again"),
+    "TRYAGAIN": ("{redis} is moving keys", "wait; it is tried again"),
 }
 
 _LEADS_ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "UNBLOCKED", "CLUSTERDOWN"})
 
-# A server before 7 wraps what a command said inside a script: `ERR Error running script …: -OOM command …`.
-_CODE: Final = re.compile(rf"(?:^|[\s:]-)({'|'.join(_MEANING)})\b")
+# A server before 7 wraps what a command said inside a script: `ERR Error running script …: -OOM command …`;
+# redis-py wraps what one said inside a pipeline: `Command # 1 (…) of pipeline caused error: ('MISCONF …',)`.
+_CODE: Final = re.compile(rf"(?:^|: (?:-|\(['\"])?)({'|'.join(_MEANING)})\b")
 
 
 def code_of(error: BaseException) -> str | None:
@@ -79,11 +83,17 @@ def leads_elsewhere(error: BaseException) -> bool:
     return code_of(error) in _LEADS_ELSEWHERE
 
 
-def in_words(error: BaseException, address: str) -> tuple[str, str] | None:
-    """What a refusal means and the way out; None if it is none of these."""
+def in_words(error: BaseException, redis: str = "Redis") -> tuple[str, str] | None:
+    """
+    What a refusal means and the way out; None if it is none of these.
+
+    Args:
+        redis: how to call the server: `Redis at 127.0.0.1:6379`.
+    """
     word = code_of(error)
     if word is None:
         return None
     said, hint = _MEANING[word]
-    text = str(error).removeprefix(word).strip()
-    return said.format(address=address, text=text), hint
+    found = _CODE.search(str(error))
+    text = str(error)[found.end() if found else 0 :].strip().rstrip("',\")")
+    return said.format(redis=redis, text=text), hint

@@ -45,6 +45,7 @@ class Valkey:
                     *("--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
                     *("--appendonly", "yes", "--appendfsync", self._fsync, "--save", ""),
                     *("--maxmemory-policy", "noeviction"),
+                    *("--enable-protected-configs", "local"),  # `dir`: how a disk becomes full
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

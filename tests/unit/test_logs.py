@@ -384,3 +384,16 @@ def test_names_are_a_noun_and_what_became_of_it() -> None:
         noun, _, participle = name.partition(".")
         assert noun.isalpha()
         assert participle.endswith(("ed", "lost", "stuck", "misread")), name
+
+
+def test_a_line_that_says_the_same_of_the_same_thing_is_written_once_in_a_while() -> None:
+    seldom = logs.Seldom()
+    lost = log_events.LEDGER_LOST
+    look, record = {"doing": "look", "error": OSError("x")}, {"doing": "record", "error": OSError("x")}
+    assert [seldom.due(lost, each, 0.0) for each in (look, record, look)] == [True, True, False]
+    assert seldom.due(lost, {"doing": "look", "error": OSError("y")}, 0.0)
+    assert [seldom.due(lost, look, now) for now in (lost.every - 0.1, lost.every, lost.every + 1)] == [
+        False,
+        True,
+        False,
+    ]
