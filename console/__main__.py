@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from console.closed_streams import open_closed_streams
@@ -9,6 +10,8 @@ from console.closed_streams import open_closed_streams
 
 def main() -> None:
     """Runs the command line; a probe goes without all that the other verbs load."""
+    # As PID 1 of a container a process without handlers ignores SIGTERM, and loading takes a while.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     open_closed_streams()
     if sys.argv[1:2] == ["health"]:
         from console.health import main as health

@@ -209,6 +209,12 @@ STOP_REQUESTED = Event(
     logging.INFO,
     "A signal tells a worker to stop: it takes no more, and finishes what is in flight.",
 )
+SIGNAL_RECEIVED = Event(
+    "signal.received",
+    logging.INFO,
+    "A signal other than to stop. After SIGUSR1 the stacks of all threads follow, as plain text.",
+    ("message",),
+)
 PROGRAM_STOPPED = Event("program.stopped", logging.INFO, "A program has stopped in good order.")
 CHECK_WARNED = Event(
     "check.warned",

@@ -16,6 +16,7 @@ import threading
 
 def main() -> None:
     """Runs a worker until it is told to stop."""
+    _stop_at_once()
     parser = argparse.ArgumentParser(prog="provision worker", description="Run a worker.")
     parser.add_argument("--name", default="worker", help="its name; the host is added")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
@@ -42,6 +43,16 @@ def main() -> None:
             app, no_color=bool(os.environ.get("NO_COLOR")), workdir=None, quiet=not sys.stdout.isatty()
         ),
     )
+
+
+def _stop_at_once() -> None:
+    """
+    Obeys SIGTERM until Celery has handlers of its own, a second later: nothing has begun that must be ended.
+
+    As PID 1 of a container the process would ignore it otherwise. `provision worker` has it blocked.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _stop_at_end_of_input() -> None:

@@ -24,7 +24,13 @@ from provisioning.checks.finding import Finding, Level
 from provisioning.credentials import load_credentials
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, ProvisioningError
 from provisioning.ledger import Ledger
-from provisioning.log_events import CHECK_WARNED, PROGRAM_STARTED, PROGRAM_STOPPED, STOP_REQUESTED
+from provisioning.log_events import (
+    CHECK_WARNED,
+    PROGRAM_STARTED,
+    PROGRAM_STOPPED,
+    SIGNAL_RECEIVED,
+    STOP_REQUESTED,
+)
 from provisioning.logs import configure, say
 from provisioning.queue import Doorbell, Waiting, check_queue, make_app
 from provisioning.settings import Settings
@@ -75,9 +81,19 @@ tracer: tracing.Tracer | None = None
 def _set_up_logging(sender: str, **_: Any) -> None:
     global tracer
     configure("worker", settings, worker=sender)
-    # Celery writes its word on a signal past all logging; a reader of JSON lines would trip over it.
-    celery_worker.safe_say = lambda *_: say(STOP_REQUESTED)
+    celery_worker.safe_say = _on_signal
     tracer = tracing.configure(os.environ, program="worker", worker=sender)
+
+
+def _on_signal(text: str, *_: Any) -> None:
+    """Celery's word on a signal, which it writes past all logging: who reads JSON lines would trip over it."""
+    if "shutdown" in text:
+        say(STOP_REQUESTED)
+    elif text.startswith(("Restarting", "SIG")):
+        say(SIGNAL_RECEIVED, message=text)
+    else:  # SIGUSR1: who sends it wants to read the stacks, and does
+        say(SIGNAL_RECEIVED, message="SIGUSR1: the stacks of all threads follow")
+        os.write(2, text.encode() + b"\n")
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

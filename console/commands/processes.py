@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Annotated, NoReturn
 
 import typer
@@ -23,6 +24,9 @@ def worker(context: typer.Context) -> None:
     Example: provision worker
     """
     Settings.from_env(os.environ)
+    # Over the exec, where handlers are lost: the worker unblocks it once it has its own, and then obeys. As
+    # PID 1 of a container it would not be killed in between, and work on until it is.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     _become("worker", *context.args)
 
 
