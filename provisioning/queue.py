@@ -38,6 +38,9 @@ QUEUE = "celery"
 RING_TIMEOUT = 5.0
 """Seconds that RabbitMQ has to take a ring and to say that a majority of its nodes has it."""
 
+UNACKNOWLEDGED = "unacked"
+"""Hash on Redis: messages that workers have taken and not acknowledged, as kombu names it."""
+
 COUNT_TIMEOUT = 2.0
 """Seconds that a broker has to let us in, and to say how many messages wait."""
 
@@ -225,6 +228,25 @@ class Waiting:
             self.close()
             if missing:
                 return 0  # nobody has declared it yet; on Redis an empty queue is none
+            raise LedgerUnavailableError(
+                f"the broker cannot be reached ({type(error).__name__}: {error})"
+            ) from error
+
+    def taken(self) -> int | None:
+        """
+        Messages that workers have taken and not acknowledged, those of a dead one for a minute; None on
+        RabbitMQ, which does not tell it to clients.
+
+        Raises: LedgerUnavailableError if the broker cannot be reached or does not answer.
+        """
+        if on_rabbitmq(self._app.conf.broker_url):
+            return None
+        try:
+            if self._connection is None:
+                self._connection = _hasty_connection(self._app)
+            return int(self._connection.default_channel.client.hlen(UNACKNOWLEDGED))
+        except Exception as error:
+            self.close()
             raise LedgerUnavailableError(
                 f"the broker cannot be reached ({type(error).__name__}: {error})"
             ) from error

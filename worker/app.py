@@ -86,7 +86,7 @@ def _set_up_logging(sender: str, **_: Any) -> None:
 
 
 def _on_signal(text: str, *_: Any) -> None:
-    """Celery's word on a signal, which it writes past all logging: who reads JSON lines would trip over it."""
+    """Celery's word on a signal, which it writes past all logging: a reader of JSON would trip over it."""
     if "shutdown" in text:
         say(STOP_REQUESTED)
     elif text.startswith(("Restarting", "SIG")):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioning.checks.finding import Finding, Level, fatal, ok
-from provisioning.errors import ConfigurationError
-from provisioning.queue import check_rights, make_app
+from provisioning.errors import ConfigurationError, LedgerUnavailableError
+from provisioning.queue import Waiting, check_rights, make_app
 from provisioning.settings import Settings
 
 WITHIN = 5.0
@@ -29,7 +29,7 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
 
 def _reach(settings: Settings) -> Finding:
     if settings.broker_url is None:
-        return ok("broker.reachable", "it is the ledger's Redis")
+        return ok("broker.reachable", f"it is the ledger's Redis{_messages(settings)}")
     connection = make_app(settings).connection_for_write(connect_timeout=WITHIN)
     where = connection.as_uri()  # without its password
     try:
@@ -43,4 +43,16 @@ def _reach(settings: Settings) -> Finding:
         )
     finally:
         connection.release()
-    return ok("broker.reachable", f"{where} lets us in")
+    return ok("broker.reachable", f"{where} lets us in{_messages(settings)}")
+
+
+def _messages(settings: Settings) -> str:
+    """What lies there, as an addition to a sentence; nothing of a broker that does not say."""
+    waiting = Waiting(make_app(settings))
+    try:
+        wait, taken = waiting.count(), waiting.taken()
+    except (LedgerUnavailableError, ConfigurationError):
+        return ""
+    finally:
+        waiting.close()
+    return f"; messages that wait: {wait}" + ("" if taken is None else f", in workers' hands: {taken}")

@@ -82,6 +82,10 @@ LEARNED: Final = _gauge(
     "credential",
 )
 MESSAGES: Final = _gauge("queue_messages", "Celery messages that wait; not told while the broker is away")
+TAKEN: Final = _gauge(
+    "queue_taken_messages",
+    "Celery messages that workers have taken and not settled; told where the ledger's Redis is the broker",
+)
 REFUSED: Final = _gauge("refused_messages", "Messages that the Celery intake has refused and keeps")
 MEMORY: Final = _gauge("redis_memory_used_bytes", "Memory that Redis uses")
 MEMORY_MOST: Final = _gauge("redis_memory_max_bytes", "Memory that it may use; 0 if nothing limits it")
@@ -117,6 +121,7 @@ METRICS: Final = (
     OUTAGE,
     LEARNED,
     MESSAGES,
+    TAKEN,
     REFUSED,
     MEMORY,
     MEMORY_MOST,
@@ -143,11 +148,13 @@ class Reading:
     Attributes:
         seconds: how long that took.
         messages: that wait on the broker; None if it could not be asked.
+        taken: that workers have and have not acknowledged; None where the broker is another server.
     """
 
     gauges: Gauges
     seconds: float
     messages: int | None
+    taken: int | None = None
 
 
 class Readings:
@@ -177,7 +184,8 @@ class Readings:
                     seconds = time.monotonic() - began
                     messages = await elsewhere
                 here = gauges.messages if self._waiting is None else messages
-                self._kept = (Reading(gauges, seconds, here), time.monotonic() + FRESH_FOR)
+                taken = gauges.taken if self._waiting is None else None
+                self._kept = (Reading(gauges, seconds, here, taken), time.monotonic() + FRESH_FOR)
             return self._kept[0]
 
     async def _messages(self) -> int | None:
@@ -196,6 +204,7 @@ def samples(reading: Reading, settings: Settings) -> Samples:
         **_of_jobs(reading.gauges),
         **_of_operation(reading.gauges, settings),
         MESSAGES: {} if reading.messages is None else {(): reading.messages},
+        TAKEN: {} if reading.taken is None else {(): reading.taken},
     }
 
 

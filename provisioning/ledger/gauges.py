@@ -23,7 +23,7 @@ from provisioning.ledger.scripts import Argument, Call
 from provisioning.lifecycle import State
 from provisioning.metric import KNOWN_CAUSES
 from provisioning.pace import Rate
-from provisioning.queue import QUEUE
+from provisioning.queue import QUEUE, UNACKNOWLEDGED
 
 STRETCH: Final = 250
 """Batches summed up in one call: a few ms in which Redis does nothing else."""
@@ -94,6 +94,7 @@ class Gauges(msgspec.Struct, frozen=True):
             batches, among the jobs first in line.
         oldest_doubt: seconds since the oldest doubt began; 0 if there is none.
         messages: that wait in Celery's queue in this Redis, of use where that is the broker.
+        taken: that workers have taken and not acknowledged, likewise; those of a dead one for a minute.
         refused: messages the Celery intake has refused and keeps.
         paces: set by an operator, POSTs a second by credential; infinite for unlimited.
         learned: from 429s, likewise, where it is in force.
@@ -107,6 +108,7 @@ class Gauges(msgspec.Struct, frozen=True):
     workers: list[WorkerSign]
     server: Server
     messages: int
+    taken: int
     refused: int
     paces: Mapping[str, float]
     learned: Mapping[str, float]
@@ -127,10 +129,11 @@ async def read_gauges(ledger: Ledger) -> Gauges:
         pipeline.info("memory")
         pipeline.info("persistence")
         pipeline.llen(QUEUE)
+        pipeline.hlen(UNACKNOWLEDGED)
         pipeline.llen(keys.INTAKE_DEAD)
         pipeline.hgetall(keys.RATES)
         pipeline.hgetall(keys.LEARNED)
-        memory, persistence, messages, refused, rates, learned = await pipeline.execute()
+        memory, persistence, messages, taken, refused, rates, learned = await pipeline.execute()
         since = await _ready_since(ledger, sums)
     except LOST as error:
         raise unavailable(ledger.redis, error) from error
@@ -143,6 +146,7 @@ async def read_gauges(ledger: Ledger) -> Gauges:
         workers=workers,
         server=_server(memory, persistence),
         messages=int(messages),
+        taken=int(taken),
         refused=int(refused),
         paces=_paces(rates),
         learned=_learned(learned),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from provisioning.ledger import Deferral, Hold, Ledger, Outage, WorkerSign, tran
 from provisioning.ledger.gauges import PACES, read_gauges
 from provisioning.lifecycle import Event
 from provisioning.pace import Rate
-from provisioning.queue import QUEUE
+from provisioning.queue import QUEUE, UNACKNOWLEDGED
 from provisioning.settings import Settings
 from provisioning.signs import ALIVE_WITHIN
 from tests.ledger_fixtures import TARGET, Clock, answer, claim, fill, new_job, say, send
@@ -134,9 +135,12 @@ async def test_a_broker_of_its_own_is_not_taken_for_the_ledgers_redis(ledger: Le
     def away() -> int:
         raise LedgerUnavailableError("the broker cannot be reached")
 
-    for waiting, told in ((None, {(): 1}), (lambda: 7, {(): 7}), (away, {})):
+    await ledger.redis.hset(UNACKNOWLEDGED, mapping={"t1": "{}", "t2": "{}"})
+    cases: Any = ((None, {(): 1}, {(): 2}), (lambda: 7, {(): 7}, {}), (away, {}, {}))
+    for waiting, told, taken in cases:
         reading = await Readings(ledger, waiting).latest()
         assert samples(reading, SETTINGS)[gauges.MESSAGES] == told
+        assert samples(reading, SETTINGS)[gauges.TAKEN] == taken
 
 
 async def test_all_who_ask_at_once_share_one_reading(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

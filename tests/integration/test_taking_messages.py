@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from provisioning import redis_broker
-from provisioning.queue import QUEUE, Doorbell, make_app
+from provisioning.queue import QUEUE, Doorbell, Waiting, make_app
 from provisioning.settings import Settings
 
 
@@ -62,6 +62,9 @@ def test_messages_come_in_turn_and_are_noted_until_they_are_acknowledged(
         connection.drain_events(timeout=5)
     assert batches(connection.given) == ["b1", "b2"]
     assert len(noted(redis)) == 2
+    waiting = Waiting(make_app(Settings(redis_url=SecretStr(valkey_url))))
+    assert (waiting.count(), waiting.taken()) == (0, 2)
+    waiting.close()
     for message in connection.given:
         message.ack()
     assert not redis.exists("unacked", "unacked_index", QUEUE)
