@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from console.outcome_files import Export
 from console.progress import Progress
 from console.workplace import LocalWorker, Workplace
+from producers.batch_name import check_batch_name
 from producers.plan import Plan, make_plan
 from producers.reading import Reading, ReadOptions
 from producers.spool import Spool
@@ -323,13 +324,17 @@ def batch_name(file: str) -> str:
     """
     The name a batch gets from its file: `tenants` from `data/tenants.csv.gz`.
 
-    Raises: InvalidInputError if nothing is left to name it by.
+    Raises: InvalidInputError if nothing is left to name it by, or no batch may be called so.
     """
     path = urlsplit(file).path if "://" in file else file
     name = "stdin" if file == "-" else Path(path).name.split(".")[0]
     if not name:
         raise InvalidInputError(f"{file} gives no name to the batch", hint="give it one with --name")
-    return name
+    try:
+        return check_batch_name(name)
+    except InvalidInputError as error:
+        hint = "give it another with --name; the outcome files are named after it"
+        raise InvalidInputError(f"{file} gives no name to the batch: {error.message}", hint=hint) from error
 
 
 def who() -> str:

@@ -30,6 +30,7 @@ from celery.exceptions import Reject
 from celery.worker.request import Request
 from redis.exceptions import RedisError
 
+from producers.batch_name import check_batch_name
 from producers.idempotency import Answer, Idempotency, InUseError, OtherRequestError
 from producers.jsonl import job_of
 from producers.plan import checked
@@ -207,8 +208,11 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
         raise RefusedError("the message has no jobs")
     if len(message.jobs) > MOST_JOBS:
         raise RefusedError(f"the message has {len(message.jobs):,} jobs; {MOST_JOBS:,} are read at most")
-    if message.batch is not None and not (0 < len(message.batch) <= 200 and message.batch.isprintable()):
-        raise RefusedError("the name of a batch has 1 to 200 visible characters")
+    if message.batch is not None:
+        try:
+            check_batch_name(message.batch)
+        except InvalidInputError as error:
+            raise RefusedError(error.message) from error
     return message
 
 

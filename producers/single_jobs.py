@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from producers.submit import CHUNK, new_batch_id, note_acceptance
+from producers.batch_name import new_batch_id
+from producers.submit import CHUNK, note_acceptance
 from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, transitions
 from provisioning.log_events import JOB_SUBMITTED

@@ -8,7 +8,6 @@ submission again skips it and brings the rest.
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from producers.batch_name import check_batch_name, new_batch_id
 from producers.read_ahead import read_ahead
 from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
@@ -32,8 +32,6 @@ CHUNK = 500
 
 MAX_CHUNK_BYTES = 1 << 20
 """Bytes of bodies in one call, so that a chunk of large bodies does not hold Redis up."""
-
-_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is mistaken for something else
 
 
 @dataclass(slots=True)
@@ -98,8 +96,10 @@ async def submit(
         on_chunk: told after each chunk.
         on_verdict: told of every job.
 
-    Raises: LedgerUnavailableError; what was recorded stays recorded.
+    Raises: InvalidInputError if no batch may have that name; LedgerUnavailableError: what was recorded stays
+        recorded.
     """
+    check_batch_name(name)
     began = time.monotonic()
     with span("submit", "producer") as traced:
         batch, is_new = await ledger.do(transitions.open_batch(new_batch_id(), name, meta or {}))
@@ -215,8 +215,3 @@ def _note(
     # Once is enough: workers that have taken a batch up go on with it by themselves.
     for batch in moved if first else ():
         ring(batch)
-
-
-def new_batch_id() -> str:
-    """An id that no batch has; short, and easy to read out."""
-    return "b" + "".join(secrets.choice(_ALPHABET) for _ in range(7))

@@ -38,6 +38,7 @@ from console.selecting import AcceptDuplicatesFlag, BecauseOption, reason_to_acc
 from console.shell import JsonFlag, cli, out, progress_of, talk
 from console.words import amount
 from console.workplace import Workplace, check_reachable, local_worker, workplace
+from producers.batch_name import check_batch_name
 from producers.plan import Plan
 from producers.reading import ReadOptions
 from producers.spool import Spool
@@ -129,7 +130,7 @@ def apply(
         order = Order(
             file=path,
             options=options,
-            name=name or applying.batch_name(file),
+            name=check_batch_name(name) if name is not None else applying.batch_name(file),
             to=to,
             skip_invalid=skip_invalid,
             detach=detach,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from producers.batch_name import check_batch_name
 from producers.http.answers import json_answer, refusals
 from producers.http.examples import BATCH_BODIES, ONE_JOB
 from producers.http.models import TakenBatch, TakenOne
@@ -20,7 +21,6 @@ from producers.http.tokens import Scope, Token
 from producers.http.upload import (
     FORMATS,
     Wish,
-    check_name,
     new_file,
     problems_json,
     spool,
@@ -132,7 +132,7 @@ async def submit_batch(
             format=FORMATS[kind],
         )
         wish = Wish(
-            name=None if name is None else check_name(name),
+            name=None if name is None else check_batch_name(name),
             options=options,
             format=FORMATS[kind],
             all_or_nothing=all_or_nothing,

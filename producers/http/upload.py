@@ -19,6 +19,7 @@ from typing import IO, Any, BinaryIO, cast
 import msgspec
 from starlette.requests import Request
 
+from producers.batch_name import check_batch_name
 from producers.body import check_credential
 from producers.defaults import check_defaults
 from producers.http.door import Door
@@ -232,7 +233,7 @@ def _opened(body: Spooled, wish: Wish) -> tuple[Wish, Iterator[NewJob | InvalidJ
         options = replace(options, defaults=batch.defaults)
     if batch.new_bots is not None:
         options = replace(options, new_bots=batch.new_bots)
-    name = wish.name if batch.name is None else check_name(batch.name)
+    name = wish.name if batch.name is None else check_batch_name(batch.name)
     return replace(wish, name=name, options=options), _from_json(batch, options)
 
 
@@ -253,13 +254,6 @@ def _from_json(batch: JsonBatch, options: ReadOptions) -> Iterator[NewJob | Inva
             yield job
         else:
             yield from job
-
-
-def check_name(name: str) -> str:
-    """Raises: InvalidInputError if it cannot be the name of a batch."""
-    if not name.strip() or len(name) > 200 or not name.isprintable():
-        raise InvalidInputError("the name of a batch has 1 to 200 visible characters")
-    return name
 
 
 def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled, who: str) -> Taken:

@@ -69,15 +69,15 @@ class View:
 
     async def batch_id(self, name_or_id: str) -> str:
         """
-        The id of a batch given by name or id.
+        The id of a batch given by name or id. An id wins: no batch can stand in the place of another.
 
         Raises: NotFoundError if there is none.
         """
+        if await self._redis.exists(keys.batch(name_or_id)):
+            return name_or_id
         named = await self._redis.hget(keys.NAMES, name_or_id)
         if named is not None:
             return str(named.decode())
-        if await self._redis.exists(keys.batch(name_or_id)):
-            return name_or_id
         raise NotFoundError(f"there is no batch {name_or_id!r}", hint="provision status lists all batches")
 
     async def batches(self) -> AsyncIterator[BatchStatus]:

@@ -353,6 +353,20 @@ def test_a_batch_can_be_paused_resumed_cancelled_and_redriven(server: Server) ->
     assert server.get("/v1/batches/held").json()["states"]["queued"] == 4
 
 
+def test_no_batch_can_stand_in_the_place_of_another(server: Server) -> None:
+    victim = server.post("/v1/batches?name=victim", csv_of(2, "v"), Content_Type="text/csv").json()["batch"]
+    for name in (victim, victim.upper(), "..", "a/b", "a%0Ab"):
+        answer = server.post(f"/v1/batches?name={name}", csv_of(1, "w"), Content_Type="text/csv")
+        assert problem(answer) == "invalid"
+        assert "name of a batch" in answer.json()["detail"]
+    assert problem(server.post("/v1/batches", {"name": victim, "jobs": [job("w")]})) == "invalid"
+    assert server.post(f"/v1/batches/{victim}/cancel").json() == {
+        "batch": victim,
+        "done": "cancelled",
+        "jobs": 2,
+    }
+
+
 def test_only_a_doubt_can_be_resolved(server: Server) -> None:
     taken = server.post("/v1/jobs", job("sure")).json()
     answer = server.post(f"/v1/jobs/{taken['job']}/resolve", {"found": "created"})

@@ -1,0 +1,48 @@
+"""
+What a batch may be called, and the form of its id: one rule for every way in.
+
+A batch is asked for by its id or its name alike: no name may be taken for an id, and each must fit into
+one segment of a path: `/v1/batches/NAME`, `NAME.outcomes/`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from provisioning.errors import InvalidInputError
+
+LONGEST = 200
+"""Characters of a name at most."""
+
+_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is mistaken for something else
+_ID = re.compile(rf"b[{_ALPHABET}]{{7}}", re.IGNORECASE)
+
+
+def new_batch_id() -> str:
+    """An id that no batch has; short, and easy to read out."""
+    return "b" + "".join(secrets.choice(_ALPHABET) for _ in range(7))
+
+
+def check_batch_name(name: str) -> str:
+    """
+    The same name, if a batch may have it.
+
+    Raises: InvalidInputError, which does not repeat it.
+    """
+    if wrong := _wrong(name):
+        raise InvalidInputError(wrong, hint="letters, digits, blanks and . _ - make a good name")
+    return name
+
+
+def _wrong(name: str) -> str:
+    """What keeps this from being a batch's name; empty if nothing does."""
+    if not name.strip() or len(name) > LONGEST or not name.isprintable():
+        return f"the name of a batch has 1 to {LONGEST} visible characters"
+    if "/" in name or "\\" in name:
+        return "the name of a batch has no / and no \\"
+    if name.strip() in (".", ".."):
+        return "the name of a batch cannot be . or .."
+    if _ID.fullmatch(name.strip()):
+        return "the name of a batch cannot look like the id of one: b and seven letters or digits"
+    return ""
