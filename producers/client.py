@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -90,6 +91,11 @@ def _call(method: str, path: str, *, key: str | None = None, content_type: str =
     if method == "POST":
         headers["Idempotency-Key"] = key or secrets.token_hex(16)
     return Call(method, path, params, headers, **rest)
+
+
+def _of(kind: str, name: str) -> str:
+    """The path of one thing; a name may have any visible character in it."""
+    return f"/v1/{kind}/{quote(name, safe='')}"
 
 
 def job_call(job: Mapping[str, Any], *, key: str | None, new_bots: bool) -> Call:
@@ -187,17 +193,19 @@ class Client:
 
     def batch(self, batch: str) -> Json:
         """How a batch stands, by id or name. Raises: RefusedError."""
-        return self._do(_call("GET", f"/v1/batches/{batch}"))
+        return self._do(_call("GET", _of("batches", batch)))
 
     def job(self, job: str) -> Json:
         """One job with its story. Raises: RefusedError."""
-        return self._do(_call("GET", f"/v1/jobs/{job}"))
+        return self._do(_call("GET", _of("jobs", job)))
 
     def jobs(self, batch: str, **filters: str | float) -> Iterator[Json]:
         """The jobs of a batch; filters are `state`, `reason`, `key` and `since`. Raises: RefusedError."""
         cursor = None
         while True:
-            page = self._do(_call("GET", f"/v1/batches/{batch}/jobs", params={**filters, "cursor": cursor}))
+            page = self._do(
+                _call("GET", _of("batches", batch) + "/jobs", params={**filters, "cursor": cursor})
+            )
             yield from page["jobs"]
             cursor = page["next"]
             if cursor is None:
@@ -290,18 +298,18 @@ class AsyncClient:
 
     async def batch(self, batch: str) -> Json:
         """As `Client.batch`."""
-        return await self._do(_call("GET", f"/v1/batches/{batch}"))
+        return await self._do(_call("GET", _of("batches", batch)))
 
     async def job(self, job: str) -> Json:
         """As `Client.job`."""
-        return await self._do(_call("GET", f"/v1/jobs/{job}"))
+        return await self._do(_call("GET", _of("jobs", job)))
 
     async def jobs(self, batch: str, **filters: str | float) -> AsyncIterator[Json]:
         """As `Client.jobs`."""
         cursor = None
         while True:
             params = {**filters, "cursor": cursor}
-            page = await self._do(_call("GET", f"/v1/batches/{batch}/jobs", params=params))
+            page = await self._do(_call("GET", _of("batches", batch) + "/jobs", params=params))
             for job in page["jobs"]:
                 yield job
             cursor = page["next"]

@@ -18,14 +18,14 @@ from starlette.responses import Response
 from producers.http.answers import refusals
 from producers.http.gauges import Collected, samples
 from producers.http.problem import Kind, ProblemError
-from producers.http.request import bearer, door_of
+from producers.http.request import admit, bearer, door_of
 from producers.http.tokens import Scope, Token
 
 router = APIRouter(tags=["Look"])
 
 
 async def _scraper(request: Request) -> Token:
-    token = await door_of(request).caller(bearer(request))
+    token = await admit(request, bearer(request))
     if not token.scopes & {Scope.METRICS, Scope.READ}:
         raise ProblemError(Kind.NO_SCOPE, "the token lacks the scope metrics")
     return token

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from producers.http.answers import json_answer, refusals
-from producers.http.filters import CredentialName, Key, Reason, Since, Until
+from producers.http.filters import Because, CredentialName, Key, Reason, Since, Until
 from producers.http.models import Changed, Resolved
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Operator, door_of, read_body
@@ -27,30 +27,31 @@ _DONE = {200: {"model": Changed, "description": "Done."}, **refusals(Kind.NOT_FO
 
 
 @router.post("/v1/batches/{batch}/pause", response_class=Response, responses=_DONE)
-async def pause(request: Request, caller: Operator, batch: str) -> Response:
+async def pause(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
     """Keep a batch back: no further POST of it starts."""
     ledger = door_of(request).ledger
     found = await ledger.view.batch_id(batch)
-    new = await ledger.hand.hold(keys.hold_batch(found), by=caller.name, why=f"paused by {caller.name}")
+    why = because.strip() or f"paused by {caller.name}"
+    new = await ledger.hand.hold(keys.hold_batch(found), by=caller.name, why=why)
     return json_answer({"batch": found, "done": "paused" if new else "held already"})
 
 
 @router.post("/v1/batches/{batch}/resume", response_class=Response, responses=_DONE)
-async def resume(request: Request, caller: Operator, batch: str) -> Response:
+async def resume(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
     """Let a batch go on that was paused, or that a stop-loss holds back."""
     ledger = door_of(request).ledger
     found = await ledger.view.batch_id(batch)
     words = {"not_held": "not held", "released": "goes on", "canary": "one job is sent to try"}
-    came = await ledger.hand.release(keys.hold_batch(found), by=caller.name)
+    came = await ledger.hand.release(keys.hold_batch(found), by=caller.name, why=because.strip())
     return json_answer({"batch": found, "done": words[came]})
 
 
 @router.post("/v1/batches/{batch}/cancel", response_class=Response, responses=_DONE)
-async def cancel(request: Request, caller: Operator, batch: str) -> Response:
+async def cancel(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
     """Call off every job of a batch that has not begun to be sent."""
     ledger = door_of(request).ledger
     found = await ledger.view.batch_id(batch)
-    count = await ledger.hand.cancel(found, caller.name)
+    count = await ledger.hand.cancel(found, caller.name, why=because.strip())
     return json_answer({"batch": found, "done": "cancelled", "jobs": count})
 
 
@@ -68,7 +69,11 @@ async def redrive(
     dry_run: Annotated[bool, Query(description="Only count them.")] = False,
     because: Annotated[
         str,
-        Query(max_length=500, description="Why a second widget is accepted; without, risky jobs are left."),
+        Query(
+            min_length=1,
+            max_length=500,
+            description="Why a second widget is accepted; without, risky jobs are left.",
+        ),
     ] = "",
 ) -> Response:
     """
@@ -138,6 +143,8 @@ async def resolve(request: Request, caller: Operator, job: str) -> Response:
         raise ProblemError(
             Kind.INVALID, "the body is not a resolution", hint='{"found": "created"} or {"found": "absent"}'
         ) from None
+    if said.found == "absent" and said.widget_id:
+        raise ProblemError(Kind.INVALID, "a widget that is absent has no widget_id; nothing was changed")
     if len(said.widget_id) > 200:
         raise ProblemError(Kind.INVALID, "widget_id has 200 characters at most")
     try:

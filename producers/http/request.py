@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from producers.http.access import CALLER
 from producers.http.door import Door
+from producers.http.parameters import check_said
 from producers.http.problem import Kind, ProblemError
 from producers.http.tokens import Scope, Token
 from provisioning.digits import is_whole_number
@@ -50,9 +51,14 @@ def bearer_or_basic(request: Request) -> str:
 
 
 async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
-    """As `Door.caller`; the line that is logged of the request will name the token."""
+    """
+    Who makes the request, as `Door.caller` has it; the line that is logged of it will name the token.
+
+    Raises: ProblemError, also for what the route does not know.
+    """
     token = await door_of(request).caller(shown, *scopes)
     request.scope[CALLER] = token.name
+    await check_said(request)
     return token
 
 

@@ -28,6 +28,7 @@ from producers.http.upload import (
 )
 from producers.jsonl import job_of
 from producers.reading import ReadOptions
+from producers.source import Format
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, Verdict, split_job_id
 
@@ -45,6 +46,7 @@ IDEMPOTENCY = {
 Because = Annotated[
     str,
     Query(
+        min_length=1,
         max_length=500,
         description="Why a second widget is accepted of jobs that had ended and may have one; kept with them "
         "and in the audit. Takes the scope `operate` as well. Without a reason such jobs are left.",
@@ -119,6 +121,8 @@ async def submit_batch(
         raise ProblemError(
             Kind.WRONG_TYPE, "this Content-Type is not read", hint="one of " + ", ".join(FORMATS)
         )
+    given = frozenset(request.query_params)
+    _check_heeded(given, FORMATS[kind])
     await door.fullness.check()
     try:
         options = ReadOptions(
@@ -137,6 +141,7 @@ async def submit_batch(
             format=FORMATS[kind],
             all_or_nothing=all_or_nothing,
             because=because.strip(),
+            given=given,
         )
     except InvalidInputError as error:
         raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
@@ -156,6 +161,25 @@ def _check_power(caller: Token, because: str) -> None:
     if because.strip() and Scope.OPERATE not in caller.scopes:
         raise ProblemError(
             Kind.NO_SCOPE, "the token lacks the scope operate", hint="without because, risky jobs are left"
+        )
+
+
+_OF_TABLES = frozenset(["separator", "delimiter", "map"])
+"""Settings that only a table heeds."""
+
+
+def _check_heeded(given: frozenset[str], format_: Format | None) -> None:
+    """Raises: ProblemError if a setting is given that this kind of body does not heed."""
+    unheeded: set[str] = set()
+    if format_ not in (Format.CSV, Format.TSV):
+        unheeded |= _OF_TABLES & given
+    if format_ is None:
+        unheeded |= {"encoding"} & given
+    if unheeded:
+        raise ProblemError(
+            Kind.INVALID,
+            f"{', '.join(sorted(unheeded))}: not for this Content-Type; nothing was handed over",
+            hint="leave it out",
         )
 
 

@@ -78,6 +78,7 @@ class Wish:
         all_or_nothing: whether one bad row refuses them all.
         meta: kept with a new batch.
         because: why a second widget is accepted of jobs that had ended; empty if it is not.
+        given: names of the query parameters, which a JSON body may not give again.
     """
 
     name: str | None
@@ -86,6 +87,7 @@ class Wish:
     all_or_nothing: bool = False
     meta: Mapping[str, str] = field(default_factory=dict)
     because: str = ""
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -226,6 +228,9 @@ def _opened(body: Spooled, wish: Wish) -> tuple[Wish, Iterator[NewJob | InvalidJ
         raise InvalidInputError(
             f"the body is not a batch: {reason}", hint='{"name": …, "jobs": [{"key": …, "bot": {"id": …}}]}'
         ) from error
+    for setting in ("name", "credential", "defaults", "new_bots"):
+        if getattr(batch, setting) is not None and setting in wish.given:
+            raise InvalidInputError(f"{setting} is given in the query and in the body", hint="say it once")
     options = wish.options
     if batch.credential is not None:
         options = replace(options, credential=batch.credential)

@@ -60,11 +60,11 @@ class Hand:
         hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind="paused")
         return bool(await self._redis.hsetnx(keys.HOLDS, scope, msgspec.json.encode(hold).decode()))
 
-    async def release(self, scope: str, *, by: str = "") -> Release:
+    async def release(self, scope: str, *, by: str = "", why: str = "") -> Release:
         """Lets `scope` go on: at once after a pause, after one canary's success under a brake."""
         word: Release = await self._do(transitions.release(scope))
         if word != "not_held":
-            await self.note("resume", by=by, on=scope, facts={"came_of_it": word})
+            await self.note("resume", by=by, on=scope, why=why, facts={"came_of_it": word})
         return word
 
     async def set_pace(self, credential: str, rate: Rate | None, *, by: str = "") -> None:
@@ -119,7 +119,7 @@ class Hand:
         """Has the doubtful jobs of a batch wait for a person (`hold`), or tried again (`retry`)."""
         await self._redis.hset(keys.batch(batch), "on_in_doubt", choice)
 
-    async def cancel(self, batch: str, by: str, *, credential: str | None = None) -> int:
+    async def cancel(self, batch: str, by: str, *, credential: str | None = None, why: str = "") -> int:
         """
         Calls off every job of a batch, or of one credential in it, that has not begun to be sent.
 
@@ -142,7 +142,7 @@ class Hand:
                 facts: dict[str, str | int] = {"jobs": cancelled}
                 if credential is not None:
                     facts["credential"] = credential
-                await self.note("cancel", by=by, on=scope, facts=facts)
+                await self.note("cancel", by=by, on=scope, why=why, facts=facts)
         return cancelled
 
     async def _left_by_a_cancel(self, scope: str) -> bool:

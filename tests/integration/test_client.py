@@ -36,6 +36,14 @@ def test_a_service_hands_over_and_looks(server: Server) -> None:
         assert client.wait("file")["states"]["cancelled"] == 250
 
 
+def test_a_batch_of_any_name_is_found(server: Server) -> None:
+    with Client(server.url, server.token) as client:
+        for name in ("what? #1", "100%2F", "ñandú & co"):
+            client.submit_batch([job(f"of {name}")], name=name)
+            assert client.batch(name)["name"] == name
+            assert [each["key"] for each in client.jobs(name)] == [f"of {name}"]
+
+
 async def test_the_same_with_await(server: Server) -> None:
     async with AsyncClient(server.url, server.token) as client:
         taken = await client.submit_job(job("x"), idempotency_key="x-1")

@@ -248,6 +248,18 @@ def test_every_route_wants_a_token_of_its_scope(
     assert ask(f"Bearer {powerless[scope]}") == "no-scope"
 
 
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+def test_every_route_refuses_what_it_does_not_know(
+    server: Server, powerless: dict[str, str], method: str, path: str, scope: str
+) -> None:
+    answer = server.client.request(method, path + "?limits=5")
+    assert problem(answer) == "invalid"
+    assert "limits" not in answer.text
+    if path != "/metrics":  # who may not act is told of nothing else
+        headers = {"Authorization": f"Bearer {powerless[scope]}"}
+        assert problem(server.client.request(method, path + "?limits=5", headers=headers)) == "no-scope"
+
+
 def test_only_health_needs_no_token(server: Server) -> None:
     nobody = {"Authorization": ""}
     assert server.client.get("/healthz", headers=nobody).status_code == 200
@@ -365,6 +377,57 @@ def test_no_batch_can_stand_in_the_place_of_another(server: Server) -> None:
         "done": "cancelled",
         "jobs": 2,
     }
+
+
+def test_a_parameter_that_no_route_knows_does_nothing_and_names_the_nearest(server: Server) -> None:
+    server.post("/v1/batches?name=typo", csv_of(3, "t"), Content_Type="text/csv")
+    server.post("/v1/batches/typo/cancel")
+    path = "/v1/batches/typo/redrive?state=cancelled"
+    near = {"dryrun=true": "dry_run", "dry-run=1": "dry_run", "reasons=x": "reason", "Until=5": "until"}
+    for said, meant in near.items():
+        answer = server.post(f"{path}&{said}")
+        assert (problem(answer), answer.json()["hint"]) == ("invalid", f"did you mean {meant}")
+    twice = server.post(f"{path}&dry_run=true&dry_run=false")
+    assert "dry_run: it is given more than once" in twice.json()["detail"]
+    secret = server.post(f"{path}&s3cret=s3cret")
+    assert problem(secret) == "invalid"
+    assert "s3cret" not in secret.text
+    assert problem(server.post(f"{path}&reason=")) == "invalid"
+    assert problem(server.post(path, {"dry_run": True})) == "invalid"
+    assert problem(server.post(path, b"dry_run=true")) == "invalid"
+    assert server.get("/v1/batches/typo").json()["states"]["queued"] == 0
+
+
+def test_a_setting_that_a_body_does_not_heed_is_refused(server: Server) -> None:
+    lines = b'{"key":"c1","bot":{"id":"100"}}'
+    for said, kind, body in (
+        ("delimiter=,", "application/x-ndjson", lines),
+        ("map=a%3Db", "application/json", JSON),
+        ("encoding=utf-8", "application/json", JSON),
+        ("name=one", "application/json", b'{"name":"two","jobs":[{"key":"c1","bot":{"id":"100"}}]}'),
+        ("credential=a", "application/json", b'{"credential":"b","jobs":[{"key":"c1","bot":{"id":"100"}}]}'),
+    ):
+        answer = server.post(f"/v1/batches?{said}", body, Content_Type=kind)
+        assert (said, problem(answer)) == (said, "invalid")
+        assert said.partition("=")[0] in answer.json()["detail"]
+
+
+def test_why_a_batch_was_paused_or_cancelled_is_kept(server: Server, valkey_url: str) -> None:
+    server.post("/v1/batches?name=why", csv_of(2, "y"), Content_Type="text/csv")
+    server.post("/v1/batches/why/pause?because=wrong+theme")
+    [hold] = server.get("/v1/batches/why").json()["holds"]
+    assert hold["why"] == "wrong theme"
+    server.post("/v1/batches/why/resume?because=mended")
+    server.post("/v1/batches/why/cancel?because=wrong+list")
+    lines = provision(valkey_url, "audit", "--limit", "3", "--json").stdout.splitlines()
+    acts = [(act["act"], act["why"]) for act in map(json.loads, lines)]
+    assert acts == [("cancel", "wrong list"), ("resume", "mended"), ("pause", "wrong theme")]
+
+
+def test_a_widget_that_is_absent_has_no_id(server: Server) -> None:
+    taken = server.post("/v1/jobs", job("odd")).json()
+    answer = server.post(f"/v1/jobs/{taken['job']}/resolve", {"found": "absent", "widget_id": "4711"})
+    assert problem(answer) == "invalid"
 
 
 def test_only_a_doubt_can_be_resolved(server: Server) -> None:
