@@ -19,6 +19,7 @@ VERDICT_WORDS = {
     Verdict.REDRIVEN: "given up or cancelled before: to be sent again",
     Verdict.DEAD: "given up before and not mended: not sent (provision redrive does)",
     Verdict.RISKY: "given up before, and may have made a widget: not sent without --accept-duplicates",
+    Verdict.ENDED: "given up or cancelled before: left as it is",
     Verdict.QUEUED: "already on their way",
     Verdict.SUCCEEDED: "already created: skipped",
     Verdict.CHANGED: "already created with another body: not sent",

@@ -29,6 +29,7 @@ class _Waiting:
     job: NewJob
     who: str
     because: str
+    leave_ended: bool
     verdict: asyncio.Future[Accepted]
 
 
@@ -41,19 +42,22 @@ class SingleJobs:
         self._waiting: list[_Waiting] = []
         self._recording: asyncio.Task[None] | None = None
 
-    async def hand_over(self, job: NewJob, who: str, *, because: str = "") -> Accepted:
+    async def hand_over(
+        self, job: NewJob, who: str, *, because: str = "", leave_ended: bool = False
+    ) -> Accepted:
         """
         Records a job. When this returns, it is in the ledger.
 
         Args:
             because: why a second widget is accepted if it had ended; empty if it is not.
+            leave_ended: whether it stays as it is if it was given up or cancelled.
         Raises: LedgerUnavailableError; it is then unknown whether it is, and it may be said again.
         """
         verdict: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         with span("submit", "producer") as traced:
             if traced.traceparent:
                 job = msgspec.structs.replace(job, trace=traced.traceparent)
-            self._waiting.append(_Waiting(job, who, because, verdict))
+            self._waiting.append(_Waiting(job, who, because, leave_ended, verdict))
             if self._recording is None or self._recording.done():
                 self._recording = asyncio.create_task(self._record())
             word = await verdict
@@ -73,12 +77,14 @@ class SingleJobs:
 
     async def _record_group(self, group: list[_Waiting]) -> None:
         batch, is_new = await self._ledger.do(transitions.open_batch(new_batch_id(), BATCH, {"urgent": "1"}))
-        by_caller: dict[tuple[str, str], list[_Waiting]] = {}
+        by_caller: dict[tuple[str, str, bool], list[_Waiting]] = {}
         for each in group:
-            by_caller.setdefault((each.who, each.because), []).append(each)
+            by_caller.setdefault((each.who, each.because, each.leave_ended), []).append(each)
         calls = [
-            transitions.accept(batch, [each.job for each in some], who, because=because)
-            for (who, because), some in by_caller.items()
+            transitions.accept(
+                batch, [each.job for each in some], who, because=because, leave_ended=leave_ended
+            )
+            for (who, because, leave_ended), some in by_caller.items()
         ]
         moved: set[str] = set()
         new = False

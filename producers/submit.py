@@ -77,6 +77,7 @@ async def submit(
     source: SourceFile | None = None,
     on_in_doubt: str | None = None,
     because: str = "",
+    leave_ended: bool = False,
     on_chunk: Callable[[Submission], None] | None = None,
     on_verdict: OnVerdict | None = None,
 ) -> Submission:
@@ -93,6 +94,7 @@ async def submit(
             jobs are handed over.
         on_in_doubt: `hold` or `retry`, the batch's own choice from now on; None leaves it as it is.
         because: why a second widget is accepted of jobs that had ended; empty leaves those that may make one.
+        leave_ended: whether jobs that were given up or cancelled stay as they are.
         on_chunk: told after each chunk.
         on_verdict: told of every job.
 
@@ -109,7 +111,7 @@ async def submit(
         try:
             async with (
                 read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks,
-                aclosing(_recorded(ledger, chunks, batch, who, because)) as recorded,
+                aclosing(_recorded(ledger, chunks, batch, who, because, leave_ended)) as recorded,
             ):
                 async for chunk, words in recorded:
                     _note(submission, chunk, words, ring, on_verdict)
@@ -177,7 +179,12 @@ async def note_acceptance(ledger: Ledger, on: str, who: str, because: str, redri
 
 
 async def _recorded(
-    ledger: Ledger, chunks: AsyncIterator[list[NewJob]], batch: str, who: str, because: str
+    ledger: Ledger,
+    chunks: AsyncIterator[list[NewJob]],
+    batch: str,
+    who: str,
+    because: str,
+    leave_ended: bool,
 ) -> AsyncGenerator[tuple[list[NewJob], list[Accepted]], None]:
     """Each chunk with the ledger's word on its jobs."""
     sent: deque[list[NewJob]] = deque()
@@ -185,7 +192,7 @@ async def _recorded(
     async def calls() -> AsyncIterator[Call[list[Accepted]]]:
         async for chunk in chunks:
             sent.append(chunk)
-            yield transitions.accept(batch, chunk, who, because=because)
+            yield transitions.accept(batch, chunk, who, because=because, leave_ended=leave_ended)
 
     async with aclosing(ledger.do_in_turn(calls())) as replies:
         async for words in replies:

@@ -20,6 +20,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from producers.addresses import check_address, session
 from producers.event_log import EventLog
@@ -59,6 +60,7 @@ class Webhook(msgspec.Struct, frozen=True):
     What is kept of a batch's webhook.
 
     Attributes:
+        by: id of the token that set it; empty if a version set it that did not say.
         told: id of the last event that was dealt with.
         tries: failed tries of the event after it.
         next_at: Unix seconds before which it is not tried again.
@@ -75,6 +77,13 @@ class Webhook(msgspec.Struct, frozen=True):
     at_rest: bool = False
     failure: str = ""
     given_up: int = 0
+    by: str = ""
+
+    @property
+    def address(self) -> str:
+        """The address as others may see it: its path and query may be what lets one in."""
+        url = URL(self.url)
+        return f"{url.origin()}/…" if url.path_qs != "/" else str(url)
 
 
 _decode = msgspec.json.Decoder(Webhook).decode
@@ -90,6 +99,17 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     key = base64.b64decode(secret.removeprefix(_SECRET))
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+_SWAP = """
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
+
+
+class NotYoursError(Exception):
+    """Another token has set the webhook."""
 
 
 class Webhooks:
@@ -109,16 +129,23 @@ class Webhooks:
         self._backoff = backoff
         self._clock = clock
 
-    async def set(self, batch: str, url: str) -> Webhook:
+    async def set(self, batch: str, url: str, *, by: str = "", may_replace: bool = True) -> Webhook:
         """
         Has a batch tell this address, from how it stands now on.
 
-        Raises: InvalidInputError if it may not be called.
+        Args:
+            by: id of the token that sets it.
+            may_replace: whether it takes the place of one that another token has set.
+        Raises: InvalidInputError if it may not be called; NotYoursError.
         """
         check_address(url, allow_private=self._allow_private)
-        webhook = Webhook(url, new_secret())
-        await self._redis.hset(keys.WEBHOOKS, batch, msgspec.json.encode(webhook))
-        return webhook
+        webhook = Webhook(url, new_secret(), by=by)
+        while True:
+            kept = await self._redis.hget(keys.WEBHOOKS, batch)
+            if kept is not None and not may_replace and _decode(kept).by != by:
+                raise NotYoursError
+            if await self._swap(batch, kept, msgspec.json.encode(webhook)):
+                return webhook
 
     async def get(self, batch: str) -> Webhook | None:
         """The webhook of a batch, if it has one."""
@@ -128,6 +155,10 @@ class Webhooks:
     async def remove(self, batch: str) -> bool:
         """Has a batch tell nobody. Returns: whether it told somebody."""
         return bool(await self._redis.hdel(keys.WEBHOOKS, batch))
+
+    async def _swap(self, batch: str, kept: bytes | None, new: bytes) -> bool:
+        """Puts one in the place of another, if that is still there. Returns: whether it was."""
+        return bool(await self._redis.eval(_SWAP, 1, keys.WEBHOOKS, batch, kept or b"", new))
 
     async def run(self, closing: asyncio.Event) -> None:
         """Tells whoever is to be told, until `closing`; a Redis that is away is waited for."""
@@ -206,10 +237,11 @@ class Webhooks:
         return replace(webhook, tries=webhook.tries + 1, next_at=next_at, failure=failure, at_rest=False)
 
     async def _keep(self, batch: str, webhook: Webhook) -> None:
-        now = await self.get(batch)
-        # It may have been taken away, or another put in its place, while we spoke.
+        # It may be taken away, or another put in its place, while we call.
+        kept = await self._redis.hget(keys.WEBHOOKS, batch)
+        now = None if kept is None else _decode(kept)
         if now is not None and now.secret == webhook.secret and now != webhook:
-            await self._redis.hset(keys.WEBHOOKS, batch, msgspec.json.encode(webhook))
+            await self._swap(batch, kept, msgspec.json.encode(webhook))
 
     async def _send(
         self, http: aiohttp.ClientSession, webhook: Webhook, batch: str, id_: str, name: str, data: str

@@ -62,6 +62,7 @@ class Verdict(StrEnum):
     QUEUED = "queued"  # already on its way: nothing was changed
     SUCCEEDED = "succeeded"  # already created with this very body: skipped
     RISKY = "risky"  # had ended, but may have made a widget: sent again only if somebody accepts a second one
+    ENDED = "ended"  # was given up or cancelled, and whoever hands it over may not have it done again
     CHANGED = "changed"  # already created with another body: reported, not sent
     IN_DOUBT = "in_doubt"  # may already exist: refused until resolved
 

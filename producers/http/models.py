@@ -180,7 +180,9 @@ class WebhookState(Shape):
     """
 
     batch: str
-    url: str
+    url: str = Field(
+        description="Scheme, host and port; the rest is not shown.", examples=["https://crm.example/…"]
+    )
     tries: Number
     failure: str
     given_up: Number

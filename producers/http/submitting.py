@@ -112,7 +112,8 @@ async def submit_batch(
     Hand many jobs over.
 
     Good rows are accepted and bad ones told of, unless `all_or_nothing` is set. The same body again
-    sends nothing twice.
+    sends nothing twice. Jobs that were given up or cancelled are queued again with their new body only for
+    a token with the scope `operate` (verdict `redriven`, else `ended`).
     """
     door = door_of(request)
     _check_power(caller, because)
@@ -141,6 +142,7 @@ async def submit_batch(
             format=FORMATS[kind],
             all_or_nothing=all_or_nothing,
             because=because.strip(),
+            leave_ended=_leaves_ended(caller),
             given=given,
         )
     except InvalidInputError as error:
@@ -154,6 +156,11 @@ async def submit_batch(
             return json_answer(taken.public(), 202, where)
 
         return await once(request, caller, body.sha256, work)
+
+
+def _leaves_ended(caller: Token) -> bool:
+    """Whether what this caller hands over changes no job that had ended: it may be another's."""
+    return Scope.OPERATE not in caller.scopes
 
 
 def _check_power(caller: Token, because: str) -> None:
@@ -234,6 +241,8 @@ async def submit_job(
 ) -> Response:
     """
     Hand one job over. It is in the ledger before the answer, and goes before every file.
+
+    One that was given up or cancelled is queued again only for a token with the scope `operate`.
     """
     door = door_of(request)
     _check_power(caller, because)
@@ -251,6 +260,7 @@ async def submit_job(
 _NOT_ACCEPTED = {
     Verdict.DEAD: "it was given up with this very body; redriving it is a person's decision",
     Verdict.RISKY: "it was given up and may have made a widget; redriving it is a person's decision",
+    Verdict.ENDED: "it was given up or cancelled; to have it done again takes the scope operate",
     Verdict.CHANGED: "its widget was created with another body; nothing was sent",
     Verdict.IN_DOUBT: "its widget may exist already; somebody has to resolve that first",
 }
@@ -271,7 +281,9 @@ async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool
             problem_count=len(job),
             problems=problems_json(job),
         )
-    word = await door_of(request).single.hand_over(job, caller.name, because=because)
+    word = await door_of(request).single.hand_over(
+        job, caller.name, because=because, leave_ended=_leaves_ended(caller)
+    )
     facts: dict[str, Any] = {
         "job": word.job_id,
         "batch": split_job_id(word.job_id)[0],

@@ -8,9 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from producers.http.answers import json_answer, refusals
+from producers.http.door import Door
 from producers.http.models import NewWebhook, WebhookState
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Submitter, door_of, read_body
+from producers.http.tokens import Scope, Token
+from producers.webhooks import NotYoursError, Webhook
+from provisioning import keys
 
 router = APIRouter(tags=["Webhooks"])
 
@@ -45,12 +49,13 @@ _BODY = {
     },
     openapi_extra={"requestBody": {"required": True, "content": _BODY}},
 )
-async def set_webhook(request: Request, caller: Submitter, batch: str) -> Response:  # noqa: ARG001
+async def set_webhook(request: Request, caller: Submitter, batch: str) -> Response:
     """
     Have an address told when the batch has settled, or a stop-loss or brake holds it.
 
     Signed as Standard Webhooks has it, with the secret in the answer, which is shown this once. Tried again
-    for some nineteen hours. Addresses of private networks are refused.
+    for some nineteen hours. Addresses of private networks are refused. To replace one that another token has
+    set takes the scope `operate`.
     """
     door = door_of(request)
     found = await door.ledger.view.batch_id(batch)
@@ -60,7 +65,11 @@ async def set_webhook(request: Request, caller: Submitter, batch: str) -> Respon
         raise ProblemError(Kind.INVALID, "the body is not a webhook", hint='{"url": "https://…"}') from None
     if len(wanted.url) > 2000:
         raise ProblemError(Kind.INVALID, "an address has 2,000 characters at most")
-    webhook = await door.webhooks.set(found, wanted.url)
+    try:
+        webhook = await door.webhooks.set(found, wanted.url, by=caller.id, may_replace=_may_all(caller))
+    except NotYoursError:
+        raise _not_yours() from None
+    await _note(door, caller, found, "set", webhook)
     return json_answer({"batch": found, "secret": webhook.secret})
 
 
@@ -69,17 +78,19 @@ async def set_webhook(request: Request, caller: Submitter, batch: str) -> Respon
     response_class=Response,
     responses={200: {"model": WebhookState, "description": "How it goes."}, **refusals(Kind.NOT_FOUND)},
 )
-async def show_webhook(request: Request, caller: Submitter, batch: str) -> Response:  # noqa: ARG001
-    """Show how the batch's webhook goes, without its secret."""
+async def show_webhook(request: Request, caller: Submitter, batch: str) -> Response:
+    """
+    Show how the batch's webhook goes, without its secret, and of its address where it is.
+
+    One that another token has set takes the scope `operate`.
+    """
     door = door_of(request)
     found = await door.ledger.view.batch_id(batch)
-    webhook = await door.webhooks.get(found)
-    if webhook is None:
-        raise ProblemError(Kind.NOT_FOUND, "the batch has no webhook")
+    webhook = await _theirs(door, caller, found)
     return json_answer(
         {
             "batch": found,
-            "url": webhook.url,
+            "url": webhook.address,
             "tries": webhook.tries,
             "failure": webhook.failure,
             "given_up": webhook.given_up,
@@ -93,9 +104,38 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
     response_class=Response,
     responses={204: {"description": "Nobody will be told."}, **refusals(Kind.NOT_FOUND)},
 )
-async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Response:  # noqa: ARG001
-    """Have nobody told any more."""
+async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Response:
+    """Have nobody told any more. One that another token has set takes the scope `operate`."""
     door = door_of(request)
-    if not await door.webhooks.remove(await door.ledger.view.batch_id(batch)):
+    found = await door.ledger.view.batch_id(batch)
+    webhook = await _theirs(door, caller, found)
+    if not await door.webhooks.remove(found):
         raise ProblemError(Kind.NOT_FOUND, "the batch has no webhook")
+    await _note(door, caller, found, "removed", webhook)
     return Response(status_code=204)
+
+
+async def _theirs(door: Door, caller: Token, batch: str) -> Webhook:
+    """The batch's webhook. Raises: ProblemError if it has none, or one that is not this caller's to see."""
+    webhook = await door.webhooks.get(batch)
+    if webhook is None:
+        raise ProblemError(Kind.NOT_FOUND, "the batch has no webhook")
+    if webhook.by != caller.id and not _may_all(caller):
+        raise _not_yours()
+    return webhook
+
+
+def _may_all(caller: Token) -> bool:
+    """Whether others' webhooks are this caller's business too."""
+    return Scope.OPERATE in caller.scopes
+
+
+def _not_yours() -> ProblemError:
+    return ProblemError(
+        Kind.NO_SCOPE, "the token lacks the scope operate", hint="another token has set this batch's webhook"
+    )
+
+
+async def _note(door: Door, caller: Token, batch: str, done: str, webhook: Webhook) -> None:
+    facts: dict[str, str | int] = {"done": done, "address": webhook.address}
+    await door.ledger.hand.note("webhook", by=caller.name, on=keys.hold_batch(batch), facts=facts)

@@ -78,6 +78,7 @@ class Wish:
         all_or_nothing: whether one bad row refuses them all.
         meta: kept with a new batch.
         because: why a second widget is accepted of jobs that had ended; empty if it is not.
+        leave_ended: whether jobs that were given up or cancelled stay as they are.
         given: names of the query parameters, which a JSON body may not give again.
     """
 
@@ -87,6 +88,7 @@ class Wish:
     all_or_nothing: bool = False
     meta: Mapping[str, str] = field(default_factory=dict)
     because: str = ""
+    leave_ended: bool = False
     given: frozenset[str] = frozenset()
 
 
@@ -202,6 +204,7 @@ async def _take_in(ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Do
         who=who,
         ring=door.ringer.ring,
         because=wish.because,
+        leave_ended=wish.leave_ended,
         meta={"source": "HTTP", "sha256": body.sha256, "by": who, **wish.meta},
         on_verdict=note,
     )

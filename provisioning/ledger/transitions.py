@@ -67,7 +67,9 @@ def add_source(batch: str, source: SourceFile) -> Call[bool]:
     return Call("add_source", keys.batch(batch), [source.sha256, _json(facts)], bool)
 
 
-def accept(batch: str, jobs: Sequence[NewJob], who: str, *, because: str = "") -> Call[list[Accepted]]:
+def accept(
+    batch: str, jobs: Sequence[NewJob], who: str, *, because: str = "", leave_ended: bool = False
+) -> Call[list[Accepted]]:
     """
     Records jobs. Reads: the verdict on each, in order.
 
@@ -75,8 +77,9 @@ def accept(batch: str, jobs: Sequence[NewJob], who: str, *, because: str = "") -
         jobs: at most a few hundred at a time; Lua's stack takes some thousand arguments.
         who: the person or service that hands over, for the story of a redriven job.
         because: why a second widget is accepted of jobs that had ended; empty if it is not.
+        leave_ended: whether jobs that were given up or cancelled stay as they are.
     """
-    args: list[str | bytes] = [who, because]
+    args: list[str | bytes] = [who, because, "leave" if leave_ended else ""]
     for job in jobs:
         row = "" if job.row is None else str(job.row)
         args += (

@@ -1,9 +1,10 @@
 -- Records handed-over jobs before their submitter hears yes; one identity, one job, for good.
 -- KEYS[1] the batch; ARGV[2] who hands over; ARGV[3] why a second widget is accepted of jobs that had ended, '' if
--- it is not; then 7 a job: key, credential, row, label, fingerprint, traceparent or '', body
+-- it is not; ARGV[4] 'leave' where jobs that had ended stay as they are, or ''; then 7 a job: key, credential,
+-- row, label, fingerprint, traceparent or '', body
 -- Returns a flat list, 2 a job: verdict (provisioning.job.Verdict), job id.
 -- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
-local batch, who, why = KEYS[1], ARGV[2], ARGV[3]
+local batch, who, why, leave = KEYS[1], ARGV[2], ARGV[3], ARGV[4] == 'leave'
 local reply = {}
 
 -- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
@@ -15,7 +16,7 @@ end
 
 -- The job that an identity has, by credential and key; each credential's are asked for in one go.
 local known, asked = {}, {}
-for i = 4, #ARGV, 7 do
+for i = 5, #ARGV, 7 do
   local key, credential = ARGV[i], ARGV[i + 1]
   if not asked[credential] then known[credential], asked[credential] = {}, {} end
   table.insert(asked[credential], key)
@@ -67,7 +68,7 @@ local function write()
   end
 end
 
-for i = 4, #ARGV, 7 do
+for i = 5, #ARGV, 7 do
   local key, credential, row, label, fp, trace, body = unpack(ARGV, i, i + 6)
   local id = known[credential][key]
   local verdict
@@ -88,6 +89,8 @@ for i = 4, #ARGV, 7 do
       verdict = 'dead'
     elseif (state == 'dead' or state == 'cancelled') and job.most > 0 and why == '' then
       verdict = 'risky'
+    elseif (state == 'dead' or state == 'cancelled') and leave then
+      verdict = 'ended'
     elseif state == 'dead' or state == 'cancelled' then
       redis.call('HSET', home .. ':bodies', n, body)
       job.fp = fp
