@@ -20,6 +20,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from redis.exceptions import RedisError
 from yarl import URL
 
 from producers.addresses import check_address, session
@@ -27,7 +28,7 @@ from producers.event_log import EventLog
 from provisioning import keys
 from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.ledger import LOST, Ledger
-from provisioning.log_events import WEBHOOK_ABANDONED, WEBHOOK_DELIVERED, WEBHOOK_POSTPONED
+from provisioning.log_events import LEDGER_LOST, WEBHOOK_ABANDONED, WEBHOOK_DELIVERED, WEBHOOK_POSTPONED
 from provisioning.logs import say
 
 TOLD = frozenset(["batch.settled", "batch.stopped", "batch.braked"])
@@ -38,6 +39,9 @@ BACKOFF = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
 
 LOOK_EVERY = 0.5
 """Seconds between looks at the batches that have a webhook."""
+
+LOOK_AGAIN = 5.0
+"""Seconds until the next look where Redis is away or refuses."""
 
 TIMEOUT = 15.0
 """Seconds for a receiver to answer; it should note the event and work later."""
@@ -164,10 +168,14 @@ class Webhooks:
         """Tells whoever is to be told, until `closing`; a Redis that is away is waited for."""
         async with session(allow_private=self._allow_private) as http:
             while not closing.is_set():
-                with contextlib.suppress(*LOST, ProvisioningError):
+                pause = LOOK_EVERY
+                try:
                     await self.run_once(http)
+                except (*LOST, RedisError, ProvisioningError) as error:
+                    pause = LOOK_AGAIN
+                    say(LEDGER_LOST, doing="webhooks", delay_s=pause, error=error)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(closing.wait(), LOOK_EVERY)
+                    await asyncio.wait_for(closing.wait(), pause)
 
     async def run_once(self, http: aiohttp.ClientSession) -> int:
         """Looks at every batch that has a webhook. Returns: how many events were taken by their receivers."""

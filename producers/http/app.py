@@ -21,7 +21,8 @@ from starlette.routing import Match
 
 from producers.http import describing, events, health, looking, metrics, operating, submitting, telling
 from producers.http.door import Door
-from producers.http.problem import Kind, ProblemError, answer_problem
+from producers.http.problem import Kind, ProblemError, answer_problem, no_ledger
+from producers.http.waiting import wait_for
 from provisioning.errors import (
     InvalidInputError,
     LedgerUnavailableError,
@@ -30,15 +31,20 @@ from provisioning.errors import (
 from provisioning.ledger import LOST
 from provisioning.ledger.sealing import SealedError
 
+PARTS = (submitting, looking, events, operating, telling, metrics, health, describing)
+"""Modules with routes."""
+
 
 def make_app(door: Door) -> FastAPI:
     """The app that serves `door`; it closes the door's ledger when it ends."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        waiting = asyncio.create_task(wait_for(door.ledger, door.fit, door.closing))
         telling_them = asyncio.create_task(door.webhooks.run(door.closing))
         yield
         door.closing.set()
+        await waiting
         await telling_them
         door.ringer.close()
         await door.ledger.close()
@@ -66,7 +72,7 @@ def _routes(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (submitting, looking, events, operating, telling, metrics, health, describing):
+    for part in PARTS:
         app.include_router(part.router)
     made: dict[str, Any] = {}
 
@@ -105,10 +111,11 @@ async def _http(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> set[str]:
     """Every method that this path knows."""
     found: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
+    for part in PARTS:
+        for route in part.router.routes:
+            match, _ = route.matches(request.scope)
+            if match is not Match.NONE:
+                found |= getattr(route, "methods", None) or set()
     return found
 
 
@@ -136,9 +143,7 @@ async def _unreadable(_: Request, error: Exception) -> Response:
 
 
 async def _no_ledger(_: Request, error: Exception) -> Response:  # noqa: ARG001
-    return ProblemError(
-        Kind.NO_LEDGER, "the ledger cannot be reached or takes nothing; say it again", retry_after=1
-    ).response()
+    return no_ledger().response()
 
 
 async def _sealed(_: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from producers.http.gauges import Readings
-from producers.http.problem import Kind, ProblemError
+from producers.http.problem import Kind, ProblemError, no_ledger
 from producers.http.tokens import Scope, Token, Tokens, parse_presets
 from producers.idempotency import Idempotency
 from producers.ringer import Ringer
@@ -121,6 +121,7 @@ class Door:
     Attributes:
         export: writes outcome files; None where nobody handed it in.
         waiting: as in `Readings`.
+        fit: set once the ledger has answered and is one that this program may write to.
         closing: set when the server stops, so that no stream of events keeps it.
     """
 
@@ -135,6 +136,7 @@ class Door:
     idempotency: Idempotency = field(init=False)
     single: SingleJobs = field(init=False)
     uploads: asyncio.Semaphore = field(init=False)
+    fit: asyncio.Event = field(init=False)
     closing: asyncio.Event = field(init=False)
     webhooks: Webhooks = field(init=False)
     readings: Readings = field(init=False)
@@ -147,6 +149,7 @@ class Door:
         self.idempotency = Idempotency(self.ledger.redis)
         self.single = SingleJobs(self.ledger, self.ringer.ring)
         self.uploads = asyncio.Semaphore(UPLOADS)
+        self.fit = asyncio.Event()
         self.closing = asyncio.Event()
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
         self.readings = Readings(self.ledger, self.waiting)
@@ -155,8 +158,10 @@ class Door:
         """
         Who shows this token, if it is good and reaches so far.
 
-        Raises: ProblemError.
+        Raises: ProblemError, also while the ledger is waited for.
         """
+        if not self.fit.is_set():
+            raise no_ledger()
         token = await self.tokens.holder(shown)
         if token is None:
             raise ProblemError(

@@ -107,6 +107,13 @@ class ProblemError(Exception):
         )
 
 
+def no_ledger() -> ProblemError:
+    """The refusal while Redis is away, starting, full or not one of ours."""
+    return ProblemError(
+        Kind.NO_LEDGER, "the ledger cannot be reached or takes nothing; say it again", retry_after=1
+    )
+
+
 async def answer_problem(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette gives both
     """Answers a `ProblemError`."""
     if not isinstance(error, ProblemError):

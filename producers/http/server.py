@@ -16,6 +16,7 @@ import uvicorn
 from producers.http.access import Access
 from producers.http.app import make_app
 from producers.http.door import Door, Export
+from producers.http.waiting import make_sure
 from producers.ringer import Ringer
 from provisioning import tracing
 from provisioning.errors import ConfigurationError
@@ -43,13 +44,13 @@ def serve(
     environ: Mapping[str, str],
 ) -> None:
     """
-    Serves until SIGTERM or SIGINT.
+    Serves until SIGTERM or SIGINT; a Redis that is away is waited for.
 
     Args:
         port: 0 for any free one.
         on_ready: told the address when requests are taken.
         environ: where OpenTelemetry's own settings are looked for.
-    Raises: ConfigurationError if the address cannot be taken; LedgerUnavailableError.
+    Raises: ConfigurationError if the address cannot be taken; LedgerUnfitError, ContractError.
     """
     if settings.redis is None:
         raise ConfigurationError("the HTTP door needs a Redis")
@@ -118,7 +119,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 async def _check(redis: str) -> None:
     async with Ledger.at(redis) as ledger:
-        await ledger.check()
+        await make_sure(ledger)
 
 
 class _Server(uvicorn.Server):
