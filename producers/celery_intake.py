@@ -35,6 +35,7 @@ from producers.idempotency import Answer, Idempotency, InUseError, OtherRequestE
 from producers.jsonl import job_of
 from producers.plan import checked
 from producers.single_jobs import BATCH as SINGLE
+from producers.single_jobs import today
 from producers.submit import submit
 from provisioning import tracing
 from provisioning.envelope import REFUSE, SUBMIT
@@ -254,6 +255,7 @@ async def _submit(ledger: Ledger, task: str, message: Message, doorbell: Doorbel
                 who=WHO,
                 ring=lambda batch: _ring(doorbell, batch),
                 meta=meta | {"source": "Celery", "by": WHO},
+                period=today() if name == SINGLE else "",
             )
     except InvalidInputError as error:
         raise RefusedError(error.message) from error

@@ -7,6 +7,7 @@ A thousand requests at once then cost Redis two calls, not two thousand.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,15 @@ from provisioning.logs import say
 from provisioning.tracing import span, trace_id
 
 BATCH = "single"
-"""Name of the batch that all of them share; it is urgent, and goes before every file."""
+"""
+Name of the batch that all of a day share; it is urgent, and goes before every file. With the next day's first
+job it is renamed `single-2026-11-26`, so that it settles and its retention comes.
+"""
+
+
+def today(now: float | None = None) -> str:
+    """The day of UTC for which a batch is called `BATCH`; `now` in Unix seconds."""
+    return time.strftime("%Y-%m-%d", time.gmtime(now))
 
 
 @dataclass(slots=True)
@@ -76,7 +85,8 @@ class SingleJobs:
                         each.verdict.set_exception(error)
 
     async def _record_group(self, group: list[_Waiting]) -> None:
-        batch, is_new = await self._ledger.do(transitions.open_batch(new_batch_id(), BATCH, {"urgent": "1"}))
+        call = transitions.open_batch(new_batch_id(), BATCH, {"urgent": "1"}, period=today())
+        batch, is_new = await self._ledger.do(call)
         by_caller: dict[tuple[str, str, bool], list[_Waiting]] = {}
         for each in group:
             by_caller.setdefault((each.who, each.because, each.leave_ended), []).append(each)

@@ -78,6 +78,7 @@ async def submit(
     on_in_doubt: str | None = None,
     because: str = "",
     leave_ended: bool = False,
+    period: str = "",
     on_chunk: Callable[[Submission], None] | None = None,
     on_verdict: OnVerdict | None = None,
 ) -> Submission:
@@ -95,6 +96,7 @@ async def submit(
         on_in_doubt: `hold` or `retry`, the batch's own choice from now on; None leaves it as it is.
         because: why a second widget is accepted of jobs that had ended; empty leaves those that may make one.
         leave_ended: whether jobs that were given up or cancelled stay as they are.
+        period: for which a batch has this name; one of an earlier period gives it up. Empty for good.
         on_chunk: told after each chunk.
         on_verdict: told of every job.
 
@@ -104,7 +106,9 @@ async def submit(
     check_batch_name(name)
     began = time.monotonic()
     with span("submit", "producer") as traced:
-        batch, is_new = await ledger.do(transitions.open_batch(new_batch_id(), name, meta or {}))
+        batch, is_new = await ledger.do(
+            transitions.open_batch(new_batch_id(), name, meta or {}, period=period)
+        )
         submission = Submission(batch, name)
         if on_in_doubt:
             await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)

@@ -22,7 +22,7 @@ class Kept(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Retention:
     """
-    Days that each class is kept after its batch has settled; None for ever.
+    Days that each class is kept: of a job after it has ended, of a batch after it has settled; None for ever.
 
     Attributes:
         payloads, results, dead, batches: see `Kept`.
@@ -38,10 +38,10 @@ class Retention:
         days: float | None = getattr(self, kept)
         return days
 
-    def due(self, kept: Kept, settled_at: float, now: float) -> bool:
-        """Whether the time of a class is over in a batch that settled then. Times are Unix seconds."""
+    def due(self, kept: Kept, ended_at: float, now: float) -> bool:
+        """Whether the time of a class is over for what ended, or settled, then. Times are Unix seconds."""
         days = self.days(kept)
-        return days is not None and now - settled_at >= days * DAY_SECONDS
+        return days is not None and now - ended_at >= days * DAY_SECONDS
 
     @property
     def for_ever(self) -> bool:

@@ -141,8 +141,8 @@ class Settings(BaseModel):
     )
     retention_days: Annotated[Retention, BeforeValidator(_retention)] = Field(
         Retention(),
-        description="Days kept after a batch has settled: payloads=7,results=90,dead=180,batches=365,"
-        " or one number for all. Unset: for ever.",
+        description="Days kept after a job has ended, or a batch settled: payloads=7,results=90,dead=180,"
+        "batches=365, or one number for all. Unset: for ever.",
     )
     api_tokens: SecretStr = Field(
         SecretStr(""),

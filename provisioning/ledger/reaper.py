@@ -1,7 +1,8 @@
 """
 The reaper: lets go of what is past its retention, a little at a time, under no lock.
 
-Retention counts from the day the batch settled. What a batch still waits for, or what is in doubt, is never
+What a job leaves behind is kept from the day the job ended, the batch as a whole from the day it settled: one
+that goes on growing may never settle for long. What a batch still waits for, or what is in doubt, is never
 touched; of a batch as a whole the tenants that have a widget, or may have one, stay known by their identity.
 """
 
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from provisioning import keys
 from provisioning.ledger import refused, transitions
-from provisioning.lifecycle import State
 from provisioning.retention import DAY_SECONDS, Kept, Retention
 
 if TYPE_CHECKING:
@@ -23,15 +23,6 @@ STRETCH = 500
 
 BATCHES = 20
 """Batches that one step looks at; the next step goes on after them."""
-
-
-STATES = {
-    Kept.PAYLOADS: (State.SUCCEEDED,),
-    Kept.RESULTS: (State.SUCCEEDED,),
-    Kept.DEAD: (State.DEAD, State.CANCELLED),
-    Kept.BATCHES: tuple(State),
-}
-"""Of which jobs a class lets something go."""
 
 
 class Reaper:
@@ -59,46 +50,82 @@ class Reaper:
         self._next = self._next + BATCHES if len(batches) == BATCHES else 0
         for batch in batches:
             for kept in await self._due(batch.decode(), now):
-                count, _ = await self._reap(batch.decode(), kept)
-                gone[kept] += count
+                count, _ = await self._reap(batch.decode(), kept, now, self._sweep(kept, now))
+                gone.update({kept: count} if count else {})
         return gone
 
     async def purge(self, now: float) -> Counter[Kept]:
         """Lets go of everything that is due now. Returns: jobs by class."""
         gone: Counter[Kept] = Counter()
         for batch in await self._redis.zrange(keys.BATCHES, 0, -1):
-            for kept in await self._due(batch.decode(), now):
+            for kept in await self._due(batch.decode(), now, anew=True):
                 done = False
                 while not done:
-                    count, done = await self._reap(batch.decode(), kept)
-                    gone[kept] += count
+                    count, done = await self._reap(batch.decode(), kept, now, f"purge-{int(now * 1000)}")
+                    gone.update({kept: count} if count else {})
         return gone
 
     async def plan(self, now: float) -> list[tuple[str, Kept, int]]:
-        """What `purge` would look at: batch, class, and jobs that are in it. Changes nothing."""
-        found = []
-        for batch in await self._redis.zrange(keys.BATCHES, 0, -1):
-            for kept in await self._due(batch.decode(), now):
-                status = await self._ledger.view.status(batch.decode())
-                found.append((batch.decode(), kept, sum(status.states[state] for state in STATES[kept])))
+        """What `purge` would let go of: batch, class, and of how many jobs. Changes nothing."""
+        found = [
+            (batch.decode(), kept, await self._count(batch.decode(), kept, now))
+            for batch in await self._redis.zrange(keys.BATCHES, 0, -1)
+            for kept in await self._due(batch.decode(), now, anew=True)
+        ]
         return [(batch, kept, jobs) for batch, kept, jobs in found if jobs]
 
-    async def _due(self, batch: str, now: float) -> list[Kept]:
-        fields = ("settled_at", "accepted", "in_doubt", *(f"reaped:{kept}" for kept in Kept))
-        settled, accepted, in_doubt, *reaped = await self._redis.hmget(keys.batch(batch), fields)
-        if settled is None:
-            return []
-        done = settled + b":" + (accepted or b"0")
-        return [
-            kept
-            for kept, far in zip(Kept, reaped, strict=True)
-            if self._retention.due(kept, int(settled) / 1000, now)
-            and (far != done or kept is Kept.BATCHES)
-            and not (kept is Kept.BATCHES and int(in_doubt or 0))
-        ]
+    async def _count(self, batch: str, kept: Kept, now: float) -> int:
+        jobs, first, done = 0, 1, False
+        while not done:
+            count, done = await self._reap(batch, kept, now, "", count_from=first)
+            jobs, first = jobs + count, first + STRETCH
+        return jobs
 
-    async def _reap(self, batch: str, kept: Kept) -> tuple[int, bool]:
-        settled = await self._redis.hget(keys.batch(batch), "settled_at")
-        if settled is None:
-            return 0, True
-        return await self._ledger.do(transitions.reap(batch, kept, settled.decode(), STRETCH))
+    def _sweep(self, kept: Kept, now: float) -> str:
+        """One going over a batch a day, for the jobs that have come due since the last."""
+        return f"day-{int(self._cutoff(kept, now) // DAY_SECONDS)}"
+
+    def _cutoff(self, kept: Kept, now: float) -> float:
+        """Unix seconds: what ended by then is past its retention."""
+        return now - (self._retention.days(kept) or 0.0) * DAY_SECONDS
+
+    async def _due(self, batch: str, now: float, *, anew: bool = False) -> list[Kept]:
+        """
+        The classes of which something may be past its retention.
+
+        Args:
+            anew: whether also those that were gone over today.
+        """
+        fields = ("opened_at", "settled_at", "accepted", "in_doubt", *(f"reaped:{kept}" for kept in Kept))
+        opened, settled, accepted, in_doubt, *reaped = await self._redis.hmget(keys.batch(batch), fields)
+        if opened is None:
+            return []
+        due: list[Kept] = []
+        for kept, far in zip(Kept, reaped, strict=True):
+            begun = opened if kept is not Kept.BATCHES else settled
+            if begun is None or not self._retention.due(kept, int(begun) / 1000, now):
+                continue
+            if kept is Kept.BATCHES:
+                if not int(in_doubt or 0):
+                    due.append(kept)
+                continue
+            mark = (far or b"").decode()
+            last = f":{int(accepted or 0)}"
+            finished = settled is not None and mark == settled.decode() + last
+            today = not anew and mark.startswith(self._sweep(kept, now) + last + ":")
+            if not (finished or today):
+                due.append(kept)
+        return due
+
+    async def _reap(
+        self, batch: str, kept: Kept, now: float, sweep: str, *, count_from: int | None = None
+    ) -> tuple[int, bool]:
+        if kept is Kept.BATCHES:
+            settled = await self._redis.hget(keys.batch(batch), "settled_at")
+            if settled is None:
+                return 0, True
+            sweep = settled.decode()
+        call = transitions.reap(
+            batch, kept, sweep, STRETCH, ended_by=self._cutoff(kept, now), count_from=count_from
+        )
+        return await self._ledger.do(call)

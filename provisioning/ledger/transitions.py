@@ -48,11 +48,19 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def open_batch(batch: str, name: str, meta: Mapping[str, str]) -> Call[tuple[str, bool]]:
-    """Opens `batch` under a name, or finds the one that has it. Reads: its id, and whether it is new."""
+def open_batch(batch: str, name: str, meta: Mapping[str, str], *, period: str = "") -> Call[tuple[str, bool]]:
+    """
+    Opens `batch` under a name, or finds the one that has it. Reads: its id, and whether it is new.
+
+    Args:
+        period: for which a batch has this name; one of an earlier period gives it up. Empty for good.
+    """
     fields = [part for item in meta.items() for part in item]
     return Call(
-        "open_batch", keys.batch(batch), [name, *fields], lambda reply: (_text(reply[0]), reply[1] == 1)
+        "open_batch",
+        keys.batch(batch),
+        [name, period, *fields],
+        lambda reply: (_text(reply[0]), reply[1] == 1),
     )
 
 
@@ -251,14 +259,19 @@ def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") 
     return Call("redrive", keys.batch(batch), [who, because, *numbers], lambda reply: Redriven(*reply))
 
 
-def reap(batch: str, what: str, settled_at: str, most: int) -> Call[tuple[int, bool]]:
+def reap(
+    batch: str, what: str, sweep: str, most: int, *, ended_by: float = 0.0, count_from: int | None = None
+) -> Call[tuple[int, bool]]:
     """
-    Lets go of a class of things in a stretch of a settled batch. Reads: of how many jobs; if that was all.
+    Lets go of a class of things in a stretch of a batch. Reads: of how many jobs; if that was all.
 
     Args:
-        settled_at: ms when the batch settled, as the caller read it; at any other time nothing is done.
+        sweep: a word for this going over the batch; of `batches` ms when it settled, as the caller read it.
+        ended_by: Unix seconds; of jobs that ended later nothing is let go of, but for `batches`.
+        count_from: number to look from, where nothing shall be changed.
     """
-    args: list[Argument] = [what, settled_at, most]
+    count = "" if count_from is None else count_from
+    args: list[Argument] = [what, sweep, most, int(ended_by * 1000), count]
     return Call("reap", keys.batch(batch), args, lambda reply: (int(reply[0]), reply[1] == 1))
 
 

@@ -49,6 +49,7 @@ _COUNTED = {
     *(*State, "accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
     "found",
     "charted",
+    "period",
 }
 
 _decode_source = msgspec.json.Decoder(SourceFile).decode

@@ -1,18 +1,25 @@
--- Lets go of what is past its retention in a stretch of a settled batch.
--- KEYS[1] the batch; ARGV[2] `payloads`, `results`, `dead` or `batches`; ARGV[3] ms when the batch settled, as the
--- caller read it; ARGV[4] most jobs to look at
+-- Lets go of what is past its retention in a stretch of a batch.
+-- KEYS[1] the batch; ARGV[2] `payloads`, `results`, `dead` or `batches`; ARGV[3] a word for this sweep over the
+-- batch, of `batches` ms when it settled, as the caller read it; ARGV[4] most jobs to look at; ARGV[5] ms: of
+-- jobs that ended after it nothing is let go of; ARGV[6] number to look from where nothing shall be changed, only
+-- counted, or ''
 -- Returns {jobs, done}: of how many jobs something was let go of; done 1 if there is nothing left to look at.
--- Nothing is done if the batch has not settled, or did so at another time: it was opened again meanwhile. A job
--- that is in doubt loses nothing, and a batch with one is kept. How far it was stands in the batch's
--- `reaped:CLASS` fields; two who do this at once do it twice, which is harmless.
-local batch, class, settled, most = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+-- A batch goes as a whole only if it settled then, and holds no job in doubt; it may have been opened again
+-- meanwhile. A job that is in doubt loses nothing. How far a sweep was stands in the `reaped:CLASS` fields, as
+-- `SWEEP:LAST:LEFT`, LEFT 1 if a job may come due later; of a settled batch where none may `SETTLED_AT:LAST`.
+-- Two who do this at once do it twice, which is harmless.
+local batch, class, sweep, most, cutoff = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local only_count = ARGV[6] ~= ''
 local at = redis.call('HMGET', batch, 'settled_at', 'accepted', 'in_doubt', 'reaped:' .. class, 'name')
-if at[1] ~= settled then return { 0, 1 } end
-if class == 'batches' and tonumber(at[3] or 0) > 0 then return { 0, 1 } end
+if class == 'batches' and (at[1] ~= sweep or tonumber(at[3] or 0) > 0) then return { 0, 1 } end
 
--- `settled_at:last number`: what was done before it was opened again does not count.
-local settled_then, last = string.match(at[4] or '', '^(%d+):(%d+)$')
-local first = settled_then == settled and tonumber(last) + 1 or 1
+local sweep_then, last, left = string.match(at[4] or '', '^([^:]*):(%d+):?(%d*)$')
+local first, later = 1, false
+if only_count then
+  first = tonumber(ARGV[6])
+elseif sweep_then == sweep then
+  first, later = tonumber(last) + 1, left == '1'
+end
 local accepted = tonumber(at[2] or 0)
 local stop = math.min(first + most - 1, accepted)
 local jobs = 0
@@ -31,32 +38,58 @@ end
 -- Its result and its story go. Returns 1 if there was anything.
 local function forget(job)
   local had = job.result .. job.story ~= ''
-  job.result, job.story = '', ''
-  save(job)
+  if had and not only_count then
+    job.result, job.story = '', ''
+    save(job)
+  end
   return had and 1 or 0
 end
 
+local function drop(hash, n)
+  return redis.call(only_count and 'HEXISTS' or 'HDEL', batch .. hash, n)
+end
+
+local ENDS = {
+  payloads = { succeeded = true }, results = { succeeded = true }, dead = { dead = true, cancelled = true },
+}
+
 local function let_go(n)
-  local bodies, gone = batch .. ':bodies', 0
   local job = load(batch, n)
-  if class == 'payloads' and job.state == 'succeeded' then
-    gone = redis.call('HDEL', bodies, n)
-  elseif class == 'results' and job.state == 'succeeded' then
-    gone = redis.call('HDEL', batch .. ':late', n) + forget(job)
-  elseif class == 'dead' and (job.state == 'dead' or job.state == 'cancelled') then
+  if not job.state then return end
+  if class == 'batches' then
+    if not only_count then bury(n, job) end
+    jobs = jobs + 1
+    return
+  end
+  if UNSETTLED[job.state] or job.state == 'in_doubt' then later = true end
+  if not ENDS[class][job.state] then return end
+  if job.at > cutoff then
+    later = true
+    return
+  end
+  local gone = 0
+  if class ~= 'results' then gone = drop(':bodies', n) end
+  if class == 'results' then gone = drop(':late', n) end
+  if class ~= 'payloads' then gone = gone + forget(job) end
+  if class == 'dead' and gone > 0 and not only_count and job.fp ~= '' then
     job.fp = '' -- whoever hands it over again brings its body
-    gone = redis.call('HDEL', bodies, n) + forget(job)
-  elseif class == 'batches' and job.state then
-    bury(n, job)
-    gone = 1
+    save(job)
   end
   if gone > 0 then jobs = jobs + 1 end
 end
 
-if class == 'batches' and at[5] then redis.call('HDEL', 'pv:names', at[5]) end -- nobody goes on with it
+if only_count then
+  for n = first, stop do let_go(n) end
+  return { jobs, stop < accepted and 0 or 1 }
+end
+if class == 'batches' and at[5] and redis.call('HGET', 'pv:names', at[5]) == batch_id(batch) then
+  redis.call('HDEL', 'pv:names', at[5]) -- nobody goes on with it
+end
 for n = first, stop do let_go(n) end
 settle()
-redis.call('HSET', batch, 'reaped:' .. class, settled .. ':' .. stop)
+local so_far = sweep .. ':' .. stop .. (later and ':1' or ':0')
+if stop >= accepted and at[1] and not later then so_far = at[1] .. ':' .. stop end
+redis.call('HSET', batch, 'reaped:' .. class, so_far)
 if stop < accepted then return { jobs, 0 } end
 if class == 'batches' then
   for _, credential in ipairs(redis.call('SMEMBERS', batch .. ':credentials')) do
@@ -67,5 +100,6 @@ if class == 'batches' then
     batch .. ':in_doubt', batch .. ':causes', batch .. ':minutes', batch .. ':events')
   redis.call('ZREM', 'pv:batches', batch_id(batch))
   redis.call('HDEL', 'pv:holds', 'batch:' .. batch_id(batch))
+  redis.call('HDEL', 'pv:webhooks', batch_id(batch))
 end
 return { jobs, 1 }

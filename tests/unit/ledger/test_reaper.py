@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -159,3 +160,69 @@ def test_retention_is_read_by_class_or_for_all() -> None:
 def test_a_retention_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError):
         Retention.parse(text)
+
+
+async def test_a_batch_that_goes_on_growing_lets_go_of_each_job_in_its_time(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    redis: Any = fake_ledger.redis
+    reaper = Reaper(fake_ledger, Retention.parse("payloads=7,results=7,dead=7"))
+    await fill(fake_ledger, new_job("waits", credential="other"))  # the batch never settles
+    for day in range(60):
+        await _end_one(fake_ledger, f"t{day}", Event.REJECTED if day % 2 else Event.CREATED)
+        while (await reaper.run_once(clock())).total():
+            pass
+        clock.advance(DAY_SECONDS)
+    bodies = await redis.hlen(keys.bodies("b1"))
+    assert bodies == 1 + 7
+    assert (await fake_ledger.view.status("b1")).accepted == 61
+    assert await fake_ledger.view.body("b1.1")
+
+
+async def _end_one(ledger: Ledger, key: str, event: Event) -> None:
+    await fill(ledger, new_job(key))
+    for job in await claim(ledger, 2):
+        if job.key == key:
+            await send(ledger, job)
+            await say(ledger, answer(job, event))
+
+
+async def test_a_doubt_that_is_resolved_late_is_let_go_of_in_its_own_time(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await _ended(fake_ledger, "created", "doubted")
+    assert await _purge(fake_ledger, clock, "payloads=7") == {Kept.PAYLOADS: 1}
+    await fake_ledger.hand.resolve("b1", 2, created=True, by="ana")
+    assert await _purge(fake_ledger, clock, "payloads=7", days=6) == {}
+    assert await _purge(fake_ledger, clock, "payloads=7", days=2) == {Kept.PAYLOADS: 1}
+    assert await Reaper(fake_ledger, Retention.parse("payloads=7")).plan(clock()) == []
+
+
+async def test_a_batch_is_gone_over_once_a_day_and_no_more_once_nothing_can_come_due(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    redis: Any = fake_ledger.redis
+    await _ended(fake_ledger, "created")
+    await fill(fake_ledger, new_job("waits"))
+    clock.advance(8 * DAY_SECONDS)
+    reaper = Reaper(fake_ledger, Retention.parse("payloads=7"))
+    assert await reaper.run_once(clock()) == {Kept.PAYLOADS: 1}
+    before = await snapshot(fake_ledger.redis)
+    assert await reaper.run_once(clock()) == {}
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    await fake_ledger.hand.cancel("b1", "ana")
+    clock.advance(8 * DAY_SECONDS)
+    await reaper.run_once(clock())
+    settled = await redis.hget(keys.batch("b1"), "settled_at")
+    mark = await redis.hget(keys.batch("b1"), "reaped:payloads")
+    assert mark == settled + b":2"
+
+
+async def test_a_name_that_another_batch_has_taken_over_stays_with_it(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    redis: Any = fake_ledger.redis
+    await _ended(fake_ledger, "created")
+    await redis.hset(keys.NAMES, "b1", "b2")
+    await _purge(fake_ledger, clock, "batches=7")
+    assert await redis.hget(keys.NAMES, "b1") == b"b2"

@@ -1,0 +1,64 @@
+"""The batch that single jobs share: one a day, under a name that stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from producers import single_jobs
+from producers.single_jobs import SingleJobs, today
+from producers.webhooks import Webhooks
+from provisioning import keys
+from provisioning.ledger import Ledger
+from tests.ledger_fixtures import new_job
+
+
+async def _hand_over(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, day: str, key: str) -> str:
+    monkeypatch.setattr(single_jobs, "today", lambda: day)
+    word = await SingleJobs(ledger, lambda _: None).hand_over(new_job(key), "crm")
+    return word.job_id.partition(".")[0]
+
+
+def test_a_day_is_one_of_utc() -> None:
+    assert today(0.0) == "1970-01-01"
+
+
+async def test_each_day_has_a_batch_and_the_name_is_the_latest_ones(
+    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "a")
+    assert await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "b") == first
+    second = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "c")
+    assert second != first
+    # A server whose clock is behind joins the batch that is there.
+    assert await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "d") == second
+    assert await fake_ledger.view.batch_id("single") == second
+    assert await fake_ledger.view.batch_id("single-2026-11-26") == first
+    assert (await fake_ledger.view.status(first)).name == "single-2026-11-26"
+    assert "period" not in (await fake_ledger.view.status(first)).meta
+    # A job that is known is where it was.
+    assert await _hand_over(fake_ledger, monkeypatch, "2026-11-28", "a") == first
+
+
+async def test_the_batch_of_an_older_version_gives_the_name_up(
+    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await _hand_over(fake_ledger, monkeypatch, "", "a")
+    new = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "b")
+    assert new != old
+    assert await fake_ledger.view.batch_id("single-before-2026-11-27") == old
+
+
+async def test_what_was_chosen_goes_on_with_the_name_and_a_pause_keeps_it(
+    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=False)
+    first = await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "a")
+    await fake_ledger.hand.choose_on_in_doubt(first, "retry")
+    await webhooks.set(first, "https://crm.example/hook")
+    await fake_ledger.hand.hold(keys.hold_batch(first), by="ana", why="wait")
+    assert await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "b") == first
+    await fake_ledger.hand.release(keys.hold_batch(first), by="ana")
+    second = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "c")
+    assert second != first
+    assert (await fake_ledger.view.status(second)).meta["on_in_doubt"] == "retry"
+    assert await webhooks.get(second) == await webhooks.get(first)
