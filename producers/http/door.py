@@ -11,6 +11,7 @@ from typing import Any
 
 from producers.http.gauges import Readings
 from producers.http.problem import Kind, ProblemError, no_ledger
+from producers.http.slots import Slots
 from producers.http.tokens import Scope, Token, Tokens, parse_presets
 from producers.idempotency import Idempotency
 from producers.ringer import Ringer
@@ -36,9 +37,6 @@ BLOCK_GOOD_FOR = 1.0
 
 LOOK_EVERY = 1.0
 """Seconds between looks at how full the ledger is."""
-
-UPLOADS = 4
-"""Uploads read at the same time; each has a thread."""
 
 
 class Rates:
@@ -135,7 +133,7 @@ class Door:
     fullness: Fullness = field(init=False)
     idempotency: Idempotency = field(init=False)
     single: SingleJobs = field(init=False)
-    uploads: asyncio.Semaphore = field(init=False)
+    uploads: Slots = field(init=False)
     fit: asyncio.Event = field(init=False)
     closing: asyncio.Event = field(init=False)
     webhooks: Webhooks = field(init=False)
@@ -148,7 +146,7 @@ class Door:
         self.fullness = Fullness(self.ledger, self.settings)
         self.idempotency = Idempotency(self.ledger.redis)
         self.single = SingleJobs(self.ledger, self.ringer.ring)
-        self.uploads = asyncio.Semaphore(UPLOADS)
+        self.uploads = Slots()
         self.fit = asyncio.Event()
         self.closing = asyncio.Event()
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)

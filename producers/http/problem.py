@@ -39,6 +39,7 @@ class Kind(Enum):
     TOO_FAST = 429, "too-fast", "The token's rate is used up"
     INTERNAL = 500, "internal", "Something went wrong here"
     FULL = 503, "backlog-full", "There is too much to do already"
+    BUSY = 503, "busy", "Too many uploads are being read"
     NO_LEDGER = 503, "ledger-unavailable", "The ledger cannot be reached"
     NO_KEYS = 503, "keys-missing", "The ledger is sealed, and its keys are not here"
 

@@ -80,6 +80,7 @@ def _links(name: str, *operations: str) -> dict[str, Any]:
             Kind.BAD_ROWS,
             Kind.OTHER_BODY,
             Kind.FULL,
+            Kind.BUSY,
         ),
     },
     openapi_extra={"parameters": [IDEMPOTENCY], "requestBody": {"required": True, "content": BATCH_BODIES}},
@@ -151,7 +152,7 @@ async def submit_batch(
         body = await spool(request, file, door.settings.api_max_body)
 
         async def work() -> Response:
-            taken = await take_in(door, body, wish, caller.name)
+            taken = await take_in(door, body, wish, caller)
             where = {"Location": f"/v1/batches/{taken.batch}"} if taken.batch else {}
             return json_answer(taken.public(), 202, where)
 

@@ -12,19 +12,21 @@ import contextlib
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, BinaryIO, cast
 
-import msgspec
 from starlette.requests import Request
 
 from producers.batch_name import check_batch_name
 from producers.body import check_credential
 from producers.defaults import check_defaults
 from producers.http.door import Door
+from producers.http.json_batch import Settings, look_through
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import check_length, too_large
+from producers.http.tokens import Token
+from producers.http.watched import Watched
 from producers.jsonl import read_line
 from producers.plan import checked
 from producers.reading import Reading, ReadOptions
@@ -39,6 +41,9 @@ from provisioning.logs import say
 SHOWN = 1000
 """Rows and problems told of in an answer; all are counted, and the ledger lists every job."""
 
+MOST_BAD = 10_000
+"""Bad rows after which no more is read: each is told of in the log, and nobody mends so many one by one."""
+
 IN_MEMORY = 1 << 20
 """Bytes of a body that need no file."""
 
@@ -52,19 +57,6 @@ FORMATS = {
     "application/json": None,
 }
 """What may be sent; None is one JSON object with all jobs in it."""
-
-
-class JsonBatch(msgspec.Struct, forbid_unknown_fields=True):
-    """The JSON body of a batch. Its jobs are looked at one by one."""
-
-    jobs: list[msgspec.Raw]
-    name: str | None = None
-    credential: str | None = None
-    defaults: dict[str, Any] | None = None
-    new_bots: bool | None = None
-
-
-_decode_batch = msgspec.json.Decoder(JsonBatch).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +158,7 @@ def new_file() -> IO[bytes]:
     return cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY))
 
 
-async def take_in(door: Door, body: Spooled, wish: Wish, who: str) -> Taken:
+async def take_in(door: Door, body: Spooled, wish: Wish, caller: Token) -> Taken:
     """
     Judges all rows, then hands the good ones over.
 
@@ -178,28 +170,30 @@ async def take_in(door: Door, body: Spooled, wish: Wish, who: str) -> Taken:
 
     async def work() -> Taken:
         async with Ledger.at(redis, connections=4, masters=door.settings.masters) as ledger:
-            return await _take_in(ledger, body, wish, who, door)
+            return await _take_in(ledger, body, wish, caller.name, door)
 
-    async with door.uploads:
+    async with door.uploads.place(caller.id):
         return await asyncio.to_thread(lambda: asyncio.run(work()))
 
 
 async def _take_in(ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Door) -> Taken:
     try:
-        wish, rows = _opened(body, wish)
-        taken = _judge(rows, wish, body, who)
+        file = Watched(body.file)
+        read = _reader(file, wish)
+        taken = _judge(read.rows(), read.wish, body, who)
     except InvalidInputError as error:
         raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
+    file.rest()
+    wish = read.wish
     _refuse(taken, wish)
 
     def note(job: NewJob, word: Accepted) -> None:
         if len(taken.handed_over) < SHOWN:
             taken.handed_over.append((job, word))
 
-    _, rows = _opened(body, wish)
     submission: Submission = await submit(
         ledger,
-        checked(rows, lambda _: None),
+        checked(read.rows(), lambda _: None),
         name=taken.name,
         who=who,
         ring=door.ringer.ring,
@@ -215,44 +209,61 @@ async def _take_in(ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Do
     return taken
 
 
-def _opened(body: Spooled, wish: Wish) -> tuple[Wish, Iterator[NewJob | InvalidJobError]]:
-    """The rows from the first on, and the wish with what the body itself says."""
-    body.file.seek(0)
-    if body.file.read(2) == GZIP:
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """
+    A body that may be read from the first row on, as often as wanted.
+
+    Attributes:
+        wish: with what the body itself says.
+    """
+
+    wish: Wish
+    rows: Callable[[], Iterator[NewJob | InvalidJobError]]
+
+
+def _reader(file: Watched, wish: Wish) -> _Reader:
+    """Raises: InvalidInputError, ProblemError if the body is none of what is read."""
+    file.seek(0)
+    if file.read(2) == GZIP:
         # A few bytes may unpack to any number: whoever reads a file of their own may do that to themselves.
         raise ProblemError(Kind.WRONG_TYPE, "packed bodies are not read", hint="send it unpacked")
-    body.file.seek(0)
     if wish.format is not None:
-        return wish, Reading(cast(BinaryIO, body.file), wish.options)
-    try:
-        batch = _decode_batch(body.file.read())
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise InvalidInputError(
-            f"the body is not a batch: {reason}", hint='{"name": …, "jobs": [{"key": …, "bot": {"id": …}}]}'
-        ) from error
-    for setting in ("name", "credential", "defaults", "new_bots"):
-        if getattr(batch, setting) is not None and setting in wish.given:
+
+        def rows() -> Iterator[NewJob | InvalidJobError]:
+            file.seek(0)
+            return Reading(cast(BinaryIO, file), wish.options)
+
+        return _Reader(wish, rows)
+    batch = look_through(file)
+    wish = _with_settings(wish, batch.settings)
+    return _Reader(wish, lambda: _from_json(batch.jobs(file), wish.options))
+
+
+def _with_settings(wish: Wish, settings: Settings) -> Wish:
+    """The wish with what a JSON body says beside its jobs."""
+    for setting in Settings.__struct_fields__:
+        if getattr(settings, setting) is not None and setting in wish.given:
             raise InvalidInputError(f"{setting} is given in the query and in the body", hint="say it once")
     options = wish.options
-    if batch.credential is not None:
-        options = replace(options, credential=batch.credential)
-    if batch.defaults is not None:
-        options = replace(options, defaults=batch.defaults)
-    if batch.new_bots is not None:
-        options = replace(options, new_bots=batch.new_bots)
-    name = wish.name if batch.name is None else check_batch_name(batch.name)
-    return replace(wish, name=name, options=options), _from_json(batch, options)
-
-
-def _from_json(batch: JsonBatch, options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
+    if settings.credential is not None:
+        options = replace(options, credential=settings.credential)
+    if settings.defaults is not None:
+        options = replace(options, defaults=settings.defaults)
+    if settings.new_bots is not None:
+        options = replace(options, new_bots=settings.new_bots)
     # `Reading` checks these for files; here none is read.
     if wrong := check_credential(options.credential):
         raise InvalidInputError(wrong[0], hint=wrong[1])
     check_defaults(options.defaults)
-    for number, raw in enumerate(batch.jobs, 1):
+    name = wish.name if settings.name is None else check_batch_name(settings.name)
+    return replace(wish, name=name, options=options)
+
+
+def _from_json(jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
+    for number, raw in enumerate(jobs, 1):
         job = read_line(
-            bytes(raw),
+            raw.decode("utf-8", "surrogateescape"),
             number,
             defaults=options.defaults,
             credential=options.credential,
@@ -276,6 +287,8 @@ def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled, 
         say(ROW_REJECTED, row=problem.row, by=who)
         if len(taken.problems) < SHOWN:
             taken.problems.append(problem)
+        if taken.bad_rows > MOST_BAD:
+            raise _bad_rows(taken, f"more than {MOST_BAD:,} rows break rules; the rest was not read, and")
 
     good = sum(1 for _ in checked(rows, complain))
     taken.rows = good + taken.bad_rows
@@ -286,9 +299,13 @@ def _refuse(taken: Taken, wish: Wish) -> None:
     if taken.rows == 0:
         raise ProblemError(Kind.INVALID, "there are no jobs in the body")
     if taken.bad_rows == taken.rows or (wish.all_or_nothing and taken.bad_rows):
-        raise ProblemError(
-            Kind.BAD_ROWS,
-            f"{taken.bad_rows:,} of {taken.rows:,} rows break rules; nothing was handed over",
-            problem_count=taken.problem_count,
-            problems=problems_json(taken.problems),
-        )
+        raise _bad_rows(taken, f"{taken.bad_rows:,} of {taken.rows:,} rows break rules;")
+
+
+def _bad_rows(taken: Taken, what: str) -> ProblemError:
+    return ProblemError(
+        Kind.BAD_ROWS,
+        f"{what} nothing was handed over",
+        problem_count=taken.problem_count,
+        problems=problems_json(taken.problems),
+    )
