@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
 from producers.http.access import Access
 from producers.http.app import make_app
+from producers.http.connections import (
+    ACCEPTED_AT_ONCE,
+    Book,
+    DoorProtocol,
+    Throttle,
+    most_connections,
+)
 from producers.http.door import Door, Export
 from producers.http.waiting import make_sure
 from producers.ringer import Ringer
@@ -29,6 +39,9 @@ from provisioning.settings import Settings
 
 CONNECTIONS = 32
 """Connections to Redis: requests hold one for a fraction of a millisecond."""
+
+BACKLOG = 4096
+"""Connections that wait to be taken."""
 
 STOP_TIMEOUT = 20
 """Seconds that requests have to end when the server stops; an upload cut short is repeated by its sender."""
@@ -55,6 +68,8 @@ def serve(
     if settings.redis is None:
         raise ConfigurationError("the HTTP door needs a Redis")
     configure("serve", settings)
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(Throttle())
     tracer = tracing.configure(environ, program="serve")
     asyncio.run(_check(settings.redis))
     celery = make_celery(settings)
@@ -75,7 +90,8 @@ def serve(
             log_config=None,  # its records come out as ours do
             access_log=False,
             server_header=False,
-            backlog=4096,
+            http=cast(Any, partial(DoorProtocol, book=Book(most_connections()))),
+            backlog=ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=STOP_TIMEOUT,
             ws="none",
             lifespan="on",
@@ -132,6 +148,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            # asyncio takes as many connections in one go as it lets wait, and cannot be told the one without
+            # the other: whoever comes with a thousand others shall wait, not be turned away.
+            listener.listen(BACKLOG)
         if self.started:
             self._on_ready()
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,21 @@ class Server:
 
 
 @contextmanager
-def running_server(redis_url: str, folder: Path, token: str = "", **settings: str) -> Iterator[Server]:
-    """A server that answers, gone when the block ends; by default it has a token with every scope."""
+def running_server(
+    redis_url: str, folder: Path, token: str = "", *, before: Sequence[str] = (), **settings: str
+) -> Iterator[Server]:
+    """
+    A server that answers, gone when the block ends; by default it has a token with every scope.
+
+    Args:
+        before: words before the command, such as a limit that it is to run under.
+    """
     if not token:
         token = make_token(redis_url, f"t{time.monotonic_ns()}", "submit", "read", "operate", "keys")
     log = folder / f"serve-{time.monotonic_ns()}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [PROVISION, "serve", "--port", "0"],
+            [*before, PROVISION, "serve", "--port", "0"],
             cwd=folder,
             env=environ(redis_url, **settings),
             stdin=subprocess.DEVNULL,
