@@ -59,7 +59,8 @@ class EventLog:
 
 def event_name(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
     """What to call the change from one look to the next."""
-    if now["settled"] and not (before and before["settled"]):
+    # A batch that goes on growing may have been opened and have settled again between two looks.
+    if now["settled"] and not (before and before["settled"] and before["settled_at"] == now["settled_at"]):
         return "batch.settled"
     held = {hold["scope"]: hold["kind"] for hold in now["holds"]}
     was_held = {hold["scope"] for hold in before["holds"]} if before else set()

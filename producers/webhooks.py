@@ -28,6 +28,7 @@ from producers.event_log import EventLog
 from provisioning import keys
 from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.ledger import LOST, Ledger
+from provisioning.ledger.sealing import WEBHOOKS
 from provisioning.log_events import LEDGER_LOST, WEBHOOK_ABANDONED, WEBHOOK_DELIVERED, WEBHOOK_POSTPONED
 from provisioning.logs import say
 
@@ -69,6 +70,7 @@ class Webhook(msgspec.Struct, frozen=True):
         tries: failed tries of the event after it.
         next_at: Unix seconds before which it is not tried again.
         at_rest: the batch had settled and nothing was left to tell.
+        settled_ms: when it had, then; a batch that goes on growing settles again.
         failure: how the last try failed, for people.
         given_up: events that were not taken in all tries.
     """
@@ -82,6 +84,7 @@ class Webhook(msgspec.Struct, frozen=True):
     failure: str = ""
     given_up: int = 0
     by: str = ""
+    settled_ms: int = 0
 
     @property
     def address(self) -> str:
@@ -132,6 +135,7 @@ class Webhooks:
         self._allow_private = allow_private
         self._backoff = backoff
         self._clock = clock
+        self._opened: dict[bytes, Webhook] = {}
 
     async def set(self, batch: str, url: str, *, by: str = "", may_replace: bool = True) -> Webhook:
         """
@@ -146,22 +150,27 @@ class Webhooks:
         webhook = Webhook(url, new_secret(), by=by)
         while True:
             kept = await self._redis.hget(keys.WEBHOOKS, batch)
-            if kept is not None and not may_replace and _decode(kept).by != by:
+            if kept is not None and not may_replace and (await self._read(kept)).by != by:
                 raise NotYoursError
-            if await self._swap(batch, kept, msgspec.json.encode(webhook)):
+            if await self._swap(batch, kept, webhook):
                 return webhook
 
     async def get(self, batch: str) -> Webhook | None:
         """The webhook of a batch, if it has one."""
         value = await self._redis.hget(keys.WEBHOOKS, batch)
-        return None if value is None else _decode(value)
+        return None if value is None else await self._read(value)
 
     async def remove(self, batch: str) -> bool:
         """Has a batch tell nobody. Returns: whether it told somebody."""
         return bool(await self._redis.hdel(keys.WEBHOOKS, batch))
 
-    async def _swap(self, batch: str, kept: bytes | None, new: bytes) -> bool:
+    async def _read(self, value: bytes) -> Webhook:
+        """Raises: SealedError if the keys for it are not here."""
+        return _decode(await self._ledger.sealer.open(value))
+
+    async def _swap(self, batch: str, kept: bytes | None, webhook: Webhook) -> bool:
         """Puts one in the place of another, if that is still there. Returns: whether it was."""
+        new = await self._ledger.sealer.seal_for(WEBHOOKS, msgspec.json.encode(webhook))
         return bool(await self._redis.eval(_SWAP, 1, keys.WEBHOOKS, batch, kept or b"", new))
 
     async def run(self, closing: asyncio.Event) -> None:
@@ -180,16 +189,25 @@ class Webhooks:
     async def run_once(self, http: aiohttp.ClientSession) -> int:
         """Looks at every batch that has a webhook. Returns: how many events were taken by their receivers."""
         kept = await self._redis.hgetall(keys.WEBHOOKS)
+        self._opened = {value: self._opened.get(value) or await self._read(value) for value in kept.values()}
         if not kept:
             return 0
         active = set(await self._ledger.view.active())
+        settled = await self._settled([name.decode() for name in kept])
         due = [
-            name.decode()
-            for name, value in kept.items()
-            if (webhook := _decode(value)).next_at <= self._clock()
-            and (name.decode() in active or not webhook.at_rest)
+            batch
+            for batch, webhook in zip(settled, map(self._opened.__getitem__, kept.values()), strict=True)
+            if webhook.next_at <= self._clock()
+            and (batch in active or not webhook.at_rest or settled[batch] != webhook.settled_ms)
         ]
         return sum(await asyncio.gather(*(self._tell(http, batch) for batch in due)))
+
+    async def _settled(self, batches: Sequence[str]) -> dict[str, int]:
+        """When each batch settled, in ms; 0 of one that has not."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for batch in batches:
+            pipeline.hget(keys.batch(batch), "settled_at")
+        return {batch: int(at or 0) for batch, at in zip(batches, await pipeline.execute(), strict=True)}
 
     async def _tell(self, http: aiohttp.ClientSession, batch: str) -> int:
         lock, owner = keys.webhook_lock(batch), secrets.token_hex(8)
@@ -222,7 +240,10 @@ class Webhooks:
             # One try a look: the lock is held for no longer than that.
             await self._keep(batch, self._after_try(webhook, id_, failure))
             return not failure
-        await self._keep(batch, msgspec.structs.replace(webhook, at_rest=status.settled))
+        settled_ms = round((status.settled_at or 0.0) * 1000)
+        await self._keep(
+            batch, msgspec.structs.replace(webhook, at_rest=status.settled, settled_ms=settled_ms)
+        )
         return 0
 
     def _say(self, webhook: Webhook, batch: str, name: str, failure: str, cause: str) -> None:
@@ -247,9 +268,9 @@ class Webhooks:
     async def _keep(self, batch: str, webhook: Webhook) -> None:
         # It may be taken away, or another put in its place, while we call.
         kept = await self._redis.hget(keys.WEBHOOKS, batch)
-        now = None if kept is None else _decode(kept)
+        now = None if kept is None else await self._read(kept)
         if now is not None and now.secret == webhook.secret and now != webhook:
-            await self._swap(batch, kept, msgspec.json.encode(webhook))
+            await self._swap(batch, kept, webhook)
 
     async def _send(
         self, http: aiohttp.ClientSession, webhook: Webhook, batch: str, id_: str, name: str, data: str

@@ -36,7 +36,7 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
 | `pv:idempotency:H`         | string | what was asked under an Idempotency-Key, and the answer (JSON)    |
 | `pv:idempotency:H:lock`    | string | the server that works on it, for as long as it renews this        |
-| `pv:webhooks`              | hash   | batch → its webhook, secret included, and what it was told (JSON) |
+| `pv:webhooks`              | hash   | batch → its webhook, secret included, and what it was told: sealed |
 | `pv:webhooks:B`            | string | the server that is telling, for as long as it may take            |
 | `pv:intake:dead`           | list   | messages that were refused, and why (JSON), newest first, bounded |
 | `pv:intake:bytes`          | string | how many bytes they come to                                       |

@@ -23,9 +23,12 @@ EVERYWHERE = (
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Any JSON value as an answer."""
+    """Any JSON value as an answer. It is nobody's to keep: it may hold a widget's key, and is soon old."""
     return Response(
-        _encode(value), status_code=status, media_type="application/json", headers=dict(headers or {})
+        _encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
     )
 
 

@@ -15,7 +15,7 @@ from producers.event_log import EventLog
 from producers.http.answers import refusals
 from producers.http.door import Door
 from producers.http.problem import Kind, ProblemError
-from producers.http.request import Reader, door_of
+from producers.http.request import Reader, bearer, door_of
 from provisioning.errors import NotFoundError
 from provisioning.ledger import LOST
 
@@ -69,7 +69,7 @@ EVENT = {
 )
 async def follow(request: Request, caller: Reader, batch: str) -> Response:  # noqa: ARG001
     """
-    Follow a batch as server-sent events.
+    Follow a batch as server-sent events. The stream ends when its token is revoked.
 
     Names: batch.progressed, batch.settled, batch.paused, batch.braked, batch.stopped, batch.released.
     """
@@ -84,14 +84,18 @@ async def follow(request: Request, caller: Reader, batch: str) -> Response:  # n
     elif status.settled and not await log.after(last):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(door, log, last), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        _stream(door, log, last, bearer(request)), media_type="text/event-stream", headers=headers
+    )
 
 
-async def _stream(door: Door, log: EventLog, last: str) -> AsyncIterator[str]:
+async def _stream(door: Door, log: EventLog, last: str, token: str) -> AsyncIterator[str]:
     silent = 0.0
     while not door.closing.is_set():
         settled = False
         try:
+            if await door.tokens.holder(token) is None:
+                return
             settled = (await log.look()).settled
             news = await log.after(last)
         except NotFoundError:

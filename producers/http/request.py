@@ -20,6 +20,9 @@ from provisioning.digits import is_whole_number
 SMALL = 256 * 1024
 """Bytes of a body that is read into memory: four times the largest body of a job."""
 
+SINGLE = ("authorization", "idempotency-key", "content-type", "content-encoding", "last-event-id")
+"""Headers of which a request has one: of two, another server might go by the other."""
+
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
 
@@ -56,10 +59,18 @@ async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
 
     Raises: ProblemError, also for what the route does not know.
     """
+    _check_headers(request)
     token = await door_of(request).caller(shown, *scopes)
     request.scope[CALLER] = token.name
     await check_said(request)
     return token
+
+
+def _check_headers(request: Request) -> None:
+    for name in SINGLE:
+        if len(request.headers.getlist(name)) > 1:
+            kind = Kind.BAD_KEY if name == "idempotency-key" else Kind.BAD_REQUEST
+            raise ProblemError(kind, f"the header {name} is given more than once", hint="send one")
 
 
 async def _submitter(request: Request) -> Token:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from provisioning import keys
-from provisioning.errors import ConfigurationError
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import SealedError
 
@@ -102,8 +101,8 @@ async def _sealed(ledger: Ledger, message: Mapping[str, Any]) -> dict[str, Any]:
     if len(text) > LONGEST:
         text = json.dumps({"cut": text[:CUT].decode(), "bytes": len(text)}).encode()
     try:
-        sealed = await ledger.sealer.seal_beside(DATA_KEY, text)
-    except (SealedError, ConfigurationError) as error:
+        sealed = await ledger.sealer.seal_for(DATA_KEY, text)
+    except SealedError as error:
         return {"sealed": f"not kept: {error.message}"}
     if sealed is text:
         return {"message": json.loads(text)}

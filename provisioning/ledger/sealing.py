@@ -34,6 +34,9 @@ SHREDDED = b"shredded"
 FINGERPRINTS = "fingerprints"
 """Field of `keys.DATA_KEYS` with the key of all fingerprints; no batch has this id: theirs begin with b."""
 
+WEBHOOKS = "webhooks"
+"""Likewise, of what is kept of webhooks: it goes on from one batch to the next."""
+
 CACHED_SECONDS = 30.0
 """How long a process goes by a data key without looking: so long it may read on after a shredding."""
 
@@ -166,15 +169,17 @@ class Sealer:
         key = await self._data_key(batch, make=True)
         return PREFIX + batch.encode() + b":" + Fernet(key).encrypt(value)
 
-    async def seal_beside(self, name: str, value: bytes) -> bytes:
+    async def seal_for(self, purpose: str, value: bytes) -> bytes:
         """
-        As `seal`, for what is no part of a batch.
+        A value that belongs to no batch, as the ledger keeps it.
 
-        Raises: ConfigurationError if the ledger is encrypted and there are no master keys here; KeylessError.
+        Args:
+            purpose: `webhooks`, `refused`; it has a data key of its own.
+        Raises: KeylessError if the ledger is encrypted and there are no master keys here.
         """
         if self._masters is None and await self._redis.exists(keys.DATA_KEYS):
-            raise ConfigurationError("this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set")
-        return await self.seal(name, value)
+            raise KeylessError("the ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set")
+        return await self.seal(purpose, value)
 
     async def open(self, value: bytes) -> bytes:
         """

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from redis import Redis
 
@@ -486,6 +487,32 @@ def test_events_go_on_after_the_last_that_was_heard(server: Server) -> None:
 
 
 # --- Limits ---
+
+
+def test_the_stream_of_a_revoked_token_ends(server: Server, valkey_url: str) -> None:
+    server.post("/v1/batches?name=watched", csv_of(1, "watched"), Content_Type="text/csv")
+    headers = {"Authorization": f"Bearer {make_token(valkey_url, 'watcher', 'read')}"}
+    with server.client.stream("GET", "/v1/batches/watched/events", headers=headers) as answer:
+        lines = answer.iter_lines()
+        assert next(lines).startswith("id: ")
+        assert provision(valkey_url, "token", "revoke", "watcher").returncode == 0
+        assert "event: batch.settled" not in list(lines)  # and there it ends
+
+
+def test_no_answer_is_anybodys_to_keep(server: Server) -> None:
+    taken = server.post("/v1/jobs", job("private"), Idempotency_Key="private-1")
+    again = server.post("/v1/jobs", job("private"), Idempotency_Key="private-1")
+    for answer in (taken, again, server.get(taken.headers["location"]), server.get("/v1/batches")):
+        assert answer.headers.get_list("cache-control") == ["no-store"]
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization", "Content-Type"])
+def test_a_header_that_is_given_twice_is_refused(server: Server, name: str) -> None:
+    value = server.client.headers["authorization"] if name == "Authorization" else "application/json"
+    headers = [("Authorization", server.client.headers["authorization"]), (name, value), (name, value)]
+    bare = httpx.post(f"{server.url}/v1/jobs", headers=headers, json=job("header"))
+    assert bare.status_code == 400
+    assert name.lower() in bare.json()["detail"]
 
 
 def test_a_token_that_asks_too_fast_is_told_when_to_ask_again(valkey_url: str, tmp_path: Path) -> None:

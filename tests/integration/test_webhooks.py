@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from cryptography.fernet import Fernet
 from redis import Redis
 
 from producers.addresses import session
@@ -25,8 +26,10 @@ from producers.webhooks import Webhooks, sign
 from provisioning import keys
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Hold, Ledger, transitions
+from provisioning.ledger.sealing import KeylessError
 from tests.integration.engine_bench import jobs
 from tests.integration.http_server import csv_of, problem, running_server
+from tests.ledger_fixtures import Clock, fill, new_job
 
 
 def test_the_signature_is_that_of_the_specification() -> None:
@@ -191,6 +194,64 @@ async def garbage() -> AsyncIterator[str]:
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+async def _settle_again(ledger: Ledger, batch: str, key: str) -> None:
+    """One more job that comes and ends."""
+    await ledger.do(transitions.accept(batch, [new_job(key)], "ana"))
+    await ledger.hand.cancel(batch, "ana")
+
+
+async def test_each_settling_of_a_batch_that_goes_on_growing_is_told(
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    batch = await batch_of(fake_ledger)
+    await webhooks.set(batch, receiver.url)
+    for n in range(3):
+        clock.advance(1)
+        await _settle_again(fake_ledger, batch, f"k{n}")  # no look saw it open
+        assert await tell(webhooks) == 1
+        assert await tell(webhooks) == 0
+        assert await tell(webhooks) == 0
+    assert [json.loads(body)["type"] for _, body in receiver.heard] == ["batch.settled"] * 3
+    assert [json.loads(body)["data"]["accepted"] for _, body in receiver.heard] == [3, 4, 5]
+    assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 3
+
+
+async def test_two_batches_with_the_same_webhook_are_both_told(
+    fake_ledger: Ledger, receiver: Receiver
+) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    batch = await batch_of(fake_ledger)
+    await webhooks.set(batch, receiver.url)
+    redis: Any = fake_ledger.redis
+    await fill(fake_ledger, new_job("x"), batch="b2")
+    await redis.hset(keys.WEBHOOKS, "b2", await redis.hget(keys.WEBHOOKS, batch))
+    for each in (batch, "b2"):
+        await fake_ledger.hand.cancel(each, "ana")
+    assert await tell(webhooks) == 2
+
+
+async def test_secret_and_address_are_sealed_where_bodies_are(
+    fake_ledger: Ledger, receiver: Receiver
+) -> None:
+    sealed = Ledger(fake_ledger.redis, masters=Fernet.generate_key().decode())
+    webhooks = Webhooks(sealed, allow_private=True)
+    batch = await batch_of(sealed)
+    webhook = await webhooks.set(batch, receiver.url)
+    redis: Any = fake_ledger.redis
+    kept = await redis.hget(keys.WEBHOOKS, batch)
+    assert kept.startswith(b"pv1:webhooks:")
+    assert webhook.secret.encode() not in kept
+    assert await webhooks.get(batch) == webhook
+    await sealed.hand.cancel(batch, "ana")
+    assert await tell(webhooks) == 1
+    await sealed.hand.shred(batch, by="ana")  # the webhook is not the batch's secret
+    assert (await webhooks.get(batch)) is not None
+    keyless = Webhooks(fake_ledger, allow_private=True)
+    with pytest.raises(KeylessError):
+        await keyless.set("b2", receiver.url)
 
 
 def test_a_running_server_tells(valkey_url: str, tmp_path: Path) -> None:
