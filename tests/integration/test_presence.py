@@ -11,7 +11,7 @@ from provisioning.ledger import Ledger, WorkerSign
 from provisioning.signs import ALIVE_WITHIN
 from worker.presence import Presence
 
-SIGN = WorkerSign(name="w1", at=0.0, in_flight=0, limit=1, in_hand=0, retries_waiting=0)
+SIGN = WorkerSign(name="w1", at=0.0, in_flight=0, limit=1, in_hand=0)
 
 
 @pytest.mark.parametrize("off", [-3600.0, 0.0, 3600.0])
