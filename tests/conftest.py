@@ -8,15 +8,15 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from provisioning.embedded import embedded_valkey
 from provisioning.ledger import Ledger
 from tests.ledger_fixtures import Clock
+from tests.valkey_server import valkey_by_network
 
 
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a real Valkey of this test process alone (each xdist worker has its own)."""
-    with embedded_valkey(tmp_path_factory.mktemp("valkey")) as url:
+    """Address of a real Valkey of this test process alone (each xdist worker has its own), by network."""
+    with valkey_by_network(tmp_path_factory.mktemp("valkey")) as url:
         yield url
 
 

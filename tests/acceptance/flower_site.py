@@ -105,7 +105,7 @@ class FlowerSite:
 
 def _embedded(desk: Desk) -> str:
     server = json.loads((desk.folder / ".provision" / "valkey.json").read_text())
-    return f"redis://:{server['password']}@127.0.0.1:{server['port']}"
+    return f"unix://{server['socket']}"
 
 
 @contextmanager

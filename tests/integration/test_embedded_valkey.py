@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from provisioning import embedded
 from provisioning.embedded import _lives, _read, embedded_valkey, is_running
 from provisioning.errors import LedgerUnavailableError
+from provisioning.queue import make_app
+from provisioning.settings import Settings
 
 
 @pytest.fixture
@@ -75,8 +80,8 @@ def test_a_server_that_wakes_up_in_time_is_used(
     ask = embedded._answers
     heard = []
 
-    def ask_and_wake(port: int, password: str) -> bool:
-        heard.append(ask(port, password))
+    def ask_and_wake(server: dict[str, Any]) -> bool:
+        heard.append(ask(server))
         os.kill(pid, signal.SIGCONT)
         return heard[-1]
 
@@ -104,7 +109,7 @@ def test_commands_that_give_up_on_a_loading_server_leave_none_behind(
 def test_an_interrupt_while_the_server_starts_ends_it(
     home: Path, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(port: int, password: str) -> bool:
+    def interrupted(server: dict[str, Any]) -> bool:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(embedded, "_answers", interrupted)
@@ -149,21 +154,62 @@ def test_a_killed_server_is_started_anew(home: Path, started: list[subprocess.Po
     assert len(started) == 2
 
 
+def test_it_listens_at_no_port_and_its_owner_alone_reaches_it(home: Path) -> None:
+    with embedded_valkey(home) as url, Redis.from_url(url) as redis:
+        assert url == f"unix://{home / 'valkey.sock'}"
+        assert redis.config_get("port") == {"port": "0"}
+        assert stat.S_IMODE((home / "valkey.sock").stat().st_mode) == 0o600
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
 def test_whoever_listens_where_a_killed_server_did_is_sent_nothing(
     home: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
-    with embedded_valkey(home):
-        server = _read(home)
-        assert server is not None
-        started[0].kill()
-        started[0].wait()
-        with socket.create_server(("127.0.0.1", server["port"])) as impostor:
-            impostor.setblocking(False)
-            assert not is_running(home)
-            with embedded_valkey(home):
-                assert is_running(home)
-            with pytest.raises(BlockingIOError):
-                impostor.accept()
+    """A server of an earlier version, which listened at a port, has been killed and has left its file."""
+    with socket.create_server(("127.0.0.1", 0)) as impostor:
+        impostor.setblocking(False)
+        home.mkdir()
+        port = impostor.getsockname()[1]
+        (home / "valkey.json").write_text(json.dumps({"port": port, "password": "p", "pid": 1}))
+        assert not is_running(home)
+        with embedded_valkey(home) as url:
+            assert url.startswith("unix:")
+        with pytest.raises(BlockingIOError):
+            impostor.accept()
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 120, "clientes [2026] *", 'with "quotes" and spaces', "ñandú 日本", "back\\slash #?%"]
+)
+def test_a_folder_of_any_name_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime := tmp_path / "r"))
+    runtime.mkdir()
+    with embedded_valkey(tmp_path / name) as url:
+        settings = Settings.from_env({"PROVISION_REDIS_URL": url})
+        with Redis.from_url(settings.redis or "") as redis:
+            assert redis.set("a", "b")
+        with make_app(settings).connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1)
+    assert list(runtime.iterdir()) == []
+
+
+def test_a_file_system_without_sockets_will_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    with monkeypatch.context() as without:
+        without.setattr(socket.socket, "bind", refuse)
+        with embedded_valkey(home) as url, Redis.from_url(url) as redis:
+            assert redis.ping()
+            made = Path(url.removeprefix("unix://")).parent
+            assert stat.S_IMODE(made.stat().st_mode) == 0o700
+            started[0].kill()
+            started[0].wait()
+    with embedded_valkey(home) as url:
+        assert url == f"unix://{home / 'valkey.sock'}"
+    assert not made.exists()
 
 
 def test_the_last_to_leave_waits_until_the_server_is_gone(home: Path) -> None:
