@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from provisioning.heartbeat import Heartbeat, folder_of, read_heartbeat, read_heartbeats
+from provisioning.printable import printable
 from provisioning.signs import PROBE_LIMIT
 
 WELL, UNWELL = 0, 1
@@ -83,9 +84,9 @@ def _tell(beats: Iterable[Heartbeat], now: float, *, ready: bool, limit: float, 
         if as_json:
             print(json.dumps(_public(beat, now, stuck, unready)))
         elif trouble:
-            print(f"{'not ready' if ready else 'not alive'}: {beat.worker}: {trouble}")
+            print(printable(f"{'not ready' if ready else 'not alive'}: {beat.worker}: {trouble}"))
         else:
-            print(f"{'ready' if ready else 'alive'}: {beat.worker}")
+            print(printable(f"{'ready' if ready else 'alive'}: {beat.worker}"))
     return code
 
 
@@ -115,7 +116,7 @@ def _tell_none(why: str, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"worker": None, "alive": False, "ready": False, "why": why}))
     else:
-        print(why)
+        print(printable(why))
     return UNWELL
 
 
@@ -129,7 +130,7 @@ def _tell_server(url: str, *, ready: bool, as_json: bool) -> int:
         )
     else:
         word = "ready" if ready else "alive"
-        print(f"{word if well else f'not {word}'}: {address}{'' if well else f': {said}'}")
+        print(printable(f"{word if well else f'not {word}'}: {address}{'' if well else f': {said}'}"))
     return WELL if well else UNWELL
 
 

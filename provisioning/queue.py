@@ -130,14 +130,14 @@ def check_queue(app: Celery) -> None:
         connection.collect(socket_timeout=COUNT_TIMEOUT)
 
 
-def check_rights(app: Celery) -> None:
+def check_rights(app: Celery) -> bool:
     """
-    Tries what Celery does on Redis; one that is away is waited for.
+    Tries what Celery does on Redis. Returns: whether it could be tried; a Redis that is away is waited for.
 
     Raises: ConfigurationError if this user of Redis may not do it, with the rules that suffice.
     """
     if not str(app.conf.broker_url).startswith("redis"):
-        return  # Sentinel's channel connects in its own way
+        return False  # Sentinel's channel connects in its own way
     connection = _hasty_connection(app)
     try:
         client = connection.default_channel.client
@@ -145,7 +145,7 @@ def check_rights(app: Celery) -> None:
         database, user = int(kept.get("db") or 0), kept.get("username") or "default"
         missing = missing_rights(client, database, QUEUE)
     except (RedisError, OSError, OperationalError):
-        return
+        return False
     finally:
         connection.collect(socket_timeout=COUNT_TIMEOUT)
     if missing:
@@ -153,6 +153,7 @@ def check_rights(app: Celery) -> None:
             f"the user {user!r} of Redis may not do what Celery needs: {', '.join(missing)}",
             hint=f"ACL SETUSER {user} {rights(database)}",
         )
+    return True
 
 
 def _hasty_connection(app: Celery) -> Any:

@@ -20,11 +20,10 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
     if reached.level is not Level.OK:
         return
     try:
-        check_rights(make_app(settings))
+        if check_rights(make_app(settings)):
+            yield ok("broker.rights", "Celery may do there what it needs")
     except ConfigurationError as error:
         yield fatal("broker.rights", error.message, error.hint)
-    else:
-        yield ok("broker.rights", "Celery may do there what it needs")
 
 
 def _reach(settings: Settings) -> Finding:

@@ -211,7 +211,10 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
             hint="CONFIG SET maxclients to more, or end what holds them: CLIENT LIST",
         )
     if isinstance(cause := error.__cause__ or error.__context__, ssl.SSLError):
-        return LedgerUnavailableError(
+        # A certificate that has run out is renewed one day; an authority that is not known stays so.
+        passes = not isinstance(cause, ssl.SSLCertVerificationError) or cause.verify_code in _TIMES
+        kind = LedgerUnavailableError if passes else LedgerUnfitError
+        return kind(
             f"there is no trusted TLS with Redis at {address(redis)} ({_tls_reason(cause)})",
             hint="rediss://HOST:PORT/0?ssl_ca_certs=FILE names an authority; redis:// goes without TLS",
         )
@@ -229,6 +232,10 @@ def _reason(error: BaseException) -> str:
     if isinstance(cause, OSError) and cause.errno:
         return os.strerror(cause.errno)
     return str(error)
+
+
+_TIMES = (9, 10)
+"""OpenSSL's codes of a certificate that is not yet, or no longer, valid."""
 
 
 def _tls_reason(error: ssl.SSLError) -> str:

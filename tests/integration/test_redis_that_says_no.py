@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis as PlainRedis
@@ -150,6 +152,48 @@ async def test_an_authority_that_is_not_trusted_is_said_to_be_that(tmp_path: Pat
     tls = certificate(tmp_path, days=90)
     async with await asyncio.start_server(never, "127.0.0.1", 0, ssl=tls) as there:
         port = there.sockets[0].getsockname()[1]
-        with pytest.raises(LedgerUnavailableError, match="self-signed certificate") as caught:
+        with pytest.raises(LedgerUnfitError, match="self-signed certificate") as caught:
             await look(f"rediss://127.0.0.1:{port}")
     assert "ssl_ca_certs" in caught.value.hint
+
+
+@contextlib.asynccontextmanager
+async def behind_tls(server: str, folder: Path, *, days: int = 90) -> AsyncIterator[str]:
+    """The address of this server behind TLS, with a certificate of its own: `ca.pem` in the folder."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, OSError):
+            while part := await reader.read(65_536):
+                writer.write(part)
+                await writer.drain()
+        writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", urlsplit(server).port)
+        await asyncio.gather(pass_on(reader, there[1]), pass_on(there[0], writer))
+
+    tls = certificate(folder, days=days)
+    async with await asyncio.start_server(forward, "127.0.0.1", 0, ssl=tls) as front:
+        yield f"rediss://127.0.0.1:{front.sockets[0].getsockname()[1]}/0"
+
+
+async def reached(url: str) -> tuple[Finding, ...]:
+    """What the doctor says of a broker, asked off the loop that serves it."""
+    settings = Settings.from_env({"PROVISION_REDIS_URL": url, "PROVISION_BROKER_URL": url})
+    return await asyncio.to_thread(lambda: tuple(check_broker(settings)))
+
+
+async def test_celery_takes_no_certificate_of_anybody(server: str, tmp_path: Path) -> None:
+    async with behind_tls(server, tmp_path) as url:
+        [refusal] = await reached(url)
+        assert refusal.level is Level.FATAL
+        assert "certificate verify failed" in refusal.said.lower()
+        for options in (f"ssl_ca_certs={tmp_path / 'ca.pem'}", "ssl_cert_reqs=none"):
+            assert {each.level for each in await reached(f"{url}?{options}")} == {Level.OK}
+
+
+async def test_a_certificate_that_has_run_out_is_waited_for(server: str, tmp_path: Path) -> None:
+    async with behind_tls(server, tmp_path, days=-1) as url:
+        with pytest.raises(LedgerUnavailableError, match="expired") as caught:
+            await look(f"{url}?ssl_ca_certs={tmp_path / 'ca.pem'}")
+    assert not isinstance(caught.value, LedgerUnfitError)
