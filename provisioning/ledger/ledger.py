@@ -208,7 +208,7 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
     if "max number of clients" in str(error):
         return LedgerUnavailableError(
             f"Redis at {address(redis)} takes no further connections (maxclients)",
-            hint="CONFIG SET maxclients to more, or end what holds them: CLIENT LIST",
+            hint="CONFIG SET maxclients 10000, or end what holds them: CLIENT LIST shows it",
         )
     if isinstance(cause := error.__cause__ or error.__context__, ssl.SSLError):
         # A certificate that has run out is renewed one day; an authority that is not known stays so.
