@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from tests.chaos import broker_faults, kills, pauses, rabbitmq_faults, redis_faults
+from tests.chaos import broker_faults, kills, pauses, rabbitmq_faults, redis_faults, refusals
 
-SCENARIOS = (*kills.SCENARIOS, *redis_faults.SCENARIOS, *broker_faults.SCENARIOS, *pauses.SCENARIOS)
+SCENARIOS = (
+    *kills.SCENARIOS,
+    *redis_faults.SCENARIOS,
+    *refusals.SCENARIOS,
+    *broker_faults.SCENARIOS,
+    *pauses.SCENARIOS,
+)
 
 ON_RABBITMQ = (
     *(each for each in SCENARIOS if each not in broker_faults.IN_REDIS),

@@ -68,6 +68,12 @@ class Victim:
         """Whether its log holds some words so many times."""
         return self.log.read_text(errors="replace").count(words) >= times
 
+    def catches(self, number: int) -> bool:
+        """Whether it has a handler for a signal."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        [caught] = [line.split()[1] for line in status if line.startswith("SigCgt")]
+        return bool(int(caught, 16) >> (number - 1) & 1)
+
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal if it still lives."""
         if self.alive:
