@@ -46,8 +46,10 @@ def show_batch(out: Console, status: BatchStatus) -> None:
     seconds = (status.settled_at or status.opened_at) - status.opened_at
     took = f" · settled after {duration(seconds)}" if status.settled and status.settled_at else ""
     out.print(f"  {amount(status.attempts, 'attempt')}{took}")
-    for hold in status.holds:
+    for hold in status.shown_holds:
         out.print(Text(f"  {held_since(hold)}", style="yellow"), soft_wrap=True)
+    if more := len(status.holds) - len(status.shown_holds):
+        out.print(Text(f"  and {amount(more, 'more hold')}", style="yellow"))
     for state, verb in ((State.DEAD, "dead-letters"), (State.IN_DOUBT, "in-doubt")):
         if status.states[state]:
             out.print(f"  why {STATE_WORDS[state]}: provision {verb} {word_of(status)}", soft_wrap=True)

@@ -33,6 +33,7 @@ from redis.exceptions import RedisError
 from producers.batch_name import check_batch_name
 from producers.idempotency import Answer, Idempotency, InUseError, OtherRequestError
 from producers.jsonl import job_of
+from producers.known_credentials import KnownCredentials, of_known
 from producers.plan import checked
 from producers.single_jobs import BATCH as SINGLE
 from producers.single_jobs import today
@@ -246,7 +247,8 @@ async def _submit(ledger: Ledger, task: str, message: Message, doorbell: Doorbel
 
     name, meta = _batch(task, message)
     try:
-        jobs = list(checked(_jobs(message), complain))
+        known = await KnownCredentials(ledger).names()
+        jobs = list(checked(of_known(_jobs(message), known), complain))
         if jobs:
             await submit(
                 ledger,

@@ -14,6 +14,7 @@ from producers.http.problem import Kind, ProblemError, no_ledger
 from producers.http.slots import Slots
 from producers.http.tokens import Scope, Token, Tokens, parse_presets
 from producers.idempotency import Idempotency
+from producers.known_credentials import KnownCredentials
 from producers.ringer import Ringer
 from producers.single_jobs import SingleJobs
 from producers.webhooks import Webhooks
@@ -132,6 +133,7 @@ class Door:
     rates: Rates = field(init=False)
     fullness: Fullness = field(init=False)
     idempotency: Idempotency = field(init=False)
+    credentials: KnownCredentials = field(init=False)
     single: SingleJobs = field(init=False)
     uploads: Slots = field(init=False)
     fit: asyncio.Event = field(init=False)
@@ -145,6 +147,7 @@ class Door:
         self.rates = Rates(self.ledger, self.settings)
         self.fullness = Fullness(self.ledger, self.settings)
         self.idempotency = Idempotency(self.ledger.redis)
+        self.credentials = KnownCredentials(self.ledger)
         self.single = SingleJobs(self.ledger, self.ringer.ring)
         self.uploads = Slots()
         self.fit = asyncio.Event()

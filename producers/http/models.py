@@ -68,7 +68,8 @@ class Batch(Shape):
     causes: dict[str, dict[str, int]]
     paused: bool
     brakes: list[HoldShape]
-    holds: list[HoldShape]
+    holds: list[HoldShape] = Field(description="The first twenty.")
+    hold_count: Number
     settled: bool
     opened_at: Time
     settled_at: Time | None

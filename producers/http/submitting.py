@@ -27,6 +27,7 @@ from producers.http.upload import (
     take_in,
 )
 from producers.jsonl import job_of
+from producers.known_credentials import unknown_credential
 from producers.reading import ReadOptions
 from producers.source import Format
 from provisioning.errors import InvalidInputError
@@ -274,7 +275,10 @@ async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool
         raise ProblemError(Kind.INVALID, "the body is not JSON") from None
     except RecursionError:
         raise ProblemError(Kind.INVALID, "the body is nested too deep") from None
+    known = await door_of(request).credentials.names()
     job = job_of(value, new_bots=new_bots)
+    if isinstance(job, NewJob) and known is not None and job.credential not in known:
+        job = [unknown_credential(None)]
     if not isinstance(job, NewJob):
         raise ProblemError(
             Kind.BAD_ROWS,

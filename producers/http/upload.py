@@ -28,6 +28,7 @@ from producers.http.request import check_length, too_large
 from producers.http.tokens import Token
 from producers.http.watched import Watched
 from producers.jsonl import read_line
+from producers.known_credentials import of_known
 from producers.plan import checked
 from producers.reading import Reading, ReadOptions
 from producers.source import Format
@@ -165,22 +166,25 @@ async def take_in(door: Door, body: Spooled, wish: Wish, caller: Token) -> Taken
     Raises: ProblemError; nothing was handed over then. LedgerUnavailableError.
     """
     redis = door.settings.redis
+    known = await door.credentials.names()
     if redis is None:
         raise RuntimeError("a server has a Redis")
 
     async def work() -> Taken:
         async with Ledger.at(redis, connections=4, masters=door.settings.masters) as ledger:
-            return await _take_in(ledger, body, wish, caller.name, door)
+            return await _take_in(ledger, body, wish, caller.name, door, known)
 
     async with door.uploads.place(caller.id):
         return await asyncio.to_thread(lambda: asyncio.run(work()))
 
 
-async def _take_in(ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Door) -> Taken:
+async def _take_in(
+    ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Door, known: frozenset[str] | None
+) -> Taken:
     try:
         file = Watched(body.file)
         read = _reader(file, wish)
-        taken = _judge(read.rows(), read.wish, body, who)
+        taken = _judge(of_known(read.rows(), known), read.wish, body, who)
     except InvalidInputError as error:
         raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
     file.rest()
@@ -193,7 +197,7 @@ async def _take_in(ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Do
 
     submission: Submission = await submit(
         ledger,
-        checked(read.rows(), lambda _: None),
+        checked(of_known(read.rows(), known), lambda _: None),
         name=taken.name,
         who=who,
         ring=door.ringer.ring,

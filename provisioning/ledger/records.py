@@ -514,6 +514,10 @@ class SourceFile(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
+HOLDS_SHOWN = 20
+"""Holds of a batch that are told one by one; all are counted."""
+
+
 class BatchStatus(msgspec.Struct, frozen=True):
     """
     A batch in numbers, read at one moment.
@@ -553,8 +557,15 @@ class BatchStatus(msgspec.Struct, frozen=True):
         """Whether it is kept back for a person's decision: by a pause or by the stop-loss."""
         return any(hold.kind != "brake" for hold in self.holds)
 
+    @property
+    def shown_holds(self) -> list[Hold]:
+        """The holds that are worth a line each: what a person did first, then the oldest brakes."""
+        ordered = sorted(self.holds, key=lambda hold: (hold.kind == "brake", hold.at, hold.scope))
+        return ordered[:HOLDS_SHOWN]
+
     def public(self) -> dict[str, Any]:
         """The batch as `--json` shows it (DESIGN section 8)."""
+        holds = self.shown_holds
         return {
             "batch": self.batch,
             "name": self.name,
@@ -564,8 +575,9 @@ class BatchStatus(msgspec.Struct, frozen=True):
             "attempts": self.attempts,
             "causes": self.causes,
             "paused": self.paused,
-            "brakes": [msgspec.to_builtins(hold) for hold in self.holds if hold.kind == "brake"],
-            "holds": [msgspec.to_builtins(hold) for hold in self.holds],
+            "brakes": [msgspec.to_builtins(hold) for hold in holds if hold.kind == "brake"],
+            "holds": [msgspec.to_builtins(hold) for hold in holds],
+            "hold_count": len(self.holds),
             "settled": self.settled,
             "opened_at": self.opened_at,
             "settled_at": self.settled_at,

@@ -11,6 +11,7 @@ from provisioning.ledger import Ledger
 from provisioning.lifecycle import Event, State
 from tests.integration.http_server import Server, job, make_token, problem, running_server
 from tests.ledger_fixtures import answer, claim, fill, new_job, say, send
+from tests.unit.producers.test_known_credentials import show
 
 
 @pytest.fixture
@@ -80,3 +81,15 @@ async def test_a_webhook_is_its_setters_and_the_operators(
     ]
     assert {act.facts["address"] for act in acts} == {"https://crm.example/…"}
     assert [act.by for act in acts[1:]] == ["only-submits"] * 2
+
+
+async def test_a_credential_that_no_worker_has_is_refused_row_by_row(server: Server, ledger: Ledger) -> None:
+    await show(ledger, "w1", "acme")
+    one = server.post("/v1/jobs", job("a", credential="s3cret"))
+    assert problem(one) == "bad-rows"
+    rows = [job("b", credential="acme"), job("c", credential="s3cret")]
+    many = server.post("/v1/batches", {"jobs": rows}).json()
+    assert (many["accepted"], many["bad_rows"]) == (1, 1)
+    for problems in (one.json()["problems"], many["problems"]):
+        assert [each["field"] for each in problems] == ["credential"]
+        assert "s3cret" not in str(problems)

@@ -1,0 +1,60 @@
+"""
+Which names of credentials jobs may bear: those that a worker has shown, where any has.
+
+A name that nobody has would be queued, kept back, and be one more line of every status for good.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Iterable, Iterator
+
+from provisioning.errors import InvalidJobError
+from provisioning.job import NewJob
+from provisioning.ledger import Ledger
+
+LOOK_EVERY = 5.0
+"""Seconds between looks."""
+
+REMEMBERED = 86_400.0
+"""Seconds for which a name is known after it was last seen: a worker that stops takes its names along."""
+
+
+class KnownCredentials:
+    """The names of one ledger, as one process has seen them."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._looked: float | None = None
+        self._seen: dict[str, float] = {}
+
+    async def names(self) -> frozenset[str] | None:
+        """The names that jobs may bear; None for any, where no worker has shown its own yet."""
+        now = self._clock()
+        if self._looked is None or now - self._looked >= LOOK_EVERY:
+            found = await self._ledger.view.credential_names()
+            self._looked = now
+            self._seen = {name: at for name, at in self._seen.items() if now - at < REMEMBERED}
+            self._seen |= dict.fromkeys(found, now)
+        return frozenset(self._seen) or None
+
+
+def of_known(
+    items: Iterable[NewJob | InvalidJobError], known: Container[str] | None
+) -> Iterator[NewJob | InvalidJobError]:
+    """The same, with the problem of each job whose credential nobody has in its place."""
+    for item in items:
+        unknown = known is not None and isinstance(item, NewJob) and item.credential not in known
+        yield unknown_credential(item.row) if unknown else item
+
+
+def unknown_credential(row: int | None) -> InvalidJobError:
+    """What is wrong with such a job; the name is not repeated, for it may be a secret in the wrong place."""
+    return InvalidJobError(
+        "no worker has credentials of this name",
+        row=row,
+        field="credential",
+        value="(not shown)",
+        hint="provision doctor says which names workers have",
+    )
