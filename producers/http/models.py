@@ -139,6 +139,7 @@ class TakenBatch(Shape):
     problem_count: Number
     problems: list[RowProblem]
     others: dict[str, Number] = Field(description="Other batches in which known jobs were queued again.")
+    notes: list[str] = Field(description="What a person should know and nothing was refused for.")
 
 
 class TakenOne(Shape):

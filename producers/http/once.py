@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from producers.http.content import charset, media_type
 from producers.http.problem import Kind, ProblemError
-from producers.http.request import door_of, idempotency_key, media_type
+from producers.http.request import door_of, idempotency_key
 from producers.http.tokens import Token
 from producers.idempotency import LEASE, Answer, InUseError, OtherRequestError, Turn
 
@@ -28,7 +29,8 @@ async def once(
     key = idempotency_key(request)
     if key is None:
         return await work()
-    said = [request.method, request.url.path, request.url.query, media_type(request), body_digest]
+    kind = media_type(request) + (f"; charset={named}" if (named := charset(request)) else "")
+    said = [request.method, request.url.path, request.url.query, kind, body_digest]
     fingerprint = hashlib.sha256("\n".join(said).encode()).hexdigest()
     try:
         async with door_of(request).idempotency.turn(caller.id, key, fingerprint) as turn:

@@ -116,11 +116,6 @@ def too_large(limit: int) -> ProblemError:
     return ProblemError(Kind.TOO_LARGE, f"at most {limit:,} bytes are read", hint="send it in parts")
 
 
-def media_type(request: Request) -> str:
-    """The Content-Type without its parameters, in small letters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
 def idempotency_key(request: Request) -> str | None:
     """The Idempotency-Key, if there is one. Raises: ProblemError if it cannot be one."""
     text = request.headers.get("idempotency-key")

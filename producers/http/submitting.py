@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from typing import Annotated, Any
 
@@ -12,15 +13,17 @@ from starlette.responses import Response
 
 from producers.batch_name import check_batch_name
 from producers.http.answers import json_answer, refusals
+from producers.http.content import charset, check_json, media_type
 from producers.http.examples import BATCH_BODIES, ONE_JOB
 from producers.http.models import TakenBatch, TakenOne
 from producers.http.once import once
 from producers.http.problem import Kind, ProblemError
-from producers.http.request import Submitter, door_of, media_type, read_body
+from producers.http.request import Submitter, door_of, read_body
 from producers.http.tokens import Scope, Token
 from producers.http.upload import (
     FORMATS,
     Wish,
+    in_http_words,
     new_file,
     problems_json,
     spool,
@@ -126,6 +129,7 @@ async def submit_batch(
         )
     given = frozenset(request.query_params)
     _check_heeded(given, FORMATS[kind])
+    encoding = _encoding(request, FORMATS[kind], encoding)
     await door.fullness.check()
     try:
         options = ReadOptions(
@@ -148,7 +152,7 @@ async def submit_batch(
             given=given,
         )
     except InvalidInputError as error:
-        raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
+        raise ProblemError(Kind.INVALID, error.message, hint=in_http_words(error.hint)) from error
     with new_file() as file:
         body = await spool(request, file, door.settings.api_max_body)
 
@@ -171,6 +175,26 @@ def _check_power(caller: Token, because: str) -> None:
         raise ProblemError(
             Kind.NO_SCOPE, "the token lacks the scope operate", hint="without because, risky jobs are left"
         )
+
+
+def _encoding(request: Request, format_: Format | None, given: str | None) -> str | None:
+    """How the body is encoded: as the Content-Type or the query says; None to find out."""
+    if format_ is None:
+        check_json(request)
+        return None
+    named = charset(request)
+    if named and given and codecs.lookup(named).name != _codec(given):
+        raise ProblemError(
+            Kind.INVALID, "encoding and the charset of the Content-Type differ", hint="say one"
+        )
+    return given or named
+
+
+def _codec(encoding: str) -> str:
+    try:
+        return codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        return ""  # the reading refuses it
 
 
 _OF_TABLES = frozenset(["separator", "delimiter", "map"])
@@ -250,6 +274,7 @@ async def submit_job(
     _check_power(caller, because)
     if media_type(request) != "application/json":
         raise ProblemError(Kind.WRONG_TYPE, "a job is JSON", hint="Content-Type: application/json")
+    check_json(request)
     await door.fullness.check()
     body = await read_body(request)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,9 @@ MOST_BAD = 10_000
 
 IN_MEMORY = 1 << 20
 """Bytes of a body that need no file."""
+
+_PARAMETERS = {"encoding": "encoding", "map": "map", "new-bots": "new_bots=true"}
+"""Options that hints of the readers name, and what they are called here."""
 
 GZIP = b"\x1f\x8b"
 
@@ -98,6 +102,7 @@ class Taken:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     handed_over: list[tuple[NewJob, Accepted]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     def public(self) -> dict[str, Any]:
         """The answer's members."""
@@ -115,13 +120,32 @@ class Taken:
             "problem_count": self.problem_count,
             "problems": problems_json(self.problems),
             "others": dict(self.others),
+            "notes": [in_http_words(note) for note in self.notes],
         }
+
+
+def in_http_words(text: str) -> str:
+    """
+    A hint with the query parameters of this API in the place of the command line's options.
+
+    >>> in_http_words("say which encoding it is: --encoding windows-1252")
+    'say which encoding it is: encoding=windows-1252'
+    """
+    for option, parameter in _PARAMETERS.items():
+        text = re.sub(rf"--{option} (?=[A-Za-z]+=|[a-z]+-?[0-9])", f"{parameter}=", text)
+        text = re.sub(rf"--{option}\b", parameter, text)
+    return text
 
 
 def problems_json(problems: list[InvalidJobError]) -> list[dict[str, Any]]:
     """What is wrong with rows, without what stood there: that may be a secret in the wrong place."""
     return [
-        {"row": each.row, "field": each.field, "problem": each.message, "hint": each.hint}
+        {
+            "row": each.row,
+            "field": each.field,
+            "problem": in_http_words(each.message),
+            "hint": in_http_words(each.hint),
+        }
         for each in problems
     ]
 
@@ -184,9 +208,13 @@ async def _take_in(
     try:
         file = Watched(body.file)
         read = _reader(file, wish)
-        taken = _judge(of_known(read.rows(), known), read.wish, body, who)
+        rows = read.rows()
+        taken = _judge(of_known(rows, known), read.wish, body, who)
+        taken.notes = rows.notes if isinstance(rows, Reading) else ()
     except InvalidInputError as error:
-        raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
+        raise ProblemError(
+            Kind.INVALID, in_http_words(error.message), hint=in_http_words(error.hint)
+        ) from error
     file.rest()
     wish = read.wish
     _refuse(taken, wish)

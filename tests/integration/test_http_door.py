@@ -515,6 +515,59 @@ def test_a_header_that_is_given_twice_is_refused(server: Server, name: str) -> N
     assert name.lower() in bare.json()["detail"]
 
 
+SPOKEN = "key,bot.id,widget.properties.name\n%s,100200300,Łódź\n"
+
+
+def test_the_charset_that_a_content_type_names_is_obeyed(server: Server, valkey_url: str) -> None:
+    ledger = Redis.from_url(valkey_url)
+    for n, (kind, encoding) in enumerate(
+        [
+            ("text/csv; charset=windows-1250", "windows-1250"),
+            ('text/csv; Charset="ISO-8859-2"; header=present', "iso-8859-2"),
+            ("text/csv", "utf-8"),
+            ("text/csv; charset=utf-16", "utf-16"),
+        ]
+    ):
+        body = (SPOKEN % f"charset{n}").encode(encoding)
+        taken = server.post(f"/v1/batches?name=charset{n}", body, Content_Type=kind)
+        assert taken.status_code == 202, taken.text
+        sent: Any = ledger.hget(keys.bodies(taken.json()["batch"]), "1")
+        assert json.loads(sent)["widget"]["properties"]["name"] == "Łódź"
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("batches", "text/csv; charset=klingon"),
+        ("batches", "text/csv; charset=base64"),
+        ("batches", "text/csv; header=absent"),
+        ("batches", "application/json; charset=utf-16"),
+        ("jobs", "application/json; charset=latin-1"),
+    ],
+)
+def test_a_charset_that_cannot_be_obeyed_is_refused(server: Server, path: str, kind: str) -> None:
+    assert problem(server.post(f"/v1/{path}", b"{}", Content_Type=kind)) == "unsupported-content"
+
+
+def test_a_charset_and_an_encoding_that_differ_are_refused(server: Server) -> None:
+    body = (SPOKEN % "differ").encode("utf-8")
+    path = "/v1/batches?encoding="
+    for given, status in (("utf8", 202), ("windows-1252", 422)):
+        answer = server.post(path + given, body, Content_Type="text/csv; charset=UTF-8")
+        assert answer.status_code == status
+
+
+def test_notes_have_a_place_in_the_answer_in_the_words_of_this_door(server: Server) -> None:
+    body = "key,bot.id,widget.properties.name\nnoted,100200300,José\n\n\n".encode("windows-1252")
+    taken = server.post("/v1/batches?name=noted", body, Content_Type="text/csv").json()
+    assert any("blank" in note for note in taken["notes"])
+    assert any("Windows-1252" in note and "with encoding" in note for note in taken["notes"])
+    refused = server.post("/v1/batches", b"key,bot.id\nx,\n", Content_Type="text/csv").json()
+    assert "new_bots=true" in str(refused["problems"])
+    assert "--" not in str(refused) + str(taken["notes"])
+
+
 def test_a_token_that_asks_too_fast_is_told_when_to_ask_again(valkey_url: str, tmp_path: Path) -> None:
     with running_server(valkey_url, tmp_path, API_RATE="1/s") as slow:
         answers = [slow.get("/v1/batches/nope") for _ in range(30)]
