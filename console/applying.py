@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit
 
 from console.outcome_files import Export
@@ -130,7 +131,13 @@ async def check(
     """Judges the whole file and asks the ledger about it; sends nothing. `spool` keeps the good rows."""
     await ledger.check()
     before = _stamp(file)
-    with Reading(file, options) as reading:
+    stop = Event()
+    try:
+        opened = await asyncio.to_thread(Reading, file, options, stop)
+    except asyncio.CancelledError:
+        stop.set()
+        raise
+    with opened as reading:
         plan = await make_plan(
             ledger,
             reading,
@@ -140,6 +147,7 @@ async def check(
             spool=spool,
             on_problem=on_problem,
             on_chunk=progress.checking,
+            stop=stop,
         )
         if _stamp(file) != before:
             raise InvalidInputError(

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from threading import Event
 
 from producers.read_ahead import read_ahead
 from producers.repeats import Repeats
@@ -89,6 +90,7 @@ async def make_plan(
     spool: Spool | None = None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
     on_chunk: Callable[[Plan], None] | None = None,
+    stop: Event | None = None,
 ) -> Plan:
     """
     Judges every row and asks the ledger what it knows of each.
@@ -99,6 +101,7 @@ async def make_plan(
         known_credentials: names that may be used; None where only the workers know.
         accept_duplicates: whether jobs that had ended are sent again although they may make a second widget.
         spool: keeps the good rows, to be handed over.
+        stop: set when no more is wanted of the reading.
     """
     plan = Plan()
     repeats = Repeats()
@@ -113,7 +116,7 @@ async def make_plan(
             on_problem(problem)
 
     good = checked(reading, complain, known_credentials, repeats)
-    async with read_ahead(_identities(good, spool)) as chunks:
+    async with read_ahead(_identities(good, spool), stop) as chunks:
         async for chunk in chunks:
             verdicts = [Verdict.NEW] * len(chunk)
             if ledger is not None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
-async def read_ahead(chunks: Iterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+async def read_ahead(chunks: Iterable[T], stop: Event | None = None) -> AsyncIterator[AsyncIterator[T]]:
     """
     The same chunks, each read in a thread while the one before it is worked on.
 
     Only one thread reads at a time, and none any more when this has been left.
+
+    Args:
+        stop: set when this is left, for a reading that might not come back by itself for long.
     """
     loop = asyncio.get_running_loop()
     source = iter(chunks)
@@ -32,4 +36,6 @@ async def read_ahead(chunks: Iterable[T]) -> AsyncIterator[AsyncIterator[T]]:
     try:
         yield each()
     finally:
+        if stop is not None:
+            stop.set()
         await asyncio.gather(ahead, return_exceptions=True)

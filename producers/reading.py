@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -59,6 +60,8 @@ class Reading:
     """
     The jobs of one file, and whatever is wrong with its rows, in order; iterate once.
 
+    A thread may read: rows may be blank for ever, and only `stop`, once set, ends that (StoppedError).
+
     Every row that is not blank gives one `NewJob` or at least one `InvalidJobError`: `rows == good + bad`.
 
     Attributes:
@@ -75,7 +78,9 @@ class Reading:
         while iterating if the rest of it cannot be read, or if it held no row at all.
     """
 
-    def __init__(self, where: str | Path | BinaryIO, options: ReadOptions | None = None) -> None:
+    def __init__(
+        self, where: str | Path | BinaryIO, options: ReadOptions | None = None, stop: Event | None = None
+    ) -> None:
         self._options = options = options or ReadOptions()
         self.rows = self.good = self.bad = 0
         self.headers: tuple[str, ...] = ()
@@ -90,7 +95,7 @@ class Reading:
         if wrong := check_credential(options.credential):
             raise InvalidInputError(wrong[0], hint=wrong[1])
         check_defaults(options.defaults)
-        self._source = Source(where, options.format)
+        self._source = Source(where, options.format, stop)
         self.format = self._source.format
         try:
             self._items = self._opened()

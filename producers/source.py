@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import IO, BinaryIO, Self, cast
 
@@ -56,6 +57,10 @@ _UNREADABLE = {
 }
 
 
+class StoppedError(Exception):
+    """Nobody wants the rest of the input."""
+
+
 class Source:
     """
     One input, open: its bytes in chunks, and the SHA-256 of the raw file as far as it has been read.
@@ -63,11 +68,15 @@ class Source:
     Args:
         where: a path, `-` for standard input, or a binary stream that the caller opened.
         format: how the rows are written; recognised from content and name if None.
+        stop: set by whoever wants no more of it; whatever reads then raises StoppedError.
 
     Raises: InvalidInputError if it cannot be opened, is empty, or is no kind of file that we read.
     """
 
-    def __init__(self, where: str | Path | BinaryIO, format: Format | None = None) -> None:
+    def __init__(
+        self, where: str | Path | BinaryIO, format: Format | None = None, stop: Event | None = None
+    ) -> None:
+        self._stop = stop
         self.name, self._raw, self._ours = _open(where)
         try:
             self._hashed = _Hashed(self._raw)
@@ -124,6 +133,8 @@ class Source:
     def _read(self, size: int) -> bytes:
         # A pipe hands over what it has; the first chunk must be whole enough to recognise a format by.
         parts: list[bytes] = []
+        if self._stop is not None and self._stop.is_set():
+            raise StoppedError
         try:
             while size > 0 and (part := self._stream.read(size)):
                 parts.append(part)

@@ -51,7 +51,8 @@ async def test_every_verdict_is_told(fake_ledger: Ledger) -> None:
         rows = rows.replace(row, row + "0")
     plan = await plan_of(fake_ledger, rows + "new,,8\n")
 
-    assert dict(plan.verdicts) == dict.fromkeys(Verdict, 1)
+    # Only a token without `operate` leaves what had ended; whoever plans may have it done again.
+    assert dict(plan.verdicts) == dict.fromkeys(set(Verdict) - {Verdict.ENDED}, 1)
     assert plan.to_send == 2
 
 
