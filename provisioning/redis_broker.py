@@ -127,9 +127,16 @@ class Taken:
 
 
 class Message(virtual.Message):
-    """A message out of whatever lay in the queue; what is no message is one with `UNREADABLE` content."""
+    """
+    A message out of whatever lay in the queue; what is no message is one with `UNREADABLE` content.
 
-    def __init__(self, payload: Taken, channel: Any = None, **_: Any) -> None:
+    A broadcast of remote control comes as kombu has read it, and is noted nowhere.
+    """
+
+    def __init__(self, payload: Taken | dict[str, Any], channel: Any = None, **options: Any) -> None:
+        if not isinstance(payload, Taken):
+            super().__init__(payload, channel=channel, **options)
+            return
         ours = {
             "delivery_tag": payload.tag,
             "delivery_info": {"exchange": "", "routing_key": payload.queue},
