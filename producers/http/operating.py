@@ -14,6 +14,7 @@ from producers.http.filters import Because, CredentialName, Key, Reason, Since, 
 from producers.http.models import Changed, Resolved
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Operator, door_of, read_body
+from producers.http.small_json import check_said_once
 from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
@@ -137,8 +138,10 @@ _RESOLUTION = {
 async def resolve(request: Request, caller: Operator, job: str) -> Response:
     """Settle a doubt by a person's word: its widget was found, or there is none."""
     door = door_of(request)
+    body = await read_body(request)
+    check_said_once(body)
     try:
-        said = _decode(await read_body(request))
+        said = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise ProblemError(
             Kind.INVALID, "the body is not a resolution", hint='{"found": "created"} or {"found": "absent"}'

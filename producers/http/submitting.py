@@ -19,6 +19,7 @@ from producers.http.models import TakenBatch, TakenOne
 from producers.http.once import once
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Submitter, door_of, read_body
+from producers.http.small_json import check_said_once
 from producers.http.tokens import Scope, Token
 from producers.http.upload import (
     FORMATS,
@@ -294,6 +295,7 @@ _NOT_ACCEPTED = {
 
 
 async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool, because: str) -> Response:
+    check_said_once(body)
     try:
         value = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -12,6 +12,7 @@ from producers.http.door import Door
 from producers.http.models import NewWebhook, WebhookState
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Submitter, door_of, read_body
+from producers.http.small_json import check_said_once
 from producers.http.tokens import Scope, Token
 from producers.webhooks import NotYoursError, Webhook
 from provisioning import keys
@@ -59,8 +60,10 @@ async def set_webhook(request: Request, caller: Submitter, batch: str) -> Respon
     """
     door = door_of(request)
     found = await door.ledger.view.batch_id(batch)
+    body = await read_body(request)
+    check_said_once(body)
     try:
-        wanted = _decode(await read_body(request))
+        wanted = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise ProblemError(Kind.INVALID, "the body is not a webhook", hint='{"url": "https://…"}') from None
     if len(wanted.url) > 2000:

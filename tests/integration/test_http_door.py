@@ -568,6 +568,25 @@ def test_notes_have_a_place_in_the_answer_in_the_words_of_this_door(server: Serv
     assert "--" not in str(refused) + str(taken["notes"])
 
 
+def test_a_member_that_is_given_twice_is_refused_and_does_nothing(server: Server) -> None:
+    taken = server.post("/v1/jobs", job("twice-said")).json()
+    for path, body in {
+        "jobs": b'{"key":"d1","bot":{"id":"100"},"bot":{"id":"200"}}',
+        "jobs?new_bots=true": b'{"key":"d1","widget":{"s3cret":1,"s3cret":2}}',
+        f"jobs/{taken['job']}/resolve": b'{"found":"absent","found":"created"}',
+        "batches": b'{"name":"a","name":"b","jobs":[]}',
+    }.items():
+        answer = server.post(f"/v1/{path}", body, Content_Type="application/json")
+        assert (path, problem(answer)) == (path, "invalid")
+        assert "twice" in answer.json()["detail"]
+        assert "s3cret" not in answer.text
+    put = server.client.put(
+        f"/v1/batches/{taken['batch']}/webhook",
+        content=b'{"url":"https://a.example","url":"https://b.example"}',
+    )
+    assert problem(put) == "invalid"
+
+
 def test_a_token_that_asks_too_fast_is_told_when_to_ask_again(valkey_url: str, tmp_path: Path) -> None:
     with running_server(valkey_url, tmp_path, API_RATE="1/s") as slow:
         answers = [slow.get("/v1/batches/nope") for _ in range(30)]
