@@ -95,7 +95,10 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    taking_part = [*_chosen(options), *_under_weather(options)]
+    taking_part = [
+        *(one for one in _chosen(options) if any(_takes_part(one, name) for name in options.scenarios)),
+        *_under_weather(options),
+    ]
     for environment in sorted({one.environment for one in taking_part if one.environment}):
         environments.ensure(environment)
     results = measure_all(options)
