@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import re
 from typing import Any
 
 import pytest
 
+from provisioning import learned_rate
 from provisioning.settings import PREFIX, Settings
 from tests.docs.pages import ROOT
-from worker import brakes, limit, outage, retry_budget
+from worker import failure_detector, limit, perform, probing, refusals
 from worker.classify import LONGEST_RETRY_AFTER_SECONDS
+from worker.failure_detector import FailureDetector
 from worker.limit import ConcurrencyLimit
 
 PAGE = ROOT / "docs" / "explanation" / "manners.md"
@@ -21,7 +24,7 @@ SENTENCES = " ".join(TEXT.split())
 RUN: dict[str, Any] = json.loads((PAGE.parent / "outage.json").read_text(encoding="utf-8"))
 
 NUMBER = r"([\d.]+)"
-CONSTANTS = re.findall(rf"^\| `(\w+)\.([A-Z_]+)` \| {NUMBER} \|", TEXT, re.MULTILINE) + re.findall(
+CONSTANTS = re.findall(r"^\| `(\w+)\.([A-Z_]+)` \| ([\d., ]+) \|", TEXT, re.MULTILINE) + re.findall(
     rf"`(\w+)\.([A-Z_]+)` = {NUMBER}", TEXT
 )
 SETTINGS = re.findall(rf"^\| `{PREFIX}([A-Z_]+)` \| {NUMBER} \|", TEXT, re.MULTILINE) + [
@@ -30,14 +33,16 @@ SETTINGS = re.findall(rf"^\| `{PREFIX}([A-Z_]+)` \| {NUMBER} \|", TEXT, re.MULTI
 ] + re.findall(rf"`{PREFIX}([A-Z_]+)`\s\({NUMBER} unless set\)", SENTENCES)  # fmt: skip
 
 
-def constant(module: str, name: str) -> float:
-    room = "provisioning" if module == "pace" else "worker"
-    return float(getattr(importlib.import_module(f"{room}.{module}"), name))
+def constant(module: str, name: str) -> Any:
+    room = "provisioning" if module in ("pace", "learned_rate") else "worker"
+    return getattr(importlib.import_module(f"{room}.{module}"), name)
 
 
 @pytest.mark.parametrize(("module", "name", "said"), CONSTANTS)
 def test_every_constant_on_the_page_is_that_of_the_code(module: str, name: str, said: str) -> None:
-    assert float(said) == constant(module, name)
+    known = constant(module, name)
+    numbers = known if isinstance(known, tuple) else (known,)
+    assert [float(number) for number in said.split(", ")] == [round(number, 3) for number in numbers]
 
 
 @pytest.mark.parametrize(("name", "said"), SETTINGS)
@@ -49,53 +54,113 @@ def test_the_default_pace_on_the_page_is_that_of_the_settings() -> None:
     assert f"`{PREFIX}RATE` ({Settings.model_fields['rate'].default} unless set)" in SENTENCES
 
 
-@pytest.mark.parametrize("module", [limit, outage, retry_budget])
+@pytest.mark.parametrize("module", [limit, failure_detector, probing, refusals, learned_rate, perform])
 def test_no_constant_that_steers_is_left_out(module: Any) -> None:
     word = module.__name__.rpartition(".")[2]
+    # `NOTHING` is what a worker has counted that has counted nothing.
     numbers = {
-        name for name in vars(module) if name.isupper() and isinstance(vars(module)[name], int | float)
-    }
+        name for name in vars(module) if name.isupper() and _is_number(vars(module)[name])
+    } - {"NOTHING"}  # fmt: skip
     assert numbers == {name for said_of, name, _ in CONSTANTS if said_of == word}
 
 
-def test_the_numbers_in_sentences_follow_from_the_constants() -> None:
-    assert f"× {limit.BACK_OFF}" in SENTENCES
-    assert f"× {limit.EASE_OFF}" in SENTENCES
-    assert f"{limit.FIRST} a worker at first" in SENTENCES
+def _is_number(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_number(each) for each in value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def test_the_numbers_in_sentences_about_pace_and_retries_follow_from_the_constants() -> None:
     assert LONGEST_RETRY_AFTER_SECONDS == 7 * 24 * 3600
     assert "more than a week is cut to one" in SENTENCES
     assert constant("pace", "BURST") + constant("line", "STALE") == pytest.approx(1 / 5)
     assert "at most a fifth more" in SENTENCES
-    assert f"{canaries(600.0)} canaries" in SENTENCES
+    assert f"{limit.FIRST} a worker at first" in SENTENCES
 
 
-def canaries(seconds: float) -> int:
-    """How many go in an outage of so many seconds."""
-    at, pause, count = 0.0, brakes.CANARY_AFTER, 0
-    while (at := at + pause) <= seconds:
-        count, pause = count + 1, min(pause * 2, brakes.LONGEST_PAUSE)
-    return count
+def test_the_numbers_in_sentences_about_the_limit_follow_from_the_constants() -> None:
+    assert f"slower than usual | × {limit.EASE_OFF} |" in SENTENCES
+    assert f"less than {limit.NOTICED:.0%} push back" in SENTENCES
+    assert f"| {limit.NOTICED:.0%} or more push back" in SENTENCES
+    assert f"refusals from {limit.NOTICED:.0%} on" in SENTENCES
+    assert f"or × {limit.GROWTH} until the first bad sign" in SENTENCES
+    assert limit.GROWTH == 1.5
+    assert "One goes up by half" in SENTENCES
+    assert limit.LEAST_STEP == 0.1
+    assert "and by a tenth at least" in SENTENCES
+    assert limit.PAYS == 0.5
+    assert "has grown by half as much as the limit" in SENTENCES
+    assert f"1, 2, 4 and at most {limit.LONGEST_REST} windows pass" in SENTENCES
 
 
-def test_the_way_back_from_one_to_five_hundred_takes_as_many_windows_as_said() -> None:
-    found = ConcurrencyLimit(500)
+def test_what_sentences_tell_of_a_learned_rate_follows_from_the_constants() -> None:
+    assert f"(1 + {learned_rate.STEP} × (2^t − 1))" in SENTENCES
+    growing = math.log2((learned_rate.FORGOTTEN - 1) / learned_rate.STEP + 1)
+    guessed, measured = learned_rate.FIRST_REST + growing, learned_rate.REST + growing
+    assert f"forgotten {guessed:.0f} s after the burst, or {measured:.0f} s after" in SENTENCES
+    assert learned_rate.NOISE == 2
+    assert "twice the rate proves wrong" in SENTENCES
+    assert learned_rate.OVERSHOT < 0.1
+    assert "refuses one in ten at any speed" in SENTENCES
+
+
+def test_what_sentences_tell_of_an_outage_follows_from_the_constants() -> None:
+    assert f"ln({failure_detector.DOWN} / {failure_detector.BAD_LUCK})" in SENTENCES
+    assert f"ln({1 - failure_detector.BAD_LUCK} / {1 - failure_detector.DOWN:.2f})" in SENTENCES
+    assert f"ln({1 - failure_detector.FALSE_ALARM} / {failure_detector.FALSE_ALARM})" in SENTENCES
+    assert round(failure_detector.BACK / failure_detector.STEP) == 6
+    assert "some six failures" in SENTENCES
+    assert failure_detector.PROBES == 2
+    assert "The first two go at once" in SENTENCES
+    assert failure_detector.FAILURES == 8
+    assert "for the first eight" in SENTENCES
+    assert f"{failure_detector.PART:.0%} of the outage so far, between" in SENTENCES
+    shortest, longest = failure_detector.SHORTEST_PAUSE, failure_detector.LONGEST_PAUSE
+    assert f"between {shortest:g} s and {longest:g} s" in SENTENCES
+    assert f"(reason `{probing.HANDED_BACK}`)" in SENTENCES
+    assert f"ten-minute outage costs a worker {probes(600.0)} probes" in SENTENCES
+    assert f"the limit is {limit.FIRST} at most" in SENTENCES
+
+
+def probes(seconds: float) -> int:
+    """How many go in an outage of so many seconds, each of them failing at once."""
+    detector = FailureDetector()
+    for _ in range(failure_detector.FAILURES):
+        detector.see(alive=False, fresh=True, sent_at=0.0, now=0.0)
+    sent = 0
+    while (now := detector.next_probe) <= seconds:
+        due = detector.probes_due(now)
+        detector.probes_sent(due, now)
+        for _ in range(due):
+            detector.probe_ended(failed=True)
+        sent += due
+    return sent
+
+
+def test_the_way_up_takes_as_many_windows_as_said() -> None:
+    assert f"From its beginning to 500 takes {windows(ConcurrencyLimit(500), 500)} windows" in SENTENCES
+    refused = ConcurrencyLimit(500)
     for step in range(50):
-        found.see(float(step), 0.01, pushed_back=True, in_flight=found.whole)
-    assert found.whole == 1
-    windows, now = 0, 1000.0
-    while found.whole < 500:
         for later in (0.0, limit.WINDOW):
-            found.see(now + later, 0.01, pushed_back=False, in_flight=found.whole)
-        windows, now = windows + 1, now + 1.0
-    [said] = re.findall(r"takes some (\d+) windows", SENTENCES)
-    assert windows == pytest.approx(int(said), abs=3)
+            refused.see(step + later, 0.01, pushed_back=True, in_flight=refused.whole)
+    assert refused.whole == limit.FLOOR
+    [said, seconds] = map(
+        int, re.findall(r"from 1 back to 500, after a bad time, some (\d+): (\d+) s", SENTENCES)[0]
+    )
+    assert windows(refused, 500) == pytest.approx(said, abs=3)
+    assert seconds == round(said * limit.WINDOW)
 
 
-@pytest.mark.parametrize("script", ["brake.lua", "tried.lua"])
-def test_the_ramp_goes_by_tens_up_to_a_hundred(script: str) -> None:
-    lua = (ROOT / "provisioning" / "ledger" / "lua" / script).read_text(encoding="utf-8")
-    assert ("'stage', 1, 'permits', 0, 'good', 0, 'top', 100" in lua) or ("stage * 10" in lua)
-    assert "bad * 2 <= stage" in lua or script == "brake.lua"
+def windows(found: ConcurrencyLimit, wanted: int) -> int:
+    """How many it takes to get there, where the API answers as many as are sent at once, and well."""
+    count = 0
+    while found.whole < wanted:
+        sent, began = found.whole, 1000.0 + count
+        for number in range(sent):
+            found.see(began + number / sent * limit.WINDOW / 2, 0.01, pushed_back=False, in_flight=sent)
+        found.see(began + limit.WINDOW, 0.01, pushed_back=False, in_flight=sent)
+        count += 1
+    return count
 
 
 # --- The run that is drawn ---
