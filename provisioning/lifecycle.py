@@ -34,7 +34,7 @@ class Event(StrEnum):
     SENDING = "sending"
     CREATED = "created"
     REJECTED = "rejected"
-    EXHAUSTED = "exhausted"  # attempts or retry budget used up on failures that may be retried
+    EXHAUSTED = "exhausted"  # attempts or the budget of time used up on failures that may be retried
     RETRY_DUE = "retry_due"  # unprocessed or failed, and another attempt is due
     REFUSED = "refused"  # denied or misdirected: a brake goes on, the attempt is not counted
     DOUBTED = "doubted"  # no answer, or one that proves nothing

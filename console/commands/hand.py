@@ -100,7 +100,7 @@ def resume(
             words = {
                 "not_held": f"{scope} was not held",
                 "released": f"{scope} goes on",
-                "canary": f"{scope}: one job is sent to try; the brake comes off if it is answered well",
+                "probe": f"{scope}: one job is sent to try; the brake comes off if it is answered well",
             }
             out.print(words[await ledger.hand.release(scope, by=applying.who())])
 

@@ -42,7 +42,7 @@ async def resume(request: Request, caller: Operator, batch: str, because: Becaus
     """Let a batch go on that was paused, or that a stop-loss holds back."""
     ledger = door_of(request).ledger
     found = await ledger.view.batch_id(batch)
-    words = {"not_held": "not held", "released": "goes on", "canary": "one job is sent to try"}
+    words = {"not_held": "not held", "released": "goes on", "probe": "one job is sent to try"}
     came = await ledger.hand.release(keys.hold_batch(found), by=caller.name, why=because.strip())
     return json_answer({"batch": found, "done": words[came]})
 

@@ -61,7 +61,7 @@ class Hand:
         return bool(await self._redis.hsetnx(keys.HOLDS, scope, msgspec.json.encode(hold).decode()))
 
     async def release(self, scope: str, *, by: str = "", why: str = "") -> Release:
-        """Lets `scope` go on: at once after a pause, after one canary's success under a brake."""
+        """Lets `scope` go on: at once after a pause, after one probe's success under a brake."""
         word: Release = await self._do(transitions.release(scope))
         if word != "not_held":
             await self.note("resume", by=by, on=scope, why=why, facts={"came_of_it": word})

@@ -410,8 +410,8 @@ class Buried(msgspec.Struct, frozen=True):
     state: State
 
 
-Release = Literal["not_held", "released", "canary"]
-"""What a person's word has done to a hold: nothing, ended it, or had a canary sent first."""
+Release = Literal["not_held", "released", "probe"]
+"""What a person's word has done to a hold: nothing, ended it, or had a probe sent first."""
 
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -423,8 +423,8 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
         at: since when, Unix seconds.
         by: the person, or the worker that put the brake on.
         why: what happened, and for a person what to do.
-        kind: `paused` (a person), `brake` (the program, comes off after a canary), `stop_loss`.
-        trying: canaries are sent, by themselves or on a person's word; nothing else need be done.
+        kind: `paused` (a person), `brake` (the program, comes off after a probe), `stop_loss`.
+        trying: a probe is sent on a person's word; nothing else need be done.
     """
 
     scope: str

@@ -338,7 +338,7 @@ def brake(hold: Hold) -> Call[bool]:
 
 def release(scope: str) -> Call[Release]:
     """A person lets a scope go on."""
-    words: tuple[Release, ...] = ("not_held", "released", "canary")
+    words: tuple[Release, ...] = ("not_held", "released", "probe")
     return Call("release", keys.HOLDS, [scope], lambda reply: words[reply])
 
 

@@ -135,7 +135,7 @@ class View:
         return await self._tell_trying(holds)
 
     async def _tell_trying(self, holds: list[Hold]) -> list[Hold]:
-        """The same holds, each with whether canaries are sent through it."""
+        """The same holds, each with whether a probe is sent through it."""
         pipeline = self._redis.pipeline(transaction=False)
         for hold in holds:
             pipeline.exists(keys.brake(hold.scope))

@@ -16,7 +16,7 @@ def test_after_a_wrong_secret_is_corrected_resume_and_the_same_command_finish_th
     assert "100  queued" in refused.out
     assert sandbox.stats()["widgets"] == 0
 
-    # Not corrected yet: one canary is sent, and the brake stays on.
+    # Not corrected yet: one probe is sent, and the brake stays on.
     posts = sandbox.stats()["posts"]
     assert desk.run("resume", "--credential", "default").code == 0
     assert desk.run("apply", "tenants.csv", CLIENT_SECRET="wrong").code == 3

@@ -19,7 +19,8 @@ from console.health import parser as health_parser
 from console.shell import cli
 from console.story import story_json, story_of
 from provisioning.attempt import Attempt, Evidence, Outcome, Result
-from provisioning.ledger import Hold, Ledger, kept, transitions
+from provisioning.learned_rate import LearnedRate
+from provisioning.ledger import Hold, Ledger, Outage, SendingLimit, WorkerSign, kept, transitions
 from provisioning.lifecycle import Event
 from provisioning.settings import PREFIX, Settings
 from sandbox.__main__ import parser as sandbox_parser
@@ -281,7 +282,20 @@ def test_the_members_of_a_hold_are_documented() -> None:
     assert set(Hold.__struct_fields__) == set(table_words(page, under="JSON in `pv:holds`"))
 
 
+def test_the_members_of_a_learned_rate_and_of_a_sign_of_life_are_documented() -> None:
+    page = REFERENCE / "ledger.md"
+    assert set(LearnedRate.__struct_fields__) == set(table_words(page, under="JSON in `pv:learned`"))
+    assert set(WorkerSign.__struct_fields__) == set(table_words(page, under="JSON in `pv:workers:signs`"))
+    text = page.read_text(encoding="utf-8")
+    assert all(f"`{member}`" in text for member in Outage.__struct_fields__)
+
+
 # --- JSON ---
+
+
+def test_the_members_of_what_limits_sending_are_documented() -> None:
+    page = REFERENCE / "json.md"
+    assert set(SendingLimit.__struct_fields__) == set(table_words(page, under="What limits sending"))
 
 
 async def test_the_members_of_a_batch_and_a_job_are_documented(fake_ledger: Ledger) -> None:

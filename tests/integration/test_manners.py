@@ -99,14 +99,14 @@ async def test_the_first_401_stops_a_credential_and_costs_no_job_an_attempt(benc
         assert all(attempt.error == "unauthorized" for attempt in job.attempts)
 
 
-async def test_resume_sends_one_canary_and_opens_only_on_its_success(bench: Bench) -> None:
+async def test_resume_sends_one_probe_and_opens_only_on_its_success(bench: Bench) -> None:
     with running_sandbox() as sandbox:
         here = bench.at(sandbox.url)
         async with here.engine() as _:
             batch = await here.submit("wrong", jobs(100, credential="wrong"))
             await here.until(batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 100)
             before = sandbox.stats()["posts"]
-            assert await here.ledger.hand.release(keys.hold_credential("wrong")) == "canary"
+            assert await here.ledger.hand.release(keys.hold_credential("wrong")) == "probe"
             await here.until(batch, lambda _: sandbox.stats()["posts"] == before + 1)
             await here.until(batch, lambda status: status.states[State.QUEUED] == 100)
             assert (await here.status(batch)).holds

@@ -34,7 +34,7 @@ local function on_time(job, said, result)
   if job.state == 'claimed' and said.delay then -- handed back at once: nobody can forget how long to wait
     move(job, 'queued', said.reason)
     enqueue(job, now + math.floor(said.delay * 1000), true)
-  elseif job.state == 'queued' then -- to the back: a job that was the canary and failed lets another be the next
+  elseif job.state == 'queued' then -- to the back: a job that was the probe and failed lets another be the next
     enqueue(job, 0, false)
   end
   if job.state ~= 'claimed' then release(job) end
