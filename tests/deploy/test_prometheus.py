@@ -43,6 +43,7 @@ VALUES = {
     "kind": {"paused", "brake", "stop_loss", "append", "rewrite", "save"},
     "scope": {"all", "batch", "credential", "target"},
     "trying": {"true", "false"},
+    "certain": {"true", "false"},
     "outcome": {"created", "rejected", "denied", "misdirected", "unprocessed", "failed", "in_doubt"},
     "job": {"provision-server", "provision-worker"},
 }
@@ -123,13 +124,21 @@ def test_what_exists_is_looked_at() -> None:
     shown = {name for query in QUERIES.values() for name, _ in _SERIES.findall(query)}
     missing = {metric.name for metric in DECLARED if metric.kind != "histogram"} - shown
     # What only gives sense to others, and is on no panel.
-    assert missing == {"provision_in_hand", "provision_ledger_batches"} | _OF_ALL_WORKERS
+    assert (
+        missing
+        == {
+            "provision_in_hand",
+            "provision_next_probe_timestamp_seconds",
+            "provision_ledger_batches",
+        }
+        | _OF_ALL_WORKERS
+    )
 
 
 _OF_ALL_WORKERS = {
     "provision_ledger_workers_in_flight",
     "provision_ledger_workers_in_flight_limit",
-    "provision_ledger_workers_retries_waiting",
+    "provision_ledger_workers_refused_share",
 }
 """The dashboard has them from the workers themselves."""
 
