@@ -3,11 +3,13 @@ Doubts against what somebody else has seen: a table exported from the company's 
 
 A doubtful job and a row of the table belong together when they have the same value, and nothing else has it.
 Where more than one job or more than one row has it, nobody can tell which is whose: that is unclear, and
-nothing is done about it.
+nothing is done about it. That a job is absent is concluded only from a table of which every row was
+understood, and only where no row nearly has its value.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +19,11 @@ from typing import Any
 
 import msgspec
 
-from producers.csv_file import CsvRows, RawRow
-from producers.text import Lines
+from producers.body import bad_character_in_name, shorten, spreadsheet_damage
+from producers.lost_prefix import LostPrefix
+from producers.table import Table
 from provisioning.attempt import Result
-from provisioning.errors import InvalidInputError
+from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.ledger import JobRecord, Ledger
 from provisioning.lifecycle import State
 
@@ -32,7 +35,7 @@ class Finding(StrEnum):
 
     MATCHED = "matched"  # one row has its value, and no other job
     ABSENT = "absent"  # no row has it
-    UNCLEAR = "unclear"  # several do, or the job has no value there
+    UNCLEAR = "unclear"  # several do, or one nearly does, or the job has no value there
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,13 @@ class Seen:
         value: what it is matched by.
         widget_id: empty where the table has no such column.
         widget_key: likewise.
+        row: its number, as a spreadsheet counts.
     """
 
     value: str
     widget_id: str = ""
     widget_key: str = field(default="", repr=False)
+    row: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +93,28 @@ def judge(candidates: Iterable[Candidate], table: Iterable[Seen]) -> list[Judged
         else:
             rows[row.value].append(row)
     rivals = Counter(job.value for job in jobs if job.doubtful or not job.widget_ids & accounted)
-    return [_judge_one(job, rows[job.value], rivals[job.value]) for job in jobs if job.doubtful]
+    exact = {job.value for job in jobs}
+    # A row that is exactly some job's is that job's, whatever it resembles besides.
+    alike = {_resembling(value): found[0] for value, found in rows.items() if found and value not in exact}
+    alike.pop("", None)
+    return [
+        _judge_one(job, rows.get(job.value, ()), rivals[job.value], _like(job.value, alike))
+        for job in jobs
+        if job.doubtful
+    ]
 
 
-def _judge_one(job: Candidate, rows: Sequence[Seen], rivals: int) -> Judged:
+def _like(value: str, alike: Mapping[str, Seen]) -> Seen | None:
+    bare = _resembling(value)
+    return alike.get(bare) or alike.get(_rounded(bare))
+
+
+def _judge_one(job: Candidate, rows: Sequence[Seen], rivals: int, like: Seen | None) -> Judged:
     if not job.value:
         return Judged(job.number, "", Finding.UNCLEAR, "it has no value there")
+    if not rows and like is not None:
+        where = f"row {like.row}" if like.row else "a row"
+        return Judged(job.number, job.value, Finding.UNCLEAR, f"{where} has {shorten(like.value)}, nearly it")
     if not rows:
         return Judged(job.number, job.value, Finding.ABSENT)
     if len(rows) > 1:
@@ -103,35 +124,126 @@ def _judge_one(job: Candidate, rows: Sequence[Seen], rivals: int) -> Judged:
     return Judged(job.number, job.value, Finding.MATCHED, seen=rows[0])
 
 
-def read_table(path: Path, column: str, *, id_column: str = "", key_column: str = "") -> list[Seen]:
+@dataclass(frozen=True, slots=True)
+class SeenTable:
     """
-    The rows of a CSV file that has a header. Encoding and delimiter are found out.
+    What was understood of a table, and what was not.
 
-    Raises: InvalidInputError if it cannot be read, or has no such column.
+    Attributes:
+        rows: those that were understood, in order.
+        problems: one for each row that was not; a value that is lost may be anybody's.
+        notes: how it was read, for a person.
+    """
+
+    name: str
+    rows: tuple[Seen, ...]
+    problems: tuple[InvalidJobError, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Rows that are not blank."""
+        return len(self.rows) + len(self.problems)
+
+
+def read_table(
+    path: Path,
+    column: str,
+    *,
+    id_column: str = "",
+    key_column: str = "",
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> SeenTable:
+    """
+    The rows of a table that has a header: CSV, TSV or .xlsx, also packed or from a pipe (`-`).
+
+    Raises: InvalidInputError if it cannot be read, or has no such column, or has one twice.
     """
     wanted = [name for name in (column, id_column, key_column) if name]
-    try:
-        with path.open("rb") as stream:
-            chunks = iter(lambda: stream.read(1 << 16), b"")
-            table = CsvRows(Lines(chunks), familiar=lambda header: header in wanted)
-            for name in wanted:
-                if name not in table.headers:
-                    raise InvalidInputError(
-                        f"{path} has no column {name!r}", hint=f"it has: {', '.join(table.headers)}"
-                    )
-            return [_seen(row, table.headers, column, id_column, key_column) for row in table]
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be read ({error.strerror})") from error
+    rows: list[Seen] = []
+    problems: list[InvalidJobError] = []
+    prefixes = LostPrefix()
+    with Table(path, familiar=wanted.__contains__, encoding=encoding, delimiter=delimiter) as table:
+        for name in wanted:
+            if table.headers.count(name) != 1:
+                has = "no column" if name not in table.headers else "more than one column"
+                raise InvalidInputError(
+                    f"{table.name} has {has} {name!r}", hint=f"it has: {', '.join(table.headers)}"
+                )
+        at = table.headers.index(column)
+        others = {name: table.headers.index(name) for name in (id_column, key_column) if name}
+        for row in table:
+            if isinstance(row, InvalidJobError):
+                problems.append(row)
+                continue
+            value = row.cells[at].strip()
+            widget = row.cells[others[id_column]].strip() if id_column else ""
+            key = row.cells[others[key_column]].strip() if key_column else ""
+            if wrong := _damage(value, blank="the cell is empty"):
+                problems.append(InvalidJobError(wrong, row=row.number, field=column, value=shorten(value)))
+            elif wrong := _damage(widget):
+                problems.append(
+                    InvalidJobError(wrong, row=row.number, field=id_column, value=shorten(widget))
+                )
+            elif wrong := _damage(key):
+                problems.append(InvalidJobError(wrong, row=row.number, field=key_column, value="(not shown)"))
+            else:
+                prefixes.see(value, row.number)
+                rows.append(Seen(value, widget, key, row.number))
+        notes = (*table.notes, *([lost] if (lost := prefixes.note()) else []))
+        return SeenTable(table.name, tuple(rows), tuple(problems), notes)
 
 
-def _seen(
-    row: RawRow | InvalidInputError, headers: Sequence[str], column: str, id_column: str, key_column: str
-) -> Seen:
-    if not isinstance(row, RawRow):
-        raise row
-    cells: Mapping[str, str] = dict(zip(headers, row.cells, strict=False))
-    of = {name: cells.get(name, "").strip() for name in (column, id_column, key_column)}
-    return Seen(of[column], of[id_column] if id_column else "", of[key_column] if key_column else "")
+def _damage(text: str, *, blank: str = "") -> str:
+    """What tells that a cell is not what it once was, in words; empty if nothing does."""
+    if not text:
+        return blank
+    if wrong := bad_character_in_name(text):
+        return f"the cell {wrong}"
+    if "\ufffd" in text:
+        return "the cell holds U+FFFD: a character was lost before"
+    if wrong := spreadsheet_damage(text):
+        return f"the cell {wrong}"
+    return ""
+
+
+def why_not_whole(table: SeenTable, jobs: Iterable[Candidate]) -> str | None:
+    """
+    Why nothing is proved by what a table lacks, in words; None if it looks whole.
+
+    Absence is a conclusion from every row: one value that is lost may be that of any job. Nor is a table
+    whole that shows none of the widgets that are known to exist.
+    """
+    if not table.total:
+        return f"{table.name} has headers but no rows"
+    if table.problems:
+        first = table.problems[0]
+        where = f"row {first.row}" + (f", {first.field}" if first.field else "")
+        shown = f" ({first.value})" if first.value else ""
+        return (
+            f"{table.total - len(table.rows):,} of the {table.total:,} rows of {table.name} were not "
+            f"understood, and any job may be theirs; {where}: {first.message}{shown}"
+        )
+    known = [job for job in jobs if not job.doubtful]
+    values = {row.value for row in table.rows}
+    if known and not any(job.value in values for job in known):
+        return (
+            f"{table.name} shows none of the {len(known):,} other jobs of the batch that have a widget, "
+            "or may have one"
+        )
+    return None
+
+
+def _resembling(value: str) -> str:
+    """What is left of a value without all that programs and people change: equal for look-alikes."""
+    folded = unicodedata.normalize("NFKC", value).casefold()
+    return "".join(filter(str.isalnum, folded)).lstrip("0")
+
+
+def _rounded(value: str) -> str:
+    """A long number as a spreadsheet stores it: digits beyond the fifteenth are zeros."""
+    return value[:15] + "0" * (len(value) - 15) if value.isdecimal() and len(value) > 15 else value
 
 
 def value_at(body: Mapping[str, Any], path: str) -> str:

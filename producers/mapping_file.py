@@ -1,5 +1,5 @@
 """
-A file of `--map`s: a CSV of two columns, `old` (as in the tenants' file) and `new` (what it means).
+A file of `--map`s: a table of two columns, `old` (as in the tenants' file) and `new` (what it means).
 
 A table and not TOML or JSON, because who has the spreadsheet can make one. An empty `new` passes the column
 over.
@@ -10,9 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from producers.body import shorten
-from producers.csv_file import CsvRows
-from producers.source import Format, Source
-from producers.text import Lines
+from producers.table import Table
 from provisioning.errors import InvalidInputError, InvalidJobError
 
 HEADERS = ("old", "new")
@@ -26,22 +24,20 @@ def read_mapping(path: Path) -> dict[str, str]:
 
     Raises: InvalidInputError, naming the row.
     """
-    with Source(path) as source:
-        if source.format not in (Format.CSV, Format.TSV):
-            raise InvalidInputError(f"the mapping {source.name} is no CSV file", hint=_HINT)
-        table = CsvRows(Lines(source.chunks()), familiar=HEADERS.__contains__)
+    with Table(path, familiar=HEADERS.__contains__) as table:
         if tuple(header.lower() for header in table.headers) != HEADERS:
             headers = shorten(", ".join(table.headers))
-            raise InvalidInputError(f"the headers of the mapping {source.name} are {headers}", hint=_HINT)
+            raise InvalidInputError(f"the headers of the mapping {table.name} are {headers}", hint=_HINT)
         maps: dict[str, str] = {}
         for record in table:
             if isinstance(record, InvalidJobError):
-                raise InvalidInputError(f"row {record.row} of the mapping {source.name}: {record.message}")
-            old, *new = (cell.strip() for cell in record.cells)
-            if not old or len(new) != 1 or old in maps:
-                wrong = f"{old!r} is there already" if old in maps else "it must name an old and a new column"
+                wrong = f"row {record.row} of the mapping {table.name}: {record.message}"
+                raise InvalidInputError(wrong, hint=_HINT)
+            old, new = (cell.strip() for cell in record.cells)
+            if not old or old in maps:
+                wrong = f"{old!r} is there already" if old else "it must name an old and a new column"
                 raise InvalidInputError(
-                    f"row {record.number} of the mapping {source.name}: {wrong}", hint=_HINT
+                    f"row {record.number} of the mapping {table.name}: {wrong}", hint=_HINT
                 )
-            maps[old] = new[0]
+            maps[old] = new
         return maps

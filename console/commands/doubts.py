@@ -12,9 +12,19 @@ from typing import Annotated
 import typer
 
 from console import applying
-from console.reconciling import Finding, Judged, candidates, judge, read_table, result_of
+from console.file_options import DelimiterOption, EncodingOption
+from console.reconciling import (
+    Finding,
+    Judged,
+    SeenTable,
+    candidates,
+    judge,
+    read_table,
+    result_of,
+    why_not_whole,
+)
 from console.selecting import CredentialOption
-from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out
+from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out, talk
 from console.standard_output import emit
 from console.story import job_called
 from console.words import amount, shown
@@ -116,7 +126,12 @@ def read_key(source: str) -> str:
 def reconcile(
     batch: BatchArgument,
     seen: Annotated[
-        Path, typer.Option("--seen", metavar="FILE", help="CSV of the widgets that somebody has seen.")
+        Path,
+        typer.Option(
+            "--seen",
+            metavar="FILE",
+            help="CSV, TSV or .xlsx of the widgets that somebody has seen, also .gz; - is standard input.",
+        ),
     ],
     match: Annotated[
         str,
@@ -136,23 +151,41 @@ def reconcile(
         bool, typer.Option("--resolve-absent", help="Send again what is not in the file.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
     json: JsonFlag = False,
 ) -> None:
     """
     Settle the doubts of a batch by a table exported elsewhere.
 
     A job in doubt whose value one row has, and no other job, is created; one whose value no row has is
-    absent, and is sent again only with --resolve-absent. Where several have it, nothing is done.
+    absent, and is sent again only with --resolve-absent, and only if every row was understood. Where several
+    have it, or one nearly has it, nothing is done.
 
     Example: provision reconcile tenants --seen export.csv --match bot.id --dry-run
     """
     path, _, column = match.partition("=")
-    table = read_table(seen, column or path, id_column=widget_id, key_column=widget_key)
+    table = read_table(
+        seen,
+        column or path,
+        id_column=widget_id,
+        key_column=widget_key,
+        encoding=encoding,
+        delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
+    )
+    _tell_of(table)
 
     async def work() -> None:
         async with open_ledger() as ledger:
             found = await ledger.view.batch_id(batch)
-            judged = judge([each async for each in candidates(ledger, found, path)], table)
+            jobs = [each async for each in candidates(ledger, found, path)]
+            if resolve_absent and (why := why_not_whole(table, jobs)):
+                raise InvalidInputError(
+                    f"--resolve-absent: {why}; nothing was done",
+                    hint="export the table anew, its columns as text; leave --resolve-absent out to settle "
+                    "what was found",
+                )
+            judged = judge(jobs, table.rows)
             counts = Counter(each.finding for each in judged)
             done = Counter[Finding]() if dry_run else await _settle(ledger, found, judged, resolve_absent)
             if not dry_run:
@@ -160,11 +193,24 @@ def reconcile(
                 facts |= {"created": done[Finding.MATCHED], "queued": done[Finding.ABSENT], "file": seen.name}
                 await ledger.hand.note("reconcile", by=applying.who(), on=keys.hold_batch(found), facts=facts)
             if json:
-                _emit(found, judged, counts, done)
+                _emit(found, judged, counts, done, table)
             else:
                 _show(found, judged, counts, done, dry_run=dry_run, resolve_absent=resolve_absent)
 
     asyncio.run(work())
+
+
+def _tell_of(table: SeenTable) -> None:
+    """Tells beside the output how much of a table was understood, and what was not."""
+    for problem in table.problems[:UNCLEAR_SHOWN]:
+        where = f"row {problem.row}" + (f", {shown(problem.field)}" if problem.field else "")
+        value = f" ({shown(problem.value)})" if problem.value else ""
+        talk.print(f"{shown(table.name)}, {where}: {problem.message}{value}", soft_wrap=True)
+    if len(table.problems) > UNCLEAR_SHOWN:
+        talk.print(f"… and {amount(len(table.problems) - UNCLEAR_SHOWN, 'other')}")
+    for note in table.notes:
+        talk.print(f"note: {shown(note)}", soft_wrap=True)
+    talk.print(f"{len(table.rows):,} of {amount(table.total, 'row')} of {shown(table.name)} understood")
 
 
 async def _settle(ledger: Ledger, batch: str, judged: list[Judged], resolve_absent: bool) -> Counter[Finding]:
@@ -213,7 +259,9 @@ def _absent_words(done: int, *, dry_run: bool, resolve_absent: bool) -> str:
     return "would be sent again" if dry_run else f"{done:,} queued again"
 
 
-def _emit(batch: str, judged: list[Judged], counts: Counter[Finding], done: Counter[Finding]) -> None:
+def _emit(
+    batch: str, judged: list[Judged], counts: Counter[Finding], done: Counter[Finding], table: SeenTable
+) -> None:
     for each in judged:
         emit(
             {
@@ -230,5 +278,7 @@ def _emit(batch: str, judged: list[Judged], counts: Counter[Finding], done: Coun
             **{str(finding): counts[finding] for finding in Finding},
             "created": done[Finding.MATCHED],
             "queued": done[Finding.ABSENT],
+            "rows": table.total,
+            "understood": len(table.rows),
         }
     )

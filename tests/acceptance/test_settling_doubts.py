@@ -66,6 +66,8 @@ def test_doubts_are_reconciled_with_an_exported_table(desk: Desk, redis_url: str
         "unclear": 2,
         "created": 0,
         "queued": 0,
+        "rows": 2,
+        "understood": 2,
     }
 
     told = desk.run(*verb, *columns, **shared)
@@ -79,3 +81,24 @@ def test_doubts_are_reconciled_with_an_exported_table(desk: Desk, redis_url: str
     [status] = desk.run("status", "tenants", "--json", **shared).objects
     states = status["states"]
     assert (states["succeeded"], states["queued"], states["in_doubt"]) == (2, 1, 2)
+
+
+def test_no_job_is_sent_again_by_a_table_that_a_spreadsheet_has_damaged(
+    desk: Desk, redis_url: str, doubts: list[str]
+) -> None:
+    shared = {"REDIS_URL": redis_url}
+    table = _export(desk.folder, ("1", "w-9", KEY), ("5.9E+11", "w-3", "k"), ("4", "w-4", "k"))
+    verb = ("reconcile", "tenants", "--seen", table, "--match", "bot.id=Bot")
+
+    refused = desk.run(*verb, "--resolve-absent", **shared)
+    assert refused.code == 2
+    assert "1 of the 3 rows of export.csv were not understood" in refused.err
+    assert "row 3, Bot" in refused.err
+    [status] = desk.run("status", "tenants", "--json", **shared).objects
+    assert status["states"]["in_doubt"] == len(doubts) - 1
+
+    # The way out that the hint names: what was found is settled, nothing is sent.
+    told = desk.run(*verb, "--json", **shared)
+    assert (told.last["created"], told.last["queued"]) == (1, 0)
+    assert (told.last["rows"], told.last["understood"]) == (3, 2)
+    assert "2 of 3 rows of export.csv understood" in told.err

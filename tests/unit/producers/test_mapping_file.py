@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from producers.mapping_file import read_mapping
 from provisioning.errors import InvalidInputError, InvalidJobError
+from tests.fixtures.workbook import workbook
 
 
 def mapping(folder: Path, content: str, encoding: str = "utf-8") -> dict[str, str]:
@@ -26,19 +28,28 @@ def test_a_mapping_is_read_however_a_spreadsheet_wrote_it(tmp_path: Path, encodi
     ("content", "wrong"),
     [
         ("bot_id,bot.id\n", "headers of the mapping maps.csv are bot_id, bot.id"),
-        ("old,new\nbot_id\n", "row 2 of the mapping maps.csv: it must name"),
-        ("old,new\na,key\nb,label,c\n", "row 3 of the mapping maps.csv: it must name"),
+        ("old,new\nbot_id\n", "row 2 of the mapping maps.csv: the row has 1 cells, fewer"),
+        ("old,new\na,key\nb,label,c\n", "row 3 of the mapping maps.csv: the row has 3 cells, more"),
         ("old,new\na,key\n,label\n", "row 3 of the mapping maps.csv: it must name"),
         ("old,new\na,key\na,label\n", "row 3 of the mapping maps.csv: 'a' is there already"),
         ('old,new\n"a"b,key\n', "row 2 of the mapping maps.csv: the quotes"),
         ("", "maps.csv is empty"),
-        ('{"old": "new"}\n', "maps.csv is no CSV file|headers of the mapping"),
+        ('{"old": "new"}\n', "maps.csv is JSON|headers of the mapping"),
     ],
 )
 def test_a_mapping_that_is_none_is_refused_by_its_row(tmp_path: Path, content: str, wrong: str) -> None:
     with pytest.raises(InvalidInputError, match=wrong) as caught:
         mapping(tmp_path, content)
     assert not isinstance(caught.value, InvalidJobError)
+
+
+def test_a_mapping_may_be_a_workbook_or_packed_and_our_own_escape_is_taken_off(tmp_path: Path) -> None:
+    path = tmp_path / "maps.xlsx"
+    path.write_bytes(workbook([["old", "new"], ["'-bot", "bot.id"]]))
+    assert read_mapping(path) == {"-bot": "bot.id"}
+    packed = tmp_path / "maps.csv.gz"
+    packed.write_bytes(gzip.compress(b"old,new\n'-bot,bot.id\n"))
+    assert read_mapping(packed) == {"-bot": "bot.id"}
 
 
 def test_a_missing_mapping_is_named(tmp_path: Path) -> None:
