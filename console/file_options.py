@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from console.pulling import pulled
+from producers.json_text import decode
 from producers.mapping_file import read_mapping
 from producers.reading import ReadOptions
 from producers.source import Format
@@ -67,7 +68,7 @@ def read_options(
     return ReadOptions(
         # What is typed wins over what is in the file.
         maps=(read_mapping(map_file) if map_file else {}) | _pairs(maps or []),
-        defaults=_read_defaults(defaults) if defaults else {},
+        defaults=read_defaults(defaults) if defaults else {},
         credential=credential,
         new_bots=new_bots,
         separator=separator,
@@ -87,14 +88,15 @@ def _pairs(maps: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _read_defaults(path: Path) -> dict[str, Any]:
+def read_defaults(path: Path) -> dict[str, Any]:
+    """The body that every row is laid over. Raises InvalidInputError if the file is no JSON object."""
     try:
-        defaults: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        defaults: dict[str, Any] = msgspec.convert(decode(path.read_bytes()), dict[str, Any])
     except OSError as error:
         raise InvalidInputError(
             f"--defaults: cannot read {path} ({error.strerror})", hint="it is a file with a JSON object"
         ) from error
-    except msgspec.DecodeError as error:
+    except msgspec.MsgspecError as error:
         raise InvalidInputError(
             f"--defaults: {path} is not a JSON object ({error})", hint='such as {"widget": {"theme": {}}}'
         ) from error

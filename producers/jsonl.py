@@ -15,13 +15,12 @@ import msgspec
 from producers.body import check_body, check_credential, check_key, check_label, make_job, shorten
 from producers.defaults import lay_over
 from producers.fields import SPECIAL_COLUMNS
+from producers.json_text import decode
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _CHECKS = {"key": check_key, "credential": check_credential, "label": check_label}
-
-_decode = msgspec.json.Decoder().decode
 
 
 def read_line(
@@ -34,7 +33,7 @@ def read_line(
 ) -> NewJob | list[InvalidJobError]:
     """The job of one line, or all that is wrong with it; `row` is the number of the line, from 1."""
     try:
-        value = _decode(text)
+        value = decode(text)
     except UnicodeEncodeError:
         wrong, hint = "the line has bytes that are not valid in the file's encoding", "save the file as UTF-8"
     except RecursionError:

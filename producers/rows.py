@@ -15,12 +15,11 @@ from producers.body import bad_character, is_error_value, shorten
 from producers.cells import split_list, unescape
 from producers.defaults import lay_over
 from producers.fields import FIELDS, Kind
+from producers.json_text import decode
 from provisioning.errors import InvalidJobError
 
 TRUE_WORDS = frozenset(["true", "yes", "y", "1", "on", "si", "sí", "s", "verdadero", "cierto", "sim"])
 FALSE_WORDS = frozenset(["false", "no", "n", "0", "off", "falso", "não", "nao"])
-
-_decode = msgspec.json.Decoder().decode
 
 # A cell that starts with none of these is plain text: nothing to unescape, no JSON, no error value, no blank.
 _ODD_START = frozenset("'{[#") | frozenset(char for char in map(chr, range(0x3001)) if char.isspace())
@@ -209,7 +208,7 @@ class Row:
         """The value of a JSON cell; None if it cannot be read, which is then noted."""
         self.met_json = True
         try:
-            return _decode(text)
+            return decode(text)
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as exc:
             reason = "it is nested too deep" if isinstance(exc, RecursionError) else str(exc)
             self.problem(

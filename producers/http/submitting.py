@@ -30,6 +30,7 @@ from producers.http.upload import (
     spool,
     take_in,
 )
+from producers.json_text import decode
 from producers.jsonl import job_of
 from producers.known_credentials import unknown_credential
 from producers.reading import ReadOptions
@@ -231,9 +232,9 @@ def _defaults(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        return msgspec.convert(decode(text), dict[str, Any])
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
-        raise InvalidInputError("defaults is not a JSON object") from error
+        raise InvalidInputError(f"defaults is not a JSON object that can be read: {error}") from error
 
 
 @router.post(
@@ -297,9 +298,9 @@ _NOT_ACCEPTED = {
 async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool, because: str) -> Response:
     check_said_once(body)
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ProblemError(Kind.INVALID, "the body is not JSON") from None
+        value = decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProblemError(Kind.INVALID, f"the body is not JSON that can be read: {error}") from None
     except RecursionError:
         raise ProblemError(Kind.INVALID, "the body is nested too deep") from None
     known = await door_of(request).credentials.names()
