@@ -10,8 +10,8 @@ from console.closed_streams import open_closed_streams
 
 def main() -> None:
     """Runs the command line; a probe goes without all that the other verbs load."""
-    # As PID 1 of a container a process without handlers ignores SIGTERM, and loading takes a while. A worker has
-    # nothing to finish before it has begun; any other verb has not done what it was asked for.
+    # As PID 1 of a container a process without handlers ignores SIGTERM, and loading takes a while. A worker
+    # has nothing to finish before it has begun; any other verb has not done what it was asked for.
     ended = 0 if sys.argv[1:2] == ["worker"] else 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ended))
     open_closed_streams()
