@@ -77,7 +77,7 @@ async def test_a_brake_of_a_former_version_that_healed_by_itself_is_taken_off(
     scope = keys.hold_target(TARGET)
     hold = Hold(scope=scope, at=clock.now, by="w1", why="down", kind="brake")
     await ledger.do(transitions.brake(hold))
-    await ledger.redis.hset(keys.brake(scope), mapping={"stage": 1, "top": 100, "next": 10**15})  # type: ignore[misc]
+    await ledger.redis.hset(keys.brake(scope), mapping={"stage": 1, "top": 100, "next": 10**15})
     assert len(await claim(ledger, 10)) == 1
     assert await ledger.view.holds() == []
     assert (await ledger.view.status("b1")).states[State.CLAIMED] == 1
