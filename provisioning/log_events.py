@@ -164,6 +164,12 @@ BROKER_REFUSED = Event(
     ("error", "delay_s"),
     every=10.0,
 )
+ANSWER_UNRECORDED = Event(
+    "answer.unrecorded",
+    logging.ERROR,
+    "An answer found its job gone: Redis was emptied, or the batch deleted. There may be a widget.",
+    ("job_id", "batch_id", "attempt", "outcome"),
+)
 RING_LOST = Event(
     "ring.lost",
     logging.WARNING,

@@ -19,8 +19,9 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import celeryd_init, setup_logging, task_postrun, task_prerun
 
 from provisioning import tracing
-from provisioning.checks.at_start import WAITED_FOR, check_ledger, check_settings, most_files
+from provisioning.checks.at_start import WAITED_FOR, check_ledger, check_settings, most_files, take_files
 from provisioning.checks.finding import Finding, Level
+from provisioning.checks.relations import SPARE_FILES, room_for
 from provisioning.credentials import load_credentials
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, ProvisioningError
 from provisioning.ledger import Ledger
@@ -112,12 +113,13 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             # In a prefork child the engine would not be there; with green threads its loop would not run.
             print("error: the worker needs Celery's threads pool\n\nhint: --pool threads", file=sys.stderr)
             raise SystemExit(2)
-        global engine, watchdog, heartbeat, flower
+        global engine, watchdog, heartbeat, flower, settings
         engine = EngineThread(lambda: build_engine(worker.hostname))
         watchdog = Watchdog(engine.stop)
         _collect_seldom()
         try:
             check()
+            settings = with_room(settings)
             check_queue(app)
             credentials = load_credentials(settings)
             heartbeat = HeartbeatFile(
@@ -161,6 +163,19 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
         tracing.close()
 
     terminate = stop
+
+
+def with_room(settings: Settings) -> Settings:
+    """
+    Settings whose POSTs in flight this process has descriptors for, after it has taken all that it may.
+
+    One too few would look as if the API did not let us in.
+    """
+    take_files(settings.max_in_flight + 2 * SPARE_FILES)
+    files = most_files()
+    if files is None or settings.max_in_flight <= room_for(files):
+        return settings
+    return settings.model_copy(update={"max_in_flight": room_for(files)})
 
 
 def _collect_seldom() -> None:

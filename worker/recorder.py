@@ -6,6 +6,8 @@ import asyncio
 from functools import partial
 
 from provisioning.ledger import Answered, Deferral, Grant, Intent, Ledger, transitions
+from provisioning.log_events import ANSWER_UNRECORDED
+from provisioning.logs import say
 from worker.group_commit import GroupCommit
 
 
@@ -47,6 +49,14 @@ class Recorder:
     async def answered(self, batch: str, answer: Answered) -> bool:
         """Records what came of a POST. Returns: whether the job was still the caller's."""
         recorded: bool = await self._others.say(self._answered, batch, answer)
+        if not recorded:
+            say(
+                ANSWER_UNRECORDED,
+                job_id=f"{batch}.{answer.number}",
+                batch_id=batch,
+                attempt=answer.attempt.n,
+                outcome=answer.attempt.outcome,
+            )
         return recorded
 
     async def deferred(self, batch: str, deferral: Deferral) -> bool:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import ssl
 import sys
 from collections.abc import Callable, Mapping
@@ -55,6 +56,9 @@ in doubt. So we hang up first, a second before the shortest common default. A ne
 one round trip, and only after 4 idle seconds.
 """
 
+MAX_HEADER_BYTES: Final = 1 << 16
+"""Of one line of an answer's head: some gateways send cookies and policies of more than aiohttp's 8 KB."""
+
 DNS_TTL_SECONDS: Final = 30
 """An address is asked for once in that time, not once per connection; short enough for a failover."""
 
@@ -66,6 +70,8 @@ only when more than 64 KiB of it are unsent (asyncio's high-water mark), and a p
 
 # Of a TLS connection whose peer never closes, Pythons with cpython#118950 unfixed leak the transport.
 _LEAKS_TLS_TRANSPORTS: Final = sys.version_info < (3, 12, 7) or sys.version_info[:3] == (3, 13, 0)
+
+_KEPT: Final = re.compile(r"\btimeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
 
 _RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
@@ -116,6 +122,16 @@ class Wire:
         return self.answered - self.sent if self.answered else None
 
 
+class _Connector(aiohttp.TCPConnector):
+    """A pool whose idle connections may be used for less long than was thought when it was made."""
+
+    _keepalive_timeout: float
+
+    def hang_up_after(self, seconds: float) -> None:
+        """Uses no connection that has idled for longer; never for longer than before."""
+        self._keepalive_timeout = min(self._keepalive_timeout, seconds)
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """
     Sends each request once, and says how far it got.
@@ -154,6 +170,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._keepalive_seconds = keepalive_seconds
         self._trust_env = trust_env
         self._session: aiohttp.ClientSession | None = None
+        self._connector: _Connector | None = None
         self._closed = False
         # The last URL and timeouts seen: a client of one endpoint passes the same objects each time.
         self._url: tuple[httpx.URL | None, URL] = (None, URL())
@@ -239,6 +256,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         wire.status = response.status
         wire.evidence = Evidence.STATUS_SEEN
         wire.answered = monotonic()
+        self._heed(response.headers.get("Keep-Alive"))
         try:
             content = await self._read(response, wire)
         except BaseException:
@@ -262,19 +280,30 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadError(f"the answer is longer than {self._max_answer_bytes} bytes")
         return content
 
+    def _heed(self, keep_alive: str | None) -> None:
+        """Uses idle connections no longer than the server says that it keeps them."""
+        kept = _KEPT.search(keep_alive) if keep_alive else None
+        if kept is None or self._connector is None:
+            return
+        seconds = int(kept[1])
+        self._connector.hang_up_after(seconds - 1.0 if seconds >= 2 else seconds / 2)
+
     def _open_session(self) -> aiohttp.ClientSession:
         # Made on first use: aiohttp binds a session to the running loop.
         if self._session is None:
             if self._closed:
                 raise RuntimeError("this transport is closed")
+            self._connector = _Connector(
+                limit=0,
+                ssl=self._tls,
+                keepalive_timeout=self._keepalive_seconds,
+                ttl_dns_cache=DNS_TTL_SECONDS,
+                enable_cleanup_closed=_LEAKS_TLS_TRANSPORTS,
+            )
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0,
-                    ssl=self._tls,
-                    keepalive_timeout=self._keepalive_seconds,
-                    ttl_dns_cache=DNS_TTL_SECONDS,
-                    enable_cleanup_closed=_LEAKS_TLS_TRANSPORTS,
-                ),
+                connector=self._connector,
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # The request leaves with the headers it came with, and no others.
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),

@@ -117,9 +117,19 @@ def _numbers(settings: Settings, files: int | None) -> Iterator[Finding]:
         yield warning(
             "settings.files",
             f"a process here may open {files} files, and PROVISION_MAX_IN_FLIGHT is"
-            f" {settings.max_in_flight}: connections would fail",
+            f" {settings.max_in_flight}: a worker keeps {room_for(files)} in flight",
             f"ulimit -n {settings.max_in_flight + 2 * SPARE_FILES}, or LimitNOFILE in the unit",
         )
+
+
+def room_for(files: int) -> int:
+    """
+    POSTs that may be in flight in a process that may open so many files.
+
+    >>> [room_for(files) for files in (1024, 100)]
+    [924, 1]
+    """
+    return max(1, files - SPARE_FILES)
 
 
 def _choices(settings: Settings) -> Iterator[Finding]:

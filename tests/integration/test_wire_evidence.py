@@ -523,6 +523,29 @@ async def test_a_success_after_an_informational_answer_is_created() -> None:
     assert outcome(await answered(b"HTTP/1.1 103 Early Hints\r\n\r\n" + http(SUCCESS))) is Outcome.CREATED
 
 
+async def test_a_success_is_created_however_long_its_headers() -> None:
+    long = http(SUCCESS, "Content-Security-Policy: " + "x" * 60_000)
+    assert outcome(await answered(long)) is Outcome.CREATED
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("timeout=2, max=100", 1.0), ("max=5, Timeout = 1", 0.5), ("timeout=60", 4.0), ("timeout=x", 4.0)],
+)
+async def test_an_idle_connection_is_used_no_longer_than_the_server_says(said: str, seconds: float) -> None:
+    async def server(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.send(http(SUCCESS, f"Keep-Alive: {said}"))
+
+    async with RawServer(server) as there:
+        transport = AiohttpTransport()
+        async with WidgetApi(there.url, timeouts=QUICK, transport=transport) as api:
+            await api.create_widget(BODY, CREDENTIAL, Wire())
+            assert transport._connector is not None
+            assert transport._connector._keepalive_timeout == seconds
+
+
 async def test_a_compressed_success_is_read() -> None:
     reply = await answered(http(gzip.compress(SUCCESS), "Content-Encoding: gzip"))
     assert reply.body == SUCCESS
