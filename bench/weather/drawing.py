@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from bench.contenders import OURS, PLAIN_LOOP
+from bench.contenders import OURS, PLAIN_LOOP, UNDER_WEATHER
 from bench.drawing import COLOURS, FAINT, INK, head
 from bench.environments import ROOT
 from bench.results import Results
@@ -19,6 +19,8 @@ from bench.weather.table import WEATHERS
 PICTURE: Final = ROOT / "docs" / "explanation" / "performance-weather.svg"
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 900, 340, 860, 24, 96
+ANOTHER_PEER: Final = "#bf8700"
+PEERS: Final = [contender for contender in UNDER_WEATHER if contender.family == "peer"]
 TICKS: Final = (5, 10, 20, 50, 100, 200, 500)
 """Seconds between two lines: the first by which there are no more than eight."""
 
@@ -37,7 +39,7 @@ def draw(results: Results, to: Path = PICTURE) -> None:
         y = TOP + ROW * n + ROW // 2
         parts.append(f'<text x="{LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(weather.title)}</text>')
         parts.append(f'<path d="M{LEFT} {y}H{RIGHT}" stroke="{FAINT}" stroke-opacity="0.3"/>')
-        parts += (_mark(run, _x(run.seconds, longest), y) for run in runs)
+        parts += (_mark(run, _x(run.seconds, longest), y) for run in reversed(runs))  # the first on top
         parts += (
             f'<path d="M{_x(limit(run), longest):.1f} {y - 8}v16" stroke="{INK}"/>'
             for run in runs
@@ -82,6 +84,8 @@ def _shape(column: Column, x: float, y: float) -> str:
 
 
 def _colour(name: str) -> str:
+    if name == PEERS[-1].name:
+        return ANOTHER_PEER
     return COLOURS["ours" if name == OURS.name else "bare" if name == PLAIN_LOOP.name else "peer"]
 
 

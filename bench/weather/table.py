@@ -56,7 +56,7 @@ WEATHERS: Final = {
         Weather("5-rows-always-500", "5 rows, all always answered 500", 5),
         Weather("2-percent-take-5s", "2% of the rows answered after 5 s"),
         Weather("quota-bucket", "50/s allowed, a second's worth saved up", 600, quota=50.0, saved_up=50),
-        Weather("quota-window", "50 allowed in each second, refusals as slow as answers", 600, quota=50.0),
+        Weather("quota-window", "50 in each second, refusals as slow as answers", 600, quota=50.0),
         Weather("outage", "all 503, a gateway's page, from second 2 to 12", up_from=12.0),
         Weather("outage-in-json", "all 503, the API's envelope, from second 2 to 12", up_from=12.0),
         Weather("short-outage", "all 503, a gateway's page, from second 1 to 4", up_from=4.0),
