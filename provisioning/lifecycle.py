@@ -38,7 +38,7 @@ class Event(StrEnum):
     RETRY_DUE = "retry_due"  # unprocessed or failed, and another attempt is due
     REFUSED = "refused"  # denied or misdirected: a brake goes on, the attempt is not counted
     DOUBTED = "doubted"  # no answer, or one that proves nothing
-    DEFERRED = "deferred"  # brake, pause, shutdown or a long Retry-After hands the job back
+    DEFERRED = "deferred"  # brake, pause, outage, shutdown or a long Retry-After hands it back
     LEASE_LAPSED = "lease_lapsed"
     RESOLVED_CREATED = "resolved_created"
     RESOLVED_ABSENT = "resolved_absent"

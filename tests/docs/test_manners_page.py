@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from provisioning import learned_rate
+from provisioning.ledger import limits as ledger_limits
 from provisioning.settings import PREFIX, Settings
 from tests.docs.pages import ROOT
 from worker import failure_detector, limit, perform, probing, refusals
@@ -82,7 +83,7 @@ def test_the_numbers_in_sentences_about_the_limit_follow_from_the_constants() ->
     assert f"slower than usual | × {limit.EASE_OFF} |" in SENTENCES
     assert f"less than {limit.NOTICED:.0%} push back" in SENTENCES
     assert f"| {limit.NOTICED:.0%} or more push back" in SENTENCES
-    assert f"refusals from {limit.NOTICED:.0%} on" in SENTENCES
+    assert f"refusals from {ledger_limits.NOTICED:.0%} on" in SENTENCES
     assert f"or × {limit.GROWTH} until the first bad sign" in SENTENCES
     assert limit.GROWTH == 1.5
     assert "One goes up by half" in SENTENCES
