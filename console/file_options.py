@@ -51,6 +51,10 @@ EncodingOption = Annotated[
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="How rows are written; found out by default.")
 ]
+AsIsOption = Annotated[
+    list[str] | None,
+    typer.Option("--as-is", metavar="COLUMN", help="Ids of this column are meant as they stand (bot.id)."),
+]
 SkipInvalidOption = Annotated[bool, typer.Option("--skip-invalid", help="Apply the good rows of the file.")]
 
 
@@ -64,6 +68,7 @@ def read_options(
     encoding: str | None,
     format_: Format | None,
     map_file: Path | None = None,
+    as_is: list[str] | None = None,
 ) -> ReadOptions:
     return ReadOptions(
         # What is typed wins over what is in the file.
@@ -75,6 +80,7 @@ def read_options(
         delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
         encoding=encoding,
         format=format_,
+        as_is=frozenset(as_is or ()),
     )
 
 

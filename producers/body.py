@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
 
 from producers.fields import FIELDS, Kind, documented_spelling, nearest
+from producers.identifiers import AS_IS_HINT, not_an_id, not_meant
 from provisioning.errors import InvalidJobError
 from provisioning.job import MAX_BODY_BYTES, MAX_KEY_LENGTH, NewJob, fingerprint
 
@@ -108,8 +109,8 @@ def check_name(text: str, limit: int) -> str | None:
     return bad_character_in_name(text)
 
 
-def check_key(key: str) -> tuple[str, str] | None:
-    """What is wrong with a job's key, and the way out; None if nothing is."""
+def check_key(key: str, *, as_is: bool = False) -> tuple[str, str] | None:
+    """What is wrong with a job's key, and the way out; None if nothing is. `as_is`: it is meant so."""
     if not key:
         return (
             "the key is empty",
@@ -119,6 +120,8 @@ def check_key(key: str) -> tuple[str, str] | None:
         return f"the key {wrong}", "use the tenant's own reference, as plain text"
     if damage := spreadsheet_damage(key):
         return f"the key {damage}", AS_TEXT_HINT
+    if not as_is and (odd := not_meant(key)):
+        return f"the key {odd}", f"{AS_IS_HINT} key"
     return None
 
 
@@ -146,12 +149,26 @@ def check_label(label: str) -> tuple[str, str] | None:
     return None
 
 
-def check_bot_id(bot_id: str) -> tuple[str, str] | None:
-    """What is wrong with a bot's id that is not empty, and the way out; None if nothing is."""
+def check_bot_id(bot_id: str, *, as_is: bool = False) -> tuple[str, str] | None:
+    """What is wrong with a bot's id that is not empty, and the way out. `as_is`: it is meant so."""
     if wrong := check_name(bot_id, MAX_KEY_LENGTH):
         return f"the bot id {wrong}", "copy the id anew, as plain text"
     if damage := spreadsheet_damage(bot_id):
         return f"the bot id {damage}", AS_TEXT_HINT
+    if not as_is and (odd := not_an_id(bot_id)):
+        return f"the bot id {odd}", f"{AS_IS_HINT} bot.id"
+    return None
+
+
+def check_item(item: str, path: str, *, as_is: bool = False) -> tuple[str, str] | None:
+    """What is wrong with an item of a list of credentials, and the way out. `as_is`: it is meant so."""
+    if wrong := bad_character_in_name(item):
+        return f"the item {shorten(item)!r} {wrong}", "each item is one line of plain text"
+    if damage := spreadsheet_damage(item):
+        return f"the item {shorten(item)!r} {damage}", AS_TEXT_HINT
+    # An empty item is nobody's reference, and was never refused.
+    if item.strip() and not as_is and (odd := not_meant(item)):
+        return f"the item {shorten(item)!r} {odd}", f"{AS_IS_HINT} {path}"
     return None
 
 
@@ -161,7 +178,9 @@ NO_BOT = (
 )
 
 
-def check_body(body: Any, *, new_bots: bool = False, row: int | None = None) -> list[InvalidJobError]:
+def check_body(
+    body: Any, *, new_bots: bool = False, row: int | None = None, as_is: Collection[str] = ()
+) -> list[InvalidJobError]:
     """
     All that is wrong with a body; an empty list means that it may be sent.
 
@@ -169,11 +188,14 @@ def check_body(body: Any, *, new_bots: bool = False, row: int | None = None) -> 
         body: decoded JSON, of any type.
         new_bots: whether `bot: {}`, which makes a new bot, is wanted.
         row: row or line that the problems shall name.
+        as_is: paths whose identifiers are meant as they stand, however odd.
     """
-    return list(_problems(body, new_bots, row))
+    return list(_problems(body, new_bots, row, as_is))
 
 
-def _problems(body: Any, new_bots: bool, row: int | None) -> Iterator[InvalidJobError]:
+def _problems(
+    body: Any, new_bots: bool, row: int | None, as_is: Collection[str]
+) -> Iterator[InvalidJobError]:
     if not isinstance(body, dict):
         yield InvalidJobError(
             f"the body is {_article(body)}, not a JSON object", row=row, value=shorten(body)
@@ -190,6 +212,14 @@ def _problems(body: Any, new_bots: bool, row: int | None) -> Iterator[InvalidJob
             yield from _walk(value, name, 1, row, documented=True)
         else:
             yield from _check_kind(value, kind, name, row)
+    credentials = body.get("credentials")
+    lists = credentials if isinstance(credentials, dict) else {}
+    for name in ("blackList", "whiteList"):
+        path, items = f"credentials.{name}", lists.get(name)
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, str) and (wrong := check_item(item, path, as_is=path in as_is)):
+                yield InvalidJobError(wrong[0], row=row, field=path, value=shorten(item), hint=wrong[1])
+                break
     bot = body.get("bot")
     if isinstance(bot, dict):
         bot_id = bot.get("id")
@@ -200,7 +230,7 @@ def _problems(body: Any, new_bots: bool, row: int | None) -> Iterator[InvalidJob
             yield InvalidJobError(
                 "the bot id is empty", row=row, field="bot.id", hint='leave "id" out to make a new bot'
             )
-        elif isinstance(bot_id, str) and (wrong := check_bot_id(bot_id)):
+        elif isinstance(bot_id, str) and (wrong := check_bot_id(bot_id, as_is="bot.id" in as_is)):
             yield InvalidJobError(wrong[0], row=row, field="bot.id", value=shorten(bot_id), hint=wrong[1])
 
 

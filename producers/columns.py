@@ -10,7 +10,8 @@ run only for a cell that fails one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -25,7 +26,7 @@ from producers.body import (
     shorten,
 )
 from producers.cells import unescape, unguard
-from producers.defaults import check_defaults
+from producers.defaults import check_as_is, check_defaults
 from producers.headers import refuse_repeated, understand
 from producers.rows import Row, plan_of
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -55,11 +56,13 @@ class Columns:
         credential: str,
         new_bots: bool,
         separator: str,
+        as_is: Collection[str] = (),
     ) -> None:
         self.headers = headers
         self.paths = paths
         self.notes = notes
         self._width = len(headers)
+        self._as_is = as_is
         self.separator = separator
         self._credential = credential
         self._new_bots = new_bots
@@ -83,6 +86,7 @@ class Columns:
         defaults: Mapping[str, Any] = _EMPTY,
         credential: str = "default",
         new_bots: bool = False,
+        as_is: Collection[str] = (),
     ) -> Columns:
         """
         The plan for these headers.
@@ -94,12 +98,14 @@ class Columns:
             defaults: body that every row is laid over.
             credential: name of the credentials of a row that names none.
             new_bots: whether a row without a bot id shall make a new bot.
+            as_is: paths whose identifiers are meant as they stand, however odd.
 
         Raises: InvalidInputError, naming every header that is wrong and the way out.
         """
         if not separator:
             raise InvalidInputError("the separator of lists is empty")
-        check_defaults(defaults)
+        check_as_is(as_is)
+        check_defaults(defaults, as_is)
         bare = tuple(unescape(header).strip() for header in headers)
         paths, notes = understand(bare, maps)
         refuse_repeated(bare, paths)
@@ -118,6 +124,7 @@ class Columns:
             credential=credential,
             new_bots=new_bots,
             separator=separator,
+            as_is=as_is,
         )
 
     @property
@@ -135,7 +142,14 @@ class Columns:
         """
         if len(cells) != self._width:
             return [self._ragged(cells, row)]
-        run = Row(cells, row, self.headers, separator=self.separator, secret=self._credential_column)
+        run = Row(
+            cells,
+            row,
+            self.headers,
+            separator=self.separator,
+            secret=self._credential_column,
+            as_is=self._as_is,
+        )
         # One test over the whole row, not one per cell; a no-break space fails it too, hence the second look.
         if not "".join(cells).isprintable():
             run.look_for_bad_characters()
@@ -146,7 +160,7 @@ class Columns:
         body: dict[str, Any] = {"bot": self._bot(run)}
         body.update(run.build(self._plan, self._defaults) or {})
         body.setdefault("widget", {})
-        key = self._name(run, self._key, None, check_key)
+        key = self._name(run, self._key, None, partial(check_key, as_is="key" in self._as_is))
         credential = self._name(run, self._credential_column, self._credential, check_credential)
         label = ""
         if (
@@ -159,7 +173,7 @@ class Columns:
         if run.met_json:
             # JSON cells may hold anything, so the finished body is judged as the HTTP door would judge it.
             named = {problem.field for problem in run.problems}
-            judged = check_body(body, new_bots=self._new_bots, row=row)
+            judged = check_body(body, new_bots=self._new_bots, row=row, as_is=self._as_is)
             run.problems += [problem for problem in judged if problem.field not in named | {"bot.id"}]
         if run.problems:
             place = {header: column for column, header in enumerate(self.headers)}
@@ -176,8 +190,11 @@ class Columns:
             if not self._new_bots:
                 run.problem(column, *NO_BOT)
             return {}
-        # What all sound ids look like, tested before the exact rules: most are digits, some have a plus.
-        if not (text.isascii() and text.isalnum() and len(text) <= 32) and (wrong := check_bot_id(text)):
+        # What nearly all ids look like, tested before the exact rules; words for nothing are shorter.
+        plain = text.removeprefix("+")
+        if not (plain.isascii() and plain.isalnum() and 9 < len(plain) <= 32) and (
+            wrong := check_bot_id(text, as_is="bot.id" in self._as_is)
+        ):
             run.problem(column, *wrong)
         return {"id": text}
 

@@ -6,7 +6,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from producers.body import check_body
@@ -21,14 +21,27 @@ def lay_over(base: Any, over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def check_defaults(defaults: Any) -> None:
+AS_IS = ("bot.id", "key", "credentials.whiteList", "credentials.blackList")
+"""What can be meant as it stands: the identifiers."""
+
+
+def check_as_is(paths: Collection[str]) -> None:
+    """Raises: InvalidInputError, naming a path that is no identifier."""
+    for path in paths:
+        if path not in AS_IS:
+            raise InvalidInputError(
+                f"{path!r} is no column of identifiers", hint=f"it is one of {', '.join(AS_IS)}"
+            )
+
+
+def check_defaults(defaults: Any, as_is: Collection[str] = ()) -> None:
     """
     Nothing happens if every row may be laid over this body.
 
     Raises: InvalidInputError, naming the first member that is wrong.
     """
     whole = {"bot": {}, "widget": {}, **defaults} if isinstance(defaults, Mapping) else defaults
-    problems = check_body(whole, new_bots=True)
+    problems = check_body(whole, new_bots=True, as_is=as_is)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InvalidInputError(

@@ -6,7 +6,7 @@ Pure. The object is the body with `key`, `credential` and `label` beside `bot`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +20,8 @@ from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_CHECKS = {"key": check_key, "credential": check_credential, "label": check_label}
+_Check = Callable[[str], tuple[str, str] | None]
+_CHECKS: Mapping[str, _Check] = {"key": check_key, "credential": check_credential, "label": check_label}
 
 
 def read_line(
@@ -30,6 +31,7 @@ def read_line(
     defaults: Mapping[str, Any] = _NOTHING,
     credential: str = "default",
     new_bots: bool = False,
+    as_is: Collection[str] = (),
 ) -> NewJob | list[InvalidJobError]:
     """The job of one line, or all that is wrong with it; `row` is the number of the line, from 1."""
     try:
@@ -41,7 +43,9 @@ def read_line(
     except msgspec.MsgspecError as exc:
         wrong, hint = f"the line is not JSON: {exc}", "JSON Lines has one whole object on each line"
     else:
-        return job_of(value, row=row, defaults=defaults, credential=credential, new_bots=new_bots)
+        return job_of(
+            value, row=row, defaults=defaults, credential=credential, new_bots=new_bots, as_is=as_is
+        )
     shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
     return [InvalidJobError(wrong, row=row, value=shorten(shown), hint=hint)]
 
@@ -53,6 +57,7 @@ def job_of(
     defaults: Mapping[str, Any] = _NOTHING,
     credential: str = "default",
     new_bots: bool = False,
+    as_is: Collection[str] = (),
 ) -> NewJob | list[InvalidJobError]:
     """
     The job that a decoded JSON object describes, or all that is wrong with it.
@@ -63,6 +68,7 @@ def job_of(
         defaults: body that it is laid over.
         credential: name of the credentials if it names none.
         new_bots: whether an object without a bot id shall make a new bot.
+        as_is: paths whose identifiers are meant as they stand, however odd.
     """
     if not isinstance(value, dict):
         return check_body(value, row=row)
@@ -88,9 +94,12 @@ def job_of(
     for name, check in _CHECKS.items():
         text = special.get(name)
         if isinstance(text, str) and (wrong := check(text)):
+            meant = name == "key" and name in as_is
+            if meant and check_key(text, as_is=True) is None:
+                continue
             shown = "(not shown)" if name == "credential" else shorten(text)
             problems.append(InvalidJobError(wrong[0], row=row, field=name, value=shown, hint=wrong[1]))
-    problems += check_body(body, new_bots=new_bots, row=row)
+    problems += check_body(body, new_bots=new_bots, row=row, as_is=as_is)
     if problems:
         return problems
     job = make_job(

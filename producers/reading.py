@@ -7,7 +7,7 @@ Composition only: `source` finds the bytes, `text`, `csv_file` and `xlsx_file` t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from producers.body import check_credential
 from producers.columns import Columns
 from producers.csv_file import CsvRows
-from producers.defaults import check_defaults
+from producers.defaults import check_as_is, check_defaults
 from producers.fields import is_familiar
 from producers.jsonl import read_line
 from producers.lost_prefix import LostPrefix
@@ -44,6 +44,7 @@ class ReadOptions:
         delimiter: what separates the cells of a CSV row; found out if None.
         encoding: how text is encoded; found out if None.
         format: how rows are written; recognised if None.
+        as_is: paths whose identifiers are meant as they stand, however odd.
     """
 
     maps: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -54,6 +55,7 @@ class ReadOptions:
     delimiter: str | None = None
     encoding: str | None = None
     format: Format | None = None
+    as_is: Collection[str] = ()
 
 
 class Reading:
@@ -94,7 +96,8 @@ class Reading:
         self._prefixes = LostPrefix()
         if wrong := check_credential(options.credential):
             raise InvalidInputError(wrong[0], hint=wrong[1])
-        check_defaults(options.defaults)
+        check_as_is(options.as_is)
+        check_defaults(options.defaults, options.as_is)
         self._source = Source(where, options.format, stop)
         self.format = self._source.format
         try:
@@ -173,6 +176,7 @@ class Reading:
             self._table.headers,
             maps=options.maps,
             separator=options.separator,
+            as_is=options.as_is,
             defaults=options.defaults,
             credential=options.credential,
             new_bots=options.new_bots,
@@ -216,6 +220,7 @@ class Reading:
                     defaults=options.defaults,
                     credential=options.credential,
                     new_bots=options.new_bots,
+                    as_is=options.as_is,
                 )
                 if isinstance(job, NewJob):
                     self.good += 1

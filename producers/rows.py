@@ -6,12 +6,12 @@ Pure. `columns` decides what stands where; this file knows what a cell may say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from producers.body import bad_character, is_error_value, shorten
+from producers.body import bad_character, check_item, is_error_value, shorten
 from producers.cells import split_list, unescape
 from producers.defaults import lay_over
 from producers.fields import FIELDS, Kind
@@ -89,17 +89,26 @@ class Row:
         headers: what problems call the columns.
         separator: what separates the items of a list in a cell.
         secret: a column whose text no problem repeats.
+        as_is: paths whose identifiers are meant as they stand.
 
     Attributes:
         problems: at most one a column.
         met_json: whether a cell held JSON, so that the finished body needs a look as well.
     """
 
-    __slots__ = ("cells", "headers", "met_json", "problems", "row", "secret", "separator")
+    __slots__ = ("as_is", "cells", "headers", "met_json", "problems", "row", "secret", "separator")
 
     def __init__(
-        self, cells: Sequence[str], row: int, headers: Sequence[str], *, separator: str, secret: int | None
+        self,
+        cells: Sequence[str],
+        row: int,
+        headers: Sequence[str],
+        *,
+        separator: str,
+        secret: int | None,
+        as_is: Collection[str] = (),
     ) -> None:
+        self.as_is = as_is
         self.cells = cells
         self.row = row
         self.headers = headers
@@ -134,7 +143,7 @@ class Row:
             if text := cells[column]:
                 # A colour such as #00677F is no error value: those have a mark besides the first.
                 if odd or (text[0] in _ODD_START and not (text[0] == "#" and text[1:].isalnum())):
-                    value = self.value(column, kind, text)
+                    value = self.value(column, kind, text, f"{node.path}.{name}")
                     if value is None:
                         continue
                     if isinstance(value, dict):
@@ -170,7 +179,7 @@ class Row:
                 )
         return members if found else None
 
-    def value(self, column: int, kind: Kind | None, text: str) -> Any:
+    def value(self, column: int, kind: Kind | None, text: str, path: str = "") -> Any:
         """What a cell that is not plain text stands for; None if it is blank, or wrong and noted."""
         if kind is Kind.FLAG and text in _PLAIN_FLAGS:
             return _PLAIN_FLAGS[text]
@@ -186,7 +195,7 @@ class Row:
         if kind is Kind.LIST:
             if first == "[":
                 return self.json(column, text)
-            return split_list(text, self.separator) or None
+            return self.items(column, path, text)
         if first in ("{", "["):
             return self.json(column, text)
         if kind is Kind.FLAG:
@@ -203,6 +212,15 @@ class Row:
             )
             return None
         return text
+
+    def items(self, column: int, path: str, text: str) -> list[str] | None:
+        """The items of a list's cell; None if there are none."""
+        items = split_list(text, self.separator)
+        for item in items:
+            if wrong := check_item(item, path, as_is=path in self.as_is):
+                self.problem(column, *wrong)
+                break
+        return items or None
 
     def json(self, column: int, text: str) -> Any:
         """The value of a JSON cell; None if it cannot be read, which is then noted."""

@@ -16,6 +16,7 @@ from console import applying
 from console.apply_report import emit_applied, not_done, say_how_to_follow, show_applied
 from console.applying import Applied, Checked
 from console.file_options import (
+    AsIsOption,
     CredentialOption,
     DefaultsOption,
     DelimiterOption,
@@ -94,6 +95,7 @@ def apply(
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     format_: FormatOption = None,
+    as_is: AsIsOption = None,
     skip_invalid: SkipInvalidOption = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once all rows are in the ledger; workers do the rest.")
@@ -122,7 +124,7 @@ def apply(
     Example: provision apply tenants.csv
     """
     options = read_options(
-        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file
+        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is
     )
     why = reason_to_accept(accept_duplicates, because)
     began = time.monotonic()

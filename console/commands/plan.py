@@ -12,6 +12,7 @@ import typer
 
 from console import applying
 from console.file_options import (
+    AsIsOption,
     CredentialOption,
     DefaultsOption,
     DelimiterOption,
@@ -49,6 +50,7 @@ def plan(
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     format_: FormatOption = None,
+    as_is: AsIsOption = None,
     errors_to: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv", help="Write every problem into this file.")
     ] = None,
@@ -60,7 +62,7 @@ def plan(
     Example: provision plan tenants.csv
     """
     options = read_options(
-        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file
+        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is
     )
     with local(file) as source, workplace() as place, _problem_file(errors_to) as write:
 

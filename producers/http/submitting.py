@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from producers.batch_name import check_batch_name
+from producers.defaults import check_as_is
 from producers.http.answers import json_answer, refusals
 from producers.http.content import charset, check_json, media_type
 from producers.http.examples import BATCH_BODIES, ONE_JOB
@@ -101,6 +102,9 @@ async def submit_batch(
         str, Query(description="Name of the credentials of rows that name none.")
     ] = "default",
     new_bots: Annotated[bool, Query(description="Whether a row without bot.id makes a new bot.")] = False,
+    as_is: Annotated[
+        list[str] | None, Query(max_length=4, description="Columns whose ids are meant as they stand.")
+    ] = None,
     all_or_nothing: Annotated[bool, Query(description="Whether one bad row refuses them all.")] = False,
     separator: Annotated[
         str, Query(min_length=1, max_length=10, description="Between items of a list.")
@@ -134,11 +138,13 @@ async def submit_batch(
     encoding = _encoding(request, FORMATS[kind], encoding)
     await door.fullness.check()
     try:
+        check_as_is(as_is or ())
         options = ReadOptions(
             maps=_maps(map_ or []),
             defaults=_defaults(defaults),
             credential=credential,
             new_bots=new_bots,
+            as_is=frozenset(as_is or ()),
             separator=separator,
             delimiter=delimiter,
             encoding=encoding,
@@ -265,6 +271,9 @@ async def submit_job(
     request: Request,
     caller: Submitter,
     new_bots: Annotated[bool, Query(description="Whether a job without bot.id makes a new bot.")] = False,
+    as_is: Annotated[
+        list[str] | None, Query(max_length=4, description="Columns whose ids are meant as they stand.")
+    ] = None,
     because: Because = "",
 ) -> Response:
     """
@@ -281,7 +290,7 @@ async def submit_job(
     body = await read_body(request)
 
     async def work() -> Response:
-        return await _take_one(request, caller, body, new_bots, because.strip())
+        return await _take_one(request, caller, body, new_bots, frozenset(as_is or ()), because.strip())
 
     return await once(request, caller, hashlib.sha256(body).hexdigest(), work)
 
@@ -295,7 +304,9 @@ _NOT_ACCEPTED = {
 }
 
 
-async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool, because: str) -> Response:
+async def _take_one(
+    request: Request, caller: Token, body: bytes, new_bots: bool, as_is: frozenset[str], because: str
+) -> Response:
     check_said_once(body)
     try:
         value = decode(body)
@@ -303,8 +314,12 @@ async def _take_one(request: Request, caller: Token, body: bytes, new_bots: bool
         raise ProblemError(Kind.INVALID, f"the body is not JSON that can be read: {error}") from None
     except RecursionError:
         raise ProblemError(Kind.INVALID, "the body is nested too deep") from None
+    try:
+        check_as_is(as_is)
+    except InvalidInputError as error:
+        raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
     known = await door_of(request).credentials.names()
-    job = job_of(value, new_bots=new_bots)
+    job = job_of(value, new_bots=new_bots, as_is=as_is)
     if isinstance(job, NewJob) and known is not None and job.credential not in known:
         job = [unknown_credential(None)]
     if not isinstance(job, NewJob):

@@ -287,7 +287,7 @@ def _with_settings(wish: Wish, settings: Settings) -> Wish:
     # `Reading` checks these for files; here none is read.
     if wrong := check_credential(options.credential):
         raise InvalidInputError(wrong[0], hint=wrong[1])
-    check_defaults(options.defaults)
+    check_defaults(options.defaults, options.as_is)
     name = wish.name if settings.name is None else check_batch_name(settings.name)
     return replace(wish, name=name, options=options)
 
@@ -300,6 +300,7 @@ def _from_json(jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob |
             defaults=options.defaults,
             credential=options.credential,
             new_bots=options.new_bots,
+            as_is=options.as_is,
         )
         if isinstance(job, NewJob):
             yield job

@@ -89,7 +89,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
     """A body that may be sent, new bots included."""
     body: dict[str, Any] = {"bot": {}, "widget": draw(st.dictionaries(NAMES, VALUES, max_size=3))}
     if draw(st.booleans()):
-        body["bot"]["id"] = draw(st.sampled_from(["100200300", "+593987654321", "0042", "a-b", "=x", "'y"]))
+        body["bot"]["id"] = draw(st.sampled_from(["100200300", "+593987654321", "0042", "a-b", "-x"]))
     # Parents come first in FIELDS, so that a drawn object is filled by what is drawn below it.
     for path in draw(
         st.lists(st.sampled_from([path for path in FIELDS if path.count(".")]), max_size=6, unique=True)
