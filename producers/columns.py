@@ -63,6 +63,7 @@ class Columns:
         self.notes = notes
         self._width = len(headers)
         self._as_is = as_is
+        self._names = frozenset(name.casefold() for name in (*headers, *paths) if name)
         self.separator = separator
         self._credential = credential
         self._new_bots = new_bots
@@ -190,6 +191,9 @@ class Columns:
             if not self._new_bots:
                 run.problem(column, *NO_BOT)
             return {}
+        if text.casefold() in self._names and "bot.id" not in self._as_is:
+            run.problem(column, "this repeats a header: the row is no tenant", "remove the row")
+            return {"id": text}
         # What nearly all ids look like, tested before the exact rules; words for nothing are shorter.
         plain = text.removeprefix("+")
         if not (plain.isascii() and plain.isalnum() and 9 < len(plain) <= 32) and (

@@ -98,3 +98,13 @@ def test_a_file_is_read_as_it_is_where_a_person_says_so() -> None:
     assert not isinstance(problem, NewJob)
     [job] = Reading(io.BytesIO(data), ReadOptions(as_is=["bot.id"]))
     assert isinstance(job, NewJob)
+
+
+@pytest.mark.parametrize(
+    "cells", [["key", "Numero de Bot"], ["KEY", "NUMERO DE BOT"], ["numero de bot", "key"]]
+)
+def test_a_header_repeated_among_the_rows_is_no_tenant(cells: list[str]) -> None:
+    plan = Columns.parse(["key", "Numero de Bot"], maps={"Numero de Bot": "bot.id"})
+    problems = plan.job(cells, 9)
+    assert isinstance(problems, list)
+    assert "repeats a header" in problems[0].message
