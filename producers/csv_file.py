@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from producers.cell_kinds import CellKind
 from producers.fields import is_familiar
 from producers.text import Lines
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -24,10 +25,18 @@ _QUOTE_HINT = 'a double quote inside a cell is written twice (""), and every ope
 
 
 class RawRow(msgspec.Struct, frozen=True, gc=False):
-    """One record: its row as a spreadsheet counts, and its cells as they stand in the file."""
+    """
+    One record.
+
+    Attributes:
+        number: its row as a spreadsheet counts.
+        cells: as they stand in the file.
+        kinds: of a workbook, the cells by column that are neither text nor a whole number; None if all are.
+    """
 
     number: int
     cells: list[str]
+    kinds: dict[int, CellKind] | None = None
 
 
 class CsvRows:

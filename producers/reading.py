@@ -12,22 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
-from producers.body import check_credential
+from producers.body import check_credential, shorten
+from producers.cell_kinds import problem_of
 from producers.columns import Columns
-from producers.csv_file import CsvRows
+from producers.csv_file import CsvRows, RawRow
 from producers.defaults import check_as_is, check_defaults
 from producers.fields import is_familiar
 from producers.jsonl import read_line
 from producers.lost_prefix import LostPrefix
 from producers.source import Format, Source
 from producers.text import Lines
+from producers.xlsx_file import XlsxRows
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
-
-if TYPE_CHECKING:
-    from producers.xlsx_file import XlsxRows
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Reading:
         self.delimiter = ""
         self._lines: Lines | None = None
         self._table: CsvRows | XlsxRows | None = None
-        self._sheet_notes: list[str] = []
+        self._sheet: XlsxRows | None = None
         self._plan: Columns | None = None
         self._blank_lines = 0
         self._prefixes = LostPrefix()
@@ -143,7 +142,8 @@ class Reading:
     def notes(self) -> tuple[str, ...]:
         """What a person should know and nothing needs to stop for."""
         notes = list(self._lines.notes) if self._lines is not None else []
-        notes += self._sheet_notes
+        if self._sheet is not None:
+            notes += self._sheet.notes
         if self._plan is not None:
             notes += self._plan.notes
         if self.blank:
@@ -155,11 +155,7 @@ class Reading:
     def _opened(self) -> Iterator[NewJob | InvalidJobError]:
         options = self._options
         if self.format is Format.XLSX:
-            # openpyxl takes 0.2 s to import, which other files need not wait for.
-            from producers.xlsx_file import XlsxRows
-
-            sheet = XlsxRows(self._source.seekable(), self._source.name)
-            self._table, self._sheet_notes = sheet, sheet.notes
+            self._table = self._sheet = XlsxRows(self._source.seekable(), self._source.name)
         else:
             self._lines = Lines(self._source.chunks(), options.encoding)
             if self.format is Format.JSONL:
@@ -194,6 +190,10 @@ class Reading:
                 yield record
                 continue
             job = plan.job(record.cells, record.number)
+            if record.kinds is not None and (wrong := self._wrong_kinds(record, plan)):
+                named = {problem.field for problem in wrong}
+                others = [] if isinstance(job, NewJob) else job
+                job = wrong + [problem for problem in others if problem.field not in named]
             if isinstance(job, NewJob):
                 self.good += 1
                 if bot_id is not None:
@@ -203,6 +203,24 @@ class Reading:
                 self.bad += 1
                 yield from job
         self._end()
+
+    def _wrong_kinds(self, record: RawRow, plan: Columns) -> list[InvalidJobError]:
+        """The problems of a workbook's cells that hold what their columns may not."""
+        problems = []
+        for column, kind in sorted((record.kinds or {}).items()):
+            path = plan.paths[column] if column < len(plan.paths) else ""
+            if self._sheet is not None and (wrong := problem_of(kind, path)):
+                shown = "(not shown)" if path == "credential" else shorten(record.cells[column])
+                problems.append(
+                    InvalidJobError(
+                        f"{self._sheet.address(record.number, column)} {wrong[0]}",
+                        row=record.number,
+                        field=plan.headers[column],
+                        value=shown,
+                        hint=wrong[1],
+                    )
+                )
+        return problems
 
     def _from_lines(self, lines: Lines) -> Iterator[NewJob | InvalidJobError]:
         options = self._options

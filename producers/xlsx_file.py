@@ -1,48 +1,22 @@
 """
-The first visible sheet of an Excel file as rows of text, streamed by openpyxl.
+The first visible sheet of an Excel file as rows of text, streamed by a reader of our own.
 
-Measured by `script/measure-intake` on a busy machine, twelve columns, in rows a second of its own CPU: 3 700
-with the texts in the cells, and 112 MiB at a million rows; 5 300 with the texts in the shared table, which
-openpyxl holds in memory: 701 MiB at four million different texts (docs/explanation/intake.md). About half of
-the time is defusedxml's, which openpyxl asks for where files come from strangers.
-
-Source: ECMA-376 part 1, §18.3 (worksheets), §18.4 (shared strings).
+No library in the registry tells a formula without a result from an empty cell, keeps cells that are out of
+order, and knows how a number is shown (docs/decisions/0020-our-own-workbook-reader.md, with measurements).
 """
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-import zipfile
 from collections.abc import Iterator
 from typing import IO
 
-from defusedxml.common import DefusedXmlException
-from openpyxl import load_workbook
-from openpyxl.worksheet._read_only import ReadOnlyWorksheet
-
+from producers.cell_kinds import CellKind
 from producers.csv_file import RawRow
-from producers.number_format import shown
+from producers.package import SAVE_ANEW, Package, Sheet
+from producers.sheet_rows import SheetRows, letters
 from provisioning.errors import InvalidInputError
 
-MAX_ROWS = 1_048_576
-"""Excel's own limit. openpyxl makes up the rows that a sheet leaves out, so a lying row number needs one."""
-
-MAX_SHEET_BYTES = 4 * 1024**3
-"""Bytes of one sheet, unpacked. It is streamed; a million rows of twelve columns have some 700 MB."""
-
-MAX_PART_BYTES = 512 * 1024**2
-"""Bytes of any other part, unpacked: openpyxl holds them in memory, above all the shared texts."""
-
-MAX_RATIO = 200
-"""How many times larger than packed a large part may be: a sheet 10 to 40, a file made to explode 1000."""
-
-_LARGE = 16 * 1024**2
-
-_SAVE_ANEW = "open it in Excel and save it as .xlsx, or export CSV UTF-8"
-
-# openpyxl warns of what it does not keep (drop-down lists, print areas): nothing that a reader misses.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\.")
+_NAMED = 5
 
 
 class XlsxRows:
@@ -55,97 +29,128 @@ class XlsxRows:
 
     Attributes:
         headers: the first row that is not blank.
-        blank: blank rows passed over so far.
-        notes: what a person should know, such as further sheets that were not read.
 
     Raises: InvalidInputError if it is no workbook, holds no rows, or, while iterating, is damaged.
     """
 
     def __init__(self, file: IO[bytes], name: str = "the file") -> None:
         self._name = name
-        self.blank = 0
-        self.notes: list[str] = []
-        self._rows = self._guarded(file)
+        self._file = file
+        self._notes: list[str] = []
+        self._sheet: Sheet | None = None
+        self._read: SheetRows | None = None
+        self._rows = self._guarded()
         first = next(self._rows, None)
         if first is None:
             raise InvalidInputError(
                 f"the first sheet of {name} is empty",
                 hint="the first row holds the headers, such as key and bot.id",
             )
+        self._top = first.number
+        for column, kind in (first.kinds or {}).items():
+            if kind in (CellKind.UNCOMPUTED, CellKind.ERROR, CellKind.BROKEN):
+                raise InvalidInputError(
+                    f"{name}: the header in {self.address(first.number, column)} has no text to be read",
+                    hint="write the header as text",
+                )
         self.headers = tuple(cell.strip() for cell in first.cells)
 
     def __iter__(self) -> Iterator[RawRow]:
         width = len(self.headers)
         for row in self._rows:
+            if row.number < self._top:
+                raise InvalidInputError(
+                    f"{self._name} has row {row.number} after row {self._top}, which was read as the headers",
+                    hint=SAVE_ANEW,
+                )
             # A sheet does not write the empty cells at the end of a row.
             if len(row.cells) < width:
                 row.cells.extend([""] * (width - len(row.cells)))
             yield row
 
-    def _guarded(self, file: IO[bytes]) -> Iterator[RawRow]:
+    @property
+    def blank(self) -> int:
+        """Blank rows between and above the others, so far."""
+        return self._read.highest - self._read.count if self._read is not None else 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know, such as further sheets that were not read; complete at the end."""
+        notes = list(self._notes)
+        if (read := self._read) is None:
+            return notes
+        if read.hidden_rows:
+            more = f" and {read.hidden_rows - 1:,} more" if read.hidden_rows > 1 else ""
+            notes.append(f"hidden rows were read like all others: row {read.first_hidden}{more}")
+        if hidden := self._hidden_columns(read):
+            notes.append(f"hidden columns were read like all others: {_listed(hidden)}")
+        if merged := [place for place in read.merged if _last_row(place) >= self._top]:
+            notes.append(f"of merged cells only the first has the value: {_listed(merged)}")
+        return notes
+
+    def address(self, row: int, column: int) -> str:
+        """What a spreadsheet calls a cell of the sheet; the column counts from 0."""
+        title = self._sheet.title if self._sheet is not None else ""
+        if not (title.isalnum() and not title[0].isdigit()):
+            title = "'" + title.replace("'", "''") + "'"
+        return f"{title}!{letters(column)}{row}"
+
+    def _hidden_columns(self, read: SheetRows) -> list[str]:
+        width = len(self.headers)
+        return [
+            letters(column)
+            for first, last in read.hidden_columns
+            for column in range(max(0, first), min(last, width - 1) + 1)
+            if self.headers[column]
+        ]
+
+    def _guarded(self) -> Iterator[RawRow]:
         row = 0
         try:
-            for record in self._read(file):
+            for record in self._records():
                 row = record.number
-                if any(cell.strip() for cell in record.cells):
-                    yield record
-                else:
-                    self.blank += 1
-        except InvalidInputError:
-            raise
-        except Exception as exc:  # a damaged file makes openpyxl raise almost anything
-            raise self._translated(exc, row) from exc
-
-    def _translated(self, exc: Exception, row: int) -> InvalidInputError:
-        cause = exc.__cause__ or exc  # openpyxl wraps some errors into words that say less
-        if isinstance(cause, DefusedXmlException):
-            # Entities that expand to gigabytes must be declared first.
-            return InvalidInputError(
-                f"{self._name} declares XML entities, which no spreadsheet writes", hint=_SAVE_ANEW
-            )
-        after = f" after row {row}" if row else ""
-        reason = " ".join(str(cause).split()) or type(cause).__name__
-        return InvalidInputError(
-            f"{self._name} cannot be read as an Excel file{after}: {reason}", hint=_SAVE_ANEW
-        )
-
-    def _read(self, file: IO[bytes]) -> Iterator[RawRow]:
-        with zipfile.ZipFile(file) as archive:
-            self._check_parts(archive.infolist())
-        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        with contextlib.closing(book):
-            visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-            if not visible:
-                raise InvalidInputError(f"{self._name} has no visible sheet", hint=_SAVE_ANEW)
-            sheet, *others = visible
-            if others:
-                titles = ", ".join(repr(other.title) for other in others[:5])
-                self.notes.append(f"only the first sheet, {sheet.title!r}, was read; there are also {titles}")
-            # The size that a sheet claims to have may be wrong, and what lies beyond it would be left out.
-            if isinstance(sheet, ReadOnlyWorksheet):
-                sheet.reset_dimensions()
-            for number, row in enumerate(sheet.iter_rows(), 1):
-                if number > MAX_ROWS:
-                    raise InvalidInputError(
-                        f"{self._name} has a row beyond {MAX_ROWS:,}, the last that Excel allows",
-                        hint=_SAVE_ANEW,
-                    )
-                yield RawRow(number, [shown(cell.value, cell.number_format) for cell in row])
-
-    def _check_parts(self, parts: list[zipfile.ZipInfo]) -> None:
-        """Refuses what would not fit into memory; zipfile never unpacks more than a part says it has."""
-        if not any(part.filename == "[Content_Types].xml" for part in parts):
+                yield record
+        except InvalidInputError as exc:
+            raise InvalidInputError(f"{self._name}: {exc.message}", hint=exc.hint) from exc
+        except Exception as exc:  # a damaged file makes zipfile and expat raise almost anything
+            after = f" after row {row}" if row else ""
+            reason = " ".join(str(exc).split()) or type(exc).__name__
             raise InvalidInputError(
-                f"{self._name} is a ZIP archive, not an Excel file",
-                hint="save it as .xlsx, or export CSV UTF-8",
-            )
-        for part in parts:
-            sheet = part.filename.startswith("xl/worksheets/")
-            most = MAX_SHEET_BYTES if sheet else MAX_PART_BYTES
-            if part.file_size > most or (
-                part.file_size > _LARGE and part.file_size > part.compress_size * MAX_RATIO
-            ):
-                raise InvalidInputError(
-                    f"{self._name} unpacks to too much: {part.filename} has {part.file_size:,} bytes",
-                    hint="export CSV UTF-8, which can be of any size",
+                f"{self._name} cannot be read as an Excel file{after}: {reason}", hint=SAVE_ANEW
+            ) from exc
+
+    def _records(self) -> Iterator[RawRow]:
+        package = Package(self._file)
+        try:
+            visible = [sheet for sheet in package.sheets if sheet.visible]
+            if not visible:
+                raise InvalidInputError("it has no visible sheet", hint=SAVE_ANEW)
+            self._sheet, *others = visible
+            if others:
+                self._notes.append(
+                    f"only the first sheet, {self._sheet.title!r}, was read; there are also "
+                    + _listed([repr(other.title) for other in others])
                 )
+            if hidden := [repr(sheet.title) for sheet in package.sheets if not sheet.visible]:
+                self._notes.append(f"hidden sheets were not read: {_listed(hidden)}")
+            with package.open(self._sheet.part) as stream:
+                self._read = SheetRows(
+                    stream,
+                    package.texts,
+                    package.formats,
+                    since_1904=package.since_1904,
+                    to_be_computed=package.to_be_computed,
+                )
+                yield from self._read
+        finally:
+            package.close()
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _last_row(place: str) -> int:
+    digits = place.rpartition(":")[2].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return int(digits) if digits.isdigit() else 0

@@ -12,7 +12,7 @@ import pytest
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from producers.reading import Reading
+from producers.reading import Reading, ReadOptions
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
@@ -48,7 +48,10 @@ def bot_of(job: NewJob | InvalidJobError) -> str:
         (123, "00000", "00123"),
         (593987654321, "General", "593987654321"),
         (593987654321, "0.00E+00", "593987654321"),
-        (593987654321, "#,##0", "593987654321"),
+        (123, '"EC"00000', "EC00123"),
+        (593987654321, "+0", "+593987654321"),
+        (987654321, "000-000-0000", "098-765-4321"),
+        ("00123", '"EC"@', "EC00123"),
         (999999999999999, "0", "999999999999999"),
     ],
 )
@@ -62,7 +65,10 @@ def test_an_id_arrives_as_this(value: object, number_format: str, bot: str) -> N
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (12345678901234567, "scientific notation"),
+        (12345678901234567, "more than 15 digits"),
+        (0.5, "shown otherwise"),
+        (True, "truth value"),
+        (datetime.date(2026, 3, 1), "is a date"),
         ("1.23457E+11", "scientific notation"),
         ("#N/A", "error value"),
         ("#REF!", "error value"),
@@ -73,6 +79,17 @@ def test_an_id_that_a_spreadsheet_has_damaged_is_reported(value: object, said: s
     assert isinstance(problem, InvalidJobError)
     assert said in problem.message
     assert (problem.row, problem.field) == (2, "bot.id")
+
+
+@pytest.mark.parametrize(
+    "number_format", ["#,##0", "0.00", "0%", '"$"#,##0', ";;;", "0,", "[>9]0;00", "# ?/?"]
+)
+def test_an_id_whose_cell_does_not_show_its_digits_is_reported(number_format: str) -> None:
+    book, sheet = sheet_of(("key", "bot.id"), ("a", 100200300))
+    sheet["B2"].number_format = number_format
+    [problem], _ = read(book)
+    assert isinstance(problem, InvalidJobError)
+    assert problem.message.startswith("Sheet!B2 is ")
 
 
 def test_a_plus_that_a_number_lost_is_noted_where_others_kept_it() -> None:
@@ -86,12 +103,13 @@ def test_a_plus_that_a_number_lost_is_noted_where_others_kept_it() -> None:
         (0.5, "0%", "50%"),
         (0.125, "0.0%", "12.5%"),
         (0.5, "General", "0.5"),
-        (datetime.date(2026, 3, 1), "dd/mm/yyyy", "2026-03-01"),
-        (datetime.datetime(2026, 3, 1, 12, 30), "dd/mm/yyyy hh:mm", "2026-03-01 12:30:00"),
-        (datetime.time(9, 5), "h:mm", "09:05:00"),
-        (datetime.timedelta(hours=36), "[h]:mm:ss", "36:00:00"),
-        (1.5, "0.00", "1.5"),
-        (True, "General", "true"),
+        (0.125, "0%", "13%"),
+        (-0.5, "0.00%", "-50.00%"),
+        (1.5, "0.00", "1.50"),
+        (1.005, "0.00", "1.01"),
+        (1234.5, "#,##0.0", "1234.5"),
+        (-7, "0;(0)", "(7)"),
+        ("a_x005F_x0041_b", "General", "a_x0041_b"),
     ],
 )
 def test_a_cell_arrives_as_this(value: object, number_format: str, text: str) -> None:
@@ -102,18 +120,62 @@ def test_a_cell_arrives_as_this(value: object, number_format: str, text: str) ->
     assert job.label == text
 
 
+@pytest.mark.parametrize(
+    ("value", "number_format", "shown", "said"),
+    [
+        (datetime.date(2026, 3, 1), "dd/mm/yyyy", "2026-03-01", "is a date"),
+        (datetime.datetime(2026, 3, 1, 12, 30), "dd/mm/yyyy hh:mm", "2026-03-01 12:30:00", "is a date"),
+        (datetime.time(9, 5), "h:mm", "09:05:00", "is a date"),
+        (datetime.timedelta(hours=36), "[h]:mm:ss", "36:00:00", "is a date"),
+        (True, "General", "true", "truth value"),
+        ("#N/A", "General", "#N/A", "error value"),
+        (12345678901234567, "0", "1.23456789012346E+16", "more than 15 digits"),
+    ],
+)
+def test_a_cell_that_cannot_be_text_is_a_problem_in_whatever_column(
+    value: object, number_format: str, shown: str, said: str
+) -> None:
+    book, sheet = sheet_of(("key", "bot.id", "label"), ("a", "1", value))
+    sheet["C2"].number_format = number_format
+    [problem], _ = read(book)
+    assert isinstance(problem, InvalidJobError)
+    assert problem.message.startswith("Sheet!C2 ")
+    assert said in problem.message
+    assert (problem.row, problem.field, problem.value) == (2, "label", shown)
+
+
+def test_whatever_stands_in_a_column_that_is_passed_over_is_no_problem() -> None:
+    book, _ = sheet_of(("key", "bot.id", "made"), ("a", "1", datetime.date(2026, 3, 1)), ("b", "2", "=1/0"))
+    file = io.BytesIO()
+    book.save(file)
+    file.seek(0)
+    assert all(isinstance(job, NewJob) for job in Reading(file, ReadOptions(maps={"made": ""})))
+
+
+def test_true_and_false_are_what_a_flag_wants() -> None:
+    [job], _ = read(sheet_of(("key", "bot.id", "widget.theme.status"), ("a", "1", True))[0])
+    assert isinstance(job, NewJob)
+    assert json.loads(job.body)["widget"] == {"theme": {"status": True}}
+
+
 def test_hidden_rows_are_read_and_a_merged_value_is_only_in_its_first_cell() -> None:
     book, sheet = sheet_of(("key", "bot.id", "label"), ("a", "1", "both"), ("b", "2", None), ("c", "3", "c"))
     sheet.merge_cells("C2:C3")
     sheet.row_dimensions[4].hidden = True
-    jobs, _ = read(book)
+    sheet.column_dimensions["C"].hidden = True
+    jobs, notes = read(book)
     assert [job.label for job in jobs if isinstance(job, NewJob)] == ["both", "", "c"]
+    assert notes == (
+        "hidden rows were read like all others: row 4",
+        "hidden columns were read like all others: C",
+        "of merged cells only the first has the value: C2:C3",
+    )
 
 
 def test_of_a_formula_only_the_result_kept_with_it_counts() -> None:
     [problem], _ = read(sheet_of(("key", "bot.id"), ("a", '="10"&"0"'))[0])
     assert isinstance(problem, InvalidJobError)
-    assert "no bot id" in problem.message
+    assert problem.message == "Sheet!B2 is a formula without a saved result"
 
 
 def test_the_first_visible_sheet_is_read_and_the_others_are_named() -> None:
@@ -124,7 +186,10 @@ def test_the_first_visible_sheet_is_read_and_the_others_are_named() -> None:
     sheet.title = "Tenants"
     jobs, notes = read(book)
     assert [bot_of(job) for job in jobs] == ["1"]
-    assert notes == ("only the first sheet, 'Tenants', was read; there are also 'Old'",)
+    assert notes == (
+        "only the first sheet, 'Tenants', was read; there are also 'Old'",
+        "hidden sheets were not read: 'Hidden'",
+    )
 
 
 def test_blank_rows_are_passed_over_and_rows_keep_the_numbers_that_excel_shows() -> None:
