@@ -75,9 +75,6 @@ _MISDIRECTED: Final = frozenset({405, 407, 421, 501, 505, 511})
 # it; 520 to 527 (Cloudflare) and the rest mix "never arrived" with "no answer came back".
 _FAILED: Final = frozenset({500, 502, 503})
 
-# 5xx by which one server speaks for another (RFC 9110 §15.6.3 to §15.6.5).
-_FOR_ANOTHER: Final = frozenset({502, 503, 504})
-
 # Members of the API's own envelope; a gateway's page is HTML, and a framework's JSON has other members.
 _ENVELOPE: Final = frozenset({"statusMessage", "error", "data", "validationError"})
 
@@ -159,14 +156,17 @@ def _shows_life(status: int, outcome: Outcome, body: Mapping[str, Any]) -> bool 
     """
     Whether an answer that is no success comes from an API at work.
 
-    A 500 in the API's own envelope does: one row met an error. 502, 503 and 504 speak for a server that is
-    not there, in whatever words, and so does a 500 without the envelope. A wrong address shows nothing.
+    A 500 in the API's own envelope does: one row met an error. Without it a 500 shows neither, since a row
+    may break what should have answered it. Any other 5xx speaks for a server that is not there, in whatever
+    words. A wrong address shows nothing.
     """
     if outcome is Outcome.MISDIRECTED:
         return None
     if status < 500 or outcome is Outcome.DENIED:
         return True
-    return status not in _FOR_ANOTHER and not body.keys().isdisjoint(_ENVELOPE)
+    if status == 500:
+        return None if body.keys().isdisjoint(_ENVELOPE) else True
+    return False
 
 
 def _meaning(status: int, words: list[str], message: str) -> tuple[Outcome, str]:

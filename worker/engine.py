@@ -307,13 +307,22 @@ class Engine:
         """
         Sends up to `count` rows that were never sent, from anywhere in any batch, while all others wait.
 
-        Returns: how many there were.
+        Where there are such, one that was sent before goes with them: an API that answers each row with a
+        failure at first, and then well, would never be found at work otherwise.
+
+        Returns: how many were sent; 0 if none is left that was never sent.
         """
-        batches, found = await self._ledger.view.active(), 0
+        batches = await self._ledger.view.active()
         random.shuffle(batches)
+        found = await self._claim_probes(batches, count, fresh=True)
+        return found and found + await self._claim_probes(batches, 1, fresh=False)
+
+    async def _claim_probes(self, batches: Sequence[str], count: int, *, fresh: bool) -> int:
+        found = 0
         for batch in batches:
             if found == count or self._stopping.is_set():
                 break
+            draw = random.randrange(1 << 30) if fresh else transitions.SENT_BEFORE  # noqa: S311 - no secret
             claims = await self._ledger.do(
                 transitions.claim(
                     batch,
@@ -322,7 +331,7 @@ class Engine:
                     target=self._settings.api_url,
                     most=count - found,
                     rooms={},
-                    draw=random.randrange(1 << 30),  # noqa: S311 - which row asks is no secret
+                    draw=draw,
                 )
             )
             self._take_up_all(batch, claims, probe=True)

@@ -116,18 +116,19 @@ class ConcurrencyLimit:
             self._judge(now - self._began)
 
     def begin_anew(self) -> None:
-        """After an outage: gently, and up as quickly as at the start."""
+        """After an outage, or a time with nothing in flight: gently, and up as quickly as at the start."""
         self.limit = min(self.limit, float(FIRST))
         self.share, self._slow_start, self._before, self._resting = 0.0, True, None, 0
 
     def _judge(self, seconds: float) -> None:
         used, served = self._used >= self.whole * 0.8, len(self._latencies)
-        self.share += WEIGHT * (1 - served / self._answers - self.share)
+        share = 1 - served / self._answers
+        self.share += WEIGHT * (share - self.share)
         if self._markedly_slower():
             self._slow_start, self._before = False, None
             self.limit *= EASE_OFF
-        elif self.share >= NOTICED or self._before:
-            self._try(served / seconds, used=used)
+        elif share >= NOTICED or self._before:
+            self._try(served / seconds, share, used=used)
         elif used:  # a limit that is not used has not been tried
             self.limit = self.limit * GROWTH if self._slow_start else self.limit + max(1.0, self.limit**0.5)
         self.limit = max(float(FLOOR), min(float(self.most), self.limit))
@@ -143,7 +144,7 @@ class ConcurrencyLimit:
         self.usual = usual + MEMORY * (latency - usual) if slower else latency
         return slower and latency > max(TOLERANCE * usual, usual + GRACE_SECONDS)
 
-    def _try(self, goodput: float, *, used: bool) -> None:
+    def _try(self, goodput: float, share: float, *, used: bool) -> None:
         """Judges the trial under way, if there is one, and begins the next."""
         if self._settling:
             self._settling = False
@@ -155,17 +156,16 @@ class ConcurrencyLimit:
             if follows is self._up:
                 self._rest = 1
             else:
-                self.limit, self._up, self._settling = limit, not self._up, True
+                self.limit, self._up, self._settling, self._slow_start = limit, not self._up, True, False
                 self._resting, self._rest = self._rest, min(2 * self._rest, LONGEST_REST)
                 return
         elif self._resting:
             self._resting -= 1
             return
-        if self.share < NOTICED:
+        if share < NOTICED:
             return
-        self._slow_start = False
         if not goodput:
-            self.limit *= 1 - self.share / 2  # nothing to lose
+            self.limit, self._slow_start = self.limit * (1 - self.share / 2), False  # nothing to lose
             return
         self._up = self.limit <= FLOOR or (self._up and used and self.limit < self.most)
         before = self.limit

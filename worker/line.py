@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -27,6 +28,9 @@ AHEAD_OF_SLOTS = 100
 UNPACED_FOR = 1.0
 """Seconds that the word "no pace is set" is trusted: how long a new pace may take to be felt."""
 
+IDLE = 1.0
+"""Seconds without a POST in flight after which the limit begins anew: it tells little of what is now."""
+
 STALE = 0.1
 """Seconds after its time that a reserved token is let go, so that a stall is not made up by a burst."""
 
@@ -43,6 +47,7 @@ class Slots:
     def __init__(self, limit: ConcurrencyLimit) -> None:
         self.limit = limit
         self.taken = 0
+        self._idle_since = time.monotonic()
         self.closed = False
         self._lines: list[Line] = []
         self._first = 0
@@ -65,6 +70,8 @@ class Slots:
         """
         Takes a slot if one is free. A probe has one always: those of an API that hangs are never given back.
         """
+        if not self.taken and time.monotonic() - self._idle_since > IDLE:
+            self.limit.begin_anew()
         if not probe and not self.free:
             return False
         self.taken += 1
@@ -73,6 +80,8 @@ class Slots:
     def give_back(self) -> None:
         """Frees a slot and lets the lines move."""
         self.taken -= 1
+        if not self.taken:
+            self._idle_since = time.monotonic()
         self.move()
 
     def move(self) -> None:

@@ -40,6 +40,9 @@ from provisioning.pace import AHEAD, BURST, Rate, Tokens
 _json = msgspec.json.encode
 
 
+SENT_BEFORE = -1
+"""Instead of a number to draw by: probes are jobs that were sent before."""
+
 RESCUED = 200
 """Lapsed leases settled in one call: about a millisecond of Redis' time."""
 
@@ -126,8 +129,8 @@ def claim(
         target: base address of the API; its brake is respected.
         rooms: most jobs to claim of single credentials, and most if the batch is urgent.
         usual_room: most jobs to claim of any other; None for `most`.
-        draw: a number to draw by, for probes: jobs that were never sent, from anywhere in the batch. None for
-            jobs in their order.
+        draw: a number to draw by, for probes: jobs that were never sent, from anywhere in the batch;
+            `SENT_BEFORE` for probes that were sent once or twice. None for jobs in their order.
     """
     limits = [part for name, (room, urgent) in rooms.items() for part in (name, room, urgent)]
 

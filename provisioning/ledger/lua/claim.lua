@@ -1,8 +1,9 @@
 -- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
 -- KEYS[1] the batch; ARGV[2] worker; ARGV[3] lease in ms; ARGV[4] target; ARGV[5] most jobs to claim
--- ARGV[6] most jobs to claim of one credential; ARGV[7] '' for jobs in their order, a number to draw by for
--- probes: jobs that were never sent, from anywhere; ARGV[8…] 3 a credential for which the most is another
--- number: credential, most jobs, most jobs of an urgent batch
+-- ARGV[6] most jobs to claim of one credential; ARGV[7] '' for jobs in their order; for probes a number to draw
+-- by, jobs that were never sent, from anywhere, or -1, jobs that were sent once or twice
+-- ARGV[8…] 3 a credential for which the most is another number: credential, most jobs, most jobs of an urgent
+-- batch
 -- Returns {jobs, more, next_due, urgent, on_in_doubt}:
 -- jobs flat, 10 a job: number, token, key, credential, row, attempts,
 -- most (widgets that may exist for it), traceparent, 1 if a worker has had it before, body;
@@ -30,16 +31,22 @@ local jobs, claimed, more = {}, {}, 0
 local token = tonumber(redis.call('HGET', batch, 'token') or 0)
 local taken = {} -- in this call: a number that stands twice in a list was read before it was claimed
 
--- A job of a list that was never sent, taken out of it; its place goes to the last. It is drawn, then looked for
--- at the end: what was sent and waits again stands at the front.
-local DRAWN, LOOKED_AT = 20, 200
+-- A job of a list that may be a probe, taken out of it; its place goes to the last. One that was never sent is
+-- drawn, then looked for at the end: what was sent and waits again stands at the front, and there a job is looked
+-- for that was, and has attempts enough not to die of being asked.
+local DRAWN, LOOKED_AT, SPARED = 20, 200, 2
+local function may_ask(job)
+  if draw >= 0 then return job.attempts == 0 and job.most == 0 end
+  return job.attempts > 0 and job.attempts <= SPARED
+end
 local function probe(ready)
   local length = redis.call('LLEN', ready)
   for i = 1, math.min(length, DRAWN + LOOKED_AT) do
-    local at = i <= DRAWN and math.random(0, length - 1) or length - (i - DRAWN)
+    local at = i - 1
+    if draw >= 0 then at = i <= DRAWN and math.random(0, length - 1) or length - (i - DRAWN) end
     local n = redis.call('LINDEX', ready, at)
-    local job = load(batch, n)
-    if job.state == 'queued' and job.attempts == 0 and job.most == 0 and not taken[n] then
+    local job = n and load(batch, n)
+    if job and job.state == 'queued' and may_ask(job) and not taken[n] then
       local last = redis.call('RPOP', ready)
       if at < length - 1 then redis.call('LSET', ready, at, last) end
       return { n }

@@ -44,6 +44,19 @@ async def test_a_job_that_was_sent_is_no_probe(ledger: Ledger) -> None:
     assert again.key == "k1"
 
 
+async def test_a_job_that_was_sent_twice_at_most_may_be_asked_too_where_it_is_meant(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k1"))
+    assert await probes(ledger, 5, transitions.SENT_BEFORE) == []
+    [job] = await claim(ledger, 5)
+    for times in (1, 2, 3):
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.RETRY_DUE))
+        await ledger.do(transitions.deferred("b1", [Deferral(job.number, job.token, 0.0, "api_down")]))
+        found = await probes(ledger, 5, transitions.SENT_BEFORE)
+        assert len(found) == (times < 3)
+        job = found[0] if found else job
+
+
 async def test_a_pause_holds_probes_too(ledger: Ledger) -> None:
     await fill(ledger, new_job("k1"))
     await ledger.hand.hold(keys.hold_batch("b1"), by="ana", why="")
