@@ -106,7 +106,6 @@ class Api:
 
     def __init__(self, weather: Weather) -> None:
         self.weather = weather
-        self.draw = random.Random(f"api {weather.seed}")
 
     def answer(self, row: Row, now: float) -> tuple[float, Finding]:
         """Returns: seconds until the answer, and what it means."""
@@ -117,7 +116,9 @@ class Api:
             if weather.down == "refused":
                 return 0.002, Finding(Outcome.UNPROCESSED, "not_connected", alive=False)
             return 0.01, Finding(Outcome.FAILED, "http_503", alive=False)
-        seconds = 5.0 if self.draw.random() < weather.slow else weather.latency * self.draw.uniform(0.8, 1.2)
+        # The same row and attempt takes as long in every run, whatever order rows come in.
+        draw = random.Random(f"{weather.seed} {row.number} {row.posts}")
+        seconds = 5.0 if draw.random() < weather.slow else weather.latency * draw.uniform(0.8, 1.2)
         if row.posts <= weather.failures.get(row.number, 0):
             alive = weather.failure == "envelope"
             return seconds, Finding(Outcome.FAILED, "http_500" if alive else "http_503", alive=alive)
