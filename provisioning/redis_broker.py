@@ -26,7 +26,7 @@ from typing import Any
 
 import redis
 from kombu.log import get_logger
-from kombu.transport import TRANSPORT_ALIASES, virtual
+from kombu.transport import TRANSPORT_ALIASES, _transport_cache, get_transport_cls, virtual
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import loads
 
@@ -305,3 +305,7 @@ def install() -> None:
     """Has kombu take this transport for `redis://` and `rediss://`, in this process."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+        if (
+            get_transport_cls(scheme) is not Transport
+        ):  # somebody has asked before; kombu remembers its answer
+            _transport_cache[scheme] = Transport

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
 _MEANING: Final[dict[str, tuple[str, str]]] = {
     "READONLY": (
@@ -53,6 +53,13 @@ _MEANING: Final[dict[str, tuple[str, str]]] = {
     "TRYAGAIN": ("{redis} is moving keys", "wait; it is tried again"),
 }
 
+_BY_CLASS: Final[dict[type[RedisError], str]] = {
+    NoPermissionError: "NOPERM",
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+}
+"""Refusals that are classes of redis-py's own; it takes the word off their text."""
+
 _LEADS_ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "UNBLOCKED", "CLUSTERDOWN"})
 
 # A server before 7 wraps what a command said inside a script: `ERR Error running script …: -OOM command …`;
@@ -74,6 +81,9 @@ def code_of(error: BaseException) -> str | None:
     word = getattr(error, "status_code", None)  # redis-py takes some of the words out of the text
     if word in _MEANING:
         return str(word)
+    for kind, code in _BY_CLASS.items():
+        if isinstance(error, kind):
+            return code
     found = _CODE.search(str(error))
     return found[1] if found else None
 
