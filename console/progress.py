@@ -226,8 +226,8 @@ def time_left(status: BatchStatus, rate: float, limits: Sequence[SendingLimit] =
         return "done"
     if status.holds and rate <= 0:
         return "held"
-    if rate <= 0 and any(limit.kind == "outage" for limit in limits):
-        return f"{amount(left, 'job')} left, waiting for the API"
+    if any(limit.kind == "outage" for limit in limits):
+        return f"{amount(left, 'job')} left, waiting for the API"  # probes set no pace
     if rate <= 0:
         return f"{amount(left, 'job')} left"
     return f"{duration(left / rate)} left"
