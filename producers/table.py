@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from producers.cells import unescape
 from producers.csv_file import CsvRows, RawRow
 from producers.source import Format, Source
 from producers.text import Lines
+from producers.xlsx_file import XlsxRows
 from provisioning.errors import InvalidInputError, InvalidJobError
-
-if TYPE_CHECKING:
-    from producers.xlsx_file import XlsxRows
 
 
 class Table:
@@ -65,9 +63,6 @@ class Table:
     ) -> CsvRows | XlsxRows:
         match self._source.format:
             case Format.XLSX:
-                # openpyxl takes 0.2 s to import, which other files need not wait for.
-                from producers.xlsx_file import XlsxRows
-
                 sheet = XlsxRows(self._source.seekable(), self.name)
                 self._sheet_notes = sheet.notes
                 return sheet

@@ -193,9 +193,9 @@ class Engine:
         for task in self._chores:
             if task.get_name() in ("look", "feed", "probe"):
                 task.cancel()
-        self._call_off("shutdown")
+        self._call_off("shutdown", lambda each: not each.sending)
         await self._settle(GRACE)
-        self._call_off("shutdown", sending=True)
+        self._call_off("shutdown")
         await self._settle(1.0)
         for task in self._chores:
             task.cancel()
@@ -219,15 +219,15 @@ class Engine:
         if self._held:
             await asyncio.wait(list(self._held.values()), timeout=seconds)
 
-    def _call_off(self, reason: str, *, sending: bool = False) -> list[asyncio.Task[None]]:
-        """Has jobs hand themselves back: those that wait, and if so asked those that are being sent too."""
-        called_off = []
-        for performance, task in list(self._held.items()):
-            if sending or not (performance.sending or performance.probe):
-                performance.called_off = reason
-                task.cancel()
-                called_off.append(task)
-        return called_off
+    def _call_off(
+        self, reason: str, which: Callable[[Performance], bool] = lambda _: True
+    ) -> list[asyncio.Task[None]]:
+        """Has those jobs hand themselves back."""
+        chosen = {each: task for each, task in self._held.items() if which(each)}
+        for performance, task in chosen.items():
+            performance.called_off = reason
+            task.cancel()
+        return list(chosen.values())
 
     @property
     def in_hand(self) -> int:
@@ -241,9 +241,6 @@ class Engine:
         Returns: how many jobs were claimed. What is left is claimed as room appears.
         """
         if batch in self._draining or self._stopping.is_set():
-            return 0
-        if self._slots.closed:  # the API seems to be down: only probes are claimed
-            self._hungry[batch] = None
             return 0
         self._draining.add(batch)
         try:
@@ -266,7 +263,7 @@ class Engine:
         claimed = 0
         while not self._stopping.is_set():
             most = min(SLICE, self._most_held - len(self._held))
-            if most <= 0 or self._slots.closed:
+            if most <= 0 or self._slots.closed:  # closed: only probes are claimed
                 self._hungry[batch] = None
                 break
             rooms = self._rooms(batch)
@@ -341,7 +338,7 @@ class Engine:
     async def hand_back(self, reason: str) -> int:
         """Gives what is not being sent back to the ledger. Returns: how many rows that were."""
         await asyncio.sleep(0)  # a job that is called off before its first step could not hand itself back
-        called_off = self._call_off(reason)
+        called_off = self._call_off(reason, lambda each: not (each.sending or each.probe))
         if called_off:
             await asyncio.wait(called_off)
         return len(called_off)
@@ -349,24 +346,20 @@ class Engine:
     def go_on(self) -> None:
         """Takes work up again, now that the API is up."""
         self._room.set()
-        self._run_errand(self._look_now())
+        self._run_errand(self._unless_lost("look", self._look()))
 
-    async def _look_now(self) -> None:
+    async def _unless_lost(self, doing: str, errand: Coroutine[Any, Any, None]) -> None:
+        """Does what is done again in time, should the ledger be away now."""
         try:
-            await self._look()
+            await errand
         except (LedgerUnavailableError, *LOST) as error:
-            say(log_events.LEDGER_LOST, doing="look", error=error)
+            say(log_events.LEDGER_LOST, doing=doing, error=error)
 
     def _learn(self, credential: str, burst: Burst) -> None:
         if not self._learner.is_deaf(credential):
-            self._lines[credential].relearning = True  # from now on, not from when the errand begins
-            self._run_errand(self._learn_now(credential, burst))
-
-    async def _learn_now(self, credential: str, burst: Burst) -> None:
-        try:
-            await self._learner.learn(credential, self._lines[credential], burst)
-        except (LedgerUnavailableError, *LOST) as error:
-            say(log_events.LEDGER_LOST, doing="learn", error=error)
+            line = self._lines[credential]
+            line.relearning = True  # from now on, not from when the errand begins
+            self._run_errand(self._unless_lost("learn", self._learner.learn(credential, line, burst)))
 
     async def _look_at_rates(self) -> None:
         await self._learner.look(self._lines)

@@ -167,7 +167,7 @@ async def test_an_outage_costs_no_dead_letter_and_heals_by_itself(bench: Bench) 
             await here.until(
                 batch,
                 lambda status: (
-                    in_outage(one.state()) and in_outage(other.state()) and status.states[State.QUEUED] >= 495
+                    in_outage(one.state()) and in_outage(other.state()) and status.states[State.QUEUED] >= 480
                 ),
             )
             spent = sandbox.stats()["posts"]
