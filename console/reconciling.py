@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from producers.body import bad_character_in_name, shorten, spreadsheet_damage
+from producers.header_row import HeaderRule
 from producers.lost_prefix import LostPrefix
 from producers.table import Table
 from provisioning.attempt import Result
@@ -164,7 +165,8 @@ def read_table(
     rows: list[Seen] = []
     problems: list[InvalidJobError] = []
     prefixes = LostPrefix()
-    with Table(path, familiar=wanted.__contains__, encoding=encoding, delimiter=delimiter) as table:
+    rule = HeaderRule(familiar=wanted.__contains__, certain=lambda headers: column in headers)
+    with Table.at(path, rule, encoding=encoding, delimiter=delimiter) as table:
         for name in wanted:
             if table.headers.count(name) != 1:
                 has = "no column" if name not in table.headers else "more than one column"
@@ -173,7 +175,7 @@ def read_table(
                 )
         at = table.headers.index(column)
         others = {name: table.headers.index(name) for name in (id_column, key_column) if name}
-        for row in table:
+        for row in table.texts([at, *others.values()], alike=at):
             if isinstance(row, InvalidJobError):
                 problems.append(row)
                 continue

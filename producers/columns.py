@@ -23,7 +23,6 @@ from producers.body import (
     check_key,
     check_label,
     make_job,
-    shorten,
 )
 from producers.cells import unescape, unguard
 from producers.defaults import check_as_is, check_defaults
@@ -141,8 +140,6 @@ class Columns:
             cells: the row's cells, as many as there are headers.
             row: its number, as a spreadsheet counts.
         """
-        if len(cells) != self._width:
-            return [self._ragged(cells, row)]
         run = Row(
             cells,
             row,
@@ -214,14 +211,3 @@ class Columns:
         if wrong := check(text):
             run.problem(column, *wrong)
         return text
-
-    def _ragged(self, cells: Sequence[str], row: int) -> InvalidJobError:
-        more = "more" if len(cells) > self._width else "fewer"
-        # A secret in the wrong column is not repeated.
-        shown = [cell for column, cell in enumerate(cells) if column != self._credential_column]
-        return InvalidJobError(
-            f"the row has {len(cells)} cells, {more} than the {self._width} headers",
-            row=row,
-            value=shorten(" | ".join(shown)),
-            hint="a cell that holds the delimiter or a line break must stand in double quotes",
-        )

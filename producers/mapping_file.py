@@ -10,10 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from producers.body import shorten
+from producers.header_row import HeaderRule
 from producers.table import Table
 from provisioning.errors import InvalidInputError, InvalidJobError
 
 HEADERS = ("old", "new")
+
+_RULE = HeaderRule(
+    familiar=lambda header: header.lower() in HEADERS,
+    certain=lambda headers: tuple(header.lower() for header in headers if header) == HEADERS,
+)
 
 _HINT = "its first row is old,new, and every other names a column and what it means: bot_id,bot.id"
 
@@ -24,12 +30,12 @@ def read_mapping(path: Path) -> dict[str, str]:
 
     Raises: InvalidInputError, naming the row.
     """
-    with Table(path, familiar=HEADERS.__contains__) as table:
+    with Table.at(path, _RULE) as table:
         if tuple(header.lower() for header in table.headers) != HEADERS:
             headers = shorten(", ".join(table.headers))
             raise InvalidInputError(f"the headers of the mapping {table.name} are {headers}", hint=_HINT)
         maps: dict[str, str] = {}
-        for record in table:
+        for record in table.texts(range(len(HEADERS))):
             if isinstance(record, InvalidJobError):
                 wrong = f"row {record.row} of the mapping {table.name}: {record.message}"
                 raise InvalidInputError(wrong, hint=_HINT)

@@ -1,13 +1,13 @@
 """
 From a file to checked jobs: the one way in for `plan` and `apply`.
 
-Composition only: `source` finds the bytes, `text`, `csv_file` and `xlsx_file` the rows, `columns` and
-`jsonl` judge them. Nothing is held but the row under way.
+Composition only: `source` finds the bytes, `table` the rows of a table, `columns` and `jsonl` judge them.
+Nothing is held but the row under way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -15,18 +15,20 @@ from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from producers.body import check_credential, shorten
-from producers.cell_kinds import problem_of
 from producers.columns import Columns
-from producers.csv_file import CsvRows, RawRow
 from producers.defaults import check_as_is, check_defaults
 from producers.fields import is_familiar
+from producers.header_row import HeaderRule
 from producers.jsonl import read_line
 from producers.lost_prefix import LostPrefix
 from producers.source import Format, Source
+from producers.table import Table
 from producers.text import Lines
-from producers.xlsx_file import XlsxRows
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
+
+_IDENTIFIERS = frozenset(["key", "credential", "bot.id"])
+"""What no row may lack a cell for."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,7 @@ class Reading:
         self.columns: tuple[str, ...] = ()
         self.delimiter = ""
         self._lines: Lines | None = None
-        self._table: CsvRows | XlsxRows | None = None
-        self._sheet: XlsxRows | None = None
+        self._table: Table | None = None
         self._plan: Columns | None = None
         self._blank_lines = 0
         self._prefixes = LostPrefix()
@@ -142,8 +143,8 @@ class Reading:
     def notes(self) -> tuple[str, ...]:
         """What a person should know and nothing needs to stop for."""
         notes = list(self._lines.notes) if self._lines is not None else []
-        if self._sheet is not None:
-            notes += self._sheet.notes
+        if self._table is not None:
+            notes += self._table.notes
         if self._plan is not None:
             notes += self._plan.notes
         if self.blank:
@@ -154,22 +155,18 @@ class Reading:
 
     def _opened(self) -> Iterator[NewJob | InvalidJobError]:
         options = self._options
-        if self.format is Format.XLSX:
-            self._table = self._sheet = XlsxRows(self._source.seekable(), self._source.name)
-        else:
+        if self.format is Format.JSONL:
             self._lines = Lines(self._source.chunks(), options.encoding)
-            if self.format is Format.JSONL:
-                return self._from_lines(self._lines)
-            delimiter = options.delimiter or ("\t" if self.format is Format.TSV else None)
-            maps = options.maps
-            self._table = CsvRows(
-                self._lines,
-                delimiter=delimiter,
-                familiar=lambda header: header in maps or is_familiar(header),
-            )
-            self.delimiter = self._table.delimiter
+            return self._from_lines(self._lines)
+        self._table = table = Table(
+            self._source,
+            header_rule(options.maps),
+            encoding=options.encoding,
+            delimiter=options.delimiter,
+        )
+        self.delimiter = table.delimiter
         self._plan = Columns.parse(
-            self._table.headers,
+            table.headers,
             maps=options.maps,
             separator=options.separator,
             as_is=options.as_is,
@@ -179,18 +176,25 @@ class Reading:
         )
         self.headers = self._plan.headers
         self.columns = self._plan.paths
-        return self._from_table(self._table, self._plan)
+        return self._from_table(table, self._plan)
 
-    def _from_table(self, table: CsvRows | XlsxRows, plan: Columns) -> Iterator[NewJob | InvalidJobError]:
+    def _from_table(self, table: Table, plan: Columns) -> Iterator[NewJob | InvalidJobError]:
         bot_id = plan.bot_id_column
-        for record in table:
+        # A secret in the place of its name is not repeated.
+        secret = [column for column, path in enumerate(plan.paths) if path == "credential"]
+
+        def shown(cells: Sequence[str]) -> str:
+            return shorten(" | ".join(cell for column, cell in enumerate(cells) if column not in secret))
+
+        identifiers = [column for column, path in enumerate(plan.paths) if path in _IDENTIFIERS]
+        for record in table.rows(identifiers, bot_id, shown):
             self.rows += 1
             if isinstance(record, InvalidJobError):
                 self.bad += 1
                 yield record
                 continue
             job = plan.job(record.cells, record.number)
-            if record.kinds is not None and (wrong := self._wrong_kinds(record, plan)):
+            if record.kinds is not None and (wrong := table.wrong_kinds(record, plan.paths, secret)):
                 named = {problem.field for problem in wrong}
                 others = [] if isinstance(job, NewJob) else job
                 job = wrong + [problem for problem in others if problem.field not in named]
@@ -203,24 +207,6 @@ class Reading:
                 self.bad += 1
                 yield from job
         self._end()
-
-    def _wrong_kinds(self, record: RawRow, plan: Columns) -> list[InvalidJobError]:
-        """The problems of a workbook's cells that hold what their columns may not."""
-        problems = []
-        for column, kind in sorted((record.kinds or {}).items()):
-            path = plan.paths[column] if column < len(plan.paths) else ""
-            if self._sheet is not None and (wrong := problem_of(kind, path)):
-                shown = "(not shown)" if path == "credential" else shorten(record.cells[column])
-                problems.append(
-                    InvalidJobError(
-                        f"{self._sheet.address(record.number, column)} {wrong[0]}",
-                        row=record.number,
-                        field=plan.headers[column],
-                        value=shown,
-                        hint=wrong[1],
-                    )
-                )
-        return problems
 
     def _from_lines(self, lines: Lines) -> Iterator[NewJob | InvalidJobError]:
         options = self._options
@@ -256,6 +242,16 @@ class Reading:
                 f"{self.name} has headers but no rows" if self.headers else f"{self.name} has no rows",
                 hint="was it saved with its rows?",
             )
+
+
+def header_rule(maps: Mapping[str, str]) -> HeaderRule:
+    """What the headers of the tenants' file look like: some of them are columns of ours, or are mapped."""
+
+    def certain(headers: Sequence[str]) -> bool:
+        paths = {maps.get(header, header) for header in headers}
+        return "bot.id" in paths or ("key" in paths and len(paths) > 1)
+
+    return HeaderRule(familiar=lambda header: header in maps or is_familiar(header), certain=certain)
 
 
 def read_jobs(where: str | Path | BinaryIO, options: ReadOptions | None = None) -> Reading:

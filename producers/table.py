@@ -1,81 +1,99 @@
 """
-A table beside the tenants' file: opened by the same reader, in the same formats, judged cell by cell.
+A table of any kind, opened: FILE, and whatever lies beside it, by one reader and under the same rules.
 
 What a person exports elsewhere goes through the same spreadsheets as FILE, and is damaged by them alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from producers.body import shorten
+from producers.cell_kinds import problem_of
 from producers.cells import unescape
 from producers.csv_file import CsvRows, RawRow
+from producers.header_row import HeaderRule
+from producers.short_rows import ShortRows
 from producers.source import Format, Source
 from producers.text import Lines
 from producers.xlsx_file import XlsxRows
 from provisioning.errors import InvalidInputError, InvalidJobError
+
+_LONG_HINT = (
+    "a cell that holds the delimiter or a line break must stand in double quotes; a column needs a header"
+)
+
+
+def _nothing(_: Sequence[str]) -> str:
+    return ""
 
 
 class Table:
     """
     The rows of a CSV, TSV or Excel file that has a header, also packed or from a pipe; iterate once.
 
-    Every row comes as its cells, as many as there are headers, or as what is wrong with it. An apostrophe
-    that an outcome file put before a cell is taken off.
-
     Args:
-        where: a path, `-` for standard input, or an open binary stream.
-        familiar: tells a header that is looked for, to find the delimiter by.
+        source: the bytes; the table closes them.
+        rule: what the headers look like, to find them and the delimiter by.
         encoding: of the text; found out if None.
         delimiter: what separates the cells; found out if None.
 
     Attributes:
         name: what messages call the file.
-        headers: the first row that is not blank, without spaces around its cells.
+        headers: without spaces around them, and without the apostrophe that an outcome file put before one.
+        delimiter: what separates the cells of a CSV row; "" for a workbook.
 
     Raises: InvalidInputError if it cannot be read as a table, at the start or while iterating.
     """
 
     def __init__(
         self,
-        where: str | Path | BinaryIO,
+        source: Source,
+        rule: HeaderRule,
         *,
-        familiar: Callable[[str], bool],
         encoding: str | None = None,
         delimiter: str | None = None,
     ) -> None:
-        self._source = Source(where)
-        self.name = self._source.name
+        self._source = source
+        self.name = source.name
         self._lines: Lines | None = None
-        self._sheet_notes: list[str] = []
-        try:
-            self._rows = self._opened(familiar, encoding, delimiter)
-        except BaseException:
-            self.close()
-            raise
+        self._sheet: XlsxRows | None = None
+        self._short: ShortRows | None = None
+        self._rows: CsvRows | XlsxRows
+        if source.format is Format.XLSX:
+            self._rows = self._sheet = XlsxRows(source.seekable(), rule, self.name)
+            self.delimiter = ""
+        elif source.format is Format.JSONL:
+            raise InvalidInputError(
+                f"{self.name} is JSON; a table is wanted here", hint="export it as CSV or .xlsx"
+            )
+        else:
+            self._lines = Lines(source.chunks(), encoding)
+            if source.format is Format.TSV:
+                delimiter = delimiter or "\t"
+            self._rows = rows = CsvRows(self._lines, rule, delimiter=delimiter)
+            self.delimiter = rows.delimiter
         self.headers = tuple(unescape(header).strip() for header in self._rows.headers)
 
-    def _opened(
-        self, familiar: Callable[[str], bool], encoding: str | None, delimiter: str | None
-    ) -> CsvRows | XlsxRows:
-        match self._source.format:
-            case Format.XLSX:
-                sheet = XlsxRows(self._source.seekable(), self.name)
-                self._sheet_notes = sheet.notes
-                return sheet
-            case Format.JSONL:
-                raise InvalidInputError(
-                    f"{self.name} is JSON; a table is wanted here", hint="export it as CSV or .xlsx"
-                )
-            case Format.TSV:
-                delimiter = delimiter or "\t"
-            case Format.CSV:
-                pass
-        self._lines = Lines(self._source.chunks(), encoding)
-        return CsvRows(self._lines, delimiter=delimiter, familiar=familiar)
+    @classmethod
+    def at(
+        cls,
+        where: str | Path | BinaryIO,
+        rule: HeaderRule,
+        *,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+    ) -> Self:
+        """The table in a file, in standard input (`-`), or in an open binary stream."""
+        source = Source(where)
+        try:
+            return cls(source, rule, encoding=encoding, delimiter=delimiter)
+        except BaseException:
+            source.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -90,22 +108,101 @@ class Table:
         self._source.close()
 
     @property
+    def blank(self) -> int:
+        """Blank rows passed over so far."""
+        return self._rows.blank
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of how it was read; complete at the end."""
-        return (*(self._lines.notes if self._lines is not None else ()), *self._sheet_notes)
+        notes = [*(self._lines.notes if self._lines is not None else ()), *self._rows.notes]
+        if self._short is not None and (padded := self._short.note()):
+            notes.append(padded)
+        return tuple(notes)
 
-    def __iter__(self) -> Iterator[RawRow | InvalidJobError]:
+    def rows(
+        self,
+        identifiers: Collection[int] = (),
+        alike: int | None = None,
+        shown: Callable[[Sequence[str]], str] = _nothing,
+    ) -> Iterator[RawRow | InvalidJobError]:
+        """
+        The rows, each with as many cells as there are headers, as they stand; or what is wrong with one.
+
+        Cells beyond the headers are nothing if they are empty. Last cells that are missing are empty, as far
+        as `short_rows` says.
+
+        Args:
+            identifiers: columns that tell rows apart.
+            alike: the one of them whose values are of one kind.
+            shown: what a message may repeat of a row's cells.
+        """
         width = len(self.headers)
+        self._short = short = ShortRows(self.headers, identifiers, alike, shown)
+        held = short.held
         for row in self._rows:
+            if type(row) is RawRow and len(row.cells) == width and not held:
+                yield row  # as nearly every row is
+            elif isinstance(row, InvalidJobError):
+                yield from short.end()
+                yield row
+            elif len(row.cells) < width:
+                yield from short.add(row)
+            else:
+                yield from short.end()
+                yield self._cut_to(width, row, shown)
+        yield from short.end(cut=self._lines is not None and self._lines.cut)
+
+    @staticmethod
+    def _cut_to(width: int, row: RawRow, shown: Callable[[Sequence[str]], str]) -> RawRow | InvalidJobError:
+        """The row without the empty cells beyond the headers, or the problem that one is not empty."""
+        beyond = [cell for cell in row.cells[width:] if cell.strip()]
+        if beyond:
+            at = f": {shorten(beyond[0])!r} stands there" if shown(beyond[:1]) else ""
+            return InvalidJobError(
+                f"the row has {len(row.cells)} cells, more than the {width} headers{at}",
+                row=row.number,
+                value=shown(row.cells),
+                hint=_LONG_HINT,
+            )
+        del row.cells[width:]
+        return row
+
+    def texts(self, used: Collection[int], alike: int | None = None) -> Iterator[RawRow | InvalidJobError]:
+        """
+        The rows with their texts as they once were: without the apostrophe that an outcome file puts before a
+        cell. A cell of a used column that holds no text is a problem. No message repeats a value.
+        """
+        paths = ["key" if column in used else "" for column in range(len(self.headers))]
+        for row in self.rows(used, alike):
             if isinstance(row, InvalidJobError):
                 yield row
-            elif len(row.cells) != width and any(cell.strip() for cell in row.cells[width:]):
-                yield InvalidJobError(
-                    f"the row has {len(row.cells)} cells, more than the {width} headers", row=row.number
-                )
-            elif len(row.cells) < width:
-                yield InvalidJobError(
-                    f"the row has {len(row.cells)} cells, fewer than the {width} headers", row=row.number
-                )
+            elif row.kinds is not None and (wrong := self.wrong_kinds(row, paths, used)):
+                yield wrong[0]
             else:
-                yield RawRow(row.number, [unescape(cell) for cell in row.cells[:width]])
+                yield RawRow(row.number, [unescape(cell) for cell in row.cells])
+
+    def wrong_kinds(
+        self, row: RawRow, paths: Sequence[str], secret: Collection[int]
+    ) -> list[InvalidJobError]:
+        """
+        The problems of a workbook's cells that hold what their columns may not.
+
+        Args:
+            paths: what each column means; "" for one that is passed over.
+            secret: columns whose cells no message repeats.
+        """
+        problems: list[InvalidJobError] = []
+        for column, kind in sorted((row.kinds or {}).items()):
+            path = paths[column] if column < len(paths) else ""
+            if self._sheet is not None and (wrong := problem_of(kind, path)):
+                problems.append(
+                    InvalidJobError(
+                        f"{self._sheet.address(row.number, column)} {wrong[0]}",
+                        row=row.number,
+                        field=self.headers[column],
+                        value="(not shown)" if column in secret else shorten(row.cells[column]),
+                        hint=wrong[1],
+                    )
+                )
+        return problems

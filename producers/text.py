@@ -56,6 +56,7 @@ class Lines:
     Attributes:
         encoding: what the bytes were taken for, as far as it is known yet.
         notes: what a person should know about the decoding.
+        cut: whether the text ended without a line end.
 
     Iterating raises InvalidInputError at the first line that cannot be decoded.
     """
@@ -63,6 +64,7 @@ class Lines:
     def __init__(self, chunks: Iterable[bytes], encoding: str | None = None) -> None:
         self.notes: list[str] = []
         self.encoding = "ascii"
+        self.cut = False
         self._chunks = iter(chunks)
         self._text = self._decoded(encoding)
         self._lines = self._split()
@@ -88,6 +90,7 @@ class Lines:
                     hint="this does not look like rows; is it the right file?",
                 )
         if tail:
+            self.cut = not tail.endswith("\r")
             yield tail
 
     def _decoded(self, encoding: str | None) -> Iterator[str]:

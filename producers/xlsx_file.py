@@ -7,11 +7,13 @@ order, and knows how a number is shown (docs/decisions/0020-our-own-workbook-rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import IO
 
 from producers.cell_kinds import CellKind
 from producers.csv_file import RawRow
+from producers.header_row import SEARCHED, HeaderRule, passed_over
 from producers.package import SAVE_ANEW, Package, Sheet
 from producers.sheet_rows import SheetRows, letters
 from provisioning.errors import InvalidInputError
@@ -25,27 +27,30 @@ class XlsxRows:
 
     Args:
         file: the workbook; seekable.
+        rule: what the headers look like, to find them by.
         name: what messages call it.
 
     Attributes:
-        headers: the first row that is not blank.
+        headers: of the row that holds them, see `header_row`.
 
     Raises: InvalidInputError if it is no workbook, holds no rows, or, while iterating, is damaged.
     """
 
-    def __init__(self, file: IO[bytes], name: str = "the file") -> None:
+    def __init__(self, file: IO[bytes], rule: HeaderRule, name: str = "the file") -> None:
         self._name = name
         self._file = file
         self._notes: list[str] = []
         self._sheet: Sheet | None = None
         self._read: SheetRows | None = None
-        self._rows = self._guarded()
+        self._rows: Iterator[RawRow] = self._guarded()
         first = next(self._rows, None)
         if first is None:
             raise InvalidInputError(
                 f"the first sheet of {name} is empty",
                 hint="the first row holds the headers, such as key and bot.id",
             )
+        if not rule.likely(first.cells):
+            first = self._searched(first, rule)
         self._top = first.number
         for column, kind in (first.kinds or {}).items():
             if kind in (CellKind.UNCOMPUTED, CellKind.ERROR, CellKind.BROKEN):
@@ -54,6 +59,16 @@ class XlsxRows:
                     hint="write the header as text",
                 )
         self.headers = tuple(cell.strip() for cell in first.cells)
+
+    def _searched(self, first: RawRow, rule: HeaderRule) -> RawRow:
+        """The row that holds the headers: one of the next if it certainly does, else the first."""
+        rows = [first, *islice(self._rows, SEARCHED - 1)]
+        at = next((at for at, row in enumerate(rows) if rule.likely(row.cells)), 0)
+        if at:
+            titles: list[tuple[int, Sequence[str]]] = [(row.number, row.cells) for row in rows[:at]]
+            self._notes.append(passed_over(titles, rows[at].number))
+        self._rows = chain(rows[at + 1 :], self._rows)
+        return rows[at]
 
     def __iter__(self) -> Iterator[RawRow]:
         width = len(self.headers)

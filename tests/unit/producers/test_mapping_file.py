@@ -28,7 +28,7 @@ def test_a_mapping_is_read_however_a_spreadsheet_wrote_it(tmp_path: Path, encodi
     ("content", "wrong"),
     [
         ("bot_id,bot.id\n", "headers of the mapping maps.csv are bot_id, bot.id"),
-        ("old,new\nbot_id\n", "row 2 of the mapping maps.csv: the row has 1 cells, fewer"),
+        ("old,new\nbot_id\n", "row 2 of the mapping maps.csv: the row has 1 cell, fewer"),
         ("old,new\na,key\nb,label,c\n", "row 3 of the mapping maps.csv: the row has 3 cells, more"),
         ("old,new\na,key\n,label\n", "row 3 of the mapping maps.csv: it must name"),
         ("old,new\na,key\na,label\n", "row 3 of the mapping maps.csv: 'a' is there already"),
