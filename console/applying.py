@@ -11,6 +11,7 @@ import contextlib
 import getpass
 import os
 import socket
+import stat
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from console.workplace import LocalWorker, Workplace
 from producers.batch_name import check_batch_name
 from producers.plan import Plan, make_plan
 from producers.reading import Reading, ReadOptions
+from producers.source import bare_name
 from producers.spool import Spool
 from producers.submit import Submission, submit
 from provisioning import tracing
@@ -194,12 +196,13 @@ async def hand_over(
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None for standard input and what is not there."""
+    """Size and time of the last change; None for standard input, pipes, and what is not there."""
     try:
         found = file.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns
+    # A pipe changes by being read.
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[str], None]:
@@ -330,12 +333,13 @@ def folder_name(name: str) -> str:
 
 def batch_name(file: str) -> str:
     """
-    The name a batch gets from its file: `tenants` from `data/tenants.csv.gz`.
+    The name a batch gets from its file: `tenants.may` from `data/tenants.may.csv.gz`.
 
     Raises: InvalidInputError if nothing is left to name it by, or no batch may be called so.
     """
     path = urlsplit(file).path if "://" in file else file
-    name = "stdin" if file == "-" else Path(path).name.split(".")[0]
+    # `/dev/stdin` is what `-` is; `/dev/fd/63` is what a shell gives for `<(…)`: a number that means nothing.
+    name = "stdin" if file.startswith(("/dev/", "/proc/")) or file == "-" else bare_name(path)
     if not name:
         raise InvalidInputError(f"{file} gives no name to the batch", hint="give it one with --name")
     try:

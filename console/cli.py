@@ -56,6 +56,8 @@ def main() -> None:
     except apply.UnfinishedError as error:
         _fail(error.message, error.hint, apply.INCOMPLETE)
     except ProvisioningError as error:
+        for note in getattr(error, "__notes__", ()):
+            print(f"note: {printable(note)}", file=sys.stderr)
         _fail(error.message, error.hint)
     except RedisError as error:
         _fail(refused(error).message, refused(error).hint)

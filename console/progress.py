@@ -60,13 +60,19 @@ class Progress(Protocol):
 
 
 class Quiet:
-    """Says nothing."""
+    """Tells of no progress, only of what a person should know."""
+
+    def __init__(self, talk: Console | None = None) -> None:
+        self._talk = talk
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None: ...
-    def note(self, text: str) -> None: ...
+    def note(self, text: str) -> None:
+        if self._talk is not None:
+            self._talk.print(text, soft_wrap=True)
+
     def end(self, text: str) -> None: ...
     def checking(self, plan: Plan) -> None: ...
     def submitting(self, submission: Submission) -> None: ...

@@ -66,5 +66,5 @@ def progress_of(*, json: bool, quiet: bool) -> Progress:
     if json:
         return Events()
     if quiet:
-        return Quiet()
+        return Quiet(talk)
     return Bar(talk) if talk.is_terminal else Lines(talk)

@@ -78,7 +78,8 @@ class Reading:
         notes: what a person should know and nothing needs to stop for; complete at the end.
 
     Raises: InvalidInputError at the start if the file cannot be opened or its headers not understood, and
-        while iterating if the rest of it cannot be read, or if it held no row at all.
+        while iterating if the rest of it cannot be read, or if it held no row at all. Its `__notes__` are the
+        notes.
     """
 
     def __init__(
@@ -101,8 +102,9 @@ class Reading:
         self._source = Source(where, options.format, stop)
         self.format = self._source.format
         try:
-            self._items = self._opened()
-        except BaseException:
+            self._items = self._noted(self._opened())
+        except BaseException as error:
+            self._note(error)
             self.close()
             raise
 
@@ -152,6 +154,18 @@ class Reading:
         if lost := self._prefixes.note():
             notes.append(lost)
         return tuple(notes)
+
+    def _noted(self, items: Iterator[NewJob | InvalidJobError]) -> Iterator[NewJob | InvalidJobError]:
+        try:
+            yield from items
+        except InvalidInputError as error:
+            self._note(error)
+            raise
+
+    def _note(self, error: BaseException) -> None:
+        """What a person should know is told also where the reading ends in an error: with that."""
+        for note in self.notes:
+            error.add_note(note)
 
     def _opened(self) -> Iterator[NewJob | InvalidJobError]:
         options = self._options

@@ -2,8 +2,8 @@
 Rows with fewer cells than headers: a spreadsheet left the last empty ones out, or a row was broken.
 
 Pure. Excel and others leave the last empty cells of a row out when they save CSV. But a line break that
-stands in a cell without quotes breaks one row in two that are short as well, and a file that was cut ends in a
-short row: to fill these up would send what nobody meant. So the missing cells of a short row are empty if
+stands in a cell without quotes breaks one row in two that are short as well, and a file that was cut ends in
+a short row: to fill these up would send what nobody meant. So the missing cells of a short row are empty if
 
 - no identifier (key, credential, bot.id) is among them,
 - the row is not the last of a text that ends without a line end,

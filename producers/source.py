@@ -48,6 +48,21 @@ _SUFFIXES = {
     ".json": Format.JSONL,
 }
 
+
+def bare_name(path: str) -> str:
+    """
+    The last part of a path without what tells the format.
+
+    >>> bare_name("data/clientes.marzo.csv.gz"), bare_name("clientes.xlsx"), bare_name("v1.2")
+    ('clientes.marzo', 'clientes', 'v1.2')
+    """
+    name = Path(path).name
+    if name.lower().endswith(".gz"):
+        name = name[:-3]
+    suffix = next((each for each in _SUFFIXES if name.lower().endswith(each)), "")
+    return name[: len(name) - len(suffix)]
+
+
 _UNREADABLE = {
     b"\xd0\xcf\x11\xe0": ("an old Excel file (.xls), or one with a password", "save it as .xlsx or CSV"),
     b"%PDF": ("a PDF", "export the table as CSV"),
@@ -59,6 +74,14 @@ _UNREADABLE = {
 
 class StoppedError(Exception):
     """Nobody wants the rest of the input."""
+
+
+def unreadable(name: str, error: OSError) -> InvalidInputError:
+    """Our error for a file that the system does not read to its end: a disk, a share, a device that fails."""
+    return InvalidInputError(
+        f"{name} cannot be read: {error.strerror or error}",
+        hint="is the disk or the network drive still there? copy the file to this machine and try again",
+    )
 
 
 class Source:
@@ -119,15 +142,21 @@ class Source:
 
     def seekable(self) -> IO[bytes]:
         """The unpacked bytes, all of them hashed, as a file that can be read in any order; not in memory."""
-        if self._ours and not self.compressed:
+        if self._ours and not self.compressed and self._raw.seekable():
             for _ in self.chunks():
                 pass
             self._raw.seek(0)
             return self._raw
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - it belongs to the caller, and is gone when closed
-        for chunk in self.chunks():
-            copy.write(chunk)
-        copy.seek(0)
+        try:
+            copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's, and gone when closed
+            for chunk in self.chunks():
+                copy.write(chunk)
+            copy.seek(0)
+        except OSError as exc:
+            raise InvalidInputError(
+                f"the temporary file for {self.name} cannot be written: {exc.strerror or exc}",
+                hint="let TMPDIR name a folder with as much room as the file takes",
+            ) from exc
         return copy
 
     def _read(self, size: int) -> bytes:
@@ -144,7 +173,7 @@ class Source:
                 f"{self.name} is damaged: it cannot be unpacked ({exc})", hint="copy or download it again"
             ) from exc
         except OSError as exc:
-            raise InvalidInputError(f"{self.name} cannot be read: {exc.strerror or exc}") from exc
+            raise unreadable(self.name, exc) from exc
         return b"".join(parts)
 
 

@@ -7,6 +7,7 @@ order, and knows how a number is shown (docs/decisions/0020-our-own-workbook-rea
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import IO
@@ -16,9 +17,13 @@ from producers.csv_file import RawRow
 from producers.header_row import SEARCHED, HeaderRule, passed_over
 from producers.package import SAVE_ANEW, Package, Sheet
 from producers.sheet_rows import SheetRows, letters
+from producers.source import unreadable
 from provisioning.errors import InvalidInputError
 
 _NAMED = 5
+
+_DAMAGED = (None, errno.EINVAL)
+"""What the system says where a damaged file leads to a place that cannot be."""
 
 
 class XlsxRows:
@@ -128,6 +133,9 @@ class XlsxRows:
         except InvalidInputError as exc:
             raise InvalidInputError(f"{self._name}: {exc.message}", hint=exc.hint) from exc
         except Exception as exc:  # a damaged file makes zipfile and expat raise almost anything
+            for each in (exc, exc.__context__):  # zipfile takes what the system says for a damage
+                if isinstance(each, OSError) and each.errno not in _DAMAGED:
+                    raise unreadable(self._name, each) from exc
             after = f" after row {row}" if row else ""
             reason = " ".join(str(exc).split()) or type(exc).__name__
             raise InvalidInputError(

@@ -109,14 +109,30 @@ def _problem_file(path: Path | None) -> Iterator[Callable[[InvalidJobError], Non
     if path is None:
         yield lambda _: None
         return
-    try:
+    # Each step by itself: what else ends in an OSError meanwhile is none of this file's.
+    with _writing(path):
         stream = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
-    except OSError as error:
-        raise InvalidInputError(f"--out: cannot write {path} ({error.strerror})") from error
-    with stream:
-        stream.write(csv_line(["row", "column", "value", "problem", "hint"]))
+    try:
+        with _writing(path):
+            stream.write(csv_line(["row", "column", "value", "problem", "hint"]))
 
         def write(problem: InvalidJobError) -> None:
-            stream.write(csv_line(escape(inert(cell)) for cell in problem_cells(problem)))
+            with _writing(path):
+                stream.write(csv_line(escape(inert(cell)) for cell in problem_cells(problem)))
 
         yield write
+        with _writing(path):
+            stream.flush()
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInputError(
+            f"--out: cannot write {path} ({error.strerror})", hint="make space, or name another place"
+        ) from error

@@ -92,3 +92,22 @@ def test_a_file_that_gives_such_a_name_is_told_the_way_out(file: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         batch_name(file)
     assert "--name" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("clientes.marzo.csv", "clientes.marzo"),
+        ("clientes.abril.csv", "clientes.abril"),
+        ("data/tenants.CSV.GZ", "tenants"),
+        ("tenants.v2", "tenants.v2"),
+        ("tenants.jsonl", "tenants"),
+        ("2026.11.26.xlsx", "2026.11.26"),
+        ("https://example.com/v1/tenants.may.csv?page=1", "tenants.may"),
+        ("-", "stdin"),
+        ("/dev/stdin", "stdin"),
+        ("/dev/fd/63", "stdin"),
+    ],
+)
+def test_a_batch_is_named_after_all_of_its_file_but_the_format(file: str, name: str) -> None:
+    assert batch_name(file) == name

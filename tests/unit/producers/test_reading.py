@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import sys
+import threading
 import tracemalloc
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,10 +17,12 @@ import pytest
 from producers.lost_prefix import LostPrefix
 from producers.reading import Reading, ReadOptions, read_jobs
 from producers.repeats import Repeats
-from producers.source import Format
+from producers.source import Format, Source
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
+from tests.fixtures.workbook import workbook
 
+WORKBOOK = workbook([("key", "bot.id"), ("a", "100"), ("b", "200")])
 GOOD = b"key,bot.id\na,100\nb,200\n"
 
 
@@ -49,6 +54,59 @@ def test_a_pipe_that_trickles_is_read_like_a_file() -> None:
     reading = read_jobs(Trickle(b"\xef\xbb\xbf" + GOOD))
     assert reading.headers == ("key", "bot.id")
     assert len(list(reading)) == 2
+
+
+@pytest.mark.parametrize("content", [GOOD, WORKBOOK], ids=["csv", "xlsx"])
+def test_a_pipe_with_a_name_is_read_as_standard_input_is(content: bytes, tmp_path: Path) -> None:
+    pipe = tmp_path / "tenants"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    with read_jobs(pipe) as reading:
+        jobs = list(reading)
+    writer.join()
+    assert [job.key for job in jobs if isinstance(job, NewJob)] == ["a", "b"]
+    assert reading.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_a_disk_without_room_is_named_where_a_workbook_is_laid_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", partial(Path("/dev/full").open, "w+b", buffering=0))
+    with pytest.raises(InvalidInputError, match="temporary file for the input cannot be written: No space"):
+        read_jobs(io.BytesIO(WORKBOOK))
+
+
+class Failing(io.BytesIO):
+    """A disk that is torn out once some bytes were read."""
+
+    def __init__(self, content: bytes, good: int) -> None:
+        super().__init__(content)
+        self._good = good
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() >= self._good:
+            raise OSError(5, "Input/output error")
+        return super().read(min(size or 1, self._good))
+
+
+def test_a_disk_that_fails_is_an_error_of_the_file() -> None:
+    head = b"key,bot.id\n" + b"a,100\n" * 100_000
+    with pytest.raises(InvalidInputError, match="the input cannot be read: Input/output error"):
+        list(read_jobs(Failing(head, 300_000)))
+
+
+def test_a_disk_that_fails_under_a_workbook_is_not_taken_for_a_damaged_workbook(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Source, "seekable", lambda _: Failing(WORKBOOK, len(WORKBOOK) - 100))
+    with pytest.raises(InvalidInputError, match="the input cannot be read: Input/output error"):
+        list(read_jobs(io.BytesIO(WORKBOOK)))
+
+
+def test_notes_are_not_lost_where_the_reading_ends_in_an_error() -> None:
+    for content in (b"titulo\nClave,bot.id\nPe\xf1a,100\n", b'key,bot.id\na,Pe\xf1a\n"b,100\n'):
+        with pytest.raises(InvalidInputError) as caught:
+            list(read_jobs(io.BytesIO(content)))
+        assert any("passed over" in note or "Windows-1252" in note for note in caught.value.__notes__)
 
 
 def test_a_reading_knows_its_columns_its_counts_and_its_format() -> None:
