@@ -24,9 +24,9 @@ from console.outcome_files import Export
 from console.progress import Progress
 from console.workplace import LocalWorker, Workplace
 from producers.batch_name import check_batch_name
+from producers.file_kinds import bare_name
 from producers.plan import Plan, make_plan
 from producers.reading import Reading, ReadOptions
-from producers.source import bare_name
 from producers.spool import Spool
 from producers.submit import Submission, submit
 from provisioning import tracing

@@ -11,10 +11,10 @@ import msgspec
 import typer
 
 from console.pulling import pulled
+from producers.file_kinds import Format
 from producers.json_text import decode
 from producers.mapping_file import read_mapping
 from producers.reading import ReadOptions
-from producers.source import Format
 from provisioning.errors import InvalidInputError
 
 FileArgument = Annotated[

@@ -20,7 +20,7 @@ import msgspec
 from aiohttp.abc import AbstractResolver
 
 from producers.addresses import LOST, PrivateAddressError, check_address, origin_of, session
-from producers.source import Format
+from producers.file_kinds import Format
 from provisioning.digits import is_whole_number
 from provisioning.errors import InvalidInputError
 

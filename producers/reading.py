@@ -18,10 +18,11 @@ from producers.body import check_credential, shorten
 from producers.columns import Columns
 from producers.defaults import check_as_is, check_defaults
 from producers.fields import is_familiar
+from producers.file_kinds import Format
 from producers.header_row import HeaderRule
 from producers.jsonl import read_line
 from producers.lost_prefix import LostPrefix
-from producers.source import Format, Source
+from producers.source import Source
 from producers.table import Table
 from producers.text import Lines
 from provisioning.errors import InvalidInputError, InvalidJobError

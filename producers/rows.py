@@ -131,7 +131,7 @@ class Row:
         for column, text in enumerate(self.cells):
             if wrong := bad_character(text):
                 encoding = "is not valid in" in wrong
-                hint = "say which encoding it is: --encoding windows-1252" if encoding else "remove it"
+                hint = "enter the character again and save the file as UTF-8" if encoding else "remove it"
                 self.problem(column, f"the cell {wrong}", hint)
 
     def build(self, node: Node, base: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """
 A file, a pipe or standard input as one stream of bytes: unpacked, hashed as it passes, its format recognised.
 
-What belongs here is bytes and where they come from; what they say is for `text`, `csv_file`, `xlsx_file`.
+What belongs here is bytes and where they come from; what they are is for `file_kinds`, what they say for
+`text`, `csv_file`, `xlsx_file`.
 """
 
 from __future__ import annotations
@@ -13,63 +14,18 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from threading import Event
 from types import TracebackType
 from typing import IO, BinaryIO, Self, cast
 
+from producers.file_kinds import Format, recognise
 from provisioning.errors import InvalidInputError
 
 CHUNK_BYTES = 256 * 1024
 """Bytes read at once: large enough that the cost of a call vanishes, small beside the memory promised."""
 
 STANDARD_INPUT = "-"
-
-
-class Format(StrEnum):
-    """How the rows are written down."""
-
-    CSV = "csv"
-    TSV = "tsv"
-    XLSX = "xlsx"
-    JSONL = "jsonl"
-
-
-_SUFFIXES = {
-    ".csv": Format.CSV,
-    ".txt": Format.CSV,
-    ".tsv": Format.TSV,
-    ".tab": Format.TSV,
-    ".xlsx": Format.XLSX,
-    ".xlsm": Format.XLSX,
-    ".jsonl": Format.JSONL,
-    ".ndjson": Format.JSONL,
-    ".json": Format.JSONL,
-}
-
-
-def bare_name(path: str) -> str:
-    """
-    The last part of a path without what tells the format.
-
-    >>> bare_name("data/clientes.marzo.csv.gz"), bare_name("clientes.xlsx"), bare_name("v1.2")
-    ('clientes.marzo', 'clientes', 'v1.2')
-    """
-    name = Path(path).name
-    if name.lower().endswith(".gz"):
-        name = name[:-3]
-    suffix = next((each for each in _SUFFIXES if name.lower().endswith(each)), "")
-    return name[: len(name) - len(suffix)]
-
-
-_UNREADABLE = {
-    b"\xd0\xcf\x11\xe0": ("an old Excel file (.xls), or one with a password", "save it as .xlsx or CSV"),
-    b"%PDF": ("a PDF", "export the table as CSV"),
-    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it first: zstd -dc FILE | … -"),
-    b"BZh": ("compressed with bzip2", "unpack it first: bzip2 -dc FILE | … -"),
-    b"\xfd7zXZ": ("compressed with xz", "unpack it first: xz -dc FILE | … -"),
-}
 
 
 class StoppedError(Exception):
@@ -110,7 +66,14 @@ class Source:
                 rest = cast(BinaryIO, _Joined(self._head, self._stream))
                 self._stream = cast(IO[bytes], gzip.GzipFile(fileobj=rest, mode="rb"))
                 self._head = self._read(CHUNK_BYTES)
-            self.format = recognise(self.name, self._head, format)
+            named = isinstance(where, str | Path)
+            self.format = recognise(
+                self.name,
+                self._head,
+                format,
+                path=str(where) if self._ours else "",
+                can_say=named,
+            )
         except BaseException:
             self.close()
             raise
@@ -175,38 +138,6 @@ class Source:
         except OSError as exc:
             raise unreadable(self.name, exc) from exc
         return b"".join(parts)
-
-
-def recognise(name: str, head: bytes, wanted: Format | None = None) -> Format:
-    """
-    The format of a file: the one wanted, or what its first bytes and then its name say.
-
-    Raises: InvalidInputError if it is empty, or a kind of file that we do not read.
-    """
-    if not head:
-        raise InvalidInputError(f"{name} is empty", hint="was it saved? was the pipe fed?")
-    if wanted is not None:
-        return Format(wanted)
-    for magic, (what, hint) in _UNREADABLE.items():
-        if head.startswith(magic):
-            raise InvalidInputError(f"{name} is {what}", hint=hint)
-    if head.startswith(b"PK\x03\x04"):
-        return Format.XLSX
-    suffix = Path(name.removesuffix(".gz")).suffix.lower()
-    named = _SUFFIXES.get(suffix)
-    if named is Format.XLSX:
-        raise InvalidInputError(
-            f"{name} is no Excel file, whatever its name says", hint="save it as .xlsx or CSV"
-        )
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    if start == b"[" and named in (None, Format.JSONL):
-        raise InvalidInputError(
-            f"{name} is one JSON list; JSON Lines has one object on each line",
-            hint="turn it into lines: jq -c '.[]' FILE | … -",
-        )
-    if named is not None:
-        return named
-    return Format.JSONL if start == b"{" else Format.CSV
 
 
 class _Hashed(io.RawIOBase):

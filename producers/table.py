@@ -15,9 +15,10 @@ from producers.body import shorten
 from producers.cell_kinds import problem_of
 from producers.cells import unescape
 from producers.csv_file import CsvRows, RawRow
+from producers.file_kinds import Format
 from producers.header_row import HeaderRule
 from producers.short_rows import ShortRows
-from producers.source import Format, Source
+from producers.source import Source
 from producers.text import Lines
 from producers.xlsx_file import XlsxRows
 from provisioning.errors import InvalidInputError, InvalidJobError

@@ -6,8 +6,9 @@ The rule, decided while streaming (a pipe cannot be read twice):
 - a byte order mark, or an explicit encoding, settles it;
 - otherwise all is ASCII until the first byte above 0x7F. If that begins a valid UTF-8 sequence the file is
   UTF-8, and a stray byte later is *kept as a mark* (a lone surrogate) that makes its row an error;
-- if it does not, the file is Windows-1252, which is noted; a valid UTF-8 sequence met later means that the
-  file mixes both, and reading stops rather than make `Ã±` of an `ñ`.
+- if it does not, the file is Windows-1252, which is noted with an example, unless the bytes speak against it
+  (`encodings`): then it is refused, and the hint names what they may be. A valid UTF-8 sequence met later
+  means that the file mixes both, and reading stops rather than make `Ã±` of an `ñ`.
 
 A real Windows-1252 file can contain two characters that happen to be valid UTF-8 (`É®`), and is then refused:
 asking for `--encoding windows-1252` is cheaper than a thousand shops with a broken name.
@@ -20,6 +21,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
+from producers.encodings import AFTER, BEFORE, BEGINNING, WINDOWS_1252, doubt, example, undefined, unmarked
 from provisioning.errors import InvalidInputError
 
 MAX_LINE_CHARACTERS = 1024 * 1024
@@ -41,8 +43,6 @@ _UTF8_SEQUENCE = re.compile(
     rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
 )
 _LONGEST_SEQUENCE = 4
-
-WINDOWS_1252 = "windows-1252"
 
 
 class Lines:
@@ -94,23 +94,38 @@ class Lines:
             yield tail
 
     def _decoded(self, encoding: str | None) -> Iterator[str]:
-        first = next(self._chunks, b"")
-        # A mark may arrive cut in two by a slow pipe.
-        while len(first) < _LONGEST_SEQUENCE and (more := next(self._chunks, b"")):
-            first += more
+        # What tells the encoding may arrive in pieces by a slow pipe.
+        first = self._at_least(BEGINNING, b"")
+        mark = next((name for mark, name in _BYTE_ORDER_MARKS if first.startswith(mark)), None)
         if encoding is None:
-            encoding = next((name for mark, name in _BYTE_ORDER_MARKS if first.startswith(mark)), None)
-            if encoding is None:
-                yield from self._guessed(first)
-                return
-        yield from self._known(encoding, first)
+            encoding = mark
+        elif mark is not None and not _name_of(encoding).startswith(mark):
+            raise InvalidInputError(
+                f"the file begins with the byte order mark of {mark}, and --encoding is {encoding}",
+                hint="leave --encoding out",
+            )
+        zeros = None if mark else unmarked(first)
+        if encoding is None and zeros:
+            raise InvalidInputError(
+                f"the file is {zeros[:6].upper()} without a byte order mark",
+                hint=f"say so: --encoding {zeros}",
+            )
+        if encoding is None:
+            yield from self._guessed(first)
+        elif zeros and _name_of(encoding) == zeros[:6]:
+            yield from self._known(zeros, first)  # the order of its bytes is told by itself
+        else:
+            yield from self._known(encoding, first, asked=mark is None)
 
-    def _known(self, encoding: str, first: bytes) -> Iterator[str]:
+    def _known(self, encoding: str, first: bytes, *, asked: bool = False) -> Iterator[str]:
         self.encoding = encoding
         decoder = _decoder(encoding)
         chunk: bytes | None = first
         start = True
         while chunk is not None:
+            if asked and (high := _HIGH_BYTE.search(chunk)):
+                asked = False
+                self._note_utf8(encoding, chunk, high.start())
             following = next(self._chunks, None)
             try:
                 text = decoder.decode(chunk, final=following is None)
@@ -124,7 +139,16 @@ class Lines:
             start = start and not text
             chunk = following
 
+    def _note_utf8(self, encoding: str, chunk: bytes, at: int) -> None:
+        """A note if text is UTF-8 by all appearance and was said to be something else."""
+        if _UTF8_SEQUENCE.match(chunk, at) and not _name_of(encoding).startswith("utf"):
+            self.notes.append(
+                f"the file was read as {encoding}, as --encoding says, and looks like UTF-8: "
+                f"{example(chunk, 'utf-8')!r} was read as {example(chunk, encoding)!r}"
+            )
+
     def _guessed(self, chunk: bytes) -> Iterator[str]:
+        before = b""
         while True:
             high = _HIGH_BYTE.search(chunk)
             if high is None:
@@ -132,29 +156,59 @@ class Lines:
                 following = next(self._chunks, None)
                 if following is None:
                     return
+                before = (before + chunk)[-BEFORE:]
                 chunk = following
                 continue
             # A sequence may be cut in two by the end of the chunk.
-            while len(chunk) - high.start() < _LONGEST_SEQUENCE and (more := next(self._chunks, b"")):
-                chunk += more
+            chunk = self._at_least(high.start() + _LONGEST_SEQUENCE, chunk)
             if _UTF8_SEQUENCE.match(chunk, high.start()):
                 yield from self._known("utf-8", chunk)
             else:
+                chunk = self._at_least(high.start() + AFTER, chunk)
+                sample = (before + chunk[: high.start()])[-BEFORE:] + chunk[high.start() :][:AFTER]
+                self._take_for_windows(sample)
                 yield from self._windows(chunk)
             return
 
-    def _windows(self, chunk: bytes) -> Iterator[str]:
+    def _at_least(self, size: int, chunk: bytes) -> bytes:
+        """The chunk, and as much of the next ones as it takes to have so many bytes, if there are."""
+        parts = [chunk]
+        have = len(chunk)
+        while have < size and (more := next(self._chunks, b"")):
+            parts.append(more)
+            have += len(more)
+        return b"".join(parts)
+
+    def _take_for_windows(self, sample: bytes) -> None:
+        if found := doubt(sample):
+            likely = (
+                f"in {found.encoding} it is {found.better!r}; if that is right: --encoding {found.encoding}"
+            )
+            raise InvalidInputError(
+                f"the file is not UTF-8, and hardly Windows-1252: that would make it {found.example!r}",
+                hint=likely if found.encoding else _SAY,
+            )
         self.encoding = WINDOWS_1252
         self.notes.append(
-            "the file is not UTF-8 and was read as Windows-1252; look at a name with an accent, and if it is "
-            "wrong say what the file is with --encoding"
+            "the file is not UTF-8 and was read as Windows-1252, for example "
+            f"{example(sample, WINDOWS_1252)!r}; if that is wrong, say what the file is with --encoding"
         )
+
+    def _windows(self, chunk: bytes) -> Iterator[str]:
         decoder = _decoder(WINDOWS_1252)
         before = b""
         while True:
             found = _UTF8_SEQUENCE.search(before + chunk)
+            mixed = max(0, found.start() - len(before)) if found else len(chunk)
+            nothing = undefined(chunk)
+            if nothing is not None and nothing < mixed:
+                yield decoder.decode(chunk[:nothing])
+                raise InvalidInputError(
+                    f"the file is neither UTF-8 nor Windows-1252: it holds the byte 0x{chunk[nothing]:02X}",
+                    hint=_SAY,
+                )
             if found is not None:
-                yield decoder.decode(chunk[: max(0, found.start() - len(before))])
+                yield decoder.decode(chunk[:mixed])
                 sequence = found[0].decode("utf-8")
                 raise InvalidInputError(
                     f"the file mixes encodings: {sequence!r} is UTF-8, and bytes before it are not",
@@ -166,6 +220,17 @@ class Lines:
                 return
             before = (before + chunk)[-_LONGEST_SEQUENCE + 1 :]
             chunk = following
+
+
+_SAY = "say which encoding it is, such as --encoding cp850, or save it as CSV UTF-8"
+
+
+def _name_of(encoding: str) -> str:
+    """Python's name of an encoding, whatever it is called; as it is given if there is none."""
+    try:
+        return codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        return encoding
 
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder:

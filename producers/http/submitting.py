@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from producers.batch_name import check_batch_name
 from producers.defaults import check_as_is
+from producers.file_kinds import Format
 from producers.http.answers import json_answer, refusals
 from producers.http.content import charset, check_json, media_type
 from producers.http.examples import BATCH_BODIES, ONE_JOB
@@ -35,7 +36,6 @@ from producers.json_text import decode
 from producers.jsonl import job_of
 from producers.known_credentials import unknown_credential
 from producers.reading import ReadOptions
-from producers.source import Format
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, Verdict, split_job_id
 

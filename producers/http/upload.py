@@ -22,6 +22,7 @@ from starlette.requests import Request
 from producers.batch_name import check_batch_name
 from producers.body import check_credential
 from producers.defaults import check_defaults
+from producers.file_kinds import Format
 from producers.http.door import Door
 from producers.http.json_batch import Settings, look_through
 from producers.http.problem import Kind, ProblemError
@@ -32,7 +33,6 @@ from producers.jsonl import read_line
 from producers.known_credentials import of_known
 from producers.plan import checked
 from producers.reading import Reading, ReadOptions
-from producers.source import Format
 from producers.submit import Submission, submit
 from provisioning.errors import InvalidInputError, InvalidJobError, NotFoundError
 from provisioning.job import Accepted, NewJob, Verdict

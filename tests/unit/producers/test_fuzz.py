@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from producers.file_kinds import Format
 from producers.reading import Reading, ReadOptions
-from producers.source import Format
 from producers.text import Lines
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob

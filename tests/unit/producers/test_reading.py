@@ -14,10 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from producers.file_kinds import Format
 from producers.lost_prefix import LostPrefix
 from producers.reading import Reading, ReadOptions, read_jobs
 from producers.repeats import Repeats
-from producers.source import Format, Source
+from producers.source import Source
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 from tests.fixtures.workbook import workbook

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from producers.cells import cells_of, columns_for, csv_line, escape, guard, inert, unescape, unguard
+from producers.file_kinds import Format
 from producers.reading import ReadOptions, read_jobs
-from producers.source import Format
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob, fingerprint
 from tests.unit.producers.strategies import TEXTS, bodies
