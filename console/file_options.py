@@ -13,7 +13,7 @@ import typer
 from console.pulling import pulled
 from producers.file_kinds import Format
 from producers.json_text import decode
-from producers.mapping_file import read_mapping
+from producers.mapping_file import pair, read_mapping
 from producers.reading import ReadOptions
 from provisioning.errors import InvalidInputError
 
@@ -51,6 +51,9 @@ EncodingOption = Annotated[
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="How rows are written; found out by default.")
 ]
+SheetOption = Annotated[
+    str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of a workbook [the first visible one].")
+]
 AsIsOption = Annotated[
     list[str] | None,
     typer.Option("--as-is", metavar="COLUMN", help="Ids of this column are meant as they stand (bot.id)."),
@@ -69,6 +72,7 @@ def read_options(
     format_: Format | None,
     map_file: Path | None = None,
     as_is: list[str] | None = None,
+    sheet: str | None = None,
 ) -> ReadOptions:
     return ReadOptions(
         # What is typed wins over what is in the file.
@@ -80,6 +84,7 @@ def read_options(
         delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
         encoding=encoding,
         format=format_,
+        sheet=sheet,
         as_is=frozenset(as_is or ()),
     )
 
@@ -87,9 +92,9 @@ def read_options(
 def _pairs(maps: list[str]) -> dict[str, str]:
     pairs = {}
     for item in maps:
-        old, equals, new = item.partition("=")
-        if not equals or not old:
+        if (mapped := pair(item)) is None:
             raise InvalidInputError(f"--map {item} is not OLD=NEW", hint="for example --map bot_id=bot.id")
+        old, new = mapped
         pairs[old] = new
     return pairs
 

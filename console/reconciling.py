@@ -155,6 +155,7 @@ def read_table(
     key_column: str = "",
     encoding: str | None = None,
     delimiter: str | None = None,
+    sheet: str | None = None,
 ) -> SeenTable:
     """
     The rows of a table that has a header: CSV, TSV or .xlsx, also packed or from a pipe (`-`).
@@ -166,7 +167,7 @@ def read_table(
     problems: list[InvalidJobError] = []
     prefixes = LostPrefix()
     rule = HeaderRule(familiar=wanted.__contains__, certain=lambda headers: column in headers)
-    with Table.at(path, rule, encoding=encoding, delimiter=delimiter) as table:
+    with Table.at(path, rule, encoding=encoding, delimiter=delimiter, sheet=sheet) as table:
         for name in wanted:
             if table.headers.count(name) != 1:
                 has = "no column" if name not in table.headers else "more than one column"

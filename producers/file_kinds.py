@@ -133,10 +133,8 @@ def recognise(
     found = wanted or SUFFIXES.get(suffix, Format.CSV)
     if found is Format.XLSX:
         raise InvalidInputError(
-            f"{name} is no Excel file, whatever its name or --format says"
-            if can_say
-            else f"{name} is no Excel file",
-            hint="it is text: name it .csv and leave --format away" if can_say else _SAVE,
+            f"{name} is no Excel file, whatever {'--format' if wanted else 'its name'} says",
+            hint="it is text: --format csv reads it" if can_say else _SAVE,
         )
     return found
 

@@ -46,7 +46,7 @@ def understand(headers: Sequence[str], maps: Mapping[str, str]) -> tuple[tuple[s
         if bad := bad_character(path):
             raise InvalidInputError(
                 f"the header {shorten(header)!r} {bad}",
-                hint="is this a CSV file? if so, say how it is encoded, for example --encoding utf-16",
+                hint="is this a table? if so, write the header anew and save it as CSV UTF-8",
             )
         understood, meant = _meaning(path)
         if not understood:
@@ -96,9 +96,23 @@ def _not_understood(
     elif mapped:
         hint = f"{mapped[0]!r} is mapped to {wanted[mapped[0]]!r}, which is no column either"
     else:
-        flags = " ".join(f"--map {shlex.quote(f'{header}={meant or str()}')}" for header, meant in wrong[:12])
-        hint = f"{flags}   (a mapping to nothing passes the column over)"
+        hint = _how_to_map(wrong[:12])
     return InvalidInputError(f"{subject} {names}{more} {is_are} not understood", hint=hint)
+
+
+def _how_to_map(wrong: Sequence[tuple[str, str | None]]) -> str:
+    """The flags that map headers, as they can be typed; what nobody can type is to be written anew."""
+    typed = [(header, meant or "") for header, meant in wrong if header and _can_be_typed(header)]
+    flags = " ".join(f"--map {shlex.quote(f'{header}={meant}')}" for header, meant in typed)
+    hint = f"{flags}   (a mapping to nothing passes the column over)" if flags else ""
+    if len(typed) < len(wrong):
+        others = ", ".join(ascii(header) for header, _ in wrong if not _can_be_typed(header))
+        hint = "; ".join(filter(None, [hint, f"write anew what holds invisible characters: {others}"]))
+    return hint
+
+
+def _can_be_typed(header: str) -> bool:
+    return header.isprintable()
 
 
 def refuse_repeated(headers: Sequence[str], paths: Sequence[str]) -> None:
@@ -109,8 +123,13 @@ def refuse_repeated(headers: Sequence[str], paths: Sequence[str]) -> None:
             both = (
                 f"twice: {header!r}" if header == seen[path] else f"twice: by {seen[path]!r} and {header!r}"
             )
+            way_out = (
+                ""
+                if header == seen[path] or not _can_be_typed(header)
+                else f": --map {shlex.quote(f'{header}=')}"
+            )
             raise InvalidInputError(
                 f"the column {path} is given {both}",
-                hint="rename one of them, or map it to nothing: --map NAME=",
+                hint=f"rename one of them{way_out and ', or map it to nothing' + way_out}",
             )
         seen[path] = header

@@ -24,6 +24,17 @@ _RULE = HeaderRule(
 _HINT = "its first row is old,new, and every other names a column and what it means: bot_id,bot.id"
 
 
+def pair(text: str) -> tuple[str, str] | None:
+    """
+    What `OLD=NEW` maps; None if it is no such pair. The last `=` counts: no column of ours has one.
+
+    >>> pair("bot_id=bot.id"), pair("a=b="), pair("bot")
+    (('bot_id', 'bot.id'), ('a=b', ''), None)
+    """
+    old, equals, new = text.rpartition("=")
+    return (old, new) if equals and old else None
+
+
 def read_mapping(path: Path) -> dict[str, str]:
     """
     What each header of a file means, as `ReadOptions.maps` wants it.

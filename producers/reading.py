@@ -46,6 +46,7 @@ class ReadOptions:
         delimiter: what separates the cells of a CSV row; found out if None.
         encoding: how text is encoded; found out if None.
         format: how rows are written; recognised if None.
+        sheet: of a workbook, the one to be read; the first visible one if None.
         as_is: paths whose identifiers are meant as they stand, however odd.
     """
 
@@ -57,6 +58,7 @@ class ReadOptions:
     delimiter: str | None = None
     encoding: str | None = None
     format: Format | None = None
+    sheet: str | None = None
     as_is: Collection[str] = ()
 
 
@@ -170,7 +172,7 @@ class Reading:
 
     def _opened(self) -> Iterator[NewJob | InvalidJobError]:
         options = self._options
-        if self.format is Format.JSONL:
+        if self.format is Format.JSONL and options.sheet is None:
             self._lines = Lines(self._source.chunks(), options.encoding)
             return self._from_lines(self._lines)
         self._table = table = Table(
@@ -178,6 +180,7 @@ class Reading:
             header_rule(options.maps),
             encoding=options.encoding,
             delimiter=options.delimiter,
+            sheet=options.sheet,
         )
         self.delimiter = table.delimiter
         self._plan = Columns.parse(

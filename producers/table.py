@@ -41,6 +41,7 @@ class Table:
         rule: what the headers look like, to find them and the delimiter by.
         encoding: of the text; found out if None.
         delimiter: what separates the cells; found out if None.
+        sheet: of a workbook, the one to be read; the first visible one if None.
 
     Attributes:
         name: what messages call the file.
@@ -57,6 +58,7 @@ class Table:
         *,
         encoding: str | None = None,
         delimiter: str | None = None,
+        sheet: str | None = None,
     ) -> None:
         self._source = source
         self.name = source.name
@@ -64,8 +66,12 @@ class Table:
         self._sheet: XlsxRows | None = None
         self._short: ShortRows | None = None
         self._rows: CsvRows | XlsxRows
+        if sheet is not None and source.format is not Format.XLSX:
+            raise InvalidInputError(
+                f"{self.name} has no sheets: it is {source.format}", hint="leave --sheet out"
+            )
         if source.format is Format.XLSX:
-            self._rows = self._sheet = XlsxRows(source.seekable(), rule, self.name)
+            self._rows = self._sheet = XlsxRows(source.seekable(), rule, self.name, sheet)
             self.delimiter = ""
         elif source.format is Format.JSONL:
             raise InvalidInputError(
@@ -87,11 +93,12 @@ class Table:
         *,
         encoding: str | None = None,
         delimiter: str | None = None,
+        sheet: str | None = None,
     ) -> Self:
         """The table in a file, in standard input (`-`), or in an open binary stream."""
         source = Source(where)
         try:
-            return cls(source, rule, encoding=encoding, delimiter=delimiter)
+            return cls(source, rule, encoding=encoding, delimiter=delimiter, sheet=sheet)
         except BaseException:
             source.close()
             raise

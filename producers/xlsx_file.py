@@ -1,5 +1,5 @@
 """
-The first visible sheet of an Excel file as rows of text, streamed by a reader of our own.
+One sheet of an Excel file as rows of text, streamed by a reader of our own.
 
 No library in the registry tells a formula without a result from an empty cell, keeps cells that are out of
 order, and knows how a number is shown (docs/decisions/0020-our-own-workbook-reader.md, with measurements).
@@ -8,6 +8,7 @@ order, and knows how a number is shown (docs/decisions/0020-our-own-workbook-rea
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import IO
@@ -28,10 +29,11 @@ _DAMAGED = (None, errno.EINVAL)
 
 class XlsxRows:
     """
-    The records of an Excel file's first visible sheet, streamed.
+    The records of one sheet of an Excel file, streamed.
 
     Args:
         file: the workbook; seekable.
+        sheet: title of the sheet to be read, hidden or not; the first visible one if None.
         rule: what the headers look like, to find them by.
         name: what messages call it.
 
@@ -41,8 +43,13 @@ class XlsxRows:
     Raises: InvalidInputError if it is no workbook, holds no rows, or, while iterating, is damaged.
     """
 
-    def __init__(self, file: IO[bytes], rule: HeaderRule, name: str = "the file") -> None:
+    def __init__(
+        self, file: IO[bytes], rule: HeaderRule, name: str = "the file", sheet: str | None = None
+    ) -> None:
         self._name = name
+        self._wanted = sheet
+        self._rule = rule
+        self._others: list[Sheet] = []
         self._file = file
         self._notes: list[str] = []
         self._sheet: Sheet | None = None
@@ -51,11 +58,16 @@ class XlsxRows:
         first = next(self._rows, None)
         if first is None:
             raise InvalidInputError(
-                f"the first sheet of {name} is empty",
-                hint="the first row holds the headers, such as key and bot.id",
+                f"the {'sheet' if sheet else 'first sheet'} of {name} is empty",
+                hint=self._elsewhere() or "the first row holds the headers, such as key and bot.id",
             )
         if not rule.likely(first.cells):
             first = self._searched(first, rule)
+        if not rule.likely(first.cells) and (elsewhere := self._elsewhere()):
+            title = self._sheet.title if self._sheet is not None else ""
+            raise InvalidInputError(
+                f"the first sheet of {name}, {title!r}, holds no headers that are known", hint=elsewhere
+            )
         self._top = first.number
         for column, kind in (first.kinds or {}).items():
             if kind in (CellKind.UNCOMPUTED, CellKind.ERROR, CellKind.BROKEN):
@@ -145,17 +157,7 @@ class XlsxRows:
     def _records(self) -> Iterator[RawRow]:
         package = Package(self._file)
         try:
-            visible = [sheet for sheet in package.sheets if sheet.visible]
-            if not visible:
-                raise InvalidInputError("it has no visible sheet", hint=SAVE_ANEW)
-            self._sheet, *others = visible
-            if others:
-                self._notes.append(
-                    f"only the first sheet, {self._sheet.title!r}, was read; there are also "
-                    + _listed([repr(other.title) for other in others])
-                )
-            if hidden := [repr(sheet.title) for sheet in package.sheets if not sheet.visible]:
-                self._notes.append(f"hidden sheets were not read: {_listed(hidden)}")
+            self._sheet = self._chosen(package.sheets)
             with package.open(self._sheet.part) as stream:
                 self._read = SheetRows(
                     stream,
@@ -165,6 +167,56 @@ class XlsxRows:
                     to_be_computed=package.to_be_computed,
                 )
                 yield from self._read
+        finally:
+            package.close()
+
+    def _chosen(self, sheets: Sequence[Sheet]) -> Sheet:
+        """The sheet that was asked for, or the first visible one, with a note about the others."""
+        visible = [sheet for sheet in sheets if sheet.visible]
+        hidden = [repr(sheet.title) for sheet in sheets if not sheet.visible]
+        if self._wanted is not None:
+            named = [sheet for sheet in sheets if sheet.title == self._wanted] or [
+                sheet for sheet in sheets if sheet.title.strip().casefold() == self._wanted.strip().casefold()
+            ]
+            if len(named) != 1:
+                titles = [repr(sheet.title) for sheet in sheets]
+                raise InvalidInputError(
+                    f"it has no sheet {self._wanted!r}", hint=f"it has: {_listed(titles)}"
+                )
+            return named[0]
+        if not visible:
+            raise InvalidInputError("it has no visible sheet", hint=SAVE_ANEW)
+        first, *self._others = visible
+        if self._others:
+            self._notes.append(
+                f"only the first sheet, {first.title!r}, was read; there are also "
+                f"{_listed([repr(other.title) for other in self._others])} (--sheet NAME reads one)"
+            )
+        if hidden:
+            self._notes.append(f"hidden sheets were not read: {_listed(hidden)}")
+        return first
+
+    def _elsewhere(self) -> str:
+        """The hint that another sheet holds the headers; empty unless exactly one of them does."""
+        found = [sheet for sheet in self._others if self._holds_headers(sheet)]
+        return (
+            f"the sheet {found[0].title!r} does: --sheet {shlex.quote(found[0].title)}"
+            if len(found) == 1
+            else ""
+        )
+
+    def _holds_headers(self, sheet: Sheet) -> bool:
+        package = Package(self._file)
+        try:
+            with package.open(sheet.part) as stream:
+                rows = SheetRows(
+                    stream,
+                    package.texts,
+                    package.formats,
+                    since_1904=package.since_1904,
+                    to_be_computed=package.to_be_computed,
+                )
+                return any(self._rule.likely(row.cells) for row in islice(rows, SEARCHED))
         finally:
             package.close()
 

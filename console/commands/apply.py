@@ -27,6 +27,7 @@ from console.file_options import (
     MapOption,
     NewBotsOption,
     SeparatorOption,
+    SheetOption,
     SkipInvalidOption,
     local,
     read_options,
@@ -95,6 +96,7 @@ def apply(
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     format_: FormatOption = None,
+    sheet: SheetOption = None,
     as_is: AsIsOption = None,
     skip_invalid: SkipInvalidOption = False,
     detach: Annotated[
@@ -124,7 +126,7 @@ def apply(
     Example: provision apply tenants.csv
     """
     options = read_options(
-        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is
+        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is, sheet
     )
     why = reason_to_accept(accept_duplicates, because)
     began = time.monotonic()

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from console import applying
-from console.file_options import DelimiterOption, EncodingOption
+from console.file_options import DelimiterOption, EncodingOption, SheetOption
 from console.reconciling import (
     Finding,
     Judged,
@@ -153,6 +153,7 @@ def reconcile(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
+    sheet: SheetOption = None,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -172,6 +173,7 @@ def reconcile(
         key_column=widget_key,
         encoding=encoding,
         delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
+        sheet=sheet,
     )
     _tell_of(table)
 

@@ -23,6 +23,7 @@ from console.file_options import (
     MapOption,
     NewBotsOption,
     SeparatorOption,
+    SheetOption,
     local,
     read_options,
 )
@@ -50,6 +51,7 @@ def plan(
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     format_: FormatOption = None,
+    sheet: SheetOption = None,
     as_is: AsIsOption = None,
     errors_to: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv", help="Write every problem into this file.")
@@ -62,7 +64,7 @@ def plan(
     Example: provision plan tenants.csv
     """
     options = read_options(
-        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is
+        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is, sheet
     )
     with local(file) as source, workplace() as place, _problem_file(errors_to) as write:
 

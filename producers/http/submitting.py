@@ -35,6 +35,7 @@ from producers.http.upload import (
 from producers.json_text import decode
 from producers.jsonl import job_of
 from producers.known_credentials import unknown_credential
+from producers.mapping_file import pair
 from producers.reading import ReadOptions
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, Verdict, split_job_id
@@ -226,10 +227,10 @@ def _check_heeded(given: frozenset[str], format_: Format | None) -> None:
 
 def _maps(pairs: list[str]) -> dict[str, str]:
     maps = {}
-    for pair in pairs:
-        old, equals, new = pair.partition("=")
-        if not equals or not old:
+    for text in pairs:
+        if (mapped := pair(text)) is None:
             raise InvalidInputError("map is OLD=NEW", hint="for example map=bot_id%3Dbot.id")
+        old, new = mapped
         maps[old] = new
     return maps
 

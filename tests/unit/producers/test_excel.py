@@ -187,7 +187,7 @@ def test_the_first_visible_sheet_is_read_and_the_others_are_named() -> None:
     jobs, notes = read(book)
     assert [bot_of(job) for job in jobs] == ["1"]
     assert notes == (
-        "only the first sheet, 'Tenants', was read; there are also 'Old'",
+        "only the first sheet, 'Tenants', was read; there are also 'Old' (--sheet NAME reads one)",
         "hidden sheets were not read: 'Hidden'",
     )
 
