@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from console.pulling import pulled
+from console.shell import talk
 from producers.file_kinds import Format
 from producers.json_text import decode
 from producers.mapping_file import pair, read_mapping
@@ -76,7 +77,7 @@ def read_options(
 ) -> ReadOptions:
     return ReadOptions(
         # What is typed wins over what is in the file.
-        maps=(read_mapping(map_file) if map_file else {}) | _pairs(maps or []),
+        maps=(read_mapping(map_file, _tell) if map_file else {}) | _pairs(maps or []),
         defaults=read_defaults(defaults) if defaults else {},
         credential=credential,
         new_bots=new_bots,
@@ -87,6 +88,10 @@ def read_options(
         sheet=sheet,
         as_is=frozenset(as_is or ()),
     )
+
+
+def _tell(note: str) -> None:
+    talk.print(f"note: {note}", soft_wrap=True)
 
 
 def _pairs(maps: list[str]) -> dict[str, str]:

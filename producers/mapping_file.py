@@ -7,6 +7,7 @@ over.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from producers.body import shorten
@@ -35,26 +36,40 @@ def pair(text: str) -> tuple[str, str] | None:
     return (old, new) if equals and old else None
 
 
-def read_mapping(path: Path) -> dict[str, str]:
+def read_mapping(path: Path, note: Callable[[str], None] = lambda _: None) -> dict[str, str]:
     """
     What each header of a file means, as `ReadOptions.maps` wants it.
 
+    Args:
+        note: told what a person should know of how it was read.
+
     Raises: InvalidInputError, naming the row.
     """
-    with Table.at(path, _RULE) as table:
-        if tuple(header.lower() for header in table.headers) != HEADERS:
-            headers = shorten(", ".join(table.headers))
-            raise InvalidInputError(f"the headers of the mapping {table.name} are {headers}", hint=_HINT)
-        maps: dict[str, str] = {}
-        for record in table.texts(range(len(HEADERS))):
-            if isinstance(record, InvalidJobError):
-                wrong = f"row {record.row} of the mapping {table.name}: {record.message}"
-                raise InvalidInputError(wrong, hint=_HINT)
-            old, new = (cell.strip() for cell in record.cells)
-            if not old or old in maps:
-                wrong = f"{old!r} is there already" if old else "it must name an old and a new column"
-                raise InvalidInputError(
-                    f"row {record.number} of the mapping {table.name}: {wrong}", hint=_HINT
-                )
-            maps[old] = new
-        return maps
+    try:
+        with Table.at(path, _RULE) as table:
+            maps = _maps_of(table)
+            for each in table.notes:
+                note(f"the mapping {table.name}: {each}")
+            return maps
+    except InvalidInputError as error:
+        if "--" not in error.hint:
+            raise
+        # The options that say how a file is to be read are about the tenants' file.
+        raise InvalidInputError(error.message, hint="save the mapping as CSV UTF-8") from error
+
+
+def _maps_of(table: Table) -> dict[str, str]:
+    if tuple(header.lower() for header in table.headers) != HEADERS:
+        headers = shorten(", ".join(table.headers))
+        raise InvalidInputError(f"the headers of the mapping {table.name} are {headers}", hint=_HINT)
+    maps: dict[str, str] = {}
+    for record in table.texts(range(len(HEADERS))):
+        if isinstance(record, InvalidJobError):
+            wrong = f"row {record.row} of the mapping {table.name}: {record.message}"
+            raise InvalidInputError(wrong, hint=_HINT)
+        old, new = (cell.strip() for cell in record.cells)
+        if not old or old in maps:
+            wrong = f"{old!r} is there already" if old else "it must name an old and a new column"
+            raise InvalidInputError(f"row {record.number} of the mapping {table.name}: {wrong}", hint=_HINT)
+        maps[old] = new
+    return maps

@@ -47,13 +47,19 @@ class Source:
     Args:
         where: a path, `-` for standard input, or a binary stream that the caller opened.
         format: how the rows are written; recognised from content and name if None.
+        can_say: whether a hint may name `--format`: who gave a stream, or a table beside FILE, cannot say it.
         stop: set by whoever wants no more of it; whatever reads then raises StoppedError.
 
     Raises: InvalidInputError if it cannot be opened, is empty, or is no kind of file that we read.
     """
 
     def __init__(
-        self, where: str | Path | BinaryIO, format: Format | None = None, stop: Event | None = None
+        self,
+        where: str | Path | BinaryIO,
+        format: Format | None = None,
+        stop: Event | None = None,
+        *,
+        can_say: bool = True,
     ) -> None:
         self._stop = stop
         self.name, self._raw, self._ours = _open(where)
@@ -66,13 +72,12 @@ class Source:
                 rest = cast(BinaryIO, _Joined(self._head, self._stream))
                 self._stream = cast(IO[bytes], gzip.GzipFile(fileobj=rest, mode="rb"))
                 self._head = self._read(CHUNK_BYTES)
-            named = isinstance(where, str | Path)
             self.format = recognise(
                 self.name,
                 self._head,
                 format,
                 path=str(where) if self._ours else "",
-                can_say=named,
+                can_say=can_say and isinstance(where, str | Path),
             )
         except BaseException:
             self.close()

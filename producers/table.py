@@ -96,7 +96,7 @@ class Table:
         sheet: str | None = None,
     ) -> Self:
         """The table in a file, in standard input (`-`), or in an open binary stream."""
-        source = Source(where)
+        source = Source(where, can_say=False)
         try:
             return cls(source, rule, encoding=encoding, delimiter=delimiter, sheet=sheet)
         except BaseException:

@@ -191,7 +191,8 @@ class Lines:
         self.encoding = WINDOWS_1252
         self.notes.append(
             "the file is not UTF-8 and was read as Windows-1252, for example "
-            f"{example(sample, WINDOWS_1252)!r}; if that is wrong, say what the file is with --encoding"
+            f"{example(sample, WINDOWS_1252)!r}; if that is wrong, save it as CSV UTF-8, "
+            "or say what it is with --encoding"
         )
 
     def _windows(self, chunk: bytes) -> Iterator[str]:

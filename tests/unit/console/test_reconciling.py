@@ -156,3 +156,11 @@ def test_a_number_in_a_body_is_compared_as_a_cell_shows_it() -> None:
 
 def test_a_key_that_was_seen_is_not_in_a_repr() -> None:
     assert "wk_secret" not in repr(Seen("7", "w-1", "wk_secret"))
+
+
+def test_a_hint_about_the_table_names_no_option_that_reconcile_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "seen.xlsx"
+    path.write_bytes(b"bot.id\n100\n")
+    with pytest.raises(InvalidInputError, match="is no Excel file") as caught:
+        read_table(path, "bot.id")
+    assert "--" not in caught.value.hint

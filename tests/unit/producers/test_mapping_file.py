@@ -55,3 +55,15 @@ def test_a_mapping_may_be_a_workbook_or_packed_and_our_own_escape_is_taken_off(t
 def test_a_missing_mapping_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="there is no file"):
         read_mapping(tmp_path / "maps.csv")
+
+
+def test_a_mapping_is_told_of_and_no_option_of_the_tenants_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "maps.csv"
+    path.write_bytes("Columnas\nold;new\nTelé;label\n".encode("cp1252"))
+    notes: list[str] = []
+    assert read_mapping(path, notes.append) == {"Telé": "label"}
+    assert [note.startswith("the mapping maps.csv: ") for note in notes] == [True, True]
+    path.write_bytes("old;new\nTeléfono;label\n".encode("mac-roman"))
+    with pytest.raises(InvalidInputError, match="hardly Windows-1252") as caught:
+        read_mapping(path)
+    assert "--" not in caught.value.hint
