@@ -21,7 +21,7 @@ import msgspec
 
 from producers.body import bad_character_in_name, shorten, spreadsheet_damage
 from producers.header_row import HeaderRule
-from producers.lost_prefix import LostPrefix
+from producers.id_shapes import IdShapes
 from producers.table import Table
 from provisioning.attempt import Result
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -165,7 +165,7 @@ def read_table(
     wanted = [name for name in (column, id_column, key_column) if name]
     rows: list[Seen] = []
     problems: list[InvalidJobError] = []
-    prefixes = LostPrefix()
+    shapes = IdShapes("value")
     rule = HeaderRule(familiar=wanted.__contains__, certain=lambda headers: column in headers)
     with Table.at(path, rule, encoding=encoding, delimiter=delimiter, sheet=sheet) as table:
         for name in wanted:
@@ -192,9 +192,9 @@ def read_table(
             elif wrong := _damage(key):
                 problems.append(InvalidJobError(wrong, row=row.number, field=key_column, value="(not shown)"))
             else:
-                prefixes.see(value, row.number)
+                shapes.see(value, row.number)
                 rows.append(Seen(value, widget, key, row.number))
-        notes = (*table.notes, *([lost] if (lost := prefixes.note()) else []))
+        notes = (*table.notes, *shapes.notes())
         return SeenTable(table.name, tuple(rows), tuple(problems), notes)
 
 

@@ -14,7 +14,13 @@ from typing import Any
 import msgspec
 
 from producers.fields import FIELDS, Kind, documented_spelling, nearest
-from producers.identifiers import AS_IS_HINT, not_an_id, not_meant
+from producers.identifiers import (
+    EXPORT_ANEW,
+    LOST_CHARACTER,
+    lost_digits,
+    not_an_id,
+    not_meant,
+)
 from provisioning.errors import InvalidJobError
 from provisioning.job import MAX_BODY_BYTES, MAX_KEY_LENGTH, NewJob, fingerprint
 
@@ -74,6 +80,11 @@ def is_error_value(text: str) -> bool:
     return text.startswith("#") and _ERROR_VALUE.fullmatch(text) is not None
 
 
+def is_rounded(text: str) -> bool:
+    """Whether a text is nothing but a number of which a spreadsheet may have lost digits."""
+    return lost_digits(text) > 0 or _SCIENTIFIC.fullmatch(text) is not None
+
+
 def bad_character(text: str) -> str | None:
     """The first character that no text of a job may hold, in words; None if there is none."""
     if text.isprintable():
@@ -121,7 +132,7 @@ def check_key(key: str, *, as_is: bool = False) -> tuple[str, str] | None:
     if damage := spreadsheet_damage(key):
         return f"the key {damage}", AS_TEXT_HINT
     if not as_is and (odd := not_meant(key)):
-        return f"the key {odd}", f"{AS_IS_HINT} key"
+        return f"the key {odd[0]}", _or_as_is(odd[1], "key")
     return None
 
 
@@ -146,7 +157,13 @@ def check_label(label: str) -> tuple[str, str] | None:
         return f"the label has {len(label)} characters; at most {MAX_LABEL_LENGTH} are allowed", "shorten it"
     if wrong := bad_character(label):
         return f"the label {wrong}", ""
+    if "\ufffd" in label:
+        return f"the label {LOST_CHARACTER}", EXPORT_ANEW
     return None
+
+
+def _or_as_is(way_out: str, path: str) -> str:
+    return f"{way_out}; if it is meant so, say it: --as-is {path}"
 
 
 def check_bot_id(bot_id: str, *, as_is: bool = False) -> tuple[str, str] | None:
@@ -156,7 +173,7 @@ def check_bot_id(bot_id: str, *, as_is: bool = False) -> tuple[str, str] | None:
     if damage := spreadsheet_damage(bot_id):
         return f"the bot id {damage}", AS_TEXT_HINT
     if not as_is and (odd := not_an_id(bot_id)):
-        return f"the bot id {odd}", f"{AS_IS_HINT} bot.id"
+        return f"the bot id {odd[0]}", _or_as_is(odd[1], "bot.id")
     return None
 
 
@@ -168,7 +185,7 @@ def check_item(item: str, path: str, *, as_is: bool = False) -> tuple[str, str] 
         return f"the item {shorten(item)!r} {damage}", AS_TEXT_HINT
     # An empty item is nobody's reference, and was never refused.
     if item.strip() and not as_is and (odd := not_meant(item)):
-        return f"the item {shorten(item)!r} {odd}", f"{AS_IS_HINT} {path}"
+        return f"the item {shorten(item)!r} {odd[0]}", _or_as_is(odd[1], path)
     return None
 
 
@@ -246,6 +263,10 @@ def _walk(
         kind = FIELDS.get(here) if known else None
         if wrong := bad_character(name):
             yield InvalidJobError(f"a member's name {wrong}", row=row, field=shorten(here))
+        elif "\ufffd" in name:
+            yield InvalidJobError(
+                f"a member's name {LOST_CHARACTER}", row=row, field=shorten(here), hint=EXPORT_ANEW
+            )
         elif kind is None and not free:
             yield _unknown(here, value, row)
         else:
@@ -262,6 +283,15 @@ def _inside(
     if isinstance(value, str):
         if wrong := bad_character(value):
             yield InvalidJobError(f"the text {wrong}", row=row, field=shorten(path), value=shorten(value))
+        # Of the items of a list of identifiers `check_item` says so, for they may be meant.
+        elif "\ufffd" in value and FIELDS.get(path) is not Kind.LIST:
+            yield InvalidJobError(
+                f"the text {LOST_CHARACTER}",
+                row=row,
+                field=shorten(path),
+                value=shorten(value),
+                hint=EXPORT_ANEW,
+            )
     elif isinstance(value, dict | list):
         if depth >= MAX_DEPTH:
             yield InvalidJobError(f"nested more than {MAX_DEPTH} deep", row=row, field=shorten(path))

@@ -22,11 +22,15 @@ from producers.body import (
     check_credential,
     check_key,
     check_label,
+    is_rounded,
     make_job,
 )
 from producers.cells import unescape, unguard
+from producers.column_notes import ColumnNotes
 from producers.defaults import check_as_is, check_defaults
+from producers.fields import FIELDS, Kind
 from producers.headers import refuse_repeated, understand
+from producers.no_tenant import NoTenant
 from producers.rows import Row, plan_of
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
@@ -41,7 +45,8 @@ class Columns:
     Attributes:
         headers: as they stand in the file.
         paths: what each header means: a dotted path or special column; "" for a column that is passed over.
-        notes: what a person should know and nothing needs to stop for.
+        notes: what a person should know of the headers and nothing needs to stop for.
+        seen: takes note of what the rows hold.
         separator: what separates the items of a list in a cell.
     """
 
@@ -56,13 +61,16 @@ class Columns:
         new_bots: bool,
         separator: str,
         as_is: Collection[str] = (),
+        seen: ColumnNotes | None = None,
     ) -> None:
+        self.seen = seen or ColumnNotes(as_is)
         self.headers = headers
         self.paths = paths
         self.notes = notes
         self._width = len(headers)
         self._as_is = as_is
-        self._names = frozenset(name.casefold() for name in (*headers, *paths) if name)
+        self._no_tenant = NoTenant(headers, paths, as_is)
+        self._texts = tuple(column for column, path in enumerate(paths) if _is_text(path))
         self.separator = separator
         self._credential = credential
         self._new_bots = new_bots
@@ -87,6 +95,7 @@ class Columns:
         credential: str = "default",
         new_bots: bool = False,
         as_is: Collection[str] = (),
+        seen: ColumnNotes | None = None,
     ) -> Columns:
         """
         The plan for these headers.
@@ -99,6 +108,7 @@ class Columns:
             credential: name of the credentials of a row that names none.
             new_bots: whether a row without a bot id shall make a new bot.
             as_is: paths whose identifiers are meant as they stand, however odd.
+            seen: takes note of what the rows hold; one of its own if None.
 
         Raises: InvalidInputError, naming every header that is wrong and the way out.
         """
@@ -125,20 +135,17 @@ class Columns:
             new_bots=new_bots,
             separator=separator,
             as_is=as_is,
+            seen=seen,
         )
 
-    @property
-    def bot_id_column(self) -> int | None:
-        """Where the bot's id stands in a row; None if there is no such column."""
-        return self._bot_id
-
-    def job(self, cells: Sequence[str], row: int) -> NewJob | list[InvalidJobError]:
+    def job(self, cells: Sequence[str], row: int, *, refused: bool = False) -> NewJob | list[InvalidJobError]:
         """
         The job of one row, or all that is wrong with it.
 
         Args:
             cells: the row's cells, as many as there are headers.
             row: its number, as a spreadsheet counts.
+            refused: whether it will be no job whatever this finds: nothing of it is noted then.
         """
         run = Row(
             cells,
@@ -148,9 +155,15 @@ class Columns:
             secret=self._credential_column,
             as_is=self._as_is,
         )
-        # One test over the whole row, not one per cell; a no-break space fails it too, hence the second look.
-        if not "".join(cells).isprintable():
+        if self._no_tenant.may_be(cells) and (why := self._no_tenant.why(cells, row)):
+            run.problem(*why)
+            return run.problems
+        # Two tests over the whole row, not per cell; a no-break space fails the first, hence the second look.
+        text = "".join(cells)
+        if not text.isprintable():
             run.look_for_bad_characters()
+        if "\ufffd" in text:
+            run.look_for_lost_characters(self._texts)
         for column in self._nameless:
             if cells[column] and not cells[column].isspace():
                 run.problem(column, "this column has a value but no header", "name the column, or clear it")
@@ -161,12 +174,11 @@ class Columns:
         key = self._name(run, self._key, None, partial(check_key, as_is="key" in self._as_is))
         credential = self._name(run, self._credential_column, self._credential, check_credential)
         label = ""
-        if (
-            self._label is not None
-            and (label := unguard(unescape(cells[self._label])))
-            and (wrong := check_label(label))
-        ):
-            run.problem(self._label, *wrong)
+        if self._label is not None and (label := unguard(unescape(cells[self._label]))):
+            if wrong := check_label(label):
+                run.problem(self._label, *wrong)
+            elif is_rounded(label):
+                run.note_rounded(self._label, label)
 
         if run.met_json:
             # JSON cells may hold anything, so the finished body is judged as the HTTP door would judge it.
@@ -177,7 +189,23 @@ class Columns:
             place = {header: column for column, header in enumerate(self.headers)}
             return sorted(run.problems, key=lambda problem: place.get(problem.field, self._width))
         job = make_job(body, key=key, credential=credential or self._credential, row=row, label=label)
-        return job if isinstance(job, NewJob) else [job]
+        if not isinstance(job, NewJob):
+            return [job]
+        if not refused:
+            self._note(run, body["bot"].get("id"), key)
+        return job
+
+    def _note(self, run: Row, bot_id: str | None, key: str | None) -> None:
+        """Takes note of what is odd in a row that is a job."""
+        seen, row = self.seen, run.row
+        if bot_id:
+            seen.bot_ids.see(bot_id, row)
+        if key is not None:
+            seen.keys.see(key, row)
+            if self._no_tenant.is_odd_key(key):
+                seen.odd_key(key, row)
+        for column, text in run.rounded or ():
+            seen.rounded(self.headers[column], text, row)
 
     def _bot(self, run: Row) -> dict[str, Any]:
         column = self._bot_id
@@ -188,14 +216,9 @@ class Columns:
             if not self._new_bots:
                 run.problem(column, *NO_BOT)
             return {}
-        if text.casefold() in self._names and "bot.id" not in self._as_is:
-            run.problem(column, "this repeats a header: the row is no tenant", "remove the row")
-            return {"id": text}
-        # What nearly all ids look like, tested before the exact rules; words for nothing are shorter.
-        plain = text.removeprefix("+")
-        if not (plain.isascii() and plain.isalnum() and 9 < len(plain) <= 32) and (
-            wrong := check_bot_id(text, as_is="bot.id" in self._as_is)
-        ):
+        # What nearly all ids look like, tested before the exact rules; longer numbers may be rounded.
+        plain = len(text) <= 16 and text.isdigit() and text.isascii()
+        if not plain and (wrong := check_bot_id(text, as_is="bot.id" in self._as_is)):
             run.problem(column, *wrong)
         return {"id": text}
 
@@ -211,3 +234,8 @@ class Columns:
         if wrong := check(text):
             run.problem(column, *wrong)
         return text
+
+
+def _is_text(path: str) -> bool:
+    """Whether a column holds words: of its cells no other rule says that a character was lost."""
+    return bool(path) and path not in ("key", "credential", "bot.id") and FIELDS.get(path) is not Kind.LIST

@@ -120,6 +120,10 @@ def _by_bare_name() -> dict[str, str]:
 
 
 _BY_BARE_NAME: Mapping[str, str] = MappingProxyType(_by_bare_name())
+
+FAMILIAR = frozenset(_BY_BARE_NAME)
+"""What columns are called, here and elsewhere: their letters and digits, in lower case."""
+
 _BY_LOWER_CASE: Mapping[str, str] = MappingProxyType({path.lower(): path for path in FIELDS})
 
 

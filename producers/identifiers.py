@@ -9,8 +9,12 @@ programs write where they have nothing to say. A person may say that a column is
 from __future__ import annotations
 
 import re
+import unicodedata
 
-AS_IS_HINT = "write the id alone, as plain text; if it is meant so, say it: --as-is"
+LOST_CHARACTER = "holds U+FFFD: a character was lost before"
+EXPORT_ANEW = "export it anew as UTF-8, from where it comes"
+_ALONE = "write the id alone, as plain text"
+_AS_TEXT = "format the column as text, enter the value again and export anew"
 
 _NOTHING = frozenset(
     ["null", "none", "nil", "nan", "undefined", "n/a", "n/d", "\\n", "(null)", "(none)", "(blank)", "(vacío)"]
@@ -22,32 +26,67 @@ _FRACTION_E = re.compile(r"[+-]?\d+[.,]\d+e\d+", re.I)
 _ID = re.compile(r"\+?[\w.:@/-]+")
 _GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 
+KEPT_DIGITS = 15
+"""Digits of a number that spreadsheets keep; they write zeros in the place of the others."""
 
-def not_meant(text: str) -> str | None:
-    """Why nobody can have meant this as an identifier, in words; None if somebody can."""
+_ROUNDED = re.compile(rf"[1-9][0-9]{{{KEPT_DIGITS - 1}}}(0+)")
+
+
+def not_meant(text: str) -> tuple[str, str] | None:
+    """Why nobody can have meant this as an identifier, and the way out; None if somebody can."""
     if text.isalnum():
-        return "stands for nothing" if text.casefold() in _NOTHING else None
+        # A word or a number, as nearly all are.
+        if text.casefold() in _NOTHING:
+            return "stands for nothing", _ALONE
+        # One zero may be the last digit of a number that long; two are one in a hundred.
+        if len(text) > KEPT_DIGITS + 1 and lost_digits(text) > 1:
+            return (
+                f"is a number of which a spreadsheet keeps {KEPT_DIGITS} digits: the others are zeros",
+                _AS_TEXT,
+            )
+        return None
     if "\ufffd" in text:
-        return "holds U+FFFD: a character was lost before"
-    if text.casefold() in _NOTHING or not any(map(str.isalnum, text)):
-        return "stands for nothing"
-    if _ERRORS.fullmatch(text):
-        return "is another program's error"
+        return LOST_CHARACTER, EXPORT_ANEW
+    if text.casefold() in _NOTHING or not any(map(_says_something, text)):
+        return "stands for nothing", _ALONE
+    if is_foreign_error(text):
+        return "is another program's error", _ALONE
     if _FRACTION_E.fullmatch(text):
-        return "is a number in scientific notation: digits have been lost"
+        return "is a number in scientific notation: digits have been lost", _AS_TEXT
     if text.startswith('="') and text.endswith('"'):
-        return "is a formula around the id"
+        return "is a formula around the id", _ALONE
     return None
 
 
-def not_an_id(text: str) -> str | None:
-    """Why this cannot be a bot's id, in words; None if it can. Stricter than `not_meant`."""
+def not_an_id(text: str) -> tuple[str, str] | None:
+    """Why this cannot be a bot's id, and the way out; None if it can. Stricter than `not_meant`."""
     if wrong := not_meant(text):
         return wrong
     if not _ID.fullmatch(text):
         odd = next(char for char in text if not (char.isalnum() or char in "_.:@/-"))
         what = "a space" if odd == " " else repr(odd)
-        return f"holds {what}, which no id has"
+        return f"holds {what}, which no id has", _ALONE
     if _GROUPED.fullmatch(text):
-        return "is a number with marks between its thousands"
+        return "is a number with marks between its thousands", _ALONE
     return None
+
+
+def is_foreign_error(text: str) -> bool:
+    """Whether a text is what programs other than Excel show in place of a value."""
+    return _ERRORS.fullmatch(text) is not None
+
+
+def lost_digits(text: str) -> int:
+    """
+    How many zeros a number has where a spreadsheet has them in place of digits; 0 if it may be whole.
+
+    >>> [lost_digits(text) for text in ("1234567890123450", "123456789012345", "12345678901234500", "x")]
+    [1, 0, 2, 0]
+    """
+    found = _ROUNDED.fullmatch(text)
+    return len(found[1]) if found else 0
+
+
+def _says_something(char: str) -> bool:
+    """Whether a character can be all of a name: letters, digits, and pictures such as 🏪."""
+    return char.isalnum() or unicodedata.category(char) == "So"

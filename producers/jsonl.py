@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from producers.body import check_body, check_credential, check_key, check_label, make_job, shorten
+from producers.column_notes import ColumnNotes
 from producers.defaults import lay_over
 from producers.fields import SPECIAL_COLUMNS
 from producers.json_text import decode
@@ -32,6 +33,7 @@ def read_line(
     credential: str = "default",
     new_bots: bool = False,
     as_is: Collection[str] = (),
+    seen: ColumnNotes | None = None,
 ) -> NewJob | list[InvalidJobError]:
     """The job of one line, or all that is wrong with it; `row` is the number of the line, from 1."""
     try:
@@ -44,7 +46,13 @@ def read_line(
         wrong, hint = f"the line is not JSON: {exc}", "JSON Lines has one whole object on each line"
     else:
         return job_of(
-            value, row=row, defaults=defaults, credential=credential, new_bots=new_bots, as_is=as_is
+            value,
+            row=row,
+            defaults=defaults,
+            credential=credential,
+            new_bots=new_bots,
+            as_is=as_is,
+            seen=seen,
         )
     shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
     return [InvalidJobError(wrong, row=row, value=shorten(shown), hint=hint)]
@@ -58,6 +66,7 @@ def job_of(
     credential: str = "default",
     new_bots: bool = False,
     as_is: Collection[str] = (),
+    seen: ColumnNotes | None = None,
 ) -> NewJob | list[InvalidJobError]:
     """
     The job that a decoded JSON object describes, or all that is wrong with it.
@@ -69,10 +78,13 @@ def job_of(
         credential: name of the credentials if it names none.
         new_bots: whether an object without a bot id shall make a new bot.
         as_is: paths whose identifiers are meant as they stand, however odd.
+        seen: takes note of what it holds, where it is one of several.
     """
     if not isinstance(value, dict):
         return check_body(value, row=row)
     special = {name: value[name] for name in SPECIAL_COLUMNS if value.get(name) is not None}
+    if "key" in value and value["key"] is None:
+        special["key"] = ""  # as an empty cell: whoever has keys has one for every tenant
     given = {name: member for name, member in value.items() if name not in SPECIAL_COLUMNS}
     try:
         body = lay_over(defaults, given) if defaults else given
@@ -109,4 +121,17 @@ def job_of(
         row=row,
         label=special.get("label", ""),
     )
-    return job if isinstance(job, NewJob) else [job]
+    if not isinstance(job, NewJob):
+        return [job]
+    if seen is not None:
+        _show(seen, job, body["bot"], "key" in special, row or 0)
+    return job
+
+
+def _show(seen: ColumnNotes, job: NewJob, bot: Mapping[str, Any], has_key: bool, row: int) -> None:
+    if bot_id := bot.get("id"):
+        seen.bot_ids.see(bot_id, row)
+    if has_key:
+        seen.keys.see(job.key, row)
+    else:
+        seen.no_key(row)

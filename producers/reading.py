@@ -15,13 +15,13 @@ from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from producers.body import check_credential, shorten
+from producers.column_notes import ColumnNotes
 from producers.columns import Columns
 from producers.defaults import check_as_is, check_defaults
 from producers.fields import is_familiar
 from producers.file_kinds import Format
 from producers.header_row import HeaderRule
 from producers.jsonl import read_line
-from producers.lost_prefix import LostPrefix
 from producers.source import Source
 from producers.table import Table
 from producers.text import Lines
@@ -97,7 +97,7 @@ class Reading:
         self._table: Table | None = None
         self._plan: Columns | None = None
         self._blank_lines = 0
-        self._prefixes = LostPrefix()
+        self._seen = ColumnNotes(options.as_is)
         if wrong := check_credential(options.credential):
             raise InvalidInputError(wrong[0], hint=wrong[1])
         check_as_is(options.as_is)
@@ -154,9 +154,7 @@ class Reading:
             notes += self._plan.notes
         if self.blank:
             notes.append(f"{self.blank:,} blank {'row was' if self.blank == 1 else 'rows were'} passed over")
-        if lost := self._prefixes.note():
-            notes.append(lost)
-        return tuple(notes)
+        return (*notes, *self._seen.notes())
 
     def _noted(self, items: Iterator[NewJob | InvalidJobError]) -> Iterator[NewJob | InvalidJobError]:
         try:
@@ -191,6 +189,7 @@ class Reading:
             defaults=options.defaults,
             credential=options.credential,
             new_bots=options.new_bots,
+            seen=self._seen,
         )
         self.headers = self._plan.headers
         self.columns = self._plan.paths
@@ -211,15 +210,14 @@ class Reading:
                 self.bad += 1
                 yield record
                 continue
-            job = plan.job(record.cells, record.number)
-            if record.kinds is not None and (wrong := table.wrong_kinds(record, plan.paths, secret)):
+            wrong = table.wrong_kinds(record, plan.paths, secret) if record.kinds is not None else []
+            job = plan.job(record.cells, record.number, refused=bool(wrong))
+            if wrong:
                 named = {problem.field for problem in wrong}
                 others = [] if isinstance(job, NewJob) else job
                 job = wrong + [problem for problem in others if problem.field not in named]
             if isinstance(job, NewJob):
                 self.good += 1
-                if bot_id is not None:
-                    self._prefixes.see(record.cells[bot_id], record.number)
                 yield job
             else:
                 self.bad += 1
@@ -243,6 +241,7 @@ class Reading:
                     credential=options.credential,
                     new_bots=options.new_bots,
                     as_is=options.as_is,
+                    seen=self._seen,
                 )
                 if isinstance(job, NewJob):
                     self.good += 1

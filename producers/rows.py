@@ -11,18 +11,22 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from producers.body import bad_character, check_item, is_error_value, shorten
+from producers.body import bad_character, check_item, is_error_value, is_rounded, shorten
 from producers.cells import split_list, unescape
 from producers.defaults import lay_over
 from producers.fields import FIELDS, Kind
+from producers.identifiers import EXPORT_ANEW, LOST_CHARACTER
 from producers.json_text import decode
 from provisioning.errors import InvalidJobError
 
 TRUE_WORDS = frozenset(["true", "yes", "y", "1", "on", "si", "sí", "s", "verdadero", "cierto", "sim"])
 FALSE_WORDS = frozenset(["false", "no", "n", "0", "off", "falso", "não", "nao"])
 
-# A cell that starts with none of these is plain text: nothing to unescape, no JSON, no error value, no blank.
-_ODD_START = frozenset("'{[#") | frozenset(char for char in map(chr, range(0x3001)) if char.isspace())
+# A cell that starts with none of these is plain text: nothing to unescape, no JSON, no error value, no blank,
+# no number.
+_ODD_START = frozenset("'{[#+-0123456789") | frozenset(
+    char for char in map(chr, range(0x3001)) if char.isspace()
+)
 
 
 _PLAIN_FLAGS = {"true": True, "false": False}
@@ -93,10 +97,11 @@ class Row:
 
     Attributes:
         problems: at most one a column.
+        rounded: cells that are numbers of which digits may be lost, by their column; None if none are.
         met_json: whether a cell held JSON, so that the finished body needs a look as well.
     """
 
-    __slots__ = ("as_is", "cells", "headers", "met_json", "problems", "row", "secret", "separator")
+    __slots__ = ("as_is", "cells", "headers", "met_json", "problems", "rounded", "row", "secret", "separator")
 
     def __init__(
         self,
@@ -114,6 +119,7 @@ class Row:
         self.headers = headers
         self.separator = separator
         self.secret = secret
+        self.rounded: list[tuple[int, str]] | None = None
         self.problems: list[InvalidJobError] = []
         self.met_json = False
 
@@ -127,12 +133,21 @@ class Row:
             value = "(not shown)"
         self.problems.append(InvalidJobError(message, row=self.row, field=header, value=value, hint=hint))
 
+    def note_rounded(self, column: int, text: str) -> None:
+        self.rounded = [*(self.rounded or ()), (column, text)]
+
     def look_for_bad_characters(self) -> None:
         for column, text in enumerate(self.cells):
             if wrong := bad_character(text):
                 encoding = "is not valid in" in wrong
                 hint = "enter the character again and save the file as UTF-8" if encoding else "remove it"
                 self.problem(column, f"the cell {wrong}", hint)
+
+    def look_for_lost_characters(self, columns: Sequence[int]) -> None:
+        """In columns of text; whoever reads identifiers looks for themselves."""
+        for column in columns:
+            if "\ufffd" in self.cells[column]:
+                self.problem(column, f"the cell {LOST_CHARACTER}", EXPORT_ANEW)
 
     def build(self, node: Node, base: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """The object that this row makes of a node, laid over `base`; None if neither has any member."""
@@ -211,6 +226,8 @@ class Row:
                 'write {"name": "value"}, or name a column for each member',
             )
             return None
+        if is_rounded(text):
+            self.note_rounded(column, text)
         return text
 
     def items(self, column: int, path: str, text: str) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import msgspec
 import pytest
@@ -85,6 +86,71 @@ def test_an_item_of_a_list_is_an_identifier(item: str) -> None:
     problems = plan.job(["100", f"cred-a;{item}"], 2)
     assert isinstance(problems, list)
     assert problems[0].field == "credentials.whiteList"
+
+
+@pytest.mark.parametrize("text", ["12345678901234500", "123456789012345000000"])
+def test_a_number_that_a_spreadsheet_has_rounded_is_no_identifier_and_can_be_meant(text: str) -> None:
+    for path, member in (
+        ("key", {"key": text, "bot": {"id": "100"}}),
+        ("bot.id", {"bot": {"id": text}}),
+        ("credentials.blackList", {"bot": {"id": "100"}, "credentials": {"blackList": ["x", text]}}),
+    ):
+        problems = job_of({"widget": {}, **member})
+        assert isinstance(problems, list)
+        assert [(problem.field, "15 digits" in problem.message) for problem in problems] == [(path, True)]
+        assert isinstance(job_of({"widget": {}, **member}, as_is=[path]), NewJob)
+        [problem] = Reading(io.BytesIO(f"key,bot.id\n{text},100\n".encode()))
+        assert not isinstance(problem, NewJob)
+
+
+@pytest.mark.parametrize("text", ["1234567890123450", "123456789012345010", "00123456789012345600", "9" * 20])
+def test_a_long_number_that_may_be_whole_is_an_id(text: str) -> None:
+    assert check_body({"bot": {"id": text}, "widget": {}}) == []
+
+
+@pytest.mark.parametrize("key", ["🏪", "🏪🍕", "☕️", "→🏪"])
+def test_a_picture_is_a_key(key: str) -> None:
+    assert isinstance(job_of({"key": key, "bot": {"id": "100"}, "widget": {}}), NewJob)
+
+
+@pytest.mark.parametrize(
+    "path", ["label", "widget.x", "widget.theme.font.name", "widget.theme.vars.color.primary"]
+)
+def test_a_text_of_which_a_character_was_lost_is_a_problem(path: str) -> None:
+    problems = Columns.parse(["bot.id", path]).job(["100", "Ca\ufffdé"], 2)
+    assert isinstance(problems, list)
+    [in_cell] = problems
+    assert in_cell.field == path
+    assert "a character was lost" in in_cell.message
+    assert "UTF-8" in in_cell.hint
+    value: Any = {"label": "Ca\ufffdé"}
+    if path != "label":
+        value = "Ca\ufffdé"
+        for name in reversed(path.split(".")):
+            value = {name: value}
+    in_json = job_of({"bot": {"id": "100"}, "widget": {}, **value})
+    assert isinstance(in_json, list)
+    assert [(each.field, each.hint) for each in in_json] == [(path, in_cell.hint)]
+
+
+def test_a_name_of_which_a_character_was_lost_is_a_problem() -> None:
+    [problem] = check_body({"bot": {"id": "100"}, "widget": {"caf\ufffd": 1}})
+    assert "a character was lost" in problem.message
+
+
+def test_a_column_that_is_passed_over_may_hold_anything() -> None:
+    plan = Columns.parse(["bot.id", "notas"], maps={"notas": ""})
+    assert isinstance(plan.job(["100", "caf\ufffd 5.9E+11"], 2), NewJob)
+    assert plan.seen.notes() == []
+
+
+@pytest.mark.parametrize("line", ['{"key": null, "bot": {"id": "100"}}', '{"key": "", "bot": {"id": "100"}}'])
+def test_a_key_that_is_null_is_empty_and_a_key_that_is_not_there_is_none(line: str) -> None:
+    [problem] = Reading(io.BytesIO(line.encode()))
+    assert not isinstance(problem, NewJob)
+    assert (problem.field, problem.message) == ("key", "the key is empty")
+    [job] = Reading(io.BytesIO(b'{"label": null, "credential": null, "bot": {"id": "100"}}'))
+    assert isinstance(job, NewJob)
 
 
 def test_only_identifiers_can_be_meant_as_they_stand() -> None:

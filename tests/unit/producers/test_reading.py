@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import pytest
 
 from producers.file_kinds import Format
-from producers.lost_prefix import LostPrefix
 from producers.reading import Reading, ReadOptions, read_jobs
 from producers.repeats import Repeats
 from producers.source import Source
@@ -155,10 +154,3 @@ def test_a_repeated_key_is_reported_with_the_row_that_had_it_first() -> None:
 def test_the_same_key_under_other_credentials_is_another_job() -> None:
     repeats = Repeats()
     assert repeats.check([NewJob("k", "a", b"{}", 2), NewJob("k", "b", b"{}", 3)]) == [None, None]
-
-
-def test_ids_of_different_lengths_are_no_sign_of_a_lost_prefix() -> None:
-    prefixes = LostPrefix()
-    for row, text in enumerate(["+593987654321", "100200300", "0042", "12345678"], 2):
-        prefixes.see(text, row)
-    assert prefixes.note() is None

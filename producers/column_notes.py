@@ -1,0 +1,74 @@
+"""
+What a person should know of the columns of one input: counted row by row, told at the end with an example.
+
+A row is judged by itself (`columns`, `jsonl`); what is odd only beside the other rows, or odd and harmless,
+comes here. Nothing is refused for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from producers.body import shorten
+from producers.id_shapes import IdShapes
+
+
+class ColumnNotes:
+    """
+    Takes note of what rows hold.
+
+    Args:
+        as_is: paths whose identifiers are meant as they stand: of them nothing is odd.
+
+    Attributes:
+        bot_ids, keys: the ids of the rows that are jobs; whoever reads a row shows them.
+    """
+
+    def __init__(self, as_is: Collection[str] = ()) -> None:
+        self.bot_ids = IdShapes("bot id")
+        self.keys = IdShapes("key")
+        self._as_is = as_is
+        self._counts: dict[tuple[str, str], tuple[int, int, str]] = {}
+
+    def rounded(self, column: str, text: str, row: int) -> None:
+        """A cell is nothing but a number of which a spreadsheet may have lost digits."""
+        self._count("rounded", column, text, row)
+
+    def odd_key(self, key: str, row: int) -> None:
+        """A key is a word that heads a column, or a total, and yet its row has a bot."""
+        self._count("odd key", "key", key, row)
+
+    def no_key(self, row: int) -> None:
+        """An object names no key."""
+        self._count("no key", "key", "", row)
+
+    def _count(self, what: str, column: str, text: str, row: int) -> None:
+        count, first, example = self._counts.get((what, column), (0, row, text))
+        self._counts[what, column] = (count + 1, first, example)
+
+    def notes(self) -> list[str]:
+        """All of it, in words."""
+        notes = []
+        for path, shapes in (("bot.id", self.bot_ids), ("key", self.keys)):
+            if path not in self._as_is:
+                notes += [f"{note}; sent as it stands" for note in shapes.notes()]
+        for (what, column), (count, row, text) in self._counts.items():
+            shown = f"row {row} is {shorten(text)!r}"
+            match what:
+                case "rounded":
+                    cells = "1 cell is a number" if count == 1 else f"{count:,} cells are numbers"
+                    notes.append(
+                        f"{shorten(column)}: {cells} of which a spreadsheet may have lost digits; {shown}; "
+                        "sent as it stands"
+                    )
+                case "odd key" if "key" not in self._as_is:
+                    keys = "1 key is a word" if count == 1 else f"{count:,} keys are words"
+                    notes.append(
+                        f"{keys} for a total or a column, not for a tenant; {shown}; sent as it stands"
+                    )
+                case "no key" if self.keys.seen:
+                    have = "1 object has" if count == 1 else f"{count:,} objects have"
+                    notes.append(
+                        f"{have} no key (first in row {row}) where others have one: the body is the identity"
+                    )
+        return notes

@@ -1,0 +1,137 @@
+"""
+Rows of a table that are no tenants: totals, comments, headers among the rows.
+
+Pure. A total or a comment that is sent makes a widget that nobody can take back; a tenant that is refused is
+named with the way out. So a row with a bot of its own is a tenant, whatever its key says
+(docs/decisions/0030-what-cannot-be-an-id.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from producers.body import check_bot_id, is_error_value
+from producers.cells import unescape
+from producers.fields import FAMILIAR
+from producers.identifiers import is_foreign_error
+from provisioning.digits import is_whole_number
+
+_TOTAL_WORDS = (
+    "total totals totales totais totale totaal subtotal subtotals subtotales subtotais grandtotal grantotal "
+    "totalgeneral totalgeral sum suma sumas sumatotal soma somme summe gesamt gesamtsumme σ"
+)
+_TOTALS = frozenset(_TOTAL_WORDS.split())
+
+_REMOVE = "remove the row; if it is a tenant, say it: --as-is key"
+
+_LONGEST_NAME = 80
+
+_DIGIT = re.compile(r"\d")
+_BETWEEN = re.compile(r"[\W_]+")
+
+
+class NoTenant:
+    """
+    Tells such rows of one table.
+
+    Args:
+        headers: as they stand in the file.
+        paths: what each of them means; "" where it is passed over.
+        as_is: paths whose identifiers are meant as they stand.
+    """
+
+    def __init__(self, headers: Sequence[str], paths: Sequence[str], as_is: Collection[str]) -> None:
+        self._key = paths.index("key") if "key" in paths else None
+        self._bot_id = paths.index("bot.id") if "bot.id" in paths else None
+        self._names = frozenset(_bare(name) for name in (*headers, *paths)) - {""}
+        # A value of a widget may begin with #: a colour does.
+        self._comments = tuple(not path.startswith("widget") and path not in as_is for path in paths)
+        self._any = "key" not in as_is
+        self._headers = self._any and "bot.id" not in as_is
+        self._odd_keys = _TOTALS | self._names if self._any else frozenset()
+
+    def may_be(self, cells: Sequence[str]) -> bool:
+        """Whether `why` needs to be asked: not of most rows, whose bot id is a long number."""
+        bot = cells[self._bot_id] if self._bot_id is not None else ""
+        return len(bot) < 8 or not bot.isdigit() or cells[0][:1] in ("", "#")
+
+    def why(self, cells: Sequence[str], row: int) -> tuple[int, str, str] | None:
+        """
+        The column that shows that a row is no tenant, what it is instead, and the way out; None if it is one.
+
+        Args:
+            cells: as many as there are headers.
+            row: its number, which no count of the rows above it exceeds.
+        """
+        if not self._any:
+            return None
+        first = next((column for column, cell in enumerate(cells) if cell and not cell.isspace()), None)
+        if first is None:
+            return None
+        text = unescape(cells[first]).strip()
+        if (
+            text.startswith("#")
+            and self._comments[first]
+            and not (is_error_value(text) or is_foreign_error(text))
+        ):
+            return first, "this begins with #: the row is a comment and no tenant", _REMOVE
+        bot = unescape(cells[self._bot_id]).strip() if self._bot_id is not None else ""
+        if is_whole_number(bot) and len(bot) > len(str(row)):
+            return None
+        for column in (first, self._key):
+            if column is not None and is_total(unescape(cells[column])) and _is_count(bot, row):
+                return column, "this is a total: the row is no tenant", _REMOVE
+        if self._headers and not is_whole_number(bot):
+            repeated = self._repeated(cells, bot)
+            if repeated is not None:
+                return repeated, "this repeats a header: the row is no tenant", _REMOVE
+        return None
+
+    def is_odd_key(self, key: str) -> bool:
+        """Whether a tenant's key is a word for a total, or a header: fine if it has a bot, and yet odd."""
+        return key.casefold() in self._odd_keys
+
+    def _repeated(self, cells: Sequence[str], bot: str) -> int | None:
+        """The first cell that repeats a header, where the row is one of headers; None if it is not."""
+        if _DIGIT.search(bot) and _bare(bot) not in self._names:
+            return None
+        filled = 0
+        found: dict[str, int] = {}
+        certain = False
+        for column, cell in enumerate(cells):
+            if not cell or cell.isspace():
+                continue
+            filled += 1
+            name = _bare(cell) if len(cell) <= _LONGEST_NAME and cell[0] not in "{[" else ""
+            if name in self._names:
+                certain = certain or column in (self._key, self._bot_id)
+            elif name not in FAMILIAR or name.isdigit():
+                continue
+            found.setdefault(name, column)
+        # Two words of ours in a long row may be values; where most cells are names, it is a row of names.
+        if certain or (len(found) > 1 and len(found) * 2 >= filled):
+            return min(found.values())
+        return None
+
+
+def is_total(text: str) -> bool:
+    """
+    Whether a cell says nothing but that its row is a sum.
+
+    >>> [is_total(text) for text in ("TOTAL:", "Sub-total", "Gran total", "Total 12", "Total Energies")]
+    [True, True, True, True, False]
+    """
+    return len(text) <= _LONGEST_NAME and _bare(text).rstrip("0123456789") in _TOTALS
+
+
+def _is_count(bot: str, row: int) -> bool:
+    """Whether what stands under `bot.id` is no bot: nothing, a count of the rows above, or no id at all."""
+    if is_whole_number(bot):
+        return int(bot) <= row
+    return not bot or check_bot_id(bot) is not None
+
+
+def _bare(text: str) -> str:
+    """Letters and digits of a name, in lower case: equal for names that differ in case, spaces or dashes."""
+    return _BETWEEN.sub("", text.casefold())

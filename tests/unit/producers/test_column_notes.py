@@ -1,0 +1,115 @@
+"""What is odd only beside the rest of its column is a note with a count and an example, in every format."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from producers.id_shapes import IdShapes
+from producers.reading import Reading, ReadOptions
+from tests.fixtures.workbook import workbook
+
+
+def notes_of(ids: Sequence[str]) -> list[str]:
+    shapes = IdShapes("bot id")
+    for row, text in enumerate(ids, 2):
+        shapes.see(text, row)
+    return shapes.notes()
+
+
+NUMBERS = [str(100200300 + n) for n in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "note"),
+    [
+        ([*NUMBERS[:39], "centro"], "39 of 40 bot ids are digits; row 41 is 'centro'"),
+        (["centro", *NUMBERS[:38], "5939@c.us"], "2 are otherwise, such as 'centro' in row 2"),
+        ([*[f"bot-{n}" for n in range(39)], "7"], "39 of 40 bot ids are not digits alone; row 41 is '7'"),
+        ([*NUMBERS, "10020030"], "40 of 41 bot ids have 9 digits; row 42 is '10020030'"),
+        (["+593987654321", "593987654322", "593987654323"], "and 2 that do not are one character shorter"),
+        (["0042", "100"], "begin with '0' (row 2)"),
+        (["1234567890123450", "2234567890123450"], "all 2 bot ids of 16 digits end in 0"),
+        (["٣٤٥", *NUMBERS], "40 of 41 bot ids are digits"),
+    ],
+)
+def test_few_that_are_unlike_all_others_are_one_note(ids: Sequence[str], note: str) -> None:
+    [found] = notes_of(ids)
+    assert note in found
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [],
+        ["centro"],
+        NUMBERS,
+        ["centro", "norte", *NUMBERS[:10]],
+        [str(n) for n in range(1, 1_050)],
+        [f"tenant-{n}" for n in range(1, 1_050)],
+        [*NUMBERS * 20, *[f"bot-{n}" for n in range(40)]],
+        ["1234567890123450", "1234567890123451"],
+        ["+593987654321", "100200300", "0042", "12345678"],
+    ],
+)
+def test_a_column_that_holds_many_kinds_of_ids_has_no_note(ids: Sequence[str]) -> None:
+    assert notes_of(ids) == []
+
+
+ROWS = [(f"k{n}", number) for n, number in enumerate(NUMBERS[:39])]
+ODD = ("k39", "centro")
+
+
+def csv() -> bytes:
+    return "".join(f"{key},{bot}\n" for key, bot in [("key", "bot.id"), *ROWS, ODD]).encode()
+
+
+def json_lines() -> bytes:
+    return "".join(json.dumps({"key": key, "bot": {"id": bot}}) + "\n" for key, bot in [*ROWS, ODD]).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "row"), [(csv(), 41), (json_lines(), 40), (workbook([("key", "bot.id"), *ROWS, ODD]), 41)]
+)
+def test_the_note_comes_in_every_format_and_not_where_the_column_is_meant(content: bytes, row: int) -> None:
+    reading = Reading(io.BytesIO(content))
+    assert sum(1 for _ in reading) == 40
+    assert f"39 of 40 bot ids are digits; row {row} is 'centro'; sent as it stands" in reading.notes
+    meant = Reading(io.BytesIO(content), ReadOptions(as_is=["bot.id"]))
+    assert sum(1 for _ in meant) == 40
+    assert meant.notes == ()
+
+
+def test_a_row_that_is_refused_is_not_noted() -> None:
+    content = csv().replace(b"k39,", b'"k\x0739",')
+    reading = Reading(io.BytesIO(content))
+    assert sum(1 for _ in reading) == 40
+    assert reading.notes == ()
+
+
+@pytest.mark.parametrize("text", ["5.9E+11", "1234567890123450", "12345678901234500000"])
+def test_a_rounded_number_in_a_column_of_text_is_noted_once_and_sent(text: str) -> None:
+    table = ["key,bot.id,label,widget.x", f"a,1,{text},{text}", f"b,2,{text},12", "c,3,x,50%"]
+    reading = Reading(io.BytesIO("\n".join(table).encode()))
+    assert sum(1 for _ in reading) == reading.good == 3
+    notes = [note for note in reading.notes if "lost digits" in note]
+    assert notes == [
+        f"widget.x: 1 cell is a number of which a spreadsheet may have lost digits; row 2 is {text!r}; "
+        "sent as it stands",
+        f"label: 2 cells are numbers of which a spreadsheet may have lost digits; row 2 is {text!r}; "
+        "sent as it stands",
+    ]
+
+
+def test_lines_without_a_key_among_lines_with_one_are_noted() -> None:
+    def notes(*lines: str) -> tuple[str, ...]:
+        reading = Reading(io.BytesIO("\n".join(lines).encode()), ReadOptions())
+        assert all(True for _ in reading)
+        return reading.notes
+
+    [note] = notes('{"key": "a", "bot": {"id": "100"}}', '{"bot": {"id": "101"}}')
+    assert "1 object has no key (first in row 2) where others have one" in note
+    assert notes('{"bot": {"id": "100"}}', '{"bot": {"id": "101"}}') == ()

@@ -1,0 +1,130 @@
+"""A total, a comment or a header among the rows is refused; a tenant with an odd name is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers.columns import Columns
+from provisioning.job import NewJob
+
+TABLE = ("key", "label", "bot.id", "widget.properties.type")
+
+
+def refused(
+    cells: Sequence[str], *, headers: Sequence[str] = TABLE, row: int = 41, as_is: Sequence[str] = ()
+) -> str:
+    """What is wrong with a row that may make a new bot; empty if it is a tenant."""
+    found = Columns.parse(headers, new_bots=True, as_is=as_is).job(cells, row)
+    if isinstance(found, NewJob):
+        return ""
+    [problem] = found
+    assert problem.row == row
+    assert problem.hint
+    return problem.message
+
+
+@pytest.mark.parametrize(
+    "word", ["Total", "TOTAL:", "Subtotal", "Sub-total", "Suma", "Totales", "Grand total"]
+)
+@pytest.mark.parametrize("bot", ["", "2", "40", "2 bots", "=SUM(C2:C40)"])
+def test_a_total_is_no_tenant_and_makes_no_bot(word: str, bot: str) -> None:
+    assert "total" in refused([word, "", bot, ""])
+    if not bot or bot.isdigit():
+        assert refused([word, "", bot, ""], as_is=["key"]) == ""
+
+
+def test_a_total_may_stand_in_a_column_that_is_passed_over() -> None:
+    plan = Columns.parse(["N°", *TABLE], maps={"N°": ""}, new_bots=True)
+    problems = plan.job(["Total", "", "", "2", ""], 9)
+    assert isinstance(problems, list)
+    assert "total" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Total", "", "100200300", ""],
+        ["Total Energies", "", "", ""],
+        ["Total Energies", "", "2", ""],
+        ["quito", "Total", "", ""],
+        ["key", "", "100200300", ""],
+        ["centro", "Name", "", "normal"],
+        ["k1", "# 1 in pizza", "100200300", ""],
+        ["status", "Status page", "centro-norte", "normal"],
+        ["type", "", "bot-1", ""],
+    ],
+)
+def test_a_tenant_with_an_odd_name_is_one(cells: Sequence[str]) -> None:
+    assert refused(cells) == ""
+
+
+def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
+    plan = Columns.parse(TABLE)
+    for row, key in enumerate(["quito", "total", "Label"], 2):
+        assert isinstance(plan.job([key, "", "100200300", ""], row), NewJob)
+    assert plan.seen.notes() == [
+        "2 keys are words for a total or a column, not for a tenant; row 3 is 'total'; sent as it stands"
+    ]
+    meant = Columns.parse(TABLE, as_is=["key"])
+    assert isinstance(meant.job(["total", "", "100200300", ""], 2), NewJob)
+    assert meant.seen.notes() == []
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["# quito", "Quito", "100200300", "normal"],
+        ["#", "old ones below", "", ""],
+        ["", "# old ones below", "", ""],
+        ["# old ones below", "", "", ""],
+        ["# old ones below"],
+    ],
+)
+def test_a_row_that_begins_with_a_hash_is_a_comment(cells: Sequence[str]) -> None:
+    assert "comment" in refused(cells)
+    assert "comment" not in refused([*cells, "", "", ""][:4], as_is=["key"])
+
+
+def test_a_colour_at_the_begin_of_a_row_is_no_comment() -> None:
+    headers = ["widget.theme.vars.color.primary", "key", "bot.id"]
+    assert refused(["#00677F", "k", "100200300"], headers=headers) == ""
+    assert refused(["", "#k", "100200300"], headers=headers) != ""
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        list(TABLE),
+        [header.upper() for header in TABLE],
+        list(reversed(TABLE)),
+        ["Key", "Label", "Bot ID", "Widget Type"],
+        ["Referencia", "Nombre", "Bot", ""],
+        ["key", "", "", ""],
+        ["", "", "bot-id", ""],
+        ["Clave", "La tienda", "Id bot", "Tipo"],
+    ],
+)
+def test_headers_among_the_rows_are_no_tenant(cells: Sequence[str]) -> None:
+    assert "repeats a header" in refused(cells)
+
+
+@given(st.permutations(["Ref.", "Número de bot", "Tienda", "widget.theme.vars.color.grey.200"]), st.data())
+def test_headers_are_known_again_in_any_order_and_in_a_mapped_table(
+    cells: list[str], data: st.DataObject
+) -> None:
+    headers = ["Ref.", "Número de bot", "Tienda", "widget.theme.vars.color.grey.200"]
+    maps = {"Ref.": "key", "Número de bot": "bot.id", "Tienda": "label"}
+    written = [data.draw(st.sampled_from([cell, cell.upper(), cell.replace(" ", "-")])) for cell in cells]
+    plan = Columns.parse(headers, maps=maps, new_bots=data.draw(st.booleans()))
+    problems = plan.job(written, 9)
+    assert isinstance(problems, list)
+    assert ["repeats a header" in problem.message for problem in problems] == [True]
+
+
+@pytest.mark.parametrize("text", ["#N/A", "#NV", "#REF!"])
+def test_an_error_at_the_begin_of_a_row_is_called_what_it_is(text: str) -> None:
+    assert "error" in refused([text, "", "100200300", ""])
