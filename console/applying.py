@@ -156,7 +156,7 @@ async def check(
                 f"{reading.name} was changed while it was read; nothing was handed over",
                 hint="once nobody writes to it, give the same command again",
             )
-        for note in reading.notes:
+        for note in (*reading.notes, *plan.notes):
             progress.note(f"note: {note}")
         return Checked(plan, SourceFile(reading.name, reading.sha256, reading.rows, who()))
 

@@ -9,6 +9,7 @@ The Celery door: any service that knows the broker sends `provision.submit`.
 | batch           | str  | name of the batch; without it one job is urgent, several get a new batch  |
 | idempotency_key | str  | the same key with other jobs is refused; with the same it is done once    |
 | new_bots        | bool | whether a job without bot.id makes a new bot                              |
+| as_is           | list | paths whose ids are meant as they stand: bot.id, key, credentials.…       |
 
 The worker loads this module by its name. A message is acknowledged when its jobs are in the ledger. What is
 wrong with it is kept with the reason (`ledger.refused`); a ledger that is away is waited for.
@@ -31,9 +32,11 @@ from celery.worker.request import Request
 from redis.exceptions import RedisError
 
 from producers.batch_name import check_batch_name
+from producers.defaults import check_as_is
 from producers.idempotency import Answer, Idempotency, InUseError, OtherRequestError
 from producers.jsonl import job_of
 from producers.known_credentials import KnownCredentials, of_known
+from producers.option_words import CELERY, in_words_of
 from producers.plan import checked
 from producers.single_jobs import BATCH as SINGLE
 from producers.single_jobs import today
@@ -77,6 +80,7 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
     batch: str | None = None
     idempotency_key: str | None = None
     new_bots: bool = False
+    as_is: list[str] = []
 
 
 class RefusedError(Exception):
@@ -210,11 +214,12 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
         raise RefusedError("the message has no jobs")
     if len(message.jobs) > MOST_JOBS:
         raise RefusedError(f"the message has {len(message.jobs):,} jobs; {MOST_JOBS:,} are read at most")
-    if message.batch is not None:
-        try:
+    try:
+        check_as_is(message.as_is)
+        if message.batch is not None:
             check_batch_name(message.batch)
-        except InvalidInputError as error:
-            raise RefusedError(error.message) from error
+    except InvalidInputError as error:
+        raise RefusedError(_with_hint(error)) from error
     return message
 
 
@@ -223,7 +228,10 @@ async def _once(ledger: Ledger, task: str, message: Message, doorbell: Doorbell)
     if key is None:
         await _submit(ledger, task, message, doorbell)
         return
-    content = msgspec.json.encode([message.jobs, message.batch, message.new_bots], order="deterministic")
+    said: list[Any] = [message.jobs, message.batch, message.new_bots]
+    if message.as_is:  # messages without it have the fingerprint that they always had
+        said.append(sorted(message.as_is))
+    content = msgspec.json.encode(said, order="deterministic")
     fingerprint = hashlib.sha256(content).hexdigest()
     try:
         async with Idempotency(ledger.redis).turn(WHO, key, fingerprint) as turn:
@@ -278,7 +286,7 @@ def _batch(task: str, message: Message) -> tuple[str, dict[str, str]]:
 
 def _jobs(message: Message) -> Any:
     for number, value in enumerate(message.jobs, 1):
-        job = job_of(value, row=number, new_bots=message.new_bots)
+        job = job_of(value, row=number, new_bots=message.new_bots, as_is=message.as_is)
         if isinstance(job, NewJob):
             yield job
         else:
@@ -286,9 +294,13 @@ def _jobs(message: Message) -> Any:
 
 
 def _words(problem: InvalidJobError) -> str:
-    """What is wrong with a job, without what stood there."""
+    """What is wrong with a job and the way out, without what stood there."""
     where = f"job {problem.row}" + (f", {problem.field}" if problem.field else "")
-    return f"{where}: {problem.message}"
+    return f"{where}: {_with_hint(problem)}"
+
+
+def _with_hint(error: InvalidInputError) -> str:
+    return f"{error.message} ({in_words_of(CELERY, error.hint)})" if error.hint else error.message
 
 
 def _ring(doorbell: Doorbell, batch: str) -> None:

@@ -98,17 +98,23 @@ def _of(kind: str, name: str) -> str:
     return f"/v1/{kind}/{quote(name, safe='')}"
 
 
-def job_call(job: Mapping[str, Any], *, key: str | None, new_bots: bool) -> Call:
+def job_call(job: Mapping[str, Any], *, key: str | None, new_bots: bool, as_is: Sequence[str] = ()) -> Call:
     """Hands one job over."""
-    return _call("POST", "/v1/jobs", key=key, params={"new_bots": new_bots}, json=dict(job))
+    params = {"new_bots": new_bots, "as_is": list(as_is) or None}
+    return _call("POST", "/v1/jobs", key=key, params=params, json=dict(job))
 
 
 def batch_call(
-    jobs: Sequence[Mapping[str, Any]], *, name: str | None, key: str | None, credential: str | None
+    jobs: Sequence[Mapping[str, Any]],
+    *,
+    name: str | None,
+    key: str | None,
+    credential: str | None,
+    as_is: Sequence[str] = (),
 ) -> Call:
     """Hands jobs over."""
     body = {"jobs": [dict(job) for job in jobs], "name": name, "credential": credential}
-    return _call("POST", "/v1/batches", key=key, json=body)
+    return _call("POST", "/v1/batches", key=key, params={"as_is": list(as_is) or None}, json=body)
 
 
 def file_call(content: bytes, content_type: str, *, key: str | None, settings: Mapping[str, Any]) -> Call:
@@ -164,10 +170,21 @@ class Client:
         self._http.close()
 
     def submit_job(
-        self, job: Mapping[str, Any], *, idempotency_key: str | None = None, new_bots: bool = False
+        self,
+        job: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        new_bots: bool = False,
+        as_is: Sequence[str] = (),
     ) -> Json:
-        """Hands one job over; when this returns it is in the ledger. Raises: RefusedError."""
-        return self._do(job_call(job, key=idempotency_key, new_bots=new_bots))
+        """
+        Hands one job over; when this returns it is in the ledger. Raises: RefusedError.
+
+        Args:
+            new_bots: whether a job without a bot id makes a new bot.
+            as_is: paths whose ids are meant as they stand, such as "bot.id".
+        """
+        return self._do(job_call(job, key=idempotency_key, new_bots=new_bots, as_is=as_is))
 
     def submit_batch(
         self,
@@ -176,9 +193,10 @@ class Client:
         name: str | None = None,
         credential: str | None = None,
         idempotency_key: str | None = None,
+        as_is: Sequence[str] = (),
     ) -> Json:
         """Hands jobs over; the answer tells of every row. Raises: RefusedError."""
-        return self._do(batch_call(jobs, name=name, key=idempotency_key, credential=credential))
+        return self._do(batch_call(jobs, name=name, key=idempotency_key, credential=credential, as_is=as_is))
 
     def submit_file(
         self,
@@ -269,10 +287,15 @@ class AsyncClient:
         await self._http.aclose()
 
     async def submit_job(
-        self, job: Mapping[str, Any], *, idempotency_key: str | None = None, new_bots: bool = False
+        self,
+        job: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        new_bots: bool = False,
+        as_is: Sequence[str] = (),
     ) -> Json:
         """As `Client.submit_job`."""
-        return await self._do(job_call(job, key=idempotency_key, new_bots=new_bots))
+        return await self._do(job_call(job, key=idempotency_key, new_bots=new_bots, as_is=as_is))
 
     async def submit_batch(
         self,
@@ -281,9 +304,12 @@ class AsyncClient:
         name: str | None = None,
         credential: str | None = None,
         idempotency_key: str | None = None,
+        as_is: Sequence[str] = (),
     ) -> Json:
         """As `Client.submit_batch`."""
-        return await self._do(batch_call(jobs, name=name, key=idempotency_key, credential=credential))
+        return await self._do(
+            batch_call(jobs, name=name, key=idempotency_key, credential=credential, as_is=as_is)
+        )
 
     async def submit_file(
         self,
@@ -345,16 +371,25 @@ def send_message(
     *,
     batch: str | None = None,
     idempotency_key: str | None = None,
+    new_bots: bool = False,
+    as_is: Sequence[str] = (),
 ) -> None:
     """
     Hands jobs over through the broker, from any Celery app that knows it.
 
+    Args:
+        new_bots: whether a job without a bot id makes a new bot.
+        as_is: paths whose ids are meant as they stand, such as "bot.id".
+
     The broker has them when this returns; a worker brings them into the ledger. What it refuses is listed by
     `provision refused-messages`.
     """
-    message = {
+    message: dict[str, Any] = {
         "jobs": [dict(job) for job in jobs],
         "batch": batch,
         "idempotency_key": idempotency_key or secrets.token_hex(16),
+        "new_bots": new_bots,
     }
+    if as_is:  # workers of an older version do not know it
+        message["as_is"] = list(as_is)
     app.send_task(TASK, kwargs=message, ignore_result=True)

@@ -42,6 +42,7 @@ class Plan:
         bad_rows: rows with at least one problem; without --skip-invalid one of them stops the file.
         repeated: rows whose key an earlier row of the file has; they are bad rows.
         problems: the first of them, in order.
+        notes: what a person should know of the rows beside each other and nothing needs to stop for.
         verdicts: what would become of the good rows.
         to_send_by: rows that would be sent, by the credential they name.
         paces: of these credentials, as they are now.
@@ -52,6 +53,7 @@ class Plan:
     repeated: int = 0
     problem_count: int = 0
     problems: list[InvalidJobError] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     to_send_by: Counter[str] = field(default_factory=Counter)
     paces: dict[str, Rate] = field(default_factory=dict)
@@ -130,6 +132,7 @@ async def make_plan(
             if on_chunk:
                 on_chunk(plan)
     plan.repeated = repeats.found
+    plan.notes = tuple(repeats.notes)
     plan.rows = plan.verdicts.total() + plan.bad_rows
     for credential in plan.to_send_by:
         word = None if ledger is None else await ledger.view.pace(credential)

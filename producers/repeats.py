@@ -1,22 +1,48 @@
 """
-A key given twice in one file is noticed, however long the file is, in memory that does not grow with it.
+A key given twice in one file is noticed, and one that looks like another, however long the file is, in memory
+that does not grow with it.
 
-The identities are kept as 64-bit hashes in a private database of SQLite. As much of it as fits stays in
-memory; beyond that, from some 800 000 rows on, it lies in a temporary file that has no name and goes with us,
-20 bytes a row. That any two different keys of a million share a hash has a chance of 3 in 10^8.
+What keys look like (`likeness`) is kept as 64-bit hashes in a private database of SQLite, with a checksum of
+the key itself where that differs. As much of it as fits stays in memory; beyond that, from some 700 000 rows
+on, it lies in a temporary file that has no name and goes with us, 24 bytes a row. That any two different keys
+of a million share a hash has a chance of 3 in 10^8; that two look-alikes share the checksum, 5 in 10^10.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
+import unicodedata
+import zlib
 from collections.abc import Sequence
 
+from producers.body import shorten
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 
 HELD = 16 << 20
 """Bytes that stay in memory."""
+
+
+_BETWEEN = re.compile(
+    "[\\s\u058a\u05be\u1400\u1806\u2010-\u2015\u2212\u2e17\u2e1a\u2e3a\u2e3b\u301c\u3030\u30a0-]+"
+)
+"""Spaces and dashes."""
+
+
+def likeness(key: str) -> str:
+    """
+    A key without case, width, spaces and dashes: equal for keys that a person may take for one.
+
+    >>> [likeness(key) for key in ("Café-Norte", "CAFÉ NORTE", "cafe norte")]
+    ['cafénorte', 'cafénorte', 'cafenorte']
+    """
+    if key.isascii():
+        # As nearly all are; what is left to do for the others changes nothing here.
+        return key.lower().replace("-", "").replace(" ", "")
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())
+    return _BETWEEN.sub("", folded)
 
 
 class Repeats:
@@ -28,17 +54,32 @@ class Repeats:
 
     Attributes:
         found: how many jobs had one that was there already, as far as `check` was asked.
+        alike: how many had none of those, and yet look like one.
     """
 
     def __init__(self, held: int = HELD) -> None:
-        self.found = 0
+        self.found = self.alike = 0
+        self._example = ""
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute(f"PRAGMA cache_size = -{held >> 10}")
         # Nothing is ever undone, and nobody else looks.
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute("CREATE TABLE seen (hash INTEGER PRIMARY KEY, row INTEGER NOT NULL)")
+        # The first of each likeness; `name` is 0 where the key is its own likeness, which takes no room.
+        self._database.execute(
+            "CREATE TABLE seen (hash INTEGER PRIMARY KEY, name INTEGER NOT NULL, row INTEGER NOT NULL)"
+        )
+        # The others of it, by the hash of the key itself.
+        self._database.execute("CREATE TABLE alike (hash INTEGER PRIMARY KEY, row INTEGER NOT NULL)")
         self._database.execute("BEGIN")
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the keys, with an example."""
+        if not self.alike:
+            return []
+        keys = "1 key looks" if self.alike == 1 else f"{self.alike:,} keys look"
+        return [f"{keys} like another: {self._example}; each is a tenant of its own"]
 
     def check(self, jobs: Sequence[NewJob]) -> list[InvalidJobError | None]:
         """
@@ -49,28 +90,50 @@ class Repeats:
 
         Raises: InvalidInputError if there is no room for the temporary file.
         """
-        named = [(_digest(job), job) for job in jobs]
         try:
-            seen = self._seen([digest for digest, _ in named])
-            problems, new = [], {}
-            for digest, job in named:
-                first = seen.get(digest)
-                if first is None:
-                    seen[digest] = new[digest] = job.row or 0
-                problems.append(None if first is None else self._problem(job, first))
-            self._database.executemany("INSERT INTO seen VALUES (?, ?)", new.items())
+            return self._check([(*_names(job), job) for job in jobs])
         except sqlite3.OperationalError as error:
             raise InvalidInputError(
                 f"the temporary file for the keys seen so far cannot be written: {error}",
-                hint="let TMPDIR name a folder with room for 20 bytes a row",
+                hint="let TMPDIR name a folder with room for 24 bytes a row",
             ) from error
+
+    def _check(self, named: Sequence[tuple[int, int, NewJob]]) -> list[InvalidJobError | None]:
+        seen = self._seen([digest for digest, _, _ in named])
+        problems: list[InvalidJobError | None] = []
+        new = []
+        for digest, name, job in named:
+            first = seen.get(digest)
+            if first is None:
+                seen[digest] = name, job.row or 0
+                new.append((digest, name, job.row or 0))
+                problems.append(None)
+            elif first[0] == name:
+                problems.append(self._problem(job, first[1]))
+            else:
+                problems.append(self._look_alike(job, first[1]))
+        self._database.executemany("INSERT INTO seen VALUES (?, ?, ?)", new)
         return problems
 
-    def _seen(self, digests: Sequence[int]) -> dict[int, int]:
-        """The rows that gave these identities first."""
+    def _seen(self, digests: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Name and row of the first of these likenesses."""
         wanted = ",".join("?" * len(digests))
-        found = self._database.execute(f"SELECT hash, row FROM seen WHERE hash IN ({wanted})", digests)  # noqa: S608
-        return dict(found.fetchall())
+        found = self._database.execute(f"SELECT * FROM seen WHERE hash IN ({wanted})", digests)  # noqa: S608
+        return {digest: (name, row) for digest, name, row in found.fetchall()}
+
+    def _look_alike(self, job: NewJob, first: int) -> InvalidJobError | None:
+        """The problem of a job that looks like that of a row; None if it is not that of yet another row."""
+        digest = _digest(job.credential, unicodedata.normalize("NFC", job.key))
+        found = self._database.execute("SELECT row FROM alike WHERE hash = ?", (digest,)).fetchone()
+        if found:
+            return self._problem(job, found[0])
+        self._database.execute("INSERT INTO alike VALUES (?, ?)", (digest, job.row or 0))
+        self.alike += 1
+        if not self._example:
+            where = f"row {job.row} is " if job.row else ""
+            like = f"that of row {first}" if first else "an earlier one"
+            self._example = f"{where}{shorten(job.key)!r}, like {like}"
+        return None
 
     def _problem(self, job: NewJob, first: int) -> InvalidJobError:
         self.found += 1
@@ -84,10 +147,25 @@ class Repeats:
         )
 
     def close(self) -> None:
-        """Lets go of all it knows; `found` stays."""
+        """Lets go of all it knows; `found` and `notes` stay."""
         self._database.close()
 
 
-def _digest(job: NewJob) -> int:
-    name = f"{job.credential}\x00{job.key}".encode()
+def _names(job: NewJob) -> tuple[int, int]:
+    """The hash of what a job's identity looks like, and its own name under that: 0 if it looks as it is."""
+    key = job.key
+    looks = likeness(key)
+    digest = _digest(job.credential, looks)
+    if looks == key:
+        return digest, 0
+    if not key.isascii():
+        key = unicodedata.normalize("NFC", key)
+        if looks == key:
+            return digest, 0
+    # Of 31 bits, so that SQLite stores four bytes of it.
+    return digest, (zlib.crc32(key.encode()) >> 1) + 1
+
+
+def _digest(credential: str, key: str) -> int:
+    name = f"{credential}\x00{key}".encode()
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little", signed=True)

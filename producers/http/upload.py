@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from starlette.requests import Request
 
 from producers.batch_name import check_batch_name
 from producers.body import check_credential
+from producers.column_notes import ColumnNotes
 from producers.defaults import check_defaults
 from producers.file_kinds import Format
 from producers.http.door import Door
@@ -31,8 +31,10 @@ from producers.http.tokens import Token
 from producers.http.watched import Watched
 from producers.jsonl import read_line
 from producers.known_credentials import of_known
+from producers.option_words import HTTP, in_words_of
 from producers.plan import checked
 from producers.reading import Reading, ReadOptions
+from producers.repeats import Repeats
 from producers.submit import Submission, submit
 from provisioning.errors import InvalidInputError, InvalidJobError, NotFoundError
 from provisioning.job import Accepted, NewJob, Verdict
@@ -48,9 +50,6 @@ MOST_BAD = 10_000
 
 IN_MEMORY = 1 << 20
 """Bytes of a body that need no file."""
-
-_PARAMETERS = {"encoding": "encoding", "map": "map", "new-bots": "new_bots=true"}
-"""Options that hints of the readers name, and what they are called here."""
 
 GZIP = b"\x1f\x8b"
 
@@ -125,16 +124,8 @@ class Taken:
 
 
 def in_http_words(text: str) -> str:
-    """
-    A hint with the query parameters of this API in the place of the command line's options.
-
-    >>> in_http_words("say which encoding it is: --encoding windows-1252")
-    'say which encoding it is: encoding=windows-1252'
-    """
-    for option, parameter in _PARAMETERS.items():
-        text = re.sub(rf"--{option} (?=[A-Za-z]+=|[a-z]+-?[0-9])", f"{parameter}=", text)
-        text = re.sub(rf"--{option}\b", parameter, text)
-    return text
+    """A hint with the query parameters of this API in the place of the command line's options."""
+    return in_words_of(HTTP, text)
 
 
 def problems_json(problems: list[InvalidJobError]) -> list[dict[str, Any]]:
@@ -210,7 +201,7 @@ async def _take_in(
         read = _reader(file, wish)
         rows = read.rows()
         taken = _judge(of_known(rows, known), read.wish, body, who)
-        taken.notes = rows.notes if isinstance(rows, Reading) else ()
+        taken.notes += rows.notes
     except InvalidInputError as error:
         raise ProblemError(
             Kind.INVALID, in_http_words(error.message), hint=in_http_words(error.hint)
@@ -251,7 +242,7 @@ class _Reader:
     """
 
     wish: Wish
-    rows: Callable[[], Iterator[NewJob | InvalidJobError]]
+    rows: Callable[[], Reading | _JsonRows]
 
 
 def _reader(file: Watched, wish: Wish) -> _Reader:
@@ -262,14 +253,14 @@ def _reader(file: Watched, wish: Wish) -> _Reader:
         raise ProblemError(Kind.WRONG_TYPE, "packed bodies are not read", hint="send it unpacked")
     if wish.format is not None:
 
-        def rows() -> Iterator[NewJob | InvalidJobError]:
+        def rows() -> Reading:
             file.seek(0)
             return Reading(cast(BinaryIO, file), wish.options)
 
         return _Reader(wish, rows)
     batch = look_through(file)
     wish = _with_settings(wish, batch.settings)
-    return _Reader(wish, lambda: _from_json(batch.jobs(file), wish.options))
+    return _Reader(wish, lambda: _JsonRows(batch.jobs(file), wish.options))
 
 
 def _with_settings(wish: Wish, settings: Settings) -> Wish:
@@ -292,20 +283,43 @@ def _with_settings(wish: Wish, settings: Settings) -> Wish:
     return replace(wish, name=name, options=options)
 
 
-def _from_json(jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
-    for number, raw in enumerate(jobs, 1):
-        job = read_line(
-            raw.decode("utf-8", "surrogateescape"),
-            number,
-            defaults=options.defaults,
-            credential=options.credential,
-            new_bots=options.new_bots,
-            as_is=options.as_is,
-        )
-        if isinstance(job, NewJob):
-            yield job
-        else:
-            yield from job
+class _JsonRows:
+    """
+    The jobs of a JSON body, or what is wrong with each; iterate once.
+
+    Attributes:
+        notes: what a person should know and nothing needs to stop for; complete at the end.
+    """
+
+    def __init__(self, jobs: Iterator[bytes], options: ReadOptions) -> None:
+        self._seen = ColumnNotes(options.as_is)
+        self._items = self._read(jobs, options)
+
+    def __iter__(self) -> Iterator[NewJob | InvalidJobError]:
+        return self._items
+
+    def __next__(self) -> NewJob | InvalidJobError:
+        return next(self._items)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._seen.notes())
+
+    def _read(self, jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
+        for number, raw in enumerate(jobs, 1):
+            job = read_line(
+                raw.decode("utf-8", "surrogateescape"),
+                number,
+                defaults=options.defaults,
+                credential=options.credential,
+                new_bots=options.new_bots,
+                as_is=options.as_is,
+                seen=self._seen,
+            )
+            if isinstance(job, NewJob):
+                yield job
+            else:
+                yield from job
 
 
 def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled, who: str) -> Taken:
@@ -323,8 +337,10 @@ def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled, 
         if taken.bad_rows > MOST_BAD:
             raise _bad_rows(taken, f"more than {MOST_BAD:,} rows break rules; the rest was not read, and")
 
-    good = sum(1 for _ in checked(rows, complain))
+    repeats = Repeats()
+    good = sum(1 for _ in checked(rows, complain, repeats=repeats))
     taken.rows = good + taken.bad_rows
+    taken.notes = tuple(repeats.notes)
     return taken
 
 

@@ -26,6 +26,7 @@ from tests.integration.http_server import job, provision, running_server
 from tests.integration.sandbox_process import running_sandbox
 
 DEADLINE = 60.0
+ODD = {"key": "a", "bot": {"id": "(1)"}}
 
 
 class Silent(Doorbell):
@@ -52,6 +53,15 @@ async def test_jobs_of_a_message_are_in_the_ledger(fake_ledger: Ledger) -> None:
     assert await refused(fake_ledger) == []
 
 
+async def test_a_message_can_say_that_ids_are_meant(fake_ledger: Ledger) -> None:
+    for as_is in ([], ["bot.id"]):
+        message = {"jobs": [ODD], "batch": "odd", "idempotency_key": f"k{len(as_is)}", "as_is": as_is}
+        await take_in(fake_ledger, f"t{len(as_is)}", (), message, Silent())
+    assert (await fake_ledger.view.status(await fake_ledger.view.batch_id("odd"))).accepted == 1
+    [kept] = await refused(fake_ledger)
+    assert kept["task"] == "t0"
+
+
 async def test_one_job_without_a_batch_is_urgent(fake_ledger: Ledger) -> None:
     await take_in(fake_ledger, "t1", (), {"jobs": [job("a")]}, Silent())
     status = await fake_ledger.view.status(await fake_ledger.view.batch_id("single"))
@@ -70,6 +80,10 @@ async def test_one_job_without_a_batch_is_urgent(fake_ledger: Ledger) -> None:
         ((), {"jobs": [{"key": "a"}]}, "job 1, bot.id: no bot id"),
         ((), {"jobs": [5]}, "job 1: the body is a number"),
         ((), {"jobs": [job("a", label="\ud800")]}, "surrogate"),
+        ((), {"jobs": [{"key": None, "bot": {"id": "100200300"}}]}, "job 1, key: the key is empty"),
+        ((), {"jobs": [ODD]}, 'say it: "as_is": ["bot.id"]'),
+        ((), {"jobs": [{"key": "a"}]}, 'say so with "new_bots": true'),
+        ((), {"jobs": [job("a")], "as_is": ["label"]}, "'label' is no column of identifiers (it is one of"),
     ],
 )
 async def test_a_bad_message_is_kept_once_with_its_reason(

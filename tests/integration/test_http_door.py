@@ -13,6 +13,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from producers.client import Client, RefusedError
 from provisioning import keys
 from provisioning.ledger.kept import KeptJob
 from provisioning.lifecycle import State
@@ -565,7 +566,38 @@ def test_notes_have_a_place_in_the_answer_in_the_words_of_this_door(server: Serv
     assert any("Windows-1252" in note and "with encoding" in note for note in taken["notes"])
     refused = server.post("/v1/batches", b"key,bot.id\nx,\n", Content_Type="text/csv").json()
     assert "new_bots=true" in str(refused["problems"])
-    assert "--" not in str(refused) + str(taken["notes"])
+    odd = server.post("/v1/batches", b"key,bot.id\nx,(1)\n", Content_Type="text/csv").json()
+    assert "as_is=bot.id" in str(odd["problems"])
+    assert "--" not in str(refused) + str(odd) + str(taken["notes"])
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+def test_what_is_odd_beside_the_other_jobs_is_noted(server: Server, kind: str) -> None:
+    jobs = [job(f"beside-{n}") for n in range(11)] + [job("BESIDE 1")]
+    jobs[5]["bot"]["id"] = "centro"
+    lines = "\n".join(json.dumps(each) for each in jobs)
+    body = json.dumps({"jobs": jobs}) if kind == "application/json" else lines
+    taken = server.post(f"/v1/batches?name=beside-{kind[-4:]}", body.encode(), Content_Type=kind).json()
+    assert any("11 of 12 bot ids are digits; row 6 is 'centro'" in note for note in taken["notes"])
+    assert any("row 12 is 'BESIDE 1', like that of row 2" in note for note in taken["notes"])
+
+
+@pytest.mark.parametrize("path", ["jobs", "jobs?as_is=key"])
+def test_a_key_that_is_null_is_refused(server: Server, path: str) -> None:
+    answer = server.post(f"/v1/{path}", {"key": None, "bot": {"id": "100200300"}})
+    assert problem(answer) == "bad-rows"
+    assert "the key is empty" in str(answer.json()["problems"])
+
+
+def test_a_client_can_say_that_an_id_is_meant(server: Server) -> None:
+    odd = {"key": "meant", "bot": {"id": "(1)"}}
+    with Client(server.url, server.token) as client:
+        with pytest.raises(RefusedError):
+            client.submit_job(odd)
+        assert client.submit_job(odd, as_is=["bot.id"])["verdict"] == "new"
+        other = {"key": "NULL", "bot": {"id": "(1)"}}
+        taken = client.submit_batch([other], name="meant", as_is=["bot.id", "key"])
+        assert taken["accepted"] == 1
 
 
 def test_a_member_that_is_given_twice_is_refused_and_does_nothing(server: Server) -> None:

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from producers.plan import checked
+from producers.plan import checked, make_plan
 from producers.repeats import Repeats
 from provisioning.job import NewJob
 
@@ -72,3 +74,69 @@ def test_a_reading_that_has_ended_lets_go_of_what_it_has_seen() -> None:
     assert len(problems) == repeats.found == 1
     with pytest.raises(Exception, match="closed database"):
         repeats.check(jobs)
+
+
+def alike(*keys: str) -> list[str]:
+    repeats = Repeats()
+    jobs = [NewJob(key, "acme", b"{}", row) for row, key in enumerate(keys, 2)]
+    assert not any(repeats.check(jobs))
+    return repeats.notes
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Café Norte", "café-norte"),
+        ("cafénorte", "Café – Norte"),
+        ("Norte", "norte"),
+        ("norte", "NORTE"),
+        ("EC-001", "ec 001"),
+        ("ＮＯＲＴＥ", "norte"),
+        ("Straße", "STRASSE"),
+        ("a\u2011b", "ab"),
+    ],
+)
+def test_keys_that_a_person_may_take_for_one_are_noted(first: str, second: str) -> None:
+    note = f"1 key looks like another: row 4 is {second!r}, like that of row 2; each is a tenant of its own"
+    assert alike(first, "sur", second) == [note]
+
+
+@pytest.mark.parametrize(("first", "second"), [("Café", "Cafe"), ("a_b", "ab"), ("a.b", "ab"), ("é1", "e1")])
+def test_keys_that_differ_in_more_are_not(first: str, second: str) -> None:
+    assert alike(first, second) == []
+
+
+def test_the_same_key_of_other_credentials_does_not_look_alike() -> None:
+    repeats = Repeats()
+    assert repeats.check([NewJob("k-1", "a", b"{}", 2), NewJob("K 1", "b", b"{}", 3)]) == [None, None]
+    assert repeats.notes == []
+
+
+def test_composed_and_decomposed_are_one_key() -> None:
+    repeats = Repeats()
+    [first, second] = repeats.check(
+        [NewJob("Caf\u00e9", "acme", b"{}", 2), NewJob("Cafe\u0301", "acme", b"{}", 3)]
+    )
+    assert first is None
+    assert second is not None
+    assert "row 2 has it too" in second.message
+
+
+@given(st.lists(st.sampled_from(["norte", "Norte", "NORTE", "nor te", "no-rte", "sur", "Sur"]), max_size=20))
+def test_look_alikes_are_counted_and_their_repeats_found(keys: list[str]) -> None:
+    repeats = Repeats()
+    problems = repeats.check([NewJob(key, "acme", b"{}", row) for row, key in enumerate(keys, 2)])
+    different = set(keys)
+    assert repeats.found == len(keys) - len(different)
+    assert repeats.alike == len(different) - len({key.lower()[0] for key in different})
+    for row, (key, problem) in enumerate(zip(keys, problems, strict=True), 2):
+        first = keys.index(key) + 2
+        assert (problem is None) == (first == row)
+        if problem is not None:
+            assert f"row {first} has it too" in problem.message
+
+
+async def test_a_plan_tells_of_them() -> None:
+    jobs = [NewJob(key, "acme", b"{}", row) for row, key in enumerate(["norte", "Norte", "Sur"], 2)]
+    plan = await make_plan(None, jobs)
+    assert (plan.bad_rows, len(plan.notes)) == (0, 1)
