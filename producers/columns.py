@@ -27,6 +27,7 @@ from producers.body import (
 )
 from producers.cells import unescape, unguard
 from producers.column_notes import ColumnNotes
+from producers.csv_file import RawRow
 from producers.defaults import check_as_is, check_defaults
 from producers.fields import FIELDS, Kind
 from producers.headers import refuse_repeated, understand
@@ -138,6 +139,24 @@ class Columns:
             seen=seen,
         )
 
+    def no_tenant(self, record: RawRow) -> InvalidJobError | None:
+        """Why a row that may lack cells is no tenant; None if it may be one."""
+        cells = [*record.cells, *[""] * (self._width - len(record.cells))]
+        run = self._run(cells, record.number)
+        if why := self._no_tenant.why(cells, record.number):
+            run.problem(*why)
+        return next(iter(run.problems), None)
+
+    def _run(self, cells: Sequence[str], row: int) -> Row:
+        return Row(
+            cells,
+            row,
+            self.headers,
+            separator=self.separator,
+            secret=self._credential_column,
+            as_is=self._as_is,
+        )
+
     def job(self, cells: Sequence[str], row: int, *, refused: bool = False) -> NewJob | list[InvalidJobError]:
         """
         The job of one row, or all that is wrong with it.
@@ -147,14 +166,7 @@ class Columns:
             row: its number, as a spreadsheet counts.
             refused: whether it will be no job whatever this finds: nothing of it is noted then.
         """
-        run = Row(
-            cells,
-            row,
-            self.headers,
-            separator=self.separator,
-            secret=self._credential_column,
-            as_is=self._as_is,
-        )
+        run = self._run(cells, row)
         if self._no_tenant.may_be(cells) and (why := self._no_tenant.why(cells, row)):
             run.problem(*why)
             return run.problems

@@ -196,7 +196,7 @@ class Reading:
         return self._from_table(table, self._plan)
 
     def _from_table(self, table: Table, plan: Columns) -> Iterator[NewJob | InvalidJobError]:
-        bot_id = plan.bot_id_column
+        bot_id = plan.paths.index("bot.id") if "bot.id" in plan.paths else None
         # A secret in the place of its name is not repeated.
         secret = [column for column, path in enumerate(plan.paths) if path == "credential"]
 
@@ -204,7 +204,7 @@ class Reading:
             return shorten(" | ".join(cell for column, cell in enumerate(cells) if column not in secret))
 
         identifiers = [column for column, path in enumerate(plan.paths) if path in _IDENTIFIERS]
-        for record in table.rows(identifiers, bot_id, shown):
+        for record in table.rows(identifiers, bot_id, shown, plan.no_tenant):
             self.rows += 1
             if isinstance(record, InvalidJobError):
                 self.bad += 1

@@ -46,6 +46,7 @@ class ShortRows:
         identifiers: columns that no row may lack.
         alike: the one of them whose values are of one kind; None if there is none.
         shown: what a message may repeat of a row's cells.
+        rather: what a row that lacks cells is instead, as a problem; None if it is nothing else.
 
     Attributes:
         held: rows that came and were not given back yet, one right after the other.
@@ -57,6 +58,7 @@ class ShortRows:
         identifiers: Collection[int],
         alike: int | None,
         shown: Callable[[Sequence[str]], str],
+        rather: Callable[[RawRow], InvalidJobError | None],
     ) -> None:
         self.held: list[_Held] = []
         self._headers = headers
@@ -66,6 +68,7 @@ class ShortRows:
         self._identifiers = frozenset(identifiers)
         self._alike = alike
         self._shown = shown
+        self._rather = rather
         self._filled = 0
         self._first = 0
 
@@ -145,7 +148,7 @@ class ShortRows:
                 self._first = self._first or row.number
             row.cells.extend([""] * (self._width - count))
             return row
-        return InvalidJobError(
+        return self._rather(row) or InvalidJobError(
             f"the row has {count} cell{'' if count == 1 else 's'}, fewer than the {self._width} headers{why}",
             row=row.number,
             value=self._shown(row.cells),

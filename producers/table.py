@@ -32,6 +32,10 @@ def _nothing(_: Sequence[str]) -> str:
     return ""
 
 
+def _nothing_else(_: RawRow) -> None:
+    return None
+
+
 class Table:
     """
     The rows of a CSV, TSV or Excel file that has a header, also packed or from a pipe; iterate once.
@@ -133,6 +137,7 @@ class Table:
         identifiers: Collection[int] = (),
         alike: int | None = None,
         shown: Callable[[Sequence[str]], str] = _nothing,
+        rather: Callable[[RawRow], InvalidJobError | None] = _nothing_else,
     ) -> Iterator[RawRow | InvalidJobError]:
         """
         The rows, each with as many cells as there are headers, as they stand; or what is wrong with one.
@@ -144,9 +149,10 @@ class Table:
             identifiers: columns that tell rows apart.
             alike: the one of them whose values are of one kind.
             shown: what a message may repeat of a row's cells.
+            rather: what a row that lacks cells is instead, as a problem; None if it is nothing else.
         """
         width = len(self.headers)
-        self._short = short = ShortRows(self.headers, identifiers, alike, shown)
+        self._short = short = ShortRows(self.headers, identifiers, alike, shown, rather)
         held = short.held
         for row in self._rows:
             if type(row) is RawRow and len(row.cells) == width and not held:

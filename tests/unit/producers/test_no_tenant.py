@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.columns import Columns
+from producers.reading import read_jobs
+from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
 TABLE = ("key", "label", "bot.id", "widget.properties.type")
@@ -81,12 +84,20 @@ def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
         ["#", "old ones below", "", ""],
         ["", "# old ones below", "", ""],
         ["# old ones below", "", "", ""],
-        ["# old ones below"],
     ],
 )
 def test_a_row_that_begins_with_a_hash_is_a_comment(cells: Sequence[str]) -> None:
     assert "comment" in refused(cells)
     assert "comment" not in refused([*cells, "", "", ""][:4], as_is=["key"])
+
+
+@pytest.mark.parametrize("line", ["# old ones below", "# old,ones below", "Total,40"])
+def test_a_row_that_lacks_cells_is_called_what_it_is(line: str) -> None:
+    file = BytesIO(f"{','.join(TABLE)}\nquito,Quito,100200300,normal\n{line}\n".encode())
+    _, problem = read_jobs(file)
+    assert isinstance(problem, InvalidJobError)
+    assert problem.row == 3
+    assert "no tenant" in problem.message
 
 
 def test_a_colour_at_the_begin_of_a_row_is_no_comment() -> None:

@@ -22,7 +22,7 @@ def judged(
     rows: Sequence[Sequence[str]], headers: Sequence[str] = HEADERS, *, cut: bool = False
 ) -> list[int | str]:
     """Cells of each row that was filled up, the message of each that was not."""
-    short = ShortRows(headers, [0, 1], 1, lambda _: "")
+    short = ShortRows(headers, [0, 1], 1, lambda _: "", lambda _: None)
     given = [item for number, cells in enumerate(rows, 2) for item in short.add(RawRow(number, list(cells)))]
     given += short.end(cut=cut)
     return [item.message if isinstance(item, InvalidJobError) else len(item.cells) for item in given]
@@ -46,7 +46,7 @@ def test_rows_that_make_one_row_together_are_not_filled_up(rows: list[list[str]]
 
 
 def test_rows_that_are_apart_are_no_pieces_of_one() -> None:
-    short = ShortRows(HEADERS, [0, 1], 1, lambda _: "")
+    short = ShortRows(HEADERS, [0, 1], 1, lambda _: "", lambda _: None)
     given = [*short.add(RawRow(2, ["a", "100", "x"])), *short.add(RawRow(4, ["y", "z", "red"])), *short.end()]
     assert all(isinstance(item, RawRow) for item in given)
 
