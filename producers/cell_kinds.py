@@ -19,11 +19,16 @@ class CellKind(Enum):
     """What is in a cell that holds neither text nor a whole number with all of its digits."""
 
     DATE = auto()
+    """A date or time that each country's spreadsheet shows in its own way."""
+    DAY = auto()
+    """A date that is read as every spreadsheet shows it."""
     BOOLEAN = auto()
     ERROR = auto()
     PERCENTAGE = auto()
+    LOCAL = auto()
+    """A number shown with decimals or thousands, which each country's spreadsheet writes in its own way."""
     FORMATTED = auto()
-    """Its format shows something else than it holds, or it is a number with a fraction."""
+    """Its format shows something else than it holds, and is not followed here."""
     ROUNDED = auto()
     """A number of more than 15 digits."""
     UNCOMPUTED = auto()
@@ -58,15 +63,22 @@ def problem_of(kind: CellKind, path: str) -> tuple[str, str] | None:
             )
         case CellKind.DATE:
             return "is a date or time, not text", _AS_TEXT
+        case CellKind.LOCAL:
+            return (
+                "is a number with decimals or thousands, which each country writes in its own way",
+                f"{_AS_TEXT}, or give whole numbers the format 0",
+            )
+        case CellKind.FORMATTED:
+            return (
+                "is shown otherwise than it is stored, by a format that is not followed here",
+                f"{_AS_TEXT}, or give whole numbers the format 0",
+            )
         case CellKind.BOOLEAN if FIELDS.get(path) is not Kind.FLAG:
             return "is a truth value (TRUE or FALSE), not text", _AS_TEXT
         case CellKind.ZERO if identifier:
             return "is a formula whose saved result is 0: it may never have been computed", _COMPUTE
+        case CellKind.DAY if identifier:
+            return "is a date, not text", _AS_TEXT
         case CellKind.PERCENTAGE if identifier:
             return "is a percentage, not text", _AS_TEXT
-        case CellKind.FORMATTED if identifier:
-            return (
-                "is shown otherwise than it is stored (decimals, thousands or a special format)",
-                f"{_AS_TEXT}, or give whole numbers the format 0",
-            )
     return None

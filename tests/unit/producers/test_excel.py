@@ -52,6 +52,8 @@ def bot_of(job: NewJob | InvalidJobError) -> str:
         (593987654321, "+0", "+593987654321"),
         (987654321, "000-000-0000", "098-765-4321"),
         ("00123", '"EC"@', "EC00123"),
+        (100200300, "[>9]0;00", "100200300"),
+        (5551234567, "[<=9999999]###-####;###-###-####", "555-123-4567"),
         (999999999999999, "0", "999999999999999"),
     ],
 )
@@ -66,7 +68,7 @@ def test_an_id_arrives_as_this(value: object, number_format: str, bot: str) -> N
     ("value", "said"),
     [
         (12345678901234567, "more than 15 digits"),
-        (0.5, "shown otherwise"),
+        (0.5, "decimals"),
         (True, "truth value"),
         (datetime.date(2026, 3, 1), "is a date"),
         ("1.23457E+11", "scientific notation"),
@@ -82,7 +84,21 @@ def test_an_id_that_a_spreadsheet_has_damaged_is_reported(value: object, said: s
 
 
 @pytest.mark.parametrize(
-    "number_format", ["#,##0", "0.00", "0%", '"$"#,##0', ";;;", "0,", "[>9]0;00", "# ?/?"]
+    "number_format",
+    [
+        "#,##0",
+        "0.00",
+        "0%",
+        '"$"#,##0',
+        ";;;",
+        "0,",
+        "[>999999999]0",
+        "# ?/?",
+        '"x"',
+        "0*-",
+        "[DBNum1]0",
+        "Standard",
+    ],
 )
 def test_an_id_whose_cell_does_not_show_its_digits_is_reported(number_format: str) -> None:
     book, sheet = sheet_of(("key", "bot.id"), ("a", 100200300))
@@ -101,14 +117,12 @@ def test_a_plus_that_a_number_lost_is_noted_where_others_kept_it() -> None:
     ("value", "number_format", "text"),
     [
         (0.5, "0%", "50%"),
-        (0.125, "0.0%", "12.5%"),
-        (0.5, "General", "0.5"),
         (0.125, "0%", "13%"),
-        (-0.5, "0.00%", "-50.00%"),
-        (1.5, "0.00", "1.50"),
-        (1.005, "0.00", "1.01"),
-        (1234.5, "#,##0.0", "1234.5"),
+        (-0.5, "0 %", "-50 %"),
+        (7, '"n. "0', "n. 7"),
         (-7, "0;(0)", "(7)"),
+        (datetime.date(2026, 3, 1), "yyyy-mm-dd", "2026-03-01"),
+        (datetime.datetime(2026, 3, 1, 18, 30), "dd\\.mm\\.yy;@", "01.03.26"),
         ("a_x005F_x0041_b", "General", "a_x0041_b"),
     ],
 )
@@ -127,6 +141,15 @@ def test_a_cell_arrives_as_this(value: object, number_format: str, text: str) ->
         (datetime.datetime(2026, 3, 1, 12, 30), "dd/mm/yyyy hh:mm", "2026-03-01 12:30:00", "is a date"),
         (datetime.time(9, 5), "h:mm", "09:05:00", "is a date"),
         (datetime.timedelta(hours=36), "[h]:mm:ss", "36:00:00", "is a date"),
+        (datetime.date(2026, 3, 1), "d mmm yyyy", "2026-03-01", "is a date"),
+        (datetime.date(2026, 3, 1), "mm-dd-yy", "2026-03-01", "is a date"),
+        (0.5, "General", "0.5", "decimals"),
+        (0.125, "0.0%", "0.125", "decimals"),
+        (1.5, "0.00", "1.5", "decimals"),
+        (1234567, "#,##0", "1234567", "thousands"),
+        (0.5, "0", "0.5", "shown otherwise"),
+        (7, ";;;", "7", "shown otherwise"),
+        ("secret", ";;;", "secret", "shown otherwise"),
         (True, "General", "true", "truth value"),
         ("#N/A", "General", "#N/A", "error value"),
         (12345678901234567, "0", "1.23456789012346E+16", "more than 15 digits"),

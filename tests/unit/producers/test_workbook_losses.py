@@ -180,6 +180,11 @@ def test_what_an_extension_holds_is_no_part_of_the_cell() -> None:
     assert bots(sheet(row)) == {"a": "1"}
 
 
+def test_a_workbook_whose_package_does_not_say_where_it_is_is_found_where_it_usually_is() -> None:
+    content = with_part(workbook([("key", "bot.id"), ("a", "1")]), "_rels/.rels", "officeDocument", "other")
+    assert bots(content) == {"a": "1"}
+
+
 def test_strict_ooxml_is_read_like_any_other() -> None:
     content = workbook([("key", "bot.id"), ("a", (123.0, "00000"))])
     for old, new in [

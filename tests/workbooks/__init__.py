@@ -1,0 +1,1 @@
+"""Workbooks that other programs wrote, and what those programs say of them."""
