@@ -124,6 +124,10 @@ class Section:
                 pieces.append(_piece(part) if pieces or part != " " else (Piece.UNKNOWN, part))
         kinds = {kind for kind, _ in pieces}
         shape = _shape(pieces, kinds)
+        if shape is Shape.DATE and Piece.DIGIT not in kinds:
+            # Only before the digits of a second is a point the country's own.
+            pieces = [(Piece.LITERAL if text in ".," else kind, text) for kind, text in pieces]
+            kinds = {kind for kind, _ in pieces}
         exact = shape is Shape.DATE and kinds <= {Piece.LITERAL, Piece.DATE, Piece.ROOM}
         exact &= all(text in _DATE_PARTS for kind, text in pieces if kind is Piece.DATE)
         elapsed = any(_ELAPSED.fullmatch(text) for kind, text in pieces if kind is Piece.DATE)

@@ -31,7 +31,7 @@ MAX_RATIO = 200
 SAVE_ANEW = "open it in Excel and save it as .xlsx, or export CSV UTF-8"
 
 _LARGE = 16 * 1024**2
-_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_ESCAPED = re.compile(r"_x005[Ff]_(x[0-9A-Fa-f]{4}_)|_x([0-9A-Fa-f]{4})_")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -199,10 +199,15 @@ class Package:
 
 
 def unescaped(text: str) -> str:
-    """The text, in which `_x000D_` and the like stand for characters that XML cannot hold."""
+    """
+    The text, in which `_x000D_` and the like stand for characters that XML cannot hold.
+
+    `_x005F_x000D_` is the text `_x000D_`, as LibreOffice and XlsxWriter have it also where several follow each
+    other: what is so guarded is looked at no more.
+    """
     if "_x" not in text:
         return text
-    text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    text = _ESCAPED.sub(lambda found: "_" + found[1] if found[1] else chr(int(found[2], 16)), text)
     if _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return text

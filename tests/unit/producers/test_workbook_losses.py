@@ -156,6 +156,7 @@ def test_a_number_that_is_none_is_a_problem_of_its_cell(cell: str, said: str) ->
     ("written", "meant"),
     [
         ("_x005F_x0041_", "_x0041_"),
+        ("_x005F_x005F_x0041_", "_x005F_x0041_"),
         ("a_x0041_b", "aAb"),
         ("a_xD83D__xDE00_", "a😀"),
         ("_x41_", "_x41_"),
