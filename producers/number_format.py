@@ -78,7 +78,8 @@ class NumberFormat:
         """What is shown of a text, and its kind if that is not all the cell holds."""
         if self.plain or self._text is None:
             return text, None
-        if self._text.shape is Shape.TEXT:
+        # Of a text of several lines, LibreOffice shows no format.
+        if self._text.shape is Shape.TEXT and "\n" not in text:
             shown = self._text.filled(lambda *_: text)
             if shown is not None:
                 return shown, None

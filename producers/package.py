@@ -202,8 +202,8 @@ def unescaped(text: str) -> str:
     """
     The text, in which `_x000D_` and the like stand for characters that XML cannot hold.
 
-    `_x005F_x000D_` is the text `_x000D_`, as LibreOffice and XlsxWriter have it also where several follow each
-    other: what is so guarded is looked at no more.
+    `_x005F_x000D_` is the text `_x000D_`, which is looked at no more. LibreOffice and XlsxWriter have it so
+    where several follow each other, too.
     """
     if "_x" not in text:
         return text

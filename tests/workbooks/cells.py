@@ -79,7 +79,10 @@ PLAIN_TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_
 def texts(text: str) -> list[Cell]:
     return [
         *(Cell(text, text, code) for code in ("General", "@", "0", "00000", "0%", "yyyy-mm-dd", "0;-0;0;@")),
-        *(Cell(text, f"EC{text}", code) for code in ('"EC"@', '0;0;0;"EC"@', "_-\\E\\C@_-")),
+        *(
+            Cell(text, f"EC{text}" if "\n" not in text else None, code)
+            for code in ('"EC"@', '0;0;0;"EC"@', "_-\\E\\C@_-")
+        ),
         *(Cell(text, None, code) for code in (";;;", '0;0;0;"x"')),
     ]
 

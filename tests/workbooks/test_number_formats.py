@@ -136,7 +136,7 @@ def by_sheetjs(pairs: Sequence[Pair]) -> list[str | None]:
     return texts
 
 
-def by_libreoffice(pairs: Sequence[Pair], folder: Path) -> list[str]:
+def by_libreoffice(pairs: Sequence[Pair], folder: Path, country: str = "en-US") -> list[str]:
     path = folder / "formats.xlsx"
     with xlsxwriter.Workbook(path) as book:
         formats = {code: book.add_format({"num_format": code}) for code, _ in pairs}
@@ -146,7 +146,7 @@ def by_libreoffice(pairs: Sequence[Pair], folder: Path) -> list[str]:
         for row, (code, value) in enumerate(pairs, 1):
             sheet.write(row, 0, value, formats[code])
             sheet.write(row, 1, "end")
-    [content] = csv_of([path])
+    [content] = csv_of([path], country=country)
     rows = CsvRows(Lines([content], "utf-8"), delimiter=",", familiar=bool)
     return [row.cells[0] for row in rows if not isinstance(row, Exception)]
 
@@ -168,10 +168,11 @@ def claims(pairs: Sequence[Pair]) -> dict[Pair, str]:
     }
 
 
-def test_what_is_claimed_is_what_libreoffice_shows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("country", ["en-US", "es-ES", "de-DE", "da-DK", "ar-SA"])
+def test_what_is_claimed_is_what_libreoffice_shows_in_every_country(country: str, tmp_path: Path) -> None:
     pairs = [(code, value) for code in FORMATS for value in NUMBERS]
     claimed = claims(pairs)
-    theirs = dict(zip(pairs, by_libreoffice(pairs, tmp_path), strict=True))
+    theirs = dict(zip(pairs, by_libreoffice(pairs, tmp_path, country), strict=True))
     assert len(claimed) > 1000
     assert claimed == {pair: theirs[pair].strip() for pair in claimed}
 

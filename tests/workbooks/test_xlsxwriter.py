@@ -12,20 +12,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from producers.cell_kinds import CellKind
-from producers.reading import Reading, ReadOptions
+from producers.reading import Reading
 from producers.xlsx_file import XlsxRows
 from provisioning.job import NewJob
 from tests.workbooks.cells import PLAIN_TEXTS, TEXTS, Cell, problems, tables
 
 
-def written(table: Sequence[Sequence[Cell]], *, top: int = 0, **options: Any) -> bytes:
+def written(
+    table: Sequence[Sequence[Cell]], *, headers: Sequence[str] = (), top: int = 0, **options: Any
+) -> bytes:
     """A workbook with headers and this table, by XlsxWriter."""
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True, **options}) as book:
         sheet = book.add_worksheet("Tiendas")
         formats = {cell.code: book.add_format({"num_format": cell.code}) for row in table for cell in row}
         for column in range(len(table[0])):
-            sheet.write_string(top, column, f"h{column}")
+            sheet.write_string(top, column, headers[column] if headers else f"h{column}")
         for row, cells in enumerate(table, top + 1):
             for column, cell in enumerate(cells):
                 write(sheet, row, column, cell, formats[cell.code])
@@ -51,7 +53,7 @@ def write(sheet: Any, row: int, column: int, cell: Cell, code: Any) -> None:
 def test_what_is_read_is_what_was_given(
     table: list[list[Cell]], inline: bool, since_1904: bool, top: int
 ) -> None:
-    options = {"constant_memory": inline, "date_1904": since_1904}
+    options: dict[str, Any] = {"constant_memory": inline, "date_1904": since_1904}
     assert problems(written(table, top=top, **options), table, top=top) == []
 
 
@@ -146,7 +148,7 @@ def test_keys_and_ids_of_a_workbook_become_jobs_or_problems_that_name_their_cell
         [Cell("c", "c"), Cell(1234567, None, "#,##0")],
         [Cell(datetime.date(2026, 3, 1), "2026-03-01", "yyyy-mm-dd"), Cell("100200300", "100200300")],
     ]
-    with Reading(io.BytesIO(written(table)), ReadOptions(maps={"h0": "key", "h1": "bot.id"})) as reading:
+    with Reading(io.BytesIO(written(table, headers=("key", "bot.id")))) as reading:
         jobs = list(reading)
     assert [job.key for job in jobs if isinstance(job, NewJob)] == ["00123", "00007"]
     assert [problem.message.split(" ")[0] for problem in jobs if not isinstance(problem, NewJob)] == [
