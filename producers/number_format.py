@@ -78,12 +78,11 @@ class NumberFormat:
         """What is shown of a text, and its kind if that is not all the cell holds."""
         if self.plain or self._text is None:
             return text, None
+        shown = self._text.filled(lambda *_: text) if self._text.shape is Shape.TEXT else None
         # Of a text of several lines, LibreOffice shows no format.
-        if self._text.shape is Shape.TEXT and "\n" not in text:
-            shown = self._text.filled(lambda *_: text)
-            if shown is not None:
-                return shown, None
-        return text, CellKind.FORMATTED
+        if shown is None or (shown != text and "\n" in text):
+            return text, CellKind.FORMATTED
+        return shown, None
 
     def number(self, number: float, *, since_1904: bool = False) -> tuple[str, CellKind | None]:
         """What is shown of a number, and its kind unless that is a whole number with all of its digits."""
