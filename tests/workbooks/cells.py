@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from producers.cell_kinds import problem_of
+from producers.header_row import HeaderRule
 from producers.xlsx_file import XlsxRows
+
+FIRST_ROW = HeaderRule(familiar=bool, certain=bool)
+"""The headers are in the first row, whatever they are."""
 
 Value = str | int | float | bool | datetime.date | None
 
@@ -143,7 +147,7 @@ def problems(content: bytes, table: Sequence[Sequence[Cell]], *, top: int = 0) -
         table: what it was made of.
         top: blank rows above the headers.
     """
-    sheet = XlsxRows(io.BytesIO(content))
+    sheet = XlsxRows(io.BytesIO(content), FIRST_ROW)
     rows = {row.number: row for row in sheet}
     wrong: list[str] = []
     for number, given in enumerate(table, top + 2):

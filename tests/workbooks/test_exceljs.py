@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from producers.xlsx_file import XlsxRows
 from tests.workbooks import npm
-from tests.workbooks.cells import TEXTS, Cell, problems, tables
+from tests.workbooks.cells import FIRST_ROW, TEXTS, Cell, problems, tables
 
 LOST = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|_x[0-9A-Fa-f]{4}_")
 """What ExcelJS does not write, or writes so that a spreadsheet shows something else."""
@@ -66,5 +66,5 @@ def test_what_it_does_not_escape_is_read_as_spreadsheets_show_it(tmp_path: Path)
     for shared in (False, True):
         workbook = {"rows": rows, "stream": True, "shared": shared, "date1904": False}
         [path] = npm.run("exceljs.js", {"folder": str(tmp_path), "workbooks": [workbook]})
-        read = [row.cells[0] for row in XlsxRows(io.BytesIO(Path(path).read_bytes()))]
+        read = [row.cells[0] for row in XlsxRows(io.BytesIO(Path(path).read_bytes()), FIRST_ROW)]
         assert read == ["A", "a_x0041_", "a\nb", "a\nb", "ab", "😀", "_X0041_"]

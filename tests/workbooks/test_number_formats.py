@@ -15,6 +15,7 @@ from producers.format_sections import MAX_CODE
 from producers.number_format import BUILT_IN, NumberFormat
 from producers.text import Lines
 from tests.workbooks import npm
+from tests.workbooks.cells import FIRST_ROW
 from tests.workbooks.libreoffice import csv_of
 
 Value = int | float | str
@@ -147,7 +148,7 @@ def by_libreoffice(pairs: Sequence[Pair], folder: Path, country: str = "en-US") 
             sheet.write(row, 0, value, formats[code])
             sheet.write(row, 1, "end")
     [content] = csv_of([path], country=country)
-    rows = CsvRows(Lines([content], "utf-8"), delimiter=",", familiar=bool)
+    rows = CsvRows(Lines([content], "utf-8"), FIRST_ROW, delimiter=",")
     return [row.cells[0] for row in rows if not isinstance(row, Exception)]
 
 

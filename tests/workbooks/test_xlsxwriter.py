@@ -15,7 +15,7 @@ from producers.cell_kinds import CellKind
 from producers.reading import Reading
 from producers.xlsx_file import XlsxRows
 from provisioning.job import NewJob
-from tests.workbooks.cells import PLAIN_TEXTS, TEXTS, Cell, problems, tables
+from tests.workbooks.cells import FIRST_ROW, PLAIN_TEXTS, TEXTS, Cell, problems, tables
 
 
 def written(
@@ -87,7 +87,7 @@ def test_hidden_and_merged_cells_are_read_and_told(
             sheet.set_row(row, None, None, {"hidden": True, "level": int(outline)})
         for column in hidden_columns:
             sheet.set_column(column, column, None, None, {"hidden": True, "level": int(outline)})
-    read = XlsxRows(io.BytesIO(file.getvalue()))
+    read = XlsxRows(io.BytesIO(file.getvalue()), FIRST_ROW)
     assert read.headers == ("0.0", "0.1", "0.2", "0.3")
     assert [row.cells for row in read] == [
         ["" if (row, column) in covered else f"{row}.{column}" for column in range(4)] for row in range(1, 6)
@@ -113,7 +113,7 @@ def test_of_a_formula_the_result_is_read_and_none_is_a_problem(
         sheet.write_string(1, 0, "k")
         # XlsxWriter computes nothing: a result is what its caller says, and 0 if that says nothing.
         sheet.write_formula(1, 1, "=B9", None, *([] if result is None else [result]))
-    [row] = XlsxRows(io.BytesIO(file.getvalue()))
+    [row] = XlsxRows(io.BytesIO(file.getvalue()), FIRST_ROW)
     if not result:
         assert row.kinds == {1: CellKind.UNCOMPUTED}
     else:
@@ -138,7 +138,7 @@ def test_the_runs_of_a_rich_text_are_joined(runs: list[str]) -> None:
         sheet = book.add_worksheet()
         sheet.write_string(0, 0, "h")
         sheet.write_rich_string(1, 0, *(part for run in runs for part in (bold, run)))
-    assert [row.cells for row in XlsxRows(io.BytesIO(file.getvalue()))] == [["".join(runs)]]
+    assert [row.cells for row in XlsxRows(io.BytesIO(file.getvalue()), FIRST_ROW)] == [["".join(runs)]]
 
 
 def test_keys_and_ids_of_a_workbook_become_jobs_or_problems_that_name_their_cells() -> None:
