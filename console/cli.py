@@ -61,6 +61,8 @@ def main() -> None:
         _fail(error.message, error.hint)
     except RedisError as error:
         _fail(refused(error).message, refused(error).hint)
+    except OSError as error:
+        _fail(*_of_a_file(error))
     except ReaderGone:
         # `provision jobs B | head`: whoever read has had enough.
         let_go()
@@ -70,6 +72,12 @@ def main() -> None:
     if code == INTERRUPTED:
         talk.print("interrupted: the same command goes on where it was")
     sys.exit(code)
+
+
+def _of_a_file(error: OSError) -> tuple[str, str]:
+    """What failed and the way out, where the system refused what none of our own errors foresees."""
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}", "what is in the ledger is safe; the same command goes on"
 
 
 def _in_house_style(message: str) -> str:

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Sequence
 
 from producers.body import shorten
-from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.errors import InvalidJobError, NoRoomError
 from provisioning.job import NewJob
 
 HELD = 16 << 20
@@ -88,15 +88,12 @@ class Repeats:
         Args:
             jobs: some hundred at a time cost a tenth of one at a time.
 
-        Raises: InvalidInputError if there is no room for the temporary file.
+        Raises: NoRoomError if there is no room for the temporary file.
         """
         try:
             return self._check([(*_names(job), job) for job in jobs])
         except sqlite3.OperationalError as error:
-            raise InvalidInputError(
-                f"the temporary file for the keys seen so far cannot be written: {error}",
-                hint="let TMPDIR name a folder with room for 24 bytes a row",
-            ) from error
+            raise NoRoomError("the keys seen so far", error) from error
 
     def _check(self, named: Sequence[tuple[int, int, NewJob]]) -> list[InvalidJobError | None]:
         seen = self._seen([digest for digest, _, _ in named])

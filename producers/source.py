@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO, BinaryIO, Self, cast
 
 from producers.file_kinds import Format, recognise
-from provisioning.errors import InvalidInputError
+from provisioning.errors import InvalidInputError, NoRoomError
 
 CHUNK_BYTES = 256 * 1024
 """Bytes read at once: large enough that the cost of a call vanishes, small beside the memory promised."""
@@ -121,10 +121,7 @@ class Source:
                 copy.write(chunk)
             copy.seek(0)
         except OSError as exc:
-            raise InvalidInputError(
-                f"the temporary file for {self.name} cannot be written: {exc.strerror or exc}",
-                hint="let TMPDIR name a folder with as much room as the file takes",
-            ) from exc
+            raise NoRoomError(self.name, exc) from exc
         return copy
 
     def _read(self, size: int) -> bytes:

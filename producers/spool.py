@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from provisioning.errors import InvalidInputError
+from provisioning.errors import NoRoomError
 from provisioning.job import NewJob
 
 _LENGTH = 4
@@ -24,7 +24,7 @@ class Spool:
 
     What was judged is what is handed over, whatever becomes of the file meanwhile. One thread at a time.
 
-    Raises: InvalidInputError if the temporary file cannot be made or written.
+    Raises: NoRoomError if the temporary file cannot be made or written.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Spool:
         try:
             self._file = tempfile.TemporaryFile(buffering=1 << 16)  # noqa: SIM115 - closed by `close`
         except OSError as error:
-            raise _no_room(error) from error
+            raise NoRoomError("checked rows", error) from error
 
     def close(self) -> None:
         """Lets go of the file, and it is gone."""
@@ -47,20 +47,13 @@ class Spool:
         try:
             self._file.write(buffer)
         except OSError as error:
-            raise _no_room(error) from error
+            raise NoRoomError("checked rows", error) from error
 
     def __iter__(self) -> Iterator[NewJob]:
         """All jobs, from the first on."""
         try:
             self._file.seek(0)  # flushes what is still in memory
         except OSError as error:
-            raise _no_room(error) from error
+            raise NoRoomError("checked rows", error) from error
         while length := self._file.read(_LENGTH):
             yield _decode(self._file.read(int.from_bytes(length, "little")))
-
-
-def _no_room(error: OSError) -> InvalidInputError:
-    return InvalidInputError(
-        f"the temporary file for checked rows cannot be written: {error.strerror or error}",
-        hint="let TMPDIR name a folder with as much room as the rows take",
-    )

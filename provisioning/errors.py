@@ -5,6 +5,7 @@ Exceptions are broken promises; replies of the target API are values (see `attem
     ├── ConfigurationError       a setting is missing, unreadable, or contradicts another
     ├── InvalidInputError        a producer's file or request cannot be read as a whole
     │   └── InvalidJobError      one job of it breaks a rule; carries row, field, value
+    ├── NoRoomError              a temporary file of ours cannot be written
     ├── NotFoundError            a batch or job that the ledger does not know
     ├── LedgerUnavailableError   Redis cannot be reached, or refuses
     │   └── LedgerUnfitError     this Redis would lose jobs: waiting does not help
@@ -53,6 +54,23 @@ class InvalidJobError(InvalidInputError):
         self.row = row
         self.field = field
         self.value = value
+
+
+class NoRoomError(ProvisioningError):
+    """
+    A temporary file of ours cannot be written: the fault is this machine's, not the input's.
+
+    Args:
+        purpose: what the file is for.
+        error: what the system, or whoever writes the file, said.
+    """
+
+    def __init__(self, purpose: str, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or error
+        super().__init__(
+            f"the temporary file for {purpose} cannot be written: {reason}",
+            hint="let TMPDIR name a folder with room for it",
+        )
 
 
 class NotFoundError(ProvisioningError):

@@ -26,9 +26,9 @@ from producers.http.waiting import wait_for
 from provisioning.errors import (
     InvalidInputError,
     LedgerUnavailableError,
+    NoRoomError,
     NotFoundError,
 )
-from provisioning.ledger import LOST
 from provisioning.ledger.sealing import SealedError
 
 PARTS = (submitting, looking, events, operating, telling, metrics, health, describing)
@@ -92,8 +92,9 @@ def _handle(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(InvalidInputError, _unreadable)
-    for away in (LedgerUnavailableError, RedisError, *LOST):
+    for away in (LedgerUnavailableError, RedisError):
         app.add_exception_handler(away, _no_ledger)
+    app.add_exception_handler(NoRoomError, _no_room)
     app.add_exception_handler(SealedError, _sealed)
     app.add_exception_handler(Exception, _internal)
 
@@ -144,6 +145,11 @@ async def _unreadable(_: Request, error: Exception) -> Response:
 
 async def _no_ledger(_: Request, error: Exception) -> Response:  # noqa: ARG001
     return no_ledger().response()
+
+
+async def _no_room(_: Request, error: Exception) -> Response:
+    detail = error.message if isinstance(error, NoRoomError) else ""
+    return ProblemError(Kind.NO_ROOM, detail, hint="tell whoever runs the server").response()
 
 
 async def _sealed(_: Request, error: Exception) -> Response:

@@ -42,6 +42,7 @@ class Kind(Enum):
     BUSY = 503, "busy", "Too many uploads are being read"
     NO_LEDGER = 503, "ledger-unavailable", "The ledger cannot be reached"
     NO_KEYS = 503, "keys-missing", "The ledger is sealed, and its keys are not here"
+    NO_ROOM = 507, "no-room", "The server has no room for temporary files"
 
     def __init__(self, status: int, slug: str, title: str) -> None:
         self.status = status

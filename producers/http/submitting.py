@@ -86,6 +86,7 @@ def _links(name: str, *operations: str) -> dict[str, Any]:
             Kind.TOO_LARGE,
             Kind.WRONG_TYPE,
             Kind.BAD_ROWS,
+            Kind.NO_ROOM,
             Kind.OTHER_BODY,
             Kind.FULL,
             Kind.BUSY,

@@ -36,7 +36,7 @@ from producers.plan import checked
 from producers.reading import Reading, ReadOptions
 from producers.repeats import Repeats
 from producers.submit import Submission, submit
-from provisioning.errors import InvalidInputError, InvalidJobError, NotFoundError
+from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError, NotFoundError
 from provisioning.job import Accepted, NewJob, Verdict
 from provisioning.ledger import Ledger
 from provisioning.log_events import ROW_REJECTED
@@ -154,7 +154,7 @@ async def spool(request: Request, file: IO[bytes], limit: int) -> Spooled:
     """
     Lays the body down in `file`.
 
-    Raises: ProblemError if it is larger than `limit` bytes, or ends before its end.
+    Raises: ProblemError if it is larger than `limit` bytes, or ends before its end; NoRoomError.
     """
     check_length(request, limit)
     digest = hashlib.sha256()
@@ -164,7 +164,10 @@ async def spool(request: Request, file: IO[bytes], limit: int) -> Spooled:
         if size > limit:
             raise too_large(limit)
         digest.update(part)
-        file.write(part)
+        try:
+            file.write(part)
+        except OSError as error:
+            raise NoRoomError("the body", error) from error
     file.seek(0)
     return Spooled(file, digest.hexdigest(), size)
 

@@ -90,10 +90,10 @@ class Ledger:
 
     async def __aexit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         await self.close()
-        if isinstance(error, LOST):
-            raise unavailable(self.redis, error) from error
+        # The client wraps what the system tells of its sockets: any other OSError is of a file.
         if isinstance(error, RedisError):
-            raise refused(error, self.redis) from error
+            away = isinstance(error, LOST)
+            raise (unavailable(self.redis, error) if away else refused(error, self.redis)) from error
 
     async def close(self) -> None:
         """Closes the connections."""

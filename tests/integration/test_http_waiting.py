@@ -87,3 +87,16 @@ def test_health_may_be_asked_with_head(valkey_url: str, tmp_path: Path) -> None:
         refused = server.client.put("/healthz")
         assert problem(refused) == "method-not-allowed"
         assert refused.headers["allow"] == "GET, HEAD"
+
+
+def test_a_server_without_room_for_temporary_files_tells_so_and_not_of_its_redis(
+    valkey_url: str, tmp_path: Path
+) -> None:
+    with running_server(valkey_url, tmp_path, before=("prlimit", "--fsize=200000")) as server:
+        rows = b"".join(b"%d,%d,%s\n" % (row, 10**9 + row, b"x" * 100) for row in range(12_000))
+        refused = server.post(
+            "/v1/batches?name=rows&all_or_nothing=true", b"key,bot.id,label\n" + rows, Content_Type="text/csv"
+        )
+        assert (refused.status_code, problem(refused)) == (507, "no-room")
+        assert "temporary file" in refused.json()["detail"]
+        assert problem(server.get("/v1/batches/rows")) == "not-found"

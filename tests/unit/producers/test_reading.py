@@ -18,7 +18,7 @@ from producers.file_kinds import Format
 from producers.reading import Reading, ReadOptions, read_jobs
 from producers.repeats import Repeats
 from producers.source import Source
-from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError
 from provisioning.job import NewJob
 from tests.fixtures.workbook import workbook
 
@@ -71,7 +71,7 @@ def test_a_pipe_with_a_name_is_read_as_standard_input_is(content: bytes, tmp_pat
 
 def test_a_disk_without_room_is_named_where_a_workbook_is_laid_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.TemporaryFile", partial(Path("/dev/full").open, "w+b", buffering=0))
-    with pytest.raises(InvalidInputError, match="temporary file for the input cannot be written: No space"):
+    with pytest.raises(NoRoomError, match="temporary file for the input cannot be written: No space"):
         read_jobs(io.BytesIO(WORKBOOK))
 
 

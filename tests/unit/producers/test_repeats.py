@@ -63,7 +63,7 @@ def test_a_hundred_thousand_rows_take_no_more_memory_than_is_allowed() -> None:
 def test_a_temporary_file_without_room_is_told_with_the_way_out() -> None:
     done = _fill(rows=100_000, held=SMALL, room=1 << 20)
     assert done.returncode == 1
-    assert "InvalidInputError: the temporary file for the keys seen so far cannot be written" in done.stderr
+    assert "NoRoomError: the temporary file for the keys seen so far cannot be written" in done.stderr
 
 
 def test_a_reading_that_has_ended_lets_go_of_what_it_has_seen() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from producers.plan import make_plan
 from producers.reading import Reading
 from producers.spool import Spool
-from provisioning.errors import InvalidInputError
+from provisioning.errors import NoRoomError
 from provisioning.job import NewJob
 
 TEXT = st.text(max_size=30)
@@ -64,7 +64,7 @@ FULL = """
 import resource, signal
 from contextlib import closing
 from producers.spool import Spool
-from provisioning.errors import InvalidInputError
+from provisioning.errors import NoRoomError
 from provisioning.job import NewJob
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -73,7 +73,7 @@ try:
     with closing(Spool()) as spool:
         for row in range(2, 100_000):
             spool.add(NewJob(f"k{row}", "acme", b'{"bot":{"id":"1"}}', row))
-except InvalidInputError as error:
+except NoRoomError as error:
     print(error.message)
 """
 
@@ -90,6 +90,6 @@ def test_a_disk_without_room_is_told_with_the_way_out(monkeypatch: pytest.Monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    with pytest.raises(InvalidInputError, match=r"temporary file for checked rows.*No space left") as caught:
+    with pytest.raises(NoRoomError, match=r"temporary file for checked rows.*No space left") as caught:
         Spool()
     assert "TMPDIR" in caught.value.hint
