@@ -21,6 +21,7 @@ TOLD = (
     Verdict.IN_DOUBT,
     Verdict.REDRIVEN,
     Verdict.QUEUED,
+    Verdict.REPLACED,
     Verdict.DEAD,
     Verdict.RISKY,
 )

@@ -21,8 +21,9 @@ VERDICT_WORDS = {
     Verdict.RISKY: "given up before, and may have made a widget: not sent without --accept-duplicates",
     Verdict.ENDED: "given up or cancelled before: left as it is",
     Verdict.QUEUED: "already on their way",
+    Verdict.REPLACED: "queued with another body, never attempted: replaced by this one",
     Verdict.SUCCEEDED: "already created: skipped",
-    Verdict.CHANGED: "already created with another body: not sent",
+    Verdict.CHANGED: "already created, or attempted, with another body: not sent",
     Verdict.IN_DOUBT: "in doubt: refused until resolved",
 }
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from producers.body import check_bot_id, is_error_value
-from producers.cells import unescape
+from producers.cells import OUTCOME_PREFIX, unescape
 from producers.fields import FAMILIAR
 from producers.identifiers import is_foreign_error
 from provisioning.digits import is_whole_number
@@ -47,6 +47,7 @@ class NoTenant:
         self._names = frozenset(_bare(name) for name in (*headers, *paths)) - {""}
         # A value of a widget may begin with #: a colour does.
         self._comments = tuple(not path.startswith("widget") and path not in as_is for path in paths)
+        self._told = {column: name for column, name in enumerate(headers) if name.startswith(OUTCOME_PREFIX)}
         self._any = "key" not in as_is
         self._headers = self._any and "bot.id" not in as_is
         self._odd_keys = _TOTALS | self._names if self._any else frozenset()
@@ -65,6 +66,9 @@ class NoTenant:
             row: its number, which no count of the rows above it exceeds.
         """
         if not self._any:
+            return None
+        # What an outcome file tells an outcome of was a tenant when it came in.
+        if any(cells[column].strip() not in ("", name) for column, name in self._told.items()):
             return None
         first = next((column for column, cell in enumerate(cells) if cell and not cell.isspace()), None)
         if first is None:

@@ -118,15 +118,15 @@ async def make_plan(
             on_problem(problem)
 
     good = checked(reading, complain, known_credentials, repeats)
-    async with read_ahead(_identities(good, spool), stop) as chunks:
+    async with read_ahead(_chunks(good, spool), stop) as chunks:
         async for chunk in chunks:
             verdicts = [Verdict.NEW] * len(chunk)
             if ledger is not None:
                 verdicts = await ledger.view.verdicts(chunk, accept_duplicates=accept_duplicates)
             plan.verdicts.update(verdicts)
-            for (credential, _, _), verdict in zip(chunk, verdicts, strict=True):
+            for job, verdict in zip(chunk, verdicts, strict=True):
                 if verdict in SENT:
-                    plan.to_send_by[credential] += 1
+                    plan.to_send_by[job.credential] += 1
             plan.repeated = repeats.found
             plan.rows = plan.verdicts.total() + plan.bad_rows
             if on_chunk:
@@ -141,9 +141,9 @@ async def make_plan(
     return plan
 
 
-def _identities(jobs: Iterator[NewJob], spool: Spool | None) -> Iterator[list[tuple[str, str, str]]]:
+def _chunks(jobs: Iterator[NewJob], spool: Spool | None) -> Iterator[list[NewJob]]:
     kept = jobs if spool is None else _kept(jobs, spool)
-    while chunk := [(job.credential, job.key, job.fingerprint) for job in islice(kept, CHUNK)]:
+    while chunk := list(islice(kept, CHUNK)):
         yield chunk
 
 

@@ -20,7 +20,7 @@ from producers.batch_name import check_batch_name, new_batch_id
 from producers.read_ahead import read_ahead
 from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
-from provisioning.job import Accepted, NewJob, Verdict, split_job_id
+from provisioning.job import ON_THEIR_WAY, Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import LOST, Ledger, SourceFile, transitions
 from provisioning.ledger.scripts import Call
 from provisioning.log_events import BATCH_SUBMITTED
@@ -219,7 +219,7 @@ def _note(
             moved.add(home)
             if home != submission.batch:
                 submission.touched[home] += 1
-        elif accepted.verdict is Verdict.QUEUED and home != submission.batch:
+        elif accepted.verdict in ON_THEIR_WAY and home != submission.batch:
             submission.awaited[home] += 1
         if on_verdict:
             on_verdict(job, accepted)

@@ -7,6 +7,7 @@ Pure values; how they are read from a file is `producers`', how they are kept is
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from enum import StrEnum
 from typing import Any
 
@@ -35,6 +36,7 @@ class NewJob(msgspec.Struct, frozen=True, array_like=True):
         label: words for people; not sent.
         trace: W3C `traceparent` of the request that handed it over; empty if nobody traces.
         fingerprint: of the body; worked out where it is not given.
+        spelled: the key as it was given, where that is not its normal form (Unicode's NFC).
 
     Raises: msgspec.DecodeError if the body is no JSON.
     """
@@ -46,11 +48,33 @@ class NewJob(msgspec.Struct, frozen=True, array_like=True):
     label: str = ""
     trace: str = ""
     fingerprint: str = ""
+    spelled: str = ""
 
     def __post_init__(self) -> None:
+        # One tenant, however its accents were typed: a file of a Mac decomposes them.
+        if not self.key.isascii() and (composed := unicodedata.normalize("NFC", self.key)) != self.key:
+            msgspec.structs.force_setattr(self, "spelled", self.key)
+            msgspec.structs.force_setattr(self, "key", composed)
         if not self.fingerprint:
             content = msgspec.json.decode(self.body)
             msgspec.structs.force_setattr(self, "fingerprint", fingerprint(content))
+
+    def other_spellings(self) -> list[str]:
+        """Keys that look the same, under which a former version may have kept the job; see `spellings_of`."""
+        if self.key.isascii():
+            return []
+        return spellings_of(self.spelled or self.key)[1:]
+
+
+def spellings_of(key: str) -> list[str]:
+    """
+    A key in its normal form, by which jobs are known, then others that look the same.
+
+    >>> [len(spelling) for spelling in spellings_of("Cafe\\u0301")]
+    [4, 5]
+    """
+    forms = (unicodedata.normalize(form, key) for form in ("NFC", "NFD"))
+    return list(dict.fromkeys((*forms, key)))
 
 
 class Verdict(StrEnum):
@@ -59,12 +83,17 @@ class Verdict(StrEnum):
     NEW = "new"  # accepted and queued
     REDRIVEN = "redriven"  # was dead with another body, or cancelled; queued again, history kept
     DEAD = "dead"  # was given up with this very body: a redrive is a person's decision
-    QUEUED = "queued"  # already on its way: nothing was changed
+    QUEUED = "queued"  # already on its way with this very body: nothing was changed
+    REPLACED = "replaced"  # was queued and never attempted: it will be sent with this body
     SUCCEEDED = "succeeded"  # already created with this very body: skipped
     RISKY = "risky"  # had ended, but may have made a widget: sent again only if somebody accepts a second one
     ENDED = "ended"  # was given up or cancelled, and whoever hands it over may not have it done again
-    CHANGED = "changed"  # already created with another body: reported, not sent
+    CHANGED = "changed"  # already created, or attempted, with another body: reported, not sent
     IN_DOUBT = "in_doubt"  # may already exist: refused until resolved
+
+
+ON_THEIR_WAY = (Verdict.QUEUED, Verdict.REPLACED)
+"""Verdicts on jobs that were handed over before and will be sent, or are being sent."""
 
 
 class Accepted(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ from producers.plan import Plan
 from producers.reading import ReadOptions
 from producers.spool import Spool
 from provisioning.errors import InvalidInputError, NotFoundError, ProvisioningError
-from provisioning.job import Verdict
+from provisioning.job import ON_THEIR_WAY
 from provisioning.ledger import BatchStatus, Ledger
 
 INCOMPLETE = 3
@@ -208,7 +208,8 @@ async def _apply(
     plan = checked.plan
     with contextlib.ExitStack() as stack:
         async with Ledger.at(place.redis_url, masters=place.settings.masters) as ledger:
-            has_work = plan.to_send or plan.verdicts[Verdict.QUEUED] or await _is_open(ledger, order.name)
+            on_their_way = sum(plan.verdicts[verdict] for verdict in ON_THEIR_WAY)
+            has_work = plan.to_send or on_their_way or await _is_open(ledger, order.name)
             worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None
             try:
                 submission = await applying.hand_over(

@@ -148,7 +148,7 @@ class TakenOne(Shape):
     job: str = Field(examples=["b7k2m9qx.17"])
     batch: str
     key: str
-    verdict: str = Field(description="new, redriven, queued or succeeded.")
+    verdict: str = Field(description="new, redriven, replaced, queued or succeeded.")
 
 
 class Changed(Shape):

@@ -301,7 +301,7 @@ _NOT_ACCEPTED = {
     Verdict.DEAD: "it was given up with this very body; redriving it is a person's decision",
     Verdict.RISKY: "it was given up and may have made a widget; redriving it is a person's decision",
     Verdict.ENDED: "it was given up or cancelled; to have it done again takes the scope operate",
-    Verdict.CHANGED: "its widget was created with another body; nothing was sent",
+    Verdict.CHANGED: "its widget was created, or attempted, with another body; this one is not sent",
     Verdict.IN_DOUBT: "its widget may exist already; somebody has to resolve that first",
 }
 
@@ -340,10 +340,7 @@ async def _take_one(
         "key": job.key,
         "verdict": str(word.verdict),
     }
-    if word.verdict not in (Verdict.NEW, Verdict.REDRIVEN, Verdict.QUEUED, Verdict.SUCCEEDED):
-        why = _NOT_ACCEPTED.get(
-            word.verdict, "a second widget might be made; redriving it is a person's decision"
-        )
-        raise ProblemError(Kind.NOT_ACCEPTED, why, **facts)
+    if word.verdict in _NOT_ACCEPTED:
+        raise ProblemError(Kind.NOT_ACCEPTED, _NOT_ACCEPTED[word.verdict], **facts)
     where = {"Location": f"/v1/jobs/{word.job_id}"}
     return json_answer(facts, 200 if word.verdict is Verdict.SUCCEEDED else 202, where)

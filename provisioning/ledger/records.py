@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from provisioning.attempt import Attempt, Bounds, Result
+from provisioning.job import spellings_of
 from provisioning.learned_rate import LearnedRate
 from provisioning.lifecycle import UNSETTLED, Event, State
 
@@ -185,7 +186,7 @@ class Selection(msgspec.Struct, frozen=True):
             self.state in (None, job.state)
             and self.reason in ("", job.reason)
             and self.credential in ("", job.credential)
-            and (self.key in ("", job.key) or begins)
+            and (not self.key or begins or job.key in spellings_of(self.key))
             and (self.since is None or job.at >= self.since)
             and (self.until is None or job.at < self.until)
         )

@@ -14,7 +14,7 @@ import msgspec
 
 from provisioning import keys
 from provisioning.attempt import Result
-from provisioning.job import Accepted, NewJob, Verdict
+from provisioning.job import Accepted, NewJob, Verdict, spellings_of
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import kept
 from provisioning.ledger.records import (
@@ -79,7 +79,13 @@ def add_source(batch: str, source: SourceFile) -> Call[bool]:
 
 
 def accept(
-    batch: str, jobs: Sequence[NewJob], who: str, *, because: str = "", leave_ended: bool = False
+    batch: str,
+    jobs: Sequence[NewJob],
+    who: str,
+    *,
+    because: str = "",
+    leave_ended: bool = False,
+    dry: bool = False,
 ) -> Call[list[Accepted]]:
     """
     Records jobs. Reads: the verdict on each, in order.
@@ -89,8 +95,16 @@ def accept(
         who: the person or service that hands over, for the story of a redriven job.
         because: why a second widget is accepted of jobs that had ended; empty if it is not.
         leave_ended: whether jobs that were given up or cancelled stay as they are.
+        dry: whether nothing is changed, and the verdicts are those there would be now. `batch` is '' then.
     """
-    args: list[str | bytes] = [who, because, "leave" if leave_ended else ""]
+    spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
+    args: list[str | bytes] = [
+        who,
+        because,
+        "leave" if leave_ended else "",
+        "dry" if dry else "",
+        _json(spellings) if spellings else "",
+    ]
     for job in jobs:
         row = "" if job.row is None else str(job.row)
         args += (
@@ -100,7 +114,7 @@ def accept(
             job.label,
             job.fingerprint[: kept.FINGERPRINT],
             job.trace,
-            job.body,
+            b"" if dry else job.body,
         )
 
     def read(reply: Any) -> list[Accepted]:
@@ -248,8 +262,10 @@ def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple
         ]
         return _text(reply[0]), found
 
-    filters = (wanted.reason, wanted.credential, wanted.key, ms(wanted.since), ms(wanted.until))
-    return Call("matching", keys.batch(batch), [wanted.state or "", after, most, *filters], read)
+    key = spellings_of(wanted.key)[0]
+    filters = (wanted.reason, wanted.credential, key, ms(wanted.since), ms(wanted.until))
+    args = [wanted.state or "", after, most, *filters, *spellings_of(wanted.key)[1:]]
+    return Call("matching", keys.batch(batch), args, read)
 
 
 def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") -> Call[Redriven]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,11 +11,11 @@ from redis.asyncio import Redis
 from provisioning import keys
 from provisioning.attempt import Bounds
 from provisioning.errors import NotFoundError
-from provisioning.job import Verdict, split_job_id
+from provisioning.job import NewJob, Verdict, spellings_of, split_job_id
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import transitions
 from provisioning.ledger.hand import AUDIT_KEPT
-from provisioning.ledger.kept import FINGERPRINT, KeptJob, words_of
+from provisioning.ledger.kept import KeptJob, words_of
 from provisioning.ledger.limits import SendingLimit, sending_limits
 from provisioning.ledger.records import (
     EVERY,
@@ -206,44 +205,17 @@ class View:
             raise NotFoundError(f"the body of {job_id} is not kept")
         return await self._sealer.open(bytes(body))
 
-    async def verdicts(
-        self, jobs: Sequence[tuple[str, str, str]], *, accept_duplicates: bool = False
-    ) -> list[Verdict]:
+    async def verdicts(self, jobs: Sequence[NewJob], *, accept_duplicates: bool = False) -> list[Verdict]:
         """
-        What `accept` would say of jobs, given as (credential, key, fingerprint), were they handed over now.
+        What would become of these jobs, were they handed over now; nothing is changed.
 
         Args:
+            jobs: some hundred.
             accept_duplicates: whether they were handed over with a reason to accept a second widget.
         """
-        known = await self._homes(jobs)
-        pipeline = self._redis.pipeline(transaction=False)
-        for batch, number, _buried in filter(None, known):
-            pipeline.hget(keys.jobs(batch), str(number))
-        states = iter(await pipeline.execute() if pipeline.command_stack else [])
-        verdicts = []
-        for home, (_, _, fp) in zip(known, jobs, strict=True):
-            if home:
-                value = next(states)
-                fp = await self._sealer.fingerprint(fp[:FINGERPRINT])
-                if home[2] == State.SUCCEEDED:
-                    verdicts.append(Verdict.SUCCEEDED)
-                    continue
-                verdicts.append(_verdict(KeptJob(value) if value else None, fp, accepts=accept_duplicates))
-            else:
-                verdicts.append(Verdict.NEW)
-        return verdicts
-
-    async def _homes(self, jobs: Sequence[tuple[str, str, str]]) -> list[tuple[str, int, str] | None]:
-        """Where each identity has its job, None where it has none; one question a credential."""
-        wanted: dict[str, list[str]] = defaultdict(list)
-        for credential, key, _ in jobs:
-            wanted[credential].append(key)
-        pipeline = self._redis.pipeline(transaction=False)
-        for credential, names in wanted.items():
-            pipeline.hmget(keys.identity(credential), names)
-        found = dict(zip(wanted, map(iter, await pipeline.execute()), strict=True))
-        ids = [next(found[credential]) for credential, _, _ in jobs]
-        return [_home(value.decode()) if value else None for value in ids]
+        because = "accepted" if accept_duplicates else ""
+        accepted = await self._do(transitions.accept("", jobs, "", because=because, dry=True))
+        return [each.verdict for each in accepted]
 
     async def jobs(
         self, batch: str, wanted: Selection = EVERY, *, after: str = ""
@@ -318,9 +290,10 @@ class View:
         """The identities that are meant, some at a time: key → job id, and how it ended if let go of."""
         where = keys.identity(credential)
         if not key.endswith("*"):
-            value = await self._redis.hget(where, key)
-            if value is not None:
-                yield {key: value}
+            spellings = spellings_of(key)
+            values = await self._redis.hmget(where, spellings)
+            known = [pair for pair in zip(spellings, values, strict=True) if pair[1] is not None]
+            yield dict(known[:1])
             return
         pattern = "".join(f"\\{char}" if char in "*?[]\\" else char for char in key[:-1]) + "*"
         cursor = None
@@ -446,24 +419,6 @@ def _home(known: str) -> tuple[str, int, str]:
     """Batch and number of a job that an identity names, and how it ended if its batch was let go of."""
     job_id, _, buried = known.partition("=")
     return *split_job_id(job_id), buried
-
-
-def _verdict(job: KeptJob | None, fp: str, *, accepts: bool) -> Verdict:
-    """The branches of `lua/accept.lua` on a known identity."""
-    if job is None:
-        return Verdict.IN_DOUBT
-    same = job.text("fp") == fp
-    match job.state:
-        case State.DEAD if same:
-            return Verdict.DEAD
-        case State.DEAD | State.CANCELLED:
-            return Verdict.RISKY if job.number("most") > 0 and not accepts else Verdict.REDRIVEN
-        case State.SUCCEEDED:
-            return Verdict.SUCCEEDED if same else Verdict.CHANGED
-        case State.IN_DOUBT:
-            return Verdict.IN_DOUBT
-        case _:
-            return Verdict.QUEUED
 
 
 def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list[Hold]:

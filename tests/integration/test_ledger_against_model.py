@@ -154,26 +154,35 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.jobs[n] = Job()
         self.credential[n] = credential
 
-    @precondition(lambda self: self.some_job_is(State.DEAD, State.CANCELLED, State.SUCCEEDED))
+    def kept_fingerprint(self, n: int) -> str:
+        return str(self.run(snapshot(self.redis))[f"{keys.jobs(B)} {n}"]["fp"])
+
+    @precondition(lambda self: self.some_job_is(State.DEAD, State.CANCELLED, State.SUCCEEDED, State.QUEUED))
     @rule(pick=st.integers(0, 4), fp=st.sampled_from(["fp", "other"]), because=BECAUSE)
     def hand_over_again(self, pick: int, fp: str, because: str) -> None:
         n = pick % len(self.jobs) + 1
         job = self.jobs[n]
         again = new_job(f"k{n}", self.credential[n], fingerprint=fp)
+        same = self.kept_fingerprint(n) == fp
+        [planned] = self.do(transitions.accept("", [again], "", because=because, dry=True))
         [accepted] = self.do(transitions.accept("b2", [again], "ana", because=because))
-        kept = self.run(snapshot(self.redis))[f"{keys.jobs(B)} {n}"]["fp"]
+        assert planned == accepted
+        kept = self.kept_fingerprint(n)
         refused = job.bounds.most > 0 and not because
         verdicts = {
-            State.SUCCEEDED: Verdict.SUCCEEDED if accepted.verdict != Verdict.CHANGED else Verdict.CHANGED,
+            State.SUCCEEDED: Verdict.SUCCEEDED if same else Verdict.CHANGED,
             State.IN_DOUBT: Verdict.IN_DOUBT,
             State.CANCELLED: Verdict.RISKY if refused else Verdict.REDRIVEN,
-            State.DEAD: accepted.verdict,
+            State.DEAD: Verdict.DEAD if same else Verdict.RISKY if refused else Verdict.REDRIVEN,
         }
-        assert accepted.verdict == verdicts.get(job.state, Verdict.QUEUED)
+        untouched = job.state is State.QUEUED and not job.attempts and not job.bounds.most
+        on_its_way = Verdict.QUEUED if same else Verdict.REPLACED if untouched else Verdict.CHANGED
+        assert accepted.verdict == verdicts.get(job.state, on_its_way)
         assert accepted.job_id == f"{B}.{n}"
         assert not (refused and accepted.verdict is Verdict.REDRIVEN)
-        if accepted.verdict is Verdict.REDRIVEN:
+        if accepted.verdict in (Verdict.REDRIVEN, Verdict.REPLACED):
             assert kept == fp
+        if accepted.verdict is Verdict.REDRIVEN:
             self.put(n, model.redriven(job))
 
     @precondition(lambda self: self.some_job_is(State.QUEUED))

@@ -32,7 +32,7 @@ async def apply(ledger: Ledger, rows: str) -> str:
 
 
 async def test_every_verdict_is_told(fake_ledger: Ledger) -> None:
-    rows = "created,,1\nchanged,,2\ndead,,3\nmended,,4\ndoubted,,5\nrisky,,6\nqueued,,7\n"
+    rows = "created,,1\nchanged,,2\ndead,,3\nmended,,4\ndoubted,,5\nrisky,,6\nqueued,,7\nreplaced,,8\n"
     batch = await apply(fake_ledger, rows)
     jobs = {job.key: job for job in await claim(fake_ledger, 6, batch=batch)}
     ends = {
@@ -47,9 +47,9 @@ async def test_every_verdict_is_told(fake_ledger: Ledger) -> None:
         assert await send(fake_ledger, jobs[key])
         await say(fake_ledger, answer(jobs[key], event), batch=batch)
 
-    for row in ("changed,,2", "mended,,4", "risky,,6"):
+    for row in ("changed,,2", "mended,,4", "risky,,6", "replaced,,8"):
         rows = rows.replace(row, row + "0")
-    plan = await plan_of(fake_ledger, rows + "new,,8\n")
+    plan = await plan_of(fake_ledger, rows + "new,,9\n")
 
     # Only a token without `operate` leaves what had ended; whoever plans may have it done again.
     assert dict(plan.verdicts) == dict.fromkeys(set(Verdict) - {Verdict.ENDED}, 1)

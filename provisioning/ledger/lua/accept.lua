@@ -1,10 +1,12 @@
 -- Records handed-over jobs before their submitter hears yes; one identity, one job, for good.
--- KEYS[1] the batch; ARGV[2] who hands over; ARGV[3] why a second widget is accepted of jobs that had ended, '' if
--- it is not; ARGV[4] 'leave' where jobs that had ended stay as they are, or ''; then 7 a job: key, credential,
--- row, label, fingerprint, traceparent or '', body
+-- KEYS[1] the batch; ARGV[2] who hands over; ARGV[3] why a second widget is accepted of jobs that had ended,
+-- '' if it is not; ARGV[4] 'leave' where jobs that had ended stay as they are, or ''; ARGV[5] 'dry' to change
+-- nothing, or ''; ARGV[6] '' or a JSON object: which job, from 1, may be known by which other spellings of its
+-- key; then 7 a job: key, credential, row, label, fingerprint, traceparent or '', body ('' if dry)
 -- Returns a flat list, 2 a job: verdict (provisioning.job.Verdict), job id.
 -- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
-local batch, who, why, leave = KEYS[1], ARGV[2], ARGV[3], ARGV[4] == 'leave'
+local batch, who, why, leave, dry = KEYS[1], ARGV[2], ARGV[3], ARGV[4] == 'leave', ARGV[5] == 'dry'
+local FIRST, WIDTH = 7, 7
 local reply = {}
 
 -- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
@@ -16,7 +18,7 @@ end
 
 -- The job that an identity has, by credential and key; each credential's are asked for in one go.
 local known, asked = {}, {}
-for i = 5, #ARGV, 7 do
+for i = FIRST, #ARGV, WIDTH do
   local key, credential = ARGV[i], ARGV[i + 1]
   if not asked[credential] then known[credential], asked[credential] = {}, {} end
   table.insert(asked[credential], key)
@@ -24,6 +26,15 @@ end
 for credential, keys in pairs(asked) do
   for i, id in ipairs(redis.call('HMGET', 'pv:identity:' .. credential, unpack(keys))) do
     known[credential][keys[i]] = id
+  end
+end
+
+-- A former version kept keys as they were spelled, and its jobs keep theirs.
+for which, spellings in pairs(ARGV[6] ~= '' and cjson.decode(ARGV[6]) or {}) do
+  local i = FIRST + (tonumber(which) - 1) * WIDTH
+  local key, credential = ARGV[i], ARGV[i + 1]
+  for _, id in ipairs(redis.call('HMGET', 'pv:identity:' .. credential, unpack(spellings))) do
+    known[credential][key] = known[credential][key] or id
   end
 end
 
@@ -50,7 +61,7 @@ local function create(key, credential, row, label, fp, trace, body)
   append(bodies, accepted, body)
   append(ready[credential], accepted)
   append(identities[credential], key, id)
-  known[credential][key], new[id] = id, true
+  known[credential][key] = id
   return id
 end
 
@@ -68,46 +79,64 @@ local function write()
   end
 end
 
-for i = 5, #ARGV, 7 do
-  local key, credential, row, label, fp, trace, body = unpack(ARGV, i, i + 6)
+-- What becomes of a known job that is handed over with this fingerprint.
+local function judge(job, buried, fp)
+  local state, same = job.state, job.fp == fp
+  if buried == 'succeeded' then
+    return 'succeeded' -- its batch is past its retention, what it was made of is not known any more
+  elseif not state or state == 'in_doubt' then
+    return 'in_doubt' -- also if its record is gone: its widget may exist all the same
+  elseif state == 'succeeded' then
+    return same and 'succeeded' or 'changed'
+  elseif state == 'dead' and same then
+    return 'dead'
+  elseif state == 'dead' or state == 'cancelled' then
+    if job.most > 0 and why == '' then return 'risky' end
+    return leave and 'ended' or 'redriven'
+  elseif same then
+    return 'queued'
+  end
+  -- What was sent, or is about to be, with another body is not what is asked for now.
+  return state == 'queued' and job.attempts == 0 and job.most == 0 and 'replaced' or 'changed'
+end
+
+for i = FIRST, #ARGV, WIDTH do
+  local key, credential, row, label, fp, trace, body = unpack(ARGV, i, i + WIDTH - 1)
   local id = known[credential][key]
   local verdict
   if not id then
-    id = create(key, credential, row, label, fp, trace, body)
     verdict = 'new'
-  elseif new[id] then
-    verdict = 'queued' -- by an earlier one of this call
+    if dry then
+      id, known[credential][key] = '', ''
+    else
+      id = create(key, credential, row, label, fp, trace, body)
+    end
+    new[id .. key] = fp
+  elseif new[id .. key] then
+    verdict = new[id .. key] == fp and 'queued' or 'changed' -- by an earlier one of this call
   else
     local b, n, buried = string.match(id, '^(.*)%.(%d+)=?([a-z]*)$')
     id = b .. '.' .. n
     local home = 'pv:{' .. b .. '}'
     local job = load(home, n)
-    local state = job.state
-    if buried == 'succeeded' then
-      verdict = 'succeeded' -- its batch is past its retention, what it was made of is not known any more
-    elseif state == 'dead' and job.fp == fp then
-      verdict = 'dead'
-    elseif (state == 'dead' or state == 'cancelled') and job.most > 0 and why == '' then
-      verdict = 'risky'
-    elseif (state == 'dead' or state == 'cancelled') and leave then
-      verdict = 'ended'
-    elseif state == 'dead' or state == 'cancelled' then
+    verdict = judge(job, buried, fp)
+    if not dry and (verdict == 'redriven' or verdict == 'replaced') then
       redis.call('HSET', home .. ':bodies', n, body)
       job.fp = fp
-      redrive(job, who, job.most > 0 and why or '')
+      if verdict == 'redriven' then
+        redrive(job, who, job.most > 0 and why or '')
+      else
+        tell_move(job, 'replaced', who)
+        job.row, job.label, job.trace = tonumber(row) or '', label, trace
+      end
       save(job)
-      verdict = 'redriven'
-    elseif state == 'succeeded' then
-      verdict = job.fp == fp and 'succeeded' or 'changed'
-    elseif state == 'in_doubt' or not state then
-      verdict = 'in_doubt' -- also if its record is gone: its widget may exist all the same
-    else
-      verdict = 'queued'
     end
   end
   reply[#reply + 1] = verdict
   reply[#reply + 1] = id
 end
-write()
-settle()
+if not dry then
+  write()
+  settle()
+end
 return reply

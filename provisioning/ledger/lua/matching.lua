@@ -1,7 +1,8 @@
 -- Looks through a stretch of the jobs in one state, or in any, for those that are meant; changes nothing.
 -- KEYS[1] the batch; ARGV[2] state, '' for any; ARGV[3] where the stretch before ended, '' at first;
 -- ARGV[4] most jobs to look at; then what is asked for, '' for any: ARGV[5] reason, ARGV[6] credential,
--- ARGV[7] key (`abc*`: all that begin so), ARGV[8] and ARGV[9] ms from which and before which it got there
+-- ARGV[7] key (`abc*`: all that begin so), ARGV[8] and ARGV[9] ms from which and before which it got there,
+-- ARGV[10…] other spellings of the key
 -- Returns {end, jobs}: where this stretch ended, '' if nothing is left; jobs flat, 5 a job: number, reason,
 -- ms when it got there, most widgets that may exist for it, attempts.
 -- Dead and doubtful jobs come in the order of their time, by their index; others in that of their numbers.
@@ -34,6 +35,9 @@ end
 local function fits(wanted, found) return wanted == '' or wanted == found end
 
 local function key_fits(key)
+  for i = 10, #ARGV do
+    if ARGV[i] == key then return true end
+  end
   if string.sub(ARGV[7], -1) ~= '*' then return fits(ARGV[7], key) end
   return string.sub(key, 1, #ARGV[7] - 1) == string.sub(ARGV[7], 1, -2)
 end

@@ -78,8 +78,8 @@ async def test_a_tenant_whose_batch_is_gone_is_not_created_again(fake_ledger: Le
     with pytest.raises(NotFoundError):
         await fake_ledger.view.status("b1")
     names = ("created", "dead", "risky")
-    planned = await fake_ledger.view.verdicts([("acme", name, "other") for name in names])
     jobs = [new_job(name, fingerprint="other") for name in names]
+    planned = await fake_ledger.view.verdicts(jobs)
     await fake_ledger.do(transitions.open_batch("b2", "b1", {}))
     accepted = await fake_ledger.do(transitions.accept("b2", jobs, "ana"))
     assert [each.verdict for each in accepted] == planned

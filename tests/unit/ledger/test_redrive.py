@@ -129,7 +129,7 @@ async def test_cancelled_jobs_are_found_by_their_numbers(
 async def _mend(ledger: Ledger, key: str, *, because: str = "") -> tuple[Verdict, Verdict]:
     """What the plan says of a mended row, and what handing it over comes to."""
     job = new_job(key, body=b'{"a":2}')
-    [planned] = await ledger.view.verdicts([("acme", key, job.fingerprint)], accept_duplicates=bool(because))
+    [planned] = await ledger.view.verdicts([job], accept_duplicates=bool(because))
     [accepted] = await ledger.do(transitions.accept("b2", [job], "ana", because=because))
     return planned, accepted.verdict
 

@@ -15,7 +15,7 @@ from provisioning.errors import ContractError
 from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Deferral, Intent, Ledger, Redriven, Rescue, transitions
 from provisioning.ledger.kept import FIELDS, FORMAT, REASON, WORDS
-from provisioning.ledger.records import Whose
+from provisioning.ledger.records import Selection, Whose
 from provisioning.ledger.scripts import source
 from provisioning.lifecycle import Event, State
 from tests.ledger_fixtures import (
@@ -76,7 +76,7 @@ async def test_the_same_key_of_another_credential_is_another_job(fake_ledger: Le
         (Event.CREATED, "succeeded", "changed"),
         (Event.REJECTED, "dead", "redriven"),
         (Event.DOUBTED, "in_doubt", "in_doubt"),
-        (Event.RETRY_DUE, "queued", "queued"),
+        (Event.RETRY_DUE, "queued", "changed"),
     ],
 )
 async def test_what_became_of_a_known_job_decides_its_verdict(
@@ -90,6 +90,64 @@ async def test_what_became_of_a_known_job_decides_its_verdict(
     assert await _verdicts(fake_ledger, "fp", batch="b2") == [f"{same} b1.1"]
     assert changed(before, await snapshot(fake_ledger.redis)) == {}
     assert await _verdicts(fake_ledger, "other", batch="b2") == [f"{other} b1.1"]
+
+
+async def test_a_job_that_was_never_attempted_gets_the_body_it_is_handed_over_with(
+    fake_ledger: Ledger,
+) -> None:
+    await _verdicts(fake_ledger, "fp")
+    job = NewJob("k", "acme", b'{"bot":{"id":"2"}}', 7, "new name")
+    before = await snapshot(fake_ledger.redis)
+    assert await fake_ledger.view.verdicts([job]) == [Verdict.REPLACED]
+    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    [accepted] = await fake_ledger.do(transitions.accept("b2", [job], "ana"))
+    assert (accepted.verdict, accepted.job_id) == (Verdict.REPLACED, "b1.1")
+    [record] = [each async for each in fake_ledger.view.jobs("b1")]
+    assert (record.state, record.label, record.row) == (State.QUEUED, "new name", 7)
+    assert [(move.move, move.by) for move in record.moves] == [("replaced", "ana")]
+    [claimed] = await claim(fake_ledger)
+    assert claimed.body == job.body
+    # From now on it is in a worker's hand: another body cannot take its place.
+    assert await _verdicts(fake_ledger, "third") == ["changed b1.1"]
+    assert await fake_ledger.view.verdicts([job]) == [Verdict.QUEUED]
+
+
+async def test_two_bodies_of_one_key_in_one_call_are_not_taken_for_one(fake_ledger: Ledger) -> None:
+    assert await _verdicts(fake_ledger, "one", "other", "one") == ["new b1.1", "changed b1.1", "queued b1.1"]
+
+
+COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
+
+
+@pytest.mark.parametrize(("first", "then"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+async def test_a_key_is_one_identity_however_its_accents_are_written(
+    fake_ledger: Ledger, first: str, then: str
+) -> None:
+    assert await _verdicts(fake_ledger, "fp", key=first) == ["new b1.1"]
+    assert await _verdicts(fake_ledger, "fp", key=then) == ["queued b1.1"]
+    for asked in (COMPOSED, DECOMPOSED):
+        [found] = [record async for record in fake_ledger.view.find(asked)]
+        assert found.key == COMPOSED
+        [listed] = [record async for record in fake_ledger.view.jobs("b1", Selection(key=asked))]
+        assert listed.number == 1
+
+
+@pytest.mark.parametrize("spelled", [DECOMPOSED, "\u00e9cole e\u0301te\u0301"])
+async def test_a_ledger_that_holds_a_key_of_another_normal_form_goes_on_with_it(
+    fake_ledger: Ledger, spelled: str
+) -> None:
+    old = new_job("k", fingerprint="fp")
+    msgspec.structs.force_setattr(old, "key", spelled)  # as a former version kept it
+    await fake_ledger.do(transitions.accept("b1", [old], "ana"))
+    assert await fake_ledger.redis.hkeys("pv:identity:acme") == [spelled.encode()]
+    again = new_job(spelled, fingerprint="fp")
+    assert again.key != spelled
+    assert await fake_ledger.view.verdicts([again]) == [Verdict.QUEUED]
+    assert await _verdicts(fake_ledger, "fp", key=spelled) == ["queued b1.1"]
+    [found] = [record async for record in fake_ledger.view.find(spelled)]
+    assert found.key == spelled
+    pages = [some async for some in fake_ledger.view.matching("b1", Selection(key=spelled))]
+    assert [match.number for some in pages for match in some] == [1]
 
 
 async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_story(
@@ -116,7 +174,7 @@ async def test_a_job_whose_record_is_gone_is_not_sent_again(fake_ledger: Ledger)
     await _verdicts(fake_ledger, "fp")
     await fake_ledger.redis.hdel(JOBS, "1")
     assert await _verdicts(fake_ledger, "fp") == ["in_doubt b1.1"]
-    assert await fake_ledger.view.verdicts([("acme", "k", "fp")]) == [Verdict.IN_DOUBT]
+    assert await fake_ledger.view.verdicts([new_job("k", fingerprint="fp")]) == [Verdict.IN_DOUBT]
 
 
 async def test_jobs_handed_to_a_batch_that_was_just_taken_back_are_listed_all_the_same(

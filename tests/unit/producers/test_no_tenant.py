@@ -91,6 +91,14 @@ def test_a_row_that_begins_with_a_hash_is_a_comment(cells: Sequence[str]) -> Non
     assert "comment" not in refused([*cells, "", "", ""][:4], as_is=["key"])
 
 
+def test_a_row_of_an_outcome_file_was_a_tenant_whatever_it_looks_like() -> None:
+    headers = ["outcome.state", "key", "bot.id"]
+    for key in ("#0", "total", "key"):
+        assert refused(["dead", key, ""], headers=headers) == ""
+        assert "no tenant" in refused(["", key, ""], headers=headers)
+    assert "header" in refused(headers, headers=headers)
+
+
 @pytest.mark.parametrize("line", ["# old ones below", "# old,ones below", "Total,40"])
 def test_a_row_that_lacks_cells_is_called_what_it_is(line: str) -> None:
     file = BytesIO(f"{','.join(TABLE)}\nquito,Quito,100200300,normal\n{line}\n".encode())
