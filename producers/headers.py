@@ -72,7 +72,8 @@ def _meaning(path: str) -> tuple[bool, str | None]:
     if path in SPECIAL_COLUMNS or (path in FIELDS and path != "bot"):
         return True, None
     if not path.startswith("widget."):
-        return False, documented_spelling(path) or nearest(path)
+        spelled = documented_spelling(path)
+        return False, spelled if spelled and spelled != "bot" else nearest(path)
     if (spelled := documented_spelling(path)) or not all(map(is_plain_name, path.split("."))):
         return False, spelled
     if path.startswith(GREY):

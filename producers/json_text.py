@@ -19,19 +19,24 @@ import msgspec
 _NAME_END = re.compile(r'"[ \t\r\n]*:')
 _NAME_END_BYTES = re.compile(rb'"[ \t\r\n]*:')
 
+KEEP_ONE = "keep the one that is meant"
+
 _decode = msgspec.json.Decoder().decode
+
+
+class GivenTwiceError(msgspec.DecodeError):
+    """An object has two members of one name."""
 
 
 def decode(text: str | bytes) -> Any:
     """
     The value of a JSON text.
 
-    Raises: msgspec.DecodeError if it is none, or if an object in it has a member twice; UnicodeEncodeError,
-        RecursionError.
+    Raises: msgspec.DecodeError if it is none; GivenTwiceError; UnicodeEncodeError, RecursionError.
     """
     value = _decode(text)
     if twice := repeated_member(text, value):
-        raise msgspec.DecodeError(f"the member {twice!r} is given twice")
+        raise GivenTwiceError(f"the member {twice!r} is given twice")
     return value
 
 
@@ -49,7 +54,7 @@ def repeated_member(text: str | bytes, value: Any) -> str | None:
     try:
         # Numbers stay as written: one of thousands of digits is no number to Python.
         json.loads(text, object_pairs_hook=_refuse_twice, parse_int=str, parse_float=str)
-    except _GivenTwiceError as found:
+    except _FoundTwiceError as found:
         return found.name
     return None
 
@@ -68,7 +73,7 @@ def _members(value: Any) -> int:
     return count
 
 
-class _GivenTwiceError(Exception):
+class _FoundTwiceError(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
@@ -78,6 +83,6 @@ def _refuse_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise _GivenTwiceError(name)
+            raise _FoundTwiceError(name)
         members[name] = value
     return members

@@ -16,7 +16,7 @@ from producers.body import check_body, check_credential, check_key, check_label,
 from producers.column_notes import ColumnNotes
 from producers.defaults import lay_over
 from producers.fields import SPECIAL_COLUMNS
-from producers.json_text import decode
+from producers.json_text import KEEP_ONE, GivenTwiceError, decode
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
@@ -42,6 +42,8 @@ def read_line(
         wrong, hint = "the line has bytes that are not valid in the file's encoding", "save the file as UTF-8"
     except RecursionError:
         wrong, hint = "the line is nested too deep", ""
+    except GivenTwiceError as exc:
+        wrong, hint = str(exc), KEEP_ONE
     except msgspec.MsgspecError as exc:
         wrong, hint = f"the line is not JSON: {exc}", "JSON Lines has one whole object on each line"
     else:

@@ -16,7 +16,7 @@ from producers.cells import split_list, unescape
 from producers.defaults import lay_over
 from producers.fields import FIELDS, Kind
 from producers.identifiers import EXPORT_ANEW, LOST_CHARACTER
-from producers.json_text import decode
+from producers.json_text import KEEP_ONE, GivenTwiceError, decode
 from provisioning.errors import InvalidJobError
 
 TRUE_WORDS = frozenset(["true", "yes", "y", "1", "on", "si", "sí", "s", "verdadero", "cierto", "sim"])
@@ -244,6 +244,9 @@ class Row:
         self.met_json = True
         try:
             return decode(text)
+        except GivenTwiceError as exc:
+            self.problem(column, str(exc), KEEP_ONE)
+            return None
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as exc:
             reason = "it is nested too deep" if isinstance(exc, RecursionError) else str(exc)
             self.problem(
