@@ -86,6 +86,8 @@ class CsvRows:
                 f"{delimiter!r} cannot be a delimiter", hint="it is one character, such as , or ;"
             )
         self._lines = iter(lines)
+        # A row of empty cells is as blank as an empty line.
+        self._nothing = frozenset((*DELIMITERS, delimiter or "", '"'))
         self._taken: list[str] = []
         self.blank = 0
         self.notes: list[str] = []
@@ -114,7 +116,7 @@ class CsvRows:
                 break  # its quotes are broken: no header, and told of in its turn
             if rule.likely(headers):
                 titles = [(each.number, _cells(each.lines, found)) for each in above]
-                self.notes.append(passed_over(titles, record.number))
+                self.notes += passed_over(titles, record.number)
                 self.delimiter, self.headers = found, headers
                 return record
             above.append(record)
@@ -180,12 +182,13 @@ class CsvRows:
             for line in self._lines:
                 self._taken.append(line)
                 lines.append(line)
-                if not "".join(lines).strip():
+                record = "".join(lines)
+                if record.count('"') % 2 == 0:
+                    if any(char not in self._nothing and not char.isspace() for char in record):
+                        break
                     self.blank += 1
                     self._number += 1
                     lines.clear()
-                elif "".join(lines).count('"') % 2 == 0:
-                    break
                 elif len(lines) >= _MAX_HEADER_LINES:
                     break  # a quote left open, which `_header` will say
         except InvalidInputError as exc:

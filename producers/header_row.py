@@ -37,12 +37,12 @@ class HeaderRule:
         return self.certain(bare) or sum(map(self.familiar, filter(None, bare))) > 1
 
 
-def passed_over(above: Sequence[tuple[int, Sequence[str]]], number: int) -> str:
+def passed_over(above: Sequence[tuple[int, Sequence[str]]], number: int) -> list[str]:
     """
-    The note about rows that stand above the headers.
+    The note about rows that stand above the headers; none if these are blank.
 
     Args:
-        above: number and cells of each that is not blank.
+        above: number and cells of each.
         number: of the row with the headers.
 
     Raises: InvalidInputError if one of them is more than a title.
@@ -53,6 +53,9 @@ def passed_over(above: Sequence[tuple[int, Sequence[str]]], number: int) -> str:
                 f"row {row} holds no headers that are known; those seem to be in row {number}",
                 hint=f"the headers come first: delete what stands above row {number}",
             )
-    title = shorten(next(cell.strip() for cell in above[0][1] if cell.strip()))
-    rows = f"row {above[0][0]} was" if len(above) == 1 else f"{len(above)} rows were"
-    return f"the headers are in row {number}; {rows} passed over above them: {title!r}"
+    titles = [(row, cell.strip()) for row, cells in above for cell in cells if cell.strip()]
+    if not titles:
+        return []
+    row, title = titles[0]
+    rows = f"row {row} was" if len(titles) == 1 else f"{len(titles)} rows were"
+    return [f"the headers are in row {number}; {rows} passed over above them: {shorten(title)!r}"]

@@ -83,7 +83,7 @@ class XlsxRows:
         at = next((at for at, row in enumerate(rows) if rule.likely(row.cells)), 0)
         if at:
             titles: list[tuple[int, Sequence[str]]] = [(row.number, row.cells) for row in rows[:at]]
-            self._notes.append(passed_over(titles, rows[at].number))
+            self._notes += passed_over(titles, rows[at].number)
         self._rows = chain(rows[at + 1 :], self._rows)
         return rows[at]
 

@@ -1,0 +1,84 @@
+"""Of any table, what was read, noted and refused is together all of the table, in whatever format it came."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from producers.reading import Reading, ReadOptions
+from provisioning.errors import InvalidInputError
+from provisioning.job import NewJob
+from tests.fixtures.workbook import workbook
+
+HEADERS = ["key", "label", "bot.id", "widget.theme.position"]
+
+WORDS = st.sampled_from(
+    [
+        "",
+        " ",
+        "Total",
+        "# old",
+        "key",
+        "bot.id",
+        "100200300",
+        "593990000001",
+        "NULL",
+        "5.9E+11",
+        "Café",
+        "x;y",
+        "a\nb",
+    ]
+)
+ROWS = st.one_of(
+    st.lists(WORDS, min_size=1, max_size=6),
+    st.tuples(WORDS, WORDS, WORDS, WORDS).map(list),
+    st.just(HEADERS),
+    st.integers(1, 10**6).map(lambda n: [f"shop-{n}", f"Shop {n}", str(10**11 + n), "left"]),
+)
+TITLES = st.lists(st.sampled_from([["Shops of May"], ["", "Shops"], [""], ["", "", " "]]), max_size=3)
+
+
+def csv_of(table: list[list[str]], delimiter: str) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(table)
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def xlsx_of(table: list[list[str]]) -> bytes:
+    return workbook([[cell or None for cell in row] for row in table])
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    TITLES,
+    st.lists(ROWS, min_size=1, max_size=12),
+    st.sampled_from([lambda t: csv_of(t, ","), lambda t: csv_of(t, ";"), lambda t: csv_of(t, "\t"), xlsx_of]),
+    st.booleans(),
+)
+def test_every_row_is_read_or_refused_and_what_is_passed_over_is_told(
+    titles, rows, written, new_bots
+) -> None:  # type: ignore[no-untyped-def]
+    table = [*titles, HEADERS, *rows]
+    try:
+        reading = Reading(io.BytesIO(written(table)), ReadOptions(new_bots=new_bots))
+        items = list(reading)
+    except InvalidInputError as error:
+        assert not any("".join(row).strip() for row in rows), error.message
+        return
+    top = len(titles) + 1
+    read = [item.row for item in items if isinstance(item, NewJob)]
+    refused = {item.row for item in items if not isinstance(item, NewJob)}
+    filled = [number for number, row in enumerate(rows, top + 1) if "".join(row).strip()]
+    assert sorted([*read, *refused]) == filled
+    assert (reading.good, reading.bad, reading.rows) == (len(read), len(refused), len(filled))
+    # In a workbook nobody can see where blank rows at the end begin.
+    last = filled[-1] if written is xlsx_of else len(table)
+    blank = sum(not "".join(row).strip() for row in table[:last])
+    told = " ".join(reading.notes)
+    assert reading.blank == blank
+    assert (f"{blank} blank" in told) == (blank > 0)
+    passed_over = sum(bool("".join(title).strip()) for title in titles)
+    assert ("passed over above them" in told) == (passed_over > 0)
