@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import IO
 
@@ -54,6 +55,7 @@ class XlsxRows:
         self._notes: list[str] = []
         self._sheet: Sheet | None = None
         self._read: SheetRows | None = None
+        self._last = 0
         self._rows: Iterator[RawRow] = self._guarded()
         first = next(self._rows, None)
         if first is None:
@@ -137,18 +139,23 @@ class XlsxRows:
         ]
 
     def _guarded(self) -> Iterator[RawRow]:
-        row = 0
-        try:
+        with self._naming_damage():
             for record in self._records():
-                row = record.number
+                self._last = record.number
                 yield record
+
+    @contextmanager
+    def _naming_damage(self) -> Iterator[None]:
+        """Whatever a damaged file makes the libraries raise becomes an error that names the file."""
+        try:
+            yield
         except InvalidInputError as exc:
             raise InvalidInputError(f"{self._name}: {exc.message}", hint=exc.hint) from exc
         except Exception as exc:  # a damaged file makes zipfile and expat raise almost anything
             for each in (exc, exc.__context__):  # zipfile takes what the system says for a damage
                 if isinstance(each, OSError) and each.errno not in _DAMAGED:
                     raise unreadable(self._name, each) from exc
-            after = f" after row {row}" if row else ""
+            after = f" after row {self._last}" if self._last else ""
             reason = " ".join(str(exc).split()) or type(exc).__name__
             raise InvalidInputError(
                 f"{self._name} cannot be read as an Excel file{after}: {reason}", hint=SAVE_ANEW
@@ -159,13 +166,7 @@ class XlsxRows:
         try:
             self._sheet = self._chosen(package.sheets)
             with package.open(self._sheet.part) as stream:
-                self._read = SheetRows(
-                    stream,
-                    package.texts,
-                    package.formats,
-                    since_1904=package.since_1904,
-                    to_be_computed=package.to_be_computed,
-                )
+                self._read = _rows_of(package, stream)
                 yield from self._read
         finally:
             package.close()
@@ -208,17 +209,21 @@ class XlsxRows:
     def _holds_headers(self, sheet: Sheet) -> bool:
         package = Package(self._file)
         try:
-            with package.open(sheet.part) as stream:
-                rows = SheetRows(
-                    stream,
-                    package.texts,
-                    package.formats,
-                    since_1904=package.since_1904,
-                    to_be_computed=package.to_be_computed,
-                )
+            with self._naming_damage(), package.open(sheet.part) as stream:
+                rows = _rows_of(package, stream)
                 return any(self._rule.likely(row.cells) for row in islice(rows, SEARCHED))
         finally:
             package.close()
+
+
+def _rows_of(package: Package, stream: IO[bytes]) -> SheetRows:
+    return SheetRows(
+        stream,
+        package.texts,
+        package.formats,
+        since_1904=package.since_1904,
+        to_be_computed=package.to_be_computed,
+    )
 
 
 def _listed(names: list[str]) -> str:
