@@ -15,6 +15,8 @@ from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob
 from tests.fixtures.workbook import workbook
 
+Table = list[list[str]]
+
 HEADERS = ["key", "label", "bot.id", "widget.theme.position"]
 
 WORDS = st.sampled_from(
@@ -43,13 +45,13 @@ ROWS = st.one_of(
 TITLES = st.lists(st.sampled_from([["Shops of May"], ["", "Shops"], [""], ["", "", " "]]), max_size=3)
 
 
-def csv_of(table: list[list[str]], delimiter: str) -> bytes:
+def csv_of(table: Table, delimiter: str) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(table)
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
-def xlsx_of(table: list[list[str]]) -> bytes:
+def xlsx_of(table: Table) -> bytes:
     return workbook([[cell or None for cell in row] for row in table])
 
 
