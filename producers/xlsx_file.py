@@ -1,8 +1,8 @@
 """
 One sheet of an Excel file as rows of text, streamed by a reader of our own.
 
-None of the libraries that were compared tells a formula without a result from an empty cell, keeps cells that are out of
-order, and knows how a number is shown (docs/decisions/0020-our-own-workbook-reader.md, with measurements).
+None of the libraries that were compared tells a formula without a result from an empty cell, keeps cells that
+are out of order, and knows how a number is shown (docs/decisions/0020-our-own-workbook-reader.md).
 """
 
 from __future__ import annotations
