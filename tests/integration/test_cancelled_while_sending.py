@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,8 @@ from provisioning.ledger import Ledger
 @pytest.mark.parametrize("steps", range(6))
 async def test_a_cancellation_comes_through_whenever_it_comes(valkey_url: str, steps: int) -> None:
     async with Ledger.at(valkey_url) as ledger:
-        connection = await ledger.redis.connection_pool.get_connection()
+        pool: Any = ledger.redis.connection_pool
+        connection = await pool.get_connection()
         sending = asyncio.create_task(connection.send_packed_command([b"PING\r\n"], check_health=False))
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -20,4 +22,4 @@ async def test_a_cancellation_comes_through_whenever_it_comes(valkey_url: str, s
             sending.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await sending
-        await ledger.redis.connection_pool.release(connection)
+        await pool.release(connection)
