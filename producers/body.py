@@ -57,6 +57,11 @@ def shorten(value: object, width: int = 60) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def quoted(value: object) -> str:
+    """The value as `shorten` has it, in quotes."""
+    return f"'{shorten(value)}'"
+
+
 def _as_json(value: object) -> str:
     try:
         return _encode(value).decode()
@@ -180,12 +185,12 @@ def check_bot_id(bot_id: str, *, as_is: bool = False) -> tuple[str, str] | None:
 def check_item(item: str, path: str, *, as_is: bool = False) -> tuple[str, str] | None:
     """What is wrong with an item of a list of credentials, and the way out. `as_is`: it is meant so."""
     if wrong := bad_character_in_name(item):
-        return f"the item {shorten(item)!r} {wrong}", "each item is one line of plain text"
+        return f"the item {quoted(item)} {wrong}", "each item is one line of plain text"
     if damage := spreadsheet_damage(item):
-        return f"the item {shorten(item)!r} {damage}", AS_TEXT_HINT
+        return f"the item {quoted(item)} {damage}", AS_TEXT_HINT
     # An empty item is nobody's reference, and was never refused.
     if item.strip() and not as_is and (odd := not_meant(item)):
-        return f"the item {shorten(item)!r} {odd[0]}", _or_as_is(odd[1], path)
+        return f"the item {quoted(item)} {odd[0]}", _or_as_is(odd[1], path)
     return None
 
 
@@ -328,7 +333,7 @@ def _check_kind(value: Any, kind: Kind, path: str, row: int | None) -> Iterator[
 def _unknown(path: str, value: Any, row: int | None) -> InvalidJobError:
     meant = documented_spelling(path) or nearest(path)
     return InvalidJobError(
-        f"the API documents no member {shorten(path)!r}",
+        f"the API documents no member {quoted(path)}",
         row=row,
         field=shorten(path),
         value=shorten(value),

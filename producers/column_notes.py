@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from producers.body import shorten
+from producers.body import quoted, shorten
 from producers.id_shapes import IdShapes
 
 
@@ -51,9 +51,12 @@ class ColumnNotes:
         notes = []
         for path, shapes in (("bot.id", self.bot_ids), ("key", self.keys)):
             if path not in self._as_is:
-                notes += [f"{note}; sent as it stands" for note in shapes.notes()]
+                notes += [
+                    note + (" Sent as it stands" if note.endswith("?") else "; sent as it stands")
+                    for note in shapes.notes()
+                ]
         for (what, column), (count, row, text) in self._counts.items():
-            shown = f"row {row} is {shorten(text)!r}"
+            shown = f"row {row} is {quoted(text)}"
             match what:
                 case "rounded":
                     cells = "1 cell is a number" if count == 1 else f"{count:,} cells are numbers"

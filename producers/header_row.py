@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from producers.body import shorten
+from producers.body import quoted
 from provisioning.errors import InvalidInputError
 
 SEARCHED = 20
@@ -58,4 +58,4 @@ def passed_over(above: Sequence[tuple[int, Sequence[str]]], number: int) -> list
         return []
     row, title = titles[0]
     rows = f"row {row} was" if len(titles) == 1 else f"{len(titles)} rows were"
-    return [f"the headers are in row {number}; {rows} passed over above them: {shorten(title)!r}"]
+    return [f"the headers are in row {number}; {rows} passed over above them: {quoted(title)}"]

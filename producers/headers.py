@@ -10,7 +10,7 @@ import difflib
 import shlex
 from collections.abc import Mapping, Sequence
 
-from producers.body import bad_character, shorten
+from producers.body import bad_character, quoted, shorten
 from producers.cells import OUTCOME_PREFIX, is_plain_name
 from producers.fields import FIELDS, SPECIAL_COLUMNS, documented_spelling, nearest
 from provisioning.errors import InvalidInputError
@@ -45,7 +45,7 @@ def understand(headers: Sequence[str], maps: Mapping[str, str]) -> tuple[tuple[s
             continue
         if bad := bad_character(path):
             raise InvalidInputError(
-                f"the header {shorten(header)!r} {bad}",
+                f"the header {quoted(header)} {bad}",
                 hint="is this a table? if so, write the header anew and save it as CSV UTF-8",
             )
         understood, meant = _meaning(path)
@@ -85,8 +85,7 @@ def _not_understood(
     wrong: Sequence[tuple[str, str | None]], count: int, wanted: Mapping[str, str]
 ) -> InvalidInputError:
     names = ", ".join(
-        f"{shorten(header)!r}" + (f" (did you mean {meant}?)" if meant else "")
-        for header, meant in wrong[:12]
+        f"{quoted(header)}" + (f" (did you mean {meant}?)" if meant else "") for header, meant in wrong[:12]
     )
     more = f" and {len(wrong) - 12} more" if len(wrong) > 12 else ""
     subject = "the header" if len(wrong) == 1 else f"{len(wrong)} headers"

@@ -17,7 +17,7 @@ import unicodedata
 import zlib
 from collections.abc import Sequence
 
-from producers.body import shorten
+from producers.body import quoted
 from provisioning.errors import InvalidJobError, NoRoomError
 from provisioning.job import NewJob
 
@@ -129,7 +129,7 @@ class Repeats:
         if not self._example:
             where = f"row {job.row} is " if job.row else ""
             like = f"that of row {first}" if first else "an earlier one"
-            self._example = f"{where}{shorten(job.key)!r}, like {like}"
+            self._example = f"{where}{quoted(job.key)}, like {like}"
         return None
 
     def _problem(self, job: NewJob, first: int) -> InvalidJobError:
