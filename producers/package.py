@@ -14,9 +14,10 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
+from xml.etree.ElementTree import Element
 
 from producers.number_format import BUILT_IN, NumberFormat
-from producers.xml_events import local, parsed, read_all
+from producers.xml_events import LocalNames, elements, local, read_all
 from provisioning.errors import InvalidInputError
 
 MAX_SHEET_BYTES = 4 * 1024**3
@@ -104,34 +105,12 @@ class Package:
         part = self._related(self._book, "sharedStrings", "xl/sharedStrings.xml")
         if not part:
             return texts
-        gathered: list[str] = []
-        phonetic = False
-        within = False
-
-        def start(tag: str, _: dict[str, str]) -> None:
-            nonlocal phonetic, within
-            name = local(tag)
-            if name == "rPh":
-                phonetic = True
-            within = name == "t" and not phonetic
-
-        def end(tag: str) -> None:
-            nonlocal phonetic, within
-            name = local(tag)
-            within = False
-            if name == "si":
-                texts.add(unescaped("".join(gathered)))
-                gathered.clear()
-            elif name == "rPh":
-                phonetic = False
-
-        def text(data: str) -> None:
-            if within:
-                gathered.append(data)
-
+        name_of = LocalNames()
         with self.open(part) as stream:
-            for _ in parsed(stream, start, end, text):
-                pass
+            for found in elements(stream, ("sst",)):
+                for element in found:
+                    if name_of[element.tag] == "si":
+                        texts.add(unescaped(text_of(element, name_of)))
         return texts
 
     def _relations(self, of: str) -> dict[str, tuple[str, str]]:
@@ -196,6 +175,20 @@ class Package:
                 read_all(stream, start)
         made = {number: NumberFormat(codes.get(number, "General")) for number in {0, *used}}
         return [made[number] for number in used] or [made[0]]
+
+
+def text_of(element: Element, name_of: LocalNames) -> str:
+    """A shared or an inline text, with its runs joined and without what only says how it is pronounced."""
+    if len(element) == 1 and name_of[element[0].tag] == "t":
+        return element[0].text or ""
+    parts: list[str] = []
+    for child in element:
+        name = name_of[child.tag]
+        if name == "t":
+            parts.append(child.text or "")
+        elif name == "r":
+            parts += [run.text or "" for run in child if name_of[run.tag] == "t"]
+    return "".join(parts)
 
 
 def unescaped(text: str) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
+from xml.etree.ElementTree import Element
 
 from producers.cell_kinds import CellKind
 from producers.csv_file import RawRow
 from producers.number_format import NumberFormat
-from producers.package import SAVE_ANEW, Texts, unescaped
-from producers.xml_events import local, parsed
+from producers.package import SAVE_ANEW, Texts, text_of, unescaped
+from producers.xml_events import LocalNames, elements
 from provisioning.errors import InvalidInputError
 
 MAX_ROWS = 1_048_576
@@ -24,6 +25,9 @@ MAX_COLUMNS = 16_384
 
 _EXACT_DIGITS = 15
 
+_OFTEN = 1024
+"""How many of the shared texts are kept as they are; what is often repeated mostly comes early."""
+
 
 def letters(column: int) -> str:
     """The name of a column, from 0: 0 → A, 27 → AB."""
@@ -33,6 +37,9 @@ def letters(column: int) -> str:
         column, rest = divmod(column - 1, 26)
         name = chr(65 + rest) + name
     return name
+
+
+_NAMES = tuple(map(letters, range(256)))
 
 
 class SheetRows:
@@ -54,7 +61,7 @@ class SheetRows:
         first_hidden: the first of them.
         merged: the ranges that are merged; complete at the end.
 
-    Iterating raises InvalidInputError where the sheet contradicts itself, ExpatError where it is not XML.
+    Iterating raises InvalidInputError where the sheet contradicts itself, ParseError where it is not XML.
     """
 
     def __init__(
@@ -72,73 +79,94 @@ class SheetRows:
         self._stream = stream
         self._load_texts = texts
         self._texts: Texts | None = None
+        self._often: dict[str, str] = {}
         self._formats = formats
         self._since_1904 = since_1904
         self._to_be_computed = to_be_computed
         self._seen = bytearray(MAX_ROWS // 8 + 1)
         self._columns: dict[str, int] = {}
-        self._rows: list[RawRow] = []
-        # The row and the cell under way.
+        self._local = LocalNames()
         self._number = 0
-        self._row_text = ""
-        self._hidden = False
-        self._cells: list[str] = []
-        self._kinds: dict[int, CellKind] = {}
-        self._column = -1
-        self._type = "n"
-        self._style = ""
-        self._formula = False
-        self._valued = False
-        self._parts: list[str] = []
-        self._gathering = False
-        self._passing_over = 0
 
     def __iter__(self) -> Iterator[RawRow]:
-        for _ in parsed(self._stream, self._start, self._end, self._text):
-            if self._rows:
-                ready, self._rows = self._rows, []
-                yield from ready
+        for found in elements(self._stream, ("sheetData", "cols", "mergeCells")):
+            for element in found:
+                name = self._local[element.tag]
+                if name == "row":
+                    if (row := self._row(element)) is not None:
+                        yield row
+                elif name == "col" and element.get("hidden") in ("1", "true"):
+                    self.hidden_columns.append(
+                        (int(element.get("min", "")) - 1, int(element.get("max", "")) - 1)
+                    )
+                elif name == "mergeCell":
+                    self.merged.append(element.get("ref", ""))
 
-    def _text(self, data: str) -> None:
-        if self._gathering:
-            self._parts.append(data)
+    def _row(self, element: Element) -> RawRow | None:
+        """The row; None if it is blank."""
+        number = self._number = self._number_of_row(element.get("r", ""))
+        digits = str(number)
+        cells: list[str] = []
+        kinds: dict[int, CellKind] = {}
+        name_of = self._local
+        column = -1
+        for cell in element:
+            if name_of[cell.tag] != "c":
+                continue  # an extension
+            column += 1
+            address = cell.get("r")
+            # Nearly every cell is the one after the last.
+            if address is not None and (column >= len(_NAMES) or address != _NAMES[column] + digits):
+                column = self._column(address, digits)
+            if column >= MAX_COLUMNS:
+                raise InvalidInputError(
+                    f"it has a cell beyond column {letters(MAX_COLUMNS - 1)}", hint=SAVE_ANEW
+                )
+            if not len(cell):
+                continue  # it has a style at most
+            content = name_of[cell[0].tag] if len(cell) == 1 else ""
+            formula = False
+            if content == "v":
+                raw = cell[0].text or ""
+            elif content == "is":
+                raw = text_of(cell[0], name_of)
+            else:
+                raw, formula = self._content(cell)
+            if not raw and not formula:
+                continue
+            kind = None
+            try:
+                form, style = cell.get("t"), cell.get("s")
+                if form == "s" and style is None and not formula:
+                    text = self._text(raw)
+                elif form == "inlineStr" and style is None and not formula:
+                    text = unescaped(raw)
+                else:
+                    text, kind = self._shown(raw, form or "n", style, formula=formula)
+            except _LackingError as exc:
+                raise InvalidInputError(
+                    f"the cell {letters(column)}{digits} names a {exc} that the file lacks", hint=SAVE_ANEW
+                ) from exc
+            if column > len(cells):
+                cells.extend([""] * (column - len(cells)))
+            if column == len(cells):
+                cells.append(text)
+            elif cells[column] or column in kinds:
+                raise InvalidInputError(f"it has the cell {letters(column)}{digits} twice", hint=SAVE_ANEW)
+            else:
+                cells[column] = text
+            if kind is not None:
+                kinds[column] = kind
+        if not kinds and not "".join(cells).strip():
+            return None
+        self.count += 1
+        self.highest = max(self.highest, number)
+        if element.get("hidden") in ("1", "true"):
+            self.hidden_rows += 1
+            self.first_hidden = self.first_hidden or number
+        return RawRow(number, cells, kinds or None)
 
-    def _start(self, tag: str, given: dict[str, str]) -> None:
-        if self._passing_over:
-            self._passing_over += 1
-            return
-        name = local(tag)
-        if name == "c":
-            self._start_cell(given)
-        elif name in ("v", "t"):
-            self._gathering = True
-            self._valued = True
-        elif name == "f":
-            self._formula = True
-        elif name == "row":
-            self._start_row(given)
-        elif name in ("extLst", "rPh"):
-            # Extensions repeat names of ours; phonetic text is no part of the text.
-            self._passing_over = 1
-        elif name == "col" and given.get("hidden") in ("1", "true"):
-            self.hidden_columns.append((int(given["min"]) - 1, int(given["max"]) - 1))
-        elif name == "mergeCell":
-            self.merged.append(given["ref"])
-
-    def _end(self, tag: str) -> None:
-        if self._passing_over:
-            self._passing_over -= 1
-            return
-        name = local(tag)
-        if name in ("v", "t"):
-            self._gathering = False
-        elif name == "c":
-            self._end_cell()
-        elif name == "row":
-            self._end_row()
-
-    def _start_row(self, given: dict[str, str]) -> None:
-        text = given.get("r", "")
+    def _number_of_row(self, text: str) -> int:
         number = int(text) if text else self._number + 1
         if not 1 <= number <= MAX_ROWS:
             raise InvalidInputError(
@@ -148,77 +176,50 @@ class SheetRows:
         if self._seen[at] & bit:
             raise InvalidInputError(f"it has row {number} twice", hint=SAVE_ANEW)
         self._seen[at] |= bit
-        self._number = number
-        self._row_text = str(number)
-        self._hidden = given.get("hidden") in ("1", "true")
-        self._cells = []
-        self._kinds = {}
-        self._column = -1
+        return number
 
-    def _start_cell(self, given: dict[str, str]) -> None:
-        address = given.get("r")
-        if address is None:
-            self._column += 1
-        else:
-            name = address.rstrip("0123456789")
-            if address[len(name) :] != self._row_text:
-                raise InvalidInputError(
-                    f"the cell {address[:20]} stands in row {self._row_text}", hint=SAVE_ANEW
-                )
-            column = self._columns.get(name)
-            self._column = self._columns[name] = _column_of(name) if column is None else column
-        if self._column >= MAX_COLUMNS:
-            raise InvalidInputError(f"it has a cell beyond column {letters(MAX_COLUMNS - 1)}", hint=SAVE_ANEW)
-        self._type = given.get("t", "n")
-        self._style = given.get("s", "")
-        self._formula = self._valued = False
-        self._parts = []
+    def _column(self, address: str, digits: str) -> int:
+        """The column of a cell that stands in the row of these digits."""
+        name = address.rstrip("0123456789")
+        if address[len(name) :] != digits:
+            raise InvalidInputError(f"the cell {address[:20]} stands in row {digits}", hint=SAVE_ANEW)
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = _column_of(name)
+        return column
 
-    def _end_cell(self) -> None:
-        raw = self._parts[0] if len(self._parts) == 1 else "".join(self._parts)
-        if not raw and not self._formula:
-            return
-        kind: CellKind | None
-        if self._formula and not raw and self._type != "str":
-            text, kind = "", CellKind.UNCOMPUTED
-        else:
-            text, kind = self._value(raw)
-            if self._formula and raw == "0" and kind is not CellKind.ERROR:
-                kind = CellKind.UNCOMPUTED if self._to_be_computed else CellKind.ZERO
-        column = self._column
-        cells = self._cells
-        if column == len(cells):
-            cells.append(text)
-        elif column > len(cells):
-            cells.extend([""] * (column - len(cells)))
-            cells.append(text)
-        elif cells[column] or column in self._kinds:
-            raise InvalidInputError(
-                f"it has the cell {letters(column)}{self._row_text} twice", hint=SAVE_ANEW
-            )
-        else:
-            cells[column] = text
-        if kind is not None:
-            self._kinds[column] = kind
+    def _content(self, cell: Element) -> tuple[str, bool]:
+        """A cell's value as it is written, and whether a formula made it."""
+        raw = ""
+        formula = False
+        for child in cell:
+            match self._local[child.tag]:
+                case "v":
+                    raw += child.text or ""
+                case "f":
+                    formula = True
+                case "is":
+                    raw += text_of(child, self._local)
+        return raw, formula
 
-    def _value(self, raw: str) -> tuple[str, CellKind | None]:
+    def _shown(self, raw: str, form: str, style: str | None, *, formula: bool) -> tuple[str, CellKind | None]:
         """What a cell shows and, if that is no text and no whole number, what it holds."""
-        match self._type:
-            case "s":
-                if self._texts is None:
-                    self._texts = self._load_texts()
-                if not raw.isascii() or not raw.strip().isdigit() or int(raw) >= len(self._texts):
-                    raise InvalidInputError(
-                        f"the cell {letters(self._column)}{self._row_text} names a text that the file lacks",
-                        hint=SAVE_ANEW,
-                    )
-                text = self._texts[int(raw)]
-                return self._format().text(text) if self._style else (text, None)
-            case "str" | "inlineStr":
-                text = unescaped(raw)
-                return self._format().text(text) if self._style else (text, None)
+        if not formula:
+            return self._value(raw, form, style)
+        if not raw and form != "str":
+            return "", CellKind.UNCOMPUTED
+        text, kind = self._value(raw, form, style)
+        if raw == "0" and kind is not CellKind.ERROR:
+            kind = CellKind.UNCOMPUTED if self._to_be_computed else CellKind.ZERO
+        return text, kind
+
+    def _value(self, raw: str, form: str, style: str | None) -> tuple[str, CellKind | None]:
+        match form:
             case "n":
-                return self._number_of(raw)
+                return self._number_of(raw, self._format(style))
+            case "s" | "str" | "inlineStr":
+                text = self._text(raw) if form == "s" else unescaped(raw)
+                return self._format(style).text(text) if style else (text, None)
             case "b":
                 return ("true" if raw.strip() in ("1", "true") else "false"), CellKind.BOOLEAN
             case "d":
@@ -228,8 +229,20 @@ class SheetRows:
             case _:
                 return raw, CellKind.BROKEN
 
-    def _number_of(self, raw: str) -> tuple[str, CellKind | None]:
-        shown = self._format()
+    def _text(self, place: str) -> str:
+        """A shared text, by its place in the table."""
+        if (text := self._often.get(place)) is not None:
+            return text
+        if self._texts is None:
+            self._texts = self._load_texts()
+        if not (place.isdigit() and place.isascii()) or int(place) >= len(self._texts):
+            raise _LackingError("text")
+        text = self._texts[int(place)]
+        if len(self._often) < _OFTEN and len(text) < _OFTEN:
+            self._often[place] = text
+        return text
+
+    def _number_of(self, raw: str, shown: NumberFormat) -> tuple[str, CellKind | None]:
         if shown.plain and len(raw) <= _EXACT_DIGITS and raw.isascii() and raw.isdigit() and raw[0] != "0":
             return raw, None
         try:
@@ -240,25 +253,15 @@ class SheetRows:
             return raw, CellKind.BROKEN
         return shown.number(number, since_1904=self._since_1904)
 
-    def _format(self) -> NumberFormat:
-        style = int(self._style) if self._style else 0
-        if not 0 <= style < len(self._formats):
-            raise InvalidInputError(
-                f"the cell {letters(self._column)}{self._row_text} names a style that the file lacks",
-                hint=SAVE_ANEW,
-            )
-        return self._formats[style]
+    def _format(self, style: str | None) -> NumberFormat:
+        place = int(style) if style else 0
+        if not 0 <= place < len(self._formats):
+            raise _LackingError("style")
+        return self._formats[place]
 
-    def _end_row(self) -> None:
-        cells, kinds = self._cells, self._kinds
-        if not kinds and not "".join(cells).strip():
-            return
-        self.count += 1
-        self.highest = max(self.highest, self._number)
-        if self._hidden:
-            self.hidden_rows += 1
-            self.first_hidden = self.first_hidden or self._number
-        self._rows.append(RawRow(self._number, cells, kinds or None))
+
+class _LackingError(Exception):
+    """A cell names what is not there."""
 
 
 def _column_of(name: str) -> int:
