@@ -71,6 +71,8 @@ def _as_json(value: object) -> str:
 
 def spreadsheet_damage(text: str) -> str | None:
     """What a spreadsheet did to an identifier, in words; None when it looks unharmed."""
+    if text[:1].isalpha():
+        return None
     if _SCIENTIFIC.fullmatch(text):
         return "is a number in scientific notation: digits have been lost"
     if _FLOAT.fullmatch(text):

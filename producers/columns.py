@@ -71,6 +71,7 @@ class Columns:
         self._width = len(headers)
         self._as_is = as_is
         self._no_tenant = NoTenant(headers, paths, as_is)
+        self._odd_keys = self._no_tenant.odd_keys
         self._texts = tuple(column for column, path in enumerate(paths) if _is_text(path))
         self.separator = separator
         self._credential = credential
@@ -189,7 +190,7 @@ class Columns:
         if self._label is not None and (label := unguard(unescape(cells[self._label]))):
             if wrong := check_label(label):
                 run.problem(self._label, *wrong)
-            elif is_rounded(label):
+            elif len(label) >= 5 and label[-1].isdigit() and is_rounded(label):
                 run.note_rounded(self._label, label)
 
         if run.met_json:
@@ -214,7 +215,7 @@ class Columns:
             seen.bot_ids.see(bot_id, row)
         if key is not None:
             seen.keys.see(key, row)
-            if self._no_tenant.is_odd_key(key):
+            if key.casefold() in self._odd_keys:
                 seen.odd_key(key, row)
         for column, text in run.rounded or ():
             seen.rounded(self.headers[column], text, row)

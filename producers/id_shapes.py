@@ -23,7 +23,7 @@ SHARE = 10
 SHORTEST = 8
 """Digits from which on ids are expected to be of one length; shorter ones may just be counted up."""
 
-_OTHER = ""
+_ALL_OTHERS = ("", 0)
 _ROUNDED = "0…"
 
 _Shape = int | tuple[str, int]
@@ -83,8 +83,8 @@ class IdShapes:
 
     def _unlike(self, groups: dict[_Shape, _Group]) -> str:
         """Few that are no digits where all others are, or the other way round."""
-        digits = [group for shape, group in groups.items() if shape != (_OTHER, 0)]
-        others = [group for shape, group in groups.items() if shape == (_OTHER, 0)]
+        digits = [group for shape, group in groups.items() if shape != _ALL_OTHERS]
+        others = [group for shape, group in groups.items() if shape == _ALL_OTHERS]
         if _are_few(others, digits):
             return self._odd(digits, "are digits", others)
         if _are_few(digits, others):
@@ -135,12 +135,14 @@ class IdShapes:
 
 
 def _shape(text: str) -> _Shape:
+    if text[:1].isalpha():
+        return _ALL_OTHERS
     text = unescape(text.strip())
     first, length = text[:1], len(text)
     if first == "+" and is_whole_number(text[1:]):
         return "+", length
     if not is_whole_number(text):
-        return _OTHER, 0
+        return _ALL_OTHERS
     if first == "0":
         return "0", length
     return (_ROUNDED, length) if length == KEPT_DIGITS + 1 and lost_digits(text) else length

@@ -22,6 +22,7 @@ _NOTHING = frozenset(
 _ERRORS = re.compile(
     r"#(?:NV|N/[AD]|ND|GETTING_DATA)|err(?:or)?:\d{3}|(?:loading|cargando)(?:\.\.\.|…)", re.I
 )
+_ERROR_STARTS = frozenset("#eElLcC")
 _FRACTION_E = re.compile(r"[+-]?\d+[.,]\d+e\d+", re.I)
 _ID = re.compile(r"\+?[\w.:@/-]+")
 _GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
@@ -47,11 +48,11 @@ def not_meant(text: str) -> tuple[str, str] | None:
         return None
     if "\ufffd" in text:
         return LOST_CHARACTER, EXPORT_ANEW
-    if text.casefold() in _NOTHING or not any(map(_says_something, text)):
+    if text.casefold() in _NOTHING or not (any(map(str.isalnum, text)) or any(map(_is_picture, text))):
         return "stands for nothing", _ALONE
-    if is_foreign_error(text):
+    if text[0] in _ERROR_STARTS and is_foreign_error(text):
         return "is another program's error", _ALONE
-    if _FRACTION_E.fullmatch(text):
+    if not text[0].isalpha() and _FRACTION_E.fullmatch(text):
         return "is a number in scientific notation: digits have been lost", _AS_TEXT
     if text.startswith('="') and text.endswith('"'):
         return "is a formula around the id", _ALONE
@@ -87,6 +88,6 @@ def lost_digits(text: str) -> int:
     return len(found[1]) if found else 0
 
 
-def _says_something(char: str) -> bool:
-    """Whether a character can be all of a name: letters, digits, and pictures such as 🏪."""
-    return char.isalnum() or unicodedata.category(char) == "So"
+def _is_picture(char: str) -> bool:
+    """Whether a character is one such as 🏪, which may be all of a name."""
+    return unicodedata.category(char) == "So"

@@ -39,6 +39,9 @@ class NoTenant:
         headers: as they stand in the file.
         paths: what each of them means; "" where it is passed over.
         as_is: paths whose identifiers are meant as they stand.
+
+    Attributes:
+        odd_keys: in lower case, words for a total and headers: a tenant that has one for its key is odd.
     """
 
     def __init__(self, headers: Sequence[str], paths: Sequence[str], as_is: Collection[str]) -> None:
@@ -50,7 +53,7 @@ class NoTenant:
         self._told = {column: name for column, name in enumerate(headers) if name.startswith(OUTCOME_PREFIX)}
         self._any = "key" not in as_is
         self._headers = self._any and "bot.id" not in as_is
-        self._odd_keys = _TOTALS | self._names if self._any else frozenset()
+        self.odd_keys = _TOTALS | self._names if self._any else frozenset()
 
     def may_be(self, cells: Sequence[str]) -> bool:
         """Whether `why` needs to be asked: not of most rows, whose bot id is a long number."""
@@ -91,10 +94,6 @@ class NoTenant:
             if repeated is not None:
                 return repeated, "this repeats a header: the row is no tenant", _REMOVE
         return None
-
-    def is_odd_key(self, key: str) -> bool:
-        """Whether a tenant's key is a word for a total, or a header: fine if it has a bot, and yet odd."""
-        return key.casefold() in self._odd_keys
 
     def _repeated(self, cells: Sequence[str], bot: str) -> int | None:
         """The first cell that repeats a header, where the row is one of headers; None if it is not."""

@@ -2,10 +2,10 @@
 A key given twice in one file is noticed, and one that looks like another, however long the file is, in memory
 that does not grow with it.
 
-What keys look like (`likeness`) is kept as 64-bit hashes in a private database of SQLite, with a checksum of
-the key itself where that differs. As much of it as fits stays in memory; beyond that, from some 700 000 rows
-on, it lies in a temporary file that has no name and goes with us, 24 bytes a row. That any two different keys
-of a million share a hash has a chance of 3 in 10^8; that two look-alikes share the checksum, 5 in 10^10.
+What keys look like (`likeness`) is kept as 64-bit hashes in a private database of SQLite, with a second hash,
+of the key itself, where that differs. As much of it as fits stays in memory; beyond that, from some 600 000
+rows on, it lies in a temporary file that has no name and goes with us, 26 bytes a row. That any two different
+keys of a million share a hash has a chance of 3 in 10^8; that two look-alikes share both, 1 in 10^9.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import hashlib
 import re
 import sqlite3
 import unicodedata
-import zlib
 from collections.abc import Sequence
 
 from producers.body import quoted
@@ -102,21 +101,21 @@ class Repeats:
         for digest, name, job in named:
             first = seen.get(digest)
             if first is None:
-                seen[digest] = name, job.row or 0
-                new.append((digest, name, job.row or 0))
+                seen[digest] = first = (digest, name, job.row or 0)
+                new.append(first)
                 problems.append(None)
-            elif first[0] == name:
-                problems.append(self._problem(job, first[1]))
+            elif first[1] == name:
+                problems.append(self._problem(job, first[2]))
             else:
-                problems.append(self._look_alike(job, first[1]))
+                problems.append(self._look_alike(job, first[2]))
         self._database.executemany("INSERT INTO seen VALUES (?, ?, ?)", new)
         return problems
 
-    def _seen(self, digests: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Name and row of the first of these likenesses."""
+    def _seen(self, digests: Sequence[int]) -> dict[int, tuple[int, int, int]]:
+        """Hash, name and row of the first of each of these likenesses."""
         wanted = ",".join("?" * len(digests))
         found = self._database.execute(f"SELECT * FROM seen WHERE hash IN ({wanted})", digests)  # noqa: S608
-        return {digest: (name, row) for digest, name, row in found.fetchall()}
+        return {first[0]: first for first in found.fetchall()}
 
     def _look_alike(self, job: NewJob, first: int) -> InvalidJobError | None:
         """The problem of a job that looks like that of a row; None if it is not that of yet another row."""
@@ -159,8 +158,8 @@ def _names(job: NewJob) -> tuple[int, int]:
         key = unicodedata.normalize("NFC", key)
         if looks == key:
             return digest, 0
-    # Of 31 bits, so that SQLite stores four bytes of it.
-    return digest, (zlib.crc32(key.encode()) >> 1) + 1
+    # Of 31 bits, so that SQLite stores four bytes of it. Nobody but this process compares it.
+    return digest, (hash(key) & 0x7FFF_FFFE) + 1
 
 
 def _digest(credential: str, key: str) -> int:

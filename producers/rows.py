@@ -24,9 +24,8 @@ FALSE_WORDS = frozenset(["false", "no", "n", "0", "off", "falso", "não", "nao"]
 
 # A cell that starts with none of these is plain text: nothing to unescape, no JSON, no error value, no blank,
 # no number.
-_ODD_START = frozenset("'{[#+-0123456789") | frozenset(
-    char for char in map(chr, range(0x3001)) if char.isspace()
-)
+_DIGITS = frozenset("0123456789")
+_ODD_START = frozenset("'{[#+-") | _DIGITS | frozenset(c for c in map(chr, range(0x3001)) if c.isspace())
 
 
 _PLAIN_FLAGS = {"true": True, "false": False}
@@ -156,8 +155,12 @@ class Row:
         cells = self.cells
         for name, column, kind, odd in node.leaves:
             if text := cells[column]:
-                # A colour such as #00677F is no error value: those have a mark besides the first.
-                if odd or (text[0] in _ODD_START and not (text[0] == "#" and text[1:].isalnum())):
+                # A colour such as #00677F is no error value: those have a mark besides the first. And `50%` is
+                # too short for a number that lost digits.
+                if odd or (
+                    (first := text[0]) in _ODD_START
+                    and not (text[1:].isalnum() if first == "#" else first in _DIGITS and len(text) < 5)
+                ):
                     value = self.value(column, kind, text, f"{node.path}.{name}")
                     if value is None:
                         continue

@@ -188,6 +188,37 @@ def test_rows_out_and_problems_are_the_records_in(table: list[list[str]]) -> Non
     assert reading.blank == blank
 
 
+_WORDS = "key Label BOT-ID # #quito #N/A Total TOTAL: 2 100200300 +5939 centro 5.9E+11 NULL 🏪 {} [ x;y"
+_CELLS = st.sampled_from(["", "", " ", "# x", "ca\ufffd", "12345678901234500000", *_WORDS.split()])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.permutations(["key", "label", "Bot", "widget.x", "notas", "credentials.whiteList"]),
+    st.lists(st.lists(_CELLS, min_size=1, max_size=6), max_size=8),
+    st.booleans(),
+    st.lists(st.sampled_from(["key", "bot.id", "credentials.whiteList"]), max_size=3),
+    st.booleans(),
+)
+def test_every_row_that_is_not_blank_is_either_read_or_refused(
+    headers: list[str], table: list[list[str]], new_bots: bool, as_is: list[str], packed: bool
+) -> None:
+    options = {"maps": {"Bot": "bot.id", "notas": ""}, "new_bots": new_bots, "as_is": as_is}
+    if packed:
+        content = workbook([tuple(headers), *map(tuple, table)])
+    else:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([headers, *table])
+        content = text.getvalue().encode("utf-8-sig")
+    items, reading = digest(content, **options)
+    filled = {row for row, cells in enumerate(table, 2) if "".join(cells).strip()}
+    read = {item.row for item in items if isinstance(item, NewJob)}
+    refused = {item.row for item in items if isinstance(item, InvalidJobError)}
+    assert reading is not None
+    assert read | refused == filled
+    assert not read & refused
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300), st.integers(1, 7))
 def test_how_the_bytes_are_cut_changes_nothing(content: bytes, size: int) -> None:
