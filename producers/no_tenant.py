@@ -52,7 +52,7 @@ class NoTenant:
         self._comments = tuple(not path.startswith("widget") and path not in as_is for path in paths)
         self._told = {column: name for column, name in enumerate(headers) if name.startswith(OUTCOME_PREFIX)}
         self._any = "key" not in as_is
-        self._headers = self._any and "bot.id" not in as_is
+        self._bots_as_is = "bot.id" in as_is
         self.odd_keys = _TOTALS | self._names if self._any else frozenset()
 
     def may_be(self, cells: Sequence[str]) -> bool:
@@ -87,9 +87,9 @@ class NoTenant:
         if is_whole_number(bot) and len(bot) > len(str(row)):
             return None
         for column in (first, self._key):
-            if column is not None and is_total(unescape(cells[column])) and _is_count(bot, row):
+            if column is not None and is_total(unescape(cells[column])) and self._is_no_bot(bot, row):
                 return column, "this is a total: the row is no tenant", _REMOVE
-        if self._headers and not is_whole_number(bot):
+        if not self._bots_as_is and not is_whole_number(bot):
             repeated = self._repeated(cells, bot)
             if repeated is not None:
                 return repeated, "this repeats a header: the row is no tenant", _REMOVE
@@ -117,6 +117,12 @@ class NoTenant:
             return min(found.values())
         return None
 
+    def _is_no_bot(self, bot: str, row: int) -> bool:
+        """Whether what stands under `bot.id` is nothing, a count of the rows above, or no id at all."""
+        if is_whole_number(bot):
+            return int(bot) <= row
+        return not bot or check_bot_id(bot, as_is=self._bots_as_is) is not None
+
 
 def is_total(text: str) -> bool:
     """
@@ -126,13 +132,6 @@ def is_total(text: str) -> bool:
     [True, True, True, True, False]
     """
     return len(text) <= _LONGEST_NAME and _bare(text).rstrip("0123456789") in _TOTALS
-
-
-def _is_count(bot: str, row: int) -> bool:
-    """Whether what stands under `bot.id` is no bot: nothing, a count of the rows above, or no id at all."""
-    if is_whole_number(bot):
-        return int(bot) <= row
-    return not bot or check_bot_id(bot) is not None
 
 
 def _bare(text: str) -> str:

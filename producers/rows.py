@@ -155,8 +155,8 @@ class Row:
         cells = self.cells
         for name, column, kind, odd in node.leaves:
             if text := cells[column]:
-                # A colour such as #00677F is no error value: those have a mark besides the first. And `50%` is
-                # too short for a number that lost digits.
+                # A colour such as #00677F is no error value: those have a mark besides the first. A number as
+                # short as 50% lost no digits.
                 if odd or (
                     (first := text[0]) in _ODD_START
                     and not (text[1:].isalnum() if first == "#" else first in _DIGITS and len(text) < 5)

@@ -230,3 +230,15 @@ async def test_plan_takes_an_address(site: Site, valkey_url: str, tmp_path: Path
     *problems, made = map(json.loads, done.stdout.splitlines())
     assert (made["rows"], made["bad_rows"], problems[0]["row"]) == (2, 1, 2)
     assert site.asked[-1].headers["Authorization"] == "Bearer s3cret"
+
+
+async def test_ids_of_a_page_are_refused_or_meant_as_in_a_file(site: Site, valkey_url: str) -> None:
+    site.page("/odd.csv", "key,bot.id\na,(1)\n", "text/csv")
+
+    def plan(*options: str) -> Any:
+        return provision(valkey_url, "plan", f"{site.url}/odd.csv", "--json", *options, ALLOW_PRIVATE="true")
+
+    refused = await asyncio.to_thread(plan)
+    assert refused.returncode == 2
+    assert "--as-is bot.id" in refused.stdout
+    assert (await asyncio.to_thread(plan, "--as-is", "bot.id")).returncode == 0

@@ -40,6 +40,11 @@ def test_a_total_is_no_tenant_and_makes_no_bot(word: str, bot: str) -> None:
         assert refused([word, "", bot, ""], as_is=["key"]) == ""
 
 
+def test_a_bot_id_that_is_meant_is_a_bot_beside_any_key() -> None:
+    assert refused(["Total", "", "(1)", ""], as_is=["bot.id"]) == ""
+    assert "total" in refused(["Total", "", "2", ""], as_is=["bot.id"])
+
+
 def test_a_total_may_stand_in_a_column_that_is_passed_over() -> None:
     plan = Columns.parse(["N°", *TABLE], maps={"N°": ""}, new_bots=True)
     problems = plan.job(["Total", "", "", "2", ""], 9)
