@@ -111,9 +111,10 @@ for i = FIRST, #ARGV, WIDTH do
     else
       id = create(key, credential, row, label, fp, trace, body)
     end
-    new[id .. key] = fp
-  elseif new[id .. key] then
-    verdict = new[id .. key] == fp and 'queued' or 'changed' -- by an earlier one of this call
+    new[credential] = new[credential] or {}
+    new[credential][key] = fp
+  elseif new[credential] and new[credential][key] then
+    verdict = new[credential][key] == fp and 'queued' or 'changed' -- by an earlier one of this call
   else
     local b, n, buried = string.match(id, '^(.*)%.(%d+)=?([a-z]*)$')
     id = b .. '.' .. n

@@ -116,6 +116,26 @@ async def test_two_bodies_of_one_key_in_one_call_are_not_taken_for_one(fake_ledg
     assert await _verdicts(fake_ledger, "one", "other", "one") == ["new b1.1", "changed b1.1", "queued b1.1"]
 
 
+async def test_a_new_job_is_never_taken_for_a_known_one_whose_id_and_key_read_alike(
+    fake_ledger: Ledger,
+) -> None:
+    known = [new_job(str(key), fingerprint="fp") for key in range(21, 32)]
+    await fake_ledger.do(transitions.accept("b1", known, "ana"))
+    # The first gets the id b1.12; `b1.12` and `1` read like `b1.1` and `21`.
+    again = [new_job("1", fingerprint="fp"), new_job("21", fingerprint="other"), *known[1:]]
+    planned = await fake_ledger.view.verdicts(again)
+    accepted = await fake_ledger.do(transitions.accept("b1", again, "ana"))
+    assert [each.verdict for each in accepted] == planned
+    assert planned == [Verdict.NEW, Verdict.REPLACED, *[Verdict.QUEUED] * 10]
+
+
+async def test_one_key_of_two_credentials_is_two_jobs(fake_ledger: Ledger) -> None:
+    jobs = [new_job("k", credential, fingerprint=credential) for credential in ("acme", "zeta", "acme")]
+    planned = await fake_ledger.view.verdicts(jobs)
+    accepted = await fake_ledger.do(transitions.accept("b1", jobs, "ana"))
+    assert [each.verdict for each in accepted] == planned == [Verdict.NEW, Verdict.NEW, Verdict.QUEUED]
+
+
 COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
 
 
