@@ -119,7 +119,7 @@ class Repeats:
 
     def _look_alike(self, job: NewJob, first: int) -> InvalidJobError | None:
         """The problem of a job that looks like that of a row; None if it is not that of yet another row."""
-        digest = _digest(job.credential, unicodedata.normalize("NFC", job.key))
+        digest = _digest(job.credential, job.key)
         found = self._database.execute("SELECT row FROM alike WHERE hash = ?", (digest,)).fetchone()
         if found:
             return self._problem(job, found[0])
@@ -149,17 +149,10 @@ class Repeats:
 
 def _names(job: NewJob) -> tuple[int, int]:
     """The hash of what a job's identity looks like, and its own name under that: 0 if it looks as it is."""
-    key = job.key
-    looks = likeness(key)
+    looks = likeness(job.key)
     digest = _digest(job.credential, looks)
-    if looks == key:
-        return digest, 0
-    if not key.isascii():
-        key = unicodedata.normalize("NFC", key)
-        if looks == key:
-            return digest, 0
     # Of 31 bits, so that SQLite stores four bytes of it. Nobody but this process compares it.
-    return digest, (hash(key) & 0x7FFF_FFFE) + 1
+    return digest, 0 if looks == job.key else (hash(job.key) & 0x7FFF_FFFE) + 1
 
 
 def _digest(credential: str, key: str) -> int:
