@@ -225,7 +225,6 @@ class Reading:
         self._end()
 
     def _from_lines(self, lines: Lines) -> Iterator[NewJob | InvalidJobError]:
-        options = self._options
         number = 0
         try:
             for line in lines:
@@ -234,15 +233,7 @@ class Reading:
                     self._blank_lines += 1
                     continue
                 self.rows += 1
-                job = read_line(
-                    line,
-                    number,
-                    defaults=options.defaults,
-                    credential=options.credential,
-                    new_bots=options.new_bots,
-                    as_is=options.as_is,
-                    seen=self._seen,
-                )
+                job = read_object(line, number, self._options, self._seen)
                 if isinstance(job, NewJob):
                     self.good += 1
                     yield job
@@ -259,6 +250,26 @@ class Reading:
                 f"{self.name} has headers but no rows" if self.headers else f"{self.name} has no rows",
                 hint="was it saved with its rows?",
             )
+
+
+def read_object(
+    text: str, number: int, options: ReadOptions, seen: ColumnNotes
+) -> NewJob | list[InvalidJobError]:
+    """
+    The job of one JSON object, or all that is wrong with it; see `read_line`.
+
+    Args:
+        number: of its line, or its place in a list, from 1.
+    """
+    return read_line(
+        text,
+        number,
+        defaults=options.defaults,
+        credential=options.credential,
+        new_bots=options.new_bots,
+        as_is=options.as_is,
+        seen=seen,
+    )
 
 
 def header_rule(maps: Mapping[str, str]) -> HeaderRule:

@@ -29,11 +29,10 @@ from producers.http.problem import Kind, ProblemError
 from producers.http.request import check_length, too_large
 from producers.http.tokens import Token
 from producers.http.watched import Watched
-from producers.jsonl import read_line
 from producers.known_credentials import of_known
 from producers.option_words import HTTP, in_words_of
 from producers.plan import checked
-from producers.reading import Reading, ReadOptions
+from producers.reading import Reading, ReadOptions, read_object
 from producers.repeats import Repeats
 from producers.submit import Submission, submit
 from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError, NotFoundError
@@ -310,15 +309,7 @@ class _JsonRows:
 
     def _read(self, jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
         for number, raw in enumerate(jobs, 1):
-            job = read_line(
-                raw.decode("utf-8", "surrogateescape"),
-                number,
-                defaults=options.defaults,
-                credential=options.credential,
-                new_bots=options.new_bots,
-                as_is=options.as_is,
-                seen=self._seen,
-            )
+            job = read_object(raw.decode("utf-8", "surrogateescape"), number, options, self._seen)
             if isinstance(job, NewJob):
                 yield job
             else:
