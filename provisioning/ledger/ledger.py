@@ -92,8 +92,7 @@ class Ledger:
         await self.close()
         # The client wraps what the system tells of its sockets: any other OSError is of a file.
         if isinstance(error, RedisError):
-            away = isinstance(error, LOST)
-            raise (unavailable(self.redis, error) if away else refused(error, self.redis)) from error
+            raise self._ours(error) from error
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -134,10 +133,14 @@ class Ledger:
         """What comes of it. Raises: our errors for those of the client."""
         try:
             return await said
-        except LOST as error:
-            raise unavailable(self.redis, error) from error
-        except RedisError as error:
-            raise refused(error, self.redis) from error
+        except (*LOST, RedisError) as error:
+            raise self._ours(error) from error
+
+    def _ours(self, error: Exception) -> LedgerUnavailableError:
+        """Our error for one of the client's."""
+        if isinstance(error, RedisError) and not isinstance(error, LOST):
+            return refused(error, self.redis)
+        return unavailable(self.redis, error)
 
     async def _opened(self, claims: Claims) -> Claims:
         """
