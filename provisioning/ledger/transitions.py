@@ -106,16 +106,12 @@ def accept(
         _json(spellings) if spellings else "",
     ]
     for job in jobs:
+        content = job.fingerprint[: kept.FINGERPRINT]
+        if dry:  # nothing else of it decides
+            args += (job.key, job.credential, "", "", content, "", "")
+            continue
         row = "" if job.row is None else str(job.row)
-        args += (
-            job.key,
-            job.credential,
-            row,
-            job.label,
-            job.fingerprint[: kept.FINGERPRINT],
-            job.trace,
-            b"" if dry else job.body,
-        )
+        args += (job.key, job.credential, row, job.label, content, job.trace, job.body)
 
     def read(reply: Any) -> list[Accepted]:
         pairs = zip(reply[::2], reply[1::2], strict=True)
@@ -262,9 +258,9 @@ def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple
         ]
         return _text(reply[0]), found
 
-    key = spellings_of(wanted.key)[0]
+    key, *other_spellings = spellings_of(wanted.key)
     filters = (wanted.reason, wanted.credential, key, ms(wanted.since), ms(wanted.until))
-    args = [wanted.state or "", after, most, *filters, *spellings_of(wanted.key)[1:]]
+    args = [wanted.state or "", after, most, *filters, *other_spellings]
     return Call("matching", keys.batch(batch), args, read)
 
 

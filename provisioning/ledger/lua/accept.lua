@@ -16,11 +16,12 @@ local function list_batch()
   end
 end
 
--- The job that an identity has, by credential and key; each credential's are asked for in one go.
-local known, asked = {}, {}
+-- The job that an identity has, by credential and key; each credential's are asked for in one go. `new` has the
+-- fingerprints of those that come for the first time.
+local known, asked, new = {}, {}, {}
 for i = FIRST, #ARGV, WIDTH do
   local key, credential = ARGV[i], ARGV[i + 1]
-  if not asked[credential] then known[credential], asked[credential] = {}, {} end
+  if not asked[credential] then known[credential], asked[credential], new[credential] = {}, {}, {} end
   table.insert(asked[credential], key)
 end
 for credential, keys in pairs(asked) do
@@ -41,7 +42,7 @@ end
 -- What is new is written at the end, all jobs in one go.
 local accepted = tonumber(redis.call('HGET', batch, 'accepted') or 0)
 local first = accepted + 1
-local jobs, bodies, ready, identities, new = {}, {}, {}, {}, {}
+local jobs, bodies, ready, identities = {}, {}, {}, {}
 -- Jobs that come one at a time have no batch that would say when each came, and from whom: their stories do.
 local urgent = redis.call('HEXISTS', batch, 'urgent') == 1
 
@@ -111,9 +112,8 @@ for i = FIRST, #ARGV, WIDTH do
     else
       id = create(key, credential, row, label, fp, trace, body)
     end
-    new[credential] = new[credential] or {}
     new[credential][key] = fp
-  elseif new[credential] and new[credential][key] then
+  elseif new[credential][key] then
     verdict = new[credential][key] == fp and 'queued' or 'changed' -- by an earlier one of this call
   else
     local b, n, buried = string.match(id, '^(.*)%.(%d+)=?([a-z]*)$')
