@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Sequence
 from typing import Any, Self, TypeVar, cast
 
@@ -31,7 +32,7 @@ from provisioning.ledger.connections import packed
 from provisioning.ledger.hand import Hand
 from provisioning.ledger.in_turn import InTurn
 from provisioning.ledger.kept import FORMAT
-from provisioning.ledger.records import Claims
+from provisioning.ledger.records import Claims, Elsewhere
 from provisioning.ledger.refusals import in_words
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.sealing import KeylessError, SealedError, Sealer, load_masters
@@ -113,7 +114,7 @@ class Ledger:
 
     async def _do_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         replies = await self._scripts.run(await self.sealer.outgoing(calls))
-        return [await self._opened(reply) if isinstance(reply, Claims) else reply for reply in replies]
+        return [await self._completed(call, reply) for call, reply in zip(calls, replies, strict=True)]
 
     async def do_in_turn(self, calls: AsyncIterable[Call[T]]) -> AsyncGenerator[T, None]:
         """
@@ -122,12 +123,26 @@ class Ledger:
         Raises: as `do_all`.
         """
         async with InTurn(self.redis, self._scripts) as turns:
+            said: deque[Call[T]] = deque()
             async for call in calls:
                 [outgoing] = await self._in_our_words(self.sealer.outgoing([call]))
+                said.append(call)
                 for reply in await self._in_our_words(turns.say(outgoing)):
-                    yield reply
+                    yield await self._in_our_words(self._completed(said.popleft(), reply))
             for reply in await self._in_our_words(turns.rest()):
-                yield reply
+                yield await self._in_our_words(self._completed(said.popleft(), reply))
+
+    async def _completed(self, call: Call[T], reply: Any) -> T:
+        """A reply with all that takes keys: bodies of claims opened, jobs handed over to their batches."""
+        if isinstance(reply, Claims):
+            return cast(T, await self._opened(reply))
+        if call.again:
+            for which in range(len(reply)):
+                while isinstance(word := reply[which], Elsewhere):
+                    [[reply[which]]] = await self._scripts.run(
+                        await self.sealer.outgoing([call.again(which, word.batch)])
+                    )
+        return cast(T, reply)
 
     async def _in_our_words(self, said: Awaitable[T]) -> T:
         """What comes of it. Raises: our errors for those of the client."""

@@ -76,6 +76,12 @@ class Intent(msgspec.Struct, frozen=True):
     credential: str
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """A handed-over job lies in another batch: its body is to be sealed with the key of that one first."""
+
+    batch: str
+
+
 class Grant(msgspec.Struct, frozen=True):
     """
     The ledger's word on an intent.

@@ -35,12 +35,16 @@ class Call(Generic[T_co]):
         key: the script's KEYS[1]. What else it touches hangs below it or stands in `keys.py`.
         args: its ARGV[2…], as the head of the script says.
         read: makes our value of its reply.
+        home: batch with whose key bodies and results are sealed; empty for the one that `key` names.
+        again: makes the call for one job of this one alone, sealed with the key of another batch.
     """
 
     script: str
     key: str
     args: Sequence[Argument]
     read: Callable[[Any], T_co]
+    home: str = ""
+    again: Callable[[int, str], Call[Any]] | None = None
 
 
 @cache

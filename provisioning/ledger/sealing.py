@@ -1,10 +1,12 @@
 """
 Encryption at rest: bodies and widgets are sealed on their way into the ledger, and opened on their way out.
 
-Each batch has a data key of its own. It lies in the ledger wrapped by the master keys of
-PROVISION_ENCRYPTION_KEYS, which never leave the processes: whoever has Redis, its files or a backup has
-ciphertext. Once a data key is destroyed, what it sealed can only be read by whoever has both an older copy of
-the ledger and a master of that time. Rotating the masters wraps the data keys anew and touches no job.
+Each batch has a data key of its own, and what lies in a batch is sealed with its key: a body that was
+handed over in another batch is sealed anew. A batch whose key was destroyed gets another when a job of it
+is handed over again. The keys lie in the ledger wrapped by the master keys of PROVISION_ENCRYPTION_KEYS,
+which never leave the processes: whoever has Redis, its files or a backup has ciphertext. Once a data key is
+destroyed, what it sealed can only be read by whoever has both an older copy of the ledger and a master of
+that time. Rotating the masters wraps the data keys anew and touches no job.
 
 A sealed value is `pv1:BATCH:TOKEN`, TOKEN being Fernet's (AES-128-CBC with HMAC-SHA256); plain JSON begins
 with `{` or `[`.
@@ -14,9 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -144,7 +147,7 @@ class Sealer:
 
     async def _sealed(self, call: Call[Any]) -> Call[Any]:
         before, width, which = SEALED[call.script]
-        batch = call.key[len("pv:{") : -1]
+        batch = call.home or call.key[len("pv:{") : -1]
         args: list[Argument] = list(call.args)
         for first in range(before, len(args), width):
             if call.script == "accept":  # first: where it cannot be made, no data key is left behind
@@ -152,22 +155,37 @@ class Sealer:
             value = args[first + which]
             if value:
                 try:
-                    args[first + which] = await self.seal(batch, _bytes(value))
+                    args[first + which] = await self.seal(batch, _bytes(value), anew=call.script == "accept")
                 except ShreddedError:
                     if call.script != "answered":
                         raise
                     # That there is a widget must be known all the same, late as its answer comes.
                     args[first + which] = b""
-        return Call(call.script, call.key, args, call.read)
+        return replace(call, args=args)
 
     # -- values --------------------------------------------------------------------------------------
 
-    async def seal(self, batch: str, value: bytes) -> bytes:
-        """A value as the ledger keeps it."""
+    async def seal(self, batch: str, value: bytes, *, anew: bool = False) -> bytes:
+        """
+        A value as the ledger keeps it.
+
+        Args:
+            anew: whether a batch whose keys were all destroyed gets another one.
+        Raises: ShreddedError where it does not.
+        """
         if self._masters is None:
             return value
-        key = await self._data_key(batch, make=True)
-        return PREFIX + batch.encode() + b":" + Fernet(key).encrypt(value)
+        for generation in itertools.count():
+            name = _generation(batch, generation)
+            try:
+                key = await self._data_key(name, make=anew or generation == 0)
+                break
+            except ShreddedError:
+                if not anew and not await self._redis.hexists(
+                    keys.DATA_KEYS, _generation(batch, generation + 1)
+                ):
+                    raise
+        return PREFIX + name.encode() + b":" + Fernet(key).encrypt(value)
 
     async def seal_for(self, purpose: str, value: bytes) -> bytes:
         """
@@ -269,15 +287,21 @@ class Sealer:
 
     async def shred(self, batch: str) -> bool:
         """
-        Destroys a batch's data key. Returns: whether there was one.
+        Destroys a batch's data keys. Returns: whether there was one.
 
         Where there was none nothing is noted: a ledger with anything there counts as encrypted.
         """
-        self._cached.pop(batch, None)
-        had: bytes | None = await self._redis.hget(keys.DATA_KEYS, batch)
-        if had is not None:
-            await self._redis.hset(keys.DATA_KEYS, batch, SHREDDED)
-        return had not in (None, SHREDDED)
+        destroyed = False
+        for generation in itertools.count():
+            name = _generation(batch, generation)
+            self._cached.pop(name, None)
+            had: bytes | None = await self._redis.hget(keys.DATA_KEYS, name)
+            if had is None:
+                return destroyed
+            if had != SHREDDED:
+                await self._redis.hset(keys.DATA_KEYS, name, SHREDDED)
+                destroyed = True
+        raise AssertionError("itertools.count does not end")
 
     async def _data_key(self, batch: str, *, make: bool) -> bytes:
         at, key = self._cached.get(batch, (0.0, b""))
@@ -318,6 +342,11 @@ class Sealer:
             return self._masters.decrypt(wrapped)
         except InvalidToken:
             raise KeylessError(f"none of PROVISION_ENCRYPTION_KEYS opens the key of {batch}") from None
+
+
+def _generation(batch: str, number: int) -> str:
+    """Name of one of a batch's data keys: a destroyed one is never made anew, the next one gets a number."""
+    return f"{batch}+{number}" if number else batch
 
 
 _SWAP = """

@@ -14,7 +14,7 @@ import msgspec
 
 from provisioning import keys
 from provisioning.attempt import Result
-from provisioning.job import Accepted, NewJob, Verdict, spellings_of
+from provisioning.job import Accepted, NewJob, Verdict, spellings_of, split_job_id
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import kept
 from provisioning.ledger.records import (
@@ -22,6 +22,7 @@ from provisioning.ledger.records import (
     Claim,
     Claims,
     Deferral,
+    Elsewhere,
     Grant,
     Hold,
     Intent,
@@ -86,6 +87,7 @@ def accept(
     because: str = "",
     leave_ended: bool = False,
     dry: bool = False,
+    home: str = "",
 ) -> Call[list[Accepted]]:
     """
     Records jobs. Reads: the verdict on each, in order.
@@ -96,6 +98,7 @@ def accept(
         because: why a second widget is accepted of jobs that had ended; empty if it is not.
         leave_ended: whether jobs that were given up or cancelled stay as they are.
         dry: whether nothing is changed, and the verdicts are those there would be now. `batch` is '' then.
+        home: batch with whose key the bodies are sealed; empty for `batch`.
     """
     spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
     args: list[str | bytes] = [
@@ -113,11 +116,17 @@ def accept(
         row = "" if job.row is None else str(job.row)
         args += (job.key, job.credential, row, job.label, content, job.trace, job.body)
 
-    def read(reply: Any) -> list[Accepted]:
-        pairs = zip(reply[::2], reply[1::2], strict=True)
-        return [Accepted(Verdict(_text(verdict)), _text(job_id)) for verdict, job_id in pairs]
+    def read(reply: Any) -> list[Any]:
+        pairs = zip(map(_text, reply[::2]), map(_text, reply[1::2]), strict=True)
+        return [
+            Elsewhere(split_job_id(job_id)[0]) if word == "elsewhere" else Accepted(Verdict(word), job_id)
+            for word, job_id in pairs
+        ]
 
-    return Call("accept", keys.batch(batch), args, read)
+    def again(which: int, home: str) -> Call[list[Accepted]]:
+        return accept(batch, [jobs[which]], who, because=because, leave_ended=leave_ended, home=home)
+
+    return Call("accept", keys.batch(batch), args, read, home=home, again=again)
 
 
 def claim(

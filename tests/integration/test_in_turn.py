@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
 from provisioning.errors import LedgerUnavailableError
@@ -111,3 +112,25 @@ async def test_a_redis_that_is_gone_is_said_as_such() -> None:
         with pytest.raises(LedgerUnavailableError):
             async for _ in ledger.do_in_turn(_rounds(_nothing)):
                 pass
+
+
+async def test_bodies_of_jobs_of_another_batch_are_sealed_for_that_one_in_the_midst_of_a_row(
+    valkey_url: str,
+) -> None:
+    async with Ledger.at(valkey_url, masters=Fernet.generate_key().decode()) as ledger:
+        await ledger.redis.flushall()
+        body = b'{"bot":{"id":"7"}}'
+        before = [new_job(f"k{n * SOME}", fingerprint="old") for n in range(ROUNDS)]
+        await ledger.do(transitions.accept("b0", before, "ana"))
+
+        async def calls() -> AsyncIterator[Call[list[Accepted]]]:
+            for n in range(ROUNDS):
+                jobs = [new_job(f"k{n * SOME + m}", body=body) for m in range(SOME)]
+                yield transitions.accept("b1", jobs, "ana")
+
+        words = [word async for words in ledger.do_in_turn(calls()) for word in words]
+        assert [word.job_id for word in words[::SOME]] == [f"b0.{n}" for n in range(1, ROUNDS + 1)]
+        assert {word.verdict for word in words[::SOME]} == {Verdict.REPLACED}
+        assert len({word.job_id for word in words}) == ROUNDS * SOME
+        await ledger.hand.shred("b1", by="ana")
+        assert await ledger.view.bodies("b0", range(1, ROUNDS + 1)) == [body] * ROUNDS

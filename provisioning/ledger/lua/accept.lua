@@ -3,7 +3,9 @@
 -- '' if it is not; ARGV[4] 'leave' where jobs that had ended stay as they are, or ''; ARGV[5] 'dry' to change
 -- nothing, or ''; ARGV[6] '' or a JSON object: which job, from 1, may be known by which other spellings of its
 -- key; then 7 a job: key, credential, row, label, fingerprint, traceparent or '', body ('' if dry)
--- Returns a flat list, 2 a job: verdict (provisioning.job.Verdict), job id.
+-- Returns a flat list, 2 a job: verdict (provisioning.job.Verdict), job id. The verdict is `elsewhere` for a job of
+-- another batch whose body would be written and is sealed with the key of this one: nothing was done, its body is to
+-- be sealed for the batch that the id names.
 -- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
 local batch, who, why, leave, dry = KEYS[1], ARGV[2], ARGV[3], ARGV[4] == 'leave', ARGV[5] == 'dry'
 local FIRST, WIDTH = 7, 7
@@ -121,7 +123,11 @@ for i = FIRST, #ARGV, WIDTH do
     local home = 'pv:{' .. b .. '}'
     local job = load(home, n)
     verdict = judge(job, buried, fp)
-    if not dry and (verdict == 'redriven' or verdict == 'replaced') then
+    local written = not dry and (verdict == 'redriven' or verdict == 'replaced')
+    local sealed_for = string.match(body, '^pv1:([^:+]*)') -- sealing.py
+    if written and sealed_for and sealed_for ~= b then
+      verdict = 'elsewhere'
+    elseif written then
       redis.call('HSET', home .. ':bodies', n, body)
       job.fp = fp
       if verdict == 'redriven' then

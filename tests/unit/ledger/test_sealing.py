@@ -252,3 +252,47 @@ def test_keys_stand_between_commas_or_lines_and_are_never_quoted() -> None:
     with pytest.raises(ConfigurationError) as error:
         load_masters(NEW[:-3])
     assert NEW[:10] not in str(error.value)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_body_handed_over_in_another_batch_is_sealed_for_the_batch_it_lies_in(
+    server: fakeredis.FakeServer, clock: Clock, *, ended: bool
+) -> None:
+    ledger = _ledger(server, clock, NEW)
+    await fill(ledger, new_job("k0"), new_job("k1"))
+    if ended:
+        await ledger.hand.cancel("b1", "ana")
+    mended = [new_job("new"), new_job("k1", fingerprint="other", body=BODY)]
+    words = await ledger.do(transitions.accept("b2", mended, "ana"))
+    assert [each.verdict for each in words] == [Verdict.NEW, Verdict.REDRIVEN if ended else Verdict.REPLACED]
+    await ledger.hand.shred("b2", by="ana")
+    assert await _ledger(server, clock, NEW).view.body("b1.2") == BODY
+
+
+async def test_a_job_of_a_batch_whose_key_was_destroyed_is_sent_again_and_its_widget_is_kept(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    ledger = _ledger(server, clock, NEW)
+    await fill(ledger, new_job("k0", body=BODY))
+    await ledger.hand.cancel("b1", "ana")
+    for _ in range(2):
+        copy: Any = await ledger.redis.hget(keys.bodies("b1"), "1")
+        await ledger.hand.shred("b1", by="ana")
+        [word] = await ledger.do(transitions.accept("b2", [new_job("k0", body=BODY)], "ana"))
+        assert word.verdict is Verdict.REDRIVEN
+        with pytest.raises(SealedError, match="destroyed"):
+            await _ledger(server, clock, NEW).sealer.open(copy)
+        [job] = await claim(ledger)
+        assert job.body == BODY
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.REJECTED))
+        mended = new_job("k0", body=BODY, fingerprint="other")
+        [word] = await ledger.do(transitions.accept("b2", [mended], "ana"))
+        assert word.verdict is Verdict.REDRIVEN
+        await ledger.hand.cancel("b1", "ana")
+    await ledger.do(transitions.accept("b1", [new_job("k0", body=BODY)], "ana"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.CREATED))
+    record = await _ledger(server, clock, NEW).view.job("b1.1")
+    assert record.result is not None
