@@ -2,7 +2,8 @@
 Every Redis key, built by a named function in one place.
 
 Keys of one batch share the hash tag `{batch}`, so that one script's keys share a slot. The scripts
-receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` compares the two.
+receive the batch's key and append the endings of `OF_BATCH`; other keys they know by `SHARED`, and what
+may be held by `SCOPES`.
 
 | key                        | type   | holds                                                            |
 | -------------------------- | ------ | ---------------------------------------------------------------- |
@@ -44,21 +45,60 @@ receive the batch's key and append the same suffixes; `tests/unit/test_keys.py` 
 
 from __future__ import annotations
 
-FORMAT = "pv:format"
-NAMES = "pv:names"
-BATCHES = "pv:batches"
-ACTIVE = "pv:active"
-HOLDS = "pv:holds"
-RATES = "pv:rates"
-LEARNED = "pv:learned"
-WORKERS = "pv:workers"
-WORKER_SIGNS = "pv:workers:signs"
+from typing import Final
+
+SHARED: Final = {
+    "format": "pv:format",
+    "names": "pv:names",
+    "batches": "pv:batches",
+    "active": "pv:active",
+    "holds": "pv:holds",
+    "rates": "pv:rates",
+    "learned": "pv:learned",
+    "workers": "pv:workers",
+    "signs": "pv:workers:signs",
+    "identity": "pv:identity:",
+    "brake": "pv:brake:",
+    "webhooks": "pv:webhooks",
+    "intake_dead": "pv:intake:dead",
+    "intake_bytes": "pv:intake:bytes",
+}
+"""Keys that all batches share, and beginnings of such keys."""
+
+OF_BATCH: Final = {
+    "jobs": ":jobs",
+    "words": ":words",
+    "bodies": ":bodies",
+    "late": ":late",
+    "ready": ":ready:",
+    "credentials": ":credentials",
+    "waiting": ":waiting",
+    "leases": ":leases",
+    "badly": ":",
+    "causes": ":causes",
+    "minutes": ":minutes",
+    "events": ":events",
+}
+"""Endings of a batch's own keys, put after its key."""
+
+SCOPES: Final = {"all": "all", "batch": "batch:", "credential": "credential:", "target": "target:"}
+"""Fields of `HOLDS`, and beginnings of such fields."""
+
+FORMAT = SHARED["format"]
+NAMES = SHARED["names"]
+BATCHES = SHARED["batches"]
+ACTIVE = SHARED["active"]
+HOLDS = SHARED["holds"]
+RATES = SHARED["rates"]
+LEARNED = SHARED["learned"]
+WORKERS = SHARED["workers"]
+WORKER_SIGNS = SHARED["signs"]
+WEBHOOKS = SHARED["webhooks"]
+INTAKE_DEAD = SHARED["intake_dead"]
+INTAKE_BYTES = SHARED["intake_bytes"]
 TOKENS = "pv:tokens"
 AUDIT = "pv:audit"
 DATA_KEYS = "pv:keys"
-INTAKE_DEAD = "pv:intake:dead"
-INTAKE_BYTES = "pv:intake:bytes"
-WEBHOOKS = "pv:webhooks"
 
 
 def batch(batch_id: str) -> str:
@@ -68,72 +108,72 @@ def batch(batch_id: str) -> str:
 
 def jobs(batch_id: str) -> str:
     """Hash: number → a job, its widget and its story, as `ledger.kept` reads them."""
-    return f"{batch(batch_id)}:jobs"
+    return batch(batch_id) + OF_BATCH["jobs"]
 
 
 def words(batch_id: str) -> str:
     """Hash: words that recur in a batch's jobs → their numbers, and back."""
-    return f"{batch(batch_id)}:words"
+    return batch(batch_id) + OF_BATCH["words"]
 
 
 def bodies(batch_id: str) -> str:
     """Hash: number → JSON of the POST."""
-    return f"{batch(batch_id)}:bodies"
+    return batch(batch_id) + OF_BATCH["bodies"]
 
 
 def late_results(batch_id: str) -> str:
     """Hash: number → results that came beside the one that counts, a line each."""
-    return f"{batch(batch_id)}:late"
+    return batch(batch_id) + OF_BATCH["late"]
 
 
 def credentials(batch_id: str) -> str:
     """Set: credentials with a ready list."""
-    return f"{batch(batch_id)}:credentials"
+    return batch(batch_id) + OF_BATCH["credentials"]
 
 
 def brake(scope: str) -> str:
     """Hash: when a probe may go through the brake on a scope; absent where no person has said so."""
-    return f"pv:brake:{scope}"
+    return SHARED["brake"] + scope
 
 
 def waiting(batch_id: str) -> str:
     """Sorted set: deferred jobs by the time before which they may not start."""
-    return f"{batch(batch_id)}:waiting"
+    return batch(batch_id) + OF_BATCH["waiting"]
 
 
 def leases(batch_id: str) -> str:
     """Sorted set: held jobs by the end of their lease."""
-    return f"{batch(batch_id)}:leases"
+    return batch(batch_id) + OF_BATCH["leases"]
 
 
 def settled_badly(batch_id: str, state: str) -> str:
     """Sorted set: the dead or in-doubt jobs of a batch by the time they got there."""
-    return f"{batch(batch_id)}:{state}"
+    return batch(batch_id) + OF_BATCH["badly"] + state
 
 
 def causes(batch_id: str) -> str:
     """Hash: `dead:CAUSE` or `in_doubt:CAUSE` → how many."""
-    return f"{batch(batch_id)}:causes"
+    return batch(batch_id) + OF_BATCH["causes"]
 
 
 def minutes(batch_id: str) -> str:
     """Hash: `MINUTE:STATE` or `MINUTE:attempts` → how many jobs got there, POSTs began, in that minute."""
-    return f"{batch(batch_id)}:minutes"
+    return batch(batch_id) + OF_BATCH["minutes"]
 
 
 def ready(batch_id: str, credential: str) -> str:
     """List: the queued jobs of one credential, in order."""
-    return f"{batch(batch_id)}:ready:{credential}"
+    return batch(batch_id) + OF_BATCH["ready"] + credential
 
 
 def identity(credential: str) -> str:
     """Hash: a tenant's key → the id of its job, for good."""
-    return f"pv:identity:{credential}"
+    return SHARED["identity"] + credential
 
 
 def events(batch_id: str) -> str:
     """Stream: what followers of a batch were told."""
-    return f"{batch(batch_id)}:events"
+    return batch(batch_id) + OF_BATCH["events"]
 
 
 def webhook_lock(batch_id: str) -> str:
@@ -158,17 +198,17 @@ def pace(credential: str) -> str:
 
 def hold_batch(batch_id: str) -> str:
     """Field of `HOLDS` that keeps one batch back."""
-    return f"batch:{batch_id}"
+    return SCOPES["batch"] + batch_id
 
 
 def hold_credential(credential: str) -> str:
     """Field of `HOLDS` that keeps one credential back."""
-    return f"credential:{credential}"
+    return SCOPES["credential"] + credential
 
 
 def hold_target(target: str) -> str:
     """Field of `HOLDS` that keeps one target API back."""
-    return f"target:{target}"
+    return SCOPES["target"] + target
 
 
-HOLD_ALL = "all"
+HOLD_ALL = SCOPES["all"]

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import NewJob
 from provisioning.ledger import Answered, Claim, Intent, Ledger, transitions
-from provisioning.ledger.kept import FIELDS, KeptJob, words_of
+from provisioning.ledger.kept import KeptJob, words_of
+from provisioning.ledger.schema import JOB
 from provisioning.lifecycle import Event
 
 NOW = 1_800_000_000.0
@@ -113,7 +114,7 @@ def answer(
 
 async def say(ledger: Ledger, *answers: Answered, batch: str = "b1") -> list[bool]:
     """Records answers. Returns: whether each was recorded."""
-    return await ledger.do(transitions.answered(batch, answers))
+    return [recorded.taken for recorded in await ledger.do(transitions.answered(batch, answers))]
 
 
 async def snapshot(redis: Redis) -> dict[str, Any]:
@@ -143,10 +144,10 @@ async def snapshot(redis: Redis) -> dict[str, Any]:
 
 def _job(value: str, words: dict[int, str]) -> dict[str, str]:
     kept = KeptJob(value.encode(), words)
-    texts = {name: kept.text(name) for name in ("key", "cred", "fp", "worker", "label", "trace")}
-    counts = {
-        name: str(kept.number(name) or "") for name in FIELDS if name not in (*texts, "posts", *_ALWAYS)
+    texts = {
+        name: kept.text(name) for name in ("key", "credential", "fingerprint", "worker", "label", "trace")
     }
+    counts = {name: str(kept.number(name) or "") for name in JOB if name not in (*texts, "posts", *_ALWAYS)}
     posts = {f"post {post}": belief for post, belief in kept.posts.items()}
     always = {"state": str(kept.state), "reason": kept.reason, "result": kept.result.decode()}
     always["story"] = kept.story.decode()

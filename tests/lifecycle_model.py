@@ -28,6 +28,7 @@ class Belief(StrEnum):
     FOUND = "found"
     ABSENT = "absent"
     ANSWERED = "answered"
+    MOVED = "moved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def answered(job: Job, post: Post, event: Event, reason: str, change: Bounds, un
         job = job.moved(event, reason).widened(change.least, change.most)
         return replace(job, attempts=job.attempts - 1) if event is Event.REFUSED else job
     belief = job.belief(post)
-    if belief is None or belief is Belief.ANSWERED:
+    if belief in (None, Belief.ANSWERED, Belief.MOVED):
         return job
     waited_for = belief is Belief.OPEN and job.last == post and job.state in (State.IN_DOUBT, State.QUEUED)
     job = job.believing(post, Belief.ANSWERED)
@@ -112,8 +113,9 @@ def answered(job: Job, post: Post, event: Event, reason: str, change: Bounds, un
         return job
     if job.state is State.SENDING:
         job = job.believing(job.last, Belief.OPEN)
-    stays = after(job.state, event) is State.QUEUED is job.state
-    return job if stays else job.moved(event, reason)
+    if after(job.state, event) is State.QUEUED is job.state:
+        return job
+    return job.moved(event, reason).believing(post, Belief.MOVED)
 
 
 def _correction(belief: Belief, event: Event, change: Bounds) -> tuple[int, int]:

@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from provisioning import log_events
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import LOST, Hold, Ledger, transitions
+from provisioning.ledger import LOST, Hold, Ledger, Shown, transitions
 from provisioning.logs import say
-from worker.perform import Shown
 from worker.telemetry import BrakeApplied, BrakeReleased, Telemetry
 
 T = TypeVar("T")

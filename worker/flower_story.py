@@ -112,7 +112,7 @@ def _attempted(happening: Attempted, now: float, which: Which) -> Iterator[Event
         if which == "problems":
             yield _received(job, attempt.at)
         yield _event("started", job.job_id, attempt.at)
-    if happening.state is State.CLAIMED:
+    if happening.again:
         delay = f"; again after {attempt.next_delay:.3g} s" if attempt.next_delay is not None else ""
         yield _retried(job, now, _answer(attempt) + delay, retries=attempt.n)
 

@@ -124,8 +124,7 @@ def _duration(attempts: Sequence[Attempt]) -> float:
 
 def _tell_attempt(happening: Attempted) -> None:
     attempt = happening.attempt
-    again = happening.state is State.CLAIMED
-    event: Event = RETRY_SCHEDULED if again else ATTEMPT_FINISHED
+    event: Event = RETRY_SCHEDULED if happening.again else ATTEMPT_FINISHED
     if not wanted(event):
         return
     say(

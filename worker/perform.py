@@ -12,13 +12,16 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from typing import assert_never
+
+import msgspec
 
 from provisioning import keys
-from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
+from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.credentials import Credential
-from provisioning.ledger import Answered, Claim, Deferral, Intent
-from provisioning.lifecycle import Event, State, after
+from provisioning.ledger import Answered, Claim, Deferral, Intent, Recorded, Shown
+from provisioning.ledger.schema import Go
+from provisioning.lifecycle import UNSETTLED, Event, State
 from provisioning.logs import bound
 from worker.api import WidgetApi
 from worker.causes import Cause
@@ -33,8 +36,6 @@ from worker.reply import NoAnswer, Reply
 from worker.retrying import until_decided
 from worker.telemetry import Attempted, Ended, Returned, Telemetry
 from worker.transport import Wire
-
-Shown = Literal["good", "bad", "unclear"]
 
 Brake = Callable[[str, str, str], Awaitable[None]]
 """Puts a brake on a scope: the cause, and the sentence that says why."""
@@ -202,20 +203,20 @@ class Performance:
         n = self.attempts + 1
         job = self.job
         grant = await self.kit.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
-        if grant.held:
-            self._tell_returned(0.0, "held")
+        if grant.word is Go.HELD:
+            self._tell_rest(State.QUEUED, grant.reason)
             self.line.pace_anew()  # by what another worker has learned, if that is what holds it
-        if grant.cancelled:
-            self.kit.telemetry.tell(Ended(job, State.CANCELLED, "cancelled", self.made))
+        if grant.word is Go.CANCELLED:
+            self._tell_rest(State.CANCELLED, State.CANCELLED)
         if not grant.go:
-            if not grant.held and time.monotonic() - asked > self.kit.lease / 2:
+            if grant.word is not Go.HELD and time.monotonic() - asked > self.kit.lease / 2:
                 # Redis was away for so long that an intent it had recorded, and could not confirm, has
                 # lapsed into doubt. Nobody but us can know that not a byte of that POST has left.
                 self.attempts = n
                 await self._withdraw(at, "frozen")
             return None
         self.attempts = n
-        self.trial = grant.trial
+        self.trial = grant.word is Go.TRIAL
         if no := self._no_longer(asked):
             await self._withdraw(at, no)
             return None
@@ -259,8 +260,9 @@ class Performance:
         )
         change = _CHANGE[Outcome.UNPROCESSED]
         answer = Answered(self.job.number, self.job.token, Event.REFUSED, reason, change, attempt)
-        if await self.kit.recorder.answered(self.job.batch, answer):
-            self._tell_returned(0.0, reason)
+        recorded = await self.kit.recorder.answered(self.job.batch, answer)
+        if recorded.moved:
+            self._tell_rest(recorded.state, recorded.reason)
 
     async def _conclude(self, posted: Posted) -> Decision | Lost:
         reply, finding = posted.reply, posted.finding
@@ -294,10 +296,8 @@ class Performance:
         recorded = await self.kit.recorder.answered(self.job.batch, answer)
         if self.trial:  # only now: nothing comes before the record of a widget
             await self._report_trial(finding, reply.status)
-        if not recorded:
-            return Lost()
-        self._tell(answer, posted.sent_at)
-        return decision
+        self._tell(answer, recorded, posted.sent_at)
+        return decision if recorded.goes_on or not isinstance(decision, Retry) else Lost()
 
     def _learn(self, posted: Posted) -> None:
         """Lets all that steers by answers know of this one."""
@@ -338,30 +338,37 @@ class Performance:
         """What this POST, let through a brake, has shown of the credential and of the target."""
         outcome = finding.outcome
         served = outcome in (Outcome.CREATED, Outcome.REJECTED)
-        credential: Shown = "good" if served else "bad" if outcome is Outcome.DENIED else "unclear"
+        credential = Shown.GOOD if served else Shown.BAD if outcome is Outcome.DENIED else Shown.UNCLEAR
         alive = served or outcome is Outcome.DENIED or status == 429
         await self.kit.tried(keys.hold_credential(self.job.credential), credential)
-        await self.kit.tried(keys.hold_target(self.kit.target), "good" if alive else "bad")
+        await self.kit.tried(keys.hold_target(self.kit.target), Shown.GOOD if alive else Shown.BAD)
 
     async def _defer(self, delay: float, reason: str) -> None:
         deferral = Deferral(self.job.number, self.job.token, delay, reason)
-        if await self.kit.recorder.deferred(self.job.batch, deferral):
-            self._tell_returned(delay, reason)
+        recorded = await self.kit.recorder.deferred(self.job.batch, deferral)
+        if recorded.moved:
+            self._tell_rest(recorded.state, recorded.reason, delay)
 
-    def _tell(self, answer: Answered, sent_at: float) -> None:
-        """Tells what the ledger has taken down of a POST."""
-        state = after(State.SENDING, answer.event)
-        if answer.delay is not None:
-            state = after(state, Event.DEFERRED)
-        self.made.append(answer.attempt)
-        self.kit.telemetry.tell(Attempted(self.job, answer.attempt, state, answer.reason, sent_at))
+    def _tell(self, answer: Answered, recorded: Recorded, sent_at: float) -> None:
+        """Tells what the ledger has taken down of a POST, and where it says that the job stands."""
+        if not recorded.taken or recorded.state is None:
+            return
+        attempt = answer.attempt
+        if recorded.late:
+            attempt = msgspec.structs.replace(attempt, late=True, token=answer.token)
+        self.made.append(attempt)
+        self.kit.telemetry.tell(Attempted(self.job, attempt, recorded.state, recorded.reason, sent_at))
+        if recorded.moved:
+            self._tell_rest(recorded.state, recorded.reason, attempt.next_delay or 0.0, answer.result)
+
+    def _tell_rest(
+        self, state: State | None, reason: str, delay: float = 0.0, result: Result | None = None
+    ) -> None:
+        """Tells that the job is out of this worker's hands, if it is: in the queue, or at its end."""
         if state is State.QUEUED:
-            self._tell_returned(answer.delay or 0.0, answer.reason)
-        elif state is not State.CLAIMED:
-            self.kit.telemetry.tell(Ended(self.job, state, answer.reason, self.made, answer.result))
-
-    def _tell_returned(self, delay: float, reason: str) -> None:
-        self.kit.telemetry.tell(Returned(self.job, delay, reason, self.made))
+            self.kit.telemetry.tell(Returned(self.job, delay, reason, self.made))
+        elif state is not None and state not in UNSETTLED:
+            self.kit.telemetry.tell(Ended(self.job, state, reason, self.made, result))
 
     async def _brake(self, decision: Halt, finding: Finding) -> None:
         said = f"{finding.cause}: {finding.message}" if finding.message else finding.cause

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from provisioning.ledger import Answered, Deferral, Grant, Intent, Ledger, transitions
+from provisioning.ledger import Answered, Deferral, Grant, Intent, Ledger, Recorded, transitions
 from provisioning.log_events import ANSWER_UNRECORDED
 from provisioning.logs import say
 from worker.group_commit import GroupCommit
@@ -46,10 +46,10 @@ class Recorder:
         grant: Grant = await self._intents.say(self._sending, batch, intent)
         return grant
 
-    async def answered(self, batch: str, answer: Answered) -> bool:
-        """Records what came of a POST. Returns: whether the job was still the caller's."""
-        recorded: bool = await self._others.say(self._answered, batch, answer)
-        if not recorded:
+    async def answered(self, batch: str, answer: Answered) -> Recorded:
+        """Records what came of a POST. Returns: what became of the job by it."""
+        recorded: Recorded = await self._others.say(self._answered, batch, answer)
+        if not recorded.taken:
             say(
                 ANSWER_UNRECORDED,
                 job_id=f"{batch}.{answer.number}",
@@ -59,7 +59,7 @@ class Recorder:
             )
         return recorded
 
-    async def deferred(self, batch: str, deferral: Deferral) -> bool:
-        """Hands a claimed job back. Returns: whether the job was still the caller's."""
-        handed_back: bool = await self._others.say(transitions.deferred, batch, deferral)
-        return handed_back
+    async def deferred(self, batch: str, deferral: Deferral) -> Recorded:
+        """Hands a claimed job back. Returns: what became of it by that."""
+        recorded: Recorded = await self._others.say(transitions.deferred, batch, deferral)
+        return recorded

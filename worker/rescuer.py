@@ -11,7 +11,6 @@ from typing import Literal
 
 from provisioning.ledger import Ledger, Rescue, transitions
 from provisioning.ledger.scripts import Call
-from provisioning.lifecycle import State
 from worker.telemetry import Lapsed, Telemetry
 
 
@@ -37,9 +36,9 @@ class Rescuer:
         rescues = await self._ledger.do_all([self._call(batch) for batch in batches])
         for batch, first in zip(batches, rescues, strict=True):
             settled = first
-            while settled.queued or settled.doubted:
+            while settled.jobs:
                 self._tell(batch, settled)
-                if len(settled.queued) + len(settled.doubted) < transitions.RESCUED:
+                if len(settled.jobs) < transitions.RESCUED:
                     break
                 settled = await self._ledger.do(self._call(batch))
             if settled.ready:
@@ -49,7 +48,5 @@ class Rescuer:
         return transitions.rescue(batch, on_in_doubt=self._on_in_doubt, attempts=self._attempts)
 
     def _tell(self, batch: str, settled: Rescue) -> None:
-        for numbers, state in ((settled.queued, State.QUEUED), (settled.doubted, State.IN_DOUBT)):
-            for number in numbers:
-                job = settled.whose[number]
-                self._telemetry.tell(Lapsed(batch, number, state, job.key, job.row, job.worker))
+        for job in settled.jobs:
+            self._telemetry.tell(Lapsed(batch, job.number, job.state, job.key, job.row, job.worker))

@@ -30,8 +30,7 @@ class Attempted(msgspec.Struct, frozen=True):
     `attempt.finished`: what came of a POST is in the ledger.
 
     Attributes:
-        state: where the job stands by it; `claimed` if it is tried again from here, after
-            `attempt.next_delay` (`retry.scheduled`).
+        state: where the job stands now.
         reason: why.
         sent_at: Unix seconds when the POST began, its intent being in the ledger.
     """
@@ -41,6 +40,11 @@ class Attempted(msgspec.Struct, frozen=True):
     state: State
     reason: str
     sent_at: float = 0.0
+
+    @property
+    def again(self) -> bool:
+        """Whether it is tried again from here, after `attempt.next_delay` (`retry.scheduled`)."""
+        return self.state is State.CLAIMED and not self.attempt.late
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -80,6 +80,8 @@ class Traces:
         post.end(at=answered, failed="" if good else attempt.error or str(attempt.outcome))
         record = self._tracer.start("record", "internal", parent, at=answered, state=happening.state)
         record.end(at=max(answered, time.time()))
+        if attempt.late:  # whether or not it has moved the job, this worker does not have it any more
+            self._rested(happening.job, happening.state, happening.reason)
 
     def _rested(self, job: Claim, state: State, reason: str) -> None:
         claim = self._open.pop((job.batch, job.token), None)

@@ -20,7 +20,8 @@ from producers.single_jobs import SingleJobs
 from producers.webhooks import Webhooks
 from provisioning import keys
 from provisioning.ledger import Ledger
-from provisioning.ledger.scripts import Argument, Call
+from provisioning.ledger.schema import Take
+from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED
 from provisioning.settings import Settings
 
@@ -73,8 +74,8 @@ class Rates:
 
     def _reserve(self, token: Token) -> Call[tuple[int, float]]:
         scope = f"token:{token.id}"
-        args: list[Argument] = [scope, self._rate.word, BLOCK, 0, int(BURST * 1000)]
-        return Call("take", keys.pace(scope), args, lambda reply: (int(reply[0]), float(reply[1]) / 1000))
+        head = Take(scope, self._rate.word, BLOCK, 0.0, BURST)
+        return Call("take", keys.pace(scope), lambda reply: (int(reply[0]), float(reply[1]) / 1000), head)
 
 
 class Fullness:

@@ -17,9 +17,10 @@ import msgspec
 from provisioning import keys
 from provisioning.errors import NotFoundError
 from provisioning.learned_rate import LearnedRate
+from provisioning.ledger import schema
 from provisioning.ledger.ledger import LOST, Ledger, unavailable
 from provisioning.ledger.records import Hold, WorkerSign
-from provisioning.ledger.scripts import Argument, Call
+from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import State
 from provisioning.metric import KNOWN_CAUSES
 from provisioning.pace import Rate
@@ -169,8 +170,8 @@ async def sum_up(ledger: Ledger, *, stretch: int = STRETCH) -> Sums:
 
 
 def _sums(start: int, most: int, lines: int) -> Call[Sums]:
-    args: list[Argument] = [start, most, lines, *_KNOWN]
-    return Call("gauges", keys.BATCHES, args, _read_sums)
+    known = [schema.Word(cause) for cause in _KNOWN]
+    return Call("gauges", keys.BATCHES, _read_sums, schema.SumUp(start, most, lines), known)
 
 
 def _read_sums(reply: Any) -> Sums:

@@ -17,7 +17,8 @@ from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
-from provisioning.ledger.records import Act, Fact, Hold, Redriven, Release, Selection
+from provisioning.ledger.records import Act, Fact, Hold, Redriven, Selection
+from provisioning.ledger.schema import Released
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import Sealer
 from provisioning.log_events import ACT_NOTED
@@ -60,11 +61,11 @@ class Hand:
         hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind="paused")
         return bool(await self._redis.hsetnx(keys.HOLDS, scope, msgspec.json.encode(hold).decode()))
 
-    async def release(self, scope: str, *, by: str = "", why: str = "") -> Release:
+    async def release(self, scope: str, *, by: str = "", why: str = "") -> Released:
         """Lets `scope` go on: at once after a pause, after one probe's success under a brake."""
-        word: Release = await self._do(transitions.release(scope))
-        if word != "not_held":
-            await self.note("resume", by=by, on=scope, why=why, facts={"came_of_it": word})
+        word: Released = await self._do(transitions.release(scope))
+        if word is not Released.NOT_HELD:
+            await self.note("resume", by=by, on=scope, why=why, facts={"came_of_it": str(word)})
         return word
 
     async def set_pace(self, credential: str, rate: Rate | None, *, by: str = "") -> None:

@@ -1,10 +1,10 @@
 """
 How a job, its story and its widget lie in Redis: positions instead of names, numbers instead of words.
 
-Of a million jobs each byte is a megabyte. A job is a JSON array of `FIELDS`; on the next line stands its
+Of a million jobs each byte is a megabyte. A job is a JSON array of `schema.JOB`; on the next line stands its
 widget, if it has one, and below that its story, an array for an attempt and an object for a move. The scripts
-write them (`lua/prelude.lua` has the same lists), this module reads them. Only the widget is written and read
-here: it may be sealed, and then no script can read it.
+write them, this module reads them. Only the widget is written and read here: it may be sealed, and then no
+script can read it.
 """
 
 from __future__ import annotations
@@ -19,40 +19,8 @@ from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.digits import is_whole_number
 from provisioning.errors import ContractError
 from provisioning.ledger.records import JobRecord, Move
+from provisioning.ledger.schema import ATTEMPT, JOB, REASON_OF, WORDS
 from provisioning.lifecycle import State
-
-FIELDS = (
-    *("state", "key", "cred", "fp", "row", "at", "token", "attempts", "least", "most", "reason", "worker"),
-    *("drives", "label", "trace", "calloff", "posts"),
-)
-"""Places of a job's array. What is '' or 0 at its end is left out."""
-
-ATTEMPT = (
-    *("n", "at", "seconds", "outcome", "evidence", "status", "worker", "error", "message", "next_delay"),
-    *("late", "token"),
-)
-"""Places of an attempt's array, times in ms. What is '' at its end is left out."""
-
-WORDS = (
-    *(*State, "created", "rejected", "denied", "misdirected", "unprocessed", "failed"),
-    *("nothing_sent", "sent", "status_seen", "answered"),
-)
-"""Words with a number, from 1. It only ever grows at its end. Those of a batch have numbers from 101."""
-
-REASON = {
-    State.QUEUED: "accepted",
-    State.CLAIMED: "claimed",
-    State.SENDING: "sending",
-    State.SUCCEEDED: "created",
-    State.CANCELLED: "cancelled",
-}
-"""Why a job is in a state, where nothing else is said."""
-
-FINGERPRINT = 16
-"""Digits of a fingerprint that are kept. It only tells whether one tenant's body has changed."""
-
-FORMAT = b"2"
-"""What `pv:format` says of a ledger that is written so; a program that knows another leaves it alone."""
 
 _WHOLE_NUMBER = 10**15
 """Ids below are kept as numbers: so far JSON numbers are exact everywhere."""
@@ -86,7 +54,7 @@ class KeptJob:
         array, _, below = value.partition(b"\n")
         self.result, _, self.story = below.partition(b"\n")
         try:
-            self._values = dict(zip(FIELDS, _decode_array(array), strict=False))
+            self._values = dict(zip(JOB, _decode_array(array), strict=False))
             self.state = State(_word(self._values["state"], words))
         except (msgspec.DecodeError, KeyError, ValueError) as error:
             raise ContractError(f"the ledger holds a job that this version cannot read: {error}") from error
@@ -108,7 +76,7 @@ class KeptJob:
     @property
     def reason(self) -> str:
         """Why it last moved."""
-        return self.text("reason") or REASON.get(self.state, "")
+        return self.text("reason") or REASON_OF.get(self.state, "")
 
     def record(
         self, batch: str, number: int, *, due: float | None, result: bytes, late: list[bytes]
@@ -127,7 +95,7 @@ class KeptJob:
             batch=batch,
             number=number,
             key=self.text("key"),
-            credential=self.text("cred"),
+            credential=self.text("credential"),
             row=self.number("row") or None,
             label=self.text("label"),
             state=self.state,

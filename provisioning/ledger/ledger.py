@@ -31,9 +31,9 @@ from provisioning.errors import ContractError, LedgerUnavailableError, LedgerUnf
 from provisioning.ledger.connections import packed
 from provisioning.ledger.hand import Hand
 from provisioning.ledger.in_turn import InTurn
-from provisioning.ledger.kept import FORMAT
-from provisioning.ledger.records import Claims, Elsewhere
+from provisioning.ledger.records import Claims
 from provisioning.ledger.refusals import in_words
+from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.sealing import KeylessError, SealedError, Sealer, load_masters
 from provisioning.ledger.view import View

@@ -6,44 +6,29 @@ The nouns of a job itself are in `job` and `attempt`; here is how the ledger spe
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from provisioning.attempt import Attempt, Bounds, Result
 from provisioning.job import spellings_of
 from provisioning.learned_rate import LearnedRate
-from provisioning.lifecycle import UNSETTLED, Event, State
+from provisioning.ledger.schema import Claimed, Lapse, Match
+from provisioning.lifecycle import UNSETTLED, State
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(Claimed, frozen=True):
     """
     A job in a worker's hands, under a lease.
 
     Attributes:
-        token: fencing token of this claim; every write names it.
-        attempts: attempts already made in this drive.
-        body: the JSON of the POST, as it was handed over; empty if it is not there any more.
         urgent: its batch goes before others.
         on_in_doubt: `hold` or `retry` by its batch's own choice; empty where the setting decides.
-        most: widgets that may exist for it by now.
-        trace: W3C `traceparent` of the request that handed it over; empty if nobody traces.
-        again: a worker has had it before.
     """
 
-    batch: str
-    number: int
-    token: int
-    key: str
-    credential: str
-    row: int | None
-    attempts: int
-    body: bytes
+    batch: str = ""
     urgent: bool = False
     on_in_doubt: str = ""
-    most: int = 0
-    trace: str = ""
-    again: bool = False
 
     @property
     def job_id(self) -> str:
@@ -67,100 +52,17 @@ class Claims(msgspec.Struct, frozen=True):
     sealed: list[Claim] = []
 
 
-class Intent(msgspec.Struct, frozen=True):
-    """A worker is about to POST: which job, under which token, which attempt."""
-
-    number: int
-    token: int
-    attempt: int
-    credential: str
-
-
-class Elsewhere(msgspec.Struct, frozen=True):
-    """A handed-over job lies in another batch: its body is to be sealed with the key of that one first."""
-
-    batch: str
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """
-    The ledger's word on an intent.
-
-    Attributes:
-        go: the intent is recorded; the POST may start.
-        held: a pause or brake keeps the job back; it is queued again.
-        trial: a brake lets it through; what comes of it decides whether the brake comes off.
-        cancelled: a person has called the job off since it was claimed.
-
-    None of them: it is another worker's.
-    """
-
-    go: bool
-    held: bool = False
-    trial: bool = False
-    cancelled: bool = False
-
-
-class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """
-    What came of a POST, as the ledger needs it.
-
-    Attributes:
-        event: the arrow of `lifecycle.TRANSITIONS` to take.
-        reason: the cause as one stable word.
-        change: what the answer adds to the bounds that the intent had widened by [0, 1].
-        attempt: the record of the POST.
-        result: the created widget; None unless it was created.
-        delay: of `RETRY_DUE`: hand the job back, not to be started before so many seconds; None to keep it.
-    """
-
-    number: int
-    token: int
-    event: Event
-    reason: str
-    change: Bounds
-    attempt: Attempt
-    result: Result | None = None
-    delay: float | None = None
-
-
-class Deferral(msgspec.Struct, frozen=True):
-    """A claimed job that its worker hands back, not to be started before `delay` seconds have passed."""
-
-    number: int
-    token: int
-    delay: float
-    reason: str
-
-
-class Whose(msgspec.Struct, frozen=True):
-    """
-    A job whose lease has lapsed, in the words of those who look for it.
-
-    Attributes:
-        worker: that fell silent.
-    """
-
-    key: str
-    row: int | None
-    worker: str
-
-
 class Rescue(msgspec.Struct, frozen=True):
     """
     What became of a batch's lapsed leases.
 
     Attributes:
-        queued: numbers of the jobs that are queued again.
-        doubted: numbers of those that are in doubt.
+        jobs: those that were settled, each with where it stands now.
         ready: the batch has jobs that could be claimed now.
-        whose: of each of these jobs, by its number.
     """
 
-    queued: list[int]
-    doubted: list[int]
+    jobs: list[Lapse]
     ready: bool
-    whose: dict[int, Whose] = {}
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -204,27 +106,6 @@ class Selection(msgspec.Struct, frozen=True):
 
 EVERY = Selection()
 """All jobs of a batch."""
-
-
-class Match(msgspec.Struct, frozen=True):
-    """
-    A job that is meant, in short.
-
-    Attributes:
-        at: when it got into its state, Unix seconds.
-        most: widgets that may exist for it.
-    """
-
-    number: int
-    reason: str
-    at: float
-    most: int
-    attempts: int
-
-    @property
-    def risky(self) -> bool:
-        """Whether sending it again may make a second widget."""
-        return self.most > 0
 
 
 class CauseGroup(msgspec.Struct, frozen=True):
@@ -415,10 +296,6 @@ class Buried(msgspec.Struct, frozen=True):
     key: str
     credential: str
     state: State
-
-
-Release = Literal["not_held", "released", "probe"]
-"""What a person's word has done to a hold: nothing, ended it, or had a probe sent first."""
 
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from provisioning import keys
+from provisioning.ledger.schema import Refuse
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import SealedError
 
@@ -81,7 +82,7 @@ async def forget(ledger: Ledger, before: float) -> int:
 
 
 def _call(line: bytes, before: float = 0.0) -> Call[int]:
-    return Call("refused", keys.INTAKE_DEAD, [line, MOST, MOST_BYTES, before], int)
+    return Call("refused", keys.INTAKE_DEAD, int, Refuse(line, MOST, MOST_BYTES, int(before)))
 
 
 def _visible(text: str) -> str:

@@ -14,10 +14,12 @@ from functools import cache
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-Argument = str | bytes | int | float
+from provisioning.ledger.schema import layout, lua
+from provisioning.ledger.wire import Argument
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -31,27 +33,37 @@ class Call(Generic[T_co]):
     One transition, ready to be sent.
 
     Attributes:
-        script: name of the file in `ledger/lua`, without its ending.
+        script: name of the file in `ledger/lua`, without its ending, and of what crosses the line in
+            `schema.SCRIPTS`.
         key: the script's KEYS[1]. What else it touches hangs below it or stands in `keys.py`.
-        args: its ARGV[2…], as the head of the script says.
         read: makes our value of its reply.
+        head, rows: what the script gets.
         home: batch with whose key bodies and results are sealed; empty for the one that `key` names.
         again: makes the call for one job of this one alone, sealed with the key of another batch.
     """
 
     script: str
     key: str
-    args: Sequence[Argument]
     read: Callable[[Any], T_co]
+    head: msgspec.Struct | None = None
+    rows: Sequence[msgspec.Struct] = ()
     home: str = ""
     again: Callable[[int, str], Call[Any]] | None = None
+
+    def arguments(self) -> list[Argument]:
+        """Its ARGV[2…]."""
+        made: list[Argument] = []
+        for structs in ([self.head] if self.head else [], self.rows):
+            if structs:
+                made += layout(type(structs[0])).arguments(structs)
+        return made
 
 
 @cache
 def source(script: str) -> str:
-    """Text of a script with the prelude before it, as Redis gets it."""
+    """Text of a script as Redis gets it: the prelude before it, the words of `schema` in it."""
     folder = resources.files("provisioning.ledger") / "lua"
-    return (folder / "prelude.lua").read_text() + (folder / f"{script}.lua").read_text()
+    return lua(script, (folder / "prelude.lua").read_text() + (folder / f"{script}.lua").read_text())
 
 
 @cache
@@ -89,7 +101,7 @@ class Scripts:
     def command(self, call: Call[Any]) -> tuple[Argument, ...]:
         """A call as Redis is told of it; it must know the script."""
         now = "" if self._clock is None else str(int(self._clock() * 1000))
-        return ("EVALSHA", _digest(call.script), 1, call.key, now, *call.args)
+        return ("EVALSHA", _digest(call.script), 1, call.key, now, *call.arguments())
 
     async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         if len(calls) == 1:

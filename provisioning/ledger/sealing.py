@@ -22,13 +22,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from redis.asyncio import Redis
 
 from provisioning import keys
 from provisioning.errors import ConfigurationError, ProvisioningError
-from provisioning.ledger import kept
-from provisioning.ledger.scripts import Argument, Call
+from provisioning.ledger.schema import FINGERPRINT, layout
+from provisioning.ledger.scripts import Call
 
 PREFIX = b"pv1:"
 SHREDDED = b"shredded"
@@ -45,12 +46,6 @@ CACHED_SECONDS = 30.0
 
 CENSUS = 1000
 """Data keys that a census looks at: some 30 ms of trying."""
-
-SEALED = {"accept": (5, 7, 6), "answered": (1, 2, 1), "resolve": (0, 4, 3)}
-"""By script: arguments before the jobs, arguments a job, and which of these is sealed (see the heads)."""
-
-FINGERPRINT = 4
-"""Which argument of a job of `accept` is its fingerprint."""
 
 
 class SealedError(ProvisioningError):
@@ -128,12 +123,12 @@ class Sealer:
 
         Raises: ConfigurationError if the ledger is encrypted and there are no master keys here.
         """
-        if not any(call.script in SEALED for call in calls):
+        if not any(_is_sealed(call) for call in calls):
             return calls
         if self._masters is None:
             await self._make_sure_that_nothing_is_sealed(calls)
             return calls
-        return [await self._sealed(call) if call.script in SEALED else call for call in calls]
+        return [await self._sealed(call) if _is_sealed(call) else call for call in calls]
 
     async def _make_sure_that_nothing_is_sealed(self, calls: Sequence[Call[Any]]) -> None:
         if self._checked or all(call.script == "answered" for call in calls):
@@ -146,22 +141,26 @@ class Sealer:
         self._checked = True
 
     async def _sealed(self, call: Call[Any]) -> Call[Any]:
-        before, width, which = SEALED[call.script]
         batch = call.home or call.key[len("pv:{") : -1]
-        args: list[Argument] = list(call.args)
-        for first in range(before, len(args), width):
-            if call.script == "accept":  # first: where it cannot be made, no data key is left behind
-                args[first + FINGERPRINT] = await self.fingerprint(str(args[first + FINGERPRINT]))
-            value = args[first + which]
-            if value:
+        rows = [await self._sealed_row(row, batch, call.script) for row in call.rows]
+        head = await self._sealed_row(call.head, batch, call.script) if call.head else None
+        return replace(call, head=head, rows=rows)
+
+    async def _sealed_row(self, row: msgspec.Struct, batch: str, script: str) -> msgspec.Struct:
+        fields = layout(type(row))
+        changes: dict[str, str | bytes] = {}
+        for name in fields.hashed:  # first: where it cannot be made, no data key is left behind
+            changes[name] = await self.fingerprint(getattr(row, name))
+        for name in fields.sealed:
+            if value := getattr(row, name):
                 try:
-                    args[first + which] = await self.seal(batch, _bytes(value), anew=call.script == "accept")
+                    changes[name] = await self.seal(batch, value, anew=script == "accept")
                 except ShreddedError:
-                    if call.script != "answered":
+                    if script != "answered":
                         raise
                     # That there is a widget must be known all the same, late as its answer comes.
-                    args[first + which] = b""
-        return replace(call, args=args)
+                    changes[name] = b""
+        return msgspec.structs.replace(row, **changes) if changes else row
 
     # -- values --------------------------------------------------------------------------------------
 
@@ -240,7 +239,7 @@ class Sealer:
         if self._masters is None:
             return plain
         key = await self._data_key(FINGERPRINTS, make=True)
-        return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()[: kept.FINGERPRINT]
+        return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()[:FINGERPRINT]
 
     # -- keys ----------------------------------------------------------------------------------------
 
@@ -357,5 +356,5 @@ return 1
 """Wraps a key anew only if nobody has destroyed it meanwhile."""
 
 
-def _bytes(value: Argument) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+def _is_sealed(call: Call[Any]) -> bool:
+    return any(layout(type(row)).sealed for row in (call.head, *call.rows[:1]) if row)

@@ -8,6 +8,7 @@ promises about it stands at the head of the script.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, Literal
 
 import msgspec
@@ -16,26 +17,30 @@ from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.job import Accepted, NewJob, Verdict, spellings_of, split_job_id
 from provisioning.learned_rate import LearnedRate
-from provisioning.ledger import kept
+from provisioning.ledger import kept, schema
 from provisioning.ledger.records import (
-    Answered,
     Claim,
     Claims,
-    Deferral,
-    Elsewhere,
-    Grant,
     Hold,
-    Intent,
     KnownRate,
-    Match,
     Redriven,
-    Release,
     Rescue,
     Selection,
     SourceFile,
-    Whose,
 )
-from provisioning.ledger.scripts import Argument, Call
+from provisioning.ledger.schema import (
+    Answered,
+    Deferral,
+    Elsewhere,
+    Grant,
+    Intent,
+    Match,
+    Recorded,
+    Released,
+    Shown,
+    layout,
+)
+from provisioning.ledger.scripts import Call
 from provisioning.pace import AHEAD, BURST, Rate, Tokens
 
 _json = msgspec.json.encode
@@ -48,10 +53,6 @@ RESCUED = 200
 """Lapsed leases settled in one call: about a millisecond of Redis' time."""
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
 def open_batch(batch: str, name: str, meta: Mapping[str, str], *, period: str = "") -> Call[tuple[str, bool]]:
     """
     Opens `batch` under a name, or finds the one that has it. Reads: its id, and whether it is new.
@@ -59,24 +60,24 @@ def open_batch(batch: str, name: str, meta: Mapping[str, str], *, period: str = 
     Args:
         period: for which a batch has this name; one of an earlier period gives it up. Empty for good.
     """
-    fields = [part for item in meta.items() for part in item]
     return Call(
         "open_batch",
         keys.batch(batch),
-        [name, period, *fields],
-        lambda reply: (_text(reply[0]), reply[1] == 1),
+        lambda reply: (reply[0].decode(), reply[1] == 1),
+        schema.OpenBatch(name, period),
+        [schema.BatchField(field, value) for field, value in meta.items()],
     )
 
 
 def discard_batch(batch: str) -> Call[bool]:
     """Takes an empty batch back. Reads: whether it was empty and is gone."""
-    return Call("discard_batch", keys.batch(batch), [], bool)
+    return Call("discard_batch", keys.batch(batch), bool)
 
 
 def add_source(batch: str, source: SourceFile) -> Call[bool]:
     """Notes a file whose rows were all handed over. Reads: whether it was not there yet."""
     facts = {"name": source.name, "sha256": source.sha256, "rows": source.rows, "by": source.by}
-    return Call("add_source", keys.batch(batch), [source.sha256, _json(facts)], bool)
+    return Call("add_source", keys.batch(batch), bool, schema.AddSource(source.sha256, _json(facts)))
 
 
 def accept(
@@ -101,32 +102,28 @@ def accept(
         home: batch with whose key the bodies are sealed; empty for `batch`.
     """
     spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
-    args: list[str | bytes] = [
-        who,
-        because,
-        "leave" if leave_ended else "",
-        "dry" if dry else "",
-        _json(spellings) if spellings else "",
-    ]
-    for job in jobs:
-        content = job.fingerprint[: kept.FINGERPRINT]
-        if dry:  # nothing else of it decides
-            args += (job.key, job.credential, "", "", content, "", "")
-            continue
-        row = "" if job.row is None else str(job.row)
-        args += (job.key, job.credential, row, job.label, content, job.trace, job.body)
+    head = schema.Accept(who, because, leave_ended, dry, spellings or None)
+    rows = [_handed_over(job, dry) for job in jobs]
 
     def read(reply: Any) -> list[Any]:
-        pairs = zip(map(_text, reply[::2]), map(_text, reply[1::2]), strict=True)
         return [
-            Elsewhere(split_job_id(job_id)[0]) if word == "elsewhere" else Accepted(Verdict(word), job_id)
-            for word, job_id in pairs
+            Elsewhere(split_job_id(judged.job_id)[0])
+            if judged.verdict == schema.ELSEWHERE
+            else Accepted(Verdict(judged.verdict), judged.job_id)
+            for judged in layout(schema.Judged).rows(reply)
         ]
 
     def again(which: int, home: str) -> Call[list[Accepted]]:
         return accept(batch, [jobs[which]], who, because=because, leave_ended=leave_ended, home=home)
 
-    return Call("accept", keys.batch(batch), args, read, home=home, again=again)
+    return Call("accept", keys.batch(batch), read, head, rows, home, again)
+
+
+def _handed_over(job: NewJob, dry: bool) -> schema.HandedOver:
+    content = job.fingerprint[: schema.FINGERPRINT]
+    if dry:  # nothing else of it decides
+        return schema.HandedOver(job.key, job.credential, None, "", content, "", b"")
+    return schema.HandedOver(job.key, job.credential, job.row, job.label, content, job.trace, job.body)
 
 
 def claim(
@@ -151,80 +148,51 @@ def claim(
         draw: a number to draw by, for probes: jobs that were never sent, from anywhere in the batch;
             `SENT_BEFORE` for probes that were sent once or twice. None for jobs in their order.
     """
-    limits = [part for name, (room, urgent) in rooms.items() for part in (name, room, urgent)]
+    usual = most if usual_room is None else usual_room
+    head = schema.ClaimJobs(worker, lease, target, most, usual, draw)
+    limits = [schema.Room(name, room, urgent) for name, (room, urgent) in rooms.items()]
 
     def read(reply: Any) -> Claims:
-        flat, more, next_due, urgent, on_in_doubt = reply
-        jobs = [
-            Claim(
-                batch=batch,
-                number=int(flat[i]),
-                token=int(flat[i + 1]),
-                key=_text(flat[i + 2]),
-                credential=_text(flat[i + 3]),
-                row=int(flat[i + 4]) if flat[i + 4] else None,
-                attempts=int(flat[i + 5]),
-                most=int(flat[i + 6]),
-                trace=_text(flat[i + 7]),
-                again=flat[i + 8] == 1,
-                body=flat[i + 9] or b"",
-                urgent=urgent == 1,
-                on_in_doubt=_text(on_in_doubt),
-            )
-            for i in range(0, len(flat), 10)
-        ]
+        claimed, more, next_due, urgent, on_in_doubt = reply
+        of_batch = (repeat(batch), repeat(urgent == 1), repeat(on_in_doubt.decode()))
+        jobs = list(map(Claim, *layout(schema.Claimed).columns(claimed), *of_batch))
         due = float(next_due)
         return Claims(jobs, more == 1, due / 1000 if due else None)
 
-    usual = most if usual_room is None else usual_room
-    args = [worker, int(lease * 1000), target, most, usual, "" if draw is None else draw, *limits]
-    return Call("claim", keys.batch(batch), args, read)
-
-
-_GRANTS = {
-    0: Grant(go=False),
-    1: Grant(go=True),
-    2: Grant(go=False, held=True),
-    3: Grant(go=True, trial=True),
-    4: Grant(go=False, cancelled=True),
-}
+    return Call("claim", keys.batch(batch), read, head, limits)
 
 
 def sending(batch: str, intents: Sequence[Intent], *, lease: float, target: str) -> Call[list[Grant]]:
     """Records intents to POST. Reads: whether each may start, in order. `lease` in seconds."""
-    args: list[str | int] = [int(lease * 1000), target]
-    for intent in intents:
-        args += (intent.number, intent.token, intent.attempt, intent.credential)
-    return Call("sending", keys.batch(batch), args, lambda reply: [_GRANTS[code] for code in reply])
+    return Call("sending", keys.batch(batch), layout(Grant).rows, schema.Send(lease, target), intents)
 
 
-def answered(batch: str, answers: Sequence[Answered], *, stop_loss: int = 0) -> Call[list[bool]]:
+def answered(batch: str, answers: Sequence[Answered], *, stop_loss: int = 0) -> Call[list[Recorded]]:
     """
-    Records what came of POSTs. Reads: whether each was still the caller's to record, in order.
+    Records what came of POSTs. Reads: what became of each job by it, in order.
 
     Args:
         stop_loss: first jobs dead of one cause that hold the batch back; 0 for never.
     """
-    args: list[str | bytes | int] = [stop_loss]
-    for answer in answers:
-        # The widget goes for itself, to be sealed.
-        said = msgspec.structs.replace(answer, result=None)
-        args += (_json(said), kept.encode_result(answer.result) if answer.result else "")
-    return Call("answered", keys.batch(batch), args, lambda reply: [code > 0 for code in reply])
+    rows = [
+        schema.Answer(
+            msgspec.structs.replace(answer, result=None),
+            kept.encode_result(answer.result) if answer.result else b"",
+        )
+        for answer in answers
+    ]
+    return Call("answered", keys.batch(batch), layout(Recorded).rows, schema.Answers(stop_loss), rows)
 
 
-def deferred(batch: str, deferrals: Sequence[Deferral]) -> Call[list[bool]]:
-    """Hands claimed jobs back. Reads: whether each was still the caller's, in order."""
-    args: list[str | int] = []
-    for job in deferrals:
-        args += (job.number, job.token, int(job.delay * 1000), job.reason)
-    return Call("deferred", keys.batch(batch), args, lambda reply: [code == 1 for code in reply])
+def deferred(batch: str, deferrals: Sequence[Deferral]) -> Call[list[Recorded]]:
+    """Hands claimed jobs back. Reads: what became of each by it, in order."""
+    return Call("deferred", keys.batch(batch), layout(Recorded).rows, None, deferrals)
 
 
 def renew(batch: str, held: Sequence[tuple[int, int]], *, lease: float) -> Call[list[int]]:
     """Renews leases of (number, token) pairs for `lease` seconds. Reads: numbers of the lost jobs."""
-    args = [int(lease * 1000), *(part for pair in held for part in pair)]
-    return Call("renew", keys.batch(batch), args, lambda reply: [int(number) for number in reply])
+    rows = [schema.Held(number, token) for number, token in held]
+    return Call("renew", keys.batch(batch), lambda reply: list(map(int, reply)), schema.Renewal(lease), rows)
 
 
 def rescue(
@@ -238,39 +206,35 @@ def rescue(
     """
 
     def read(reply: Any) -> Rescue:
-        queued, doubted, ready, facts = reply
-        whose = {
-            int(n): Whose(_text(key), int(row) if row else None, _text(worker))
-            for n, key, row, worker in zip(*[iter(facts)] * 4, strict=True)
-        }
-        return Rescue([int(n) for n in queued], [int(n) for n in doubted], ready == 1, whose)
+        return Rescue(layout(schema.Lapse).rows(reply[0]), reply[1] == 1)
 
-    return Call("rescue", keys.batch(batch), [most, on_in_doubt, attempts], read)
+    return Call("rescue", keys.batch(batch), read, schema.RescueJobs(most, on_in_doubt, attempts))
 
 
 def cancel(batch: str, first: int, last: int, who: str, credential: str | None = None) -> Call[int]:
     """Calls off what is queued or claimed between two numbers. Reads: how many jobs that were."""
-    return Call("cancel", keys.batch(batch), [first, last, who, credential or ""], int)
+    return Call("cancel", keys.batch(batch), int, schema.Cancel(first, last, who, credential or ""))
 
 
 def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple[str, list[Match]]]:
     """Looks through at most `most` jobs. Reads: where it ended, empty at the end; those that are meant."""
 
-    def ms(at: float | None) -> str:
-        return "" if at is None else str(int(at * 1000))
+    key, *other_spellings = spellings_of(wanted.key)
+    head = schema.Matching(
+        state=wanted.state or "",
+        after=after,
+        most=most,
+        reason=wanted.reason,
+        credential=wanted.credential,
+        key=key,
+        since=wanted.since,
+        before=wanted.until,
+    )
 
     def read(reply: Any) -> tuple[str, list[Match]]:
-        flat = reply[1]
-        found = [
-            Match(int(flat[i]), _text(flat[i + 1]), int(flat[i + 2]) / 1000, flat[i + 3], flat[i + 4])
-            for i in range(0, len(flat), 5)
-        ]
-        return _text(reply[0]), found
+        return reply[0].decode(), layout(Match).rows(reply[1])
 
-    key, *other_spellings = spellings_of(wanted.key)
-    filters = (wanted.reason, wanted.credential, key, ms(wanted.since), ms(wanted.until))
-    args = [wanted.state or "", after, most, *filters, *other_spellings]
-    return Call("matching", keys.batch(batch), args, read)
+    return Call("matching", keys.batch(batch), read, head, [schema.Word(other) for other in other_spellings])
 
 
 def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") -> Call[Redriven]:
@@ -280,7 +244,10 @@ def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") 
     Args:
         because: why a second widget is accepted; empty leaves the jobs that may make one.
     """
-    return Call("redrive", keys.batch(batch), [who, because, *numbers], lambda reply: Redriven(*reply))
+    rows = [schema.Number(number) for number in numbers]
+    return Call(
+        "redrive", keys.batch(batch), lambda reply: Redriven(*reply), schema.Redrive(who, because), rows
+    )
 
 
 def reap(
@@ -294,21 +261,19 @@ def reap(
         ended_by: Unix seconds; of jobs that ended later nothing is let go of, but for `batches`.
         count_from: number to look from, where nothing shall be changed.
     """
-    count = "" if count_from is None else count_from
-    args: list[Argument] = [what, sweep, most, int(ended_by * 1000), count]
-    return Call("reap", keys.batch(batch), args, lambda reply: (int(reply[0]), reply[1] == 1))
+    head = schema.Reap(what, sweep, most, ended_by, count_from)
+    return Call("reap", keys.batch(batch), lambda reply: (int(reply[0]), reply[1] == 1), head)
 
 
 def resolve(batch: str, number: int, *, created: bool, who: str, result: Result | None = None) -> Call[bool]:
     """Settles a doubt by a person's word. Reads: whether the job was in doubt."""
-    word = "created" if created else "absent"
-    found = kept.encode_result(result) if result else ""
-    return Call("resolve", keys.batch(batch), [number, word, who, found], bool)
+    found = kept.encode_result(result) if result else b""
+    return Call("resolve", keys.batch(batch), bool, schema.Resolve(number, created, who, found))
 
 
 def shred(batch: str, first: int, last: int) -> Call[int]:
     """Lets go of the widgets between two numbers. Reads: how many there were."""
-    return Call("shred", keys.batch(batch), [first, last], int)
+    return Call("shred", keys.batch(batch), int, schema.Stretch(first, last))
 
 
 def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
@@ -324,13 +289,12 @@ def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
         start, interval = float(reply[1]) / 1000, float(reply[2]) / 1000
         return Tokens(None if count < 0 else count, start, interval, learned=reply[4] == 1)
 
-    args: list[Argument] = [credential, rate.word, want, int(AHEAD * 1000), int(BURST * 1000)]
-    return Call("take", keys.pace(credential), args, read)
+    return Call("take", keys.pace(credential), read, schema.Take(credential, rate.word, want, AHEAD, BURST))
 
 
 def learned_rate(credential: str) -> Call[KnownRate]:
     """Reads what 429s have taught of a credential's rate."""
-    return Call("learned", keys.LEARNED, [credential], _known_rate)
+    return Call("learned", keys.LEARNED, _known_rate, schema.Learn(credential, False, b"", b""))
 
 
 def replace_learned_rate(credential: str, read: bytes, rate: LearnedRate | None) -> Call[KnownRate]:
@@ -341,7 +305,7 @@ def replace_learned_rate(credential: str, read: bytes, rate: LearnedRate | None)
         read: what was known, as it was read; if it is something else by now, nothing is done.
     """
     new = b"" if rate is None else _json(rate)
-    return Call("learned", keys.LEARNED, [credential, read, new], _known_rate)
+    return Call("learned", keys.LEARNED, _known_rate, schema.Learn(credential, True, read, new))
 
 
 def _known_rate(reply: Any) -> KnownRate:
@@ -357,15 +321,14 @@ def brake(hold: Hold) -> Call[bool]:
 
     Reads: whether it is on now; False if the scope was held already.
     """
-    return Call("brake", keys.HOLDS, [hold.scope, _json(hold)], bool)
+    return Call("brake", keys.HOLDS, bool, schema.Brake(hold.scope, _json(hold)))
 
 
-def release(scope: str) -> Call[Release]:
+def release(scope: str) -> Call[Released]:
     """A person lets a scope go on."""
-    words: tuple[Release, ...] = ("not_held", "released", "probe")
-    return Call("release", keys.HOLDS, [scope], lambda reply: words[reply])
+    return Call("release", keys.HOLDS, lambda reply: Released(reply.decode()), schema.Scope(scope))
 
 
-def tried(scope: str, shown: Literal["good", "bad", "unclear"]) -> Call[bool]:
+def tried(scope: str, shown: Shown) -> Call[bool]:
     """What the probe through a brake has shown. Reads: whether the brake has come off by it."""
-    return Call("tried", keys.HOLDS, [scope, shown], lambda reply: reply == 3)
+    return Call("tried", keys.HOLDS, bool, schema.Tried(scope, shown))

@@ -26,13 +26,13 @@ from provisioning.ledger.records import (
     CauseGroup,
     Hold,
     JobRecord,
-    Match,
     Page,
     Selection,
     SourceFile,
     Span,
     WorkerSign,
 )
+from provisioning.ledger.schema import Match
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import Sealer
 from provisioning.lifecycle import State

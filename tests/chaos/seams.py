@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from provisioning.attempt import Evidence
-from provisioning.ledger import Ledger
+from provisioning.ledger import Intent, Ledger
 from provisioning.ledger.in_turn import InTurn
+from provisioning.ledger.schema import Answer
 from provisioning.ledger.scripts import Call
 from provisioning.queue import Doorbell
 from tests.chaos.fuse import Fuse
@@ -74,7 +74,7 @@ def watch_chunks(fuse: Fuse) -> None:
 def _intents(call: Call[Any]) -> list[_Post]:
     if call.script != "sending":
         return []
-    return [(call.key, n, token) for n, token in zip(call.args[2::4], call.args[3::4], strict=True)]
+    return [(call.key, row.number, row.token) for row in call.rows if isinstance(row, Intent)]
 
 
 def _refused(call: Call[Any], reply: Any) -> list[_Post]:
@@ -85,8 +85,8 @@ def _refused(call: Call[Any], reply: Any) -> list[_Post]:
 def _answers(call: Call[Any]) -> list[_Post]:
     if call.script != "answered":
         return []
-    said = [msgspec.json.decode(argument) for argument in call.args[1::2] if isinstance(argument, bytes)]
-    return [(call.key, each["number"], each["token"]) for each in said]
+    said = [row.said for row in call.rows if isinstance(row, Answer)]
+    return [(call.key, each.number, each.token) for each in said]
 
 
 def watch_wire(fuse: Fuse) -> None:

@@ -20,7 +20,7 @@ from console.shell import cli
 from console.story import story_json, story_of
 from provisioning.attempt import Attempt, Evidence, Outcome, Result
 from provisioning.learned_rate import LearnedRate
-from provisioning.ledger import Hold, Ledger, Outage, SendingLimit, WorkerSign, kept, transitions
+from provisioning.ledger import Hold, Ledger, Outage, SendingLimit, WorkerSign, schema, transitions
 from provisioning.lifecycle import Event
 from provisioning.settings import PREFIX, Settings
 from sandbox.__main__ import parser as sandbox_parser
@@ -266,15 +266,15 @@ def _places(heading: str) -> tuple[str, ...]:
 
 
 def test_the_places_of_a_job_an_attempt_and_a_widget_are_documented() -> None:
-    assert _places("A job") == kept.FIELDS
-    assert _places("The story of a job") == kept.ATTEMPT
-    assert set(kept.ATTEMPT) == set(Attempt.__struct_fields__)
+    assert _places("A job") == tuple(schema.JOB)
+    assert _places("The story of a job") == tuple(schema.ATTEMPT)
+    assert set(schema.ATTEMPT) == set(Attempt.__struct_fields__)
     assert _places("The widget of a job") == Result.__struct_fields__
 
 
 def test_the_numbers_of_words_are_documented() -> None:
     text = (REFERENCE / "ledger.md").read_text(encoding="utf-8").replace("\n", " ")
-    assert ", ".join(f"{number} {word}" for number, word in enumerate(kept.WORDS, 1)) in text
+    assert ", ".join(f"{number} {word}" for number, word in enumerate(schema.WORDS, 1)) in text
 
 
 def test_the_members_of_a_hold_are_documented() -> None:

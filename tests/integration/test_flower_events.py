@@ -22,7 +22,7 @@ from worker.flower_events import MOST_AT_ONCE, MOST_WAITING, FlowerEvents
 from worker.telemetry import Claimed, Lapsed
 
 LEASE = 20.0
-JOB = Claim("b1", 1, 1, "k", "acme", None, 0, b"{}")
+JOB = Claim(1, 1, "k", "acme", None, 0, b"{}", batch="b1")
 
 
 @pytest.fixture

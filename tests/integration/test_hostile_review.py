@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from provisioning import keys
 from provisioning.embedded import embedded_valkey
 from provisioning.job import NewJob
-from provisioning.ledger import Deferral, Ledger, transitions
+from provisioning.ledger import Deferral, Ledger, Recorded, transitions
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from provisioning.settings import Settings
@@ -116,5 +116,6 @@ async def test_one_write_that_cannot_be_made_stops_no_other(
         return_exceptions=True,
     )
     assert isinstance(both[0], AttributeError)
-    assert both[1] is False
+    assert isinstance(both[1], Recorded)
+    assert not both[1].taken
     await recorder.stop()

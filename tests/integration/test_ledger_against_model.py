@@ -30,6 +30,7 @@ from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import Verdict
 from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, transitions
 from provisioning.ledger.kept import read_story, words_of
+from provisioning.ledger.schema import Go
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, Event, State
 from tests import lifecycle_model as model
@@ -155,7 +156,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.credential[n] = credential
 
     def kept_fingerprint(self, n: int) -> str:
-        return str(self.run(snapshot(self.redis))[f"{keys.jobs(B)} {n}"]["fp"])
+        return str(self.run(snapshot(self.redis))[f"{keys.jobs(B)} {n}"]["fingerprint"])
 
     @precondition(lambda self: self.some_job_is(State.DEAD, State.CANCELLED, State.SUCCEEDED, State.QUEUED))
     @rule(pick=st.integers(0, 4), fp=st.sampled_from(["fp", "other"]), because=BECAUSE)
@@ -233,7 +234,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             intent = Intent(claim.number, claim.token, attempt, claim.credential)
             [grant] = self.do(transitions.sending(B, [intent], lease=LEASE, target=TARGET))
             assert grant.go == go
-            assert grant.held == (not go and job != before)
+            assert (grant.word is Go.HELD) == (not go and job != before)
+            assert grant.word is not Go.HELD or grant.reason == job.reason
             self.put(claim.number, job)
             if go and job != before:
                 self.attempts += 1
@@ -258,7 +260,9 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             result=Result(f"{claim.token}.{attempt}", "key") if event is Event.CREATED else None,
         )
         [recorded] = self.do(transitions.answered(B, [said]))
-        assert recorded or after == job
+        assert recorded.taken or after == job
+        assert (recorded.state, recorded.reason) == (after.state, after.reason)
+        assert recorded.moved or (after.state, after.reason) == (job.state, job.reason)
         if after.state is State.QUEUED and job.state is State.IN_DOUBT and delay:
             self.waiting[claim.number] = self.clock.now + delay
         self.put(claim.number, after)
@@ -270,8 +274,9 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         job = self.jobs[claim.number]
         after = model.deferred(job, claim.token, "later")
         [handed] = self.do(transitions.deferred(B, [Deferral(claim.number, claim.token, delay, "later")]))
-        assert handed == (after != job)
-        if handed and delay:
+        assert handed.taken == handed.moved == (after != job)
+        assert (handed.state, handed.reason) == (after.state, after.reason)
+        if handed.taken and delay:
             self.waiting[claim.number] = self.clock.now + delay
         self.put(claim.number, after)
 
@@ -302,7 +307,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             queued += job.state is State.QUEUED
             doubted += job.state is State.IN_DOUBT
             self.put(number, job)
-        assert (len(rescued.queued), len(rescued.doubted)) == (queued, doubted)
+        states = [lapse.state for lapse in rescued.jobs]
+        assert (states.count(State.QUEUED), states.count(State.IN_DOUBT)) == (queued, doubted)
 
     @precondition(lambda self: self.some_job_is(State.QUEUED) and not self.holds)
     @rule(retry=st.booleans())

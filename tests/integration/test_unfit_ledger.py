@@ -9,7 +9,7 @@ import pytest
 from provisioning import keys
 from provisioning.errors import ContractError
 from provisioning.ledger import Ledger
-from provisioning.ledger.kept import FORMAT
+from provisioning.ledger.schema import FORMAT
 from provisioning.lifecycle import State
 from provisioning.settings import Settings
 from provisioning.signs import Signs

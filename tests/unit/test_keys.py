@@ -8,7 +8,9 @@ from importlib import resources
 import pytest
 
 from provisioning import keys
-from provisioning.ledger.scripts import source
+from provisioning.errors import ContractError
+from provisioning.ledger.schema import SCRIPTS as SCHEMAS
+from provisioning.ledger.schema import lua
 
 SCRIPTS = sorted(
     path.name.removesuffix(".lua")
@@ -69,16 +71,6 @@ def _in_table() -> set[str]:
     return names
 
 
-def _in_lua() -> tuple[set[str], set[str]]:
-    """Suffixes put after a batch's key, and names of shared keys, as they stand in the scripts."""
-    text = "\n".join(
-        re.sub(r"--.*", "", (resources.files("provisioning.ledger") / "lua" / f"{name}.lua").read_text())
-        for name in [*SCRIPTS, "prelude"]
-    )
-    suffixes = set(re.findall(r"(?:batch|KEYS\[1\]) \.\. '(:[a-z_:]*)'", text))
-    return suffixes, set(re.findall(r"'(pv:[a-z]+:?)'", text))
-
-
 def test_the_table_lists_every_key_and_no_other() -> None:
     assert _in_table() == set(OF_BATCH.values()) | SHARED | OF_DOORS
 
@@ -88,27 +80,20 @@ def test_keys_of_a_batch_hang_below_it_under_one_hash_tag(suffix: str) -> None:
     assert OF_BATCH[suffix] == "pv:{B}" + suffix
 
 
-def test_the_scripts_append_the_same_suffixes() -> None:
-    suffixes, _ = _in_lua()
-    known = {re.sub("[NC]$", "", suffix) for suffix in OF_BATCH}
-    assert suffixes - {":"} == known - {""}
-    assert ":" in suffixes
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_no_script_names_a_key_by_itself(script: str) -> None:
+    own = (resources.files("provisioning.ledger") / "lua" / f"{script}.lua").read_text()
+    assert re.findall(r"'pv:(?!\{)|(?:batch|KEYS\[1\]) \.\. ':\w", re.sub(r"--.*", "", own)) == []
 
 
-def test_the_scripts_name_the_same_shared_keys() -> None:
-    _, shared = _in_lua()
-    # Buckets are given as KEYS[1], workers are written from Python.
-    elsewhere = {"pv:pace:", keys.WORKERS, keys.WORKER_SIGNS}
-    assert shared == {re.sub("(C|SCOPE)$", "", key) for key in SHARED} - elsewhere
+@pytest.mark.parametrize("wrong", ["STATE.DED", "KEY.nmaes", "arg.who_ever"])
+def test_a_script_that_names_what_is_not_in_the_schema_is_not_loaded(wrong: str) -> None:
+    with pytest.raises(ContractError, match=wrong):
+        lua("cancel", f"return {wrong}")
 
 
-@pytest.mark.parametrize("field", [keys.hold_batch("B"), keys.hold_credential("C"), keys.hold_target("T")])
-def test_the_scripts_read_the_same_holds(field: str) -> None:
-    assert f"'{field[:-1]}' .." in source("claim").replace("\n", " ")
-
-
-def test_the_hold_of_everything_is_read() -> None:
-    assert f"'{keys.HOLD_ALL}'" in source("claim")
+def test_every_script_has_its_description_and_no_other_has_one() -> None:
+    assert sorted(SCHEMAS) == SCRIPTS
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -86,7 +86,9 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
 
 def _job() -> Claim:
     body = f'{{"bot":{{"id":"1"}},"credentials":{{"whiteList":["{BODY_MARKER}"]}}}}'.encode()
-    return Claim("bbfkkd48", 7, 1, WIDGET_KEY, "default", 8, 0, body, trace=f"00-{'a' * 32}-{'b' * 16}-01")
+    return Claim(
+        7, 1, WIDGET_KEY, "default", 8, 0, body, trace=f"00-{'a' * 32}-{'b' * 16}-01", batch="bbfkkd48"
+    )
 
 
 def _attempt(n: int, outcome: Outcome, *, status: int | None = 200, at: float = 1000.0) -> Attempt:

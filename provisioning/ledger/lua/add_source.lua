@@ -1,10 +1,10 @@
 -- Notes a file whose rows were all handed over. The batch keeps them as JSON lines, each file once.
--- KEYS[1] the batch; ARGV[2] SHA-256 of the file; ARGV[3] a JSON object with what is known of it
+-- KEYS[1] the batch; then schema.AddSource
 -- Returns 1 if it is noted now, 0 if it was there already, or if the batch is not.
 local fields = redis.call('HMGET', KEYS[1], 'opened_at', 'sources')
 if not fields[1] then return 0 end
 local known = fields[2] or ''
-if string.find(known, ARGV[2], 1, true) then return 0 end
-local line = '{"at":' .. string.format('%.3f', now / 1000) .. ',' .. string.sub(ARGV[3], 2) .. '\n'
+if string.find(known, arg.sha256, 1, true) then return 0 end
+local line = '{"at":' .. string.format('%.3f', now / 1000) .. ',' .. string.sub(arg.facts, 2) .. '\n'
 redis.call('HSET', KEYS[1], 'sources', known .. line)
 return 1

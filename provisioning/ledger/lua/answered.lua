@@ -1,26 +1,19 @@
 -- What came of a POST: the result and the attempt are stored with the move they cause, or not at all.
--- KEYS[1] the batch; ARGV[2] stop-loss: so many first jobs dead of one cause, and no other end, hold the
--- batch back (0: never); then 2 a job: a JSON object with the members of `records.Answered` but for the result,
---   the result as the ledger keeps it or ''
--- Returns a list, 1 a job: 1 recorded (now or by an earlier call whose reply was lost); 2 recorded late, when the
--- job was no longer being sent under this token; 0 there is nothing of this POST left to record.
+-- KEYS[1] the batch; then schema.Answers, and schema.Answer of each POST
+-- Returns schema.Recorded of each. Said twice (a lost reply), it answers as it did at first.
 --
 -- Token and attempt name the POST. A job that still waits for it takes the answer as `lifecycle.TRANSITIONS`
 -- says. After that only `created` moves a job, from anywhere: there is a widget, nothing more is to be sent.
 -- Every late answer is told in the history and sets right what was believed of its POST.
 local batch = KEYS[1]
-local TO = {
-  created = 'succeeded', rejected = 'dead', exhausted = 'dead', retry_due = 'claimed',
-  refused = 'queued', doubted = 'in_doubt', called_off = 'cancelled',
-}
-local AGAIN = { retry_due = true, refused = true }
+local AGAIN = { [EVENT.RETRY_DUE] = true, [EVENT.REFUSED] = true }
 
 -- After a call-off nothing is tried again: the job ends, unless its POST may have made a widget unseen.
 local function call_off(said)
-  if said.attempt.outcome == 'in_doubt' then
-    said.event = 'doubted'
+  if said.attempt.outcome == OUTCOME.IN_DOUBT then
+    said.event = EVENT.DOUBTED
   else
-    said.event, said.reason = 'called_off', 'cancelled'
+    said.event, said.reason = EVENT.CALLED_OFF, REASON.CANCELLED
   end
   said.delay = nil
 end
@@ -28,16 +21,16 @@ end
 local function on_time(job, said, result)
   if result ~= '' then job.result = result end
   tell_attempt(job, said.attempt)
-  move(job, TO[said.event], said.reason)
+  move(job, said.event, said.reason)
   widen(job, said.change.least, said.change.most)
-  if said.event == 'refused' then job.attempts = job.attempts - 1 end
-  if job.state == 'claimed' and said.delay then -- handed back at once: nobody can forget how long to wait
-    move(job, 'queued', said.reason)
+  if said.event == EVENT.REFUSED then job.attempts = job.attempts - 1 end
+  if job.state == STATE.CLAIMED and said.delay then -- handed back at once: nobody can forget how long to wait
+    move(job, EVENT.DEFERRED, said.reason)
     enqueue(job, now + math.floor(said.delay * 1000), true)
-  elseif job.state == 'queued' then -- to the back: a job that was the probe and failed lets another be the next
+  elseif job.state == STATE.QUEUED then -- to the back: a probe that failed lets another be the next
     enqueue(job, 0, false)
   end
-  if job.state ~= 'claimed' then release(job) end
+  if job.state ~= STATE.CLAIMED then release(job) end
 end
 
 -- A second result is kept beside the first; one that only a person typed gives way to the API's own.
@@ -45,105 +38,108 @@ local function keep(job, result, typed)
   local before, beside = job.result, result
   if before == '' or typed then job.result, beside = result, before end
   if beside ~= '' and not (typed and before == result) then
-    local others = redis.call('HGET', batch .. ':late', job.n)
-    redis.call('HSET', batch .. ':late', job.n, others and (others .. '\n' .. beside) or beside)
+    local others = redis.call('HGET', batch .. OF.late, job.n)
+    redis.call('HSET', batch .. OF.late, job.n, others and (others .. '\n' .. beside) or beside)
   end
 end
 
 -- What a late answer adds to the bounds. Proof overrules a person's word; an answer without proof does not.
 local function correction(believed, event, least, most)
-  if believed == 'absent' then -- counted [0, 0]
-    if event == 'created' then return 1, 1 else return 0, 0 end
-  elseif believed == 'found' then -- counted [1, 1]; seen by one, denied by the other: [0, 1]
+  if believed == BELIEF.ABSENT then -- counted [0, 0]
+    if event == EVENT.CREATED then return 1, 1 else return 0, 0 end
+  elseif believed == BELIEF.FOUND then -- counted [1, 1]; seen by one, denied by the other: [0, 1]
     if most < 0 then return -1, 0 else return 0, 0 end
   end
   return least, most -- counted [0, 1], as while it was being sent
 end
 
--- Where a late answer takes its job; nil where it stays.
-local function late_move(job, waited_for, event)
-  if event == 'created' then
-    return job.state ~= 'succeeded' and 'succeeded' or nil
-  elseif not waited_for then
-    return nil
-  elseif AGAIN[event] and job.state == 'in_doubt' then
-    return 'queued' -- its lease is gone: to the queue, not to its hands
-  elseif AGAIN[event] then
-    return nil -- queued, as it should be
-  end
-  return TO[event]
+-- Whether a late answer moves its job. One that calls for another attempt finds the job queued already, or in
+-- doubt: its lease is gone, so it goes to the queue and not to its former hands.
+local function moves(job, waited_for, event)
+  local to = LIFE[job.state][event]
+  if not to or not (waited_for or event == EVENT.CREATED) then return false end
+  return to ~= STATE.QUEUED or job.state ~= STATE.QUEUED
 end
 
+-- Returns whether it has moved the job.
 local function late(job, said, believed, result)
   local this, event, attempt = post(said.token, said.attempt.n), said.event, said.attempt
-  local waited_for = believed == 'open' and this == post(job.token, job.attempts)
-    and (job.state == 'in_doubt' or job.state == 'queued')
-  local to = late_move(job, waited_for, event)
-  job.posts[this] = 'answered'
-  if result ~= '' then keep(job, result, believed == 'found') end
+  local waited_for = believed == BELIEF.OPEN and this == post(job.token, job.attempts)
+    and (job.state == STATE.IN_DOUBT or job.state == STATE.QUEUED)
+  if result ~= '' then keep(job, result, believed == BELIEF.FOUND) end
   attempt.late, attempt.token = true, said.token
   tell_attempt(job, attempt)
   widen(job, correction(believed, event, said.change.least, said.change.most))
-  if waited_for and event == 'refused' then job.attempts = job.attempts - 1 end
-  if not to then return end
-  if job.state == 'sending' then -- the POST of another, under way: its answer will be late in its turn
-    job.posts[post(job.token, job.attempts)] = 'open'
+  if waited_for and event == EVENT.REFUSED then job.attempts = job.attempts - 1 end
+  local moving = moves(job, waited_for, event)
+  job.posts[this] = moving and BELIEF.MOVED or BELIEF.ANSWERED
+  if not moving then return false end
+  if job.state == STATE.SENDING then -- the POST of another, under way: its answer will be late in its turn
+    job.posts[post(job.token, job.attempts)] = BELIEF.OPEN
   end
-  move(job, to, said.reason)
-  redis.call('ZREM', batch .. ':waiting', job.n)
+  move(job, event, said.reason)
+  redis.call('ZREM', batch .. OF.waiting, job.n)
   release(job)
-  if to == 'queued' then
+  if job.state == STATE.QUEUED then
     enqueue(job, attempt.next_delay and now + math.floor(attempt.next_delay * 1000) or 0, true)
   end
+  return true
 end
 
 -- The first jobs of a batch tell whether it makes sense to send the rest. Said once; a person may go on.
-local function stop_loss(limit)
-  local ends = redis.call('HMGET', batch, 'dead', 'succeeded', 'in_doubt', 'stop_loss')
+local function stop_loss()
+  local ends = redis.call('HMGET', batch, STATE.DEAD, STATE.SUCCEEDED, STATE.IN_DOUBT, 'stop_loss')
   local dead = tonumber(ends[1] or 0)
-  if limit == 0 or dead < limit or ends[4] then return end
+  if arg.stop_loss == 0 or dead < arg.stop_loss or ends[4] then return end
   if tonumber(ends[2] or 0) > 0 or tonumber(ends[3] or 0) > 0 then return end
-  local causes = redis.call('HGETALL', batch .. ':causes')
+  local causes = redis.call('HGETALL', batch .. OF.causes)
   if #causes ~= 2 then return end
-  local cause = string.sub(causes[1], 6) -- dead:CAUSE
+  local cause = string.sub(causes[1], #STATE.DEAD + 2) -- dead:CAUSE
   local name = redis.call('HGET', batch, 'name') or batch_id(batch)
+  local scope = SCOPE.batch .. batch_id(batch)
   redis.call('HSET', batch, 'stop_loss', cause)
-  redis.call('HSETNX', 'pv:holds', 'batch:' .. batch_id(batch), cjson.encode({
-    scope = 'batch:' .. batch_id(batch), at = now / 1000, by = 'stop-loss', kind = 'stop_loss',
+  redis.call('HSETNX', KEY.holds, scope, cjson.encode({
+    scope = scope, at = now / 1000, by = 'stop-loss', kind = HOLD_KIND.STOP_LOSS,
     why = 'the first ' .. dead .. ' jobs all died of ' .. cause .. '; look at them (provision dead-letters '
       .. name .. '), then: provision resume ' .. name .. ' or provision cancel ' .. name,
   }))
 end
 
+-- Returns how what came of one POST was recorded.
+local function record(job, said, result)
+  local token, attempt = said.token, said.attempt.n
+  local believed = job.posts[post(token, attempt)]
+  if AGAIN[said.event] and job.calloff == token then call_off(said) end
+  if job.state == STATE.SENDING and job.token == token and job.attempts == attempt then
+    on_time(job, said, result)
+    save(job)
+    return HOW.IN_TIME
+  elseif believed == BELIEF.MOVED then
+    return HOW.LATE_MOVE
+  elseif believed == BELIEF.ANSWERED then
+    return HOW.LATE
+  elseif believed then
+    local moved = late(job, said, believed, result)
+    save(job)
+    return moved and HOW.LATE_MOVE or HOW.LATE
+  end
+  -- Said twice: an earlier call was carried out and its reply was lost.
+  local to = LIFE[STATE.SENDING][said.event]
+  local again = job.token == token and job.state == (to == STATE.CLAIMED and said.delay and STATE.QUEUED or to)
+  return again and HOW.IN_TIME or HOW.LOST
+end
+
 local reply, answers, numbers = {}, {}, {}
-for i = 3, #ARGV, 2 do
-  local said = cjson.decode(ARGV[i])
-  said.result = ARGV[i + 1]
-  answers[#answers + 1], numbers[#numbers + 1] = said, said.number
+for answer in rows() do
+  answers[#answers + 1] = { said = answer.said, result = answer.result }
+  numbers[#numbers + 1] = answer.said.number
 end
 load_all(batch, numbers)
-for _, said in ipairs(answers) do
-  local job, result, attempt = load(batch, said.number), said.result, said.attempt.n
-  local answer = 0
-  if job.state then
-    local believed = job.posts[post(said.token, attempt)]
-    if AGAIN[said.event] and job.calloff == said.token then call_off(said) end
-    if job.state == 'sending' and job.token == said.token and job.attempts == attempt then
-      on_time(job, said, result)
-      save(job)
-      answer = 1
-    elseif believed then
-      if believed ~= 'answered' then
-        late(job, said, believed, result)
-        save(job)
-      end
-      answer = 2
-    elseif job.token == said.token and job.state == (said.delay and 'queued' or TO[said.event]) then
-      answer = 1 -- said twice: an earlier call was carried out and its reply was lost
-    end
-  end
-  reply[#reply + 1] = answer
+for _, answer in ipairs(answers) do
+  local job = load(batch, answer.said.number)
+  local how = job.state and record(job, answer.said, answer.result) or HOW.LOST
+  give(reply, how, job.state, job.reason or '')
 end
 settle()
-stop_loss(tonumber(ARGV[2]))
+stop_loss()
 return reply

@@ -1,22 +1,21 @@
 -- Calls off the jobs of a stretch of a batch: the queued and claimed ones now, those being sent if their answer
 -- leaves anything to be tried again.
--- KEYS[1] the batch; ARGV[2], ARGV[3] first and last number; ARGV[4] who;
--- ARGV[5] credential, or '' for all
+-- KEYS[1] the batch; then schema.Cancel
 -- Returns how many were cancelled now.
 local batch, cancelled = KEYS[1], 0
-for n = tonumber(ARGV[2]), tonumber(ARGV[3]) do
+for n = arg.first, arg.last do
   local job = load(batch, n)
-  local mine = ARGV[5] == '' or ARGV[5] == job.cred
-  if mine and (job.state == 'queued' or job.state == 'claimed') then
-    move(job, 'cancelled', 'cancelled')
+  local mine = arg.credential == '' or arg.credential == job.credential
+  if mine and (job.state == STATE.QUEUED or job.state == STATE.CLAIMED) then
+    move(job, EVENT.CANCELLED, REASON.CANCELLED)
     release(job)
-    redis.call('ZREM', batch .. ':waiting', n)
-    tell_move(job, 'cancelled', ARGV[4])
+    redis.call('ZREM', batch .. OF.waiting, n)
+    tell_move(job, MOVE.CANCELLED, arg.who)
     save(job)
     cancelled = cancelled + 1
-  elseif mine and job.state == 'sending' and job.calloff ~= job.token then
+  elseif mine and job.state == STATE.SENDING and job.calloff ~= job.token then
     job.calloff = job.token
-    tell_move(job, 'called_off', ARGV[4])
+    tell_move(job, MOVE.CALLED_OFF, arg.who)
     save(job)
   end
 end

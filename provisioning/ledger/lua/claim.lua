@@ -1,33 +1,26 @@
 -- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
--- KEYS[1] the batch; ARGV[2] worker; ARGV[3] lease in ms; ARGV[4] target; ARGV[5] most jobs to claim
--- ARGV[6] most jobs to claim of one credential; ARGV[7] '' for jobs in their order; for probes a number to draw
--- by, jobs that were never sent, from anywhere, or -1, jobs that were sent once or twice
--- ARGV[8…] 3 a credential for which the most is another number: credential, most jobs, most jobs of an urgent
--- batch
--- Returns {jobs, more, next_due, urgent, on_in_doubt}:
--- jobs flat, 10 a job: number, token, key, credential, row, attempts,
--- most (widgets that may exist for it), traceparent, 1 if a worker has had it before, body;
--- more 1 if ready jobs were left that only want room; next_due ms when a waiting job comes due, 0 if none;
+-- KEYS[1] the batch; then schema.ClaimJobs, and schema.Room of each credential that has another than the usual one
+-- Returns {jobs, more, next_due, urgent, on_in_doubt}: schema.Claimed of each job; more 1 if ready jobs were left
+-- that only want room; next_due ms when a waiting job comes due, 0 if none;
 -- urgent 1 if the batch goes before others; on_in_doubt its own choice, '' where the setting decides.
-local batch, worker, time, target, want = KEYS[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local batch, want = KEYS[1], arg.most
 local room = {}
 local urgent = redis.call('HEXISTS', batch, 'urgent')
 -- An urgent batch is not kept waiting by a line that is full of others, only by one full of urgent jobs.
-for i = 8, #ARGV, 3 do room[ARGV[i]] = tonumber(ARGV[i + 1 + urgent]) end
-local usual = tonumber(ARGV[6])
+for each in rows() do room[each.credential] = urgent == 1 and each.most_urgent or each.most end
 
-local due = redis.call('ZRANGEBYSCORE', batch .. ':waiting', '-inf', now, 'LIMIT', 0, 1000)
+local due = redis.call('ZRANGEBYSCORE', batch .. OF.waiting, '-inf', now, 'LIMIT', 0, 1000)
 for i = #due, 1, -1 do -- each goes to the front: the first due ends up first
-  redis.call('ZREM', batch .. ':waiting', due[i])
+  redis.call('ZREM', batch .. OF.waiting, due[i])
   enqueue(load(batch, due[i]), 0, true)
 end
 -- A job that was cancelled and redriven may stand in its list twice; while it waits, neither entry counts.
-local some_wait = redis.call('EXISTS', batch .. ':waiting') == 1
+local some_wait = redis.call('EXISTS', batch .. OF.waiting) == 1
 
-local draw = tonumber(ARGV[7])
+local draw = arg.draw
 if draw then math.randomseed(draw) end
 
-local jobs, claimed, more = {}, {}, 0
+local claimed, numbers_claimed, more = {}, {}, 0
 local token = tonumber(redis.call('HGET', batch, 'token') or 0)
 local taken = {} -- in this call: a number that stands twice in a list was read before it was claimed
 
@@ -46,7 +39,7 @@ local function probe(ready)
     if draw >= 0 then at = i <= DRAWN and math.random(0, length - 1) or length - (i - DRAWN) end
     local n = redis.call('LINDEX', ready, at)
     local job = n and load(batch, n)
-    if job and job.state == 'queued' and may_ask(job) and not taken[n] then
+    if job and job.state == STATE.QUEUED and may_ask(job) and not taken[n] then
       local last = redis.call('RPOP', ready)
       if at < length - 1 then redis.call('LSET', ready, at, last) end
       return { n }
@@ -55,10 +48,10 @@ local function probe(ready)
 end
 
 local function claim_of(credential)
-  local ready = batch .. ':ready:' .. credential
-  local word, tries = held(batch, credential, target)
+  local ready = batch .. OF.ready .. credential
+  local word, tries = held(batch, credential, arg.target)
   if not word then
-    local mine = math.min(want, room[credential] or usual, tries and 1 or want)
+    local mine = math.min(want, room[credential] or arg.usual_room, tries and 1 or want)
     while mine > 0 do
       local numbers
       if draw then numbers = probe(ready) else numbers = redis.call('LPOP', ready, mine) end
@@ -67,28 +60,24 @@ local function claim_of(credential)
       for _, n in ipairs(numbers) do
         local job = load(batch, n)
         -- A list entry is a hint, the job is the truth.
-        local waits = some_wait and redis.call('ZSCORE', batch .. ':waiting', n)
-        if job.state == 'queued' and not taken[n] and not waits then
-          local had = job.token > 0 and 1 or 0
+        local waits = some_wait and redis.call('ZSCORE', batch .. OF.waiting, n)
+        if job.state == STATE.QUEUED and not taken[n] and not waits then
           taken[n] = true
           token = token + 1
           count(batch, 'token', 1)
-          move(job, 'claimed', 'claimed')
-          job.token, job.worker = token, worker
+          move(job, EVENT.CLAIMED, REASON.CLAIMED)
+          job.again = job.token > 0
+          job.token, job.worker = token, arg.worker
           save(job)
-          lease(job, now + time)
-          local j = #jobs
-          jobs[j + 1], jobs[j + 2], jobs[j + 3], jobs[j + 4] = n, token, job.key, credential
-          jobs[j + 5], jobs[j + 6], jobs[j + 7], jobs[j + 8] = job.row, job.attempts, job.most, job.trace
-          jobs[j + 9], jobs[j + 10] = had, false -- its body comes below
-          claimed[#claimed + 1] = n
+          lease(job, now + arg.lease)
+          claimed[#claimed + 1], numbers_claimed[#claimed + 1] = job, n
           mine = mine - 1
           want = want - 1
         end
       end
     end
     if redis.call('EXISTS', ready) == 0 then
-      redis.call('SREM', batch .. ':credentials', credential)
+      redis.call('SREM', batch .. OF.credentials, credential)
     elseif not tries then
       more = 1
     end
@@ -97,19 +86,25 @@ end
 
 -- A few credentials drawn by lot: fair without a turn to keep. Then all others, so that none is overlooked.
 local seen = {}
-for _, credential in ipairs(redis.call('SRANDMEMBER', batch .. ':credentials', 32)) do
+for _, credential in ipairs(redis.call('SRANDMEMBER', batch .. OF.credentials, 32)) do
   seen[credential] = true
   claim_of(credential)
 end
-if redis.call('SCARD', batch .. ':credentials') > 0 then
-  for _, credential in ipairs(redis.call('SMEMBERS', batch .. ':credentials')) do
+if redis.call('SCARD', batch .. OF.credentials) > 0 then
+  for _, credential in ipairs(redis.call('SMEMBERS', batch .. OF.credentials)) do
     if not seen[credential] then claim_of(credential) end
   end
 end
+local jobs = {}
 if #claimed > 0 then
-  for i, body in ipairs(redis.call('HMGET', batch .. ':bodies', unpack(claimed))) do jobs[10 * i] = body end
+  for i, body in ipairs(redis.call('HMGET', batch .. OF.bodies, unpack(numbers_claimed))) do
+    local job = claimed[i]
+    give(
+      jobs, job.n, job.token, job.key, job.credential, job.row, job.attempts, body, job.most, job.trace, job.again
+    )
+  end
 end
 settle()
-redis.call('ZADD', 'pv:active', 'XX', now, batch_id(batch))
-local next_due = redis.call('ZRANGE', batch .. ':waiting', 0, 0, 'WITHSCORES')
+redis.call('ZADD', KEY.active, 'XX', now, batch_id(batch))
+local next_due = redis.call('ZRANGE', batch .. OF.waiting, 0, 0, 'WITHSCORES')
 return { jobs, more, next_due[2] or '0', urgent, redis.call('HGET', batch, 'on_in_doubt') or '' }

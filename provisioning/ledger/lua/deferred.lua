@@ -1,20 +1,18 @@
 -- Hands claimed jobs back: queued again, not before a time, attempts kept.
--- KEYS[1] the batch; then 4 a job: number, token, due in ms from now (0: at once), reason
--- Returns a list, 1 a job: 1 handed back; 0 it was no longer the caller's.
+-- KEYS[1] the batch; then schema.Deferral of each
+-- Returns schema.Recorded of each.
 local batch = KEYS[1]
 local reply = {}
-for i = 2, #ARGV, 4 do
-  local n, token, delay, reason = unpack(ARGV, i, i + 3)
-  local job = load(batch, n)
-  local answer = 0
-  if job.state == 'claimed' and job.token == tonumber(token) then
-    move(job, 'queued', reason)
+for deferral in rows() do
+  local job = load(batch, deferral.number)
+  local mine = job.state == STATE.CLAIMED and job.token == deferral.token
+  if mine then
+    move(job, EVENT.DEFERRED, deferral.reason)
     release(job)
-    enqueue(job, delay == '0' and 0 or now + tonumber(delay), true)
+    enqueue(job, now + deferral.delay, true)
     save(job)
-    answer = 1
   end
-  reply[#reply + 1] = answer
+  give(reply, mine and HOW.IN_TIME or HOW.LOST, job.state, job.reason or '')
 end
 settle()
 return reply

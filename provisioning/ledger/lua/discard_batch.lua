@@ -5,7 +5,7 @@ local fields = redis.call('HMGET', KEYS[1], 'accepted', 'name', 'found')
 if not fields[1] then return 1 end -- said twice
 if fields[1] ~= '0' or fields[3] then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('ZREM', 'pv:batches', batch_id(KEYS[1]))
+redis.call('ZREM', KEY.batches, batch_id(KEYS[1]))
 local id, name = batch_id(KEYS[1]), fields[2]
-if redis.call('HGET', 'pv:names', name) == id then redis.call('HDEL', 'pv:names', name) end
+if redis.call('HGET', KEY.names, name) == id then redis.call('HDEL', KEY.names, name) end
 return 1

@@ -1,21 +1,20 @@
 -- Sums a stretch of all batches up, for metrics. Writes nothing.
--- KEYS[1] `pv:batches`; ARGV[2] rank of the first batch, the oldest being 0; ARGV[3] most batches
--- ARGV[4] most batches of which the jobs first in line are told; ARGV[5…] causes told by name, others as `other`
+-- KEYS[1] `pv:batches`; then schema.SumUp, and schema.Word of each cause told by name; others are told as `other`
 -- Returns {batches looked at, counts, causes, doubted, due, first}: counts flat, field and sum; causes flat,
 -- `STATE:CAUSE` and sum; doubted ms of the oldest doubt, due ms of the waiting job that is due first, 0 if there
 -- is none; first flat, batch and number of the jobs first in line of their credentials, oldest batch first.
 local FIELDS = {
-  'queued', 'claimed', 'sending', 'succeeded', 'dead', 'in_doubt', 'cancelled',
+  STATE.QUEUED, STATE.CLAIMED, STATE.SENDING, STATE.SUCCEEDED, STATE.DEAD, STATE.IN_DOUBT, STATE.CANCELLED,
   'accepted', 'least', 'most', 'attempts',
 }
 -- Read of one batch: an API that coins an error key for each row must not make this slow.
 local CAUSES_READ, LINES_READ = 500, 8
 
 local told = {}
-for i = 5, #ARGV do told[ARGV[i]] = true end
+for cause in rows() do told[cause.word] = true end
 
 local sums, causes, first = { waiting = 0, settled = 0 }, {}, {}
-local doubted, due, lines = 0, 0, tonumber(ARGV[4])
+local doubted, due, lines = 0, 0, arg.lines
 for _, field in ipairs(FIELDS) do sums[field] = 0 end
 
 local function earlier(a, b) return (a == 0 or b < a) and b or a end
@@ -27,7 +26,7 @@ end
 
 local function add_causes(batch, counts)
   local left = { dead = counts.dead, in_doubt = counts.in_doubt }
-  local flat = redis.call('HSCAN', batch .. ':causes', 0, 'COUNT', CAUSES_READ)[2]
+  local flat = redis.call('HSCAN', batch .. OF.causes, 0, 'COUNT', CAUSES_READ)[2]
   for i = 1, math.min(#flat, 2 * CAUSES_READ), 2 do
     local state, cause = string.match(flat[i], '^([a-z_]+):(.*)$')
     if left[state] and told[cause] then
@@ -44,13 +43,13 @@ local function add_causes(batch, counts)
 end
 
 local function add_queued(batch, id)
-  local waiting = redis.call('ZCARD', batch .. ':waiting')
+  local waiting = redis.call('ZCARD', batch .. OF.waiting)
   sums.waiting = sums.waiting + waiting
-  if waiting > 0 then due = earlier(due, oldest(batch .. ':waiting')) end
+  if waiting > 0 then due = earlier(due, oldest(batch .. OF.waiting)) end
   if lines == 0 then return end
   local found = false
-  for _, credential in ipairs(redis.call('SRANDMEMBER', batch .. ':credentials', LINES_READ)) do
-    local n = redis.call('LINDEX', batch .. ':ready:' .. credential, 0)
+  for _, credential in ipairs(redis.call('SRANDMEMBER', batch .. OF.credentials, LINES_READ)) do
+    local n = redis.call('LINDEX', batch .. OF.ready .. credential, 0)
     if n then
       first[#first + 1] = id
       first[#first + 1] = n
@@ -60,10 +59,9 @@ local function add_queued(batch, id)
   if found then lines = lines - 1 end
 end
 
-local start = tonumber(ARGV[2])
-local batches = redis.call('ZRANGE', KEYS[1], start, start + tonumber(ARGV[3]) - 1)
+local batches = redis.call('ZRANGE', KEYS[1], arg.start, arg.start + arg.most - 1)
 for _, id in ipairs(batches) do
-  local batch = 'pv:{' .. id .. '}'
+  local batch = batch_key(id)
   local values, counts = redis.call('HMGET', batch, unpack(FIELDS)), {}
   for i, field in ipairs(FIELDS) do
     counts[field] = tonumber(values[i] or 0)
@@ -71,7 +69,7 @@ for _, id in ipairs(batches) do
   end
   if counts.queued + counts.claimed + counts.sending == 0 then sums.settled = sums.settled + 1 end
   if counts.dead + counts.in_doubt > 0 then add_causes(batch, counts) end
-  if counts.in_doubt > 0 then doubted = earlier(doubted, oldest(batch .. ':in_doubt')) end
+  if counts.in_doubt > 0 then doubted = earlier(doubted, oldest(batch .. OF.badly .. STATE.IN_DOUBT)) end
   if counts.queued > 0 then add_queued(batch, id) end
 end
 

@@ -1,32 +1,31 @@
 -- Opens a batch under a name, or finds the one that has it.
--- KEYS[1] key of the batch to make; ARGV[2] name; ARGV[3] the period for which it is to have the name, compared as
--- text, '' for good; ARGV[4…] further fields and values of the batch
+-- KEYS[1] key of the batch to make; then schema.OpenBatch, and schema.BatchField of each further field
 -- Returns {id of the batch that has the name, 1 if it was made by this call, said once or twice}.
 -- A batch of an earlier period gives its name up and is called NAME-PERIOD; what was chosen for it, its webhook
 -- included, goes on with the name. While somebody holds it back it keeps the name: a pause does not end by itself.
-local name, period = ARGV[2], ARGV[3]
-local known = redis.call('HGET', 'pv:names', name)
+local name, period = arg.name, arg.period
+local known = redis.call('HGET', KEY.names, name)
 local id = batch_id(KEYS[1])
 if known == id then return { id, 1 } end
 
 local function goes_on(found)
   if period == '' then return true end
   local before = redis.call('HGET', found, 'period')
-  return before and before >= period or redis.call('HEXISTS', 'pv:holds', 'batch:' .. known) == 1
+  return before and before >= period or redis.call('HEXISTS', KEY.holds, SCOPE.batch .. known) == 1
 end
 
 local function retire(found)
   local before = redis.call('HGET', found, 'period') or 'before-' .. period
   local called = name .. '-' .. before
-  if redis.call('HSETNX', 'pv:names', called, known) == 1 then redis.call('HSET', found, 'name', called) end
+  if redis.call('HSETNX', KEY.names, called, known) == 1 then redis.call('HSET', found, 'name', called) end
   local choice = redis.call('HGET', found, 'on_in_doubt')
   if choice then redis.call('HSET', KEYS[1], 'on_in_doubt', choice) end
-  local webhook = redis.call('HGET', 'pv:webhooks', known)
-  if webhook then redis.call('HSET', 'pv:webhooks', id, webhook) end
+  local webhook = redis.call('HGET', KEY.webhooks, known)
+  if webhook then redis.call('HSET', KEY.webhooks, id, webhook) end
 end
 
 if known then
-  local found = 'pv:{' .. known .. '}'
+  local found = batch_key(known)
   if goes_on(found) then
     -- While it is empty, whoever made it may still take it back: it must not, for we are about to fill it.
     if redis.call('HGET', found, 'accepted') == '0' then redis.call('HSET', found, 'found', 1) end
@@ -34,9 +33,10 @@ if known then
   end
   retire(found)
 end
-redis.call('SET', 'pv:format', '2', 'NX') -- kept.FORMAT
-redis.call('HSET', 'pv:names', name, id)
-redis.call('ZADD', 'pv:batches', now, id)
-redis.call('HSET', KEYS[1], 'name', name, 'opened_at', now, 'accepted', 0, unpack(ARGV, 4))
+redis.call('SET', KEY.format, FORMAT, 'NX')
+redis.call('HSET', KEY.names, name, id)
+redis.call('ZADD', KEY.batches, now, id)
+redis.call('HSET', KEYS[1], 'name', name, 'opened_at', now, 'accepted', 0)
+for field in rows() do redis.call('HSET', KEYS[1], field.name, field.value) end
 if period ~= '' then redis.call('HSET', KEYS[1], 'period', period) end
 return { id, 1 }

@@ -1,7 +1,8 @@
--- Stands before every script of this folder. Each call is
+-- Stands before every script of this folder, and before it what provisioning/ledger/schema.py says of words, rows,
+-- keys and the way a job is kept. Each call is
 --   KEYS[1]  the batch's key, `pv:{B}` (see provisioning/keys.py for all that hangs below it)
 --   ARGV[1]  now in ms, or '' for the server's own clock (tests give a time)
---   ARGV[2…] as the script's head says; lists of jobs are flat, so many fields a job
+--   ARGV[2…] `arg`, then `rows()`
 -- A script loads jobs, changes the tables it gets and saves them; settle(), at its end, writes what was saved.
 
 local function clock()
@@ -12,6 +13,7 @@ end
 local now = clock()
 
 local function batch_id(batch) return string.sub(batch, 5, -2) end -- pv:{B} → B
+local function batch_key(id) return 'pv:{' .. id .. '}' end
 
 -- Counts are summed over the call.
 local tally = {}
@@ -31,7 +33,7 @@ local CHARTED = { attempts = true, succeeded = true, dead = true, in_doubt = tru
 -- only: `MINUTE/LENGTH:STATE`. A batch that is open for a year would chart half a million minutes otherwise.
 local DAY, MONTH = 1440, 31 * 1440
 local function fold_chart(batch)
-  local chart, minute = batch .. ':minutes', math.floor(now / 60000)
+  local chart, minute = batch .. OF.minutes, math.floor(now / 60000)
   local hour = math.floor(minute / 60)
   if tonumber(redis.call('HGET', batch, 'charted') or 0) >= hour then return end
   redis.call('HSET', batch, 'charted', hour)
@@ -48,27 +50,16 @@ local function fold_chart(batch)
   end
 end
 
-local UNSETTLED = { queued = true, claimed = true, sending = true }
-
-local REASON = { -- of a state, if it is not said
-  queued = 'accepted', claimed = 'claimed', sending = 'sending', succeeded = 'created', cancelled = 'cancelled',
-}
-
--- A word that recurs is kept as a number: up to 100 its place in this list, which only ever grows; above that the
+-- A word that recurs is kept as a number: up to 100 its place in WORDS, which only ever grows; above that the
 -- number that `pv:{B}:words` has for it, `=WORD` → number and number → WORD. When that is full, as it is.
-local WORDS = {
-  'queued', 'claimed', 'sending', 'succeeded', 'dead', 'in_doubt', 'cancelled', -- states
-  'created', 'rejected', 'denied', 'misdirected', 'unprocessed', 'failed', -- and outcomes
-  'nothing_sent', 'sent', 'status_seen', 'answered', -- and evidence
-}
 local FULL = 1000
 local numbers, words = {}, {}
-for number, word in ipairs(WORDS) do numbers[word] = number end
 
 local function number_of(batch, word)
-  local number = numbers[word] or numbers[batch .. word]
-  if number or word == '' then return number or '' end
-  local known = batch .. ':words'
+  if word == '' then return '' end
+  local number = NUMBERS[word] or numbers[batch .. word]
+  if number then return number end
+  local known = batch .. OF.words
   number = redis.call('HGET', known, '=' .. word)
   if not number then
     local size = redis.call('HLEN', known) / 2
@@ -84,7 +75,7 @@ local function word_of(batch, number)
   if type(number) == 'string' then return number end
   local word = WORDS[number] or words[batch .. number]
   if not word then
-    word = redis.call('HGET', batch .. ':words', number)
+    word = redis.call('HGET', batch .. OF.words, number)
     words[batch .. number] = word
   end
   return word
@@ -100,39 +91,23 @@ local function array(values, default)
   return cjson.encode(values)
 end
 
--- How a job is kept: `pv:{B}:jobs` N → lines: a JSON array; the result, or nothing; those of its story.
--- provisioning/ledger/kept.py reads the same; who changes it counts FORMAT up.
---   calloff  token under which the job was being sent when a person called it off
---   posts    `T:N` → what is believed of attempt N under token T, which left `sending` without an answer:
---            `open` it may have made a widget; `found`, `absent` a person's word on it; `answered` it has
---            come and is booked (docs/decisions/0003-late-answers.md)
+-- How a job is kept: `pv:{B}:jobs` N → lines: a JSON array (schema.JOB); the result, or nothing; its story.
 -- Where there is none, a job without a state.
 local function unfold(batch, n, value)
   if not value then return { batch = batch, n = n } end
   local array_ends = string.find(value, '\n', 1, true) or #value + 1
   local result_ends = string.find(value, '\n', array_ends + 1, true) or #value + 1
   local kept = cjson.decode(string.sub(value, 1, array_ends - 1))
-  local state, reason, posts = WORDS[kept[1]], kept[11] or '', kept[17] or ''
-  return {
-    batch = batch, n = n, state = state, key = kept[2], cred = word_of(batch, kept[3]), fp = kept[4],
-    row = kept[5], at = kept[6], token = kept[7] or 0, attempts = kept[8] or 0, least = kept[9] or 0,
-    most = kept[10] or 0, reason = reason == '' and REASON[state] or word_of(batch, reason),
-    worker = word_of(batch, kept[12] or ''), drives = kept[13] or 0, label = kept[14] or '',
-    trace = kept[15] or '', calloff = kept[16] or 0, posts = posts == '' and {} or posts,
-    newer = kept[18] and kept, result = string.sub(value, array_ends + 1, result_ends - 1),
-    story = string.sub(value, result_ends),
-  }
+  local job = job_of(batch, kept, word_of)
+  job.batch, job.n, job.newer = batch, n, kept[PLACES + 1] and kept
+  job.result = string.sub(value, array_ends + 1, result_ends - 1)
+  job.story = string.sub(value, result_ends)
+  return job
 end
 
 local function fold(job)
-  local batch = job.batch
-  local kept = {
-    numbers[job.state], job.key, number_of(batch, job.cred), job.fp, job.row, job.at, job.token, job.attempts,
-    job.least, job.most, job.reason == REASON[job.state] and '' or number_of(batch, job.reason),
-    number_of(batch, job.worker), job.drives, job.label, job.trace, job.calloff,
-    next(job.posts) and job.posts or '',
-  }
-  for i = 18, job.newer and #job.newer or 0 do kept[i] = job.newer[i] end -- what a newer version keeps
+  local kept = kept_of(job.batch, job, number_of)
+  for i = PLACES + 1, job.newer and #job.newer or 0 do kept[i] = job.newer[i] end -- what a newer version keeps
   local below = job.result .. job.story
   return array(kept, 0) .. (below ~= '' and '\n' .. below or '')
 end
@@ -144,7 +119,7 @@ local function load_all(batch, numbers)
   local mine = loaded[batch] or {}
   loaded[batch] = mine
   if #numbers == 0 then return end
-  for i, value in ipairs(redis.call('HMGET', batch .. ':jobs', unpack(numbers))) do
+  for i, value in ipairs(redis.call('HMGET', batch .. OF.jobs, unpack(numbers))) do
     local n = tostring(numbers[i])
     mine[n] = mine[n] or unfold(batch, n, value)
   end
@@ -174,35 +149,27 @@ local function tell_move(job, name, who, facts)
   tell(job, cjson.encode(line))
 end
 
-local function ms(seconds) return math.floor(seconds * 1000 + 0.5) end
-
--- An attempt, told with the members of provisioning.attempt.Attempt and kept as an array, times in ms.
-local function tell_attempt(job, a)
-  local batch = job.batch
-  tell(job, array({
-    a.n, ms(a.at), ms(a.seconds), numbers[a.outcome], numbers[a.evidence], a.status or '',
-    number_of(batch, a.worker or ''), number_of(batch, a.error or ''), number_of(batch, a.message or ''),
-    a.next_delay and ms(a.next_delay) or '', a.late and 1 or '', a.token or '',
-  }))
-end
+-- An attempt, told with the members of provisioning.attempt.Attempt and kept as schema.ATTEMPT says.
+local function tell_attempt(job, attempt) tell(job, array(attempt_of(job.batch, attempt, number_of))) end
 
 local function blame(batch, n, state, reason)
-  redis.call('ZADD', batch .. ':' .. state, now, n)
-  redis.call('HINCRBY', batch .. ':causes', state .. ':' .. reason, 1)
+  redis.call('ZADD', batch .. OF.badly .. state, now, n)
+  redis.call('HINCRBY', batch .. OF.causes, state .. ':' .. reason, 1)
 end
 
 local function absolve(batch, n, state, reason)
-  redis.call('ZREM', batch .. ':' .. state, n)
-  if redis.call('HINCRBY', batch .. ':causes', state .. ':' .. reason, -1) <= 0 then
-    redis.call('HDEL', batch .. ':causes', state .. ':' .. reason)
+  redis.call('ZREM', batch .. OF.badly .. state, n)
+  if redis.call('HINCRBY', batch .. OF.causes, state .. ':' .. reason, -1) <= 0 then
+    redis.call('HDEL', batch .. OF.causes, state .. ':' .. reason)
   end
 end
 
-local BLAMED = { dead = true, in_doubt = true }
+local BLAMED = { [STATE.DEAD] = true, [STATE.IN_DOUBT] = true }
 
--- The one way a job changes its state. The caller has checked that it may (lifecycle.py has the table).
-local function move(job, to, reason)
-  local batch, n = job.batch, job.n
+-- The one way a job changes its state. An event that the state does not know is a bug of the caller.
+local function move(job, event, reason)
+  local batch, n, to = job.batch, job.n, LIFE[job.state][event]
+  if not to then error(job.state .. ' does not know ' .. event) end
   count(batch, job.state, -1)
   count(batch, to, 1)
   if BLAMED[job.state] then absolve(batch, n, job.state, job.reason) end
@@ -221,10 +188,10 @@ end
 local function enqueue(job, due, front)
   local batch = job.batch
   if due > now then
-    redis.call('ZADD', batch .. ':waiting', due, job.n)
+    redis.call('ZADD', batch .. OF.waiting, due, job.n)
   else
-    redis.call(front and 'LPUSH' or 'RPUSH', batch .. ':ready:' .. job.cred, job.n)
-    redis.call('SADD', batch .. ':credentials', job.cred)
+    redis.call(front and 'LPUSH' or 'RPUSH', batch .. OF.ready .. job.credential, job.n)
+    redis.call('SADD', batch .. OF.credentials, job.credential)
   end
 end
 
@@ -251,16 +218,16 @@ local function post(token, attempt) return token .. ':' .. attempt end
 -- A former version had brakes that tried by themselves (`top` 100), for outages; workers see to those now, without
 -- the ledger, and such a brake is taken off.
 local function probes(scope)
-  local brake = redis.call('HMGET', 'pv:brake:' .. scope, 'next', 'top')
+  local brake = redis.call('HMGET', KEY.brake .. scope, 'next', 'top')
   if brake[2] == '100' then
-    redis.call('DEL', 'pv:brake:' .. scope)
-    redis.call('HDEL', 'pv:holds', scope)
+    redis.call('DEL', KEY.brake .. scope)
+    redis.call('HDEL', KEY.holds, scope)
     return nil
   end
   return brake[1] and tonumber(brake[1]) <= now and 1 or 0
 end
 
-local function spend_probe(scope, lease) redis.call('HSET', 'pv:brake:' .. scope, 'next', now + lease) end
+local function spend_probe(scope, lease) redis.call('HSET', KEY.brake .. scope, 'next', now + lease) end
 
 -- What keeps a job of this batch, credential and target from being sent.
 -- Returns the word for the job's reason, nil if nothing does; and, where a brake lets a probe through, the
@@ -268,13 +235,15 @@ local function spend_probe(scope, lease) redis.call('HSET', 'pv:brake:' .. scope
 local free = {} -- credentials that nothing holds: nobody else speaks while we do
 local function held(batch, credential, target)
   if free[credential] then return nil end
-  local scopes = { 'all', 'batch:' .. batch_id(batch), 'credential:' .. credential, 'target:' .. target }
-  local holds = redis.call('HMGET', 'pv:holds', unpack(scopes))
-  if holds[1] or holds[2] then return 'paused' end
+  local scopes = {
+    SCOPE.all, SCOPE.batch .. batch_id(batch), SCOPE.credential .. credential, SCOPE.target .. target,
+  }
+  local holds = redis.call('HMGET', KEY.holds, unpack(scopes))
+  if holds[1] or holds[2] then return REASON.PAUSED end
   local trial = nil
   for i = 3, 4 do
     local left = holds[i] and probes(scopes[i])
-    if left == 0 then return 'braked' end
+    if left == 0 then return REASON.BRAKED end
     if left then
       trial = trial or {}
       trial[#trial + 1] = scopes[i]
@@ -287,9 +256,9 @@ end
 -- Queues a job that had ended again: fresh attempts, history and bounds kept. `why` is the word of a person who
 -- accepts that it may make a second widget; '' where it cannot.
 local function redrive(job, who, why)
-  tell_move(job, 'redriven', who, { was = job.reason, why = why ~= '' and why or nil })
+  tell_move(job, MOVE.REDRIVEN, who, { was = job.reason, why = why ~= '' and why or nil })
   job.attempts, job.drives = 0, job.drives + 1
-  move(job, 'queued', 'redriven')
+  move(job, EVENT.REDRIVEN, REASON.REDRIVEN)
   enqueue(job, 0, false)
 end
 
@@ -306,10 +275,10 @@ local function settle()
   for batch, jobs in pairs(saved) do
     local fields = {}
     for _, job in ipairs(jobs) do fields[#fields + 1], fields[#fields + 2] = job.n, fold(job) end
-    in_parts('HSET', batch .. ':jobs', fields)
+    in_parts('HSET', batch .. OF.jobs, fields)
   end
-  for batch, given in pairs(leased) do in_parts('ZADD', batch .. ':leases', given) end
-  for batch, free in pairs(released) do in_parts('ZREM', batch .. ':leases', free) end
+  for batch, given in pairs(leased) do in_parts('ZADD', batch .. OF.leases, given) end
+  for batch, free in pairs(released) do in_parts('ZREM', batch .. OF.leases, free) end
   for batch, fields in pairs(tally) do
     local opened, closed, begun = false, false, false
     for field, by in pairs(fields) do
@@ -317,7 +286,7 @@ local function settle()
         redis.call('HINCRBY', batch, field, by)
         if by > 0 and CHARTED[field] then
           local charted = math.floor(now / 60000) .. ':' .. field
-          if redis.call('HINCRBY', batch .. ':minutes', charted, by) == by then begun = true end
+          if redis.call('HINCRBY', batch .. OF.minutes, charted, by) == by then begun = true end
         end
         if UNSETTLED[field] then
           if by > 0 then opened = true else closed = true end
@@ -326,13 +295,13 @@ local function settle()
     end
     if begun then fold_chart(batch) end
     if opened or closed then
-      local left = redis.call('HMGET', batch, 'queued', 'claimed', 'sending')
+      local left = redis.call('HMGET', batch, STATE.QUEUED, STATE.CLAIMED, STATE.SENDING)
       local unsettled = tonumber(left[1] or 0) + tonumber(left[2] or 0) + tonumber(left[3] or 0)
       if unsettled == 0 then
-        redis.call('ZREM', 'pv:active', batch_id(batch))
+        redis.call('ZREM', KEY.active, batch_id(batch))
         redis.call('HSET', batch, 'settled_at', now)
       elseif opened then
-        redis.call('ZADD', 'pv:active', 'NX', now, batch_id(batch))
+        redis.call('ZADD', KEY.active, 'NX', now, batch_id(batch))
         redis.call('HDEL', batch, 'settled_at')
       end
     end

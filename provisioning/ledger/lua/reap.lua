@@ -1,22 +1,21 @@
 -- Lets go of what is past its retention in a stretch of a batch.
--- KEYS[1] the batch; ARGV[2] `payloads`, `results`, `dead` or `batches`; ARGV[3] a word for this sweep over the
--- batch, of `batches` ms when it settled, as the caller read it; ARGV[4] most jobs to look at; ARGV[5] ms: of
--- jobs that ended after it nothing is let go of; ARGV[6] number to look from where nothing shall be changed, only
--- counted, or ''
+-- KEYS[1] the batch; then schema.Reap: `what` is a schema.Sweep, `sweep` a word for this going over the batch, of
+-- `batches` ms when it settled, as the caller read it; of jobs that ended after `ended_by` nothing is let go of;
+-- with `count_from` nothing is changed, only counted from there on
 -- Returns {jobs, done}: of how many jobs something was let go of; done 1 if there is nothing left to look at.
 -- A batch goes as a whole only if it settled then, and holds no job in doubt; it may have been opened again
 -- meanwhile. A job that is in doubt loses nothing. How far a sweep was stands in the `reaped:CLASS` fields, as
 -- `SWEEP:LAST:LEFT`, LEFT 1 if a job may come due later; of a settled batch where none may `SETTLED_AT:LAST`.
 -- Two who do this at once do it twice, which is harmless.
-local batch, class, sweep, most, cutoff = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local only_count = ARGV[6] ~= ''
-local at = redis.call('HMGET', batch, 'settled_at', 'accepted', 'in_doubt', 'reaped:' .. class, 'name')
-if class == 'batches' and (at[1] ~= sweep or tonumber(at[3] or 0) > 0) then return { 0, 1 } end
+local batch, class, sweep, most, cutoff = KEYS[1], arg.what, arg.sweep, arg.most, arg.ended_by
+local only_count = arg.count_from ~= false
+local at = redis.call('HMGET', batch, 'settled_at', 'accepted', STATE.IN_DOUBT, 'reaped:' .. class, 'name')
+if class == SWEEP.BATCHES and (at[1] ~= sweep or tonumber(at[3] or 0) > 0) then return { 0, 1 } end
 
 local sweep_then, last, left = string.match(at[4] or '', '^([^:]*):(%d+):?(%d*)$')
 local first, later = 1, false
 if only_count then
-  first = tonumber(ARGV[6])
+  first = arg.count_from
 elseif sweep_then == sweep then
   first, later = tonumber(last) + 1, left == '1'
 end
@@ -26,13 +25,13 @@ local jobs = 0
 
 -- Who has a widget, or may have one, stays known when the record is gone: the tenant is never created twice.
 local function bury(n, job)
-  local identity = 'pv:identity:' .. job.cred
-  if job.state == 'succeeded' or job.most > 0 then
+  local identity = KEY.identity .. job.credential
+  if job.state == STATE.SUCCEEDED or job.most > 0 then
     redis.call('HSET', identity, job.key, batch_id(batch) .. '.' .. n .. '=' .. job.state)
   else
     redis.call('HDEL', identity, job.key)
   end
-  redis.call('HDEL', batch .. ':jobs', n)
+  redis.call('HDEL', batch .. OF.jobs, n)
 end
 
 -- Its result and its story go. Returns 1 if there was anything.
@@ -50,29 +49,31 @@ local function drop(hash, n)
 end
 
 local ENDS = {
-  payloads = { succeeded = true }, results = { succeeded = true }, dead = { dead = true, cancelled = true },
+  [SWEEP.PAYLOADS] = { [STATE.SUCCEEDED] = true },
+  [SWEEP.RESULTS] = { [STATE.SUCCEEDED] = true },
+  [SWEEP.DEAD] = { [STATE.DEAD] = true, [STATE.CANCELLED] = true },
 }
 
 local function let_go(n)
   local job = load(batch, n)
   if not job.state then return end
-  if class == 'batches' then
+  if class == SWEEP.BATCHES then
     if not only_count then bury(n, job) end
     jobs = jobs + 1
     return
   end
-  if UNSETTLED[job.state] or job.state == 'in_doubt' then later = true end
+  if UNSETTLED[job.state] or job.state == STATE.IN_DOUBT then later = true end
   if not ENDS[class][job.state] then return end
   if job.at > cutoff then
     later = true
     return
   end
   local gone = 0
-  if class ~= 'results' then gone = drop(':bodies', n) end
-  if class == 'results' then gone = drop(':late', n) end
-  if class ~= 'payloads' then gone = gone + forget(job) end
-  if class == 'dead' and gone > 0 and not only_count and job.fp ~= '' then
-    job.fp = '' -- whoever hands it over again brings its body
+  if class ~= SWEEP.RESULTS then gone = drop(OF.bodies, n) end
+  if class == SWEEP.RESULTS then gone = drop(OF.late, n) end
+  if class ~= SWEEP.PAYLOADS then gone = gone + forget(job) end
+  if class == SWEEP.DEAD and gone > 0 and not only_count and job.fingerprint ~= '' then
+    job.fingerprint = '' -- whoever hands it over again brings its body
     save(job)
   end
   if gone > 0 then jobs = jobs + 1 end
@@ -82,8 +83,8 @@ if only_count then
   for n = first, stop do let_go(n) end
   return { jobs, stop < accepted and 0 or 1 }
 end
-if class == 'batches' and at[5] and redis.call('HGET', 'pv:names', at[5]) == batch_id(batch) then
-  redis.call('HDEL', 'pv:names', at[5]) -- nobody goes on with it
+if class == SWEEP.BATCHES and at[5] and redis.call('HGET', KEY.names, at[5]) == batch_id(batch) then
+  redis.call('HDEL', KEY.names, at[5]) -- nobody goes on with it
 end
 for n = first, stop do let_go(n) end
 settle()
@@ -91,15 +92,14 @@ local so_far = sweep .. ':' .. stop .. (later and ':1' or ':0')
 if stop >= accepted and at[1] and not later then so_far = at[1] .. ':' .. stop end
 redis.call('HSET', batch, 'reaped:' .. class, so_far)
 if stop < accepted then return { jobs, 0 } end
-if class == 'batches' then
-  for _, credential in ipairs(redis.call('SMEMBERS', batch .. ':credentials')) do
-    redis.call('DEL', batch .. ':ready:' .. credential)
+if class == SWEEP.BATCHES then
+  for _, credential in ipairs(redis.call('SMEMBERS', batch .. OF.credentials)) do
+    redis.call('DEL', batch .. OF.ready .. credential)
   end
-  redis.call('UNLINK', batch, batch .. ':jobs', batch .. ':words', batch .. ':bodies',
-    batch .. ':late', batch .. ':credentials', batch .. ':waiting', batch .. ':leases', batch .. ':dead',
-    batch .. ':in_doubt', batch .. ':causes', batch .. ':minutes', batch .. ':events')
-  redis.call('ZREM', 'pv:batches', batch_id(batch))
-  redis.call('HDEL', 'pv:holds', 'batch:' .. batch_id(batch))
-  redis.call('HDEL', 'pv:webhooks', batch_id(batch))
+  redis.call('UNLINK', batch, batch .. OF.badly .. STATE.DEAD, batch .. OF.badly .. STATE.IN_DOUBT)
+  for _, ending in ipairs(endings()) do redis.call('UNLINK', batch .. ending) end
+  redis.call('ZREM', KEY.batches, batch_id(batch))
+  redis.call('HDEL', KEY.holds, SCOPE.batch .. batch_id(batch))
+  redis.call('HDEL', KEY.webhooks, batch_id(batch))
 end
 return { jobs, 1 }

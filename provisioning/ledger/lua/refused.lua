@@ -1,14 +1,13 @@
 -- Keeps a refused message, newest first, and lets go of the oldest beyond a count and a size.
--- KEYS[1] the list; ARGV[2] the message; ARGV[3] most messages; ARGV[4] most bytes
--- ARGV[5] Unix seconds before which a message is past its retention, 0 for none
+-- KEYS[1] the list; then schema.Refuse
 -- With an empty message it only lets go. Returns how many messages it let go of.
-local list, size = KEYS[1], 'pv:intake:bytes'
-if ARGV[2] ~= '' then
-  redis.call('LPUSH', list, ARGV[2])
-  redis.call('INCRBY', size, #ARGV[2])
+local list, size = KEYS[1], KEY.intake_bytes
+if arg.message ~= '' then
+  redis.call('LPUSH', list, arg.message)
+  redis.call('INCRBY', size, #arg.message)
 end
 local gone = 0
-local most, bytes, before = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local most, bytes, before = arg.most, arg.size, arg.before
 while gone < 100 do
   local count = redis.call('LLEN', list)
   if count == 0 then redis.call('DEL', size) break end

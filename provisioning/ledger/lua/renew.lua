@@ -1,17 +1,15 @@
 -- Renews the leases of jobs that a worker holds.
--- KEYS[1] the batch; ARGV[2] lease in ms; then 2 a job: number, token
+-- KEYS[1] the batch; then schema.Renewal, and schema.Held of each
 -- Returns the numbers of the jobs that are no longer the caller's.
-local batch, time = KEYS[1], tonumber(ARGV[2])
-local lost, numbers = {}, {}
-for i = 3, #ARGV, 2 do numbers[#numbers + 1] = ARGV[i] end
+local batch, lost, numbers = KEYS[1], {}, {}
+for held_job in rows() do numbers[#numbers + 1] = held_job.number end
 load_all(batch, numbers)
-for i = 3, #ARGV, 2 do
-  local n, token = ARGV[i], ARGV[i + 1]
-  local job = load(batch, n)
-  if job.token == tonumber(token) and (job.state == 'claimed' or job.state == 'sending') then
-    lease(job, now + time)
+for held_job in rows() do
+  local job = load(batch, held_job.number)
+  if job.token == held_job.token and (job.state == STATE.CLAIMED or job.state == STATE.SENDING) then
+    lease(job, now + arg.lease)
   else
-    lost[#lost + 1] = n
+    lost[#lost + 1] = held_job.number
   end
 end
 settle()

@@ -1,24 +1,24 @@
 -- A person settles a doubt: the widget was found, or it was not.
--- KEYS[1] the batch; ARGV[2] number; ARGV[3] `created` or `absent`; ARGV[4] who; ARGV[5] result as JSON or ''
+-- KEYS[1] the batch; then schema.Resolve
 -- Returns 1 if it was in doubt and is settled now, 0 if it was not in doubt.
-local batch, n, verdict = KEYS[1], ARGV[2], ARGV[3]
-local job = load(batch, n)
-if job.state ~= 'in_doubt' then return 0 end
+local job = load(KEYS[1], arg.number)
+if job.state ~= STATE.IN_DOUBT then return 0 end
 local last = post(job.token, job.attempts)
-if job.posts[last] == 'open' then -- its answer may still come: it is to know what was said
-  job.posts[last] = verdict == 'created' and 'found' or 'absent'
+if job.posts[last] == BELIEF.OPEN then -- its answer may still come: it is to know what was said
+  job.posts[last] = arg.created and BELIEF.FOUND or BELIEF.ABSENT
 end
-if verdict == 'created' then
-  job.result = ARGV[5]
-  move(job, 'succeeded', 'resolved_created')
+if arg.created then
+  job.result = arg.result
+  move(job, EVENT.RESOLVED_CREATED, REASON.RESOLVED_CREATED)
   widen(job, 1, 0)
+  tell_move(job, MOVE.RESOLVED_CREATED, arg.who)
 else
-  move(job, 'queued', 'resolved_absent')
+  move(job, EVENT.RESOLVED_ABSENT, REASON.RESOLVED_ABSENT)
   job.attempts = 0
   widen(job, 0, -1)
   enqueue(job, 0, false)
+  tell_move(job, MOVE.RESOLVED_ABSENT, arg.who)
 end
-tell_move(job, 'resolved_' .. verdict, ARGV[4])
 save(job)
 settle()
 return 1

@@ -1,8 +1,8 @@
 -- Lets go of the widgets in a stretch of a batch whose key is destroyed.
--- KEYS[1] the batch; ARGV[2], ARGV[3] first and last number
+-- KEYS[1] the batch; then schema.Stretch
 -- Returns how many there were.
 local gone = 0
-for n = tonumber(ARGV[2]), tonumber(ARGV[3]) do
+for n = arg.first, arg.last do
   local job = load(KEYS[1], n)
   if job.state and job.result ~= '' then
     job.result = ''

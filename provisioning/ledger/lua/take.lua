@@ -1,13 +1,13 @@
 -- Reserves sending times from the pace that all workers share for one credential.
--- KEYS[1] the credential's bucket; ARGV[2] credential; ARGV[3] default rate per second, or `unlimited`;
--- ARGV[4] most tokens wanted; ARGV[5] how far ahead a reservation may start, ms; ARGV[6] burst, ms
+-- KEYS[1] the credential's bucket; then schema.Take: `rate` where no operator has set another, `want` tokens at
+-- most, a reservation may start `ahead` at most
 -- Returns {tokens, start, interval, rate, learned}: the first token is good `start` ms from now, each further one
 -- `interval` ms later (both as strings); tokens -1: no pace is set. 0 tokens: ask again after
 -- `start` ms, at most 1000; learned 1 if the pace is one that 429s have taught (provisioning/learned_rate.py).
 -- Generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time of the next token.
-local rate = redis.call('HGET', 'pv:rates', ARGV[2]) or ARGV[3]
+local rate = redis.call('HGET', KEY.rates, arg.credential) or arg.rate
 local function number(value) return string.format('%.3f', value) end
-local learned, kept = 0, redis.call('HGET', 'pv:learned', ARGV[2])
+local learned, kept = 0, redis.call('HGET', KEY.learned, arg.credential)
 if kept then
   local known = cjson.decode(kept)
   if known.rate > 0 and (rate == 'unlimited' or known.rate < tonumber(rate)) then
@@ -18,7 +18,7 @@ if kept then
 end
 if rate == 'unlimited' then return { -1, '0', '0', rate, 0 } end
 local interval = 1000 / tonumber(rate)
-local ahead, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
+local ahead, burst = arg.ahead, arg.burst
 local next_token = tonumber(redis.call('GET', KEYS[1]) or 0)
 if next_token < now - burst then next_token = now - burst end
 local lead = next_token - now
@@ -32,7 +32,7 @@ end
 if lead > ahead then
   return { 0, number(math.min(lead - ahead, 1000)), number(interval), rate .. '', learned }
 end
-local tokens = math.min(tonumber(ARGV[4]), 1 + math.floor((ahead - math.max(0, lead)) / interval))
+local tokens = math.min(arg.want, 1 + math.floor((ahead - math.max(0, lead)) / interval))
 local expiry = math.ceil(math.max(1000, lead + tokens * interval + burst))
 redis.call('SET', KEYS[1], number(next_token + tokens * interval), 'PX', expiry)
 return { tokens, number(math.max(0, lead)), number(interval), rate .. '', learned }

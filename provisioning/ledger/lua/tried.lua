@@ -1,14 +1,14 @@
 -- What the probe has shown that a person's word let through a brake.
--- KEYS[1] `pv:holds`; ARGV[2] scope; ARGV[3] `good`, `bad` or `unclear`
--- Returns 0 nothing is on, or no probe is expected; 1 the brake stays on; 3 it is off.
+-- KEYS[1] `pv:holds`; then schema.Tried
+-- Returns 1 if the brake is off now; 0 if it stays on, or nothing is on, or no probe is expected.
 -- After a bad answer it waits for the next word; after an unclear one another probe goes.
-local scope, brake = ARGV[2], 'pv:brake:' .. ARGV[2]
+local brake = KEY.brake .. arg.scope
 if redis.call('EXISTS', brake) == 0 then return 0 end
-if ARGV[3] == 'unclear' then
+if arg.shown == SHOWN.UNCLEAR then
   redis.call('HSET', brake, 'next', now + 1000)
-  return 1
+  return 0
 end
 redis.call('DEL', brake)
-if ARGV[3] == 'bad' then return 1 end
-redis.call('HDEL', KEYS[1], scope)
-return 3
+if arg.shown == SHOWN.BAD then return 0 end
+redis.call('HDEL', KEYS[1], arg.scope)
+return 1

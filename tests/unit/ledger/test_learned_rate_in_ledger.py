@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import Grant, Intent, Ledger, transitions
+from provisioning.ledger.schema import Go
 from provisioning.pace import Rate
 from tests.ledger_fixtures import LEASE, TARGET, Clock, claim, fill, new_job
 
@@ -50,12 +51,12 @@ async def test_a_credential_that_429s_hold_back_starts_no_post(ledger: Ledger, c
     assert (await ledger.do(transitions.take("default", Rate(None), 1))).count == 0
     intent = Intent(job.number, job.token, 1, "default")
     grants: list[Grant] = await ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
-    assert grants == [Grant(go=False, held=True)]
+    assert grants == [Grant(Go.HELD, "rate_limited")]
     clock.advance(2.1)
     [again] = await claim(ledger, 1)
     intent = Intent(again.number, again.token, 1, "default")
     grants = await ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
-    assert grants == [Grant(go=True)]
+    assert grants == [Grant(Go.GO)]
 
 
 async def test_refusals_that_are_noise_set_no_pace(ledger: Ledger) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from provisioning import keys
-from provisioning.ledger import Claim, Deferral, Hold, Intent, Ledger, transitions
+from provisioning.ledger import Claim, Deferral, Hold, Intent, Ledger, Released, Shown, transitions
+from provisioning.ledger.schema import Go
 from provisioning.lifecycle import Event, State
 from tests.ledger_fixtures import LEASE, TARGET, Clock, answer, claim, fill, new_job, say, send
 
@@ -69,16 +70,16 @@ async def test_a_brake_lets_one_probe_through_on_a_person_s_word_and_comes_off_i
     await fill(ledger, *(new_job(f"k{n}") for n in range(10)))
     scope = keys.hold_credential("acme")
     hold = Hold(scope=scope, at=clock.now, by="w1", why="refused", kind="brake")
-    for shown, off in (("bad", False), ("good", True)):
+    for shown, off in ((Shown.BAD, False), (Shown.GOOD, True)):
         await ledger.do(transitions.brake(hold))
         assert await claim(ledger, 10) == []
-        assert await ledger.hand.release(scope) == "probe"
+        assert await ledger.hand.release(scope) is Released.PROBE
         [job] = await claim(ledger, 10)
         intent = Intent(job.number, job.token, job.attempts + 1, "acme")
         [grant] = await ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
-        assert grant.trial
+        assert grant.word is Go.TRIAL
         assert await claim(ledger, 10) == []
-        assert await ledger.do(transitions.tried(scope, shown)) is off  # type: ignore[arg-type]
+        assert await ledger.do(transitions.tried(scope, shown)) is off
         assert bool(await ledger.view.holds()) is not off
         await ledger.do(transitions.deferred("b1", [Deferral(job.number, job.token, 0.0, "braked")]))
 

@@ -11,8 +11,8 @@ from provisioning import keys
 from provisioning.errors import ConfigurationError, NotFoundError
 from provisioning.job import Verdict
 from provisioning.ledger import Ledger, Redriven, Selection, reaper, transitions
-from provisioning.ledger.kept import FORMAT
 from provisioning.ledger.reaper import Reaper
+from provisioning.ledger.schema import FORMAT
 from provisioning.lifecycle import Event, State
 from provisioning.retention import DAY_SECONDS, Kept, Retention
 from tests.ledger_fixtures import Clock, answer, changed, claim, fill, new_job, say, send, snapshot

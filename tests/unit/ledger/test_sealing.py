@@ -56,7 +56,7 @@ async def test_neither_bodies_nor_widget_keys_nor_their_fingerprints_are_in_clea
     assert MARK not in kept
     assert "key of w" not in kept
     assert NEW not in kept
-    fingerprint = (await snapshot(ledger.redis))["pv:{b1}:jobs 1"]["fp"]
+    fingerprint = (await snapshot(ledger.redis))["pv:{b1}:jobs 1"]["fingerprint"]
     assert not BODY.decode().startswith(fingerprint)  # which is what `fill` gives as the plain fingerprint
     assert len(fingerprint) == 16
 

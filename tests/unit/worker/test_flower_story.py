@@ -28,8 +28,8 @@ NOW = 1_800_000_000.0
 LEASE = 20.0
 SECRETS = (b'{"planted":"body"}', "planted-widget-key", "planted-api-key", "planted-traceparent")
 
-FIRST = Claim("b1", 7, 1, "lima-store", "acme", 2, 0, SECRETS[0], trace="planted-traceparent")
-AGAIN = Claim("b1", 7, 9, "lima-store", "acme", 2, 1, SECRETS[0], again=True)
+FIRST = Claim(7, 1, "lima-store", "acme", 2, 0, SECRETS[0], trace="planted-traceparent", batch="b1")
+AGAIN = Claim(7, 9, "lima-store", "acme", 2, 1, SECRETS[0], again=True, batch="b1")
 RESULT = Result("w-12", key="planted-widget-key", api_key_id="planted-api-key")
 
 

@@ -34,12 +34,17 @@ class SlowLedger:
 
     async def do_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self.asked.append([call.script for call in calls])
-        self.numbers += [list(call.args[2::4]) for call in calls if call.script == "sending"]
+        self.numbers += [
+            [getattr(row, "number", 0) for row in call.rows] for call in calls if call.script == "sending"
+        ]
         if self.refuses:
             raise LedgerUnavailableError("no room")
         if any(call.script == "answered" for call in calls):
             await self.answers_may_go.wait()
-        return [call.read([1]) for call in calls]
+        return [
+            call.read([b"go", b""] if call.script == "sending" else [b"in_time", b"succeeded", b""])
+            for call in calls
+        ]
 
 
 async def test_an_intent_waits_for_no_answer_to_be_written() -> None:
