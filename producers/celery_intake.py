@@ -33,7 +33,6 @@ from redis.exceptions import RedisError
 
 from producers.batch_name import check_batch_name
 from producers.defaults import check_as_is
-from producers.idempotency import Answer, Idempotency, InUseError, OtherRequestError
 from producers.jsonl import job_of
 from producers.known_credentials import KnownCredentials, of_known
 from producers.option_words import CELERY, in_words_of
@@ -51,6 +50,7 @@ from provisioning.errors import (
 )
 from provisioning.job import NewJob
 from provisioning.ledger import Ledger, refused
+from provisioning.ledger.idempotency import Answer, InUseError, OtherRequestError
 from provisioning.ledger.sealing import KeylessError
 from provisioning.log_events import MESSAGE_REFUSED, MESSAGE_RETURNED, RING_LOST, ROW_REJECTED
 from provisioning.logs import say
@@ -234,7 +234,7 @@ async def _once(ledger: Ledger, task: str, message: Message, doorbell: Doorbell)
     content = msgspec.json.encode(said, order="deterministic")
     fingerprint = hashlib.sha256(content).hexdigest()
     try:
-        async with Idempotency(ledger.redis).turn(WHO, key, fingerprint) as turn:
+        async with ledger.idempotency.turn(WHO, key, fingerprint) as turn:
             if isinstance(turn, Answer):
                 return
             await _submit(ledger, task, message, doorbell)

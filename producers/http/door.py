@@ -13,7 +13,6 @@ from producers.http.gauges import Readings
 from producers.http.problem import Kind, ProblemError, no_ledger
 from producers.http.slots import Slots
 from producers.http.tokens import Scope, Token, Tokens, parse_presets
-from producers.idempotency import Idempotency
 from producers.known_credentials import KnownCredentials
 from producers.ringer import Ringer
 from producers.single_jobs import SingleJobs
@@ -133,7 +132,6 @@ class Door:
     tokens: Tokens = field(init=False)
     rates: Rates = field(init=False)
     fullness: Fullness = field(init=False)
-    idempotency: Idempotency = field(init=False)
     credentials: KnownCredentials = field(init=False)
     single: SingleJobs = field(init=False)
     uploads: Slots = field(init=False)
@@ -147,7 +145,6 @@ class Door:
         self.tokens = Tokens(self.ledger.redis, presets)
         self.rates = Rates(self.ledger, self.settings)
         self.fullness = Fullness(self.ledger, self.settings)
-        self.idempotency = Idempotency(self.ledger.redis)
         self.credentials = KnownCredentials(self.ledger)
         self.single = SingleJobs(self.ledger, self.ringer.ring)
         self.uploads = Slots()

@@ -12,7 +12,7 @@ from producers.http.content import charset, media_type
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import door_of, idempotency_key
 from producers.http.tokens import Token
-from producers.idempotency import LEASE, Answer, InUseError, OtherRequestError, Turn
+from provisioning.ledger.idempotency import LEASE, Answer, InUseError, OtherRequestError, Turn
 
 _NOT_KEPT = frozenset([409, 429])
 """Refusals that may be otherwise the next time, as all from 500 on may."""
@@ -33,7 +33,7 @@ async def once(
     said = [request.method, request.url.path, request.url.query, kind, body_digest]
     fingerprint = hashlib.sha256("\n".join(said).encode()).hexdigest()
     try:
-        async with door_of(request).idempotency.turn(caller.id, key, fingerprint) as turn:
+        async with door_of(request).ledger.idempotency.turn(caller.id, key, fingerprint) as turn:
             if isinstance(turn, Answer):
                 headers = turn.headers | {"Idempotent-Replayed": "true"}
                 return Response(turn.body, turn.status, headers, turn.media_type)

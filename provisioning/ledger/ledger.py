@@ -30,6 +30,7 @@ from provisioning.checks.redis_server import judge_eviction, judge_version
 from provisioning.errors import ContractError, LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger.connections import packed
 from provisioning.ledger.hand import Hand
+from provisioning.ledger.idempotency import Idempotency
 from provisioning.ledger.in_turn import InTurn
 from provisioning.ledger.records import Claims
 from provisioning.ledger.refusals import in_words
@@ -56,6 +57,7 @@ class Ledger:
     Attributes:
         view: looking at batches and jobs.
         hand: what a person does: pause, resume, cancel, redrive, resolve.
+        idempotency: requests that were answered under a key.
     """
 
     def __init__(self, redis: Redis, clock: Clock | None = None, *, masters: str = "") -> None:
@@ -64,6 +66,7 @@ class Ledger:
         self._scripts = Scripts(redis, clock)
         self.view = View(redis, self.do, self.sealer)
         self.hand = Hand(redis, self.do, self.sealer)
+        self.idempotency = Idempotency(redis)
 
     @classmethod
     def at(cls, url: str, *, connections: int = 16, masters: str = "") -> Self:
