@@ -14,9 +14,9 @@ from console.shell import JsonFlag, cli, open_ledger, out, talk
 from console.standard_output import emit
 from console.words import amount, shown
 from console.workplace import local_worker, workplace
-from producers.http.tokens import Scope, Tokens
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import refused
+from provisioning.ledger.tokens import AccessTokens, Scope
 
 
 @cli.command()
@@ -86,14 +86,13 @@ def token(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            tokens = Tokens(ledger.redis)
             if action is TokenAction.CREATE:
-                await _create(tokens, name or "", scope or [], json=json)
+                await _create(ledger.tokens, name or "", scope or [], json=json)
             elif action is TokenAction.REVOKE:
-                await tokens.revoke(name or "")
+                await ledger.tokens.revoke(name or "")
                 out.print(f"{name} is revoked")
             else:
-                for each in await tokens.all():
+                for each in await ledger.tokens.all():
                     if json:
                         emit(each.public())
                     else:
@@ -102,7 +101,7 @@ def token(
     asyncio.run(work())
 
 
-async def _create(tokens: Tokens, name: str, scopes: list[Scope], *, json: bool) -> None:
+async def _create(tokens: AccessTokens, name: str, scopes: list[Scope], *, json: bool) -> None:
     made, secret = await tokens.create(name, scopes)
     if json:
         emit({"token": secret, **made.public(), "preset": made.preset})

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from producers.http.models import Problem
 from producers.http.problem import CONTENT_TYPE, Kind
-from producers.http.tokens import Scope, Token
 from provisioning.ledger import JobRecord
+from provisioning.ledger.tokens import Scope, Token
 
 _encode = msgspec.json.Encoder().encode
 

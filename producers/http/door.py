@@ -12,15 +12,14 @@ from typing import Any
 from producers.http.gauges import Readings
 from producers.http.problem import Kind, ProblemError, no_ledger
 from producers.http.slots import Slots
-from producers.http.tokens import Scope, Token, Tokens, parse_presets
+from producers.http.tokens import Tokens, parse_presets
 from producers.known_credentials import KnownCredentials
 from producers.ringer import Ringer
 from producers.single_jobs import SingleJobs
 from producers.webhooks import Webhooks
 from provisioning import keys
 from provisioning.ledger import Ledger
-from provisioning.ledger.schema import Take
-from provisioning.ledger.scripts import Call
+from provisioning.ledger.tokens import Scope, Token
 from provisioning.lifecycle import UNSETTLED
 from provisioning.settings import Settings
 
@@ -31,7 +30,7 @@ BURST = 10.0
 """Seconds' worth of a token's rate that may come at once: a service that starts has catching up to do."""
 
 BLOCK = 20
-"""Requests whose places are reserved in one call to Redis."""
+"""Requests whose places are reserved in one call to the ledger."""
 
 BLOCK_GOOD_FOR = 1.0
 """Seconds until reserved places that nobody took are given up."""
@@ -41,7 +40,7 @@ LOOK_EVERY = 1.0
 
 
 class Rates:
-    """Each token's rate, kept in Redis for all servers (`lua/take.lua`), asked for in blocks."""
+    """Each token's rate, kept in the ledger for all servers, asked for in blocks."""
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
@@ -58,7 +57,7 @@ class Rates:
         async with self._locks.setdefault(token.id, asyncio.Lock()):
             if self._take(token.id):
                 return
-            got, wait = await self._ledger.do(self._reserve(token))
+            got, wait = await self._ledger.tokens.reserve(token.id, self._rate, BLOCK, BURST)
             if not got:
                 raise ProblemError(Kind.TOO_FAST, f"more than {self._rate} with this token", retry_after=wait)
             if got > 0:
@@ -70,11 +69,6 @@ class Rates:
             return False
         self._blocks[id_] = (left - 1, until)
         return True
-
-    def _reserve(self, token: Token) -> Call[tuple[int, float]]:
-        scope = f"token:{token.id}"
-        head = Take(scope, self._rate.word, BLOCK, 0.0, BURST)
-        return Call("take", keys.pace(scope), lambda reply: (int(reply[0]), float(reply[1]) / 1000), head)
 
 
 class Fullness:
@@ -142,7 +136,7 @@ class Door:
 
     def __post_init__(self) -> None:
         presets = parse_presets(self.settings.api_tokens.get_secret_value())
-        self.tokens = Tokens(self.ledger.redis, presets)
+        self.tokens = Tokens(self.ledger.tokens, presets)
         self.rates = Rates(self.ledger, self.settings)
         self.fullness = Fullness(self.ledger, self.settings)
         self.credentials = KnownCredentials(self.ledger)

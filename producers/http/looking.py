@@ -19,11 +19,11 @@ from producers.http.filters import CredentialName, Key, Reason, Since, Until
 from producers.http.models import Batch, Batches, Job, Jobs, RefusedMessages
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Reader, door_of
-from producers.http.tokens import Scope, Token
 from provisioning import keys
 from provisioning.errors import NotFoundError
 from provisioning.job import split_job_id
 from provisioning.ledger import BatchStatus, Selection, refused
+from provisioning.ledger.tokens import Scope, Token
 from provisioning.lifecycle import State
 
 router = APIRouter(tags=["Look"])

@@ -19,7 +19,7 @@ from producers.http.answers import refusals
 from producers.http.gauges import Collected, samples
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import admit, bearer, door_of
-from producers.http.tokens import Scope, Token
+from provisioning.ledger.tokens import Scope, Token
 
 router = APIRouter(tags=["Look"])
 

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from producers.http.content import charset, media_type
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import door_of, idempotency_key
-from producers.http.tokens import Token
 from provisioning.ledger.idempotency import LEASE, Answer, InUseError, OtherRequestError, Turn
+from provisioning.ledger.tokens import Token
 
 _NOT_KEPT = frozenset([409, 429])
 """Refusals that may be otherwise the next time, as all from 500 on may."""

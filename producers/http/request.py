@@ -14,8 +14,8 @@ from producers.http.access import CALLER
 from producers.http.door import Door
 from producers.http.parameters import check_said
 from producers.http.problem import Kind, ProblemError
-from producers.http.tokens import Scope, Token
 from provisioning.digits import is_whole_number
+from provisioning.ledger.tokens import Scope, Token
 
 SMALL = 256 * 1024
 """Bytes of a body that is read into memory: four times the largest body of a job."""

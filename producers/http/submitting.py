@@ -22,7 +22,6 @@ from producers.http.once import once
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Submitter, door_of, read_body
 from producers.http.small_json import check_said_once
-from producers.http.tokens import Scope, Token
 from producers.http.upload import (
     FORMATS,
     Wish,
@@ -39,6 +38,7 @@ from producers.mapping_file import pair
 from producers.reading import ReadOptions
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, Verdict, split_job_id
+from provisioning.ledger.tokens import Scope, Token
 
 router = APIRouter(tags=["Hand over"])
 

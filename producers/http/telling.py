@@ -13,9 +13,9 @@ from producers.http.models import NewWebhook, WebhookState
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Submitter, door_of, read_body
 from producers.http.small_json import check_said_once
-from producers.http.tokens import Scope, Token
 from producers.webhooks import NotYoursError, Webhook
 from provisioning import keys
+from provisioning.ledger.tokens import Scope, Token
 
 router = APIRouter(tags=["Webhooks"])
 

@@ -27,7 +27,6 @@ from producers.http.door import Door
 from producers.http.json_batch import Settings, look_through
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import check_length, too_large
-from producers.http.tokens import Token
 from producers.http.watched import Watched
 from producers.known_credentials import of_known
 from producers.option_words import HTTP, in_words_of
@@ -38,6 +37,7 @@ from producers.submit import Submission, submit
 from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError, NotFoundError
 from provisioning.job import Accepted, NewJob, Verdict
 from provisioning.ledger import Ledger
+from provisioning.ledger.tokens import Token
 from provisioning.log_events import ROW_REJECTED
 from provisioning.logs import say
 

@@ -37,6 +37,7 @@ from provisioning.ledger.refusals import in_words
 from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.sealing import KeylessError, SealedError, Sealer, load_masters
+from provisioning.ledger.tokens import AccessTokens
 from provisioning.ledger.view import View
 from provisioning.log_events import BODY_UNOPENED
 from provisioning.logs import say
@@ -58,6 +59,7 @@ class Ledger:
         view: looking at batches and jobs.
         hand: what a person does: pause, resume, cancel, redrive, resolve.
         idempotency: requests that were answered under a key.
+        tokens: who may come through the HTTP door.
     """
 
     def __init__(self, redis: Redis, clock: Clock | None = None, *, masters: str = "") -> None:
@@ -67,6 +69,7 @@ class Ledger:
         self.view = View(redis, self.do, self.sealer)
         self.hand = Hand(redis, self.do, self.sealer)
         self.idempotency = Idempotency(redis)
+        self.tokens = AccessTokens(redis, self.do)
 
     @classmethod
     def at(cls, url: str, *, connections: int = 16, masters: str = "") -> Self:

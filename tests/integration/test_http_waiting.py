@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from producers.http.tokens import Scope
-from producers.http.tokens import make_token as new_token
 from provisioning import keys
+from provisioning.ledger.tokens import Scope
+from provisioning.ledger.tokens import make_token as new_token
 from tests.chaos.valkey import Valkey
 from tests.integration.http_server import (
     PATIENCE,

@@ -1,0 +1,158 @@
+"""
+API tokens: random, shown once, kept as a hash.
+
+A token is `pvt_ID_SECRET`: the id finds the record, the secret is 256 random bits of which the ledger keeps
+the SHA-256. A slow hash is for passwords, which can be guessed; this cannot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from provisioning import keys
+from provisioning.errors import InvalidInputError, NotFoundError
+from provisioning.ledger.schema import Take
+from provisioning.ledger.scripts import Call
+from provisioning.pace import Rate
+
+PREFIX = "pvt"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Scope(StrEnum):
+    """What a token is good for."""
+
+    SUBMIT = "submit"  # hand jobs over
+    READ = "read"  # look at batches and jobs
+    OPERATE = "operate"  # pause, resume, cancel, redrive, resolve
+    KEYS = "keys"  # see the keys of created widgets
+    METRICS = "metrics"  # read /metrics, and nothing else
+
+
+class Token(msgspec.Struct, frozen=True):
+    """
+    What is known of a token; from this the token itself cannot be had.
+
+    Attributes:
+        digest: SHA-256 of the secret, hexadecimal.
+        created_at: Unix seconds; 0 if it comes from the settings.
+    """
+
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    digest: str
+    created_at: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"Token(id={self.id!r}, name={self.name!r})"
+
+    def public(self) -> dict[str, Any]:
+        """The token as `--json` lists it."""
+        return {
+            "name": self.name,
+            "id": self.id,
+            "scopes": sorted(self.scopes),
+            "created_at": self.created_at or None,
+        }
+
+    @property
+    def preset(self) -> str:
+        """The token as PROVISION_API_TOKENS takes it."""
+        return f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.id}:{self.digest}"
+
+
+_decode = msgspec.json.Decoder(Token).decode
+
+
+def make_token(name: str, scopes: Iterable[Scope], now: float) -> tuple[Token, str]:
+    """
+    A new token: its record, and the token itself, which is nowhere else.
+
+    Raises: InvalidInputError if the name cannot be one.
+    """
+    if not NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"{name!r} cannot be the name of a token", hint="letters, digits and . _ - up to 64 characters"
+        )
+    id_ = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    secret = secrets.token_urlsafe(32)
+    return Token(id_, name, frozenset(scopes), digest_of(secret), now), f"{PREFIX}_{id_}_{secret}"
+
+
+def digest_of(secret: str) -> str:
+    """What is kept of a token's secret."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class AccessTokens:
+    """The tokens of one ledger."""
+
+    def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]]) -> None:
+        self._redis: Any = redis
+        self._do = do
+
+    async def create(self, name: str, scopes: Iterable[Scope]) -> tuple[Token, str]:
+        """
+        Makes a token. Returns: its record, and the token, which cannot be had again.
+
+        Raises: InvalidInputError if the name is taken or cannot be one.
+        """
+        token, secret = make_token(name, scopes, time.time())
+        if any(known.name == name for known in await self.all()):
+            raise InvalidInputError(
+                f"there is a token named {name!r} already", hint=f"provision token revoke {name}"
+            )
+        await self._redis.hset(keys.TOKENS, token.id, msgspec.json.encode(token))
+        return token, secret
+
+    async def all(self) -> list[Token]:
+        """Every token, by name."""
+        kept = [_decode(value) for value in (await self._redis.hgetall(keys.TOKENS)).values()]
+        return sorted(kept, key=lambda token: token.name)
+
+    async def find(self, id_: str) -> Token | None:
+        """The token of an id, if there is one."""
+        value = await self._redis.hget(keys.TOKENS, id_)
+        return None if value is None else _decode(value)
+
+    async def revoke(self, name: str) -> None:
+        """
+        Takes a token's power away; a server may take its own word for it a moment longer.
+
+        Raises: NotFoundError if there is none of that name.
+        """
+        found = [token.id for token in await self.all() if token.name == name]
+        if not found or not await self._redis.hdel(keys.TOKENS, *found):
+            raise NotFoundError(
+                f"the ledger has no token named {name!r}",
+                hint="provision token list; those of PROVISION_API_TOKENS are taken out there",
+            )
+
+    async def reserve(self, id_: str, rate: Rate, most: int, burst: float) -> tuple[int, float]:
+        """
+        Reserves places for requests in a token's rate, which all servers share (`lua/take.lua`).
+
+        Args:
+            burst: seconds' worth of the rate that may come at once.
+        Returns: how many; where there is none, the seconds until there is.
+        """
+        scope = f"token:{id_}"
+        head = Take(scope, rate.word, most, 0.0, burst)
+        reserved: tuple[int, float] = await self._do(Call("take", keys.pace(scope), _read_reserved, head))
+        return reserved
+
+
+def _read_reserved(reply: Any) -> tuple[int, float]:
+    return int(reply[0]), float(reply[1]) / 1000
