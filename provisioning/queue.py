@@ -20,13 +20,12 @@ from typing import Any
 from amqp.exceptions import PreconditionFailed
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from provisioning import envelope, redis_broker
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.own_celery import own_celery
 from provisioning.redis_address import SCHEMES, RedisAddress
-from provisioning.redis_rights import missing_rights, rights
+from provisioning.redis_rights import rights
 from provisioning.settings import Settings
 
 DRAIN = envelope.DRAIN
@@ -143,8 +142,8 @@ def check_rights(app: Celery) -> bool:
         client = connection.default_channel.client
         kept = client.connection_pool.connection_kwargs
         database, user = int(kept.get("db") or 0), kept.get("username") or "default"
-        missing = missing_rights(client, database, QUEUE)
-    except (RedisError, OSError, OperationalError):
+        missing = redis_broker.missing_rights(client, database, QUEUE)
+    except (OperationalError, *connection.connection_errors):
         return False
     finally:
         connection.collect(socket_timeout=COUNT_TIMEOUT)

@@ -17,6 +17,7 @@ services send as they always did.
 from __future__ import annotations
 
 import base64
+import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +31,10 @@ from kombu.transport import TRANSPORT_ALIASES, _transport_cache, get_transport_c
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import loads
 
+from provisioning.errors import LedgerUnavailableError
+from provisioning.ledger.ledger import refused
 from provisioning.ledger.refusals import leads_elsewhere
+from provisioning.redis_rights import channels
 
 logger = get_logger(__name__)
 
@@ -309,3 +313,49 @@ def install() -> None:
             get_transport_cls(scheme) is not Transport
         ):  # somebody has asked before; kombu remembers its answer
             _transport_cache[scheme] = Transport
+
+
+def refusal(error: BaseException) -> LedgerUnavailableError | None:
+    """Our error for a broker that lets us in and refuses; None for any other, such as one that is away."""
+    return refused(error) if isinstance(error, redis.ResponseError) else None
+
+
+def missing_rights(client: Any, database: int, queue: str) -> list[str]:
+    """
+    What Celery does on Redis and this user may not, as `COMMAND key`.
+
+    Its keys hold messages, so nothing is tried that could move one: a command that takes something away is
+    given what nobody has put there.
+
+    Args:
+        client: a blocking client of redis-py, connected as Celery is.
+        queue: the name of Celery's queue.
+    Raises: the client's errors for anything but a lack of permission.
+    """
+    nobody = secrets.token_hex(8)
+    tries: tuple[tuple[str | int | float, ...], ...] = (
+        ("LREM", queue, 0, nobody),
+        ("BRPOP", f"{queue}\x06\x16{nobody}", 0.01),  # as the queue of another priority is called
+        ("HDEL", "unacked", nobody),
+        ("ZREM", "unacked_index", nobody),
+        ("GET", "unacked_mutex"),
+        ("SREM", f"_kombu.binding.{queue}", nobody),
+        ("SREM", f"_kombu.binding_permanent.{queue}", nobody),
+        ("LLEN", f"{nobody}.celery.pidbox"),
+        ("EVAL", "return 1", 0),
+    )
+    missing = []
+    for command in tries:
+        try:
+            client.execute_command(*command)
+        except redis.exceptions.NoPermissionError:
+            name = str(command[1]).partition("\x06")[0].replace(nobody, "*") if command[0] != "EVAL" else ""
+            missing.append(f"{command[0]} {name}".rstrip())
+    for channel in channels(database):
+        with client.pubsub() as subscription:
+            try:
+                subscription.psubscribe(channel)
+                subscription.parse_response(timeout=2)
+            except redis.exceptions.NoPermissionError:
+                missing.append(f"PSUBSCRIBE {channel}")
+    return missing

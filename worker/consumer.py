@@ -15,13 +15,11 @@ from typing import Any
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu.utils.json import dumps
-from redis.exceptions import ResponseError
 
 from provisioning.envelope import DRAIN, REFUSE, Letter, UnreadableError, read
-from provisioning.ledger.ledger import refused
 from provisioning.log_events import BROKER_REFUSED
 from provisioning.logs import say
-from provisioning.redis_broker import UNREADABLE
+from provisioning.redis_broker import UNREADABLE, refusal
 
 JSON = "application/json"
 
@@ -66,9 +64,10 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
         def on_connection_error_after_connected(self, exc: Exception) -> None:
             """A broker that refuses lets us in and refuses again at once: it is given some seconds."""
             super().on_connection_error_after_connected(exc)
-            if not isinstance(exc, ResponseError):
+            refused = refusal(exc)
+            if refused is None:
                 return  # it is away: Celery waits until it is back
-            say(BROKER_REFUSED, error=refused(exc), delay_s=PAUSE)
+            say(BROKER_REFUSED, error=refused, delay_s=PAUSE)
             until = time.monotonic() + PAUSE
             while time.monotonic() < until:
                 sign()
