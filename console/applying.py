@@ -36,9 +36,10 @@ from provisioning.errors import (
     InvalidInputError,
     InvalidJobError,
     LedgerUnavailableError,
+    LedgerUnfitError,
     NotFoundError,
 )
-from provisioning.ledger import LOST, BatchStatus, Ledger, SourceFile, is_felt
+from provisioning.ledger import BatchStatus, Ledger, SourceFile, is_felt
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.pace import Rate
 
@@ -255,7 +256,9 @@ async def watch(
             status = await ledger.view.status(batch)
             workers = await ledger.view.workers()
             limits = [limit for limit in await ledger.view.limits(workers) if is_felt(limit)]
-        except LOST:
+        except LedgerUnfitError:
+            raise  # waiting does not help
+        except LedgerUnavailableError:
             if not lost:
                 progress.note("Redis is away; waiting for it")
             lost += 1

@@ -18,14 +18,12 @@ import sys
 from typing import NoReturn
 
 import typer
-from redis.exceptions import RedisError
 from typer._click.exceptions import ClickException  # typer gives it no public name
 
 from console.commands import apply, doctor, doubts, hand, look, plan, processes, purge, serve
 from console.shell import cli, talk
 from console.standard_output import ReaderGone, let_go, show_what_can_be_shown, writing
 from provisioning.errors import ProvisioningError
-from provisioning.ledger.ledger import refused
 from provisioning.printable import printable, printable_lines
 
 VERBS = (plan, apply, look, hand, doubts, purge, serve, doctor, processes)
@@ -59,8 +57,6 @@ def main() -> None:
         for note in getattr(error, "__notes__", ()):
             print(f"note: {printable(note)}", file=sys.stderr)
         _fail(error.message, error.hint)
-    except RedisError as error:
-        _fail(refused(error).message, refused(error).hint)
     except OSError as error:
         _fail(*_of_a_file(error))
     except ReaderGone:

@@ -7,8 +7,6 @@ import platform
 from collections.abc import Collection
 from pathlib import Path
 
-from redis.exceptions import RedisError
-
 from console.checks.api import gather_api, judge_api
 from console.checks.broker import check_broker
 from console.checks.home import gather_home, holds_secrets, judge_home
@@ -20,8 +18,7 @@ from provisioning.checks.encryption import judge_masters
 from provisioning.checks.finding import Finding, fatal, ok
 from provisioning.checks.secret_file import judge_secret_files, secret_files
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
-from provisioning.ledger import LOST, Ledger
-from provisioning.ledger.ledger import refused, unavailable
+from provisioning.ledger import Ledger
 from provisioning.settings import Settings
 
 GROUPS = (
@@ -80,12 +77,8 @@ async def _ledger(place: Workplace) -> list[Finding]:
         known = {each.check for each in malformed}
         found = [each for each in await check_ledger(ledger) if each.check not in known]
         workers = await ledger.view.workers()
-    except LOST as error:
-        away = unavailable(ledger.redis, error)
-        return [fatal("redis.reachable", away.message, away.hint), *malformed]
-    except RedisError as error:
-        no = refused(error)
-        return [fatal("redis.reachable", no.message, no.hint), *malformed]
+    except LedgerUnavailableError as error:
+        return [fatal("redis.reachable", error.message, error.hint), *malformed]
     finally:
         await ledger.close()
     workers_found = judge_workers(workers, embedded=place.embedded)

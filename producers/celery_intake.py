@@ -29,7 +29,6 @@ import msgspec
 from celery import Task, shared_task
 from celery.exceptions import Reject
 from celery.worker.request import Request
-from redis.exceptions import RedisError
 
 from producers.batch_name import check_batch_name
 from producers.defaults import check_as_is
@@ -146,7 +145,7 @@ def _do_or_return(
     """Does it, or lets the message go back to the queue. Raises: Reject."""
     try:
         asyncio.run(do())
-    except (LedgerUnavailableError, *UNSEALABLE, RedisError, OSError) as error:
+    except (LedgerUnavailableError, *UNSEALABLE, OSError) as error:
         say(MESSAGE_RETURNED, task_id=task, error=error)
         time.sleep(PAUSE)
         if not _sent_again(name, task, args, kwargs):
@@ -195,7 +194,7 @@ async def take_in(
     try:
         message = _read(args, kwargs)
         await _once(ledger, task, message, doorbell)
-    except (LedgerUnavailableError, *UNSEALABLE, RedisError, OSError):
+    except (LedgerUnavailableError, *UNSEALABLE, OSError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept, and not tried for ever
         reason = str(error) if isinstance(error, RefusedError) else f"unforeseen: {type(error).__name__}"

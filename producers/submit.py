@@ -21,7 +21,7 @@ from producers.read_ahead import read_ahead
 from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import ON_THEIR_WAY, Accepted, NewJob, Verdict, split_job_id
-from provisioning.ledger import LOST, Ledger, SourceFile, transitions
+from provisioning.ledger import Ledger, SourceFile, transitions
 from provisioning.ledger.scripts import Call
 from provisioning.log_events import BATCH_SUBMITTED
 from provisioning.logs import say
@@ -126,7 +126,7 @@ async def submit(
                 for home in {batch, *submission.touched}:
                     await ledger.do(transitions.add_source(home, source))
         except BaseException:
-            with contextlib.suppress(LedgerUnavailableError, *LOST):  # what went wrong first is what is told
+            with contextlib.suppress(LedgerUnavailableError):  # what went wrong first is what is told
                 await _round_off(ledger, submission, who, because, is_new=is_new)
             raise
         await _round_off(ledger, submission, who, because, is_new=is_new)

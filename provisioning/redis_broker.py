@@ -32,7 +32,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.utils.json import loads
 
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger.ledger import refused
+from provisioning.ledger.client import refused
 from provisioning.ledger.refusals import leads_elsewhere
 from provisioning.redis_rights import channels
 

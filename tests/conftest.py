@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import fakeredis
 import pytest
-from redis.asyncio import Redis
 
 from provisioning.ledger import Ledger
+from provisioning.ledger.client import connect
 from tests.ledger_fixtures import Clock
 from tests.valkey_server import valkey_by_network
 
@@ -29,7 +29,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def ledger(valkey_url: str, clock: Clock) -> AsyncIterator[Ledger]:
     """An empty ledger in a real Valkey, on `clock`."""
-    redis = Redis.from_url(valkey_url)
+    redis = connect(valkey_url)
     await redis.flushall()
     async with Ledger(redis, clock) as ledger:
         yield ledger

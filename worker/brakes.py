@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from provisioning import log_events
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import LOST, Hold, Ledger, Shown, transitions
+from provisioning.ledger import Hold, Ledger, Shown, transitions
 from provisioning.logs import say
 from worker.telemetry import BrakeApplied, BrakeReleased, Telemetry
 
@@ -54,6 +54,6 @@ async def _insist(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
     while True:
         try:
             return await ask()
-        except (LedgerUnavailableError, *LOST) as error:
+        except LedgerUnavailableError as error:
             say(log_events.LEDGER_LOST, doing="brake", delay_s=1.0, error=error)
             await asyncio.sleep(1.0)

@@ -16,16 +16,12 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
-from redis.exceptions import RedisError
-
 from provisioning import keys, log_events
-from provisioning.checks.redis_facts import clock_skew
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import LOST, Claim, Claims, Deferral, Ledger, WorkerSign, transitions
-from provisioning.ledger.ledger import refused
+from provisioning.ledger import Claim, Claims, Deferral, Ledger, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
-from provisioning.ledger.refusals import code_of
+from provisioning.ledger.server import clock_skew
 from provisioning.logs import say
 from provisioning.pace import Tokens
 from provisioning.settings import Settings
@@ -201,7 +197,7 @@ class Engine:
             task.cancel()
         await self._recorder.stop()
         await self._api.__aexit__(None, None, None)
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        with contextlib.suppress(LedgerUnavailableError, TimeoutError):
             async with asyncio.timeout(1.0):
                 await self._presence.sign_off()
         await self._ledger.close()
@@ -352,7 +348,7 @@ class Engine:
         """Does what is done again in time, should the ledger be away now."""
         try:
             await errand
-        except (LedgerUnavailableError, *LOST) as error:
+        except LedgerUnavailableError as error:
             say(log_events.LEDGER_LOST, doing=doing, error=error)
 
     def _learn(self, credential: str, burst: Burst) -> None:
@@ -493,7 +489,7 @@ class Engine:
 
     async def _reap(self) -> None:
         """Lets go of a little of what is past its retention; any number of workers may do so at once."""
-        self._skew = round(await clock_skew(self._ledger.redis), 3)
+        self._skew = round(await clock_skew(self._ledger), 3)
         gone = await self._reaper.run_once(time.time())
         if gone.total():
             say(log_events.BATCH_REAPED, **{str(kept): count for kept, count in gone.items()})
@@ -551,13 +547,10 @@ class Engine:
         while True:
             try:
                 await chore()
-            except (LedgerUnavailableError, *LOST) as error:
+            except LedgerUnavailableError as error:
                 say(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next round may do
-                if isinstance(error, RedisError) and code_of(error):
-                    say(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=refused(error))
-                else:
-                    say(log_events.CHORE_FAILED, doing=doing, exception=error)
+                say(log_events.CHORE_FAILED, doing=doing, exception=error)
             await asyncio.sleep(pause)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -92,8 +91,7 @@ def _handle(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(InvalidInputError, _unreadable)
-    for away in (LedgerUnavailableError, RedisError):
-        app.add_exception_handler(away, _no_ledger)
+    app.add_exception_handler(LedgerUnavailableError, _no_ledger)
     app.add_exception_handler(NoRoomError, _no_room)
     app.add_exception_handler(SealedError, _sealed)
     app.add_exception_handler(Exception, _internal)

@@ -16,8 +16,7 @@ from producers.http.answers import refusals
 from producers.http.door import Door
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Reader, bearer, door_of
-from provisioning.errors import NotFoundError
-from provisioning.ledger import LOST
+from provisioning.errors import LedgerUnavailableError, NotFoundError
 
 router = APIRouter(tags=["Look"])
 
@@ -100,7 +99,7 @@ async def _stream(door: Door, log: EventLog, last: str, token: str) -> AsyncIter
             news = await log.after(last)
         except NotFoundError:
             return
-        except LOST:
+        except LedgerUnavailableError:
             news = []  # Redis is away: so is the news
         for last, name, data in news:
             silent = 0.0

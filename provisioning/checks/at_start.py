@@ -10,10 +10,10 @@ from provisioning.checks.certificates import check_ca_file
 from provisioning.checks.credentials_file import gather_credentials, judge_credentials
 from provisioning.checks.encryption import judge_encryption
 from provisioning.checks.finding import Finding, warning
-from provisioning.checks.redis_facts import gather_redis
 from provisioning.checks.redis_server import judge_redis, judge_skew
 from provisioning.checks.relations import judge_relations
 from provisioning.ledger import Ledger
+from provisioning.ledger.server import read_facts
 from provisioning.settings import Settings
 
 WAITED_FOR = frozenset({"redis.writes"})
@@ -70,7 +70,7 @@ async def check_ledger(ledger: Ledger) -> list[Finding]:
     """
     What can be said of the ledger.
 
-    Raises: redis.RedisError, OSError if it is away.
+    Raises: LedgerUnavailableError.
     """
-    facts = await gather_redis(ledger.redis)
+    facts = await read_facts(ledger)
     return [*judge_redis(facts), judge_skew(facts.skew), judge_encryption(await ledger.sealer.census())]

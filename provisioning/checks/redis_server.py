@@ -1,4 +1,4 @@
-"""Whether a Redis may be the ledger. Pure: `redis_facts` brings the facts."""
+"""Whether a Redis may be the ledger. Pure: `ledger.server` brings the facts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The ledger: the record of every job in Redis, and the only truth about it."""
 
-from provisioning.ledger.ledger import LOST, Ledger
+from provisioning.ledger.client import LOST
+from provisioning.ledger.ledger import Ledger
 from provisioning.ledger.limits import SendingLimit, is_felt
 from provisioning.ledger.records import (
     Act,

@@ -18,7 +18,7 @@ from provisioning import keys
 from provisioning.errors import NotFoundError
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import schema
-from provisioning.ledger.ledger import LOST, Ledger, unavailable
+from provisioning.ledger.ledger import Ledger
 from provisioning.ledger.records import Hold, WorkerSign
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import State
@@ -121,23 +121,20 @@ async def read_gauges(ledger: Ledger) -> Gauges:
 
     Raises: LedgerUnavailableError.
     """
-    try:
-        redis: Any = ledger.redis
-        at = _seconds(await redis.time())
-        sums = await sum_up(ledger)
-        holds, workers = await ledger.view.holds(), await ledger.view.workers()
-        pipeline = redis.pipeline(transaction=False)
-        pipeline.info("memory")
-        pipeline.info("persistence")
-        pipeline.llen(QUEUE)
-        pipeline.hlen(UNACKNOWLEDGED)
-        pipeline.llen(keys.INTAKE_DEAD)
-        pipeline.hgetall(keys.RATES)
-        pipeline.hgetall(keys.LEARNED)
-        memory, persistence, messages, taken, refused, rates, learned = await pipeline.execute()
-        since = await _ready_since(ledger, sums)
-    except LOST as error:
-        raise unavailable(ledger.redis, error) from error
+    redis: Any = ledger.redis
+    at = _seconds(await redis.time())
+    sums = await sum_up(ledger)
+    holds, workers = await ledger.view.holds(), await ledger.view.workers()
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.info("memory")
+    pipeline.info("persistence")
+    pipeline.llen(QUEUE)
+    pipeline.hlen(UNACKNOWLEDGED)
+    pipeline.llen(keys.INTAKE_DEAD)
+    pipeline.hgetall(keys.RATES)
+    pipeline.hgetall(keys.LEARNED)
+    memory, persistence, messages, taken, refused, rates, learned = await pipeline.execute()
+    since = await _ready_since(ledger, sums)
     return Gauges(
         at=at,
         sums=sums,

@@ -10,8 +10,10 @@ from typing import Any, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
+from provisioning.errors import LedgerUnavailableError
+from provisioning.ledger.client import in_our_words
 from provisioning.ledger.scripts import Call, Scripts
 
 AHEAD = 1
@@ -28,11 +30,12 @@ class InTurn:
 
     An async context manager: what was sent has been carried out when it is left, if Redis answers at all.
 
-    Raises (from `say` and `rest`): redis.RedisError as the client raises it. After a lost connection it is
-        unknown which of the calls under way were carried out; nothing is said again.
+    Raises (from `say` and `rest`): LedgerUnavailableError. After a lost connection it is unknown which of
+        the calls under way were carried out; nothing is said again.
     """
 
     def __init__(self, redis: Redis, scripts: Scripts) -> None:
+        self._redis = redis
         self._pool: Any = redis.connection_pool
         self._scripts = scripts
         self._connection: Any = None
@@ -46,7 +49,7 @@ class InTurn:
     ) -> None:
         if self._connection is None:
             return
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        with contextlib.suppress(LedgerUnavailableError, TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 await self.rest()
         if self._under_way:
@@ -57,13 +60,15 @@ class InTurn:
         """Sends a call. Returns: what has been answered meanwhile, in order."""
         if self._connection is None:
             await self._scripts.load(call.script)
-            self._connection = await self._pool.get_connection()
-        # redis-py would connect anew, or ask for a PONG first, and mix up the answers that are under way.
-        if not self._connection.is_connected:
-            raise ConnectionLostError("the connection was lost between two calls")
-        packed = self._connection.pack_command(*self._scripts.command(call))
-        self._under_way.append(call)
-        await self._connection.send_packed_command(packed, check_health=False)
+        with in_our_words(self._redis):
+            if self._connection is None:
+                self._connection = await self._pool.get_connection()
+            # redis-py would connect anew, or ask for a PONG first, and mix up the answers that are under way.
+            if not self._connection.is_connected:
+                raise ConnectionLostError("the connection was lost between two calls")
+            packed = self._connection.pack_command(*self._scripts.command(call))
+            self._under_way.append(call)
+            await self._connection.send_packed_command(packed, check_health=False)
         return [await self._answer()] if len(self._under_way) > AHEAD else []
 
     async def rest(self) -> list[Any]:
@@ -74,7 +79,8 @@ class InTurn:
         # Where reading fails, redis-py closes the connection: no answer is left to mistake for another.
         call = self._under_way.popleft()
         try:
-            return call.read(await self._connection.read_response())
+            with in_our_words(self._redis):
+                return call.read(await self._connection.read_response())
         except NoScriptError:  # Redis has forgotten it since: the call was not carried out
             [answer] = await self._scripts.run([call])
             return answer

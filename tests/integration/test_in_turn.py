@@ -84,7 +84,7 @@ async def test_an_idle_connection_takes_no_answer_for_that_of_another_call(
     valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # redis-py asks for a PONG, and connects anew, where nothing was read for so long.
-    monkeypatch.setattr("provisioning.ledger.ledger.HEALTH_CHECK", 0.001)
+    monkeypatch.setattr("provisioning.ledger.client.HEALTH_CHECK", 0.001)
 
     async def dawdle(_: int) -> None:
         await asyncio.sleep(0.01)

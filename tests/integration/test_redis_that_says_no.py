@@ -25,7 +25,7 @@ from provisioning.checks.at_start import check_ledger
 from provisioning.checks.finding import Finding, Level
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger import Ledger
-from provisioning.ledger.ledger import refused, unavailable
+from provisioning.ledger.client import refused, unavailable
 from provisioning.redis_rights import rights
 from provisioning.settings import Settings
 from tests.integration.sandbox_process import ROOT

@@ -13,11 +13,11 @@ from console.checks.workers import judge_workers
 from provisioning.checks.credentials_file import CredentialFacts, gather_credentials, judge_credentials
 from provisioning.checks.encryption import judge_encryption
 from provisioning.checks.finding import Level
-from provisioning.checks.redis_facts import USED
 from provisioning.checks.redis_server import RedisFacts, judge_redis, judge_skew
 from provisioning.checks.relations import judge_relations
 from provisioning.ledger import WorkerSign
 from provisioning.ledger.sealing import Census
+from provisioning.ledger.server import USED
 from provisioning.settings import Settings
 from tests.integration.sandbox_process import ROOT
 

@@ -1,4 +1,4 @@
-"""What a Redis says of itself: the facts that `redis_server` judges."""
+"""What the Redis of a ledger says of itself: the facts that `checks.redis_server` judges."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from provisioning.checks.redis_server import RedisFacts
+from provisioning.ledger.client import in_our_words
+from provisioning.ledger.ledger import Ledger
 
 ROUND_TRIPS = 5
 
@@ -61,13 +63,18 @@ adds, since a script that has written is not asked again whether there is memory
 """
 
 
-async def gather_redis(redis: Redis) -> RedisFacts:
+async def read_facts(ledger: Ledger) -> RedisFacts:
     """
     Asks it all; takes some ten round trips.
 
-    Raises: redis.RedisError as the client raises it, if it is away or lets nobody in.
+    Raises: LedgerUnavailableError if it is away or lets nobody in.
     """
-    client: Any = redis
+    # A plain client, over the same connections: what is refused is told apart by its own errors.
+    with in_our_words(ledger.redis):
+        return await _facts(Redis(connection_pool=ledger.redis.connection_pool))
+
+
+async def _facts(client: Any) -> RedisFacts:
     try:
         info = await client.info("everything")
     except NoPermissionError:
@@ -92,15 +99,18 @@ async def gather_redis(redis: Redis) -> RedisFacts:
         most=int(info.get("maxmemory", 0)),
         host=int(info.get("total_system_memory", 0)),
         latency=await _latency(client),
-        skew=await clock_skew(redis),
+        skew=await _skew(client),
         denied=denied,
         refused=refused,
     )
 
 
-async def clock_skew(redis: Redis) -> float:
+async def clock_skew(ledger: Ledger) -> float:
     """Seconds that the clock of this host is ahead of Redis', to within half a round trip."""
-    client: Any = redis
+    return await _skew(ledger.redis)
+
+
+async def _skew(client: Any) -> float:
     before = time.time()
     seconds, microseconds = await client.time()
     return (before + time.time()) / 2 - (int(seconds) + int(microseconds) / 1e6)
