@@ -15,7 +15,7 @@ import msgspec
 
 from console.masking import masked
 from console.words import answer, duration, shown
-from provisioning import keys
+from provisioning import scopes
 from provisioning.attempt import Attempt, Outcome
 from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.ledger import Act, BatchStatus, Buried, Hold, JobRecord, Ledger, Move
@@ -60,7 +60,7 @@ class Story:
         """What keeps it back now."""
         if self.job.state not in UNSETTLED:
             return []
-        mine = keys.hold_credential(self.job.credential)
+        mine = scopes.of_credential(self.job.credential)
         return [
             hold
             for hold in self.batch.holds
@@ -124,12 +124,12 @@ def past_retention(gone: Buried) -> str:
 async def story_of(ledger: Ledger, job: JobRecord) -> Story:
     """Everything there is to tell of a job."""
     batch = await ledger.view.status(job.batch)
-    scopes = (keys.HOLD_ALL, keys.hold_batch(job.batch), keys.hold_credential(job.credential))
+    mine = (scopes.EVERYTHING, scopes.of_batch(job.batch), scopes.of_credential(job.credential))
     ended = None if job.state in UNSETTLED else job.at
     acts = [
         act
         async for act in ledger.view.audit(since=batch.opened_at)
-        if act.act in TOLD and act.on in scopes and (ended is None or act.at <= ended)
+        if act.act in TOLD and act.on in mine and (ended is None or act.at <= ended)
     ]
     try:
         body = masked(await ledger.view.body(job.job_id))

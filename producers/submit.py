@@ -18,7 +18,7 @@ import msgspec
 
 from producers.batch_name import check_batch_name, new_batch_id
 from producers.read_ahead import read_ahead
-from provisioning import keys
+from provisioning import scopes
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import ON_THEIR_WAY, Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, SourceFile, transitions
@@ -172,7 +172,7 @@ async def _round_off(ledger: Ledger, submission: Submission, who: str, because: 
         redriven[submission.batch] += submission.verdicts[Verdict.REDRIVEN] - redriven.total()
         for batch, count in redriven.items():
             if count:
-                await note_acceptance(ledger, keys.hold_batch(batch), who, because, count)
+                await note_acceptance(ledger, scopes.of_batch(batch), who, because, count)
     if is_new and not submission.verdicts[Verdict.NEW]:
         await ledger.do(transitions.discard_batch(submission.batch))
 

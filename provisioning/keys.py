@@ -2,8 +2,7 @@
 Every Redis key, built by a named function in one place.
 
 Keys of one batch share the hash tag `{batch}`, so that one script's keys share a slot. The scripts
-receive the batch's key and append the endings of `OF_BATCH`; other keys they know by `SHARED`, and what
-may be held by `SCOPES`.
+receive the batch's key and append the endings of `OF_BATCH`; other keys they know by `SHARED`.
 
 | key                        | type   | holds                                                            |
 | -------------------------- | ------ | ---------------------------------------------------------------- |
@@ -47,6 +46,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from provisioning import scopes
+
 SHARED: Final = {
     "format": "pv:format",
     "names": "pv:names",
@@ -80,9 +81,6 @@ OF_BATCH: Final = {
     "events": ":events",
 }
 """Endings of a batch's own keys, put after its key."""
-
-SCOPES: Final = {"all": "all", "batch": "batch:", "credential": "credential:", "target": "target:"}
-"""Fields of `HOLDS`, and beginnings of such fields."""
 
 FORMAT = SHARED["format"]
 NAMES = SHARED["names"]
@@ -196,19 +194,5 @@ def pace(credential: str) -> str:
     return f"pv:pace:{credential}"
 
 
-def hold_batch(batch_id: str) -> str:
-    """Field of `HOLDS` that keeps one batch back."""
-    return SCOPES["batch"] + batch_id
-
-
-def hold_credential(credential: str) -> str:
-    """Field of `HOLDS` that keeps one credential back."""
-    return SCOPES["credential"] + credential
-
-
-def hold_target(target: str) -> str:
-    """Field of `HOLDS` that keeps one target API back."""
-    return SCOPES["target"] + target
-
-
-HOLD_ALL = SCOPES["all"]
+# For worker.perform, which asks for them here still.
+hold_batch, hold_credential, hold_target = scopes.of_batch, scopes.of_credential, scopes.of_target

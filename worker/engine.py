@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
-from provisioning import keys, log_events
+from provisioning import log_events, scopes
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Claim, Claims, Deferral, Ledger, WorkerSign, transitions
@@ -422,7 +422,7 @@ class Engine:
     async def _refuse(self, job: Claim) -> None:
         name = job.credential
         await self._brakes.apply(
-            keys.hold_credential(name),
+            scopes.of_credential(name),
             "no_credential",
             f"worker {self._name} has no credential named {name!r}; add it to PROVISION_CREDENTIALS_FILE"
             f" where the workers run, restart them, then: provision resume --credential {name}",
@@ -433,7 +433,7 @@ class Engine:
     async def _hand_back_sealed(self, batch: str, jobs: Sequence[Claim]) -> None:
         # The brake first: what is queued again before it would be claimed again at once.
         await self._brakes.apply(
-            keys.hold_batch(batch),
+            scopes.of_batch(batch),
             "sealed",
             f"worker {self._name} cannot open its bodies with PROVISION_ENCRYPTION_KEYS; give it the keys the"
             f" others have, restart it, then: provision resume {batch}",

@@ -28,7 +28,7 @@ from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out, talk
 from console.standard_output import emit
 from console.story import job_called
 from console.words import amount, shown
-from provisioning import keys
+from provisioning import scopes
 from provisioning.attempt import Result
 from provisioning.errors import InvalidInputError
 from provisioning.job import split_job_id
@@ -193,7 +193,7 @@ def reconcile(
             if not dry_run:
                 facts: dict[str, str | int] = {str(each): counts[each] for each in Finding}
                 facts |= {"created": done[Finding.MATCHED], "queued": done[Finding.ABSENT], "file": seen.name}
-                await ledger.hand.note("reconcile", by=applying.who(), on=keys.hold_batch(found), facts=facts)
+                await ledger.hand.note("reconcile", by=applying.who(), on=scopes.of_batch(found), facts=facts)
             if json:
                 _emit(found, judged, counts, done, table)
             else:

@@ -22,7 +22,7 @@ from console.selecting import (
 from console.shell import BatchArgument, JsonFlag, cli, open_ledger, out, talk
 from console.standard_output import emit
 from console.words import amount, shown
-from provisioning import keys
+from provisioning import scopes
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Ledger, Redriven
 from provisioning.lifecycle import State
@@ -43,11 +43,11 @@ async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_
             hint="for example: tenants, or --all",
         )
     if batch is not None:
-        return keys.hold_batch(await ledger.view.batch_id(batch))
+        return scopes.of_batch(await ledger.view.batch_id(batch))
     if credential is None:
-        return keys.HOLD_ALL
+        return scopes.EVERYTHING
     await make_sure_of(credential, ledger)
-    return keys.hold_credential(credential)
+    return scopes.of_credential(credential)
 
 
 @cli.command()
@@ -94,7 +94,7 @@ def resume(
     async def work() -> None:
         async with open_ledger() as ledger:
             if target:
-                scope = keys.hold_target(Settings.from_env(os.environ).api_url)
+                scope = scopes.of_target(Settings.from_env(os.environ).api_url)
             else:
                 scope = await _scope(ledger, batch, credential, all_)
             words = {

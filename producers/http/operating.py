@@ -15,7 +15,7 @@ from producers.http.models import Changed, Resolved
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Operator, door_of, read_body
 from producers.http.small_json import check_said_once
-from provisioning import keys
+from provisioning import scopes
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.job import split_job_id
@@ -33,7 +33,7 @@ async def pause(request: Request, caller: Operator, batch: str, because: Because
     ledger = door_of(request).ledger
     found = await ledger.view.batch_id(batch)
     why = because.strip() or f"paused by {caller.name}"
-    new = await ledger.hand.hold(keys.hold_batch(found), by=caller.name, why=why)
+    new = await ledger.hand.hold(scopes.of_batch(found), by=caller.name, why=why)
     return json_answer({"batch": found, "done": "paused" if new else "held already"})
 
 
@@ -43,7 +43,7 @@ async def resume(request: Request, caller: Operator, batch: str, because: Becaus
     ledger = door_of(request).ledger
     found = await ledger.view.batch_id(batch)
     words = {"not_held": "not held", "released": "goes on", "probe": "one job is sent to try"}
-    came = await ledger.hand.release(keys.hold_batch(found), by=caller.name, why=because.strip())
+    came = await ledger.hand.release(scopes.of_batch(found), by=caller.name, why=because.strip())
     return json_answer({"batch": found, "done": words[came]})
 
 

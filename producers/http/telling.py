@@ -14,7 +14,7 @@ from producers.http.problem import Kind, ProblemError
 from producers.http.request import Submitter, door_of, read_body
 from producers.http.small_json import check_said_once
 from producers.webhooks import NotYoursError, Webhook
-from provisioning import keys
+from provisioning import scopes
 from provisioning.ledger.tokens import Scope, Token
 
 router = APIRouter(tags=["Webhooks"])
@@ -141,4 +141,4 @@ def _not_yours() -> ProblemError:
 
 async def _note(door: Door, caller: Token, batch: str, done: str, webhook: Webhook) -> None:
     facts: dict[str, str | int] = {"done": done, "address": webhook.address}
-    await door.ledger.hand.note("webhook", by=caller.name, on=keys.hold_batch(batch), facts=facts)
+    await door.ledger.hand.note("webhook", by=caller.name, on=scopes.of_batch(batch), facts=facts)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
@@ -80,7 +80,7 @@ class Hand:
         else:
             await self._redis.hset(keys.RATES, credential, rate.word)
         facts: dict[str, str | int] = {"pace": "not set" if rate is None else str(rate)}
-        await self.note("pace", by=by, on=keys.hold_credential(credential), facts=facts)
+        await self.note("pace", by=by, on=scopes.of_credential(credential), facts=facts)
 
     async def shred(self, batch: str, *, by: str) -> bool:
         """
@@ -93,7 +93,7 @@ class Hand:
         accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
         for first in range(1, accepted + 1, STRETCH):
             await self._do(transitions.shred(batch, first, min(first + STRETCH - 1, accepted)))
-        await self.note("shred", by=by, on=keys.hold_batch(batch), facts={"had_a_key": str(had).lower()})
+        await self.note("shred", by=by, on=scopes.of_batch(batch), facts={"had_a_key": str(had).lower()})
         return had
 
     async def note(
@@ -127,7 +127,7 @@ class Hand:
         The batch is held first, so that no further POST starts while the sweep goes over it.
         Returns: how many.
         """
-        scope = keys.hold_batch(batch)
+        scope = scopes.of_batch(batch)
         mine = await self._hold(scope, by, _CANCELLING) or await self._left_by_a_cancel(scope)
         cancelled = 0
         try:
@@ -178,7 +178,7 @@ class Hand:
                 for name in ("reason", "credential", "key", "since", "until")
                 if (value := getattr(wanted, name))
             }
-            await self.note("redrive", by=by, on=keys.hold_batch(batch), why=because, facts=facts)
+            await self.note("redrive", by=by, on=scopes.of_batch(batch), why=because, facts=facts)
         return came
 
     async def resolve(

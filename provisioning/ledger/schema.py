@@ -3,8 +3,8 @@ What the ledger's scripts and this program both go by: words, rows, keys and the
 
 Here each is said once. `lua(script, text)` puts it into the text of a script:
 
-    STATE.QUEUED, …   the words of an enumeration, by their Python names; likewise `KEY.names`, `OF.jobs` and
-                      `SCOPE.batch` of `keys.py`. Each is replaced by its text; what is not there is an error
+    STATE.QUEUED, …   the words of an enumeration, by their Python names; likewise `KEY.names` and `OF.jobs` of
+                      `keys.py`, `SCOPE.batch` of `scopes.py`. Each is replaced by its text; what is not there is an error
     LIFE              `LIFE[state][event]`, the state that follows (`lifecycle.TRANSITIONS`)
     arg               the arguments of the script, by the names of its `head`
     rows()            goes over the rows that follow them; the table it gives is the same for each row
@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.errors import ContractError
 from provisioning.job import Verdict
@@ -690,7 +690,7 @@ _TEXTS: Final[dict[str, dict[str, str]]] = {
     },
     "KEY": keys.SHARED,
     "OF": keys.OF_BATCH,
-    "SCOPE": keys.SCOPES,
+    "SCOPE": scopes.KINDS,
 }
 _NAMED: Final = re.compile(rf"\b({'|'.join(_TEXTS)})\.(\w+)")
 

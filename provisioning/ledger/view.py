@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.attempt import Bounds
 from provisioning.errors import NotFoundError
 from provisioning.job import NewJob, Verdict, spellings_of, split_job_id
@@ -429,7 +429,7 @@ def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list
         kind, _, name = hold.scope.partition(":")
         if (
             kind in ("all", "target")
-            or hold.scope == keys.hold_batch(batch)
+            or hold.scope == scopes.of_batch(batch)
             or (kind == "credential" and name in credentials)
         ):
             found.append(hold)
@@ -439,6 +439,6 @@ def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list
 def _blocked(holds: list[Hold], ready: set[str]) -> bool:
     """Whether these holds keep every credential that has jobs ready, and each waits for a person."""
     # A pause is left to the person who made it: whoever watches goes on watching.
-    scopes = {hold.scope for hold in holds if not hold.trying and hold.kind != "paused"}
-    whole = any(not scope.startswith("credential:") for scope in scopes)
-    return whole or all(keys.hold_credential(name) in scopes for name in ready)
+    held = {hold.scope for hold in holds if not hold.trying and hold.kind != "paused"}
+    whole = any(not scope.startswith("credential:") for scope in held)
+    return whole or all(scopes.of_credential(name) in held for name in ready)

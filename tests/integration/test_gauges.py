@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from producers.http import gauges
 from producers.http.gauges import Collected, Reading, Readings, samples
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.errors import LedgerUnavailableError
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import Deferral, Hold, Ledger, Outage, WorkerSign, transitions
@@ -83,10 +83,10 @@ async def test_the_oldest_doubt_is_told_and_forgotten_when_it_is_settled(
 
 
 async def test_holds_are_told_by_kind_and_never_by_name(ledger: Ledger, clock: Clock) -> None:
-    await ledger.hand.hold(keys.hold_batch("secret"), by="ana", why="secret")
-    await ledger.hand.hold(keys.hold_credential("secret"), by="ana", why="secret")
-    await ledger.hand.hold(keys.hold_credential("secret2"), by="ana", why="secret")
-    brake = Hold(scope=keys.hold_target(TARGET), at=clock.now, by="w", why="secret", kind="brake")
+    await ledger.hand.hold(scopes.of_batch("secret"), by="ana", why="secret")
+    await ledger.hand.hold(scopes.of_credential("secret"), by="ana", why="secret")
+    await ledger.hand.hold(scopes.of_credential("secret2"), by="ana", why="secret")
+    brake = Hold(scope=scopes.of_target(TARGET), at=clock.now, by="w", why="secret", kind="brake")
     await ledger.do(transitions.brake(brake))
     shown = samples(Reading(await read_gauges(ledger), 0.1, 0), SETTINGS)
     on = {labels: count for labels, count in shown[gauges.HOLDS].items() if count}

@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from provisioning import keys
+from provisioning import scopes
 from provisioning.ledger import Ledger
 from provisioning.lifecycle import State
 from tests.integration.engine_bench import Bench, fresh_bench, jobs
@@ -38,7 +38,7 @@ async def test_a_worker_without_the_key_hands_back_and_says_why_till_it_has_it(
                 batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 300
             )
             [hold] = status.holds
-            assert (hold.scope, hold.kind, hold.by) == (keys.hold_batch(batch), "brake", "w1")
+            assert (hold.scope, hold.kind, hold.by) == (scopes.of_batch(batch), "brake", "w1")
             assert hold.why == (
                 "worker w1 cannot open its bodies with PROVISION_ENCRYPTION_KEYS; give it the keys the others"
                 f" have, restart it, then: provision resume {batch}"
@@ -49,10 +49,10 @@ async def test_a_worker_without_the_key_hands_back_and_says_why_till_it_has_it(
             assert "sealed" in reasons
             assert reasons <= {"sealed", "accepted"}
             # Lifted too early, it is put on again.
-            await here.ledger.hand.release(keys.hold_batch(batch), by="ana")
+            await here.ledger.hand.release(scopes.of_batch(batch), by="ana")
             await here.until(batch, lambda status: bool(status.holds) and not status.states[State.CLAIMED])
         async with here.engine("w1", encryption_keys=SecretStr(NEW)):
-            await here.ledger.hand.release(keys.hold_batch(batch), by="ana")
+            await here.ledger.hand.release(scopes.of_batch(batch), by="ana")
             status = await here.settled(batch)
     assert status.states[State.SUCCEEDED] == status.attempts == 300
 

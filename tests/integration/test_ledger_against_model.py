@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import Verdict
 from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, transitions
@@ -62,7 +62,7 @@ NEAR = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3])
 
 BECAUSE = st.sampled_from(["", "a second one is no harm"])
 
-HOLDS = (keys.HOLD_ALL, keys.hold_batch(B), keys.hold_credential("acme"), keys.hold_target(TARGET))
+HOLDS = (scopes.EVERYTHING, scopes.of_batch(B), scopes.of_credential("acme"), scopes.of_target(TARGET))
 
 
 class LedgerAgainstModel(RuleBasedStateMachine):
@@ -107,9 +107,9 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             self.waiting.pop(number, None)
 
     def held(self, credential: str) -> str:
-        if self.holds & {keys.HOLD_ALL, keys.hold_batch(B)}:
+        if self.holds & {scopes.EVERYTHING, scopes.of_batch(B)}:
             return "paused"
-        return "braked" if self.holds & {keys.hold_credential(credential), keys.hold_target(TARGET)} else ""
+        return "braked" if self.holds & {scopes.of_credential(credential), scopes.of_target(TARGET)} else ""
 
     def claims_by_life(self) -> list[int]:
         """Indexes of `hands`: the claims that still hold first, then the stale ones, the newest first."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning import keys
+from provisioning import scopes
 from provisioning.ledger import WorkerSign
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
@@ -93,7 +93,7 @@ async def test_the_first_401_stops_a_credential_and_costs_no_job_an_attempt(benc
     assert status.states[State.DEAD] == 0
     assert status.bounds.most == 0
     [hold] = status.holds
-    assert hold.scope == keys.hold_credential("wrong")
+    assert hold.scope == scopes.of_credential("wrong")
     assert "provision resume --credential wrong" in hold.why
     async for job in here.ledger.view.jobs(wrong):
         assert all(attempt.error == "unauthorized" for attempt in job.attempts)
@@ -106,7 +106,7 @@ async def test_resume_sends_one_probe_and_opens_only_on_its_success(bench: Bench
             batch = await here.submit("wrong", jobs(100, credential="wrong"))
             await here.until(batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 100)
             before = sandbox.stats()["posts"]
-            assert await here.ledger.hand.release(keys.hold_credential("wrong")) == "probe"
+            assert await here.ledger.hand.release(scopes.of_credential("wrong")) == "probe"
             await here.until(batch, lambda _: sandbox.stats()["posts"] == before + 1)
             await here.until(batch, lambda status: status.states[State.QUEUED] == 100)
             assert (await here.status(batch)).holds
@@ -116,7 +116,7 @@ async def test_resume_sends_one_probe_and_opens_only_on_its_success(bench: Bench
         assert file is not None
         file.write_text(file.read_text().replace("'wrong'\n", "'sandbox'\n"))
         async with here.engine("w2"):
-            await here.ledger.hand.release(keys.hold_credential("wrong"))
+            await here.ledger.hand.release(scopes.of_credential("wrong"))
             status = await here.settled(batch)
     assert status.states[State.SUCCEEDED] == 100
     assert not status.holds
@@ -338,14 +338,14 @@ async def test_no_post_starts_after_a_pause(bench: Bench) -> None:
         async with here.engine("w1"), here.engine("w2"):
             batch = await here.submit("paused", jobs(2000))
             await here.until(batch, lambda status: status.attempts > 20)
-            await here.ledger.hand.hold(keys.hold_batch(batch), by="ana", why="coffee")
+            await here.ledger.hand.hold(scopes.of_batch(batch), by="ana", why="coffee")
             status = await here.until(batch, lambda status: not status.states[State.SENDING])
             posts = sandbox.stats()["posts"]
             # Two looks of every engine later nothing has moved.
             await asyncio.sleep(2.2)
             assert sandbox.stats()["posts"] == posts == status.attempts
             assert status.paused
-            await here.ledger.hand.release(keys.hold_batch(batch))
+            await here.ledger.hand.release(scopes.of_batch(batch))
             await here.until(batch, lambda status: status.attempts > posts)
             await here.ledger.hand.cancel(batch, "test")
             await here.settled(batch)

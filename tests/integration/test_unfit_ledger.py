@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.errors import ContractError
 from provisioning.ledger import Ledger
 from provisioning.ledger.schema import FORMAT
@@ -25,7 +25,7 @@ async def test_jobs_that_another_version_keeps_are_left_alone_and_the_worker_is_
     bench = Bench(ledger, Settings.from_env(CREDENTIAL))
     batch = await bench.submit("b", jobs(3))
     redis: Any = ledger.redis
-    await ledger.hand.hold(keys.HOLD_ALL, by="ana", why="to look, not to send")
+    await ledger.hand.hold(scopes.EVERYTHING, by="ana", why="to look, not to send")
     await redis.set(keys.FORMAT, b"1")
     before = await redis.lrange(keys.ready(batch, "default"), 0, -1)
     signs = Signs(engine=0.0, ledger=0.0, message=0.0)

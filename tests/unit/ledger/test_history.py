@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.ledger import Ledger, Selection, Span
 from provisioning.ledger.records import Fact
 from provisioning.lifecycle import Event, State
@@ -87,7 +87,7 @@ async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
     [job] = await claim(fake_ledger)
     await send(fake_ledger, job)
     await say(fake_ledger, answer(job, Event.DOUBTED))
-    hand, scope = fake_ledger.hand, keys.hold_batch("b1")
+    hand, scope = fake_ledger.hand, scopes.of_batch("b1")
     assert await hand.hold(scope, by="ana", why="coffee")
     assert not await hand.hold(scope, by="eva", why="too late to count")
     await hand.release(scope, by="eva")

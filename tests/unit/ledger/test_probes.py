@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.ledger import Claim, Deferral, Hold, Intent, Ledger, Released, Shown, transitions
 from provisioning.ledger.schema import Go
 from provisioning.lifecycle import Event, State
@@ -60,7 +60,7 @@ async def test_a_job_that_was_sent_twice_at_most_may_be_asked_too_where_it_is_me
 
 async def test_a_pause_holds_probes_too(ledger: Ledger) -> None:
     await fill(ledger, new_job("k1"))
-    await ledger.hand.hold(keys.hold_batch("b1"), by="ana", why="")
+    await ledger.hand.hold(scopes.of_batch("b1"), by="ana", why="")
     assert await probes(ledger, 5) == []
 
 
@@ -68,7 +68,7 @@ async def test_a_brake_lets_one_probe_through_on_a_person_s_word_and_comes_off_i
     ledger: Ledger, clock: Clock
 ) -> None:
     await fill(ledger, *(new_job(f"k{n}") for n in range(10)))
-    scope = keys.hold_credential("acme")
+    scope = scopes.of_credential("acme")
     hold = Hold(scope=scope, at=clock.now, by="w1", why="refused", kind="brake")
     for shown, off in ((Shown.BAD, False), (Shown.GOOD, True)):
         await ledger.do(transitions.brake(hold))
@@ -88,7 +88,7 @@ async def test_a_brake_of_a_former_version_that_healed_by_itself_is_taken_off(
     ledger: Ledger, clock: Clock
 ) -> None:
     await fill(ledger, new_job("k1"))
-    scope = keys.hold_target(TARGET)
+    scope = scopes.of_target(TARGET)
     hold = Hold(scope=scope, at=clock.now, by="w1", why="down", kind="brake")
     await ledger.do(transitions.brake(hold))
     await ledger.redis.hset(keys.brake(scope), mapping={"stage": 1, "top": 100, "next": 10**15})

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.attempt import Bounds, Result
 from provisioning.errors import ContractError
 from provisioning.job import NewJob, Verdict
@@ -265,7 +265,7 @@ async def test_a_credential_claims_no_more_than_its_room(fake_ledger: Ledger) ->
 
 @pytest.mark.parametrize(
     "scope",
-    [keys.HOLD_ALL, keys.hold_batch("b1"), keys.hold_credential("acme"), keys.hold_target(TARGET)],
+    [scopes.EVERYTHING, scopes.of_batch("b1"), scopes.of_credential("acme"), scopes.of_target(TARGET)],
 )
 async def test_nothing_is_claimed_under_a_hold_and_all_of_it_after(fake_ledger: Ledger, scope: str) -> None:
     await fill(fake_ledger, new_job("k"))
@@ -288,7 +288,7 @@ async def test_a_job_whose_body_is_gone_does_not_keep_those_that_are_claimed_wit
 async def test_of_hundreds_of_credentials_none_is_overlooked(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, *(new_job("k", f"c{n}") for n in range(300)))
     for n in range(0, 300, 2):
-        await fake_ledger.hand.hold(keys.hold_credential(f"c{n}"), by="ana", why="")
+        await fake_ledger.hand.hold(scopes.of_credential(f"c{n}"), by="ana", why="")
     assert len(await claim(fake_ledger, 100)) == 100
     assert len(await claim(fake_ledger, 100)) == 50
     assert await claim(fake_ledger, 100) == []
@@ -349,7 +349,7 @@ async def test_a_hold_that_comes_between_claim_and_intent_queues_the_job_unconsu
 ) -> None:
     await fill(fake_ledger, new_job("k"))
     [job] = await claim(fake_ledger)
-    await fake_ledger.hand.hold(keys.hold_batch("b1"), by="ana", why="")
+    await fake_ledger.hand.hold(scopes.of_batch("b1"), by="ana", why="")
     intent = Intent(1, job.token, 1, "acme")
     [grant] = await fake_ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
     assert (grant.word, grant.reason) == (Go.HELD, "paused")

@@ -9,7 +9,7 @@ import pytest
 
 from producers.celery_intake import take_in
 from producers.known_credentials import LOOK_EVERY, REMEMBERED, KnownCredentials
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.ledger import Hold, Ledger, WorkerSign
 from provisioning.ledger.records import HOLDS_SHOWN
 from tests.integration.http_server import job
@@ -64,10 +64,10 @@ async def test_a_status_does_not_grow_with_what_holds_the_batch_back(fake_ledger
     await fill(fake_ledger, *(new_job(f"k{n}", f"c{n}") for n in range(300)))
     redis: Any = fake_ledger.redis
     for n in range(300):
-        scope = keys.hold_credential(f"c{n}")
+        scope = scopes.of_credential(f"c{n}")
         brake = Hold(scope=scope, at=float(n), by="w1", why="nobody has it", kind="brake")
         await redis.hset(keys.HOLDS, scope, msgspec.json.encode(brake))
-    await fake_ledger.hand.hold(keys.HOLD_ALL, by="ana", why="wait")
+    await fake_ledger.hand.hold(scopes.EVERYTHING, by="ana", why="wait")
     shown = (await fake_ledger.view.status("b1")).public()
     assert shown["hold_count"] == 301
     assert [hold["scope"] for hold in shown["holds"]] == ["all", *(f"credential:c{n}" for n in range(19))]

@@ -7,7 +7,7 @@ import pytest
 from producers import single_jobs
 from producers.single_jobs import SingleJobs, today
 from producers.webhooks import Webhooks
-from provisioning import keys
+from provisioning import scopes
 from provisioning.ledger import Ledger
 from tests.ledger_fixtures import new_job
 
@@ -55,9 +55,9 @@ async def test_what_was_chosen_goes_on_with_the_name_and_a_pause_keeps_it(
     first = await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "a")
     await fake_ledger.hand.choose_on_in_doubt(first, "retry")
     await webhooks.set(first, "https://crm.example/hook")
-    await fake_ledger.hand.hold(keys.hold_batch(first), by="ana", why="wait")
+    await fake_ledger.hand.hold(scopes.of_batch(first), by="ana", why="wait")
     assert await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "b") == first
-    await fake_ledger.hand.release(keys.hold_batch(first), by="ana")
+    await fake_ledger.hand.release(scopes.of_batch(first), by="ana")
     second = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "c")
     assert second != first
     assert (await fake_ledger.view.status(second)).meta["on_in_doubt"] == "retry"
