@@ -6,20 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import msgspec
-
-from provisioning import keys, log_events
+from provisioning import log_events
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import Ledger, WorkerSign
+from provisioning.ledger import Ledger, WorkerSign, worker_signs
 from provisioning.logs import say
 from provisioning.queue import QUEUE
 from provisioning.signs import Signs
-
-_SIGN = """
-local now = redis.call('TIME')
-redis.call('ZADD', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), ARGV[1])
-"""
-"""By Redis' clock, as whoever reads it: a worker whose own is behind would be taken for gone."""
 
 
 class Presence:
@@ -41,23 +33,18 @@ class Presence:
 
     async def sign(self, state: WorkerSign) -> None:
         """Gives the ledger a sign of life, and the watchdog one of the ledger."""
-        pipeline = self._ledger.redis.pipeline(transaction=False)
-        pipeline.eval(_SIGN, 1, keys.WORKERS, self._name)
-        pipeline.hset(keys.WORKER_SIGNS, self._name, msgspec.json.encode(state))
-        if self._waiting is None:  # with a broker of its own, a list of that name would be somebody else's
-            pipeline.llen(QUEUE)
-        said = await pipeline.execute()
+        queue = QUEUE if self._waiting is None else None
+        messages = await worker_signs.sign(self._ledger, state, queue=queue)
         if self._signs is None:
             return
         self._signs.ledger = time.monotonic()
         self._signs.looked = True
-        if self._waiting is None and said[-1] == 0:
+        if messages == 0:
             self._signs.message = time.monotonic()
 
     async def sign_off(self) -> None:
         """Says that the worker leaves."""
-        await self._ledger.redis.zrem(keys.WORKERS, self._name)
-        await self._ledger.redis.hdel(keys.WORKER_SIGNS, self._name)
+        await worker_signs.sign_off(self._ledger, self._name)
 
     async def ask_broker(self) -> None:
         """Shows the watchdog that no message waits, or that the broker is away and Celery waits for it."""
