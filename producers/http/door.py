@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from producers.http.gauges import Readings
 from producers.http.problem import Kind, ProblemError, no_ledger
@@ -17,10 +16,8 @@ from producers.known_credentials import KnownCredentials
 from producers.ringer import Ringer
 from producers.single_jobs import SingleJobs
 from producers.webhooks import Webhooks
-from provisioning import keys
 from provisioning.ledger import Ledger
 from provisioning.ledger.tokens import Scope, Token
-from provisioning.lifecycle import UNSETTLED
 from provisioning.settings import Settings
 
 Export = Callable[[Ledger, str, Path], Awaitable[object]]
@@ -90,19 +87,11 @@ class Fullness:
             raise ProblemError(Kind.FULL, self._why, retry_after=5)
 
     async def _full(self) -> str:
-        redis: Any = self._ledger.redis
-        memory = await redis.info("memory")
-        most = int(memory.get("maxmemory", 0))
-        if most and int(memory["used_memory"]) > most * self._settings.api_memory:
-            return f"Redis uses more than {self._settings.api_memory:.0%} of its memory"
-        if not self._settings.api_backlog:
-            return ""
-        pipeline = redis.pipeline(transaction=False)
-        for batch in await self._ledger.view.active():
-            pipeline.hmget(keys.batch(batch), *sorted(UNSETTLED))
-        backlog = sum(int(count or 0) for counts in await pipeline.execute() for count in counts)
-        if backlog >= self._settings.api_backlog:
-            return f"{backlog:,} jobs wait already; at {self._settings.api_backlog:,} no more are taken"
+        most, longest = self._settings.api_memory, self._settings.api_backlog
+        if await self._ledger.view.memory_share() > most:
+            return f"Redis uses more than {most:.0%} of its memory"
+        if longest and (backlog := await self._ledger.view.backlog()) >= longest:
+            return f"{backlog:,} jobs wait already; at {longest:,} no more are taken"
         return ""
 
 

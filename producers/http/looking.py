@@ -19,11 +19,11 @@ from producers.http.filters import CredentialName, Key, Reason, Since, Until
 from producers.http.models import Batch, Batches, Job, Jobs, RefusedMessages
 from producers.http.problem import Kind, ProblemError
 from producers.http.request import Reader, door_of
-from provisioning import keys
 from provisioning.errors import NotFoundError
 from provisioning.job import split_job_id
 from provisioning.ledger import BatchStatus, Selection, refused
 from provisioning.ledger.tokens import Scope, Token
+from provisioning.ledger.view import PLACES, Place
 from provisioning.lifecycle import State
 
 router = APIRouter(tags=["Look"])
@@ -60,10 +60,10 @@ async def list_batches(
     door = door_of(request)
     found: list[dict[str, Any]] = []
     place = _place(cursor)
-    for _ in range(SCANNED // 50):
-        page = await _page(door, place, since)
-        for place, batch in page:
-            status = await _status_or_none(door, batch)
+    for _ in range(SCANNED // PLACES):
+        page = await door.ledger.view.places(place, since=since)
+        for place in page:
+            status = await _status_or_none(door, place[1])
             if status and settled in (None, status.settled) and (state is None or status.states[state]):
                 found.append(status.public())
             if len(found) == limit:
@@ -71,25 +71,6 @@ async def list_batches(
         if not page:
             return json_answer({"batches": found, "next": None})
     return json_answer({"batches": found, "next": _cursor(place) if place else None})
-
-
-Place = tuple[int, str]
-"""Where a page of batches ended: the time it was opened (ms), and its id among those of the same time."""
-
-
-async def _page(door: Door, place: Place | None, since: float | None) -> list[tuple[Place, str]]:
-    """The next fifty at most; those of one millisecond in reverse order of their ids, as Redis has them."""
-    redis: Any = door.ledger.redis
-    most = "+inf" if place is None else str(place[0])
-    least = "-inf" if since is None else str(int(since * 1000))
-    skip = 0
-    while True:
-        rows = await redis.zrevrangebyscore(keys.BATCHES, most, least, skip, 50, withscores=True)
-        page = [((int(score), batch.decode()), batch.decode()) for batch, score in rows]
-        after = [(at, batch) for at, batch in page if place is None or at < place]
-        if after or len(rows) < 50:
-            return after
-        skip += 50
 
 
 def _cursor(place: Place) -> str:

@@ -35,8 +35,14 @@ from provisioning.ledger.records import (
 from provisioning.ledger.schema import Match
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import Sealer
-from provisioning.lifecycle import State
+from provisioning.lifecycle import UNSETTLED, State
 from provisioning.signs import ALIVE_WITHIN
+
+Place = tuple[int, str]
+"""Where a batch stands among all: the time it was opened (ms), and its id among those of the same time."""
+
+PLACES = 50
+"""Batches that are listed at once."""
 
 PAGE = 500
 """Jobs read in one pipeline."""
@@ -84,6 +90,40 @@ class View:
         """All batches, the newest first."""
         for batch in await self._redis.zrevrange(keys.BATCHES, 0, -1):
             yield await self.status(batch.decode())
+
+    async def places(self, after: Place | None = None, *, since: float | None = None) -> list[Place]:
+        """
+        The next batches after a place, `PLACES` at most, the newest first; those of one millisecond in
+        reverse order of their ids.
+
+        Args:
+            since: leaves out those that were opened before; Unix seconds.
+        """
+        most = "+inf" if after is None else str(after[0])
+        least = "-inf" if since is None else str(int(since * 1000))
+        skip = 0
+        while True:
+            rows = await self._redis.zrevrangebyscore(
+                keys.BATCHES, most, least, skip, PLACES, withscores=True
+            )
+            places = [(int(score), batch.decode()) for batch, score in rows]
+            found = [place for place in places if after is None or place < after]
+            if found or len(rows) < PLACES:
+                return found
+            skip += PLACES
+
+    async def backlog(self) -> int:
+        """Jobs of all batches that are not settled."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for batch in await self.active():
+            pipeline.hmget(keys.batch(batch), *sorted(UNSETTLED))
+        return sum(int(count or 0) for counts in await pipeline.execute() for count in counts)
+
+    async def memory_share(self) -> float:
+        """How much of the memory that Redis may use it uses; 0 where nothing limits it."""
+        memory = await self._redis.info("memory")
+        most = int(memory.get("maxmemory", 0))
+        return int(memory["used_memory"]) / most if most else 0.0
 
     async def active(self) -> list[str]:
         """Ids of the batches with unsettled jobs."""
