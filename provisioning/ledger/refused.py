@@ -51,7 +51,7 @@ async def keep(ledger: Ledger, *, task: str, batch: str, reason: str, message: M
     Args:
         task: the message's id.
     Returns: whether it is new.
-    Raises: LedgerUnavailableError, or the client's errors.
+    Raises: LedgerUnavailableError.
     """
     redis: Any = ledger.redis
     task, batch, reason = _visible(task), _visible(batch), _visible(reason)
@@ -68,7 +68,7 @@ async def read(ledger: Ledger, most: int = MOST) -> list[dict[str, Any]]:
     """
     What is kept, newest first: at, reason, task, batch, and `message`, or `sealed` where it cannot be opened.
 
-    Raises: LedgerUnavailableError, or the client's errors.
+    Raises: LedgerUnavailableError.
     """
     redis: Any = ledger.redis
     return [
