@@ -31,7 +31,7 @@ from producers.csv_file import RawRow
 from producers.defaults import check_as_is, check_defaults
 from producers.fields import FIELDS, Kind
 from producers.headers import refuse_repeated, understand
-from producers.no_tenant import NoTenant
+from producers.no_tenant import COMMENT, NoTenant
 from producers.rows import Row, plan_of
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
@@ -83,6 +83,8 @@ class Columns:
         self._credential_column = at.pop("credential", None)
         self._label = at.pop("label", None)
         self._bot_id = at.pop("bot.id", None)
+        named = (self._key, self._credential_column, self._bot_id)
+        self._identifiers = frozenset(headers[column] for column in named if column is not None)
         self._nameless = tuple(column for column, header in enumerate(headers) if not header)
         self._plan = plan_of(at)
 
@@ -141,12 +143,25 @@ class Columns:
         )
 
     def no_tenant(self, record: RawRow) -> InvalidJobError | None:
-        """Why a row that may lack cells is no tenant; None if it may be one."""
-        cells = [*record.cells, *[""] * (self._width - len(record.cells))]
+        """What a row that may lack cells is by its own words: a total, headers; None if neither."""
+        cells = self._filled(record)
+        why = self._no_tenant.why(cells, record.number) if self._no_tenant.may_be(cells) else None
+        if why is None or why[1] == COMMENT:
+            return None
         run = self._run(cells, record.number)
-        if why := self._no_tenant.why(cells, record.number):
-            run.problem(*why)
-        return next(iter(run.problems), None)
+        run.problem(*why)
+        return run.problems[0]
+
+    def unfit(self, record: RawRow) -> InvalidJobError | None:
+        """Why a row that may lack cells is none: a comment, or its identifiers; None if it may be one."""
+        job = self.job(self._filled(record), record.number, refused=True)
+        for problem in [] if isinstance(job, NewJob) else job:
+            if problem.message == COMMENT or problem.field in self._identifiers:
+                return problem
+        return None
+
+    def _filled(self, record: RawRow) -> list[str]:
+        return [*record.cells, *[""] * (self._width - len(record.cells))]
 
     def _run(self, cells: Sequence[str], row: int) -> Row:
         return Row(

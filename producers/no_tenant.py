@@ -23,6 +23,8 @@ _TOTAL_WORDS = (
 )
 _TOTALS = frozenset(_TOTAL_WORDS.split())
 
+COMMENT = "this begins with #: the row is a comment and no tenant"
+
 _REMOVE = "remove the row; if it is a tenant, say it: --as-is key"
 
 _LONGEST_NAME = 80
@@ -82,7 +84,7 @@ class NoTenant:
             and self._comments[first]
             and not (is_error_value(text) or is_foreign_error(text))
         ):
-            return first, "this begins with #: the row is a comment and no tenant", _REMOVE
+            return first, COMMENT, _REMOVE
         bot = unescape(cells[self._bot_id]).strip() if self._bot_id is not None else ""
         if is_whole_number(bot) and len(bot) > len(str(row)):
             return None

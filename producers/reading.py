@@ -22,6 +22,7 @@ from producers.fields import is_familiar
 from producers.file_kinds import Format
 from producers.header_row import HeaderRule
 from producers.jsonl import read_line
+from producers.short_rows import Rules
 from producers.source import Source
 from producers.table import Table
 from producers.text import Lines
@@ -204,7 +205,8 @@ class Reading:
             return shorten(" | ".join(cell for column, cell in enumerate(cells) if column not in secret))
 
         identifiers = [column for column, path in enumerate(plan.paths) if path in _IDENTIFIERS]
-        for record in table.rows(identifiers, bot_id, shown, plan.no_tenant):
+        rules = Rules(identifiers, bot_id, shown, plan.unfit, plan.no_tenant)
+        for record in table.rows(rules):
             self.rows += 1
             if isinstance(record, InvalidJobError):
                 self.bad += 1

@@ -17,7 +17,7 @@ from producers.cells import unescape
 from producers.csv_file import CsvRows, RawRow
 from producers.file_kinds import Format
 from producers.header_row import HeaderRule
-from producers.short_rows import ShortRows
+from producers.short_rows import Rules, ShortRows
 from producers.source import Source
 from producers.text import Lines
 from producers.xlsx_file import XlsxRows
@@ -26,14 +26,6 @@ from provisioning.errors import InvalidInputError, InvalidJobError
 _LONG_HINT = (
     "a cell that holds the delimiter or a line break must stand in double quotes; a column needs a header"
 )
-
-
-def _nothing(_: Sequence[str]) -> str:
-    return ""
-
-
-def _nothing_else(_: RawRow) -> None:
-    return None
 
 
 class Table:
@@ -132,13 +124,7 @@ class Table:
             notes.append(padded)
         return tuple(notes)
 
-    def rows(
-        self,
-        identifiers: Collection[int] = (),
-        alike: int | None = None,
-        shown: Callable[[Sequence[str]], str] = _nothing,
-        rather: Callable[[RawRow], InvalidJobError | None] = _nothing_else,
-    ) -> Iterator[RawRow | InvalidJobError]:
+    def rows(self, rules: Rules | None = None) -> Iterator[RawRow | InvalidJobError]:
         """
         The rows, each with as many cells as there are headers, as they stand; or what is wrong with one.
 
@@ -146,30 +132,44 @@ class Table:
         as `short_rows` says.
 
         Args:
-            identifiers: columns that tell rows apart.
-            alike: the one of them whose values are of one kind.
-            shown: what a message may repeat of a row's cells.
-            rather: what a row that lacks cells is instead, as a problem; None if it is nothing else.
+            rules: what tells that a row was broken; only what every table has if None.
         """
         width = len(self.headers)
-        self._short = short = ShortRows(self.headers, identifiers, alike, shown, rather)
+        rules = rules or Rules()
+        self._short = short = ShortRows(self.headers, rules)
         held = short.held
-        for row in self._rows:
-            if type(row) is RawRow and len(row.cells) == width and not held:
-                yield row  # as nearly every row is
-            elif isinstance(row, InvalidJobError):
-                yield from short.end()
-                yield row
-            elif len(row.cells) < width:
-                yield from short.add(row)
-            else:
-                yield from short.end()
-                yield self._cut_to(width, row, shown)
+        # The next line may tell that a row was broken in its last cell.
+        waiting: RawRow | None = None
+        broken_off: InvalidInputError | None = None
+        try:
+            for row in self._rows:
+                if type(row) is RawRow and len(row.cells) == width and not held:
+                    if waiting is not None:
+                        yield waiting
+                    waiting = row  # as nearly every row does
+                    continue
+                if waiting is not None:
+                    yield from short.add(waiting)
+                    waiting = None
+                if isinstance(row, InvalidJobError):
+                    yield from short.end()
+                    yield row
+                    continue
+                goes_on = bool(row.cells[-1].strip())
+                refused = self._cut_to(width, row, rules.shown)
+                yield from short.add(row, refused, goes_on=goes_on)
+                waiting = short.whole()
+        except InvalidInputError as error:
+            broken_off = error
+        if waiting is not None:
+            yield waiting
         yield from short.end(cut=self._lines is not None and self._lines.cut)
+        if broken_off is not None:
+            raise broken_off
 
     @staticmethod
-    def _cut_to(width: int, row: RawRow, shown: Callable[[Sequence[str]], str]) -> RawRow | InvalidJobError:
-        """The row without the empty cells beyond the headers, or the problem that one is not empty."""
+    def _cut_to(width: int, row: RawRow, shown: Callable[[Sequence[str]], str]) -> InvalidJobError | None:
+        """Takes empty cells beyond the headers from the row. Returns: the problem that one is not empty."""
         beyond = [cell for cell in row.cells[width:] if cell.strip()]
         if beyond:
             at = f": {shorten(beyond[0])!r} stands there" if shown(beyond[:1]) else ""
@@ -180,7 +180,7 @@ class Table:
                 hint=_LONG_HINT,
             )
         del row.cells[width:]
-        return row
+        return None
 
     def texts(self, used: Collection[int], alike: int | None = None) -> Iterator[RawRow | InvalidJobError]:
         """
@@ -188,7 +188,7 @@ class Table:
         cell. A cell of a used column that holds no text is a problem. No message repeats a value.
         """
         paths = ["key" if column in used else "" for column in range(len(self.headers))]
-        for row in self.rows(used, alike):
+        for row in self.rows(Rules(identifiers=used, alike=alike)):
             if isinstance(row, InvalidJobError):
                 yield row
             elif row.kinds is not None and (wrong := self.wrong_kinds(row, paths, used)):
