@@ -121,15 +121,9 @@ class Columns:
         check_as_is(as_is)
         check_defaults(defaults, as_is)
         bare = tuple(unescape(header).strip() for header in headers)
-        paths, notes = understand(bare, maps)
+        bots = not new_bots and "id" not in defaults.get("bot", {})
+        paths, notes = understand(bare, maps, bots=bots)
         refuse_repeated(bare, paths)
-        has_bot = "bot.id" in paths or "id" in defaults.get("bot", {})
-        if not has_bot and not new_bots:
-            raise InvalidInputError(
-                "there is no column bot.id",
-                hint="name the column bot.id, map another onto it (--map COLUMN=bot.id), or, "
-                "if every row shall make a new bot, say so with --new-bots",
-            )
         return cls(
             bare,
             paths,

@@ -19,13 +19,16 @@ GREY = "widget.theme.vars.color.grey."
 """Its members are shades, named by number."""
 
 
-def understand(headers: Sequence[str], maps: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def understand(
+    headers: Sequence[str], maps: Mapping[str, str], *, bots: bool = False
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     The path of each header ("" where it is passed over), and notes for a person.
 
     Args:
         headers: as they stand in the file, without spaces around them.
         maps: what a header of the file means; "" to pass a column over.
+        bots: whether one of the columns must be `bot.id`.
 
     Raises: InvalidInputError, naming every header that is not understood.
     """
@@ -59,7 +62,14 @@ def understand(headers: Sequence[str], maps: Mapping[str, str]) -> tuple[tuple[s
             given.append(header)
         paths.append(path)
     if wrong:
-        raise _not_understood(wrong, len(headers), wanted)
+        no_bots = bots and "bot.id" not in (*paths, *(meant for _, meant in wrong))
+        raise _not_understood(wrong, len(headers), wanted, no_bots=no_bots)
+    if bots and "bot.id" not in paths:
+        over = [header for header in headers if header and wanted.get(header) == ""]
+        raise InvalidInputError(
+            "there is no column bot.id",
+            hint=f"name the column bot.id, or map another onto it: {_bots_in(over, '')}",
+        )
     if given:
         names = ", ".join(shorten(header) for header in given[:12])
         more = f" and {len(given) - 12} more" if len(given) > 12 else ""
@@ -82,7 +92,7 @@ def _meaning(path: str) -> tuple[bool, str | None]:
 
 
 def _not_understood(
-    wrong: Sequence[tuple[str, str | None]], count: int, wanted: Mapping[str, str]
+    wrong: Sequence[tuple[str, str | None]], count: int, wanted: Mapping[str, str], *, no_bots: bool
 ) -> InvalidInputError:
     names = ", ".join(
         f"{quoted(header)}" + (f" (did you mean {meant}?)" if meant else "") for header, meant in wrong[:12]
@@ -95,20 +105,44 @@ def _not_understood(
         hint = "the first row must hold the headers, such as key and bot.id; does this file have any?"
     elif mapped:
         hint = f"{mapped[0]!r} is mapped to {wanted[mapped[0]]!r}, which is no column either"
+    elif no_bots and all(_can_be_typed(header) for header, _ in wrong):
+        # To pass all of them over, as the way out is elsewhere, would lead nowhere.
+        unknown = [header for header, meant in wrong if not meant]
+        hint = f"no column is bot.id: {_bots_in(unknown, _flags(wrong[:12]) + ' ')}"
     else:
         hint = _how_to_map(wrong[:12])
     return InvalidInputError(f"{subject} {names}{more} {is_are} not understood", hint=hint)
 
 
+def _bots_in(candidates: Sequence[str], over: str) -> str:
+    """
+    The flags that say where the bots are: in the one column that may hold them, or in one to be named.
+
+    Args:
+        over: the flags that pass over what is not understood, for whoever wants new bots.
+    """
+    [header] = candidates if len(candidates) == 1 and _can_be_typed(candidates[0]) else ["COLUMN"]
+    return (
+        f"--map {shlex.quote(f'{header}=bot.id')} (if that column holds the bots' ids); "
+        f"if every row shall make a new bot: {over}--new-bots"
+    )
+
+
 def _how_to_map(wrong: Sequence[tuple[str, str | None]]) -> str:
     """The flags that map headers, as they can be typed; what nobody can type is to be written anew."""
-    typed = [(header, meant or "") for header, meant in wrong if header and _can_be_typed(header)]
-    flags = " ".join(f"--map {shlex.quote(f'{header}={meant}')}" for header, meant in typed)
+    flags = _flags(wrong)
     hint = f"{flags}   (a mapping to nothing passes the column over)" if flags else ""
-    if len(typed) < len(wrong):
-        others = ", ".join(ascii(header) for header, _ in wrong if not _can_be_typed(header))
-        hint = "; ".join(filter(None, [hint, f"write anew what holds invisible characters: {others}"]))
+    others = [ascii(header) for header, _ in wrong if header and not _can_be_typed(header)]
+    if others:
+        hint = "; ".join(
+            filter(None, [hint, f"write anew what holds invisible characters: {', '.join(others)}"])
+        )
     return hint
+
+
+def _flags(wrong: Sequence[tuple[str, str | None]]) -> str:
+    typed = [(header, meant or "") for header, meant in wrong if header and _can_be_typed(header)]
+    return " ".join(f"--map {shlex.quote(f'{header}={meant}')}" for header, meant in typed)
 
 
 def _can_be_typed(header: str) -> bool:

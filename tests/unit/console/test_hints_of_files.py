@@ -39,6 +39,12 @@ OWN = (
     Nasty("quotes.csv", _headers("l'enseigne", "$HOME", "`id`", "a b", "--x", "bot.id") + b"x,x,x,x,x,100\n"),
     Nasty("meant.csv", _headers("Nombre", "bot_id", "clave") + b"x,100,a\n"),
     Nasty("two-that-mean-one.csv", _headers("nombre", "tienda", "bot_id") + b"x,y,100\n"),
+    Nasty("no-bots-equals.csv", _headers("a=b", "key") + b"100,a\n"),
+    Nasty("no-bots-accents.csv", _headers("Número", "key") + b"100,a\n"),
+    Nasty(
+        "no-bots-passed-over.csv", _headers("Número", "key") + b"100,a\n", options={"maps": {"Número": ""}}
+    ),
+    Nasty("no-bots-several.csv", _headers("Número", "Nómero", "clave") + b"100,200,a\n"),
     Nasty("given-twice.csv", _headers("bot.id", "bot.id", "key") + b"100,100,a\n"),
     Nasty("invisible.csv", _headers("bot\u00a0id", "key\u200b", "bot.id") + b"1,a,100\n"),
     Nasty("over-two-lines.csv", _headers("un\ncampo", "bot.id") + b"x,100\n"),
@@ -84,6 +90,13 @@ def ways_out(hint: str) -> Iterator[list[str]]:
         yield words
 
 
+def runs(hint: str) -> Iterator[list[str]]:
+    """The options of a hint that are typed together: one way out each where new bots are another."""
+    for way in re.split(r"[;,] ", hint) if "--new-bots" in hint else [hint]:
+        if words := [word for words in ways_out(way) for word in words]:
+            yield words
+
+
 def followed(options: ReadOptions, words: list[str], command: str) -> ReadOptions:
     """The options with those of a hint, understood as the command understands them."""
     context = COMMANDS[command].make_context(command, ["FILE", *words])
@@ -120,10 +133,11 @@ def test_a_hint_that_is_followed_leads_on(nasty: Nasty, command: str, tmp_path: 
     path.write_bytes(nasty.content)
     options = ReadOptions(**nasty.options)
     for before in told(path, options)[:5]:
-        whole = [[word for words in ways_out(before.hint) for word in words]]
-        single = list(ways_out(before.hint))
-        for words in single if "--new-bots" in before.hint else filter(None, whole):
-            words = [word.replace("COLUMN", "label") for word in words]
+        column = (
+            "label" if b"label" in nasty.content else nasty.content.decode(errors="replace").split(",")[0]
+        )
+        for words in runs(before.hint):
+            words = [word.replace("COLUMN", column) for word in words]
             after = [
                 (each.message, getattr(each, "row", None))
                 for each in told(path, followed(options, words, command))
@@ -147,3 +161,17 @@ def test_every_option_that_a_hint_names_is_tried() -> None:
     ]
     assert list(ways_out("the sheet 'A b' does: --sheet 'A b'")) == [["--sheet", "A b"]]
     assert list(ways_out("leave --format out")) == []
+
+
+@pytest.mark.parametrize("name", ["a=b", "Número", "=", "l'enseigne", "x=y=z", "--x"])
+@pytest.mark.parametrize("over", [False, True])
+def test_the_one_column_that_may_hold_the_bots_is_never_just_passed_over(
+    name: str, over: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "tenants.csv"
+    path.write_bytes(_headers(name, "key") + b"100,a\n")
+    options = ReadOptions(maps={name: ""} if over else {})
+    [before] = told(path, options)
+    bots, new = runs(before.hint)
+    assert told(path, followed(options, bots, "plan")) == []
+    assert told(path, followed(options, new, "plan")) == []
