@@ -17,7 +17,7 @@ import msgspec
 
 from producers.cell_kinds import CellKind
 from producers.header_row import SEARCHED, HeaderRule, passed_over
-from producers.text import Lines
+from producers.text import END_MARK, Lines
 from provisioning.errors import InvalidInputError, InvalidJobError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -86,8 +86,7 @@ class CsvRows:
                 f"{delimiter!r} cannot be a delimiter", hint="it is one character, such as , or ;"
             )
         self._lines = iter(lines)
-        # A row of empty cells is as blank as an empty line.
-        self._nothing = frozenset((*DELIMITERS, delimiter or "", '"'))
+        self._nothing = frozenset((*DELIMITERS, delimiter or "", '"', END_MARK))
         self._taken: list[str] = []
         self.blank = 0
         self.notes: list[str] = []
@@ -130,7 +129,8 @@ class CsvRows:
             try:
                 for cells in reader:
                     number += 1
-                    if not cells or (not cells[0].strip() and not "".join(cells).strip()):
+                    # The first character tells it of nearly every row.
+                    if (not cells or not cells[0] or not cells[0][0].isalnum()) and self._is_blank(cells):
                         self.blank += 1
                     else:
                         yield RawRow(number, cells)
@@ -142,6 +142,10 @@ class CsvRows:
                 raise InvalidInputError(f"row {number + 1}: {exc.message}", hint=exc.hint) from exc
             else:
                 return
+
+    def _is_blank(self, texts: Iterable[str]) -> bool:
+        """Whether these hold nothing: blanks, delimiters of this file or another, marks of its end."""
+        return all(char in self._nothing or char.isspace() for text in texts for char in text)
 
     @staticmethod
     def _broken(exc: csv.Error, row: int, lines: int) -> InvalidJobError:
@@ -184,7 +188,7 @@ class CsvRows:
                 lines.append(line)
                 record = "".join(lines)
                 if record.count('"') % 2 == 0:
-                    if any(char not in self._nothing and not char.isspace() for char in record):
+                    if not self._is_blank(lines):
                         break
                     self.blank += 1
                     self._number += 1

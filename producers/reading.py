@@ -25,7 +25,7 @@ from producers.jsonl import read_line
 from producers.short_rows import Rules
 from producers.source import Source
 from producers.table import Table
-from producers.text import Lines
+from producers.text import END_MARK, Lines
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 
@@ -231,7 +231,7 @@ class Reading:
         try:
             for line in lines:
                 number += 1
-                if line.isspace():
+                if line.isspace() or (line[0] == END_MARK and line.strip(END_MARK).isspace()):
                     self._blank_lines += 1
                     continue
                 self.rows += 1

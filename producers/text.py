@@ -27,6 +27,9 @@ from provisioning.errors import InvalidInputError
 MAX_LINE_CHARACTERS = 1024 * 1024
 """A line longer than this is not a row of anything; it bounds the memory that a strange file can take."""
 
+END_MARK = "\x1a"
+"""With it DOS ended a text, and programs of that descent still do."""
+
 _BYTE_ORDER_MARKS = (
     # UTF-32 first: its mark begins with that of UTF-16.
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -48,6 +51,8 @@ _LONGEST_SEQUENCE = 4
 class Lines:
     """
     The lines of a stream of bytes, each with its line end, in constant memory.
+
+    Marks of its end that DOS put behind the last line are none of it.
 
     Args:
         chunks: the bytes.
@@ -89,8 +94,9 @@ class Lines:
                     f"a line is longer than {MAX_LINE_CHARACTERS:,} characters",
                     hint="this does not look like rows; is it the right file?",
                 )
-        if tail:
-            self.cut = not tail.endswith("\r")
+        marked = tail.endswith(END_MARK)
+        if tail := tail.rstrip(END_MARK):
+            self.cut = not marked and not tail.endswith("\r")
             yield tail
 
     def _decoded(self, encoding: str | None) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 
 import pytest
@@ -89,3 +90,25 @@ def test_every_row_is_read_or_refused_and_what_is_passed_over_is_told(
     assert (f"{blank} blank" in told) == (blank > 0)
     passed_over = sum(bool("".join(title).strip()) for title in titles)
     assert ("passed over above them" in told) == (passed_over > 0)
+
+
+BLANKS = st.text(" ,;\t|\x1a", max_size=5)
+
+
+@given(
+    st.lists(BLANKS, max_size=3),
+    st.lists(st.tuples(st.integers(10**8, 10**9), BLANKS), min_size=1, max_size=6),
+    st.sampled_from(",;\t|"),
+    st.text("\x1a", max_size=3),
+)
+def test_lines_of_nothing_change_nothing_wherever_they_stand(
+    top: list[str], rows: list[tuple[int, str]], delimiter: str, end: str
+) -> None:
+    lines = [*top, delimiter.join(["key", "label", "bot.id"])]
+    for number, blank in rows:
+        lines += [delimiter.join([f"k{number}", "Shop", str(number)]), blank]
+    items = list(Reading(io.BytesIO(("\r\n".join([*lines, end])).encode())))
+    bots = [
+        json.loads(item.body)["bot"]["id"] if isinstance(item, NewJob) else item.message for item in items
+    ]
+    assert bots == [str(number) for number, _ in rows]
