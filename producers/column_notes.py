@@ -38,6 +38,10 @@ class ColumnNotes:
         """A key is a word that heads a column, or a total, and yet its row has a bot."""
         self._count("odd key", "key", key, row)
 
+    def hash(self, column: str, text: str, row: int) -> None:
+        """A row begins with # in this column, as a comment would, and yet has a bot."""
+        self._count("hash", column, text, row)
+
     def no_key(self, row: int) -> None:
         """An object names no key."""
         self._count("no key", "key", "", row)
@@ -68,6 +72,12 @@ class ColumnNotes:
                     keys = "1 key is a word" if count == 1 else f"{count:,} keys are words"
                     notes.append(
                         f"{keys} for a total or a column, not for a tenant; {shown}; sent as it stands"
+                    )
+                case "hash":
+                    begin = "1 row begins" if count == 1 else f"{count:,} rows begin"
+                    notes.append(
+                        f"{shorten(column)}: {begin} with # there, as a comment would, but "
+                        f"{'has a bot' if count == 1 else 'have bots'}; {shown}; sent as it stands"
                     )
                 case "no key" if self.keys.seen:
                     have = "1 object has" if count == 1 else f"{count:,} objects have"

@@ -226,6 +226,8 @@ class Columns:
             seen.keys.see(key, row)
             if key.casefold() in self._odd_keys:
                 seen.odd_key(key, row)
+        if (hashed := self._no_tenant.hash(run.cells)) is not None:
+            seen.hash(self.headers[hashed], run.cells[hashed], row)
         for column, text in run.rounded or ():
             seen.rounded(self.headers[column], text, row)
 

@@ -49,6 +49,7 @@ class NoTenant:
     def __init__(self, headers: Sequence[str], paths: Sequence[str], as_is: Collection[str]) -> None:
         self._key = paths.index("key") if "key" in paths else None
         self._bot_id = paths.index("bot.id") if "bot.id" in paths else None
+        self._names_of_rows = [column for column, path in enumerate(paths) if path in ("key", "credential")]
         self._names = frozenset(_bare(name) for name in (*headers, *paths)) - {""}
         # A value of a widget may begin with #: a colour does.
         self._comments = tuple(not path.startswith("widget") and path not in as_is for path in paths)
@@ -60,7 +61,7 @@ class NoTenant:
     def may_be(self, cells: Sequence[str]) -> bool:
         """Whether `why` needs to be asked: not of most rows, whose bot id is a long number."""
         bot = cells[self._bot_id] if self._bot_id is not None else ""
-        return len(bot) < 8 or not bot.isdigit() or cells[0][:1] in ("", "#")
+        return len(bot) < 8 or not bot.isdigit() or not cells[0][:1].isalnum()
 
     def why(self, cells: Sequence[str], row: int) -> tuple[int, str, str] | None:
         """
@@ -75,17 +76,17 @@ class NoTenant:
         # What an outcome file tells an outcome of was a tenant when it came in.
         if any(cells[column].strip() not in ("", name) for column, name in self._told.items()):
             return None
-        first = next((column for column, cell in enumerate(cells) if cell and not cell.isspace()), None)
+        first = _first(cells)
         if first is None:
             return None
-        text = unescape(cells[first]).strip()
-        if (
-            text.startswith("#")
-            and self._comments[first]
-            and not (is_error_value(text) or is_foreign_error(text))
+        bot = unescape(cells[self._bot_id]).strip() if self._bot_id is not None else ""
+        if self._begins_with_hash(cells, first) and (
+            # Written as a remark, or before the name of a row that was to be left out, bot and all.
+            first in self._names_of_rows
+            or unescape(cells[first]).strip()[1:2].isspace()
+            or self._is_no_bot(bot, row)
         ):
             return first, COMMENT, _REMOVE
-        bot = unescape(cells[self._bot_id]).strip() if self._bot_id is not None else ""
         if is_whole_number(bot) and len(bot) > len(str(row)):
             return None
         for column in (first, self._key):
@@ -96,6 +97,21 @@ class NoTenant:
             if repeated is not None:
                 return repeated, "this repeats a header: the row is no tenant", _REMOVE
         return None
+
+    def hash(self, cells: Sequence[str]) -> int | None:
+        """The column in which a tenant begins with #, as a comment would; None if it does not."""
+        if not self._any or cells[0][:1].isalnum():
+            return None
+        first = _first(cells)
+        return first if first is not None and self._begins_with_hash(cells, first) else None
+
+    def _begins_with_hash(self, cells: Sequence[str], first: int) -> bool:
+        text = unescape(cells[first]).strip()
+        return (
+            text.startswith("#")
+            and self._comments[first]
+            and not (is_error_value(text) or is_foreign_error(text))
+        )
 
     def _repeated(self, cells: Sequence[str], bot: str) -> int | None:
         """The first cell that repeats a header, where the row is one of headers; None if it is not."""
@@ -124,6 +140,10 @@ class NoTenant:
         if is_whole_number(bot):
             return int(bot) <= row
         return not bot or check_bot_id(bot, as_is=self._bots_as_is) is not None
+
+
+def _first(cells: Sequence[str]) -> int | None:
+    return next((column for column, cell in enumerate(cells) if cell and not cell.isspace()), None)
 
 
 def is_total(text: str) -> bool:

@@ -86,6 +86,10 @@ def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
     "cells",
     [
         ["# quito", "Quito", "100200300", "normal"],
+        ["#quito", "Quito", "100200300", "normal"],
+        [" # quito", "Quito", "100200300", "normal"],
+        ["#42", "Quito", "centro-norte", "normal"],
+        ["#closed", "", "7", ""],
         ["#", "old ones below", "", ""],
         ["", "# old ones below", "", ""],
         ["# old ones below", "", "", ""],
@@ -94,6 +98,28 @@ def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
 def test_a_row_that_begins_with_a_hash_is_a_comment(cells: Sequence[str]) -> None:
     assert "comment" in refused(cells)
     assert "comment" not in refused([*cells, "", "", ""][:4], as_is=["key"])
+
+
+@pytest.mark.parametrize("column", ["label", "notas", "Tienda"])
+@pytest.mark.parametrize("bot", ["100200300", "+593987654321", "centro-norte"])
+def test_a_name_with_a_hash_beside_a_bot_of_its_own_is_no_comment(column: str, bot: str) -> None:
+    plan = Columns.parse([column, "key", "bot.id"], maps={"notas": "", "Tienda": "label"})
+    for row, name in enumerate(["Norte", "#Fiesta", " #1Pizza"], 2):
+        assert isinstance(plan.job([name, f"k{row}", bot], row), NewJob)
+    [note] = [note for note in plan.seen.notes() if "#" in note]
+    assert note == (
+        f"{column}: 2 rows begin with # there, as a comment would, but have bots; "
+        "row 3 is '#Fiesta'; sent as it stands"
+    )
+
+
+@pytest.mark.parametrize("name", ["#Fiesta", "# Fiesta", " #Fiesta"])
+@pytest.mark.parametrize("bot", ["", "3", "2 bots"])
+def test_a_name_with_a_hash_beside_no_bot_is_a_comment(name: str, bot: str) -> None:
+    headers = ["label", "key", "bot.id"]
+    assert "comment" in refused([name, "k", bot], headers=headers)
+    assert "comment" in refused(["# Fiesta", "k", "100200300"], headers=headers)
+    assert "comment" in refused([name, "k", "100200300"], headers=["credential", "key", "bot.id"])
 
 
 def test_a_row_of_an_outcome_file_was_a_tenant_whatever_it_looks_like() -> None:
