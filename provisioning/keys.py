@@ -46,8 +46,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from provisioning import scopes
-
 SHARED: Final = {
     "format": "pv:format",
     "names": "pv:names",
@@ -192,7 +190,3 @@ def idempotency_lock(name: str) -> str:
 def pace(credential: str) -> str:
     """String: the one number that is the pace all workers share for one credential."""
     return f"pv:pace:{credential}"
-
-
-# For worker.perform, which asks for them here still.
-hold_batch, hold_credential, hold_target = scopes.of_batch, scopes.of_credential, scopes.of_target

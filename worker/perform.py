@@ -16,7 +16,7 @@ from typing import assert_never
 
 import msgspec
 
-from provisioning import keys
+from provisioning import scopes
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.credentials import Credential
 from provisioning.ledger import Answered, Claim, Deferral, Intent, Recorded, Shown
@@ -340,8 +340,8 @@ class Performance:
         served = outcome in (Outcome.CREATED, Outcome.REJECTED)
         credential = Shown.GOOD if served else Shown.BAD if outcome is Outcome.DENIED else Shown.UNCLEAR
         alive = served or outcome is Outcome.DENIED or status == 429
-        await self.kit.tried(keys.hold_credential(self.job.credential), credential)
-        await self.kit.tried(keys.hold_target(self.kit.target), Shown.GOOD if alive else Shown.BAD)
+        await self.kit.tried(scopes.of_credential(self.job.credential), credential)
+        await self.kit.tried(scopes.of_target(self.kit.target), Shown.GOOD if alive else Shown.BAD)
 
     async def _defer(self, delay: float, reason: str) -> None:
         deferral = Deferral(self.job.number, self.job.token, delay, reason)
@@ -375,14 +375,14 @@ class Performance:
         if decision.scope == "credential":
             name = self.job.credential
             await self.kit.brake(
-                keys.hold_credential(name),
+                scopes.of_credential(name),
                 finding.cause,
                 f"the API refused credential {name!r} ({said}); correct it, then: provision resume"
                 f" --credential {name}, and restart the workers (or apply again where one command did all)",
             )
         elif decision.scope == "target":
             await self.kit.brake(
-                keys.hold_target(self.kit.target),
+                scopes.of_target(self.kit.target),
                 finding.cause,
                 f"{self.kit.target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
                 " restart the workers, then: provision resume --target",

@@ -3,8 +3,9 @@ What the ledger's scripts and this program both go by: words, rows, keys and the
 
 Here each is said once. `lua(script, text)` puts it into the text of a script:
 
-    STATE.QUEUED, …   the words of an enumeration, by their Python names; likewise `KEY.names` and `OF.jobs` of
-                      `keys.py`, `SCOPE.batch` of `scopes.py`. Each is replaced by its text; what is not there is an error
+    STATE.QUEUED, …   the words of an enumeration by their Python names; likewise `KEY.names` and `OF.jobs` of
+                      `keys.py`, `SCOPE.batch` of `scopes.py`. Each is replaced by its text; what is not
+                      there is an error
     LIFE              `LIFE[state][event]`, the state that follows (`lifecycle.TRANSITIONS`)
     arg               the arguments of the script, by the names of its `head`
     rows()            goes over the rows that follow them; the table it gives is the same for each row

@@ -23,7 +23,7 @@ from redis import Redis
 from producers.addresses import session
 from producers.submit import submit
 from producers.webhooks import Webhooks, sign
-from provisioning import keys
+from provisioning import keys, scopes
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Hold, Ledger, transitions
 from provisioning.ledger.sealing import KeylessError
@@ -101,7 +101,7 @@ async def test_a_hold_by_the_program_is_told(
     webhooks = Webhooks(fake_ledger, allow_private=True)
     await webhooks.set(batch, receiver.url)
     await tell(webhooks)
-    hold = Hold(scope=keys.hold_batch(batch), at=1.0, by="w1", why="all alike", kind=kind)
+    hold = Hold(scope=scopes.of_batch(batch), at=1.0, by="w1", why="all alike", kind=kind)
     await fake_ledger.do(transitions.brake(hold))
     assert await tell(webhooks) == 1
     [(_, body)] = receiver.heard
