@@ -21,6 +21,7 @@ from producers.identifiers import (
     not_an_id,
     not_meant,
 )
+from producers.plain_numbers import plain
 from provisioning.errors import InvalidJobError
 from provisioning.job import MAX_BODY_BYTES, MAX_KEY_LENGTH, NewJob, fingerprint
 
@@ -73,6 +74,7 @@ def spreadsheet_damage(text: str) -> str | None:
     """What a spreadsheet did to an identifier, in words; None when it looks unharmed."""
     if text[:1].isalpha():
         return None
+    text = plain(text)
     if _SCIENTIFIC.fullmatch(text):
         return "is a number in scientific notation: digits have been lost"
     if _FLOAT.fullmatch(text):
@@ -89,7 +91,7 @@ def is_error_value(text: str) -> bool:
 
 def is_rounded(text: str) -> bool:
     """Whether a text is nothing but a number of which a spreadsheet may have lost digits."""
-    return lost_digits(text) > 0 or _SCIENTIFIC.fullmatch(text) is not None
+    return lost_digits(text) > 0 or _SCIENTIFIC.fullmatch(plain(text)) is not None
 
 
 def bad_character(text: str) -> str | None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from producers.plain_numbers import plain
+
 LOST_CHARACTER = "holds U+FFFD: a character was lost before"
 EXPORT_ANEW = "export it anew as UTF-8, from where it comes"
 _ALONE = "write the id alone, as plain text"
@@ -52,7 +54,7 @@ def not_meant(text: str) -> tuple[str, str] | None:
         return "stands for nothing", _ALONE
     if text[0] in _ERROR_STARTS and is_foreign_error(text):
         return "is another program's error", _ALONE
-    if not text[0].isalpha() and _FRACTION_E.fullmatch(text):
+    if not text[0].isalpha() and _FRACTION_E.fullmatch(plain(text)):
         return "is a number in scientific notation: digits have been lost", _AS_TEXT
     if text.startswith('="') and text.endswith('"'):
         return "is a formula around the id", _ALONE
@@ -67,7 +69,7 @@ def not_an_id(text: str) -> tuple[str, str] | None:
         odd = next(char for char in text if not (char.isalnum() or char in "_.:@/-"))
         what = "a space" if odd == " " else repr(odd)
         return f"holds {what}, which no id has", _ALONE
-    if _GROUPED.fullmatch(text):
+    if _GROUPED.fullmatch(plain(text)):
         return "is a number with marks between its thousands", _ALONE
     return None
 
@@ -84,7 +86,7 @@ def lost_digits(text: str) -> int:
     >>> [lost_digits(text) for text in ("1234567890123450", "123456789012345", "12345678901234500", "x")]
     [1, 0, 2, 0]
     """
-    found = _ROUNDED.fullmatch(text)
+    found = _ROUNDED.fullmatch(plain(text))
     return len(found[1]) if found else 0
 
 

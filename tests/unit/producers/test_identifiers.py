@@ -72,6 +72,28 @@ def test_a_key_that_stands_for_nothing_is_refused_and_can_be_meant(key: str) -> 
     assert isinstance(Columns.parse(["key", "bot.id"]).job([key, "100"], 2), list)
 
 
+DIGITS = ["0123456789", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९", "０１２３４５６７８９"]
+DECIMAL_MARKS = [".", ",", "٫", "．", "，", "·", "⎖", "﹒", "،", "。"]
+EXPONENTS = ["E+", "e+", "E-", "E−", "Ｅ＋", "E", "E\u200e+", "⏨"]
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS, ids=ascii)
+@pytest.mark.parametrize("mark", DECIMAL_MARKS, ids=ascii)
+@pytest.mark.parametrize("digits", DIGITS)
+def test_a_number_that_lost_its_digits_is_no_identifier_in_any_script(
+    digits: str, mark: str, exponent: str
+) -> None:
+    written = f"8{mark}53{exponent}12".translate(str.maketrans(DIGITS[0], digits))
+    for path, member in (
+        ("key", {"key": written, "bot": {"id": "100"}}),
+        ("bot.id", {"bot": {"id": written}}),
+        ("credentials.blackList", {"bot": {"id": "100"}, "credentials": {"blackList": ["x", written]}}),
+    ):
+        problems = job_of({"widget": {}, **member})
+        assert isinstance(problems, list), path
+        assert problems[0].field == path
+
+
 @pytest.mark.parametrize("key", ["Café, Norte (2)", "7E2", "NA", "100.200.300", "tienda «x»"])
 def test_a_key_is_the_tenants_own_text(key: str) -> None:
     assert isinstance(job_of({"key": key, "bot": {"id": "100"}, "widget": {}}), NewJob)
