@@ -240,8 +240,9 @@ class Columns:
             if not self._new_bots:
                 run.problem(column, *NO_BOT)
             return {}
-        # What nearly all ids look like, tested before the exact rules; longer numbers may be rounded.
-        plain = len(text) <= 16 and text.isdigit() and text.isascii()
+        # What nearly all ids look like, tested before the exact rules; longer numbers may be rounded, and
+        # a zero at the beginning may be all there is.
+        plain = len(text) <= 16 and text.isdigit() and text.isascii() and text[0] != "0"
         if not plain and (wrong := check_bot_id(text, as_is="bot.id" in self._as_is)):
             run.problem(column, *wrong)
         return {"id": text}

@@ -11,18 +11,20 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from producers.no_value import stands_for_nothing
+from producers.other_values import other_value
 from producers.plain_numbers import plain
 
 LOST_CHARACTER = "holds U+FFFD: a character was lost before"
 EXPORT_ANEW = "export it anew as UTF-8, from where it comes"
 _ALONE = "write the id alone, as plain text"
+_WAIT = "write the id there, or leave the row out until there is one"
 _AS_TEXT = "format the column as text, enter the value again and export anew"
 
-_NOTHING = frozenset(
-    ["null", "none", "nil", "nan", "undefined", "n/a", "n/d", "\\n", "(null)", "(none)", "(blank)", "(vacío)"]
-)
 _ERRORS = re.compile(
-    r"#(?:NV|N/[AD]|ND|GETTING_DATA)|err(?:or)?:\d{3}|(?:loading|cargando)(?:\.\.\.|…)", re.I
+    r"#(?:NV|N/[AD]|ND|GETTING_DATA)|#?(?:err(?:ors?|os?|ores)?)(?::\d{3}|!)?"
+    r"|(?:loading|cargando|carregando)(?:\.\.\.|…)",
+    re.I,
 )
 _ERROR_STARTS = frozenset("#eElLcC")
 _FRACTION_E = re.compile(r"[+-]?\d+[.,]\d+e\d+", re.I)
@@ -39,8 +41,8 @@ def not_meant(text: str) -> tuple[str, str] | None:
     """Why nobody can have meant this as an identifier, and the way out; None if somebody can."""
     if text.isalnum():
         # A word or a number, as nearly all are.
-        if text.casefold() in _NOTHING:
-            return "stands for nothing", _ALONE
+        if not text.isdigit() and (wrong := _no_name(text)):
+            return wrong
         # One zero may be the last digit of a number that long; two are one in a hundred.
         if len(text) > KEPT_DIGITS + 1 and lost_digits(text) > 1:
             return (
@@ -50,10 +52,8 @@ def not_meant(text: str) -> tuple[str, str] | None:
         return None
     if "\ufffd" in text:
         return LOST_CHARACTER, EXPORT_ANEW
-    if text.casefold() in _NOTHING or not (any(map(str.isalnum, text)) or any(map(_is_picture, text))):
-        return "stands for nothing", _ALONE
-    if text[0] in _ERROR_STARTS and is_foreign_error(text):
-        return "is another program's error", _ALONE
+    if wrong := _no_name(text):
+        return wrong
     if not text[0].isalpha() and _FRACTION_E.fullmatch(plain(text)):
         return "is a number in scientific notation: digits have been lost", _AS_TEXT
     if text.startswith('="') and text.endswith('"'):
@@ -65,12 +65,28 @@ def not_an_id(text: str) -> tuple[str, str] | None:
     """Why this cannot be a bot's id, and the way out; None if it can. Stricter than `not_meant`."""
     if wrong := not_meant(text):
         return wrong
+    if other := other_value(text):
+        return f"is {other}, which is no id", _AS_TEXT
+    if stands_for_nothing(text, numbered=True):
+        return "stands for nothing", _WAIT
     if not _ID.fullmatch(text):
         odd = next(char for char in text if not (char.isalnum() or char in "_.:@/-"))
         what = "a space" if odd == " " else repr(odd)
         return f"holds {what}, which no id has", _ALONE
     if _GROUPED.fullmatch(plain(text)):
         return "is a number with marks between its thousands", _ALONE
+    return None
+
+
+def _no_name(text: str) -> tuple[str, str] | None:
+    """Why a text is a word that names nothing; None if it may be a name."""
+    # As nearly all keys end; of what stands for nothing only an error does, and those are rare.
+    if text[-1].isdigit() and text[0] not in _ERROR_STARTS:
+        return None
+    if stands_for_nothing(text) or not (any(map(str.isalnum, text)) or any(map(_is_picture, text))):
+        return "stands for nothing", _WAIT
+    if text[0] in _ERROR_STARTS and is_foreign_error(text):
+        return "is another program's error", _ALONE
     return None
 
 

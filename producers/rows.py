@@ -17,10 +17,8 @@ from producers.defaults import lay_over
 from producers.fields import FIELDS, Kind
 from producers.identifiers import EXPORT_ANEW, LOST_CHARACTER
 from producers.json_text import KEEP_ONE, GivenTwiceError, decode
+from producers.truth_words import FALSE_WORDS, TRUE_WORDS
 from provisioning.errors import InvalidJobError
-
-TRUE_WORDS = frozenset(["true", "yes", "y", "1", "on", "si", "sí", "s", "verdadero", "cierto", "sim"])
-FALSE_WORDS = frozenset(["false", "no", "n", "0", "off", "falso", "não", "nao"])
 
 # A cell that starts with none of these is plain text: nothing to unescape, no JSON, no error value, no blank,
 # no number.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
-from producers.body import check_body
+from producers.body import check_body, check_bot_id
 from producers.columns import Columns
 from producers.jsonl import job_of
 from producers.reading import Reading, ReadOptions
-from provisioning.errors import InvalidInputError
+from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
+from tests.fixtures.workbook import workbook
 
 ODD_IDS = [
     "“100”",
@@ -43,8 +45,95 @@ ODD_IDS = [
 ]
 SOUND_IDS = ["100200300", "+593987654321", "0042", "7E2", "a-b_c.d:e", "café", "5939@c.us", "NA"]
 
+NOTHING_YET = [
+    *[
+        "s/n",
+        "S/N.",
+        "n.a.",
+        "N/A",
+        "n/a.",
+        "n/d",
+        "S.N.",
+        "s/d",
+        "TBD",
+        "tba",
+        "t.b.d.",
+        "(null)",
+        "<NA>",
+        "NaN",
+    ],
+    *[
+        "pendiente",
+        "PENDIENTE!",
+        "Pendente",
+        "pending",
+        "unknown",
+        "desconocido",
+        "ninguno",
+        "nenhum",
+        "vacío",
+    ],
+    *[
+        "por-definir",
+        "sin_asignar",
+        "SinAsignar",
+        "a definir",
+        "no aplica",
+        "não-informado",
+        "sem número",
+        "sin nº",
+    ],
+    *["not-available", "to be defined", "ERROR", "error!", "Erro", "[pending]", "Não há"],
+]
+OTHER_VALUES = [
+    *["TRUE", "FALSE", "false", "Verdadero", "FALSO", "VERDADEIRO", "sí", "no", "yes", "Não", "off"],
+    *[
+        "2026-01-02",
+        "2026/1/2",
+        "02/01/2026",
+        "13.1.26",
+        "1-2-2026",
+        "1/2",
+        "01/2026",
+        "2026-01",
+        "2-ene",
+        "ene-26",
+    ],
+    *["2-Jan-2026", "31/dez/26", "2026-01-02T00:00:00Z", "2026-01-02T00:00:00.000-05:00", "2026-01-02 10:00"],
+    *["00:00", "12:30:00", "9:05", "23:59:59.5", "9:05 p. m.", "12:30:00Z"],
+    *["-1", "-593987654321", "−1", "+1", "1.5", "-1.5", "0.25", ".5", "1,5", "12.", "٫٥", "1٫5"],
+    *["0", "00", "000000000000", "٠", "０", "-0", "0.50"],
+]
+ALMOST = [
+    *[
+        "s-n-1",
+        "NA-7",
+        "pendiente-norte",
+        "tbd.corp",
+        "no-1",
+        "true-north",
+        "errors-inc",
+        "nada-mas",
+        "sin-1",
+    ],
+    *[
+        "99-99-2026",
+        "2026",
+        "20260102",
+        "10-20",
+        "1.2.3",
+        "25:61",
+        "a:b",
+        "12:345",
+        "2026-13-01",
+        "100-5",
+        "1",
+    ],
+    *["bot-2026-01-02", "0042", "00:1A:2B", "10:2000", "y", "s", "n", "1-feb-x", "+5939876", "-a"],
+]
 
-@pytest.mark.parametrize("text", ODD_IDS)
+
+@pytest.mark.parametrize("text", [*ODD_IDS, *NOTHING_YET, *OTHER_VALUES])
 def test_what_cannot_be_a_bot_id_is_refused_in_cells_and_json_and_can_be_meant(text: str) -> None:
     [in_json] = check_body({"bot": {"id": text}, "widget": {}}, row=4)
     assert (in_json.row, in_json.field, "--as-is bot.id" in in_json.hint) == (4, "bot.id", True)
@@ -56,13 +145,58 @@ def test_what_cannot_be_a_bot_id_is_refused_in_cells_and_json_and_can_be_meant(t
     assert msgspec.json.decode(meant.body)["bot"]["id"] == text
 
 
-@pytest.mark.parametrize("text", SOUND_IDS)
+@pytest.mark.parametrize("text", [*SOUND_IDS, *ALMOST])
 def test_what_may_be_a_bot_id_passes(text: str) -> None:
     assert check_body({"bot": {"id": text}, "widget": {}}) == []
     assert isinstance(Columns.parse(["bot.id"]).job([text], 2), NewJob)
 
 
-@pytest.mark.parametrize("key", ["NULL", "n/a", "-", "#NV", "Err:508", "5.9E11", '="1"', "caf\ufffd"])
+@pytest.mark.parametrize("text", ["TBD-2", "pendiente 3", "S/N 1", "null_7", "sin asignar 12"])
+def test_words_for_nothing_are_no_bot_id_with_a_number_behind_them_either(text: str) -> None:
+    wrong, hint = check_bot_id(text) or ("", "")
+    assert wrong == "the bot id stands for nothing"
+    assert hint.startswith("write the id there, or leave the row out until there is one; if it is meant so")
+
+
+@pytest.mark.parametrize("text", OTHER_VALUES)
+def test_a_tenant_may_call_itself_a_day_or_a_number(text: str) -> None:
+    assert isinstance(job_of({"key": text, "bot": {"id": "100"}, "widget": {}}), NewJob)
+
+
+@pytest.mark.parametrize("text", [*NOTHING_YET, *OTHER_VALUES])
+def test_every_door_says_the_same_of_what_is_no_id(text: str) -> None:
+    table = [("key", "bot.id"), ("k", text)]
+    csv = "".join(f'"{key}","{bot}"\n' for key, bot in table).encode()
+    line = json.dumps({"key": "k", "bot": {"id": text}}).encode()
+    said = {check_bot_id(text)}
+    for content in (csv, workbook(table), line):
+        [problem] = Reading(io.BytesIO(content))
+        assert isinstance(problem, InvalidJobError)
+        assert problem.field == "bot.id"
+        said.add((problem.message, problem.hint))
+        [job] = Reading(io.BytesIO(content), ReadOptions(as_is=["bot.id"]))
+        assert isinstance(job, NewJob)
+        assert msgspec.json.decode(job.body)["bot"]["id"] == text
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "S/N",
+        "n.a.",
+        "Por definir",
+        "pendiente",
+        "NULL",
+        "n/a",
+        "-",
+        "#NV",
+        "Err:508",
+        "5.9E11",
+        '="1"',
+        "caf\ufffd",
+    ],
+)
 def test_a_key_that_stands_for_nothing_is_refused_and_can_be_meant(key: str) -> None:
     body = {"key": key, "bot": {"id": "100"}, "widget": {}}
     problems = job_of(body)
