@@ -1,7 +1,7 @@
 """
 A table's columns, understood once from its headers and then run over every row.
 
-Pure: cells in, `NewJob` or all problems of the row out. `cells` holds the inverse.
+No I/O: cells in, row after row, `NewJob` or all problems of the row out. `cells` holds the inverse.
 
 Speed is a promise here (docs/explanation/intake.md), so a row is judged by a few cheap tests that nearly
 every row passes (`str.isprintable` over the whole row, the first character of a cell), and the exact rules
@@ -71,7 +71,6 @@ class Columns:
         self._width = len(headers)
         self._as_is = as_is
         self._no_tenant = NoTenant(headers, paths, as_is)
-        self._odd_keys = self._no_tenant.odd_keys
         self._texts = tuple(column for column, path in enumerate(paths) if _is_text(path))
         self.separator = separator
         self._credential = credential
@@ -139,7 +138,7 @@ class Columns:
     def no_tenant(self, record: RawRow) -> InvalidJobError | None:
         """What a row that may lack cells is by its own words: a total, headers; None if neither."""
         cells = self._filled(record)
-        why = self._no_tenant.why(cells, record.number) if self._no_tenant.may_be(cells) else None
+        why = self._no_tenant.why(cells, record.number)
         if why is None or why[1] == COMMENT:
             return None
         run = self._run(cells, record.number)
@@ -177,7 +176,7 @@ class Columns:
             refused: whether it will be no job whatever this finds: nothing of it is noted then.
         """
         run = self._run(cells, row)
-        if self._no_tenant.may_be(cells) and (why := self._no_tenant.why(cells, row)):
+        if why := self._no_tenant.why(cells, row):
             run.problem(*why)
             return run.problems
         # Two tests over the whole row, not per cell; a no-break space fails the first, hence the second look.
@@ -224,7 +223,7 @@ class Columns:
             seen.bot_ids.see(bot_id, row)
         if key is not None:
             seen.keys.see(key, row)
-            if key.casefold() in self._odd_keys:
+            if self._no_tenant.is_odd_key(key):
                 seen.odd_key(key, row)
         if (hashed := self._no_tenant.hash(run.cells)) is not None:
             seen.hash(self.headers[hashed], run.cells[hashed], row)

@@ -2,8 +2,8 @@
 Rows of a table that are no tenants: totals, comments, headers among the rows.
 
 Pure. A total or a comment that is sent makes a widget that nobody can take back; a tenant that is refused is
-named with the way out. So a row with a bot of its own is a tenant, whatever its key says
-(docs/decisions/0030-what-cannot-be-an-id.md).
+named with the way out. So a row with a bot of its own is a tenant, whatever its key says; the sum of the bot
+ids above is no bot (docs/decisions/0030-what-cannot-be-an-id.md).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from producers.body import check_bot_id, is_error_value
 from producers.cells import OUTCOME_PREFIX, unescape
 from producers.fields import FAMILIAR
 from producers.identifiers import is_foreign_error
+from producers.sums_above import SumsAbove
 from provisioning.digits import is_whole_number
 
 _TOTAL_WORDS = (
@@ -24,26 +25,34 @@ _TOTAL_WORDS = (
 _TOTALS = frozenset(_TOTAL_WORDS.split())
 
 COMMENT = "this begins with #: the row is a comment and no tenant"
-
+_TOTAL = "this is a total: the row is no tenant"
+_SUM = "this is the sum of the bot ids above: the row is no tenant"
 _REMOVE = "remove the row; if it is a tenant, say it: --as-is key"
+
+_REMEMBERED = 100
+"""Rows whose verdict is remembered at least: more than may be kept back as pieces of one."""
 
 _LONGEST_NAME = 80
 
+_SHORTEST_SUM = 8
+"""Digits from which on a number is no sum by chance: of `1`, `2`, `3` the last is that of the others."""
+
+_LONGEST_SUM = 40
+
 _DIGIT = re.compile(r"\d")
+_DIGITS = "0123456789"
 _BETWEEN = re.compile(r"[\W_]+")
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 class NoTenant:
     """
-    Tells such rows of one table.
+    Tells such rows of one table; asked of every row, in order.
 
     Args:
         headers: as they stand in the file.
         paths: what each of them means; "" where it is passed over.
         as_is: paths whose identifiers are meant as they stand.
-
-    Attributes:
-        odd_keys: in lower case, words for a total and headers: a tenant that has one for its key is odd.
     """
 
     def __init__(self, headers: Sequence[str], paths: Sequence[str], as_is: Collection[str]) -> None:
@@ -56,12 +65,21 @@ class NoTenant:
         self._told = {column: name for column, name in enumerate(headers) if name.startswith(OUTCOME_PREFIX)}
         self._any = "key" not in as_is
         self._bots_as_is = "bot.id" in as_is
-        self.odd_keys = _TOTALS | self._names if self._any else frozenset()
+        self._sums = SumsAbove()
+        self._judged: dict[int, tuple[int, str, str] | None] = {}
+        self._judged_before = self._judged
+        # How names that make a key odd begin: nearly every key is done with after a look at that.
+        self._odd_starts = {name[:length] for name in _TOTALS | self._names for length in (1, 3)}
 
-    def may_be(self, cells: Sequence[str]) -> bool:
-        """Whether `why` needs to be asked: not of most rows, whose bot id is a long number."""
-        bot = cells[self._bot_id] if self._bot_id is not None else ""
-        return len(bot) < 8 or not bot.isdigit() or not cells[0][:1].isalnum()
+    def is_odd_key(self, key: str) -> bool:
+        """Whether a key is a word for a total, or a header: a tenant that is called so is odd."""
+        start = key[:3].casefold()
+        if not start.isalnum():
+            start = start[:1]
+        if (start.isalnum() and start not in self._odd_starts) or len(key) > _LONGEST_NAME or not self._any:
+            return False
+        name = _bare(key)
+        return name in self._names or name.rstrip(_DIGITS) in _TOTALS
 
     def why(self, cells: Sequence[str], row: int) -> tuple[int, str, str] | None:
         """
@@ -73,25 +91,57 @@ class NoTenant:
         """
         if not self._any:
             return None
+        for judged in (self._judged, self._judged_before):
+            if row in judged:  # a row that may be a piece of another one is asked again
+                return judged[row]
+        if len(self._judged) >= _REMEMBERED:
+            self._judged_before, self._judged = self._judged, {}
+        found = self._judged[row] = self._judge(cells, row)
+        return found
+
+    def _judge(self, cells: Sequence[str], row: int) -> tuple[int, str, str] | None:
+        bot = cells[self._bot_id] if self._bot_id is not None else ""
+        number = _number(bot)
+        is_sum = number is not None and self._sums.is_sum(number)
+        found = None
+        # Most rows have a long number for a bot id, and need no second look.
+        if is_sum or len(bot) < _SHORTEST_SUM or not bot.isdigit() or not cells[0][:1].isalnum():
+            found = self._why(cells, row, is_sum=is_sum)
+        if number is not None:
+            if found and found[1] in (_TOTAL, _SUM):
+                self._sums.add_total(number)
+            else:
+                self._sums.add(number)
+        return found
+
+    def _why(self, cells: Sequence[str], row: int, *, is_sum: bool) -> tuple[int, str, str] | None:
         # What an outcome file tells an outcome of was a tenant when it came in.
         if any(cells[column].strip() not in ("", name) for column, name in self._told.items()):
             return None
-        first = _first(cells)
-        if first is None:
+        filled = [column for column, cell in enumerate(cells) if cell and not cell.isspace()]
+        if not filled:
             return None
+        first = filled[0]
         bot = unescape(cells[self._bot_id]).strip() if self._bot_id is not None else ""
+        is_count = is_whole_number(bot) and int(bot) <= row
+        is_no_bot = (
+            is_count
+            or not bot
+            or (not is_whole_number(bot) and check_bot_id(bot, as_is=self._bots_as_is) is not None)
+        )
         if self._begins_with_hash(cells, first) and (
             # Written as a remark, or before the name of a row that was to be left out, bot and all.
-            first in self._names_of_rows
-            or unescape(cells[first]).strip()[1:2].isspace()
-            or self._is_no_bot(bot, row)
+            first in self._names_of_rows or unescape(cells[first]).strip()[1:2].isspace() or is_no_bot
         ):
             return first, COMMENT, _REMOVE
+        if is_sum and (total := self._sum(cells, filled, bot)):
+            return total
         if is_whole_number(bot) and len(bot) > len(str(row)):
             return None
-        for column in (first, self._key):
-            if column is not None and is_total(unescape(cells[column])) and self._is_no_bot(bot, row):
-                return column, "this is a total: the row is no tenant", _REMOVE
+        for column in filled:
+            named = column in (first, self._key)
+            if (is_no_bot if named else is_count) and is_total(unescape(cells[column])):
+                return column, _TOTAL, _REMOVE
         if not self._bots_as_is and not is_whole_number(bot):
             repeated = self._repeated(cells, bot)
             if repeated is not None:
@@ -102,7 +152,7 @@ class NoTenant:
         """The column in which a tenant begins with #, as a comment would; None if it does not."""
         if not self._any or cells[0][:1].isalnum():
             return None
-        first = _first(cells)
+        first = next((column for column, cell in enumerate(cells) if cell and not cell.isspace()), None)
         return first if first is not None and self._begins_with_hash(cells, first) else None
 
     def _begins_with_hash(self, cells: Sequence[str], first: int) -> bool:
@@ -112,6 +162,17 @@ class NoTenant:
             and self._comments[first]
             and not (is_error_value(text) or is_foreign_error(text))
         )
+
+    def _sum(self, cells: Sequence[str], filled: Sequence[int], bot: str) -> tuple[int, str, str] | None:
+        """The cell that shows a sum to be a total: one has a word for it, or none says anything else."""
+        for column in filled:
+            if len(cells[column]) <= _LONGEST_NAME and not _TOTALS.isdisjoint(
+                _WORD.findall(cells[column].casefold())
+            ):
+                return column, _TOTAL, _REMOVE
+        if len(filled) == 1 and len(bot) >= _SHORTEST_SUM and self._sums.is_sum(int(bot), of=2):
+            return filled[0], _SUM, _REMOVE
+        return None
 
     def _repeated(self, cells: Sequence[str], bot: str) -> int | None:
         """The first cell that repeats a header, where the row is one of headers; None if it is not."""
@@ -135,16 +196,6 @@ class NoTenant:
             return min(found.values())
         return None
 
-    def _is_no_bot(self, bot: str, row: int) -> bool:
-        """Whether what stands under `bot.id` is nothing, a count of the rows above, or no id at all."""
-        if is_whole_number(bot):
-            return int(bot) <= row
-        return not bot or check_bot_id(bot, as_is=self._bots_as_is) is not None
-
-
-def _first(cells: Sequence[str]) -> int | None:
-    return next((column for column, cell in enumerate(cells) if cell and not cell.isspace()), None)
-
 
 def is_total(text: str) -> bool:
     """
@@ -153,9 +204,18 @@ def is_total(text: str) -> bool:
     >>> [is_total(text) for text in ("TOTAL:", "Sub-total", "Gran total", "Total 12", "Total Energies")]
     [True, True, True, True, False]
     """
-    return len(text) <= _LONGEST_NAME and _bare(text).rstrip("0123456789") in _TOTALS
+    return len(text) <= _LONGEST_NAME and _bare(text).rstrip(_DIGITS) in _TOTALS
 
 
 def _bare(text: str) -> str:
     """Letters and digits of a name, in lower case: equal for names that differ in case, spaces or dashes."""
     return _BETWEEN.sub("", text.casefold())
+
+
+def _number(text: str) -> int | None:
+    """The number that a spreadsheet takes a bot id for; None if it takes it for text."""
+    if not text.isdigit() or not text.isascii():
+        text = unescape(text.strip()).removeprefix("+")
+        if not is_whole_number(text):
+            return None
+    return int(text) if len(text) <= _LONGEST_SUM else None

@@ -40,6 +40,98 @@ def test_a_total_is_no_tenant_and_makes_no_bot(word: str, bot: str) -> None:
         assert refused([word, "", bot, ""], as_is=["key"]) == ""
 
 
+BOTS = (593900000001, 593900000002, 593162962003)
+
+
+def of_table(
+    *below: Sequence[str],
+    headers: Sequence[str] = TABLE,
+    bots: Sequence[int] = BOTS,
+    as_is: Sequence[str] = (),
+) -> list[str]:
+    """What is wrong with each of these rows, which stand below tenants with these bots; empty if nothing is."""
+    plan = Columns.parse(headers, as_is=as_is)
+    at = list(headers).index("bot.id")
+    for row, bot in enumerate(bots, 2):
+        cells = [f"t{row}" if header in ("key", "label") else "" for header in headers]
+        cells[at] = str(bot)
+        assert isinstance(plan.job(cells, row), NewJob)
+    found = [plan.job(cells, row) for row, cells in enumerate(below, 2 + len(bots))]
+    return ["" if isinstance(each, NewJob) else each[0].message for each in found]
+
+
+SUM = str(sum(BOTS))
+
+
+@pytest.mark.parametrize(
+    ("headers", "cells"),
+    [
+        (TABLE, ["Gran total:", "", SUM, ""]),
+        (TABLE, ["TOTAL", "", SUM, ""]),
+        (TABLE, ["Suma de bots", "", SUM, ""]),
+        (TABLE, ["Total 3", "", str(int(SUM) // 100 * 100), ""]),
+        (TABLE, ["", "Total", SUM, ""]),
+        (TABLE, ["x", "Total", SUM, ""]),
+        (TABLE, ["x", "Total", "3", ""]),
+        (TABLE, ["x", "", SUM, "TOTALES:"]),
+        (["label", "bot.id"], ["Total clientes: 3", SUM]),
+        (["bot.id", "label"], [SUM, "Gran total"]),
+        (["bot.id", "label"], ["3", "Gran total"]),
+        (["bot.id", "widget.x"], [SUM, "suma"]),
+        (["bot.id", "widget.x"], [SUM, ""]),
+        (["bot.id"], [SUM]),
+    ],
+)
+def test_the_sum_of_the_bots_above_is_no_bot(headers: Sequence[str], cells: Sequence[str]) -> None:
+    [message] = of_table(cells, headers=headers)
+    assert message in (
+        "this is a total: the row is no tenant",
+        "this is the sum of the bot ids above: the row is no tenant",
+    )
+    assert of_table(cells, headers=headers, as_is=["key"])[0] in ("", "the key is empty")
+
+
+def test_totals_of_parts_and_of_totals_are_known() -> None:
+    first, second = (["a", "", "593900000001", ""], ["b", "", "593900000009", ""])
+    part = ["Subtotal", "", str(593900000001 + 593900000009), ""]
+    upper = ["Subtotal", "", SUM, ""]
+    every = sum(BOTS) + 593900000001 + 593900000009
+    rows = of_table(
+        upper, first, second, part, ["Total", "", str(every), ""], ["Total", "", str(every * 2), ""]
+    )
+    assert [bool(message) for message in rows] == [True, False, False, True, True, False]
+    rows = of_table(upper, first, second, part, ["Total", "", str(every * 2), ""])
+    assert rows[-1]
+
+
+def test_the_sum_of_one_row_is_a_total_too() -> None:
+    assert of_table(["Total", "", "100200300", ""], bots=[100200300]) != [""]
+    assert of_table(["quito", "", "100200300", ""], bots=[100200300]) == [""]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Total", "", "593999999999", ""],
+        ["Total Energies", "", "593999999999", ""],
+        ["Total Energies", "Total", "1187800000003", ""],
+        ["quito", "Norte", SUM, ""],
+    ],
+)
+def test_a_bot_of_its_own_makes_a_tenant_below_others(cells: Sequence[str]) -> None:
+    assert of_table(cells) == [""]
+
+
+def test_short_ids_that_are_counted_up_are_no_sums() -> None:
+    assert of_table(["3"], ["6"], ["12"], headers=["bot.id"], bots=[1, 2]) == ["", "", ""]
+
+
+@given(st.lists(st.integers(10**9, 10**15), min_size=1, max_size=50), st.sampled_from([11, 15, 17]))
+def test_any_column_of_bots_is_known_by_its_sum_as_it_is_shown(bots: list[int], digits: int) -> None:
+    shown = f"{float(f'{float(sum(bots)):.{digits}g}'):.0f}"
+    assert of_table(["Gran total:", "", shown, ""], bots=bots) != [""]
+
+
 def test_a_bot_id_that_is_meant_is_a_bot_beside_any_key() -> None:
     assert refused(["Total", "", "(1)", ""], as_is=["bot.id"]) == ""
     assert "total" in refused(["Total", "", "2", ""], as_is=["bot.id"])
@@ -72,10 +164,10 @@ def test_a_tenant_with_an_odd_name_is_one(cells: Sequence[str]) -> None:
 
 def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
     plan = Columns.parse(TABLE)
-    for row, key in enumerate(["quito", "total", "Label"], 2):
-        assert isinstance(plan.job([key, "", "100200300", ""], row), NewJob)
+    for row, key in enumerate(["quito", "total", "Label", "TOTAL:", "Gran total", "Bot-Id", "totalidad"], 2):
+        assert isinstance(plan.job([key, "", f"10020030{row}", ""], row), NewJob)
     assert plan.seen.notes() == [
-        "2 keys are words for a total or a column, not for a tenant; row 3 is 'total'; sent as it stands"
+        "5 keys are words for a total or a column, not for a tenant; row 3 is 'total'; sent as it stands"
     ]
     meant = Columns.parse(TABLE, as_is=["key"])
     assert isinstance(meant.job(["total", "", "100200300", ""], 2), NewJob)
