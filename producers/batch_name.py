@@ -11,6 +11,7 @@ import re
 import secrets
 
 from provisioning.errors import InvalidInputError
+from provisioning.printable import is_shown
 
 LONGEST = 200
 """Characters of a name at most."""
@@ -37,7 +38,7 @@ def check_batch_name(name: str) -> str:
 
 def _wrong(name: str) -> str:
     """What keeps this from being a batch's name; empty if nothing does."""
-    if not name.strip() or len(name) > LONGEST or not name.isprintable():
+    if not name.strip() or len(name) > LONGEST or not is_shown(name):
         return f"the name of a batch has 1 to {LONGEST} visible characters"
     if "/" in name or "\\" in name:
         return "the name of a batch has no / and no \\"

@@ -24,6 +24,7 @@ from producers.identifiers import (
 from producers.plain_numbers import plain
 from provisioning.errors import InvalidJobError
 from provisioning.job import MAX_BODY_BYTES, MAX_KEY_LENGTH, NewJob, fingerprint
+from provisioning.printable import is_shown
 
 MAX_DEPTH = 32
 """Levels of nesting. The documented example has five; this bounds every recursion over a stranger's JSON."""
@@ -54,7 +55,7 @@ _ESCAPED_BYTE = re.compile(r"[\ud800-\udfff]")
 def shorten(value: object, width: int = 60) -> str:
     """The value on one line, at most `width` characters, fit for a message."""
     text = value if isinstance(value, str) else _as_json(value)
-    text = text if text.isprintable() else ascii(text)[1:-1]
+    text = text if is_shown(text) else ascii(text)[1:-1]
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

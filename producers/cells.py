@@ -16,7 +16,7 @@ import msgspec
 
 from producers.body import is_error_value
 from producers.fields import FIELDS, Kind, documented_spelling
-from provisioning.printable import printable, printable_json
+from provisioning.printable import is_shown, printable, printable_json
 
 OUTCOME_PREFIX = "outcome."
 """Columns so named are added by exports (why a row failed, what it made); reading passes them over."""
@@ -135,7 +135,7 @@ def columns_for(
 
 def is_plain_name(name: str) -> bool:
     """Whether a member's name can be one step of a dotted header."""
-    return bool(name) and "." not in name and name == name.strip() and name.isprintable()
+    return bool(name) and "." not in name and name == name.strip() and is_shown(name)
 
 
 def is_plain_text(text: str) -> bool:

@@ -14,6 +14,7 @@ from producers.body import bad_character, quoted, shorten
 from producers.cells import OUTCOME_PREFIX, is_plain_name
 from producers.fields import FIELDS, SPECIAL_COLUMNS, documented_spelling, nearest
 from provisioning.errors import InvalidInputError
+from provisioning.printable import is_shown
 
 GREY = "widget.theme.vars.color.grey."
 """Its members are shades, named by number."""
@@ -146,7 +147,7 @@ def _flags(wrong: Sequence[tuple[str, str | None]]) -> str:
 
 
 def _can_be_typed(header: str) -> bool:
-    return header.isprintable()
+    return is_shown(header)
 
 
 def refuse_repeated(headers: Sequence[str], paths: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from producers.celery_intake import take_in
 from producers.submit import submit
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Ledger, transitions
+from provisioning.printable import is_shown
 from tests.integration.http_server import job
 from tests.integration.test_celery_intake import Silent, refused
 from tests.ledger_fixtures import new_job
@@ -49,13 +50,20 @@ def test_any_other_text_is_a_name(name: str) -> None:
     assert check_batch_name(name) == name
 
 
+@pytest.mark.parametrize("name", ["familia 👨\u200d👩\u200d👧.csv", "می\u200cخواهم"])
+def test_a_joiner_that_is_part_of_what_is_seen_is_visible(name: str) -> None:
+    assert check_batch_name(name) == name
+    with pytest.raises(InvalidInputError):
+        check_batch_name(f"cafe\u200d{name}")
+
+
 @given(st.text(max_size=210))
 def test_a_name_is_one_visible_segment_of_a_path(name: str) -> None:
     try:
         check_batch_name(name)
     except InvalidInputError:
         return
-    assert name.isprintable()
+    assert is_shown(name)
     assert not set(name) & set("/\\\n\r\t\x1b\x00")
     assert name not in (".", "..")
 

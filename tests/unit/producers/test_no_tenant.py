@@ -49,7 +49,7 @@ def of_table(
     bots: Sequence[int] = BOTS,
     as_is: Sequence[str] = (),
 ) -> list[str]:
-    """What is wrong with each of these rows, which stand below tenants with these bots; empty if nothing is."""
+    """What is wrong with each of these rows, which stand below tenants with these bots; "" if none is."""
     plan = Columns.parse(headers, as_is=as_is)
     at = list(headers).index("bot.id")
     for row, bot in enumerate(bots, 2):
