@@ -6,6 +6,7 @@ Source: ECMA-376 part 1, §18.3 (worksheets).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 from xml.etree.ElementTree import Element
@@ -24,6 +25,9 @@ MAX_COLUMNS = 16_384
 """Excel's own limit: the column XFD."""
 
 _EXACT_DIGITS = 15
+
+_NARROW = re.compile(r"0+(?:\.[0-4]\d*)?|\.[0-4]\d*")
+"""Less than half a character of width, or half a point of height: nothing can be read of it."""
 
 _OFTEN = 1024
 """How many of the shared texts are kept as they are; what is often repeated mostly comes early."""
@@ -56,8 +60,8 @@ class SheetRows:
     Attributes:
         highest: the last row that is not blank, so far.
         count: rows that are not blank, so far.
-        hidden_columns: as pairs of the first and last, from 0.
-        hidden_rows: how many of the rows are hidden.
+        hidden_columns: as pairs of the first and last, from 0; also those without width.
+        hidden_rows: how many of the rows are hidden, or have no height.
         first_hidden: the first of them.
         merged: the ranges that are merged; complete at the end.
 
@@ -95,7 +99,7 @@ class SheetRows:
                 if name == "row":
                     if (row := self._row(element)) is not None:
                         yield row
-                elif name == "col" and element.get("hidden") in ("1", "true"):
+                elif name == "col" and _is_hidden(element, element.get("width")):
                     self.hidden_columns.append(
                         (int(element.get("min", "")) - 1, int(element.get("max", "")) - 1)
                     )
@@ -161,7 +165,7 @@ class SheetRows:
             return None
         self.count += 1
         self.highest = max(self.highest, number)
-        if element.get("hidden") in ("1", "true"):
+        if _is_hidden(element, element.get("ht")):
             self.hidden_rows += 1
             self.first_hidden = self.first_hidden or number
         return RawRow(number, cells, kinds or None)
@@ -258,6 +262,13 @@ class SheetRows:
         if not 0 <= place < len(self._formats):
             raise _LackingError("style")
         return self._formats[place]
+
+
+def _is_hidden(element: Element, size: str | None) -> bool:
+    """Whether a person does not see a row or column: it says so, or has nothing of a width or height."""
+    if element.get("hidden") in ("1", "true"):
+        return True
+    return size is not None and _NARROW.fullmatch(size) is not None
 
 
 class _LackingError(Exception):

@@ -30,6 +30,24 @@ def text(address: str, value: str) -> str:
     return f'<c r="{address}" t="inlineStr"><is><t>{value}</t></is></c>'
 
 
+@pytest.mark.parametrize("how", ['hidden="1"', 'hidden="true"', 'width="0"', 'width="0.0"', 'width=".1"'])
+def test_a_column_and_a_row_that_nobody_sees_are_noted(how: str) -> None:
+    cells = text("A2", "k") + text("B2", "100")
+    row = f'<row r="2" {how.replace("width", "ht")}>{cells}</row>'
+    _, notes = read(sheet(row, before=f'<cols><col min="3" max="3" {how} customWidth="1"/></cols>'))
+    assert notes == (
+        "hidden rows were read like all others: row 2",
+        "hidden columns were read like all others: C",
+    )
+
+
+@pytest.mark.parametrize("how", ['width="0.71"', 'width="10"', 'hidden="0"', 'width="9.0"', ""])
+def test_a_narrow_column_is_seen(how: str) -> None:
+    row = f'<row r="2" {how.replace("width", "ht")}>{text("A2", "k")}{text("B2", "100")}</row>'
+    _, notes = read(sheet(row, before=f'<cols><col min="3" max="3" {how}/></cols>'))
+    assert notes == ()
+
+
 def with_part(content: bytes, part: str, old: str, new: str) -> bytes:
     """The same archive with a change in one of its parts; "*" is all of them."""
     out = io.BytesIO()
