@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from producers.body import quoted, shorten
 from producers.id_shapes import IdShapes
+from producers.mojibake import repaired
 
 
 class ColumnNotes:
@@ -42,6 +43,10 @@ class ColumnNotes:
         """A row begins with # in this column, as a comment would, and yet has a bot."""
         self._count("hash", column, text, row)
 
+    def spoiled(self, column: str, text: str, row: int) -> None:
+        """A text was read in another encoding than it was written in, before it came here."""
+        self._count("spoiled", column, text, row)
+
     def no_key(self, row: int) -> None:
         """An object names no key."""
         self._count("no key", "key", "", row)
@@ -67,6 +72,14 @@ class ColumnNotes:
                     notes.append(
                         f"{shorten(column)}: {cells} of which a spreadsheet may have lost digits; {shown}; "
                         "sent as it stands"
+                    )
+                case "spoiled" if column not in self._as_is:
+                    texts = "1 text looks" if count == 1 else f"{count:,} texts look"
+                    # Of a long text the word that shows it.
+                    word = next(filter(repaired, text.split()), text)
+                    notes.append(
+                        f"{shorten(column)}: {texts} like UTF-8 that was read in another encoding before; "
+                        f"row {row} has {quoted(word)}, probably {quoted(repaired(word))}; sent as it stands"
                     )
                 case "odd key" if "key" not in self._as_is:
                     keys = "1 key is a word" if count == 1 else f"{count:,} keys are words"

@@ -31,6 +31,7 @@ from producers.csv_file import RawRow
 from producers.defaults import check_as_is, check_defaults
 from producers.fields import FIELDS, Kind
 from producers.headers import refuse_repeated, understand
+from producers.mojibake import repaired
 from producers.no_tenant import COMMENT, NoTenant
 from producers.rows import Row, plan_of
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -214,6 +215,8 @@ class Columns:
             return [job]
         if not refused:
             self._note(run, body["bot"].get("id"), key)
+            if not text.isascii():
+                self._note_spoiled(run)
         return job
 
     def _note(self, run: Row, bot_id: str | None, key: str | None) -> None:
@@ -229,6 +232,11 @@ class Columns:
             seen.hash(self.headers[hashed], run.cells[hashed], row)
         for column, text in run.rounded or ():
             seen.rounded(self.headers[column], text, row)
+
+    def _note_spoiled(self, run: Row) -> None:
+        for column, cell in enumerate(run.cells):
+            if self.paths[column] and repaired(cell):
+                self.seen.spoiled(self.headers[column], cell, run.row)
 
     def _bot(self, run: Row) -> dict[str, Any]:
         column = self._bot_id

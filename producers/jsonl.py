@@ -6,7 +6,7 @@ Pure. The object is the body with `key`, `credential` and `label` beside `bot`, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +17,7 @@ from producers.column_notes import ColumnNotes
 from producers.defaults import lay_over
 from producers.fields import SPECIAL_COLUMNS
 from producers.json_text import KEEP_ONE, GivenTwiceError, decode
+from producers.mojibake import repaired
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
@@ -127,7 +128,23 @@ def job_of(
         return [job]
     if seen is not None:
         _show(seen, job, body["bot"], "key" in special, row or 0)
+        if not (job.body.isascii() and job.key.isascii() and job.label.isascii()):
+            for path, member in _texts({**special, **body}):
+                if repaired(member):
+                    seen.spoiled(path, member, row or 0)
     return job
+
+
+def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """All texts in a value, each with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _texts(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, path)
 
 
 def _show(seen: ColumnNotes, job: NewJob, bot: Mapping[str, Any], has_key: bool, row: int) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from producers.id_shapes import IdShapes
+from producers.mojibake import repaired
 from producers.reading import Reading, ReadOptions
 from tests.fixtures.workbook import workbook
 
@@ -102,6 +106,68 @@ def test_a_rounded_number_in_a_column_of_text_is_noted_once_and_sent(text: str) 
         f"label: 2 cells are numbers of which a spreadsheet may have lost digits; row 2 is {text!r}; "
         "sent as it stands",
     ]
+
+
+SPOILED = {"PeÃ±a": "Peña", "SÃ£o": "São", "NiÃ±os": "Niños", "PeÃƒÂ±a": "Peña", "Pe├▒a": "Peña", "1Âº": "1º"}
+
+
+def spoiled_notes(content: bytes, **options: Any) -> list[str]:
+    reading = Reading(io.BytesIO(content), ReadOptions(**options))
+    assert sum(1 for _ in reading) == reading.good
+    return [note for note in reading.notes if "another encoding" in note]
+
+
+@pytest.mark.parametrize(("text", "was"), SPOILED.items())
+def test_a_text_that_was_read_in_another_encoding_before_is_noted_in_every_format(
+    text: str, was: str
+) -> None:
+    table = [
+        ("key", "bot.id", "label", "widget.x"),
+        ("a", "100", "Café", text),
+        ("b", "101", "y", f"á {text}"),
+    ]
+    in_table = [
+        "widget.x: 2 texts look like UTF-8 that was read in another encoding before; "
+        f"row 2 has {text!r}, probably {was!r}; sent as it stands"
+    ]
+    assert spoiled_notes("\n".join(map(",".join, table)).encode()) == in_table
+    assert spoiled_notes(workbook(table)) == in_table
+    lines = [
+        {"key": key, "bot": {"id": bot}, "label": label, "widget": {"x": x}}
+        for key, bot, label, x in table[1:]
+    ]
+    in_lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode()
+    assert spoiled_notes(in_lines) == [in_table[0].replace("row 2", "row 1")]
+
+
+def test_keys_and_labels_and_items_are_texts_too_and_may_be_meant() -> None:
+    content = "key,bot.id,label,credentials.whiteList\nPeÃ±a,100,NiÃ±o,a;cafÃ©\n".encode()
+    assert [note.partition(":")[0] for note in spoiled_notes(content)] == [
+        "key",
+        "label",
+        "credentials.whiteList",
+    ]
+    assert len(spoiled_notes(content, as_is=["key"])) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["CAFÉ…", "«CAFÉ»", "CAFÉ™", "SÃO", "MAÇÃ", "«MAÇû", "Peña", "日本語", "Привет", "5 °C ±2", "“Ñ”", "├──"],
+)
+def test_a_text_that_may_be_meant_is_not_noted(text: str) -> None:
+    assert spoiled_notes(f"key,bot.id,label\na,100,{text}\n".encode()) == []
+
+
+@given(
+    st.text(st.sampled_from("aé ñáÑüõçãÍ¿¡–’€🏪"), min_size=1),
+    st.sampled_from(["cp1252", "mac_roman", "cp850"]),
+)
+def test_what_was_read_in_another_encoding_is_found_again(text: str, encoding: str) -> None:
+    try:
+        spoiled = text.encode().decode(encoding)
+    except UnicodeDecodeError:
+        return
+    assert text.isascii() or repaired(spoiled) in (text, repaired(text))
 
 
 def test_lines_without_a_key_among_lines_with_one_are_noted() -> None:
