@@ -37,6 +37,9 @@ class Problem(Shape):
     status: int
     detail: str
     hint: str = ""
+    notes: list[str] = Field(
+        [], description="Of a batch: what a person should know and nothing was refused for."
+    )
 
 
 class BoundsShape(Shape):

@@ -2,7 +2,8 @@
 What the HTTP door says when it says no: `application/problem+json` (RFC 9457).
 
 Every kind of refusal has one stable `type`; `docs/reference/http-api.md` lists them. No refusal repeats what
-was sent: a secret in the wrong place stays where it is.
+was sent, because a secret in the wrong place stays where it is; only notes on a batch quote ids and texts, as
+they do where it is accepted.
 """
 
 from __future__ import annotations

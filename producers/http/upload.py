@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, BinaryIO, cast
 
@@ -118,13 +118,18 @@ class Taken:
             "problem_count": self.problem_count,
             "problems": problems_json(self.problems),
             "others": dict(self.others),
-            "notes": [in_http_words(note) for note in self.notes],
+            "notes": notes_json(self.notes),
         }
 
 
 def in_http_words(text: str) -> str:
     """A hint with the query parameters of this API in the place of the command line's options."""
     return in_words_of(HTTP, text)
+
+
+def notes_json(notes: Iterable[str]) -> list[str]:
+    """What a person should know, in the words of this door; nothing was refused for it."""
+    return [in_http_words(note) for note in notes]
 
 
 def problems_json(problems: list[InvalidJobError]) -> list[dict[str, Any]]:
@@ -202,11 +207,13 @@ async def _take_in(
         file = Watched(body.file)
         read = _reader(file, wish)
         rows = read.rows()
-        taken = _judge(of_known(rows, known), read.wish, body, who)
-        taken.notes += rows.notes
+        taken = _judge(rows, known, read.wish, body, who)
     except InvalidInputError as error:
         raise ProblemError(
-            Kind.INVALID, in_http_words(error.message), hint=in_http_words(error.hint)
+            Kind.INVALID,
+            in_http_words(error.message),
+            hint=in_http_words(error.hint),
+            notes=notes_json(getattr(error, "__notes__", ())),
         ) from error
     file.rest()
     wish = read.wish
@@ -290,7 +297,8 @@ class _JsonRows:
     The jobs of a JSON body, or what is wrong with each; iterate once.
 
     Attributes:
-        notes: what a person should know and nothing needs to stop for; complete at the end.
+        notes: what a person should know and nothing needs to stop for; complete at the end. An
+            InvalidInputError while iterating has them as `__notes__`.
     """
 
     def __init__(self, jobs: Iterator[bytes], options: ReadOptions) -> None:
@@ -308,15 +316,22 @@ class _JsonRows:
         return tuple(self._seen.notes())
 
     def _read(self, jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
-        for number, raw in enumerate(jobs, 1):
-            job = read_object(raw.decode("utf-8", "surrogateescape"), number, options, self._seen)
-            if isinstance(job, NewJob):
-                yield job
-            else:
-                yield from job
+        try:
+            for number, raw in enumerate(jobs, 1):
+                job = read_object(raw.decode("utf-8", "surrogateescape"), number, options, self._seen)
+                if isinstance(job, NewJob):
+                    yield job
+                else:
+                    yield from job
+        except InvalidInputError as error:
+            for note in self.notes:
+                error.add_note(note)
+            raise
 
 
-def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled, who: str) -> Taken:
+def _judge(
+    rows: Reading | _JsonRows, known: frozenset[str] | None, wish: Wish, body: Spooled, who: str
+) -> Taken:
     taken = Taken(wish.name or f"upload-{body.sha256[:12]}")
     last: int | None = None
 
@@ -329,18 +344,19 @@ def _judge(rows: Iterator[NewJob | InvalidJobError], wish: Wish, body: Spooled, 
         if len(taken.problems) < SHOWN:
             taken.problems.append(problem)
         if taken.bad_rows > MOST_BAD:
+            taken.notes = (*repeats.notes, *rows.notes)
             raise _bad_rows(taken, f"more than {MOST_BAD:,} rows break rules; the rest was not read, and")
 
     repeats = Repeats()
-    good = sum(1 for _ in checked(rows, complain, repeats=repeats))
+    good = sum(1 for _ in checked(of_known(rows, known), complain, repeats=repeats))
     taken.rows = good + taken.bad_rows
-    taken.notes = tuple(repeats.notes)
+    taken.notes = (*repeats.notes, *rows.notes)
     return taken
 
 
 def _refuse(taken: Taken, wish: Wish) -> None:
     if taken.rows == 0:
-        raise ProblemError(Kind.INVALID, "there are no jobs in the body")
+        raise ProblemError(Kind.INVALID, "there are no jobs in the body", notes=notes_json(taken.notes))
     if taken.bad_rows == taken.rows or (wish.all_or_nothing and taken.bad_rows):
         raise _bad_rows(taken, f"{taken.bad_rows:,} of {taken.rows:,} rows break rules;")
 
@@ -351,4 +367,5 @@ def _bad_rows(taken: Taken, what: str) -> ProblemError:
         f"{what} nothing was handed over",
         problem_count=taken.problem_count,
         problems=problems_json(taken.problems),
+        notes=notes_json(taken.notes),
     )
