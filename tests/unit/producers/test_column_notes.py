@@ -140,6 +140,11 @@ def test_a_text_that_was_read_in_another_encoding_before_is_noted_in_every_forma
     assert spoiled_notes(in_lines) == [in_table[0].replace("row 2", "row 1")]
 
 
+def test_what_may_be_a_secret_is_in_no_note() -> None:
+    assert spoiled_notes("key,bot.id,credential\na,100,PeÃ±a\n".encode()) == []
+    assert spoiled_notes('{"bot": {"id": "100"}, "credential": "PeÃ±a"}'.encode()) == []
+
+
 def test_keys_and_labels_and_items_are_texts_too_and_may_be_meant() -> None:
     content = "key,bot.id,label,credentials.whiteList\nPeÃ±a,100,NiÃ±o,a;cafÃ©\n".encode()
     assert [note.partition(":")[0] for note in spoiled_notes(content)] == [
