@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -42,12 +43,17 @@ _EXPORT = "export the table as CSV UTF-8"
 
 
 class _Magic(NamedTuple):
-    """Bytes at a place, what has them there, and the way out; of a packed file what unpacks it."""
+    """
+    Bytes at a place, what has them there, and the way out.
+
+    Of a packed file, what unpacks it and how its name ends; none for an archive.
+    """
 
     start: bytes
     what: str
     hint: str = _EXPORT
     unpack: str = ""
+    suffix: str = ""
     at: int = 0
 
 
@@ -55,14 +61,14 @@ _MAGIC = (
     _Magic(b"\xd0\xcf\x11\xe0", "an old Excel file (.xls), or one with a password", _SAVE),
     _Magic(b"%PDF", "a PDF"),
     _Magic(b"{\\rtf", "a text document (.rtf)"),
-    _Magic(b"\x28\xb5\x2f\xfd", "compressed with zstd", unpack="zstd -d"),
-    _Magic(b"BZh", "compressed with bzip2", unpack="bunzip2"),
-    _Magic(b"\xfd7zXZ", "compressed with xz", unpack="unxz"),
-    _Magic(b"\x04\x22\x4d\x18", "compressed with lz4", unpack="lz4 -d"),
-    _Magic(b"\x1f\x9d", "compressed with compress (.Z)", unpack="uncompress"),
+    _Magic(b"\x28\xb5\x2f\xfd", "compressed with zstd", unpack="zstd -d", suffix=".zst"),
+    _Magic(b"BZh", "compressed with bzip2", unpack="bunzip2", suffix=".bz2"),
+    _Magic(b"\xfd7zXZ", "compressed with xz", unpack="unxz", suffix=".xz"),
+    _Magic(b"\x04\x22\x4d\x18", "compressed with lz4", unpack="lz4 -d", suffix=".lz4"),
+    _Magic(b"\x1f\x9d", "compressed with compress (.Z)", unpack="uncompress", suffix=".Z"),
     _Magic(b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", unpack="7z x"),
     _Magic(b"Rar!\x1a\x07", "a RAR archive", unpack="unrar x"),
-    _Magic(b"ustar", "a tar archive", unpack="tar -xf", at=257),
+    _Magic(b"ustar", "a tar archive", unpack="tar -xkf", at=257),
     _Magic(b"\x89PNG", "a picture (PNG)"),
     _Magic(b"\xff\xd8\xff", "a picture (JPEG)"),
     _Magic(b"GIF8", "a picture (GIF)"),
@@ -96,7 +102,13 @@ _ENOUGH = 512
 
 
 def recognise(
-    name: str, head: bytes, wanted: Format | None = None, *, path: str = "", can_say: bool = True
+    name: str,
+    head: bytes,
+    wanted: Format | None = None,
+    *,
+    path: str = "",
+    can_say: bool = True,
+    compressed: bool = False,
 ) -> Format:
     """
     The format of a file: what its first bytes say, then the one wanted, then what its name says.
@@ -106,6 +118,7 @@ def recognise(
         head: its first bytes, unpacked.
         wanted: the format that somebody named; None if nobody did.
         path: where it lies, for a hint that names a command; "" for what has no path.
+        compressed: whether it lies there packed by gzip.
         can_say: whether who gave the file could name the format, or leave that.
 
     Raises: InvalidInputError if it is empty, or a kind of file that we do not read, or not the one wanted.
@@ -114,19 +127,20 @@ def recognise(
         raise InvalidInputError(f"{name} is empty", hint="was it saved? was the pipe fed?")
     if head.startswith(_ZIP):
         return _unless_wanted(name, Format.XLSX, "an Excel file or another ZIP archive", wanted, can_say)
-    if other := _other(head, path):
+    before = ["gunzip"] if compressed else []
+    if other := _other(head, path, before):
         raise InvalidInputError(f"{name} is {other[0]}", hint=other[1])
     text = _text(head)
     if text.startswith("[") and _is_json(text[1:]):
         raise InvalidInputError(
             f"{name} is one JSON list; JSON Lines has one object on each line",
-            hint=_command("turn it into lines", "jq -c '.[]'", path, ".jsonl"),
+            hint=_lines("turn it into lines", [*before, *_as_utf8(head), "jq -c '.[]'"], path),
         )
     if text.startswith("{") and _is_json(text[1:]):
         if text.partition("\n")[0].strip() == "{":
             raise InvalidInputError(
                 f"{name} is JSON with an object over several lines; JSON Lines has one on each line",
-                hint=_command("join each object's lines", "jq -c .", path, ".jsonl"),
+                hint=_lines("join each object's lines", [*before, *_as_utf8(head), "jq -c ."], path),
             )
         return _unless_wanted(name, Format.JSONL, "JSON", wanted, can_say)
     suffix = Path(name.lower().removesuffix(".gz")).suffix
@@ -162,12 +176,11 @@ def _unless_wanted(name: str, found: Format, what: str, wanted: Format | None, c
     )
 
 
-def _other(head: bytes, path: str) -> tuple[str, str] | None:
+def _other(head: bytes, path: str, before: Sequence[str]) -> tuple[str, str] | None:
     """What a file is that we do not read, and the way out."""
     for magic in _MAGIC:
         if head.startswith(magic.start, magic.at):
-            hint = _command("unpack it first", magic.unpack, path) if magic.unpack else magic.hint
-            return magic.what, hint
+            return magic.what, _unpacked(magic, path, before) if magic.unpack else magic.hint
     text = _text(head)
     if _MARKUP.match(text):
         start = text[:2048].lower()
@@ -211,11 +224,41 @@ def _is_json(rest: str) -> bool:
     return rest.lstrip()[:1] in ('"', "{", "}", "[", "]", "")
 
 
-def _command(what: str, program: str, path: str, suffix: str = "") -> str:
-    """The hint to run a program on a file; where it came by a pipe, the program goes before it."""
+def _as_utf8(head: bytes) -> list[str]:
+    """What makes UTF-8 of text, where it is something else that its first bytes tell."""
+    marked = "utf-32" if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")) else "utf-16"
+    # `iconv` writes UTF-16LE without a second dash.
+    name = marked if _marked(head) else (unmarked(head) or "").replace("-le", "le").replace("-be", "be")
+    return [f"iconv -f {name} -t utf-8"] if name else []
+
+
+def _lines(what: str, programs: Sequence[str], path: str) -> str:
+    """The hint to make JSON Lines of a file."""
+    to = str(Path(path.removesuffix(".gz")).with_suffix(".jsonl")) if path else ""
+    return _command(what, programs, path, f"{path}.jsonl" if to == path else to)
+
+
+def _unpacked(magic: _Magic, path: str, before: Sequence[str]) -> str:
+    """The hint to unpack a file; what it came in is kept, whatever it is called."""
+    what = "unpack it first"
+    if magic.suffix:
+        name = Path(path.removesuffix(".gz") if before else path).name.removesuffix(magic.suffix)
+        to = str(Path(path).with_name(f"unpacked-{name}")) if path else ""
+        return _command(what, [*before, magic.unpack], path, to)
+    # An archive, which is no stream.
     if not path:
-        return f"{what}: put {program} into the pipe"
-    to = f" > {shlex.quote(str(Path(path).with_suffix(suffix)))}" if suffix else ""
-    if suffix and to.endswith(shlex.quote(path)):
-        to = f" > {shlex.quote(path + suffix)}"
-    return f"{what}: {program} {shlex.quote(path)}{to}"
+        return f"{what}, with {magic.unpack.split()[0]}, and give the file that was in it"
+    return f"{what}: {magic.unpack} {_typed(path)}"
+
+
+def _command(what: str, programs: Sequence[str], path: str, to: str) -> str:
+    """The hint to send a file through programs; where it came by a pipe, they go before us."""
+    first, *others = programs
+    if not path:
+        return f"{what}: put {' | '.join(programs)} into the pipe"
+    return f"{what}: {' | '.join([f'{first} < {_typed(path)}', *others])} > {_typed(to)}"
+
+
+def _typed(path: str) -> str:
+    """A path as it is typed into a shell; a leading dash would make an option of it."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)

@@ -76,7 +76,8 @@ class Source:
                 self.name,
                 self._head,
                 format,
-                path=str(where) if self._ours else "",
+                path=str(where) if self._ours and Path(str(where)).is_file() else "",
+                compressed=self.compressed,
                 can_say=can_say and isinstance(where, str | Path),
             )
         except BaseException:
