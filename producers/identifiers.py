@@ -18,6 +18,7 @@ from producers.plain_numbers import plain
 LOST_CHARACTER = "holds U+FFFD: a character was lost before"
 EXPORT_ANEW = "export it anew as UTF-8, from where it comes"
 _ALONE = "write the id alone, as plain text"
+_MADE_OF_IT = "write the id there; if a spreadsheet made this of it, format the column as text first"
 _WAIT = "write the id there, or leave the row out until there is one"
 _AS_TEXT = "format the column as text, enter the value again and export anew"
 
@@ -66,7 +67,7 @@ def not_an_id(text: str) -> tuple[str, str] | None:
     if wrong := not_meant(text):
         return wrong
     if other := other_value(text):
-        return f"is {other}, which is no id", _AS_TEXT
+        return f"is {other}, which is no id", _MADE_OF_IT
     if stands_for_nothing(text, numbered=True):
         return "stands for nothing", _WAIT
     if not _ID.fullmatch(text):

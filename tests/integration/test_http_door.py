@@ -616,6 +616,22 @@ def test_what_is_odd_beside_the_other_jobs_is_noted(server: Server, kind: str) -
     assert any("row 12 is 'BESIDE 1', like that of row 2" in note for note in taken["notes"])
 
 
+@pytest.mark.parametrize("text", ["s/n", "TBD", "0", "2026-01-02", "FALSE", "12:30:00", "n/a.", "-1", "1.5"])
+def test_what_is_no_bot_id_is_refused_at_this_door_with_its_way_out(server: Server, text: str) -> None:
+    one = {"key": f"no-id-{text}", "bot": {"id": text}}
+    for path, body, kind in (
+        ("jobs", json.dumps(one), "application/json"),
+        ("batches", json.dumps({"jobs": [one]}), "application/json"),
+        ("batches", json.dumps(one), "application/x-ndjson"),
+        ("batches", f"key,bot.id\nx,{text}\n", "text/csv"),
+    ):
+        answer = server.post(f"/v1/{path}", body.encode(), Content_Type=kind)
+        assert problem(answer) == "bad-rows"
+        [wrong] = answer.json()["problems"]
+        assert wrong["field"] == "bot.id"
+        assert wrong["hint"].endswith("if it is meant so, say it: as_is=bot.id")
+
+
 @pytest.mark.parametrize("path", ["jobs", "jobs?as_is=key"])
 def test_a_key_that_is_null_is_refused(server: Server, path: str) -> None:
     answer = server.post(f"/v1/{path}", {"key": None, "bot": {"id": "100200300"}})
