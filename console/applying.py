@@ -248,7 +248,7 @@ async def watch(
         check_ledger: asked when Redis has been away for some time; raises if it will not come back.
     """
     recent: deque[tuple[float, int]] = deque()
-    told_alone, lost = False, 0
+    told_alone, lost, last = False, 0, "$"
     began = time.monotonic()
     while True:
         check_worker()
@@ -273,7 +273,21 @@ async def watch(
         if not workers and not told_alone and time.monotonic() - began > ALONE_AFTER:
             progress.note(advice)
             told_alone = True
-        await asyncio.sleep(POLL)
+        last = await _news(ledger, batch, last)
+
+
+async def _news(ledger: Ledger, batch: str, last: str) -> str:
+    """Waits until something happens to a batch, or its counts want a look. Returns: what was seen last."""
+    until = time.monotonic() + POLL
+    with contextlib.suppress(LedgerUnavailableError):
+        while (left := until - time.monotonic()) > 0:
+            for event in await ledger.events.wait(last, left):
+                last = event.id
+                if event.batch == batch:
+                    return last
+        return last
+    await asyncio.sleep(POLL)
+    return last
 
 
 def _rate(recent: deque[tuple[float, int]], status: BatchStatus) -> float:

@@ -15,6 +15,7 @@ import msgspec
 
 from producers.batch_name import new_batch_id
 from producers.submit import CHUNK, note_acceptance
+from provisioning import scopes
 from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, transitions
 from provisioning.log_events import JOB_SUBMITTED
@@ -102,7 +103,7 @@ class SingleJobs:
             for each, word in zip(some, accepted, strict=True):
                 new = new or word.verdict is Verdict.NEW
                 if each.because and word.verdict is Verdict.REDRIVEN:
-                    on = f"job:{word.job_id}"
+                    on = scopes.of_job(word.job_id)
                     await note_acceptance(self._ledger, on, each.who, each.because, 1)
                 if word.verdict in (Verdict.NEW, Verdict.REDRIVEN):
                     moved.add(split_job_id(word.job_id)[0])

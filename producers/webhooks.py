@@ -1,9 +1,10 @@
 """
-Webhooks: a batch's own address is told when it has settled, and when a stop-loss or brake holds it.
+Webhooks: an address is told when its batch has settled or the program holds it, or its single job has ended.
 
 Signed as Standard Webhooks has it (standardwebhooks.com): `webhook-id`, `webhook-timestamp`, and in
 `webhook-signature` `v1,` and the Base64 of HMAC-SHA256 over `id.timestamp.body`. The id stays the same
-however often an event is said, so that whoever hears it twice can tell.
+however often an event is said, so that whoever hears it twice can tell. What is to be told lies in the ledger
+(`provisioning/ledger/webhooks.py`); this is who carries it there.
 """
 
 from __future__ import annotations
@@ -20,26 +21,21 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from redis.exceptions import RedisError
-from yarl import URL
 
 from producers.addresses import check_address, session
-from producers.event_log import EventLog
-from provisioning import keys
+from producers.followers import Followers
 from provisioning.errors import NotFoundError, ProvisioningError
-from provisioning.ledger import LOST, Ledger
-from provisioning.ledger.sealing import WEBHOOKS
+from provisioning.job import split_job_id
+from provisioning.ledger import Ledger
+from provisioning.ledger.webhooks import Delivery, Webhook, WebhookState
 from provisioning.log_events import LEDGER_LOST, WEBHOOK_ABANDONED, WEBHOOK_DELIVERED, WEBHOOK_POSTPONED
 from provisioning.logs import say
-
-TOLD = frozenset(["batch.settled", "batch.stopped", "batch.braked"])
-"""Events that are sent; the others are for those who watch."""
 
 BACKOFF = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
 """Seconds between tries, some nineteen hours in all: a receiver may be down for a night."""
 
-LOOK_EVERY = 0.5
-"""Seconds between looks at the batches that have a webhook."""
+LOOK_EVERY = 1.0
+"""Seconds between looks for what is due, where no event calls for one before: a delay may have passed."""
 
 LOOK_AGAIN = 5.0
 """Seconds until the next look where Redis is away or refuses."""
@@ -47,8 +43,11 @@ LOOK_AGAIN = 5.0
 TIMEOUT = 15.0
 """Seconds for a receiver to answer; it should note the event and work later."""
 
-LOCK = 60.0
-"""Seconds for which one server has a batch's webhook to itself: four times what one try takes."""
+LEASE = 60.0
+"""Seconds for which one server has a webhook to itself: four times what one try takes."""
+
+AT_ONCE = 50
+"""Webhooks that are told at the same time: a slow receiver keeps no other waiting."""
 
 UNREACHABLE = "unreachable"
 """
@@ -58,42 +57,6 @@ private address: whoever may set an address could otherwise explore the network 
 
 _SECRET = "whsec_"  # noqa: S105 - what every secret begins with
 _GONE = 410
-
-
-class Webhook(msgspec.Struct, frozen=True):
-    """
-    What is kept of a batch's webhook.
-
-    Attributes:
-        by: id of the token that set it; empty if a version set it that did not say.
-        told: id of the last event that was dealt with.
-        tries: failed tries of the event after it.
-        next_at: Unix seconds before which it is not tried again.
-        at_rest: the batch had settled and nothing was left to tell.
-        settled_ms: when it had, then; a batch that goes on growing settles again.
-        failure: how the last try failed, for people.
-        given_up: events that were not taken in all tries.
-    """
-
-    url: str
-    secret: str
-    told: str = "0-0"
-    tries: int = 0
-    next_at: float = 0.0
-    at_rest: bool = False
-    failure: str = ""
-    given_up: int = 0
-    by: str = ""
-    settled_ms: int = 0
-
-    @property
-    def address(self) -> str:
-        """The address as others may see it: its path and query may be what lets one in."""
-        url = URL(self.url)
-        return f"{url.origin()}/…" if url.path_qs != "/" else str(url)
-
-
-_decode = msgspec.json.Decoder(Webhook).decode
 
 
 def new_secret() -> str:
@@ -108,19 +71,8 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-_SWAP = """
-if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-return 1
-"""
-
-
-class NotYoursError(Exception):
-    """Another token has set the webhook."""
-
-
 class Webhooks:
-    """The webhooks of one ledger."""
+    """The webhooks of one ledger, and who tells them."""
 
     def __init__(
         self,
@@ -131,172 +83,140 @@ class Webhooks:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._ledger = ledger
-        self._redis: Any = ledger.redis
+        self._store = ledger.webhooks
         self._allow_private = allow_private
         self._backoff = backoff
         self._clock = clock
-        self._opened: dict[bytes, Webhook] = {}
+        self._telling: dict[str, asyncio.Task[int]] = {}
 
-    async def set(self, batch: str, url: str, *, by: str = "", may_replace: bool = True) -> Webhook:
+    async def set(self, on: str, url: str, *, by: str = "", may_replace: bool = True) -> Webhook:
         """
-        Has a batch tell this address, from how it stands now on.
+        Has a batch or single job tell this address, what it has come to already included.
 
         Args:
+            on: id of the batch or job.
             by: id of the token that sets it.
             may_replace: whether it takes the place of one that another token has set.
         Raises: InvalidInputError if it may not be called; NotYoursError.
         """
         check_address(url, allow_private=self._allow_private)
-        webhook = Webhook(url, new_secret(), by=by)
-        while True:
-            kept = await self._redis.hget(keys.WEBHOOKS, batch)
-            if kept is not None and not may_replace and (await self._read(kept)).by != by:
-                raise NotYoursError
-            if await self._swap(batch, kept, webhook):
-                return webhook
+        webhook = Webhook(url, new_secret(), by)
+        await self._store.set(on, webhook, may_replace=may_replace)
+        return webhook
 
-    async def get(self, batch: str) -> Webhook | None:
-        """The webhook of a batch, if it has one."""
-        value = await self._redis.hget(keys.WEBHOOKS, batch)
-        return None if value is None else await self._read(value)
+    async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
+        """The webhook of a batch or job, and how it goes; None if it has none."""
+        return await self._store.get(on)
 
-    async def remove(self, batch: str) -> bool:
-        """Has a batch tell nobody. Returns: whether it told somebody."""
-        return bool(await self._redis.hdel(keys.WEBHOOKS, batch))
+    async def remove(self, on: str) -> bool:
+        """Has nobody told any more. Returns: whether somebody was."""
+        return await self._store.remove(on)
 
-    async def _read(self, value: bytes) -> Webhook:
-        """Raises: SealedError if the keys for it are not here."""
-        return _decode(await self._ledger.sealer.open(value))
-
-    async def _swap(self, batch: str, kept: bytes | None, webhook: Webhook) -> bool:
-        """Puts one in the place of another, if that is still there. Returns: whether it was."""
-        new = await self._ledger.sealer.seal_for(WEBHOOKS, msgspec.json.encode(webhook))
-        return bool(await self._redis.eval(_SWAP, 1, keys.WEBHOOKS, batch, kept or b"", new))
-
-    async def run(self, closing: asyncio.Event) -> None:
+    async def run(self, closing: asyncio.Event, followers: Followers) -> None:
         """Tells whoever is to be told, until `closing`; a Redis that is away is waited for."""
         async with session(allow_private=self._allow_private) as http:
             while not closing.is_set():
-                pause = LOOK_EVERY
                 try:
-                    await self.run_once(http)
-                except (*LOST, RedisError, ProvisioningError) as error:
-                    pause = LOOK_AGAIN
-                    say(LEDGER_LOST, doing="webhooks", delay_s=pause, error=error)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(closing.wait(), pause)
+                    for on in await self._store.due(AT_ONCE):
+                        self._begin(http, on)
+                except ProvisioningError as error:
+                    say(LEDGER_LOST, doing="webhooks", delay_s=LOOK_AGAIN, error=error)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(closing.wait(), LOOK_AGAIN)
+                    continue
+                await followers.wait("", LOOK_EVERY)
+            for telling in self._telling.values():
+                telling.cancel()
+            await asyncio.gather(*self._telling.values(), return_exceptions=True)
+
+    def _begin(self, http: aiohttp.ClientSession, on: str) -> None:
+        if on not in self._telling and len(self._telling) < AT_ONCE:
+            telling = asyncio.create_task(self._tell(http, on))
+            self._telling[on] = telling
+            telling.add_done_callback(lambda _: self._telling.pop(on, None))
 
     async def run_once(self, http: aiohttp.ClientSession) -> int:
-        """Looks at every batch that has a webhook. Returns: how many events were taken by their receivers."""
-        kept = await self._redis.hgetall(keys.WEBHOOKS)
-        self._opened = {value: self._opened.get(value) or await self._read(value) for value in kept.values()}
-        if not kept:
-            return 0
-        active = set(await self._ledger.view.active())
-        settled = await self._settled([name.decode() for name in kept])
-        due = [
-            batch
-            for batch, webhook in zip(settled, map(self._opened.__getitem__, kept.values()), strict=True)
-            if webhook.next_at <= self._clock()
-            and (batch in active or not webhook.at_rest or settled[batch] != webhook.settled_ms)
-        ]
-        return sum(await asyncio.gather(*(self._tell(http, batch) for batch in due)))
+        """Tells what is due now. Returns: how many events were taken by their receivers."""
+        due = await self._store.due(AT_ONCE)
+        return sum(await asyncio.gather(*(self._tell(http, on) for on in due)))
 
-    async def _settled(self, batches: Sequence[str]) -> dict[str, int]:
-        """When each batch settled, in ms; 0 of one that has not."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for batch in batches:
-            pipeline.hget(keys.batch(batch), "settled_at")
-        return {batch: int(at or 0) for batch, at in zip(batches, await pipeline.execute(), strict=True)}
-
-    async def _tell(self, http: aiohttp.ClientSession, batch: str) -> int:
-        lock, owner = keys.webhook_lock(batch), secrets.token_hex(8)
-        if not await self._redis.set(lock, owner, px=int(LOCK * 1000), nx=True):
-            return 0
+    async def _tell(self, http: aiohttp.ClientSession, on: str) -> int:
+        """Tells a webhook what is due, in its order, until something is not taken. Returns: how much was."""
+        told = 0
         try:
-            return await self._tell_alone(http, batch)
+            while (delivery := await self._store.take(on, lease=LEASE)) and await self._try(http, delivery):
+                told += 1
         except NotFoundError:
-            await self.remove(batch)
-            return 0
-        finally:
-            if await self._redis.get(lock) == owner.encode():
-                await self._redis.delete(lock)
+            await self._store.remove(on)
+        except ProvisioningError as error:  # its lease ends, and it is told then
+            say(LEDGER_LOST, doing="webhooks", delay_s=LEASE, error=error)
+        return told
 
-    async def _tell_alone(self, http: aiohttp.ClientSession, batch: str) -> int:
-        webhook = await self.get(batch)
-        if webhook is None or webhook.next_at > self._clock():
-            return 0
-        log = EventLog(self._ledger, batch)
-        status = await log.look()
-        for id_, name, data in await log.after(webhook.told):
-            if name not in TOLD:
-                webhook = msgspec.structs.replace(webhook, told=id_)
-                continue
-            failure, cause = await self._send(http, webhook, batch, id_, name, data)
-            self._say(webhook, batch, name, failure, cause)
-            if failure == str(_GONE):
-                await self.remove(batch)
-                return 0
-            # One try a look: the lock is held for no longer than that.
-            await self._keep(batch, self._after_try(webhook, id_, failure))
-            return not failure
-        settled_ms = round((status.settled_at or 0.0) * 1000)
-        await self._keep(
-            batch, msgspec.structs.replace(webhook, at_rest=status.settled, settled_ms=settled_ms)
-        )
-        return 0
+    async def _try(self, http: aiohttp.ClientSession, delivery: Delivery) -> bool:
+        """Tells an event once. Returns: whether it was taken."""
+        body = delivery.body or await self._body(delivery)
+        failure, cause = await self._send(http, delivery, body)
+        tries = delivery.state.tries
+        gone = failure == str(_GONE)
+        self._say(delivery, failure, cause, abandoned=gone or tries >= len(self._backoff))
+        if not failure:
+            await self._store.told(delivery)
+        elif gone:
+            await self._store.remove(delivery.on)
+        elif tries >= len(self._backoff):
+            await self._store.give_up(delivery, failure)
+        else:
+            await self._store.try_again(delivery, body, failure, self._backoff[tries])
+        return not failure
 
-    def _say(self, webhook: Webhook, batch: str, name: str, failure: str, cause: str) -> None:
+    async def _body(self, delivery: Delivery) -> bytes:
+        """What is told: the batch, or job, as it stands. Raises: NotFoundError if it is gone."""
+        data = await self._data(delivery.on)
+        return msgspec.json.encode({"type": delivery.happened, "timestamp": _when(delivery), "data": data})
+
+    async def _data(self, on: str) -> dict[str, Any]:
+        if "." in on:
+            return (await self._ledger.view.job(on)).public()
+        return (await self._ledger.view.status(on)).public()
+
+    def _say(self, delivery: Delivery, failure: str, cause: str, *, abandoned: bool) -> None:
         # The address is left out: whoever knows a receiver's may be able to speak to it.
-        facts = {"batch_id": batch, "told": name, "attempt": webhook.tries + 1}
+        batch = split_job_id(delivery.on)[0] if "." in delivery.on else delivery.on
+        tries = delivery.state.tries
+        facts = {"batch_id": batch, "told": str(delivery.happened), "attempt": tries + 1}
         if not failure:
             say(WEBHOOK_DELIVERED, **facts)
-        elif failure == str(_GONE) or webhook.tries >= len(self._backoff):
+        elif abandoned:
             say(WEBHOOK_ABANDONED, **facts, cause=cause)
         else:
-            say(WEBHOOK_POSTPONED, **facts, cause=cause, delay_s=self._backoff[webhook.tries])
+            say(WEBHOOK_POSTPONED, **facts, cause=cause, delay_s=self._backoff[tries])
 
-    def _after_try(self, webhook: Webhook, id_: str, failure: str) -> Webhook:
-        replace = msgspec.structs.replace
-        if not failure:
-            return replace(webhook, told=id_, tries=0, next_at=0.0, failure="", at_rest=False)
-        if webhook.tries >= len(self._backoff):
-            return replace(webhook, told=id_, tries=0, failure=failure, given_up=webhook.given_up + 1)
-        next_at = self._clock() + self._backoff[webhook.tries]
-        return replace(webhook, tries=webhook.tries + 1, next_at=next_at, failure=failure, at_rest=False)
-
-    async def _keep(self, batch: str, webhook: Webhook) -> None:
-        # It may be taken away, or another put in its place, while we call.
-        kept = await self._redis.hget(keys.WEBHOOKS, batch)
-        now = None if kept is None else await self._read(kept)
-        if now is not None and now.secret == webhook.secret and now != webhook:
-            await self._swap(batch, kept, webhook)
-
-    async def _send(
-        self, http: aiohttp.ClientSession, webhook: Webhook, batch: str, id_: str, name: str, data: str
-    ) -> tuple[str, str]:
+    async def _send(self, http: aiohttp.ClientSession, delivery: Delivery, body: bytes) -> tuple[str, str]:
         """
-        Tells an event once.
+        Sends it once.
 
         Returns: what went wrong, for whoever set the address, empty if it was taken; the cause, for the log.
         """
-        milliseconds = int(id_.partition("-")[0])
-        happened = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
-        body = msgspec.json.encode({"type": name, "timestamp": happened, "data": msgspec.Raw(data.encode())})
-        message_id, now = f"msg_{batch}_{id_}", int(self._clock())
+        message_id, now = f"msg_{delivery.on}_{delivery.entry}", int(self._clock())
         headers = {
             "Content-Type": "application/json",
             "webhook-id": message_id,
             "webhook-timestamp": str(now),
-            "webhook-signature": sign(webhook.secret, message_id, now, body),
+            "webhook-signature": sign(delivery.webhook.secret, message_id, now, body),
         }
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
         try:
-            check_address(webhook.url, allow_private=self._allow_private)
+            check_address(delivery.webhook.url, allow_private=self._allow_private)
             async with http.post(
-                webhook.url, data=body, headers=headers, allow_redirects=False, timeout=timeout
+                delivery.webhook.url, data=body, headers=headers, allow_redirects=False, timeout=timeout
             ) as answer:
                 taken = 200 <= answer.status < 300
                 return ("", "") if taken else (str(answer.status), f"http_{answer.status}")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ProvisioningError) as error:
             return UNREACHABLE, type(error).__name__.lower()
+
+
+def _when(delivery: Delivery) -> str:
+    """When it happened, as the stream has it."""
+    milliseconds = int(delivery.entry.partition("-")[0])
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))

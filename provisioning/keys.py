@@ -32,12 +32,14 @@ receive the batch's key and append the endings of `OF_BATCH`; other keys they kn
 | `pv:{B}:minutes`           | hash   | `MINUTE[/LENGTH]:STATE` → jobs that got there then; `:attempts`   |
 | `pv:keys`                  | hash   | batch → its data key, wrapped by the master keys; `fingerprints`   |
 | `pv:audit`                 | stream | what people did: who, when, on what and why (JSON), bounded       |
-| `pv:{B}:events`            | stream | what followers of the batch were told, the last thousand          |
+| `pv:events`                | stream | what somebody may wait for: batches, single jobs, acts; bounded   |
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
 | `pv:idempotency:H`         | string | what was asked under an Idempotency-Key, and the answer (JSON)    |
 | `pv:idempotency:H:lock`    | string | the server that works on it, for as long as it renews this        |
-| `pv:webhooks`              | hash   | batch → its webhook, secret included, and what it was told: sealed |
-| `pv:webhooks:B`            | string | the server that is telling, for as long as it may take            |
+| `pv:webhooks`              | hash   | batch or single job → its webhook, secret included: sealed        |
+| `pv:webhooks:due`          | zset   | those with something to tell, by when it is tried next (ms)       |
+| `pv:webhooks:states`       | hash   | batch or job → how its webhook goes (JSON)                        |
+| `pv:outbox:ON`             | list   | what the webhook of a batch or job is to be told, oldest first    |
 | `pv:intake:dead`           | list   | messages that were refused, and why (JSON), newest first, bounded |
 | `pv:intake:bytes`          | string | how many bytes they come to                                       |
 """
@@ -59,6 +61,10 @@ SHARED: Final = {
     "identity": "pv:identity:",
     "brake": "pv:brake:",
     "webhooks": "pv:webhooks",
+    "webhooks_due": "pv:webhooks:due",
+    "webhook_states": "pv:webhooks:states",
+    "outbox": "pv:outbox:",
+    "events": "pv:events",
     "intake_dead": "pv:intake:dead",
     "intake_bytes": "pv:intake:bytes",
 }
@@ -76,7 +82,6 @@ OF_BATCH: Final = {
     "badly": ":",
     "causes": ":causes",
     "minutes": ":minutes",
-    "events": ":events",
 }
 """Endings of a batch's own keys, put after its key."""
 
@@ -90,6 +95,9 @@ LEARNED = SHARED["learned"]
 WORKERS = SHARED["workers"]
 WORKER_SIGNS = SHARED["signs"]
 WEBHOOKS = SHARED["webhooks"]
+WEBHOOKS_DUE = SHARED["webhooks_due"]
+WEBHOOK_STATES = SHARED["webhook_states"]
+EVENTS = SHARED["events"]
 INTAKE_DEAD = SHARED["intake_dead"]
 INTAKE_BYTES = SHARED["intake_bytes"]
 TOKENS = "pv:tokens"
@@ -167,14 +175,9 @@ def identity(credential: str) -> str:
     return SHARED["identity"] + credential
 
 
-def events(batch_id: str) -> str:
-    """Stream: what followers of a batch were told."""
-    return batch(batch_id) + OF_BATCH["events"]
-
-
-def webhook_lock(batch_id: str) -> str:
-    """String: the server that is telling a batch's webhook."""
-    return f"{WEBHOOKS}:{batch_id}"
+def outbox(on: str) -> str:
+    """List: what the webhook of a batch or job is still to be told, oldest first."""
+    return SHARED["outbox"] + on
 
 
 def idempotency(name: str) -> str:

@@ -23,3 +23,8 @@ def of_credential(credential: str) -> str:
 def of_target(target: str) -> str:
     """One target API."""
     return KINDS["target"] + target
+
+
+def of_job(job_id: str) -> str:
+    """One job: nothing holds it alone, but acts are on it."""
+    return f"job:{job_id}"

@@ -40,7 +40,7 @@ class Brakes:
 
     async def _apply(self, scope: str, cause: str, why: str) -> None:
         hold = Hold(scope=scope, at=time.time(), by=self._name, why=why, kind="brake")
-        if await _insist(lambda: self._ledger.do(transitions.brake(hold))):
+        if await _insist(lambda: self._ledger.do(transitions.hold(hold))):
             self._telemetry.tell(BrakeApplied(scope, why, cause))
 
     async def tried(self, scope: str, shown: Shown) -> None:

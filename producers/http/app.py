@@ -40,11 +40,11 @@ def make_app(door: Door) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         waiting = asyncio.create_task(wait_for(door.ledger, door.fit, door.closing))
-        telling_them = asyncio.create_task(door.webhooks.run(door.closing))
+        reading = asyncio.create_task(door.followers.run(door.closing))
+        telling_them = asyncio.create_task(door.webhooks.run(door.closing, door.followers))
         yield
         door.closing.set()
-        await waiting
-        await telling_them
+        await asyncio.gather(waiting, reading, telling_them)
         door.ringer.close()
         await door.ledger.close()
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from producers.followers import Followers
 from producers.http.gauges import Readings
 from producers.http.problem import Kind, ProblemError, no_ledger
 from producers.http.slots import Slots
@@ -121,6 +122,7 @@ class Door:
     fit: asyncio.Event = field(init=False)
     closing: asyncio.Event = field(init=False)
     webhooks: Webhooks = field(init=False)
+    followers: Followers = field(init=False)
     readings: Readings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -133,6 +135,7 @@ class Door:
         self.uploads = Slots()
         self.fit = asyncio.Event()
         self.closing = asyncio.Event()
+        self.followers = Followers(self.ledger)
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
         self.readings = Readings(self.ledger, self.waiting)
 

@@ -178,19 +178,35 @@ class NewWebhook(Shape):
     secret: str = Field(examples=["whsec_…"])
 
 
-class WebhookState(Shape):
-    """
-    How a webhook goes; `failure` is empty unless the last try failed. It is then the HTTP status, or
-    `unreachable` where no answer came, for whatever reason.
-    """
+class NewJobWebhook(Shape):
+    """A single job's webhook, with the secret that signs what it is told."""
 
-    batch: str
+    job: str
+    secret: str = Field(examples=["whsec_…"])
+
+
+class _WebhookGoes(Shape):
     url: str = Field(
         description="Scheme, host and port; the rest is not shown.", examples=["https://crm.example/…"]
     )
     tries: Number
     failure: str
     given_up: Number
+
+
+class WebhookState(_WebhookGoes):
+    """
+    How a webhook goes; `failure` is empty unless the last try failed. It is then the HTTP status, or
+    `unreachable` where no answer came, for whatever reason.
+    """
+
+    batch: str
+
+
+class JobWebhookState(_WebhookGoes):
+    """How a single job's webhook goes, likewise."""
+
+    job: str
 
 
 class RefusedMessage(Shape):

@@ -18,7 +18,7 @@ from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
 from provisioning.ledger.records import Act, Fact, Hold, Redriven, Selection
-from provisioning.ledger.schema import Released
+from provisioning.ledger.schema import EVENTS_KEPT, Happened, HoldKind, Released
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import Sealer
 from provisioning.log_events import ACT_NOTED
@@ -30,8 +30,6 @@ STRETCH = 2000
 
 AUDIT_KEPT = 10_000
 """Acts that the audit holds at least: years of a busy operator, in a few megabytes."""
-
-_CANCELLING = "being cancelled"
 
 Do = Callable[[Call[Any]], Awaitable[Any]]
 
@@ -52,14 +50,14 @@ class Hand:
             scope: a field of `keys.HOLDS`.
         Returns: False if it was held already; the first word stands.
         """
-        new = await self._hold(scope, by, why)
+        new = await self._hold(scope, by, why, HoldKind.PAUSED)
         if new:
             await self.note("pause", by=by, on=scope, why=why)
         return new
 
-    async def _hold(self, scope: str, by: str, why: str) -> bool:
-        hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind="paused")
-        return bool(await self._redis.hsetnx(keys.HOLDS, scope, msgspec.json.encode(hold).decode()))
+    async def _hold(self, scope: str, by: str, why: str, kind: HoldKind) -> bool:
+        hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind=kind)
+        return bool(await self._do(transitions.hold(hold)))
 
     async def release(self, scope: str, *, by: str = "", why: str = "") -> Released:
         """Lets `scope` go on: at once after a pause, after one probe's success under a brake."""
@@ -111,9 +109,11 @@ class Hand:
                 for name, fact in (facts or {}).items()
             },
         )
-        await self._redis.xadd(
-            keys.AUDIT, {"act": msgspec.json.encode(line)}, maxlen=AUDIT_KEPT, approximate=True
-        )
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.xadd(keys.AUDIT, {"act": msgspec.json.encode(line)}, maxlen=AUDIT_KEPT, approximate=True)
+        entry = {"event": str(Happened.ACT), "batch": _batch_of(on), "job": "", "on": line.on}
+        pipeline.xadd(keys.EVENTS, entry, maxlen=EVENTS_KEPT, approximate=True)
+        await pipeline.execute()
         say(ACT_NOTED, act=act, on=on, by=by)
 
     async def choose_on_in_doubt(self, batch: str, choice: str) -> None:
@@ -128,7 +128,8 @@ class Hand:
         Returns: how many.
         """
         scope = scopes.of_batch(batch)
-        mine = await self._hold(scope, by, _CANCELLING) or await self._left_by_a_cancel(scope)
+        mine = await self._hold(scope, by, "being cancelled", HoldKind.CANCELLING)
+        mine = mine or await self._left_by_a_cancel(scope)
         cancelled = 0
         try:
             accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
@@ -149,7 +150,7 @@ class Hand:
     async def _left_by_a_cancel(self, scope: str) -> bool:
         """Whether `scope` is held by a sweep that may have died over it; then the next one lifts it."""
         held = await self._redis.hget(keys.HOLDS, scope)
-        return held is not None and msgspec.json.decode(held, type=Hold).why == _CANCELLING
+        return held is not None and msgspec.json.decode(held, type=Hold).kind == HoldKind.CANCELLING
 
     async def redrive(self, batch: str, wanted: Selection, by: str, *, because: str = "") -> Redriven:
         """
@@ -196,8 +197,14 @@ class Hand:
         )
         if settled:
             found = "created" if created else "absent"
-            await self.note("resolve", by=by, on=f"job:{batch}.{number}", facts={"found": found})
+            await self.note("resolve", by=by, on=scopes.of_job(f"{batch}.{number}"), facts={"found": found})
         return settled
+
+
+def _batch_of(on: str) -> str:
+    """Id of the batch that an act is on, as it names that or a job of it; empty for another thing."""
+    kind, _, name = on.partition(":")
+    return name if kind == "batch" else name.rpartition(".")[0] if kind == "job" else ""
 
 
 def _encodable(text: str) -> str:

@@ -18,6 +18,7 @@ from provisioning.checks.finding import Level
 from provisioning.checks.redis_server import judge_eviction, judge_version
 from provisioning.errors import ContractError, LedgerUnfitError
 from provisioning.ledger.client import connect
+from provisioning.ledger.events import Events
 from provisioning.ledger.hand import Hand
 from provisioning.ledger.idempotency import Idempotency
 from provisioning.ledger.in_turn import InTurn
@@ -26,7 +27,9 @@ from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.sealing import KeylessError, SealedError, Sealer, load_masters
 from provisioning.ledger.tokens import AccessTokens
+from provisioning.ledger.upgrade import FORMER, take_over
 from provisioning.ledger.view import View
+from provisioning.ledger.webhooks import WebhookStore
 from provisioning.log_events import BODY_UNOPENED
 from provisioning.logs import say
 
@@ -42,6 +45,8 @@ class Ledger:
         hand: what a person does: pause, resume, cancel, redrive, resolve.
         idempotency: requests that were answered under a key.
         tokens: who may come through the HTTP door.
+        events: what has happened to batches, single jobs and by people's hands.
+        webhooks: who is told of it.
     """
 
     def __init__(self, redis: Redis, clock: Clock | None = None, *, masters: str = "") -> None:
@@ -52,6 +57,8 @@ class Ledger:
         self.hand = Hand(redis, self.do, self.sealer)
         self.idempotency = Idempotency(redis)
         self.tokens = AccessTokens(redis, self.do)
+        self.events = Events(redis)
+        self.webhooks = WebhookStore(redis, self.do, self.sealer)
 
     @classmethod
     def at(cls, url: str, *, connections: int = 16, masters: str = "") -> Self:
@@ -140,17 +147,19 @@ class Ledger:
 
     async def check(self) -> None:
         """
-        Makes sure that this Redis answers and keeps what it is given.
+        Makes sure that this Redis answers and keeps what it is given, and takes over what the former version
+        of this program has written.
 
         Raises: LedgerUnavailableError if it is away; LedgerUnfitError if it is too old, or evicts keys when
-            memory runs short; ContractError if another version of this program keeps its jobs there.
+            memory runs short; ContractError if another version of this program keeps its jobs there, or
+            workers of the former one are running.
         """
         server = await self.redis.info("server")
         memory = await self.redis.info("memory")
         client: Any = self.redis
         kept = await client.get(keys.FORMAT)
         used = kept is not None or await client.exists(keys.BATCHES)
-        if used and kept != FORMAT:
+        if used and kept not in (FORMAT, FORMER):
             raise ContractError(
                 f"the jobs in this Redis are kept in format {(kept or b'1').decode()}, and this program"
                 f" knows {FORMAT.decode()}",
@@ -160,3 +169,5 @@ class Ledger:
         for finding in (judge_version(str(server["redis_version"])), judge_eviction(policy)):
             if finding.level is Level.FATAL:
                 raise LedgerUnfitError(finding.said, hint=finding.advice)
+        if kept == FORMER:
+            await take_over(self.redis, self.view, self.sealer)

@@ -307,7 +307,7 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
         at: since when, Unix seconds.
         by: the person, or the worker that put the brake on.
         why: what happened, and for a person what to do.
-        kind: `paused` (a person), `brake` (the program, comes off after a probe), `stop_loss`.
+        kind: a `schema.HoldKind`.
         trying: a probe is sent on a person's word; nothing else need be done.
     """
 

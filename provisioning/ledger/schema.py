@@ -128,12 +128,38 @@ class Sweep(StrEnum):
     BATCHES = "batches"
 
 
+class Happened(StrEnum):
+    """What is appended to `keys.EVENTS`."""
+
+    BATCH_SETTLED = "batch.settled"
+    BATCH_PAUSED = "batch.paused"  # by a person
+    BATCH_BRAKED = "batch.braked"  # by a brake on its credential, its target or itself
+    BATCH_STOPPED = "batch.stopped"  # by the stop-loss
+    BATCH_RELEASED = "batch.released"
+    JOB_SUCCEEDED = "job.succeeded"  # of single jobs: nobody waits for a row of a file
+    JOB_DEAD = "job.dead"
+    JOB_IN_DOUBT = "job.in_doubt"
+    JOB_CANCELLED = "job.cancelled"
+    ACT = "act"  # a person's, in `keys.AUDIT`
+
+
+WEBHOOKS_TELL: Final = (
+    *(Happened.BATCH_SETTLED, Happened.BATCH_STOPPED, Happened.BATCH_BRAKED),
+    *(Happened.JOB_SUCCEEDED, Happened.JOB_DEAD, Happened.JOB_IN_DOUBT, Happened.JOB_CANCELLED),
+)
+"""What goes to the outbox of a webhook; the rest is for those who watch."""
+
+EVENTS_KEPT: Final = 50_000
+"""Entries of `keys.EVENTS` that are kept at least, some 10 MB: whoever comes back finds what they missed."""
+
+
 class HoldKind(StrEnum):
     """What has put a hold on."""
 
     PAUSED = "paused"  # a person
     BRAKE = "brake"  # the program; comes off after a probe
     STOP_LOSS = "stop_loss"  # the program, for a person to look
+    CANCELLING = "cancelling"  # the program, while a cancel goes over the batch: nobody is told
 
 
 ELSEWHERE: Final = "elsewhere"
@@ -580,11 +606,53 @@ class Learn(msgspec.Struct, frozen=True):
     new: bytes
 
 
-class Brake(msgspec.Struct, frozen=True):
+class PutHold(msgspec.Struct, frozen=True):
     """`hold` is a JSON object, `records.Hold`."""
 
     scope: str
+    kind: HoldKind
     hold: bytes
+
+
+class SetWebhook(msgspec.Struct, frozen=True):
+    """`on` is the id of a batch or job; `before` the webhook that `webhook` takes the place of, or empty."""
+
+    on: str
+    before: bytes
+    webhook: bytes
+
+
+class DueWebhooks(msgspec.Struct, frozen=True):
+    """`most`: so many at once."""
+
+    most: int
+
+
+class TakeWebhook(msgspec.Struct, frozen=True):
+    """`lease`: how long a try may last."""
+
+    on: str
+    lease: Seconds
+
+
+class ToldWebhook(msgspec.Struct, frozen=True):
+    """
+    The head of `told_webhook`.
+
+    Attributes:
+        entry: id of the event that was told, or tried.
+        done: it is not tried again.
+        again: what is put in its place where it is.
+        delay: before which nothing is tried.
+        state: how the webhook goes now, as JSON.
+    """
+
+    on: str
+    entry: str
+    done: bool
+    again: bytes
+    delay: Seconds
+    state: bytes
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -648,7 +716,11 @@ SCRIPTS: Final = {
         Script("gauges", SumUp, Word),
         Script("take", Take),
         Script("learned", Learn),
-        Script("brake", Brake),
+        Script("hold", PutHold),
+        Script("set_webhook", SetWebhook),
+        Script("due_webhooks", DueWebhooks),
+        Script("take_webhook", TakeWebhook),
+        Script("told_webhook", ToldWebhook),
         Script("release", Scope),
         Script("tried", Tried),
         Script("refused", Refuse),
@@ -687,6 +759,7 @@ _TEXTS: Final[dict[str, dict[str, str]]] = {
             "SHOWN": Shown,
             "SWEEP": Sweep,
             "HOLD_KIND": HoldKind,
+            "HAPPENED": Happened,
         }.items()
     },
     "KEY": keys.SHARED,
@@ -732,6 +805,8 @@ def _words() -> str:
             f"local WORDS = {{ {', '.join(repr(str(word)) for word in WORDS)} }}",
             "local NUMBERS = {}",
             "for number, word in ipairs(WORDS) do NUMBERS[word] = number end",
+            f"local WEBHOOKS_TELL = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOKS_TELL)} }}",
+            f"local EVENTS_KEPT = {EVENTS_KEPT}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",
             f"local function endings() return {{ {endings} }} end",
         ]

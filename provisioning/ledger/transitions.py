@@ -315,13 +315,14 @@ def _known_rate(reply: Any) -> KnownRate:
     )
 
 
-def brake(hold: Hold) -> Call[bool]:
+def hold(hold: Hold) -> Call[bool]:
     """
-    Puts a brake on `hold.scope`, until a person lets it go on.
+    Keeps `hold.scope` back until a person lets it go on.
 
-    Reads: whether it is on now; False if the scope was held already.
+    Reads: whether it is on now; False if the scope was held already: the first word stands.
     """
-    return Call("brake", keys.HOLDS, bool, schema.Brake(hold.scope, _json(hold)))
+    head = schema.PutHold(hold.scope, schema.HoldKind(hold.kind), _json(hold))
+    return Call("hold", keys.HOLDS, bool, head)
 
 
 def release(scope: str) -> Call[Released]:

@@ -32,7 +32,7 @@ from provisioning.ledger.records import (
     Span,
     WorkerSign,
 )
-from provisioning.ledger.schema import Match
+from provisioning.ledger.schema import HoldKind, Match
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.sealing import Sealer
 from provisioning.lifecycle import UNSETTLED, State
@@ -479,6 +479,7 @@ def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list
 def _blocked(holds: list[Hold], ready: set[str]) -> bool:
     """Whether these holds keep every credential that has jobs ready, and each waits for a person."""
     # A pause is left to the person who made it: whoever watches goes on watching.
-    held = {hold.scope for hold in holds if not hold.trying and hold.kind != "paused"}
+    theirs = (HoldKind.PAUSED, HoldKind.CANCELLING)
+    held = {hold.scope for hold in holds if not hold.trying and hold.kind not in theirs}
     whole = any(not scope.startswith("credential:") for scope in held)
     return whole or all(scopes.of_credential(name) in held for name in ready)

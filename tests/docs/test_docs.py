@@ -212,7 +212,7 @@ async def _lapse(ledger: Ledger, clock: Clock) -> None:
     await ledger.hand.resolve("b1", 3, created=True, by="ana", result=Result(widget_id="w"))
     await ledger.do(transitions.redrive("b1", [2], "ana"))
     hold = Hold(scope=f"target:{TARGET}", at=clock.now, by="w1", why="down", kind="brake")
-    await ledger.do(transitions.brake(hold))
+    await ledger.do(transitions.hold(hold))
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ async def test_holds_are_told_by_kind_and_never_by_name(ledger: Ledger, clock: C
     await ledger.hand.hold(scopes.of_credential("secret"), by="ana", why="secret")
     await ledger.hand.hold(scopes.of_credential("secret2"), by="ana", why="secret")
     brake = Hold(scope=scopes.of_target(TARGET), at=clock.now, by="w", why="secret", kind="brake")
-    await ledger.do(transitions.brake(brake))
+    await ledger.do(transitions.hold(brake))
     shown = samples(Reading(await read_gauges(ledger), 0.1, 0), SETTINGS)
     on = {labels: count for labels, count in shown[gauges.HOLDS].items() if count}
     assert on == {

@@ -22,13 +22,14 @@ from redis import Redis
 
 from producers.addresses import session
 from producers.submit import submit
-from producers.webhooks import Webhooks, sign
+from producers.webhooks import LEASE, Webhooks, sign
 from provisioning import keys, scopes
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Hold, Ledger, transitions
 from provisioning.ledger.sealing import KeylessError
+from provisioning.ledger.webhooks import WebhookState
 from tests.integration.engine_bench import jobs
-from tests.integration.http_server import csv_of, problem, running_server
+from tests.integration.http_server import csv_of, make_token, problem, running_server
 from tests.ledger_fixtures import Clock, fill, new_job
 
 
@@ -70,6 +71,12 @@ async def batch_of(ledger: Ledger, count: int = 2) -> str:
     return done.batch
 
 
+async def state_of(webhooks: Webhooks, on: str) -> WebhookState:
+    found = await webhooks.get(on)
+    assert found is not None
+    return found[1]
+
+
 async def tell(webhooks: Webhooks, *, allow_private: bool = True) -> int:
     async with session(allow_private=allow_private) as http:
         return await webhooks.run_once(http)
@@ -102,17 +109,16 @@ async def test_a_hold_by_the_program_is_told(
     await webhooks.set(batch, receiver.url)
     await tell(webhooks)
     hold = Hold(scope=scopes.of_batch(batch), at=1.0, by="w1", why="all alike", kind=kind)
-    await fake_ledger.do(transitions.brake(hold))
+    await fake_ledger.do(transitions.hold(hold))
     assert await tell(webhooks) == 1
     [(_, body)] = receiver.heard
     assert json.loads(body)["type"] == event
 
 
 async def test_a_receiver_that_is_down_is_told_again_under_the_same_id(
-    fake_ledger: Ledger, receiver: Receiver
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    now = [1000.0]
-    webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(5.0, 30.0), clock=lambda: now[0])
+    webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(5.0, 30.0), clock=clock)
     batch = await batch_of(fake_ledger)
     await webhooks.set(batch, receiver.url)
     await fake_ledger.hand.cancel(batch, "ana")
@@ -120,9 +126,9 @@ async def test_a_receiver_that_is_down_is_told_again_under_the_same_id(
     assert await tell(webhooks) == 0
     assert await tell(webhooks) == 0  # not before its time
     assert len(receiver.heard) == 1
-    now[0] += 5
+    clock.advance(5)
     assert await tell(webhooks) == 0
-    now[0] += 30
+    clock.advance(30)
     assert await tell(webhooks) == 1
     assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
     assert len({headers["webhook-timestamp"] for headers, _ in receiver.heard}) == 3
@@ -138,9 +144,8 @@ async def test_an_event_that_nobody_takes_is_given_up_and_counted(
     receiver.answers = [500] * 10
     for _ in range(5):
         await tell(webhooks)
-    webhook = await webhooks.get(batch)
-    assert webhook is not None
-    assert (webhook.given_up, webhook.failure, len(receiver.heard)) == (1, "500", 2)
+    assert await state_of(webhooks, batch) == WebhookState(given_up=1, failure="500")
+    assert len(receiver.heard) == 2
 
 
 async def test_a_receiver_that_is_gone_is_told_no_more(fake_ledger: Ledger, receiver: Receiver) -> None:
@@ -163,9 +168,7 @@ async def test_no_private_address_is_called(fake_ledger: Ledger, receiver: Recei
     await strict.set(batch, f"https://localhost:{port}")
     await fake_ledger.hand.cancel(batch, "ana")
     assert await tell(strict, allow_private=False) == 0
-    webhook = await strict.get(batch)
-    assert webhook is not None
-    assert webhook.failure == "unreachable"
+    assert (await state_of(strict, batch)).failure == "unreachable"
     assert receiver.heard == []
 
 
@@ -178,9 +181,7 @@ async def test_a_failure_does_not_tell_a_closed_port_from_an_open_one(
     await webhooks.set(batch, url.format(garbage=garbage))
     await fake_ledger.hand.cancel(batch, "ana")
     await tell(webhooks)
-    webhook = await webhooks.get(batch)
-    assert webhook is not None
-    assert webhook.failure == "unreachable"
+    assert (await state_of(webhooks, batch)).failure == "unreachable"
 
 
 @pytest.fixture
@@ -244,7 +245,7 @@ async def test_secret_and_address_are_sealed_where_bodies_are(
     kept = await redis.hget(keys.WEBHOOKS, batch)
     assert kept.startswith(b"pv1:webhooks:")
     assert webhook.secret.encode() not in kept
-    assert await webhooks.get(batch) == webhook
+    assert await webhooks.get(batch) == (webhook, WebhookState())
     await sealed.hand.cancel(batch, "ana")
     assert await tell(webhooks) == 1
     await sealed.hand.shred(batch, by="ana")  # the webhook is not the batch's secret
@@ -252,6 +253,132 @@ async def test_secret_and_address_are_sealed_where_bodies_are(
     keyless = Webhooks(fake_ledger, allow_private=True)
     with pytest.raises(KeylessError):
         await keyless.set("b2", receiver.url)
+
+
+async def single(ledger: Ledger, key: str = "k1") -> str:
+    """Id of a job that came alone."""
+    await ledger.do(transitions.open_batch("b9", "single", {"urgent": "1"}))
+    [accepted] = await ledger.do(transitions.accept("b9", [new_job(key)], "ana"))
+    return accepted.job_id
+
+
+@pytest.mark.parametrize("ended_before", [False, True])
+async def test_a_single_job_tells_of_its_end_even_of_one_before_it_had_a_webhook(
+    fake_ledger: Ledger, receiver: Receiver, *, ended_before: bool
+) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    job = await single(fake_ledger)
+    if not ended_before:
+        await webhooks.set(job, receiver.url)
+        assert await tell(webhooks) == 0
+    await fake_ledger.hand.cancel("b9", "ana")
+    if ended_before:
+        await webhooks.set(job, receiver.url)
+    assert [await tell(webhooks) for _ in range(2)] == [1, 0]
+    [(headers, body)] = receiver.heard
+    said = json.loads(body)
+    assert (said["type"], said["data"]["job"], said["data"]["state"]) == ("job.cancelled", job, "cancelled")
+    assert headers["webhook-id"].startswith(f"msg_{job}_")
+
+
+async def test_each_end_of_a_redriven_job_is_told(fake_ledger: Ledger, receiver: Receiver) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    job = await single(fake_ledger)
+    await webhooks.set(job, receiver.url)
+    for _ in range(2):
+        await fake_ledger.hand.cancel("b9", "ana")
+        await fake_ledger.do(transitions.redrive("b9", [1], "ana"))
+    assert await tell(webhooks) == 2
+    ids = [headers["webhook-id"] for headers, _ in receiver.heard]
+    assert len(set(ids)) == 2
+
+
+async def test_a_server_that_dies_while_it_tells_leaves_the_event_to_another_under_the_same_id(
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch = await batch_of(fake_ledger)
+    webhooks = Webhooks(fake_ledger, allow_private=True, clock=clock)
+    await webhooks.set(batch, receiver.url)
+    await fake_ledger.hand.cancel(batch, "ana")
+    dying = await fake_ledger.webhooks.take(batch, lease=LEASE)
+    assert dying is not None
+    assert await tell(webhooks) == 0  # another server has it
+    clock.advance(LEASE)
+    assert await tell(webhooks) == 1
+    [(headers, _)] = receiver.heard
+    assert headers["webhook-id"] == f"msg_{batch}_{dying.entry}"
+    await fake_ledger.webhooks.told(dying)  # it lived after all: nothing else is taken for told
+    await _settle_again(fake_ledger, batch, "k9")
+    await fake_ledger.webhooks.try_again(dying, b"{}", "500", 60.0)
+    assert await tell(webhooks) == 1
+
+
+async def test_many_servers_tell_each_event_once(fake_ledger: Ledger, receiver: Receiver) -> None:
+    batch = await batch_of(fake_ledger)
+    await Webhooks(fake_ledger, allow_private=True).set(batch, receiver.url)
+    await fake_ledger.hand.cancel(batch, "ana")
+    servers = [Webhooks(fake_ledger, allow_private=True) for _ in range(5)]
+    assert sum(await asyncio.gather(*(tell(server) for server in servers))) == 1
+    assert len(receiver.heard) == 1
+
+
+async def test_what_is_tried_again_is_what_was_said_at_first(
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(5.0,), clock=clock)
+    batch = await batch_of(fake_ledger)
+    await webhooks.set(batch, receiver.url)
+    await fake_ledger.hand.cancel(batch, "ana")
+    receiver.answers = [500]
+    await tell(webhooks)
+    await fake_ledger.do(transitions.accept(batch, [new_job("k9")], "ana"))  # it is open again
+    clock.advance(5)
+    assert await tell(webhooks) == 1
+    assert receiver.heard[0][1] == receiver.heard[1][1]
+
+
+async def test_a_webhook_that_is_removed_takes_what_it_was_to_be_told_along(
+    fake_ledger: Ledger, receiver: Receiver
+) -> None:
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    batch = await batch_of(fake_ledger)
+    await webhooks.set(batch, receiver.url)
+    await fake_ledger.hand.cancel(batch, "ana")
+    before = await fake_ledger.redis.keys("pv:*webhook*")
+    assert before
+    assert await webhooks.remove(batch)
+    assert await fake_ledger.redis.keys("pv:*webhook*") == []
+    assert await fake_ledger.redis.keys("pv:outbox:*") == []
+    assert await tell(webhooks) == 0
+
+
+def test_no_token_can_have_anothers_job_told(valkey_url: str, tmp_path: Path) -> None:
+    with Redis.from_url(valkey_url) as redis:
+        redis.flushall()
+    with running_server(valkey_url, tmp_path, ALLOW_PRIVATE="true") as server:
+        mine, theirs, operators = (
+            {"Authorization": f"Bearer {make_token(valkey_url, name, *scopes_of)}"}
+            for name, scopes_of in (("crm", ["submit"]), ("shop", ["submit"]), ("ops", ["submit", "operate"]))
+        )
+        body = {"key": "t1", "bot": {"id": "100200300"}}
+        path = server.client.post("/v1/jobs", json=body, headers=mine).headers["location"] + "/webhook"
+        url = {"url": "http://127.0.0.1:9/hook"}
+        assert problem(server.client.put(path, json=url, headers=theirs)) == "no-scope"
+        assert server.client.put(path, json=url, headers=mine).json()["secret"].startswith("whsec_")
+        for method in ("PUT", "GET", "DELETE"):
+            sent = b'{"url":"http://127.0.0.1:9/theirs"}' if method == "PUT" else None
+            kind = {"Content-Type": "application/json"} if sent else {}
+            refused = server.client.request(method, path, headers=theirs | kind, content=sent)
+            assert problem(refused) == "no-scope"
+        assert server.client.get(path, headers=mine).json()["url"] == "http://127.0.0.1:9/…"
+        assert server.client.put(path, json=url, headers=operators).status_code == 200
+        assert server.client.delete(path, headers=operators).status_code == 204
+        assert problem(server.client.get(path, headers=operators)) == "not-found"
+        server.post("/v1/batches?name=rows", csv_of(1), Content_Type="text/csv")
+        [row] = server.get("/v1/batches/rows/jobs").json()["jobs"]
+        refused = server.client.put(f"/v1/jobs/{row['job']}/webhook", json=url, headers=operators)
+        assert problem(refused) == "invalid"
+        assert "PUT /v1/batches/" in refused.json()["hint"]
 
 
 def test_a_running_server_tells(valkey_url: str, tmp_path: Path) -> None:

@@ -32,7 +32,6 @@ OF_BATCH = {
     ":in_doubt": keys.settled_badly("B", "in_doubt"),
     ":causes": keys.causes("B"),
     ":minutes": keys.minutes("B"),
-    ":events": keys.events("B"),
 }
 SHARED = {
     keys.identity("C"),
@@ -45,6 +44,10 @@ SHARED = {
     keys.RATES,
     keys.LEARNED,
     keys.WEBHOOKS,
+    keys.WEBHOOKS_DUE,
+    keys.WEBHOOK_STATES,
+    keys.EVENTS,
+    keys.outbox("ON"),
     keys.WORKERS,
     keys.WORKER_SIGNS,
     "pv:brake:SCOPE",
@@ -55,7 +58,6 @@ OF_DOORS = {
     keys.TOKENS,
     keys.INTAKE_DEAD,
     keys.INTAKE_BYTES,
-    keys.webhook_lock("B"),
     keys.idempotency("H"),
     keys.idempotency_lock("H"),
 }

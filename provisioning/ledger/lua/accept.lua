@@ -79,7 +79,7 @@ local function write()
   redis.call('HSET', batch .. OF.bodies, unpack(bodies))
   for credential, numbers in pairs(ready) do
     redis.call('RPUSH', batch .. OF.ready .. credential, unpack(numbers))
-    redis.call('SADD', batch .. OF.credentials, credential)
+    list_credential(batch, credential)
     redis.call('HSET', KEY.identity .. credential, unpack(identities[credential]))
   end
 end

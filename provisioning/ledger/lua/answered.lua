@@ -98,11 +98,12 @@ local function stop_loss()
   local name = redis.call('HGET', batch, 'name') or batch_id(batch)
   local scope = SCOPE.batch .. batch_id(batch)
   redis.call('HSET', batch, 'stop_loss', cause)
-  redis.call('HSETNX', KEY.holds, scope, cjson.encode({
+  local stopped = redis.call('HSETNX', KEY.holds, scope, cjson.encode({
     scope = scope, at = now / 1000, by = 'stop-loss', kind = HOLD_KIND.STOP_LOSS,
     why = 'the first ' .. dead .. ' jobs all died of ' .. cause .. '; look at them (provision dead-letters '
       .. name .. '), then: provision resume ' .. name .. ' or provision cancel ' .. name,
   }))
+  if stopped == 1 then announce(HAPPENED.BATCH_STOPPED, batch) end
 end
 
 -- Returns how what came of one POST was recorded.

@@ -50,6 +50,65 @@ local function fold_chart(batch)
   end
 end
 
+-- What somebody may wait for, appended to one stream; and to what a webhook is to be told, if there is one. `n` is
+-- the number of a single job.
+local function announce(happened, batch, n)
+  local id = batch_id(batch)
+  local on = n and id .. '.' .. n or id
+  local entry = redis.call(
+    'XADD', KEY.events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', happened, 'batch', id, 'job', n or ''
+  )
+  if WEBHOOKS_TELL[happened] and redis.call('HEXISTS', KEY.webhooks, on) == 1 then
+    redis.call('RPUSH', KEY.outbox .. on, entry .. ' ' .. happened)
+    redis.call('ZADD', KEY.webhooks_due, 'NX', now, on)
+  end
+end
+
+local HELD = {
+  [HOLD_KIND.PAUSED] = HAPPENED.BATCH_PAUSED, [HOLD_KIND.BRAKE] = HAPPENED.BATCH_BRAKED,
+  [HOLD_KIND.STOP_LOSS] = HAPPENED.BATCH_STOPPED,
+}
+
+-- That a batch is held, of one that comes under a hold which is on already.
+local function announce_hold(batch, scope)
+  local hold = redis.call('HGET', KEY.holds, scope)
+  local happened = hold and HELD[cjson.decode(hold).kind]
+  if happened then announce(happened, batch) end
+end
+
+-- Has a batch stand among those with unsettled jobs. What holds everything back, or a target, holds it as well.
+local function list_active(batch)
+  if redis.call('ZADD', KEY.active, 'NX', now, batch_id(batch)) == 0 then return end
+  for _, scope in ipairs(redis.call('HKEYS', KEY.holds)) do
+    local target = string.sub(scope, 1, #SCOPE.target) == SCOPE.target
+    if target or scope == SCOPE.all or scope == SCOPE.batch .. batch_id(batch) then announce_hold(batch, scope) end
+  end
+end
+
+-- Has a credential stand among those with ready jobs.
+local function list_credential(batch, credential)
+  if redis.call('SADD', batch .. OF.credentials, credential) == 1 then
+    announce_hold(batch, SCOPE.credential .. credential)
+  end
+end
+
+-- The batches that a hold on a scope keeps back now.
+local function held_by(scope)
+  if string.sub(scope, 1, #SCOPE.batch) == SCOPE.batch then
+    return { batch_key(string.sub(scope, #SCOPE.batch + 1)) }
+  end
+  local credential = string.sub(scope, 1, #SCOPE.credential) == SCOPE.credential
+    and string.sub(scope, #SCOPE.credential + 1)
+  local batches = {}
+  for _, id in ipairs(redis.call('ZRANGE', KEY.active, 0, -1)) do
+    local batch = batch_key(id)
+    if not credential or redis.call('SISMEMBER', batch .. OF.credentials, credential) == 1 then
+      batches[#batches + 1] = batch
+    end
+  end
+  return batches
+end
+
 -- A word that recurs is kept as a number: up to 100 its place in WORDS, which only ever grows; above that the
 -- number that `pv:{B}:words` has for it, `=WORD` → number and number → WORD. When that is full, as it is.
 local FULL = 1000
@@ -166,6 +225,9 @@ end
 
 local BLAMED = { [STATE.DEAD] = true, [STATE.IN_DOUBT] = true }
 
+-- Jobs that have come to rest in this call.
+local rested = {}
+
 -- The one way a job changes its state. An event that the state does not know is a bug of the caller.
 local function move(job, event, reason)
   local batch, n, to = job.batch, job.n, LIFE[job.state][event]
@@ -175,6 +237,7 @@ local function move(job, event, reason)
   if BLAMED[job.state] then absolve(batch, n, job.state, job.reason) end
   if BLAMED[to] then blame(batch, n, to, reason) end
   job.state, job.reason, job.at = to, reason, now
+  if not UNSETTLED[to] then rested[#rested + 1] = job end
 end
 
 -- Adds to a job's effect bounds and its batch's.
@@ -191,7 +254,7 @@ local function enqueue(job, due, front)
     redis.call('ZADD', batch .. OF.waiting, due, job.n)
   else
     redis.call(front and 'LPUSH' or 'RPUSH', batch .. OF.ready .. job.credential, job.n)
-    redis.call('SADD', batch .. OF.credentials, job.credential)
+    list_credential(batch, job.credential)
   end
 end
 
@@ -270,8 +333,24 @@ local function in_parts(command, key, values)
   end
 end
 
+local RESTED = {
+  [STATE.SUCCEEDED] = HAPPENED.JOB_SUCCEEDED, [STATE.DEAD] = HAPPENED.JOB_DEAD,
+  [STATE.IN_DOUBT] = HAPPENED.JOB_IN_DOUBT, [STATE.CANCELLED] = HAPPENED.JOB_CANCELLED,
+}
+
+-- Of jobs that came one at a time somebody waits for each; the batch tells that they have come so.
+local function announce_rested()
+  local single = {}
+  for _, job in ipairs(rested) do
+    local batch = job.batch
+    if single[batch] == nil then single[batch] = redis.call('HEXISTS', batch, 'urgent') == 1 end
+    if single[batch] and RESTED[job.state] then announce(RESTED[job.state], batch, job.n) end
+  end
+end
+
 -- Writes what the call has come to; the last thing that a script does before it looks at what is left.
 local function settle()
+  announce_rested()
   for batch, jobs in pairs(saved) do
     local fields = {}
     for _, job in ipairs(jobs) do fields[#fields + 1], fields[#fields + 2] = job.n, fold(job) end
@@ -300,8 +379,9 @@ local function settle()
       if unsettled == 0 then
         redis.call('ZREM', KEY.active, batch_id(batch))
         redis.call('HSET', batch, 'settled_at', now)
+        announce(HAPPENED.BATCH_SETTLED, batch)
       elseif opened then
-        redis.call('ZADD', KEY.active, 'NX', now, batch_id(batch))
+        list_active(batch)
         redis.call('HDEL', batch, 'settled_at')
       end
     end

@@ -23,6 +23,14 @@ local accepted = tonumber(at[2] or 0)
 local stop = math.min(first + most - 1, accepted)
 local jobs = 0
 
+local single = redis.call('HEXISTS', batch, 'urgent') == 1
+local function forget_webhook(on)
+  redis.call('HDEL', KEY.webhooks, on)
+  redis.call('HDEL', KEY.webhook_states, on)
+  redis.call('ZREM', KEY.webhooks_due, on)
+  redis.call('DEL', KEY.outbox .. on)
+end
+
 -- Who has a widget, or may have one, stays known when the record is gone: the tenant is never created twice.
 local function bury(n, job)
   local identity = KEY.identity .. job.credential
@@ -32,6 +40,7 @@ local function bury(n, job)
     redis.call('HDEL', identity, job.key)
   end
   redis.call('HDEL', batch .. OF.jobs, n)
+  if single then forget_webhook(batch_id(batch) .. '.' .. n) end
 end
 
 -- Its result and its story go. Returns 1 if there was anything.
@@ -100,6 +109,6 @@ if class == SWEEP.BATCHES then
   for _, ending in ipairs(endings()) do redis.call('UNLINK', batch .. ending) end
   redis.call('ZREM', KEY.batches, batch_id(batch))
   redis.call('HDEL', KEY.holds, SCOPE.batch .. batch_id(batch))
-  redis.call('HDEL', KEY.webhooks, batch_id(batch))
+  forget_webhook(batch_id(batch))
 end
 return { jobs, 1 }

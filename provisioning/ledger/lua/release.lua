@@ -11,5 +11,6 @@ if kind == HOLD_KIND.BRAKE and string.sub(scope, 1, #SCOPE.batch) ~= SCOPE.batch
   return RELEASED.PROBE
 end
 redis.call('HDEL', KEYS[1], scope)
+for _, batch in ipairs(HELD[kind] and held_by(scope) or {}) do announce(HAPPENED.BATCH_RELEASED, batch) end
 redis.call('DEL', KEY.brake .. scope)
 return RELEASED.RELEASED

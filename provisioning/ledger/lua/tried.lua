@@ -11,4 +11,5 @@ end
 redis.call('DEL', brake)
 if arg.shown == SHOWN.BAD then return 0 end
 redis.call('HDEL', KEYS[1], arg.scope)
+for _, batch in ipairs(held_by(arg.scope)) do announce(HAPPENED.BATCH_RELEASED, batch) end
 return 1

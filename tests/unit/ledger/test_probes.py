@@ -71,7 +71,7 @@ async def test_a_brake_lets_one_probe_through_on_a_person_s_word_and_comes_off_i
     scope = scopes.of_credential("acme")
     hold = Hold(scope=scope, at=clock.now, by="w1", why="refused", kind="brake")
     for shown, off in ((Shown.BAD, False), (Shown.GOOD, True)):
-        await ledger.do(transitions.brake(hold))
+        await ledger.do(transitions.hold(hold))
         assert await claim(ledger, 10) == []
         assert await ledger.hand.release(scope) is Released.PROBE
         [job] = await claim(ledger, 10)
@@ -90,7 +90,7 @@ async def test_a_brake_of_a_former_version_that_healed_by_itself_is_taken_off(
     await fill(ledger, new_job("k1"))
     scope = scopes.of_target(TARGET)
     hold = Hold(scope=scope, at=clock.now, by="w1", why="down", kind="brake")
-    await ledger.do(transitions.brake(hold))
+    await ledger.do(transitions.hold(hold))
     await ledger.redis.hset(keys.brake(scope), mapping={"stage": 1, "top": 100, "next": 10**15})
     assert len(await claim(ledger, 10)) == 1
     assert await ledger.view.holds() == []

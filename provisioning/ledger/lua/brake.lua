@@ -1,6 +1,0 @@
--- Puts a brake on: no further POST of its scope starts, on any worker, until a person lets it go on.
--- KEYS[1] `pv:holds`; then schema.Brake
--- Returns 1 if it is on now, 0 if the scope was held already: the first word stands.
-if redis.call('HSETNX', KEYS[1], arg.scope, arg.hold) == 0 then return 0 end
-redis.call('DEL', KEY.brake .. arg.scope)
-return 1

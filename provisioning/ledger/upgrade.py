@@ -1,0 +1,97 @@
+"""
+Taking over a ledger that the former version has written: format 2 becomes 3.
+
+Jobs, batches and identities lie as they did. What differs is who tells webhooks: in format 2 servers compared
+statuses and noted what had changed in a stream of each batch (`pv:{B}:events`), with how far a webhook was in
+its record; now there is an outbox. So what was noted and not told is put there, under the ids it had. Those
+streams expire by themselves.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from provisioning import keys
+from provisioning.errors import ContractError, LedgerUnavailableError
+from provisioning.ledger.schema import FORMAT, WEBHOOKS_TELL, Happened
+from provisioning.ledger.sealing import Sealer
+from provisioning.ledger.view import View
+from provisioning.ledger.webhooks import WebhookState
+
+FORMER = b"2"
+
+_LOCK = f"{keys.FORMAT}:taken-over"
+_LOCKED_FOR = 120
+
+
+class _Webhook(msgspec.Struct, frozen=True):
+    """What format 2 kept of a webhook, as far as it is asked for here."""
+
+    told: str = "0-0"
+    tries: int = 0
+    at_rest: bool = False
+    failure: str = ""
+    given_up: int = 0
+    settled_ms: int = 0
+
+
+async def take_over(redis: Redis, view: View, sealer: Sealer) -> None:
+    """
+    Makes a ledger of format 2 one of format 3; may be broken off and begun anew at any point.
+
+    Raises: ContractError if workers of the former version are running; LedgerUnavailableError while another
+        process does it; SealedError if the keys of its webhooks are not here.
+    """
+    client: Any = redis
+    if workers := await view.workers():
+        names = ", ".join(sorted(worker.name for worker in workers)[:5])
+        raise ContractError(
+            f"the jobs in this Redis are kept in format {FORMER.decode()}, and workers are running ({names})",
+            hint="stop all workers and servers of the former version, then start those of this one;"
+            " the first of them takes the ledger over",
+        )
+    if not await client.set(_LOCK, "1", nx=True, ex=_LOCKED_FOR):
+        raise LedgerUnavailableError(
+            "another process is taking the ledger over from the former version",
+            hint="it takes seconds; where that process has died, two minutes",
+        )
+    try:
+        for on, value in (await client.hgetall(keys.WEBHOOKS)).items():
+            webhook = msgspec.json.decode(await sealer.open(value), type=_Webhook)
+            await _fill_outbox(client, on.decode(), webhook)
+        await client.set(keys.FORMAT, FORMAT)
+    finally:
+        await client.delete(_LOCK)
+
+
+async def _fill_outbox(client: Any, batch: str, webhook: _Webhook) -> None:
+    noted = await client.xrange(f"{keys.batch(batch)}:events", min=f"({webhook.told}")
+    untold = [
+        _entry(id_.decode(), entry[b"event"].decode(), entry[b"data"])
+        for id_, entry in noted
+        if entry[b"event"].decode() in WEBHOOKS_TELL
+    ]
+    settled = int(await client.hget(keys.batch(batch), "settled_at") or 0)
+    known = any(entry[b"event"] == b"batch.settled" for _, entry in noted)
+    if settled and not known and not (webhook.at_rest and webhook.settled_ms == settled):
+        untold.append(f"{settled}-0 {Happened.BATCH_SETTLED}".encode())  # no server has looked since
+    pipeline = client.pipeline(transaction=True)
+    pipeline.delete(keys.outbox(batch))  # of a take-over that was broken off
+    if untold:
+        pipeline.rpush(keys.outbox(batch), *untold)
+        pipeline.zadd(keys.WEBHOOKS_DUE, {batch: 0})
+    state = WebhookState(webhook.tries, webhook.failure, webhook.given_up)
+    pipeline.hset(keys.WEBHOOK_STATES, batch, msgspec.json.encode(state))
+    await pipeline.execute()
+
+
+def _entry(id_: str, event: str, data: bytes) -> bytes:
+    """A line of an outbox; the body is what the former version would have sent."""
+    happened = time.gmtime(int(id_.partition("-")[0]) / 1000)
+    timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", happened)
+    body = {"type": event, "timestamp": timestamp, "data": msgspec.Raw(data)}
+    return f"{id_} {event} ".encode() + msgspec.json.encode(body)

@@ -1,0 +1,175 @@
+"""
+Who is told what of a batch or single job: addresses, and an outbox for each.
+
+A script that changes something puts what is to be told into the outbox in the same call, so nothing is told
+that did not come to be and nothing is left out, whichever server dies where. An outbox is worked off in its
+order, by one server at a time; what is told twice has the same id (decision 0032).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from yarl import URL
+
+from provisioning import keys
+from provisioning.ledger import schema
+from provisioning.ledger.schema import Happened
+from provisioning.ledger.scripts import Call
+from provisioning.ledger.sealing import WEBHOOKS, Sealer
+
+Do = Callable[[Call[Any]], Awaitable[Any]]
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """
+    An address that is told.
+
+    Attributes:
+        by: id of the token that set it; empty if a version set it that did not say.
+    """
+
+    url: str
+    secret: str
+    by: str = ""
+
+    @property
+    def address(self) -> str:
+        """The address as others may see it: its path and query may be what lets one in."""
+        url = URL(self.url)
+        return f"{url.origin()}/…" if url.path_qs != "/" else str(url)
+
+
+class WebhookState(msgspec.Struct, frozen=True):
+    """
+    How a webhook goes.
+
+    Attributes:
+        tries: failed tries of what is told next.
+        failure: how the last try failed, for people; empty if it did not.
+        given_up: events that were not taken in all tries.
+    """
+
+    tries: int = 0
+    failure: str = ""
+    given_up: int = 0
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """
+    Something that a webhook is to be told.
+
+    Attributes:
+        on: id of the batch or job.
+        entry: id of the event in the stream; the same whenever this is told.
+        body: as it was sent before; empty if it was not.
+    """
+
+    on: str
+    webhook: Webhook
+    state: WebhookState
+    entry: str
+    happened: Happened
+    body: bytes = b""
+
+
+class NotYoursError(Exception):
+    """Another token has set the webhook."""
+
+
+_decode = msgspec.json.Decoder(Webhook).decode
+_decode_state = msgspec.json.Decoder(WebhookState).decode
+_encode = msgspec.json.encode
+
+
+class WebhookStore:
+    """The webhooks of one ledger, by the id of their batch or job."""
+
+    def __init__(self, redis: Redis, do: Do, sealer: Sealer) -> None:
+        self._redis: Any = redis
+        self._do = do
+        self._sealer = sealer
+
+    async def set(self, on: str, webhook: Webhook, *, may_replace: bool = True) -> None:
+        """
+        Has a batch or job tell an address, what it has come to included.
+
+        Args:
+            may_replace: whether it takes the place of one that another token has set.
+        Raises: NotYoursError; KeylessError if the ledger is encrypted and there are no master keys here.
+        """
+        new = await self._sealer.seal_for(WEBHOOKS, _encode(webhook))
+        while True:
+            kept = await self._redis.hget(keys.WEBHOOKS, on)
+            if kept is not None and not may_replace and (await self._read(kept)).by != webhook.by:
+                raise NotYoursError
+            head = schema.SetWebhook(on, kept or b"", new)
+            if await self._do(Call("set_webhook", keys.WEBHOOKS, bool, head)):
+                return
+
+    async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
+        """The webhook of a batch or job, and how it goes; None if it has none."""
+        value = await self._redis.hget(keys.WEBHOOKS, on)
+        if value is None:
+            return None
+        state = await self._redis.hget(keys.WEBHOOK_STATES, on)
+        return await self._read(value), _decode_state(state) if state else WebhookState()
+
+    async def remove(self, on: str) -> bool:
+        """Has nobody told any more. Returns: whether somebody was."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hdel(keys.WEBHOOKS, on)
+        pipeline.hdel(keys.WEBHOOK_STATES, on)
+        pipeline.zrem(keys.WEBHOOKS_DUE, on)
+        pipeline.delete(keys.outbox(on))
+        return bool((await pipeline.execute())[0])
+
+    async def due(self, most: int) -> list[str]:
+        """Batches and jobs that have something to tell, the longest due first."""
+        call = Call("due_webhooks", keys.WEBHOOKS_DUE, list, schema.DueWebhooks(most))
+        return [on.decode() for on in await self._do(call)]
+
+    async def take(self, on: str, *, lease: float) -> Delivery | None:
+        """What is told next, if it is due; no other server tells it for `lease` seconds."""
+        head = schema.TakeWebhook(on, lease)
+        reply = await self._do(Call("take_webhook", keys.WEBHOOKS_DUE, list, head))
+        if not reply:
+            return None
+        webhook, state, first = reply
+        entry, happened, *body = first.split(b" ", 2)
+        return Delivery(
+            on=on,
+            webhook=await self._read(webhook),
+            state=_decode_state(state) if state else WebhookState(),
+            entry=entry.decode(),
+            happened=Happened(happened.decode()),
+            body=body[0] if body else b"",
+        )
+
+    async def told(self, delivery: Delivery) -> None:
+        """It was taken."""
+        await self._settle(delivery, msgspec.structs.replace(delivery.state, tries=0, failure=""))
+
+    async def give_up(self, delivery: Delivery, failure: str) -> None:
+        """It is not tried again."""
+        given_up = delivery.state.given_up + 1
+        await self._settle(delivery, WebhookState(0, failure, given_up))
+
+    async def try_again(self, delivery: Delivery, body: bytes, failure: str, delay: float) -> None:
+        """It was not taken; the same body is tried again after `delay` seconds."""
+        again = f"{delivery.entry} {delivery.happened} ".encode() + body
+        state = msgspec.structs.replace(delivery.state, tries=delivery.state.tries + 1, failure=failure)
+        await self._settle(delivery, state, again=again, delay=delay)
+
+    async def _settle(
+        self, delivery: Delivery, state: WebhookState, *, again: bytes = b"", delay: float = 0.0
+    ) -> None:
+        head = schema.ToldWebhook(delivery.on, delivery.entry, not again, again, delay, _encode(state))
+        await self._do(Call("told_webhook", keys.WEBHOOKS_DUE, bool, head))
+
+    async def _read(self, value: bytes) -> Webhook:
+        """Raises: SealedError if the keys for it are not here."""
+        return _decode(await self._sealer.open(value))
