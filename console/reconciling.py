@@ -9,9 +9,10 @@ understood, and only where no row nearly has its value.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +30,9 @@ from provisioning.ledger import JobRecord, Ledger
 from provisioning.lifecycle import State
 
 PAGE = 500
+
+_PIECE = re.compile(r"\w(?:[\w.@+-]*\w)?")
+"""What may stand among other words in a cell and be some job's value, such as the end of an address."""
 
 
 class Finding(StrEnum):
@@ -82,24 +86,31 @@ def judge(candidates: Iterable[Candidate], table: Iterable[Seen]) -> list[Judged
     """
     What a table says of each doubtful job, in order.
 
-    A row whose widget is known to be another job's is accounted for, and so is that job.
+    A row whose widget and value are known to be another job's is accounted for, and so is that job.
     """
     jobs = list(candidates)
-    known = {widget_id for job in jobs for widget_id in job.widget_ids}
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for job in jobs:
+        for widget_id in job.widget_ids:
+            known[widget_id].add(_resembling(job.value))
     rows: defaultdict[str, list[Seen]] = defaultdict(list)
     accounted: set[str] = set()
     for row in table:
-        if row.widget_id and row.widget_id in known:
+        if row.widget_id and not {"", _resembling(row.value)}.isdisjoint(known.get(row.widget_id, ())):
             accounted.add(row.widget_id)
         else:
             rows[row.value].append(row)
     rivals = Counter(job.value for job in jobs if job.doubtful or not job.widget_ids & accounted)
     exact = {job.value for job in jobs}
     # A row that is exactly some job's is that job's, whatever it resembles besides.
-    alike = {_resembling(value): found[0] for value, found in rows.items() if found and value not in exact}
+    alike: dict[str, Seen] = {}
+    for value, found in rows.items():
+        if value not in exact:
+            for piece in (value, *_PIECE.findall(value)):
+                alike.setdefault(_resembling(piece), found[0])
     alike.pop("", None)
     return [
-        _judge_one(job, rows.get(job.value, ()), rivals[job.value], _like(job.value, alike))
+        _judge_one(job, rows.get(job.value, ()), rivals[job.value], _like(job.value, alike), known)
         for job in jobs
         if job.doubtful
     ]
@@ -110,7 +121,9 @@ def _like(value: str, alike: Mapping[str, Seen]) -> Seen | None:
     return alike.get(bare) or alike.get(_rounded(bare))
 
 
-def _judge_one(job: Candidate, rows: Sequence[Seen], rivals: int, like: Seen | None) -> Judged:
+def _judge_one(
+    job: Candidate, rows: Sequence[Seen], rivals: int, like: Seen | None, known: Collection[str]
+) -> Judged:
     if not job.value:
         return Judged(job.number, "", Finding.UNCLEAR, "it has no value there")
     if not rows and like is not None:
@@ -120,6 +133,9 @@ def _judge_one(job: Candidate, rows: Sequence[Seen], rivals: int, like: Seen | N
         return Judged(job.number, job.value, Finding.ABSENT)
     if len(rows) > 1:
         return Judged(job.number, job.value, Finding.UNCLEAR, f"{len(rows)} rows have it")
+    if rows[0].widget_id in known:
+        where = f"row {rows[0].row}" if rows[0].row else "a row"
+        return Judged(job.number, job.value, Finding.UNCLEAR, f"{where} has it beside another job's widget")
     if rivals > 1:
         return Judged(job.number, job.value, Finding.UNCLEAR, f"{rivals} jobs have it")
     return Judged(job.number, job.value, Finding.MATCHED, seen=rows[0])

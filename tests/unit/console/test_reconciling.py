@@ -65,6 +65,14 @@ def test_a_row_whose_widget_is_known_is_accounted_for() -> None:
     assert _findings(jobs, [Seen("7", "w-1"), Seen("7", "w-2")]) == {2: "matched"}
 
 
+def test_a_row_with_the_widget_of_a_job_of_another_value_is_unclear_and_never_absent() -> None:
+    jobs = [_made(1, "7", "w-1"), _doubtful(2, "8"), _doubtful(3, "9")]
+    judged = judge(jobs, [Seen("8", "w-1", row=4)])
+    assert [each.finding.value for each in judged] == ["unclear", "absent"]
+    assert judged[0].why == "row 4 has it beside another job's widget"
+    assert _findings([_made(1, "+59", "w-1"), _doubtful(2, "8")], [Seen("59", "w-1")]) == {2: "absent"}
+
+
 def test_a_table_is_read_whatever_its_delimiter_and_its_other_columns(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     path.write_text("Name;Bot;Widget\nCafé, 1;7;w-1\n", encoding="utf-8-sig")
@@ -136,6 +144,12 @@ def test_a_table_in_another_encoding_is_read_as_it_is_told(tmp_path: Path) -> No
         ("100200300", "\u201c100200300\u201d"),
         ("100200300", "100,200,300"),
         ("100200300400500678", "100200300400500000"),
+        ("100200300", "ID 100200300"),
+        ("100200300", "100200299; 100200300"),
+        ("100200300", "https://apps.example.com/bots/100200300"),
+        ("100200300", "100200300 (Bot Norte)"),
+        ("Bot-Norte", "Ventas/bot-norte"),
+        ("+593987654321", "tel: 593987654321"),
     ],
 )
 def test_what_a_row_nearly_has_is_unclear_and_never_absent(value: str, seen: str) -> None:
