@@ -29,7 +29,8 @@ _ERRORS = re.compile(
 )
 _ERROR_STARTS = frozenset("#eElLcC")
 _FRACTION_E = re.compile(r"[+-]?\d+[.,]\d+e\d+", re.I)
-_ID = re.compile(r"\+?[\w.:@/-]+")
+_ODD = re.compile(r"(?!^\+)[^\w.:@/-]|[^\D0-9]")
+"""What no bot's id has: digits of other scripts look like it and are none of its own."""
 _GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 
 KEPT_DIGITS = 15
@@ -42,7 +43,7 @@ def not_meant(text: str) -> tuple[str, str] | None:
     """Why nobody can have meant this as an identifier, and the way out; None if somebody can."""
     if text.isalnum():
         # A word or a number, as nearly all are.
-        if not text.isdigit() and (wrong := _no_name(text)):
+        if not text.isdigit() and (wrong := no_name(text)):
             return wrong
         # One zero may be the last digit of a number that long; two are one in a hundred.
         if len(text) > KEPT_DIGITS + 1 and lost_digits(text) > 1:
@@ -53,7 +54,7 @@ def not_meant(text: str) -> tuple[str, str] | None:
         return None
     if "\ufffd" in text:
         return LOST_CHARACTER, EXPORT_ANEW
-    if wrong := _no_name(text):
+    if wrong := no_name(text):
         return wrong
     if not text[0].isalpha() and _FRACTION_E.fullmatch(plain(text)):
         return "is a number in scientific notation: digits have been lost", _AS_TEXT
@@ -70,16 +71,15 @@ def not_an_id(text: str) -> tuple[str, str] | None:
         return f"is {other}, which is no id", _MADE_OF_IT
     if stands_for_nothing(text, numbered=True):
         return "stands for nothing", _WAIT
-    if not _ID.fullmatch(text):
-        odd = next(char for char in text if not (char.isalnum() or char in "_.:@/-"))
-        what = "a space" if odd == " " else repr(odd)
+    if odd := _ODD.search(text):
+        what = "a space" if odd[0] == " " else repr(odd[0])
         return f"holds {what}, which no id has", _ALONE
     if _GROUPED.fullmatch(plain(text)):
         return "is a number with marks between its thousands", _ALONE
     return None
 
 
-def _no_name(text: str) -> tuple[str, str] | None:
+def no_name(text: str) -> tuple[str, str] | None:
     """Why a text is a word that names nothing; None if it may be a name."""
     # As nearly all keys end; of what stands for nothing only an error does, and those are rare.
     if text[-1].isdigit() and text[0] not in _ERROR_STARTS:

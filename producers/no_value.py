@@ -1,5 +1,5 @@
 """
-Words that say that there is nothing, or nothing yet, in English, Spanish and Portuguese.
+Words that say that there is nothing, nothing yet, or what stands above, in English, Spanish and Portuguese.
 
 Pure. Of the words of a text only letters and digits count, without accents and case: `(Sin asignar)`,
 `SIN_ASIGNAR` and `sin-asignar` are one. Abbreviations count only with their points or slashes, because
@@ -19,6 +19,7 @@ blank empty missing unknown pending unassigned unavailable undetermined nothing 
 nulo nula vacio vacia nada ninguno ninguna pendiente pendientes desconocido desconocida faltante
 indefinido indefinida indeterminado
 vazio vazia nenhum nenhuma pendente pendentes desconhecido desconhecida
+idem ditto falta faltan faltando aguardando esperando
 """
 _WORDS = frozenset(_ONE_WORD.split())
 
@@ -36,11 +37,13 @@ sin asignar, sin definir, sin confirmar, sin id, sin bot, sin numero, sin nro, s
 s no, s nro, s num, sin dato, sin datos, sin valor, sin codigo, sin informacion, sin info,
 por asignar, por definir, por confirmar, por determinar, a definir, a confirmar, a determinar,
 pendiente de asignar, pendiente por asignar, pendiente de definir, pendiente por definir,
-en proceso, en tramite,
+en proceso, en tramite, en blanco, falta bot, falta id,
+same as above, as above, igual que arriba, igual que el anterior, igual al anterior, el mismo, lo mismo,
+el mismo de arriba, o mesmo, igual ao anterior, igual acima,
 nao aplica, nao se aplica, nao aplicavel, nao disponivel, nao atribuido, nao definido,
 nao informado, nao existe, nao tem, nao ha, nao consta, nao encontrado, sem id, sem bot,
 sem numero, sem dado, sem dados, sem valor, sem codigo, sem informacao, a atribuir, a designar,
-em processo
+em processo, em branco, falta o bot, falta o id
 """
 _PHRASES = frozenset(" ".join(phrase.split()) for phrase in _SOME_WORDS.split(","))
 _JOINED = frozenset(phrase.replace(" ", "") for phrase in _PHRASES if len(phrase) > 5)

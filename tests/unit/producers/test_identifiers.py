@@ -42,6 +42,8 @@ ODD_IDS = [
     "12 %",
     "100 200",
     "caf\ufffd",
+    "１００２００３００",
+    "bot-٣",
 ]
 SOUND_IDS = ["100200300", "+593987654321", "0042", "7E2", "a-b_c.d:e", "café", "5939@c.us", "NA"]
 
@@ -84,6 +86,8 @@ NOTHING_YET = [
         "sin nº",
     ],
     *["not-available", "to be defined", "ERROR", "error!", "Erro", "[pending]", "Não há"],
+    *["ídem", "IDEM.", "Ditto", "igual que arriba", "igual-al-anterior", "o mesmo", "Falta", "falta bot"],
+    *["(en blanco)", "em branco", "aguardando"],
 ]
 OTHER_VALUES = [
     *["TRUE", "FALSE", "false", "Verdadero", "FALSO", "VERDADEIRO", "sí", "no", "yes", "Não", "off"],
