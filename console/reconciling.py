@@ -23,6 +23,7 @@ import msgspec
 from producers.body import bad_character_in_name, shorten, spreadsheet_damage
 from producers.header_row import HeaderRule
 from producers.id_shapes import IdShapes
+from producers.identifiers import no_name
 from producers.table import Table
 from provisioning.attempt import Result
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -215,7 +216,12 @@ def read_table(
 
 
 def _damage(text: str, *, blank: str = "") -> str:
-    """What tells that a cell is not what it once was, in words; empty if nothing does."""
+    """
+    What tells that a cell is not what it once was, in words; empty if nothing does.
+
+    Args:
+        blank: what is said of an empty cell, where there must be a value; empty where there need be none.
+    """
     if not text:
         return blank
     if wrong := bad_character_in_name(text):
@@ -224,6 +230,8 @@ def _damage(text: str, *, blank: str = "") -> str:
         return "the cell holds U+FFFD: a character was lost before"
     if wrong := spreadsheet_damage(text):
         return f"the cell {wrong}"
+    if blank and (nothing := no_name(text)):
+        return f"the cell {nothing[0]}"
     return ""
 
 
