@@ -20,13 +20,16 @@ from provisioning.digits import is_whole_number
 
 _TOTAL_WORDS = (
     "total totals totales totais totale totaal subtotal subtotals subtotales subtotais grandtotal grantotal "
-    "totalgeneral totalgeral sum suma sumas sumatotal soma somme summe gesamt gesamtsumme σ"
+    "totalgeneral totalgeral sum suma sumas sumatotal soma somme summe gesamt gesamtsumme σ "
+    "count counta cuenta recuento conteo contagem contar cantidad quantidade recuentogeneral cuentageneral "
+    "average avg promedio promediogeneral média mean min minimum minimo mínimo max maximum maximo máximo"
 )
 _TOTALS = frozenset(_TOTAL_WORDS.split())
 
 COMMENT = "this begins with #: the row is a comment and no tenant"
 _TOTAL = "this is a total: the row is no tenant"
 _SUM = "this is the sum of the bot ids above: the row is no tenant"
+_COUNT = "this is the count of the rows above: the row is no tenant"
 _REMOVE = "remove the row; if it is a tenant, say it: --as-is key"
 
 _REMEMBERED = 100
@@ -102,16 +105,15 @@ class NoTenant:
     def _judge(self, cells: Sequence[str], row: int) -> tuple[int, str, str] | None:
         bot = cells[self._bot_id] if self._bot_id is not None else ""
         number = _number(bot)
-        is_sum = number is not None and self._sums.is_sum(number)
+        is_sum = number is not None and (self._sums.is_sum(number) or self._sums.is_count(number))
         found = None
         # Most rows have a long number for a bot id, and need no second look.
         if is_sum or len(bot) < _SHORTEST_SUM or not bot.isdigit() or not cells[0][:1].isalnum():
             found = self._why(cells, row, is_sum=is_sum)
-        if number is not None:
-            if found and found[1] in (_TOTAL, _SUM):
-                self._sums.add_total(number)
-            else:
-                self._sums.add(number)
+        if found and found[1] in (_TOTAL, _SUM, _COUNT):
+            self._sums.add_total(number)
+        else:
+            self._sums.add(number)
         return found
 
     def _why(self, cells: Sequence[str], row: int, *, is_sum: bool) -> tuple[int, str, str] | None:
@@ -164,14 +166,17 @@ class NoTenant:
         )
 
     def _sum(self, cells: Sequence[str], filled: Sequence[int], bot: str) -> tuple[int, str, str] | None:
-        """The cell that shows a sum to be a total: one has a word for it, or none says anything else."""
+        """The cell that shows a sum or a count to be a total: one has a word for it, or none has any words."""
         for column in filled:
             if len(cells[column]) <= _LONGEST_NAME and not _TOTALS.isdisjoint(
                 _WORD.findall(cells[column].casefold())
             ):
                 return column, _TOTAL, _REMOVE
-        if len(filled) == 1 and len(bot) >= _SHORTEST_SUM and self._sums.is_sum(int(bot), of=2):
-            return filled[0], _SUM, _REMOVE
+        if all(is_whole_number(cells[column].strip()) for column in filled):
+            if self._sums.is_count(int(bot), of=2):
+                return self._bot_id or 0, _COUNT, _REMOVE
+            if len(bot) >= _SHORTEST_SUM and self._sums.is_sum(int(bot), of=2):
+                return self._bot_id or 0, _SUM, _REMOVE
         return None
 
     def _repeated(self, cells: Sequence[str], bot: str) -> int | None:

@@ -122,6 +122,64 @@ def test_a_bot_of_its_own_makes_a_tenant_below_others(cells: Sequence[str]) -> N
     assert of_table(cells) == [""]
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Total: 3 tiendas", "", "3", ""],
+        ["Quito Total", "", "3", ""],
+        ["Recuento Quito", "", "3", ""],
+        ["Cuenta", "", "3", ""],
+        ["Total de registros", "", "3", ""],
+        ["x", "Cantidad de bots", "3", ""],
+        ["", "", "3", ""],
+        ["3", "", "3", "3"],
+    ],
+)
+def test_the_count_of_the_rows_above_is_no_bot(cells: Sequence[str]) -> None:
+    [message] = of_table(cells)
+    assert "no tenant" in message
+    assert of_table(cells, as_is=["key"])[0] in ("", "the key is empty")
+
+
+def test_counts_of_parts_and_of_totals_are_known() -> None:
+    one = ["a", "", "593900000001", ""]
+    rows = of_table(
+        ["Quito Total", "", "3", ""],
+        one,
+        ["Lima Total", "", "1", ""],
+        ["Total de todo", "", "4", ""],
+        ["Total de filas", "", "7", ""],
+    )
+    assert [bool(message) for message in rows] == [True, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("bots", "cells"),
+    [
+        (BOTS, ["Quito Total", "", "2", ""]),
+        (BOTS, ["quito", "Norte", "3", ""]),
+        ((7, 8, 9), ["Quito Total", "", "3", ""]),
+        ((593900000001, 20), ["Total Energies", "", "2", ""]),
+    ],
+)
+def test_a_number_that_is_no_count_or_may_be_an_id_makes_a_tenant(
+    bots: Sequence[int], cells: Sequence[str]
+) -> None:
+    assert of_table(cells, bots=bots) == [""]
+
+
+def test_a_row_of_nothing_but_sums_is_no_tenant() -> None:
+    assert "sum of the bot ids" in of_table(["6", "", SUM, ""])[0]
+
+
+@pytest.mark.parametrize("word", ["Promedio", "Average", "Máximo", "Recuento"])
+def test_other_amounts_below_a_column_are_noted_beside_a_bot(word: str) -> None:
+    plan = Columns.parse(TABLE)
+    assert isinstance(plan.job([word, "", str(BOTS[1]), ""], 5), NewJob)
+    assert "1 key is a word for a total" in plan.seen.notes()[0]
+    assert "total" in refused([word, "", "", ""])
+
+
 def test_short_ids_that_are_counted_up_are_no_sums() -> None:
     assert of_table(["3"], ["6"], ["12"], headers=["bot.id"], bots=[1, 2]) == ["", "", ""]
 
