@@ -18,7 +18,7 @@ FEW = 36
 """Ids that one person can look at. More of a shape are no slip."""
 
 SHARE = 10
-"""A shape is odd if fewer than one in so many ids have it."""
+"""A shape is odd if fewer than one in so many ids have it, or a single one and all others another."""
 
 SHORTEST = 8
 """Digits from which on ids are expected to be of one length; shorter ones may just be counted up."""
@@ -102,14 +102,16 @@ class IdShapes:
         return self._odd([plain[usual]], f"have {usual} digits", others)
 
     def _lost_prefix(self, plain: dict[int, _Group], marked: dict[tuple[str, int], _Group]) -> str:
-        """Some begin with `+` or `0`, and others are as long but for that."""
+        """Some begin with `+` or `0`, and others are shorter: by one, or where zeros make all one length."""
+        padded = sum(prefix == "0" for prefix, _ in marked) == 1
         for (prefix, length), group in marked.items():
-            bare = plain.get(length - 1)
+            least = 1 if prefix == "0" and padded else length - 1
+            bare = [found for at, found in plain.items() if least <= at < length]
             if prefix in ("+", "0") and bare:
                 return (
-                    f"some {self._what}s begin with {prefix!r} (row {group.row}), and {bare.count:,} that do "
-                    f"not are one character shorter (first in row {bare.row}): did a spreadsheet drop the "
-                    f"{prefix!r}?"
+                    f"some {self._what}s begin with {prefix!r} (row {group.row}), and {_count(bare):,} that "
+                    f"do not are shorter (first in row {min(found.row for found in bare)}): did a spreadsheet "
+                    f"drop the {prefix!r}?"
                 )
         return ""
 
@@ -150,7 +152,7 @@ def _shape(text: str) -> _Shape:
 
 def _are_few(odd: Iterable[_Group], usual: Iterable[_Group]) -> bool:
     count, others = _count(odd), _count(usual)
-    return 0 < count <= FEW and count * SHARE < count + others
+    return 0 < count <= FEW and (count * SHARE < count + others or count == 1 < others)
 
 
 def _count(groups: Iterable[_Group]) -> int:

@@ -34,7 +34,10 @@ NUMBERS = [str(100200300 + n) for n in range(40)]
         (["centro", *NUMBERS[:38], "5939@c.us"], "2 are otherwise, such as 'centro' in row 2"),
         ([*[f"bot-{n}" for n in range(39)], "7"], "39 of 40 bot ids are not digits alone; row 41 is '7'"),
         ([*NUMBERS, "10020030"], "40 of 41 bot ids have 9 digits; row 42 is '10020030'"),
-        (["+593987654321", "593987654322", "593987654323"], "and 2 that do not are one character shorter"),
+        (["+593987654321", "593987654322", "593987654323"], "and 2 that do not are shorter (first in row 3)"),
+        (["00100200", "00100201", "100202", "7"], "and 2 that do not are shorter (first in row 4)"),
+        (["100200300", "x", "100200301"], "2 of 3 bot ids are digits; row 3 is 'x'"),
+        (["100200300", "100200301", "2026"], "2 of 3 bot ids have 9 digits; row 4 is '2026'"),
         (["0042", "100"], "begin with '0' (row 2)"),
         (["1234567890123450", "2234567890123450"], "all 2 bot ids of 16 digits end in 0"),
         (["٣٤٥", *NUMBERS], "40 of 41 bot ids are digits"),
@@ -57,6 +60,9 @@ def test_few_that_are_unlike_all_others_are_one_note(ids: Sequence[str], note: s
         [*NUMBERS * 20, *[f"bot-{n}" for n in range(40)]],
         ["1234567890123450", "1234567890123451"],
         ["+593987654321", "100200300", "0042", "12345678"],
+        ["centro", "100200300"],
+        ["100200300", "10020030"],
+        ["0042", "007", "1"],
     ],
 )
 def test_a_column_that_holds_many_kinds_of_ids_has_no_note(ids: Sequence[str]) -> None:
