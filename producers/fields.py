@@ -64,7 +64,7 @@ SPECIAL_COLUMNS = ("key", "credential", "label")
 
 _HABITS: Mapping[str, str] = MappingProxyType(
     {
-        # Names that people give these columns where they have never seen the API (English and Spanish).
+        # Names that people give these columns where they have never seen the API (English, Spanish, Portuguese).
         "ref": "key",
         "rowref": "key",
         "reference": "key",
@@ -72,12 +72,15 @@ _HABITS: Mapping[str, str] = MappingProxyType(
         "tenant": "key",
         "tenantid": "key",
         "clave": "key",
+        "chave": "key",
         "company": "credential",
         "empresa": "credential",
         "credencial": "credential",
         "name": "label",
         "nombre": "label",
+        "nome": "label",
         "tienda": "label",
+        "loja": "label",
         "sitelabel": "label",
         "etiqueta": "label",
         "bot": "bot.id",
@@ -89,6 +92,8 @@ _HABITS: Mapping[str, str] = MappingProxyType(
         "position": "widget.theme.position",
         "posicion": "widget.theme.position",
         "posición": "widget.theme.position",
+        "posicao": "widget.theme.position",
+        "posição": "widget.theme.position",
         "status": "widget.theme.status",
         "fontgoogle": "widget.theme.font.googlefont",
         "googlefont": "widget.theme.font.googlefont",

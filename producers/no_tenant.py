@@ -26,6 +26,13 @@ _TOTAL_WORDS = (
 )
 _TOTALS = frozenset(_TOTAL_WORDS.split())
 
+_KINDS = frozenset(
+    "string text texto cadena number numeric numero número numérico numérica integer int entero inteiro "
+    "boolean bool booleano lógico varchar required optional mandatory obligatorio obligatoria requerido "
+    "opcional obrigatório obrigatória".split()
+)
+"""What a row below the headers says of columns: of which kind they are, and whether they may be empty."""
+
 COMMENT = "this begins with #: the row is a comment and no tenant"
 _TOTAL = "this is a total: the row is no tenant"
 _SUM = "this is the sum of the bot ids above: the row is no tenant"
@@ -180,11 +187,11 @@ class NoTenant:
         return None
 
     def _repeated(self, cells: Sequence[str], bot: str) -> int | None:
-        """The first cell that repeats a header, where the row is one of headers; None if it is not."""
+        """The first cell that is a header or tells of one, where the row is of headers; None if it is not."""
         if _DIGIT.search(bot) and _bare(bot) not in self._names:
             return None
         filled = 0
-        found: dict[str, int] = {}
+        found: dict[str | int, int] = {}
         certain = False
         for column, cell in enumerate(cells):
             if not cell or cell.isspace():
@@ -193,9 +200,10 @@ class NoTenant:
             name = _bare(cell) if len(cell) <= _LONGEST_NAME and cell[0] not in "{[" else ""
             if name in self._names:
                 certain = certain or column in (self._key, self._bot_id)
-            elif name not in FAMILIAR or name.isdigit():
+            elif name not in _KINDS and (name not in FAMILIAR or name.isdigit()):
                 continue
-            found.setdefault(name, column)
+            # A name says less each time; of one kind are many columns.
+            found.setdefault(column if name in _KINDS else name, column)
         # Two words of ours in a long row may be values; where most cells are names, it is a row of names.
         if certain or (len(found) > 1 and len(found) * 2 >= filled):
             return min(found.values())

@@ -214,6 +214,8 @@ def test_a_total_may_stand_in_a_column_that_is_passed_over() -> None:
         ["k1", "# 1 in pizza", "100200300", ""],
         ["status", "Status page", "centro-norte", "normal"],
         ["type", "", "bot-1", ""],
+        ["texto", "Imprenta", "centro", "normal"],
+        ["texto", "Texto", "100200300", "normal"],
     ],
 )
 def test_a_tenant_with_an_odd_name_is_one(cells: Sequence[str]) -> None:
@@ -306,6 +308,9 @@ def test_a_colour_at_the_begin_of_a_row_is_no_comment() -> None:
         ["key", "", "", ""],
         ["", "", "bot-id", ""],
         ["Clave", "La tienda", "Id bot", "Tipo"],
+        ["texto", "texto", "número", "normal/group"],
+        ["string", "string", "string", ""],
+        ["obligatorio", "opcional", "obligatorio", "obligatorio"],
     ],
 )
 def test_headers_among_the_rows_are_no_tenant(cells: Sequence[str]) -> None:
