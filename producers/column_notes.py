@@ -23,11 +23,13 @@ class ColumnNotes:
 
     Attributes:
         bot_ids, keys: the ids of the rows that are jobs; whoever reads a row shows them.
+        some_own: whether a row of a table had something of its own that is sent.
     """
 
     def __init__(self, as_is: Collection[str] = ()) -> None:
         self.bot_ids = IdShapes("bot id")
         self.keys = IdShapes("key")
+        self.some_own = False
         self._as_is = as_is
         self._counts: dict[tuple[str, str], tuple[int, int, str]] = {}
 
@@ -46,6 +48,10 @@ class ColumnNotes:
     def spoiled(self, column: str, text: str, row: int) -> None:
         """A text was read in another encoding than it was written in, before it came here."""
         self._count("spoiled", column, text, row)
+
+    def nothing_own(self, text: str, row: int) -> None:
+        """A row of a table has nothing that is sent, but for what all rows share: it may be a footer."""
+        self._count("nothing own", "", text, row)
 
     def no_key(self, row: int) -> None:
         """An object names no key."""
@@ -91,6 +97,12 @@ class ColumnNotes:
                     notes.append(
                         f"{shorten(column)}: {begin} with # there, as a comment would, but "
                         f"{'has a bot' if count == 1 else 'have bots'}; {shown}; sent as it stands"
+                    )
+                case "nothing own" if self.some_own:
+                    have = "1 row has" if count == 1 else f"{count:,} rows have"
+                    notes.append(
+                        f"{have} nothing but a name where others have a bot or a widget's members; {shown}; "
+                        "sent as it stands"
                     )
                 case "no key" if self.keys.seen:
                     have = "1 object has" if count == 1 else f"{count:,} objects have"

@@ -83,6 +83,8 @@ class Columns:
         self._credential_column = at.pop("credential", None)
         self._label = at.pop("label", None)
         self._bot_id = at.pop("bot.id", None)
+        own = (self._bot_id, *at.values())
+        self._own = tuple(column for column in own if column is not None)
         named = (self._key, self._credential_column, self._bot_id)
         self._identifiers = frozenset(headers[column] for column in named if column is not None)
         self._nameless = tuple(column for column, header in enumerate(headers) if not header)
@@ -228,6 +230,12 @@ class Columns:
             seen.keys.see(key, row)
             if self._no_tenant.is_odd_key(key):
                 seen.odd_key(key, row)
+        if any(run.cells[column].strip() for column in self._own):
+            seen.some_own = True
+        else:
+            # Not of the credential: there may be a secret in its place.
+            names = [run.cells[column] for column in (self._key, self._label) if column is not None]
+            seen.nothing_own(next(filter(str.strip, names), ""), row)
         if (hashed := self._no_tenant.hash(run.cells)) is not None:
             seen.hash(self.headers[hashed], run.cells[hashed], row)
         for column, text in run.rounded or ():

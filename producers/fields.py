@@ -64,7 +64,7 @@ SPECIAL_COLUMNS = ("key", "credential", "label")
 
 _HABITS: Mapping[str, str] = MappingProxyType(
     {
-        # Names that people give these columns where they have never seen the API (English, Spanish, Portuguese).
+        # Names that people give these columns who have never seen the API (English, Spanish, Portuguese).
         "ref": "key",
         "rowref": "key",
         "reference": "key",

@@ -108,10 +108,10 @@ class IdShapes:
             least = 1 if prefix == "0" and padded else length - 1
             bare = [found for at, found in plain.items() if least <= at < length]
             if prefix in ("+", "0") and bare:
+                first = min(found.row for found in bare)
                 return (
                     f"some {self._what}s begin with {prefix!r} (row {group.row}), and {_count(bare):,} that "
-                    f"do not are shorter (first in row {min(found.row for found in bare)}): did a spreadsheet "
-                    f"drop the {prefix!r}?"
+                    f"do not are shorter (first in row {first}): did a spreadsheet drop the {prefix!r}?"
                 )
         return ""
 

@@ -26,11 +26,12 @@ _TOTAL_WORDS = (
 )
 _TOTALS = frozenset(_TOTAL_WORDS.split())
 
-_KINDS = frozenset(
+_KIND_WORDS = (
     "string text texto cadena number numeric numero número numérico numérica integer int entero inteiro "
     "boolean bool booleano lógico varchar required optional mandatory obligatorio obligatoria requerido "
-    "opcional obrigatório obrigatória".split()
+    "opcional obrigatório obrigatória"
 )
+_KINDS = frozenset(_KIND_WORDS.split())
 """What a row below the headers says of columns: of which kind they are, and whether they may be empty."""
 
 COMMENT = "this begins with #: the row is a comment and no tenant"
@@ -173,7 +174,7 @@ class NoTenant:
         )
 
     def _sum(self, cells: Sequence[str], filled: Sequence[int], bot: str) -> tuple[int, str, str] | None:
-        """The cell that shows a sum or a count to be a total: one has a word for it, or none has any words."""
+        """The cell that shows a sum or a count to be a total: one has a word for it, or none has a word."""
         for column in filled:
             if len(cells[column]) <= _LONGEST_NAME and not _TOTALS.isdisjoint(
                 _WORD.findall(cells[column].casefold())

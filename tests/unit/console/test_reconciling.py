@@ -89,7 +89,22 @@ def test_a_table_without_the_column_is_refused_with_those_that_it_has(tmp_path: 
 
 @pytest.mark.parametrize(
     "damaged",
-    ["ídem", "N/A", "TBD", "-", "???", "Err:508", "5.9E+11", "593987654321.0", "#N/A", "#####", "Caf\ufffd", "59\u200b3", "", "  "],
+    [
+        "ídem",
+        "N/A",
+        "TBD",
+        "-",
+        "???",
+        "Err:508",
+        "5.9E+11",
+        "593987654321.0",
+        "#N/A",
+        "#####",
+        "Caf\ufffd",
+        "59\u200b3",
+        "",
+        "  ",
+    ],
 )
 def test_a_row_whose_value_is_damaged_is_no_row_and_proves_no_absence(tmp_path: Path, damaged: str) -> None:
     path = tmp_path / "export.csv"

@@ -190,3 +190,20 @@ def test_lines_without_a_key_among_lines_with_one_are_noted() -> None:
     [note] = notes('{"key": "a", "bot": {"id": "100"}}', '{"bot": {"id": "101"}}')
     assert "1 object has no key (first in row 2) where others have one" in note
     assert notes('{"bot": {"id": "100"}}', '{"bot": {"id": "101"}}') == ()
+
+
+@pytest.mark.parametrize("footer", ["Generado el 2026-05-03,,,", "Elaborado por,Ana,,", "* provisional,,,"])
+@pytest.mark.parametrize(
+    "options", [ReadOptions(new_bots=True), ReadOptions(defaults={"bot": {"id": "100"}})]
+)
+def test_a_row_that_has_nothing_of_its_own_where_others_have_is_noted(
+    footer: str, options: ReadOptions
+) -> None:
+    head = "key,label,bot.id,widget.properties.type\n"
+    reading = Reading(io.BytesIO(f"{head}a,A,,normal\n{footer}\n".encode()), options)
+    assert [type(each).__name__ for each in reading] == ["NewJob", "NewJob"]
+    [note] = [note for note in reading.notes if "nothing but a name" in note]
+    assert f"row 3 is {footer.split(',')[0]!r}" in note
+    bare = Reading(io.BytesIO(f"{head}a,A,,\n{footer}\n".encode()), options)
+    assert len(list(bare)) == 2
+    assert not [note for note in bare.notes if "nothing but a name" in note]
