@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from producers.body import quoted, shorten
 from producers.id_shapes import IdShapes
-from producers.mojibake import repaired
+from producers.mojibake import has_lost_letter, repaired
 
 
 class ColumnNotes:
@@ -45,9 +45,12 @@ class ColumnNotes:
         """A row begins with # in this column, as a comment would, and yet has a bot."""
         self._count("hash", column, text, row)
 
-    def spoiled(self, column: str, text: str, row: int) -> None:
-        """A text was read in another encoding than it was written in, before it came here."""
-        self._count("spoiled", column, text, row)
+    def text(self, column: str, text: str, row: int) -> None:
+        """A text, which may have been read in another encoding than it was written in before it came here."""
+        if repaired(text):
+            self._count("spoiled", column, text, row)
+        elif has_lost_letter(text):
+            self._count("lost letter", column, text, row)
 
     def nothing_own(self, text: str, row: int) -> None:
         """A row of a table has nothing that is sent, but for what all rows share: it may be a footer."""
@@ -86,6 +89,13 @@ class ColumnNotes:
                     notes.append(
                         f"{shorten(column)}: {texts} like UTF-8 that was read in another encoding before; "
                         f"row {row} has {quoted(word)}, probably {quoted(repaired(word))}; sent as it stands"
+                    )
+                case "lost letter" if column not in self._as_is:
+                    texts = "1 text has" if count == 1 else f"{count:,} texts have"
+                    word = next(filter(has_lost_letter, text.split()), text)
+                    notes.append(
+                        f"{shorten(column)}: {texts} a question mark within a word; row {row} has "
+                        f"{quoted(word)}: was a letter lost before? Sent as it stands"
                     )
                 case "odd key" if "key" not in self._as_is:
                     keys = "1 key is a word" if count == 1 else f"{count:,} keys are words"

@@ -31,7 +31,6 @@ from producers.csv_file import RawRow
 from producers.defaults import check_as_is, check_defaults
 from producers.fields import FIELDS, Kind
 from producers.headers import refuse_repeated, understand
-from producers.mojibake import repaired
 from producers.no_tenant import COMMENT, NoTenant
 from producers.rows import Row, plan_of
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -217,7 +216,7 @@ class Columns:
             return [job]
         if not refused:
             self._note(run, body["bot"].get("id"), key)
-            if not text.isascii():
+            if "?" in text or not text.isascii():
                 self._note_spoiled(run)
         return job
 
@@ -244,8 +243,8 @@ class Columns:
     def _note_spoiled(self, run: Row) -> None:
         for column, cell in enumerate(run.cells):
             # Where the name of credentials should be there may be a secret.
-            if self.paths[column] not in ("", "credential") and repaired(cell):
-                self.seen.spoiled(self.headers[column], cell, run.row)
+            if self.paths[column] not in ("", "credential"):
+                self.seen.text(self.headers[column], cell, run.row)
 
     def _bot(self, run: Row) -> dict[str, Any]:
         column = self._bot_id

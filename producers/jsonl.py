@@ -17,7 +17,6 @@ from producers.column_notes import ColumnNotes
 from producers.defaults import lay_over
 from producers.fields import SPECIAL_COLUMNS
 from producers.json_text import KEEP_ONE, GivenTwiceError, decode
-from producers.mojibake import repaired
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
@@ -128,11 +127,12 @@ def job_of(
         return [job]
     if seen is not None:
         _show(seen, job, body["bot"], "key" in special, row or 0)
-        if not (job.body.isascii() and job.key.isascii() and job.label.isascii()):
+        plain = job.body.isascii() and job.key.isascii() and job.label.isascii()
+        if not plain or b"?" in job.body or "?" in job.key or "?" in job.label:
             for path, member in _texts({**special, **body}):
                 # Where the name of credentials should be there may be a secret.
-                if path != "credential" and repaired(member):
-                    seen.spoiled(path, member, row or 0)
+                if path != "credential":
+                    seen.text(path, member, row or 0)
     return job
 
 

@@ -1,5 +1,6 @@
 """
 Texts that were UTF-8, were read in another encoding, and were written as UTF-8 again: `PeÃ±a` for `Peña`.
+And those of which letters were lost on the way: `Pe?a`.
 
 Pure. The bytes are valid UTF-8, so that no reader notices. What gives such a text away is that all of its
 characters beyond ASCII, one run of them after the other, are UTF-8 again if written in that other encoding.
@@ -37,6 +38,19 @@ def repaired(text: str) -> str | None:
             break
         found = text = better
     return found
+
+
+_LOST = re.compile(r"[^\W\d_]\?[a-z]")
+
+
+def has_lost_letter(text: str) -> bool:
+    """
+    Whether a text has a `?` within a word, as programs write for a letter that their encoding lacks.
+
+    >>> [has_lost_letter(text) for text in ("Pe?a", "¿Peña? sí", "https://a.example/b?c", "a?b=c")]
+    [True, False, False, False]
+    """
+    return "?" in text and not ("/" in text or "=" in text) and _LOST.search(text) is not None
 
 
 def _once(text: str, encoding: str) -> str:

@@ -181,6 +181,22 @@ def test_what_was_read_in_another_encoding_is_found_again(text: str, encoding: s
     assert text.isascii() or repaired(spoiled) in (text, repaired(text))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "key,bot.id,label\na,100,Tienda Pe?a\nb,101,Listo? no\n",
+        '{"key": "a", "bot": {"id": "100"}, "label": "Tienda Pe?a"}',
+    ],
+)
+def test_a_question_mark_in_the_place_of_a_letter_is_noted(content: str) -> None:
+    reading = Reading(io.BytesIO(content.encode()))
+    assert sum(1 for _ in reading) == reading.good
+    assert [note.replace("row 1 ", "row 2 ") for note in reading.notes if "?" in note] == [
+        "label: 1 text has a question mark within a word; row 2 has 'Pe?a': was a letter lost before? "
+        "Sent as it stands"
+    ]
+
+
 def test_lines_without_a_key_among_lines_with_one_are_noted() -> None:
     def notes(*lines: str) -> tuple[str, ...]:
         reading = Reading(io.BytesIO("\n".join(lines).encode()), ReadOptions())
