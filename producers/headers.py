@@ -7,12 +7,14 @@ Pure. All headers that are wrong are named at once, with the flags that would ma
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from producers.body import bad_character, quoted, shorten
 from producers.cells import OUTCOME_PREFIX, is_plain_name
-from producers.fields import FIELDS, SPECIAL_COLUMNS, documented_spelling, nearest
+from producers.fields import FIELDS, SPECIAL_COLUMNS, documented_spelling, is_familiar, nearest
 from provisioning.errors import InvalidInputError
 from provisioning.printable import is_shown
 
@@ -63,6 +65,7 @@ def understand(
             given.append(header)
         paths.append(path)
     if wrong:
+        wrong = [(header, None if meant in paths else meant) for header, meant in wrong]
         no_bots = bots and "bot.id" not in (*paths, *(meant for _, meant in wrong))
         raise _not_understood(wrong, len(headers), wanted, no_bots=no_bots)
     if bots and "bot.id" not in paths:
@@ -102,7 +105,11 @@ def _not_understood(
     subject = "the header" if len(wrong) == 1 else f"{len(wrong)} headers"
     is_are = "is" if len(wrong) == 1 else "are"
     mapped = [header for header, _ in wrong if header in wanted]
-    if len(wrong) == count and not any(meant for _, meant in wrong):
+    if count == 1 and sum(map(is_familiar, re.split(r"[,;\t|]", wrong[0][0]))) > 1:
+        hint = (
+            "each line stands in double quotes as a whole: in a text editor, remove them at both ends of it"
+        )
+    elif len(wrong) == count and not any(meant for _, meant in wrong):
         hint = "the first row must hold the headers, such as key and bot.id; does this file have any?"
     elif mapped:
         hint = f"{mapped[0]!r} is mapped to {wanted[mapped[0]]!r}, which is no column either"
@@ -110,9 +117,23 @@ def _not_understood(
         # To pass all of them over, as the way out is elsewhere, would lead nowhere.
         unknown = [header for header, meant in wrong if not meant]
         hint = f"no column is bot.id: {_bots_in(unknown, _flags(wrong[:12]) + ' ')}"
+    elif several := _several(wrong):
+        # Which of them it is nobody but a person can say: another column under bot.id makes other widgets.
+        ways = [
+            [(h, meant if h == one or meant != several else None) for h, meant in wrong]
+            for one in [header for header, meant in wrong if meant == several]
+        ]
+        hint = f"one column alone can be {several}: {' or '.join(map(_flags, ways))}"
     else:
         hint = _how_to_map(wrong[:12])
     return InvalidInputError(f"{subject} {names}{more} {is_are} not understood", hint=hint)
+
+
+def _several(wrong: Sequence[tuple[str, str | None]]) -> str:
+    """The column that two or three headers seem to mean, all of them typed easily; empty if there is none."""
+    counts = Counter(meant for _, meant in wrong if meant)
+    found = next((meant for meant, count in counts.items() if 1 < count < 4), "")
+    return found if len(wrong) <= 12 and all(_can_be_typed(header) for header, _ in wrong) else ""
 
 
 def _bots_in(candidates: Sequence[str], over: str) -> str:

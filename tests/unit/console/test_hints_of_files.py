@@ -39,6 +39,8 @@ OWN = (
     Nasty("quotes.csv", _headers("l'enseigne", "$HOME", "`id`", "a b", "--x", "bot.id") + b"x,x,x,x,x,100\n"),
     Nasty("meant.csv", _headers("Nombre", "bot_id", "clave") + b"x,100,a\n"),
     Nasty("two-that-mean-one.csv", _headers("nombre", "tienda", "bot_id") + b"x,y,100\n"),
+    Nasty("three-that-mean-bots.csv", _headers("id", "bot", "n.º de bot", "name") + b"1,100,2,x\n"),
+    Nasty("meant-and-there.csv", _headers("bot.id", "bot", "key") + b"100,1,a\n"),
     Nasty("no-bots-equals.csv", _headers("a=b", "key") + b"100,a\n"),
     Nasty("no-bots-accents.csv", _headers("Número", "key") + b"100,a\n"),
     Nasty(

@@ -37,3 +37,22 @@ def test_every_mapping_that_is_proposed_is_understood(name: str, change: type[st
 def test_a_column_of_bots_is_one_of_their_ids(header: str) -> None:
     with pytest.raises(InvalidInputError, match=r"did you mean bot\.id\?"):
         understand(["key", header], {})
+
+
+def _hint(*headers: str) -> str:
+    with pytest.raises(InvalidInputError) as caught:
+        understand(headers, {})
+    return caught.value.hint
+
+
+def test_which_of_two_columns_holds_the_bots_is_left_to_a_person() -> None:
+    assert _hint("id", "name", "bot") == (
+        "one column alone can be bot.id: --map id=bot.id --map name=label --map bot= "
+        "or --map id= --map name=label --map bot=bot.id"
+    )
+    assert _hint("bot.id", "bot").startswith("--map bot=   ")
+
+
+@pytest.mark.parametrize("line", ["key,label,bot.id", "key;bot_id", "key\tbot.id", "key|label|bot"])
+def test_a_line_of_headers_that_stands_in_quotes_as_a_whole_is_called_so(line: str) -> None:
+    assert "quotes as a whole" in _hint(line)
