@@ -17,6 +17,7 @@ from producers.defaults import lay_over
 from producers.fields import FIELDS, Kind
 from producers.identifiers import EXPORT_ANEW, LOST_CHARACTER
 from producers.json_text import KEEP_ONE, GivenTwiceError, decode
+from producers.mojibake import repaired
 from producers.truth_words import FALSE_WORDS, TRUE_WORDS
 from provisioning.errors import InvalidJobError
 
@@ -136,8 +137,12 @@ class Row:
     def look_for_bad_characters(self) -> None:
         for column, text in enumerate(self.cells):
             if wrong := bad_character(text):
-                encoding = "is not valid in" in wrong
-                hint = "enter the character again and save the file as UTF-8" if encoding else "remove it"
+                if "is not valid in" in wrong:
+                    hint = "enter the character again and save the file as UTF-8"
+                elif repaired(text):
+                    hint = EXPORT_ANEW
+                else:
+                    hint = "remove it"
                 self.problem(column, f"the cell {wrong}", hint)
 
     def look_for_lost_characters(self, columns: Sequence[int]) -> None:

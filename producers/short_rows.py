@@ -40,7 +40,7 @@ _LACKING = "(lacking)"
 
 _HINT = (
     "a cell that holds a line break must stand in double quotes; if it is a row of its own and its last "
-    "cells are empty, save the table so that they are written too, or as .xlsx"
+    "cells are empty, save the table so that they are written too, or as .xlsx; if it is no row, remove it"
 )
 
 

@@ -270,3 +270,13 @@ def test_the_body_is_compact_json_in_utf8() -> None:
     assert isinstance(job, NewJob)
     assert job.body == '{"bot":{"id":"100"},"widget":{"x":"Ñandú"}}'.encode()
     assert job.row == 2
+
+
+def test_control_characters_of_a_text_that_was_utf_8_are_not_to_be_removed() -> None:
+    plan = Columns.parse(["key", "bot.id", "label"])
+    twice = "Peña".encode().decode("latin-1").encode().decode("latin-1")
+    for text, hint in ((twice, "export it anew as UTF-8, from where it comes"), ("Pe\x08a", "remove it")):
+        found = plan.job(["a", "100", text], 2)
+        assert isinstance(found, list)
+        assert [problem.hint for problem in found] == [hint]
+        assert "control character" in found[0].message
