@@ -38,6 +38,8 @@ COMMENT = "this begins with #: the row is a comment and no tenant"
 _TOTAL = "this is a total: the row is no tenant"
 _SUM = "this is the sum of the bot ids above: the row is no tenant"
 _COUNT = "this is the count of the rows above: the row is no tenant"
+_HEADER = "this repeats a header: the row is no tenant"
+_OF_KINDS = "this says what the column holds: the row is no tenant"
 _REMOVE = "remove the row; if it is a tenant, say it: --as-is key"
 
 _REMEMBERED = 100
@@ -155,7 +157,8 @@ class NoTenant:
         if not self._bots_as_is and not is_whole_number(bot):
             repeated = self._repeated(cells, bot)
             if repeated is not None:
-                return repeated, "this repeats a header: the row is no tenant", _REMOVE
+                of_kinds = _bare(cells[repeated]) in _KINDS
+                return repeated, _OF_KINDS if of_kinds else _HEADER, _REMOVE
         return None
 
     def hash(self, cells: Sequence[str]) -> int | None:
