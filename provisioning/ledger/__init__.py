@@ -1,6 +1,5 @@
 """The ledger: the record of every job in Redis, and the only truth about it."""
 
-from provisioning.ledger.client import LOST
 from provisioning.ledger.ledger import Ledger
 from provisioning.ledger.limits import SendingLimit, is_felt
 from provisioning.ledger.records import (
@@ -36,7 +35,6 @@ from provisioning.ledger.schema import (
 )
 
 __all__ = [
-    "LOST",
     "Act",
     "Answered",
     "BatchStatus",

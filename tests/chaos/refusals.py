@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import ResponseError
-
+from provisioning.errors import LedgerUnavailableError
 from provisioning.job import NewJob
 from tests.chaos.firewall import firewall
 from tests.chaos.load import jobs
@@ -70,7 +69,7 @@ async def full_disk(stage: Stage) -> Callable[[], Awaitable[object]]:
     async def refuses() -> bool:
         try:
             await redis.set("x", 1)
-        except ResponseError:
+        except LedgerUnavailableError:
             return True
         return False
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning.errors import ProvisioningError
-from provisioning.ledger import LOST
 from tests.chaos.stage import Stage, staged
 from tests.chaos.valkey import Fsync
 from tests.chaos.verdict import Verdict
@@ -62,5 +61,5 @@ class Scenario:
         async with staged(folder, seed, latency=self.latency, fsync=self.fsync, rabbitmq=rabbitmq) as stage:
             try:
                 return await self.play(stage)
-            except (TimeoutError, RuntimeError, AssertionError, ProvisioningError, *LOST) as error:
+            except (TimeoutError, RuntimeError, AssertionError, ProvisioningError, OSError) as error:
                 return Verdict(problems=[f"{type(error).__name__}: {error}"])

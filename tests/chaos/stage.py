@@ -21,8 +21,9 @@ from redis.asyncio import Redis
 
 from producers.submit import submit
 from provisioning.envelope import SUBMIT
+from provisioning.errors import LedgerUnavailableError
 from provisioning.job import NewJob
-from provisioning.ledger import LOST, BatchStatus, Ledger
+from provisioning.ledger import BatchStatus, Ledger
 from provisioning.lifecycle import State
 from provisioning.queue import QUEUE, Doorbell, Waiting, make_app
 from provisioning.settings import PREFIX, Settings
@@ -194,7 +195,8 @@ class Stage:
         """Waits until `holds()` does. Raises: TimeoutError."""
         deadline = time.monotonic() + seconds
         while True:
-            with suppress(*LOST):  # a Valkey that is away, or a connection that has not survived it
+            # A Valkey that is away, or a connection that has not survived it.
+            with suppress(LedgerUnavailableError):
                 found = holds()
                 if await found if asyncio.iscoroutine(found) else found:
                     return
