@@ -179,7 +179,12 @@ def _doorbell() -> Doorbell:
 
 
 def _ledger() -> Ledger:
-    return Ledger.at(_settings().redis or "", connections=2, masters=_settings().masters)
+    return Ledger.at(
+        _settings().redis or "",
+        connections=2,
+        masters=_settings().masters,
+        replicas=_settings().redis_replicas,
+    )
 
 
 async def take_in(

@@ -158,7 +158,7 @@ def _start(home: Path, lock: int) -> str:
                 f"unixsocket {_configured(where)}",
                 "unixsocketperm 600",
                 "appendonly yes",
-                "appendfsync everysec",
+                "appendfsync always",
                 "maxmemory-policy noeviction",
                 'save ""',
                 "daemonize no",

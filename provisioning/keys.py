@@ -40,6 +40,7 @@ receive the batch's key and append the endings of `OF_BATCH`; other keys they kn
 | `pv:webhooks:due`          | zset   | those with something to tell, by when it is tried next (ms)       |
 | `pv:webhooks:states`       | hash   | batch or job → how its webhook goes (JSON)                        |
 | `pv:outbox:ON`             | list   | what the webhook of a batch or job is to be told, oldest first    |
+| `pv:confirmed`             | string | written before replicas are waited for                            |
 | `pv:intake:dead`           | list   | messages that were refused, and why (JSON), newest first, bounded |
 | `pv:intake:bytes`          | string | how many bytes they come to                                       |
 """
@@ -103,6 +104,7 @@ INTAKE_BYTES = SHARED["intake_bytes"]
 TOKENS = "pv:tokens"
 AUDIT = "pv:audit"
 DATA_KEYS = "pv:keys"
+CONFIRMED = "pv:confirmed"
 
 
 def batch(batch_id: str) -> str:

@@ -83,6 +83,13 @@ class Settings(BaseModel):
     redis_password: SecretStr = Field(
         SecretStr(""), description="Password for PROVISION_REDIS_URL, where that holds none."
     )
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="Replicas of the ledger's Redis that must have an intent, an answer or an acceptance"
+        " before anything goes by it: a failover loses none of them then.",
+    )
     broker_url: SecretStr | None = Field(
         None,
         description="Celery's broker (redis://, rediss://, unix://, amqp://). Unset: the ledger's Redis.",

@@ -212,7 +212,9 @@ def check() -> None:
     """
 
     async def look() -> list[Finding]:
-        async with Ledger.at(settings.redis or "", masters=settings.masters) as ledger:
+        async with Ledger.at(
+            settings.redis or "", masters=settings.masters, replicas=settings.redis_replicas
+        ) as ledger:
             return await check_ledger(ledger)
 
     findings = check_settings(settings, most_files())
@@ -254,7 +256,7 @@ def build_engine(name: str) -> Engine:
         raise RuntimeError("make_app has seen to a Redis, and EngineStep to a watchdog and a heartbeat")
     return Engine(
         settings,
-        Ledger.at(settings.redis, masters=settings.masters),
+        Ledger.at(settings.redis, masters=settings.masters, replicas=settings.redis_replicas),
         load_credentials(settings),
         name=name,
         ring=Doorbell(app).ring,

@@ -74,7 +74,9 @@ def plan(
                 emit(problem_json(problem))
 
         async def work() -> Plan:
-            async with Ledger.at(place.redis_url, masters=place.settings.masters) as ledger:
+            async with Ledger.at(
+                place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
+            ) as ledger:
                 with progress_of(json=False, quiet=json) as progress:
                     checked = await applying.check(
                         ledger,

@@ -78,7 +78,12 @@ def serve(
     async def run() -> None:
         door = Door(
             settings,
-            Ledger.at(settings.redis or "", connections=CONNECTIONS, masters=settings.masters),
+            Ledger.at(
+                settings.redis or "",
+                connections=CONNECTIONS,
+                masters=settings.masters,
+                replicas=settings.redis_replicas,
+            ),
             Ringer(door_bell.ring),
             export,
             waiting=Waiting(celery).count if settings.broker != settings.redis else None,

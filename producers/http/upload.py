@@ -193,7 +193,9 @@ async def take_in(door: Door, body: Spooled, wish: Wish, caller: Token) -> Taken
         raise RuntimeError("a server has a Redis")
 
     async def work() -> Taken:
-        async with Ledger.at(redis, connections=4, masters=door.settings.masters) as ledger:
+        async with Ledger.at(
+            redis, connections=4, masters=door.settings.masters, replicas=door.settings.redis_replicas
+        ) as ledger:
             return await _take_in(ledger, body, wish, caller.name, door, known)
 
     async with door.uploads.place(caller.id):

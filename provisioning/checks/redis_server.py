@@ -34,6 +34,7 @@ class RedisFacts:
         skew: seconds that our clock is ahead of its.
         denied: commands that this user may not give.
         refused: why it does not take a write; empty if it does.
+        confirming: replicas that must have what is written (`Settings.redis_replicas`).
     """
 
     version: str
@@ -55,6 +56,7 @@ class RedisFacts:
     skew: float = 0.0
     denied: tuple[str, ...] = ()
     refused: str = ""
+    confirming: int = 0
 
 
 def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
@@ -125,7 +127,23 @@ def _role(facts: RedisFacts) -> Finding:
             "this Redis is a replica: it takes no writes",
             "set PROVISION_REDIS_URL to its primary",
         )
-    return ok("redis.role", f"a primary with {facts.replicas} replica{'' if facts.replicas == 1 else 's'}")
+    has = f"a primary with {facts.replicas} replica{'' if facts.replicas == 1 else 's'}"
+    if facts.replicas < facts.confirming:
+        return warning(
+            "redis.role",
+            f"{has}, of which {facts.confirming} must confirm what is written: nothing is sent",
+            "connect more replicas, or lower PROVISION_REDIS_REPLICAS",
+        )
+    if facts.replicas and not facts.confirming:
+        return warning(
+            "redis.role",
+            f"{has} that nobody waits for: a failover may lose intents, and their widgets be made twice",
+            "PROVISION_REDIS_REPLICAS=1, for workers, servers and commands",
+        )
+    return ok(
+        "redis.role",
+        f"{has}{', of which ' + str(facts.confirming) + ' must confirm' if facts.confirming else ''}",
+    )
 
 
 def _rights(facts: RedisFacts) -> Finding:
@@ -191,7 +209,12 @@ def _append_only(facts: RedisFacts) -> Finding:
             "CONFIG SET appendfsync always (or everysec)",
         )
     if facts.appendfsync == "everysec":
-        return ok("redis.persistence", "append-only, flushed every second: a power cut may cost two seconds")
+        return warning(
+            "redis.persistence",
+            "append-only, flushed every second: a power cut may lose the intents of two seconds, and their"
+            " widgets may be made twice",
+            "CONFIG SET appendfsync always, and the same in its configuration file",
+        )
     return ok("redis.persistence", f"append-only, flushed {facts.appendfsync or 'as it does not say'}")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger.client import in_our_words
@@ -66,7 +66,8 @@ class InTurn:
             # redis-py would connect anew, or ask for a PONG first, and mix up the answers that are under way.
             if not self._connection.is_connected:
                 raise ConnectionLostError("the connection was lost between two calls")
-            packed = self._connection.pack_command(*self._scripts.command(call))
+            commands = [self._scripts.command(call), *self._scripts.confirmation_of(call)]
+            packed = self._connection.pack_commands(commands)
             self._under_way.append(call)
             await self._connection.send_packed_command(packed, check_health=False)
         return [await self._answer()] if len(self._under_way) > AHEAD else []
@@ -75,12 +76,24 @@ class InTurn:
         """The answers that are still to come."""
         return [await self._answer() for _ in range(len(self._under_way))]
 
+    async def _read(self) -> Any:
+        """One reply; what Redis refused is returned, so that the replies behind it are read as well."""
+        try:
+            return await self._connection.read_response()
+        except ResponseError as error:
+            return error
+
     async def _answer(self) -> Any:
         # Where reading fails, redis-py closes the connection: no answer is left to mistake for another.
         call = self._under_way.popleft()
         try:
             with in_our_words(self._redis):
-                return call.read(await self._connection.read_response())
+                replies = [await self._read() for _ in range(1 + len(self._scripts.confirmation_of(call)))]
+                if isinstance(replies[0], Exception):
+                    raise replies[0]
+                if len(replies) > 1:
+                    self._scripts.check_confirmed(replies[-1])
+                return call.read(replies[0])
         except NoScriptError:  # Redis has forgotten it since: the call was not carried out
             [answer] = await self._scripts.run([call])
             return answer

@@ -47,12 +47,16 @@ class Ledger:
         tokens: who may come through the HTTP door.
         events: what has happened to batches, single jobs and by people's hands.
         webhooks: who is told of it.
+        replicas: that must have an intent, an answer or an acceptance before anything goes by it.
     """
 
-    def __init__(self, redis: Redis, clock: Clock | None = None, *, masters: str = "") -> None:
+    def __init__(
+        self, redis: Redis, clock: Clock | None = None, *, masters: str = "", replicas: int = 0
+    ) -> None:
         self.redis = redis
         self.sealer = Sealer(redis, load_masters(masters))
-        self._scripts = Scripts(redis, clock)
+        self.replicas = replicas
+        self._scripts = Scripts(redis, clock, replicas=replicas)
         self.view = View(redis, self.do, self.sealer)
         self.hand = Hand(redis, self.do, self.sealer)
         self.idempotency = Idempotency(redis)
@@ -61,15 +65,16 @@ class Ledger:
         self.webhooks = WebhookStore(redis, self.do, self.sealer)
 
     @classmethod
-    def at(cls, url: str, *, connections: int = 16, masters: str = "") -> Self:
+    def at(cls, url: str, *, connections: int = 16, masters: str = "", replicas: int = 0) -> Self:
         """
         A ledger in the Redis at `url`; nothing is connected until it is used.
 
         Args:
             masters: `Settings.masters`; empty for a ledger that is not encrypted.
+            replicas: `Settings.redis_replicas`.
         Raises: ConfigurationError if these are no keys.
         """
-        return cls(connect(url, connections), masters=masters)
+        return cls(connect(url, connections), masters=masters, replicas=replicas)
 
     async def __aenter__(self) -> Self:
         return self

@@ -149,6 +149,9 @@ WEBHOOKS_TELL: Final = (
 )
 """What goes to the outbox of a webhook; the rest is for those who watch."""
 
+TOKENS_SINCE: Final = 1_767_225_600_000
+"""2026-01-01 in ms: fencing tokens count from then, so that Lua writes them whole, in 14 digits."""
+
 EVENTS_KEPT: Final = 50_000
 """Entries of `keys.EVENTS` that are kept at least, some 10 MB: whoever comes back finds what they missed."""
 
@@ -686,12 +689,14 @@ class Script:
         head: its arguments; None if it has none.
         row: what follows them, any number of times; None if nothing does.
         reply: a row of its reply; None where it replies something else.
+        durable: whether what it writes is to be where a failover cannot lose it, before anybody goes by it.
     """
 
     name: str
     head: type[msgspec.Struct] | None = None
     row: type[msgspec.Struct] | None = None
     reply: type[msgspec.Struct] | None = None
+    durable: bool = False
 
 
 SCRIPTS: Final = {
@@ -700,23 +705,23 @@ SCRIPTS: Final = {
         Script("open_batch", OpenBatch, BatchField),
         Script("discard_batch"),
         Script("add_source", AddSource),
-        Script("accept", Accept, HandedOver, Judged),
+        Script("accept", Accept, HandedOver, Judged, durable=True),
         Script("claim", ClaimJobs, Room, Claimed),
-        Script("sending", Send, Intent, Grant),
-        Script("answered", Answers, Answer, Recorded),
+        Script("sending", Send, Intent, Grant, durable=True),
+        Script("answered", Answers, Answer, Recorded, durable=True),
         Script("deferred", None, Deferral, Recorded),
         Script("renew", Renewal, Held),
         Script("rescue", RescueJobs, None, Lapse),
-        Script("cancel", Cancel),
+        Script("cancel", Cancel, durable=True),
         Script("matching", Matching, Word, Match),
-        Script("redrive", Redrive, Number),
-        Script("resolve", Resolve),
+        Script("redrive", Redrive, Number, durable=True),
+        Script("resolve", Resolve, durable=True),
         Script("reap", Reap),
         Script("shred", Stretch),
         Script("gauges", SumUp, Word),
         Script("take", Take),
         Script("learned", Learn),
-        Script("hold", PutHold),
+        Script("hold", PutHold, durable=True),
         Script("set_webhook", SetWebhook),
         Script("due_webhooks", DueWebhooks),
         Script("take_webhook", TakeWebhook),
@@ -806,7 +811,7 @@ def _words() -> str:
             "local NUMBERS = {}",
             "for number, word in ipairs(WORDS) do NUMBERS[word] = number end",
             f"local WEBHOOKS_TELL = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOKS_TELL)} }}",
-            f"local EVENTS_KEPT = {EVENTS_KEPT}",
+            f"local EVENTS_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {TOKENS_SINCE}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",
             f"local function endings() return {{ {endings} }} end",
         ]

@@ -18,9 +18,14 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from provisioning import keys
+from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger.client import unavailable
-from provisioning.ledger.schema import layout, lua
+from provisioning.ledger.schema import SCRIPTS, layout, lua
 from provisioning.ledger.wire import Argument
+
+CONFIRMED_WITHIN_MS = 1000
+"""How long replicas are waited for before the same is said again: a lease is many times that."""
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -73,18 +78,25 @@ def _digest(script: str) -> str:
 
 
 class Scripts:
-    """Sends calls to one Redis."""
+    """
+    Sends calls to one Redis.
 
-    def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
+    Args:
+        replicas: that are to have what a durable script has written before its reply is believed.
+    """
+
+    def __init__(self, redis: Redis, clock: Clock | None = None, *, replicas: int = 0) -> None:
         self._redis: Any = redis
         self._clock = clock
+        self._replicas = replicas
 
     async def run(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """
         Sends all calls in one pipeline and reads their replies, in order.
 
         Raises: LedgerUnavailableError. After a lost connection it is unknown which calls were carried out;
-            every script may be said twice with the same arguments.
+            every script may be said twice with the same arguments. Likewise where too few replicas have
+            confirmed what was written: it may be lost in a failover.
         """
         try:
             return await self._send(calls)
@@ -107,12 +119,37 @@ class Scripts:
         now = "" if self._clock is None else str(int(self._clock() * 1000))
         return ("EVALSHA", _digest(call.script), 1, call.key, now, *call.arguments())
 
+    def confirmation_of(self, *calls: Call[Any]) -> tuple[tuple[Argument, ...], ...]:
+        """
+        Commands after which replicas are known to have what these calls wrote on the same connection.
+
+        WAIT goes by the last write of its own connection: said again, a script may write nothing, and the
+        write of the first time was another connection's. So there is a write of our own before it.
+        """
+        if not self._replicas or not any(SCRIPTS[call.script].durable for call in calls):
+            return ()
+        return ("SET", keys.CONFIRMED, "1"), ("WAIT", self._replicas, CONFIRMED_WITHIN_MS)
+
+    def check_confirmed(self, replicas: Any) -> None:
+        """Raises: LedgerUnavailableError if too few have confirmed."""
+        if int(replicas) < self._replicas:
+            raise LedgerUnavailableError(
+                f"{int(replicas)} of {self._replicas} replicas of Redis have what was written",
+                hint="look at its replicas (INFO replication); PROVISION_REDIS_REPLICAS says how many must",
+            )
+
     async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        if len(calls) == 1:
+        confirmation = self.confirmation_of(*calls)
+        if len(calls) == 1 and not confirmation:
             call = calls[0]
             return [call.read(await self._redis.execute_command(*self.command(call)))]
         pipeline = self._redis.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(*self.command(call))
+        for command in confirmation:
+            pipeline.execute_command(*command)
         replies = await pipeline.execute()
+        if confirmation:
+            self.check_confirmed(replies[-1])
+        replies = replies[: len(calls)]
         return [call.read(reply) for call, reply in zip(calls, replies, strict=True)]

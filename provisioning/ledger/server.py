@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from statistics import median
@@ -72,7 +73,8 @@ async def read_facts(ledger: Ledger) -> RedisFacts:
     """
     # A plain client, over the same connections: what is refused is told apart by its own errors.
     with in_our_words(ledger.redis):
-        return await _facts(Redis(connection_pool=ledger.redis.connection_pool))
+        facts = await _facts(Redis(connection_pool=ledger.redis.connection_pool))
+    return dataclasses.replace(facts, confirming=ledger.replicas)
 
 
 async def _facts(client: Any) -> RedisFacts:

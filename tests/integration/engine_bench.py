@@ -42,7 +42,11 @@ class Bench:
     ) -> AsyncIterator[Engine]:
         """A running engine; settings may differ from the bench's."""
         settings = self.settings.model_copy(update=changes)
-        ledger = Ledger(Client(connection_pool=self.ledger.redis.connection_pool), masters=settings.masters)
+        ledger = Ledger(
+            Client(connection_pool=self.ledger.redis.connection_pool),
+            masters=settings.masters,
+            replicas=settings.redis_replicas,
+        )
         engine = Engine(
             settings,
             ledger,

@@ -55,6 +55,7 @@ SHARED = {
 OF_DOORS = {
     keys.AUDIT,
     keys.DATA_KEYS,
+    keys.CONFIRMED,
     keys.TOKENS,
     keys.INTAKE_DEAD,
     keys.INTAKE_BYTES,

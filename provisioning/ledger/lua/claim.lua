@@ -21,7 +21,9 @@ local draw = arg.draw
 if draw then math.randomseed(draw) end
 
 local claimed, numbers_claimed, more = {}, {}, 0
-local token = tonumber(redis.call('HGET', batch, 'token') or 0)
+-- A primary that comes after a failover may not know of the last claims: a counter alone would give their tokens
+-- out again. So a token is never below the time, in hundredths of a ms.
+local token = math.max(tonumber(redis.call('HGET', batch, 'token') or 0), (now - TOKENS_SINCE) * 100)
 local taken = {} -- in this call: a number that stands twice in a list was read before it was claimed
 
 -- A job of a list that may be a probe, taken out of it; its place goes to the last. One that was never sent is
@@ -64,7 +66,6 @@ local function claim_of(credential)
         if job.state == STATE.QUEUED and not taken[n] and not waits then
           taken[n] = true
           token = token + 1
-          count(batch, 'token', 1)
           move(job, EVENT.CLAIMED, REASON.CLAIMED)
           job.again = job.token > 0
           job.token, job.worker = token, arg.worker
@@ -104,6 +105,7 @@ if #claimed > 0 then
     )
   end
 end
+if #claimed > 0 then redis.call('HSET', batch, 'token', string.format('%.0f', token)) end
 settle()
 redis.call('ZADD', KEY.active, 'XX', now, batch_id(batch))
 local next_due = redis.call('ZRANGE', batch .. OF.waiting, 0, 0, 'WITHSCORES')

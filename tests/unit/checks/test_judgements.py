@@ -45,7 +45,7 @@ def test_a_redis_as_the_pages_ask_for_it_is_well_in_everything() -> None:
         ({"role": "slave"}, "redis.role", FATAL),
         ({"denied": ("ZADD",)}, "redis.rights", FATAL),
         ({"refused": "MISCONF"}, "redis.writes", FATAL),
-        ({"appendfsync": "everysec"}, "redis.persistence", OK),
+        ({"appendfsync": "everysec"}, "redis.persistence", WARNING),
         ({"appendfsync": "no"}, "redis.persistence", WARNING),
         ({"appendfsync": None}, "redis.persistence", OK),
         ({"written": False}, "redis.persistence", FATAL),

@@ -251,7 +251,27 @@ async def test_jobs_are_claimed_in_the_order_in_which_they_came_each_with_a_toke
 ) -> None:
     await fill(fake_ledger, *(new_job(f"k{n}") for n in range(5)))
     first, second = await claim(fake_ledger, 3), await claim(fake_ledger, 3)
-    assert [(job.number, job.token) for job in [*first, *second]] == [(n, n) for n in range(1, 6)]
+    assert [job.number for job in [*first, *second]] == [1, 2, 3, 4, 5]
+    tokens = [job.token for job in [*first, *second]]
+    assert tokens == [tokens[0] + n for n in range(5)]
+
+
+async def test_a_token_is_not_given_again_by_a_ledger_that_has_lost_the_last_claims(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    before = await fake_ledger.redis.dump(keys.batch("b1")), await fake_ledger.redis.dump(JOBS)
+    [lost] = await claim(fake_ledger)
+    redis: Any = fake_ledger.redis
+    for name, value in zip((keys.batch("b1"), JOBS), before, strict=True):
+        await redis.restore(name, 0, value, replace=True)
+    await redis.rpush(keys.ready("b1", "acme"), 1)
+    await redis.sadd(keys.credentials("b1"), "acme")
+    clock.advance(1)
+    [again] = await claim(fake_ledger)
+    assert (again.number, again.attempts) == (lost.number, lost.attempts)
+    assert again.token > lost.token
+    assert not await send(fake_ledger, lost)
 
 
 async def test_a_credential_claims_no_more_than_its_room(fake_ledger: Ledger) -> None:
