@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from provisioning import keys
 from provisioning.errors import ContractError, LedgerUnavailableError
 from provisioning.ledger.schema import FORMAT, WEBHOOKS_TELL, Happened
-from provisioning.ledger.sealing import Sealer
+from provisioning.ledger.sealing import KeylessError, SealedError, Sealer
 from provisioning.ledger.view import View
 from provisioning.ledger.webhooks import WebhookState
 
@@ -44,28 +44,41 @@ async def take_over(redis: Redis, view: View, sealer: Sealer) -> None:
     Makes a ledger of format 2 one of format 3; may be broken off and begun anew at any point.
 
     Raises: ContractError if workers of the former version are running; LedgerUnavailableError while another
-        process does it; SealedError if the keys of its webhooks are not here.
+        process does it; KeylessError if the keys of its webhooks are not here.
     """
     client: Any = redis
-    if workers := await view.workers():
-        names = ", ".join(sorted(worker.name for worker in workers)[:5])
-        raise ContractError(
-            f"the jobs in this Redis are kept in format {FORMER.decode()}, and workers are running ({names})",
-            hint="stop all workers and servers of the former version, then start those of this one;"
-            " the first of them takes the ledger over",
-        )
     if not await client.set(_LOCK, "1", nx=True, ex=_LOCKED_FOR):
         raise LedgerUnavailableError(
             "another process is taking the ledger over from the former version",
             hint="it takes seconds; where that process has died, two minutes",
         )
     try:
+        if await client.get(keys.FORMAT) != FORMER:
+            return  # another process has done it since we looked, and goes on with it
+        if workers := await view.workers():
+            names = ", ".join(sorted(worker.name for worker in workers)[:5])
+            raise ContractError(
+                f"the jobs in this Redis are kept in format {FORMER.decode()}, and workers are running"
+                f" ({names})",
+                hint="stop all workers and servers of the former version, then start those of this one;"
+                " the first of them takes the ledger over",
+            )
         for on, value in (await client.hgetall(keys.WEBHOOKS)).items():
-            webhook = msgspec.json.decode(await sealer.open(value), type=_Webhook)
-            await _fill_outbox(client, on.decode(), webhook)
+            if webhook := await _read(sealer, value):
+                await _fill_outbox(client, on.decode(), webhook)
         await client.set(keys.FORMAT, FORMAT)
     finally:
         await client.delete(_LOCK)
+
+
+async def _read(sealer: Sealer, value: bytes) -> _Webhook | None:
+    """A webhook; None if nobody can read it any more: it must not keep the ledger from being taken over."""
+    try:
+        return msgspec.json.decode(await sealer.open(value), type=_Webhook)
+    except KeylessError:
+        raise
+    except (SealedError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 async def _fill_outbox(client: Any, batch: str, webhook: _Webhook) -> None:

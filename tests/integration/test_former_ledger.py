@@ -15,10 +15,10 @@ from producers.addresses import session
 from producers.webhooks import Webhooks
 from provisioning import keys
 from provisioning.errors import ContractError, LedgerUnavailableError
-from provisioning.ledger import Ledger, transitions
+from provisioning.ledger import Ledger, transitions, worker_signs
 from provisioning.ledger.records import WorkerSign
 from provisioning.ledger.schema import FORMAT
-from provisioning.ledger.upgrade import FORMER
+from provisioning.ledger.upgrade import FORMER, take_over
 from provisioning.lifecycle import State
 from tests.integration.test_webhooks import Receiver, receiver
 from tests.ledger_fixtures import claim, new_job, send
@@ -117,3 +117,21 @@ async def test_two_processes_do_not_take_it_over_at_once(former: Ledger) -> None
     with pytest.raises(LedgerUnavailableError, match="another process"):
         await former.check()
     assert await former.redis.get(keys.FORMAT) == FORMER
+
+
+async def test_who_comes_just_after_another_has_taken_it_over_leaves_it_alone(former: Ledger) -> None:
+    redis: Any = former.redis
+    await former.check()
+    await redis.rpush(keys.outbox(OPEN), "9-0 batch.settled")
+    sign = WorkerSign(name="w-new", at=time.time(), in_flight=0, limit=1, in_hand=0)
+    await worker_signs.sign(former, sign, queue=None)
+    await take_over(redis, former.view, former.sealer)  # it has read `2` before
+    assert await redis.lrange(keys.outbox(OPEN), 0, -1) == [b"9-0 batch.settled"]
+
+
+async def test_a_webhook_that_nobody_can_read_does_not_keep_it(former: Ledger) -> None:
+    redis: Any = former.redis
+    await redis.hset(keys.WEBHOOKS, OPEN, b"garbage")
+    await former.check()
+    assert await redis.get(keys.FORMAT) == FORMAT
+    assert await redis.exists(keys.outbox(UNSEEN))
