@@ -25,18 +25,22 @@ BEGINNING = "0-0"
 """The id before all others."""
 
 
+_KNOWN = frozenset(Happened)
+
+
 class Event(msgspec.Struct, frozen=True):
     """
     Something that has happened.
 
     Attributes:
         id: as the stream has it; what comes later is greater.
+        happened: None for something that only a newer version knows.
         batch: it happened to; empty for an act on something else.
         job: number of a single job; None if it is not about one.
     """
 
     id: str
-    happened: Happened
+    happened: Happened | None
     batch: str
     job: int | None
 
@@ -57,10 +61,9 @@ class Events:
         found: list[Event] = []
         while True:
             entries = await self._redis.xrange(keys.EVENTS, min=f"({last}", count=PAGE)
-            events = [_event(*entry) for entry in entries]
-            found += [event for event in events if event.batch == batch]
-            if events:
-                last = events[-1].id
+            found += [event for event in map(_event, entries) if event.batch == batch]
+            if entries:
+                last = entries[-1][0].decode()
             if len(entries) < PAGE:
                 return found, last
 
@@ -68,19 +71,23 @@ class Events:
         """Waits for events after an id. Returns: some, oldest first; none if the time passed without any."""
         block = max(1, int(min(seconds, LONGEST_WAIT) * 1000))
         streams = await self._redis.xread({keys.EVENTS: last}, count=PAGE, block=block)
-        return [_event(*entry) for _, entries in _pairs(streams) for entry in entries]
+        return list(map(_event, _entries(streams)))
 
 
-def _pairs(streams: Any) -> Any:
-    """What was read by stream, as either protocol of Redis has it."""
-    return streams.items() if isinstance(streams, dict) else streams or ()
+def _entries(streams: Any) -> Any:
+    """What was read of the one stream, as either protocol of Redis has it."""
+    if isinstance(streams, dict):
+        return [entry for parts in streams.values() for entries in parts for entry in entries]
+    return [entry for _, entries in streams or () for entry in entries]
 
 
-def _event(id_: bytes, fields: dict[bytes, bytes]) -> Event:
+def _event(entry: tuple[bytes, dict[bytes, bytes]]) -> Event:
+    id_, fields = entry
     job = fields.get(b"job", b"")
+    word = fields.get(b"event", b"").decode()
     return Event(
         id=id_.decode(),
-        happened=Happened(fields[b"event"].decode()),
+        happened=Happened(word) if word in _KNOWN else None,
         batch=fields.get(b"batch", b"").decode(),
         job=int(job) if job else None,
     )

@@ -236,8 +236,8 @@ local function move(job, event, reason)
   count(batch, to, 1)
   if BLAMED[job.state] then absolve(batch, n, job.state, job.reason) end
   if BLAMED[to] then blame(batch, n, to, reason) end
+  if not UNSETTLED[to] and to ~= job.state and not job.rested then rested[#rested + 1], job.rested = job, true end
   job.state, job.reason, job.at = to, reason, now
-  if not UNSETTLED[to] then rested[#rested + 1] = job end
 end
 
 -- Adds to a job's effect bounds and its batch's.

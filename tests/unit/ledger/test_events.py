@@ -168,3 +168,35 @@ async def test_whoever_waits_is_given_what_comes(ledger: Ledger) -> None:
     await ledger.do(transitions.cancel("b1", 1, 1, "ana"))
     [event] = await ledger.events.wait(last, 5.0)
     assert event == Event(await ledger.events.last(), Happened.BATCH_SETTLED, "b1", None)
+
+
+async def test_a_job_that_comes_to_rest_twice_in_a_call_is_told_once(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await singles(fake_ledger, "k1")
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    clock.advance(LEASE)
+    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
+    before = [Happened.JOB_IN_DOUBT, Happened.BATCH_SETTLED]
+    assert await happened(fake_ledger) == before
+    await say(fake_ledger, answer(job, Arrow.DOUBTED))  # its doubt was known
+    assert await happened(fake_ledger) == before
+
+
+async def test_what_only_a_newer_version_knows_is_passed_over(fake_ledger: Ledger) -> None:
+    redis: Any = fake_ledger.redis
+    newest = await redis.xadd(keys.EVENTS, {"event": "batch.renamed", "batch": "b1"})
+    [event] = await fake_ledger.events.wait(BEGINNING, 1.0)
+    assert (event.id, event.happened) == (newest.decode(), None)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_either_protocol_of_redis_brings_events(valkey_url: str, protocol: int) -> None:
+    async with Ledger.at(f"{valkey_url}?protocol={protocol}") as ledger:
+        await ledger.redis.flushall()
+        await fill(ledger, new_job("k1"))
+        assert await ledger.events.wait(BEGINNING, 0.01) == []
+        await ledger.hand.cancel("b1", "ana")
+        events = await ledger.events.wait(BEGINNING, 1.0)
+        assert [event.happened for event in events] == [Happened.BATCH_SETTLED, Happened.ACT]
