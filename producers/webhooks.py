@@ -141,20 +141,32 @@ class Webhooks:
         return sum(await asyncio.gather(*(self._tell(http, on) for on in due)))
 
     async def _tell(self, http: aiohttp.ClientSession, on: str) -> int:
-        """Tells a webhook what is due, in its order, until something is not taken. Returns: how much was."""
+        """
+        Tells a webhook what is due, in its order, until something is not taken or others may be waiting.
+
+        Returns: how much was taken.
+        """
         told = 0
         try:
             while (delivery := await self._store.take(on, lease=LEASE)) and await self._try(http, delivery):
                 told += 1
-        except NotFoundError:
-            await self._store.remove(on)
+                if len(self._telling) >= AT_ONCE:
+                    break
         except ProvisioningError as error:  # its lease ends, and it is told then
             say(LEDGER_LOST, doing="webhooks", delay_s=LEASE, error=error)
         return told
 
     async def _try(self, http: aiohttp.ClientSession, delivery: Delivery) -> bool:
         """Tells an event once. Returns: whether it was taken."""
-        body = delivery.body or await self._body(delivery)
+        body = delivery.body
+        if not body:
+            try:
+                body = await self._body(delivery)
+            except NotFoundError:
+                await self._store.remove(delivery.on, delivery.kept)
+                return False
+            if not await self._store.write(delivery, body):
+                return False
         failure, cause = await self._send(http, delivery, body)
         tries = delivery.state.tries
         gone = failure == str(_GONE)
@@ -162,11 +174,11 @@ class Webhooks:
         if not failure:
             await self._store.told(delivery)
         elif gone:
-            await self._store.remove(delivery.on)
+            await self._store.remove(delivery.on, delivery.kept)
         elif tries >= len(self._backoff):
             await self._store.give_up(delivery, failure)
         else:
-            await self._store.try_again(delivery, body, failure, self._backoff[tries])
+            await self._store.try_again(delivery, failure, self._backoff[tries])
         return not failure
 
     async def _body(self, delivery: Delivery) -> bytes:

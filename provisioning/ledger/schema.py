@@ -644,18 +644,34 @@ class ToldWebhook(msgspec.Struct, frozen=True):
 
     Attributes:
         entry: id of the event that was told, or tried.
+        webhook: who was told, as it is kept.
         done: it is not tried again.
-        again: what is put in its place where it is.
         delay: before which nothing is tried.
         state: how the webhook goes now, as JSON.
     """
 
     on: str
     entry: str
+    webhook: bytes
     done: bool
-    again: bytes
     delay: Seconds
     state: bytes
+
+
+class WriteWebhook(msgspec.Struct, frozen=True):
+    """The head of `write_webhook`; `entry` and `webhook` as in `ToldWebhook`."""
+
+    on: str
+    entry: str
+    webhook: bytes
+    body: bytes
+
+
+class RemoveWebhook(msgspec.Struct, frozen=True):
+    """`webhook`: the one that is meant, as it is kept; empty for any."""
+
+    on: str
+    webhook: bytes
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -725,7 +741,9 @@ SCRIPTS: Final = {
         Script("set_webhook", SetWebhook),
         Script("due_webhooks", DueWebhooks),
         Script("take_webhook", TakeWebhook),
+        Script("write_webhook", WriteWebhook),
         Script("told_webhook", ToldWebhook),
+        Script("remove_webhook", RemoveWebhook),
         Script("release", Scope),
         Script("tried", Tried),
         Script("refused", Refuse),

@@ -3,7 +3,7 @@ Who is told what of a batch or single job: addresses, and an outbox for each.
 
 A script that changes something puts what is to be told into the outbox in the same call, so nothing is told
 that did not come to be and nothing is left out, whichever server dies where. An outbox is worked off in its
-order, by one server at a time; what is told twice has the same id (decision 0032).
+order, by one server at a time; what is told twice has the same id and body (decision 0033).
 """
 
 from __future__ import annotations
@@ -64,12 +64,14 @@ class Delivery(msgspec.Struct, frozen=True):
 
     Attributes:
         on: id of the batch or job.
-        entry: id of the event in the stream; the same whenever this is told.
-        body: as it was sent before; empty if it was not.
+        kept: the webhook as the ledger has it: by this it is known whether another has taken its place.
+        entry: id of the event, as the stream has them; the same whenever this is told.
+        body: as it was written before; empty if it was not.
     """
 
     on: str
     webhook: Webhook
+    kept: bytes
     state: WebhookState
     entry: str
     happened: Happened
@@ -118,14 +120,10 @@ class WebhookStore:
         state = await self._redis.hget(keys.WEBHOOK_STATES, on)
         return await self._read(value), _decode_state(state) if state else WebhookState()
 
-    async def remove(self, on: str) -> bool:
-        """Has nobody told any more. Returns: whether somebody was."""
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hdel(keys.WEBHOOKS, on)
-        pipeline.hdel(keys.WEBHOOK_STATES, on)
-        pipeline.zrem(keys.WEBHOOKS_DUE, on)
-        pipeline.delete(keys.outbox(on))
-        return bool((await pipeline.execute())[0])
+    async def remove(self, on: str, kept: bytes = b"") -> bool:
+        """Has nobody told any more, or `kept` no more. Returns: whether somebody was."""
+        head = schema.RemoveWebhook(on, kept)
+        return await self._do(Call("remove_webhook", keys.WEBHOOKS, bool, head))
 
     async def due(self, most: int) -> list[str]:
         """Batches and jobs that have something to tell, the longest due first."""
@@ -143,11 +141,17 @@ class WebhookStore:
         return Delivery(
             on=on,
             webhook=await self._read(webhook),
+            kept=webhook,
             state=_decode_state(state) if state else WebhookState(),
             entry=entry.decode(),
             happened=Happened(happened.decode()),
             body=body[0] if body else b"",
         )
+
+    async def write(self, delivery: Delivery, body: bytes) -> bool:
+        """Keeps what is about to be sent. Returns: whether it is still ours to tell, and to this address."""
+        head = schema.WriteWebhook(delivery.on, delivery.entry, delivery.kept, body)
+        return await self._do(Call("write_webhook", keys.WEBHOOKS, bool, head))
 
     async def told(self, delivery: Delivery) -> None:
         """It was taken."""
@@ -158,16 +162,16 @@ class WebhookStore:
         given_up = delivery.state.given_up + 1
         await self._settle(delivery, WebhookState(0, failure, given_up))
 
-    async def try_again(self, delivery: Delivery, body: bytes, failure: str, delay: float) -> None:
-        """It was not taken; the same body is tried again after `delay` seconds."""
-        again = f"{delivery.entry} {delivery.happened} ".encode() + body
-        state = msgspec.structs.replace(delivery.state, tries=delivery.state.tries + 1, failure=failure)
-        await self._settle(delivery, state, again=again, delay=delay)
+    async def try_again(self, delivery: Delivery, failure: str, delay: float) -> None:
+        """It was not taken; the same is tried again after `delay` seconds."""
+        tries = delivery.state.tries + 1
+        state = msgspec.structs.replace(delivery.state, tries=tries, failure=failure)
+        await self._settle(delivery, state, done=False, delay=delay)
 
     async def _settle(
-        self, delivery: Delivery, state: WebhookState, *, again: bytes = b"", delay: float = 0.0
+        self, delivery: Delivery, state: WebhookState, *, done: bool = True, delay: float = 0.0
     ) -> None:
-        head = schema.ToldWebhook(delivery.on, delivery.entry, not again, again, delay, _encode(state))
+        head = schema.ToldWebhook(delivery.on, delivery.entry, delivery.kept, done, delay, _encode(state))
         await self._do(Call("told_webhook", keys.WEBHOOKS_DUE, bool, head))
 
     async def _read(self, value: bytes) -> Webhook:

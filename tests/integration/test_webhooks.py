@@ -49,6 +49,9 @@ class Receiver:
         self.answers: list[int] = []
         self.url = ""
 
+    async def handle(self, request: web.Request) -> web.Response:
+        return await self.answer(request)
+
     async def answer(self, request: web.Request) -> web.Response:
         self.heard.append((dict(request.headers), await request.read()))
         return web.Response(status=self.answers.pop(0) if self.answers else 204)
@@ -58,7 +61,7 @@ class Receiver:
 async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
-    app.router.add_post("/hook", receiver.answer)
+    app.router.add_post("/hook", receiver.handle)
     server = TestServer(app)
     await server.start_server()
     receiver.url = str(server.make_url("/hook"))
@@ -309,7 +312,7 @@ async def test_a_server_that_dies_while_it_tells_leaves_the_event_to_another_und
     assert headers["webhook-id"] == f"msg_{batch}_{dying.entry}"
     await fake_ledger.webhooks.told(dying)  # it lived after all: nothing else is taken for told
     await _settle_again(fake_ledger, batch, "k9")
-    await fake_ledger.webhooks.try_again(dying, b"{}", "500", 60.0)
+    await fake_ledger.webhooks.try_again(dying, "500", 60.0)
     assert await tell(webhooks) == 1
 
 
@@ -350,6 +353,108 @@ async def test_a_webhook_that_is_removed_takes_what_it_was_to_be_told_along(
     assert await fake_ledger.redis.keys("pv:*webhook*") == []
     assert await fake_ledger.redis.keys("pv:outbox:*") == []
     assert await tell(webhooks) == 0
+
+
+async def settled(ledger: Ledger, receiver: Receiver, clock: Clock) -> tuple[str, Webhooks]:
+    """A batch with something to tell, and who tells it."""
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
+    batch = await batch_of(ledger)
+    await webhooks.set(batch, receiver.url)
+    await ledger.hand.cancel(batch, "ana")
+    return batch, webhooks
+
+
+async def test_one_that_takes_the_place_of_another_is_told_at_once_what_the_other_was_not(
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch, webhooks = await settled(fake_ledger, receiver, clock)
+    receiver.answers = [500]
+    assert await tell(webhooks) == 0  # it is tried again in five seconds
+    for _ in range(3):
+        await webhooks.set(batch, receiver.url)
+    assert [await tell(webhooks) for _ in range(2)] == [1, 0]
+
+
+@pytest.mark.parametrize("answer", [204, 410, 500])
+async def test_what_its_predecessor_answers_is_nothing_to_a_webhook(
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock, answer: int
+) -> None:
+    batch, webhooks = await settled(fake_ledger, receiver, clock)
+    hear = receiver.answer
+
+    async def be_replaced(request: web.Request) -> web.Response:
+        receiver.answer = hear  # type: ignore[method-assign]
+        await webhooks.set(batch, receiver.url)
+        return web.Response(status=answer)
+
+    receiver.answer = be_replaced  # type: ignore[method-assign]
+    assert await tell(webhooks) == (2 if answer == 204 else 0)
+    assert await state_of(webhooks, batch) == WebhookState()
+    if answer != 204:
+        assert await tell(webhooks) == 1
+    assert len(receiver.heard) == 1
+
+
+async def test_what_a_dead_server_has_sent_is_sent_again_to_the_letter(
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch, webhooks = await settled(fake_ledger, receiver, clock)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake_ledger.webhooks, "told", _die)
+        with pytest.raises(asyncio.CancelledError):
+            await tell(webhooks)
+    await fake_ledger.do(transitions.accept(batch, [new_job("k9")], "ana"))  # it is open again
+    clock.advance(LEASE)
+    assert await tell(webhooks) == 1
+    (before, body), (after, again) = receiver.heard
+    assert (before["webhook-id"], body) == (after["webhook-id"], again)
+
+
+async def _die(_: object) -> None:
+    raise asyncio.CancelledError
+
+
+async def test_an_outbox_does_not_grow_with_what_happens_time_and_again(
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch, webhooks = await settled(fake_ledger, receiver, clock)
+    receiver.answers = [500]
+    await tell(webhooks)
+    for n in range(50):
+        await _settle_again(fake_ledger, batch, f"k{n}")
+    assert await fake_ledger.webhooks.take(batch, lease=LEASE) is None
+    clock.advance(5)
+    assert await tell(webhooks) == 2
+    assert [json.loads(body)["data"]["accepted"] for _, body in receiver.heard] == [2, 2, 52]
+
+
+async def test_to_set_a_webhook_is_no_event_and_what_it_tells_has_its_own_time(
+    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch = await batch_of(fake_ledger)
+    await fake_ledger.hand.cancel(batch, "ana")
+    clock.advance(86_400)
+    last = await fake_ledger.events.last()
+    webhooks = Webhooks(fake_ledger, allow_private=True, clock=clock)
+    await webhooks.set(batch, receiver.url)
+    assert await fake_ledger.events.after(last, batch) == ([], last)
+    assert await tell(webhooks) == 1
+    [(_, body)] = receiver.heard
+    assert json.loads(body)["timestamp"] == "2027-01-15T08:00:00Z"
+
+
+@pytest.mark.parametrize("scope", [scopes.of_credential("acme"), scopes.of_target("http://target")])
+async def test_a_brake_that_was_on_before_is_told(
+    fake_ledger: Ledger, receiver: Receiver, scope: str
+) -> None:
+    await fill(fake_ledger, new_job("k1"))
+    for of in (scope, scopes.of_credential("other")):
+        await fake_ledger.do(transitions.hold(Hold(scope=of, at=1.0, by="w1", why="no", kind="brake")))
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    await webhooks.set("b1", receiver.url)
+    assert await tell(webhooks) == 1
+    [(_, body)] = receiver.heard
+    assert json.loads(body)["type"] == "batch.braked"
 
 
 def test_no_token_can_have_anothers_job_told(valkey_url: str, tmp_path: Path) -> None:

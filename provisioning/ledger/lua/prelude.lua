@@ -50,6 +50,27 @@ local function fold_chart(batch)
   end
 end
 
+-- Puts into the outbox of a webhook what it is to be told. A batch, or job, is told as it stands then: of the same
+-- that has happened time and again, and nobody was told yet, the last is enough. The first may be under way.
+local function put_out(on, entry, happened)
+  local outbox = KEY.outbox .. on
+  local last = redis.call('LINDEX', outbox, -1)
+  if last and string.match(last, '^%S+ (%S+)$') == happened and redis.call('LLEN', outbox) > 1 then
+    redis.call('LSET', outbox, -1, entry .. ' ' .. happened)
+  else
+    redis.call('RPUSH', outbox, entry .. ' ' .. happened)
+  end
+  redis.call('ZADD', KEY.webhooks_due, 'NX', now, on)
+end
+
+-- Has nobody told of a batch or job any more.
+local function forget_webhook(on)
+  redis.call('HDEL', KEY.webhooks, on)
+  redis.call('HDEL', KEY.webhook_states, on)
+  redis.call('ZREM', KEY.webhooks_due, on)
+  redis.call('DEL', KEY.outbox .. on)
+end
+
 -- What somebody may wait for, appended to one stream; and to what a webhook is to be told, if there is one. `n` is
 -- the number of a single job.
 local function announce(happened, batch, n)
@@ -58,10 +79,7 @@ local function announce(happened, batch, n)
   local entry = redis.call(
     'XADD', KEY.events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', happened, 'batch', id, 'job', n or ''
   )
-  if WEBHOOKS_TELL[happened] and redis.call('HEXISTS', KEY.webhooks, on) == 1 then
-    redis.call('RPUSH', KEY.outbox .. on, entry .. ' ' .. happened)
-    redis.call('ZADD', KEY.webhooks_due, 'NX', now, on)
-  end
+  if WEBHOOKS_TELL[happened] and redis.call('HEXISTS', KEY.webhooks, on) == 1 then put_out(on, entry, happened) end
 end
 
 local HELD = {

@@ -24,13 +24,6 @@ local stop = math.min(first + most - 1, accepted)
 local jobs = 0
 
 local single = redis.call('HEXISTS', batch, 'urgent') == 1
-local function forget_webhook(on)
-  redis.call('HDEL', KEY.webhooks, on)
-  redis.call('HDEL', KEY.webhook_states, on)
-  redis.call('ZREM', KEY.webhooks_due, on)
-  redis.call('DEL', KEY.outbox .. on)
-end
-
 -- Who has a widget, or may have one, stays known when the record is gone: the tenant is never created twice.
 local function bury(n, job)
   local identity = KEY.identity .. job.credential

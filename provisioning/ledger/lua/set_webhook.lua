@@ -1,17 +1,44 @@
--- Has a batch, or a single job, tell an address; what it has come to already is told as well.
+-- Has a batch, or a single job, tell an address; what it has come to already is told as well, and what another
+-- address was not told yet.
 -- KEYS[1] `pv:webhooks`; then schema.SetWebhook
 -- Returns 1 if it is set, 0 if another one stands there than the caller has read.
-if (redis.call('HGET', KEYS[1], arg.on) or '') ~= arg.before then return 0 end
-redis.call('HSET', KEYS[1], arg.on, arg.webhook)
-redis.call('HDEL', KEY.webhook_states, arg.on)
-local id, n = string.match(arg.on, '^(.*)%.(%d+)$')
-local batch = batch_key(id or arg.on)
+local on = arg.on
+if (redis.call('HGET', KEYS[1], on) or '') ~= arg.before then return 0 end
+redis.call('HSET', KEYS[1], on, arg.webhook)
+redis.call('HDEL', KEY.webhook_states, on)
+local id, n = string.match(on, '^(.*)%.(%d+)$')
+local batch = batch_key(id or on)
+
+local put = {}
+for _, line in ipairs(redis.call('LRANGE', KEY.outbox .. on, 0, -1)) do
+  put[string.match(line, '^%S+ (%S+)')] = true
+end
+
+-- No event: nothing has happened now. `at` in ms, when it has.
+local function catch_up(happened, at)
+  if not WEBHOOKS_TELL[happened] or put[happened] then return end
+  put[happened] = true
+  put_out(on, string.format('%.0f-0', at), happened)
+end
+
+local function is_held_by(scope)
+  if string.sub(scope, 1, #SCOPE.target) == SCOPE.target then return true end
+  if string.sub(scope, 1, #SCOPE.credential) ~= SCOPE.credential then return scope == SCOPE.batch .. on end
+  return redis.call('SISMEMBER', batch .. OF.credentials, string.sub(scope, #SCOPE.credential + 1)) == 1
+end
+
+local settled_at = redis.call('HGET', batch, 'settled_at')
 if n then
   local job = load(batch, n)
-  if job.state and RESTED[job.state] then announce(RESTED[job.state], batch, n) end
-elseif redis.call('HEXISTS', batch, 'settled_at') == 1 then
-  announce(HAPPENED.BATCH_SETTLED, batch)
+  if job.state and RESTED[job.state] then catch_up(RESTED[job.state], job.at) end
+elseif settled_at then
+  catch_up(HAPPENED.BATCH_SETTLED, tonumber(settled_at))
 else
-  announce_hold(batch, SCOPE.batch .. arg.on)
+  for _, scope in ipairs(redis.call('HKEYS', KEY.holds)) do
+    local hold = is_held_by(scope) and cjson.decode(redis.call('HGET', KEY.holds, scope))
+    if hold and HELD[hold.kind] then catch_up(HELD[hold.kind], hold.at * 1000) end
+  end
 end
+-- The one before may have been waiting for its next try.
+if redis.call('EXISTS', KEY.outbox .. on) == 1 then redis.call('ZADD', KEY.webhooks_due, now, on) end
 return 1
