@@ -123,7 +123,7 @@ class WebhookStore:
     async def remove(self, on: str, kept: bytes = b"") -> bool:
         """Has nobody told any more, or `kept` no more. Returns: whether somebody was."""
         head = schema.RemoveWebhook(on, kept)
-        return await self._do(Call("remove_webhook", keys.WEBHOOKS, bool, head))
+        return bool(await self._do(Call("remove_webhook", keys.WEBHOOKS, bool, head)))
 
     async def due(self, most: int) -> list[str]:
         """Batches and jobs that have something to tell, the longest due first."""
@@ -151,7 +151,7 @@ class WebhookStore:
     async def write(self, delivery: Delivery, body: bytes) -> bool:
         """Keeps what is about to be sent. Returns: whether it is still ours to tell, and to this address."""
         head = schema.WriteWebhook(delivery.on, delivery.entry, delivery.kept, body)
-        return await self._do(Call("write_webhook", keys.WEBHOOKS, bool, head))
+        return bool(await self._do(Call("write_webhook", keys.WEBHOOKS, bool, head)))
 
     async def told(self, delivery: Delivery) -> None:
         """It was taken."""

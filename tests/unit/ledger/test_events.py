@@ -14,7 +14,7 @@ from provisioning.lifecycle import Event as Arrow
 from tests.ledger_fixtures import LEASE, Clock, answer, claim, fill, new_job, say, send
 
 
-async def happened(ledger: Ledger, batch: str = "b1") -> list[Happened]:
+async def happened(ledger: Ledger, batch: str = "b1") -> list[Happened | None]:
     """What has happened to a batch so far."""
     return [event.happened for event in (await ledger.events.after(BEGINNING, batch))[0]]
 
