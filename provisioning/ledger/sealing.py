@@ -142,9 +142,18 @@ class Sealer:
 
     async def _sealed(self, call: Call[Any]) -> Call[Any]:
         batch = call.home or call.key[len("pv:{") : -1]
+        if call.script == "accept":
+            await self._forget_destroyed(batch)
         rows = [await self._sealed_row(row, batch, call.script) for row in call.rows]
         head = await self._sealed_row(call.head, batch, call.script) if call.head else None
         return replace(call, head=head, rows=rows)
+
+    async def _forget_destroyed(self, batch: str) -> None:
+        """What is sealed anew must be there to be opened: another process may have shredded the batch since."""
+        if cached := [name for name in self._cached if name.partition("+")[0] == batch]:
+            for name, key in zip(cached, await self._redis.hmget(keys.DATA_KEYS, cached), strict=True):
+                if key == SHREDDED:
+                    self._cached.pop(name, None)
 
     async def _sealed_row(self, row: msgspec.Struct, batch: str, script: str) -> msgspec.Struct:
         fields = layout(type(row))

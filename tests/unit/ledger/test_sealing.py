@@ -296,3 +296,16 @@ async def test_a_job_of_a_batch_whose_key_was_destroyed_is_sent_again_and_its_wi
     await say(ledger, answer(job, Event.CREATED))
     record = await _ledger(server, clock, NEW).view.job("b1.1")
     assert record.result is not None
+
+
+async def test_what_is_handed_over_again_is_not_sealed_with_a_key_that_another_process_has_destroyed(
+    server: fakeredis.FakeServer, clock: Clock
+) -> None:
+    ledger = _ledger(server, clock, NEW)
+    await fill(ledger, new_job("k1", body=BODY))
+    await ledger.hand.cancel("b1", "ana")
+    await _ledger(server, clock, NEW).hand.shred("b1", by="ana")
+    again = new_job("k1", body=b'{"other":1}')
+    [accepted] = await ledger.do(transitions.accept("b1", [again], "ana"))
+    assert accepted.verdict is Verdict.REDRIVEN
+    assert [job.body for job in await claim(_ledger(server, clock, NEW))] == [b'{"other":1}']
