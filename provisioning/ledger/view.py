@@ -52,6 +52,7 @@ STRETCH = 2000
 
 _COUNTED = {
     *(*State, "accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
+    "follows",
     "found",
     "charted",
     "period",

@@ -18,6 +18,7 @@ local function retire(found)
   local before = redis.call('HGET', found, 'period') or 'before-' .. period
   local called = name .. '-' .. before
   if redis.call('HSETNX', KEY.names, called, known) == 1 then redis.call('HSET', found, 'name', called) end
+  redis.call('HSET', KEYS[1], 'follows', known)
   local choice = redis.call('HGET', found, 'on_in_doubt')
   if choice then redis.call('HSET', KEYS[1], 'on_in_doubt', choice) end
   local webhook = redis.call('HGET', KEY.webhooks, known)

@@ -7,7 +7,7 @@ import pytest
 from producers import single_jobs
 from producers.single_jobs import SingleJobs, today
 from producers.webhooks import Webhooks
-from provisioning import scopes
+from provisioning import keys, scopes
 from provisioning.ledger import Ledger
 from tests.ledger_fixtures import new_job
 
@@ -62,3 +62,19 @@ async def test_what_was_chosen_goes_on_with_the_name_and_a_pause_keeps_it(
     assert second != first
     assert (await fake_ledger.view.status(second)).meta["on_in_doubt"] == "retry"
     assert await webhooks.get(second) == await webhooks.get(first)
+
+
+async def test_a_day_that_brings_nothing_new_leaves_the_name_and_what_was_chosen_where_they_were(
+    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "a")
+    webhooks = Webhooks(fake_ledger, allow_private=True)
+    await webhooks.set(first, "http://127.0.0.1:9/")
+    assert await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "a") == first
+    assert await fake_ledger.view.batch_id("single") == first
+    assert await fake_ledger.redis.hkeys(keys.WEBHOOKS) == [first.encode()]
+    assert await fake_ledger.redis.hgetall(keys.NAMES) == {b"single": first.encode()}
+    second = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "b")
+    assert second != first
+    assert await webhooks.get(second) is not None
+    assert await fake_ledger.view.batch_id("single-2026-11-26") == first
