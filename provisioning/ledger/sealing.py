@@ -149,7 +149,7 @@ class Sealer:
         return replace(call, head=head, rows=rows)
 
     async def _forget_destroyed(self, batch: str) -> None:
-        """What is sealed anew must be there to be opened: another process may have shredded the batch since."""
+        """Forgets keys that another process has destroyed since: nobody could open what they seal."""
         if cached := [name for name in self._cached if name.partition("+")[0] == batch]:
             for name, key in zip(cached, await self._redis.hmget(keys.DATA_KEYS, cached), strict=True):
                 if key == SHREDDED:

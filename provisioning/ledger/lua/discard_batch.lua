@@ -1,5 +1,5 @@
--- Takes an empty batch back: a submission that brought nothing new leaves no trace. One that gave its name up for it
--- has it again.
+-- Takes an empty batch back: a submission that brought nothing new leaves no trace. One that gave its name up
+-- for it has it again.
 -- KEYS[1] the batch. Returns 1 if it was empty and is gone, 0 if it holds jobs, or another has found it by its
 -- name meanwhile and may bring some, and stays.
 local fields = redis.call('HMGET', KEYS[1], 'accepted', 'name', 'found', 'follows')
