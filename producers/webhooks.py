@@ -47,7 +47,7 @@ LEASE = 60.0
 """Seconds for which one server has a webhook to itself: four times what one try takes."""
 
 AT_ONCE = 50
-"""Webhooks that are told at the same time: a slow receiver keeps no other waiting."""
+"""Webhooks that are told at once. As many receivers that hang keep the others waiting for `TIMEOUT`."""
 
 UNREACHABLE = "unreachable"
 """
