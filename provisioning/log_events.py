@@ -151,6 +151,13 @@ LEDGER_LOST = Event(
     ("doing", "delay_s", "error"),
     every=10.0,
 )
+LEDGER_EXPOSED = Event(
+    "ledger.exposed",
+    logging.WARNING,
+    "A power cut or a failover may lose what Redis has acknowledged, and widgets be made twice;"
+    " `provision doctor` says what to do.",
+    ("error",),
+)
 BROKER_LOST = Event(
     "broker.lost",
     logging.DEBUG,

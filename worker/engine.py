@@ -17,11 +17,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
 from provisioning import log_events, scopes
+from provisioning.checks.finding import Level
+from provisioning.checks.redis_server import judge_redis
 from provisioning.credentials import Credential
-from provisioning.errors import LedgerUnavailableError
+from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger import Claim, Claims, Deferral, Ledger, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
-from provisioning.ledger.server import clock_skew
+from provisioning.ledger.server import clock_skew, read_facts
 from provisioning.logs import say
 from provisioning.pace import Tokens
 from provisioning.settings import Settings
@@ -57,6 +59,9 @@ BROKER_TICK = 3.0
 
 REAPER_TICK = 5.0
 """Seconds between steps of the reaper: some 500 jobs of each of 20 batches, a few ms of Redis' time each."""
+
+DURABILITY = ("redis.role", "redis.persistence")
+"""Checks of a Redis that say what a failover and a power cut would cost."""
 
 COMMON = ("api_url", "rate", "attempts", "lease", "on_in_doubt", "stop_loss")
 """Settings in which all workers of a ledger should agree; each shows its own with its signs."""
@@ -252,7 +257,13 @@ class Engine:
         """
         if not self._ledger_is_fit:
             await self._ledger.check()
+            await self._say_what_may_be_lost()
             self._ledger_is_fit = True
+
+    async def _say_what_may_be_lost(self) -> None:
+        for finding in judge_redis(await read_facts(self._ledger)):
+            if finding.check in DURABILITY and finding.level is Level.WARNING:
+                say(log_events.LEDGER_EXPOSED, error=LedgerUnfitError(finding.said, hint=finding.advice))
 
     async def _claim(self, batch: str) -> int:
         await self._make_sure()

@@ -113,7 +113,7 @@ class Sealer:
         self._redis: Any = redis
         self._masters = masters
         self._cached: dict[str, tuple[float, bytes]] = {}
-        self._checked = False
+        self._checked = -CACHED_SECONDS
 
     # -- transitions ---------------------------------------------------------------------------------
 
@@ -131,14 +131,15 @@ class Sealer:
         return [await self._sealed(call) if _is_sealed(call) else call for call in calls]
 
     async def _make_sure_that_nothing_is_sealed(self, calls: Sequence[Call[Any]]) -> None:
-        if self._checked or all(call.script == "answered" for call in calls):
+        fresh = time.monotonic() - self._checked < CACHED_SECONDS
+        if fresh or all(call.script == "answered" for call in calls):
             return
         if await self._redis.exists(keys.DATA_KEYS):
             raise ConfigurationError(
                 "this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set",
                 hint="nothing is written in clear beside what is sealed",
             )
-        self._checked = True
+        self._checked = time.monotonic()
 
     async def _sealed(self, call: Call[Any]) -> Call[Any]:
         batch = call.home or call.key[len("pv:{") : -1]

@@ -13,7 +13,7 @@ from provisioning.ledger.schema import FORMAT
 from provisioning.lifecycle import State
 from provisioning.settings import Settings
 from provisioning.signs import Signs
-from tests.integration.engine_bench import Bench, jobs
+from tests.integration.engine_bench import Bench, fresh_bench, jobs
 from worker.engine import Engine
 
 CREDENTIAL = {"PROVISION_CLIENT_ID": "c", "PROVISION_CLIENT_SECRET": "s"}
@@ -40,3 +40,21 @@ async def test_jobs_that_another_version_keeps_are_left_alone_and_the_worker_is_
     await engine._look()
     assert (ready_before, signs.looked) == (False, True)
     assert (await bench.status(batch)).states[State.QUEUED] == 3
+
+
+@pytest.mark.parametrize(("fsync", "said"), [("everysec", True), ("always", False)])
+async def test_a_worker_says_at_its_start_what_a_power_cut_may_cost(
+    valkey_url: str, caplog: pytest.LogCaptureFixture, *, fsync: str, said: bool
+) -> None:
+    async with fresh_bench(valkey_url) as bench:
+        redis: Any = bench.ledger.redis
+        before = (await redis.config_get("appendfsync"))["appendfsync"]
+        await redis.config_set("appendfsync", fsync)
+        try:
+            async with bench.engine():
+                batch = await bench.submit("b", jobs(1))
+                await bench.until(batch, lambda status: status.states[State.QUEUED] == 0)
+        finally:
+            await redis.config_set("appendfsync", before)
+    told = [record.getMessage() for record in caplog.records if "ledger.exposed" in record.getMessage()]
+    assert len(told) == int(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import fakeredis
@@ -309,3 +310,15 @@ async def test_what_is_handed_over_again_is_not_sealed_with_a_key_that_another_p
     [accepted] = await ledger.do(transitions.accept("b1", [again], "ana"))
     assert accepted.verdict is Verdict.REDRIVEN
     assert [job.body for job in await claim(_ledger(server, clock, NEW))] == [b'{"other":1}']
+
+
+async def test_a_process_without_keys_notices_that_encryption_was_switched_on(
+    server: fakeredis.FakeServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyless = _ledger(server, clock, "")
+    await fill(keyless, new_job("k1"))
+    await fill(_ledger(server, clock, NEW), new_job("k2"), batch="b2")
+    now = time.monotonic()
+    monkeypatch.setattr("provisioning.ledger.sealing.time.monotonic", lambda: now + sealing.CACHED_SECONDS)
+    with pytest.raises(ConfigurationError, match="encrypted"):
+        await fill(keyless, new_job("k3"), batch="b3")
