@@ -215,8 +215,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         for claim in claims.jobs:
             assert claim.number in ready[claim.credential]
             assert claim.attempts == self.jobs[claim.number].attempts
-            self.token += 1
-            assert claim.token == self.token
+            assert claim.token > self.token
+            self.token = claim.token
             self.put(claim.number, model.claimed(self.jobs[claim.number], claim.token))
             self.leases[claim.number] = self.clock.now + LEASE
             self.hands.append((claim, claim.attempts + 1))

@@ -4,7 +4,8 @@
 --
 -- Token and attempt name the POST. A job that still waits for it takes the answer as `lifecycle.TRANSITIONS`
 -- says. After that only `created` moves a job, from anywhere: there is a widget, nothing more is to be sent.
--- Every late answer is told in the history and sets right what was believed of its POST.
+-- Every late answer is told in the history and sets right what was believed of its POST. One whose intent the
+-- ledger has lost is late as well.
 local batch = KEYS[1]
 local AGAIN = { [EVENT.RETRY_DUE] = true, [EVENT.REFUSED] = true }
 
@@ -86,6 +87,26 @@ local function late(job, said, believed, result)
   return true
 end
 
+-- Whether this is the answer of a POST whose intent the ledger does not know any more, after a power cut or a
+-- failover: the claim is a later one than the last that it knows, or it knows the claim and not the attempt.
+local function is_lost(job, said)
+  local token, attempt = said.token, said.attempt
+  return attempt.evidence ~= EVIDENCE.NOTHING_SENT
+    and (token > job.token or token == job.token and job.state == STATE.CLAIMED and attempt.n > job.attempts)
+end
+
+-- Takes the intent down after all, as of a POST that left `sending` without an answer.
+local function take_up(job, said)
+  count(batch, 'attempts', 1)
+  widen(job, 0, 1)
+  if job.state == STATE.CLAIMED then
+    move(job, EVENT.LEASE_LAPSED, REASON.LEASE_LAPSED)
+    release(job)
+    enqueue(job, 0, true)
+  end
+  if job.state == STATE.QUEUED then job.token, job.attempts = said.token, said.attempt.n end
+end
+
 -- The first jobs of a batch tell whether it makes sense to send the rest. Said once; a person may go on.
 local function stop_loss()
   local ends = redis.call('HMGET', batch, STATE.DEAD, STATE.SUCCEEDED, STATE.IN_DOUBT, 'stop_loss')
@@ -126,8 +147,15 @@ local function record(job, said, result)
   end
   -- Said twice: an earlier call was carried out and its reply was lost.
   local to = LIFE[STATE.SENDING][said.event]
-  local again = job.token == token and job.state == (to == STATE.CLAIMED and said.delay and STATE.QUEUED or to)
-  return again and HOW.IN_TIME or HOW.LOST
+  local counted = job.attempts == attempt or said.event == EVENT.REFUSED
+  local came_to = to == STATE.CLAIMED and said.delay and STATE.QUEUED or to
+  local again = counted and job.token == token and job.state == came_to
+  if again then return HOW.IN_TIME end
+  if not is_lost(job, said) then return HOW.LOST end
+  take_up(job, said)
+  local moved = late(job, said, BELIEF.OPEN, result)
+  save(job)
+  return moved and HOW.LATE_MOVE or HOW.LATE
 end
 
 local reply, answers, numbers = {}, {}, {}

@@ -424,8 +424,8 @@ async def test_one_refused_answer_in_a_call_does_not_keep_the_others_back(fake_l
     await fill(fake_ledger, new_job("k1"), new_job("k2"))
     first, second = await claim(fake_ledger)
     await send(fake_ledger, second)
-    answers = [answer(first, Event.CREATED), answer(second, Event.CREATED)]
-    assert await say(fake_ledger, *answers) == [False, True]
+    stale = msgspec.structs.replace(answer(first, Event.CREATED), token=first.token - 1)
+    assert await say(fake_ledger, stale, answer(second, Event.CREATED)) == [False, True]
     assert [await _state(fake_ledger, n) for n in (1, 2)] == [State.CLAIMED, State.SUCCEEDED]
 
 
