@@ -63,7 +63,7 @@ REAPER_TICK = 5.0
 DURABILITY = ("redis.role", "redis.persistence")
 """Checks of a Redis that say what a failover and a power cut would cost."""
 
-COMMON = ("api_url", "rate", "attempts", "lease", "on_in_doubt", "stop_loss")
+COMMON = ("api_url", "rate", "attempts", "lease", "on_in_doubt", "stop_loss", "redis_replicas")
 """Settings in which all workers of a ledger should agree; each shows its own with its signs."""
 
 GRACE = 7.0
