@@ -70,4 +70,6 @@ def _values(redis: Any, key: bytes) -> bytes:
         return b"".join(redis.smembers(key))
     if kind == b"zset":
         return b"".join(redis.zrange(key, 0, -1))
+    if kind == b"stream":
+        return b"".join(value for _, entry in redis.xrange(key) for value in entry.values())
     return bytes(redis.get(key))
