@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import json
 import tempfile
+import unicodedata
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ ENDS = {
     "in_doubt.csv": (Event.DOUBTED, Verdict.IN_DOUBT),
     "not_attempted.csv": (None, Verdict.QUEUED),
 }
-KEYS = TEXTS.filter(lambda text: check_key(text) is None)
+KEYS = TEXTS.map(partial(unicodedata.normalize, "NFC")).filter(lambda text: check_key(text) is None)
 LABELS = TEXTS.filter(lambda text: check_label(text) is None)
 ROWS = st.lists(
     st.tuples(KEYS, st.sampled_from(["default", "acme"]), LABELS, bodies(), st.sampled_from(NAMES)),
