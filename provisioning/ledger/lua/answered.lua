@@ -62,8 +62,9 @@ local function moves(job, waited_for, event)
   return to ~= STATE.QUEUED or job.state ~= STATE.QUEUED
 end
 
--- Returns whether it has moved the job.
+-- Books it. Returns how.
 local function late(job, said, believed, result)
+  save(job)
   local this, event, attempt = post(said.token, said.attempt.n), said.event, said.attempt
   local waited_for = believed == BELIEF.OPEN and this == post(job.token, job.attempts)
     and (job.state == STATE.IN_DOUBT or job.state == STATE.QUEUED)
@@ -74,7 +75,7 @@ local function late(job, said, believed, result)
   if waited_for and event == EVENT.REFUSED then job.attempts = job.attempts - 1 end
   local moving = moves(job, waited_for, event)
   job.posts[this] = moving and BELIEF.MOVED or BELIEF.ANSWERED
-  if not moving then return false end
+  if not moving then return HOW.LATE end
   if job.state == STATE.SENDING then -- the POST of another, under way: its answer will be late in its turn
     job.posts[post(job.token, job.attempts)] = BELIEF.OPEN
   end
@@ -84,7 +85,7 @@ local function late(job, said, believed, result)
   if job.state == STATE.QUEUED then
     enqueue(job, attempt.next_delay and now + math.floor(attempt.next_delay * 1000) or 0, true)
   end
-  return true
+  return HOW.LATE_MOVE
 end
 
 -- Whether this is the answer of a POST whose intent the ledger does not know any more, after a power cut or a
@@ -141,9 +142,7 @@ local function record(job, said, result)
   elseif believed == BELIEF.ANSWERED then
     return HOW.LATE
   elseif believed then
-    local moved = late(job, said, believed, result)
-    save(job)
-    return moved and HOW.LATE_MOVE or HOW.LATE
+    return late(job, said, believed, result)
   end
   -- Said twice: an earlier call was carried out and its reply was lost.
   local to = LIFE[STATE.SENDING][said.event]
@@ -153,9 +152,7 @@ local function record(job, said, result)
   if again then return HOW.IN_TIME end
   if not is_lost(job, said) then return HOW.LOST end
   take_up(job, said)
-  local moved = late(job, said, BELIEF.OPEN, result)
-  save(job)
-  return moved and HOW.LATE_MOVE or HOW.LATE
+  return late(job, said, BELIEF.OPEN, result)
 end
 
 local reply, answers, numbers = {}, {}, {}
