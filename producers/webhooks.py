@@ -27,6 +27,7 @@ from producers.followers import Followers
 from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.job import split_job_id
 from provisioning.ledger import Ledger
+from provisioning.ledger.events import when
 from provisioning.ledger.webhooks import Delivery, Webhook, WebhookState
 from provisioning.log_events import LEDGER_LOST, WEBHOOK_ABANDONED, WEBHOOK_DELIVERED, WEBHOOK_POSTPONED
 from provisioning.logs import say
@@ -184,7 +185,9 @@ class Webhooks:
     async def _body(self, delivery: Delivery) -> bytes:
         """What is told: the batch, or job, as it stands. Raises: NotFoundError if it is gone."""
         data = await self._data(delivery.on)
-        return msgspec.json.encode({"type": delivery.happened, "timestamp": _when(delivery), "data": data})
+        return msgspec.json.encode(
+            {"type": delivery.happened, "timestamp": when(delivery.entry), "data": data}
+        )
 
     async def _data(self, on: str) -> dict[str, Any]:
         if "." in on:
@@ -226,9 +229,3 @@ class Webhooks:
                 return ("", "") if taken else (str(answer.status), f"http_{answer.status}")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ProvisioningError) as error:
             return UNREACHABLE, type(error).__name__.lower()
-
-
-def _when(delivery: Delivery) -> str:
-    """When it happened, as the stream has it."""
-    milliseconds = int(delivery.entry.partition("-")[0])
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))

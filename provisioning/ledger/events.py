@@ -7,6 +7,7 @@ something that did not come to be. Counts are not in it: whoever shows progress 
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -43,6 +44,11 @@ class Event(msgspec.Struct, frozen=True):
     happened: Happened | None
     batch: str
     job: int | None
+
+
+def when(id_: str) -> str:
+    """When an event happened, of its id: its first part is the time in ms."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(id_.partition("-")[0]) / 1000))
 
 
 class Events:

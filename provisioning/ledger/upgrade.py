@@ -9,7 +9,6 @@ streams expire by themselves.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from redis.asyncio import Redis
 
 from provisioning import keys
 from provisioning.errors import ContractError, LedgerUnavailableError
+from provisioning.ledger.events import when
 from provisioning.ledger.schema import FORMAT, WEBHOOKS_TELL, Happened
 from provisioning.ledger.sealing import KeylessError, SealedError, Sealer
 from provisioning.ledger.view import View
@@ -104,7 +104,5 @@ async def _fill_outbox(client: Any, batch: str, webhook: _Webhook) -> None:
 
 def _entry(id_: str, event: str, data: bytes) -> bytes:
     """A line of an outbox; the body is what the former version would have sent."""
-    happened = time.gmtime(int(id_.partition("-")[0]) / 1000)
-    timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", happened)
-    body = {"type": event, "timestamp": timestamp, "data": msgspec.Raw(data)}
+    body = {"type": event, "timestamp": when(id_), "data": msgspec.Raw(data)}
     return f"{id_} {event} ".encode() + msgspec.json.encode(body)
