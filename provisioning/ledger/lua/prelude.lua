@@ -94,12 +94,23 @@ local function announce_hold(batch, scope)
   if happened then announce(happened, batch) end
 end
 
--- Has a batch stand among those with unsettled jobs. What holds everything back, or a target, holds it as well.
+-- What comes after `beginning`; nil if the text does not begin so.
+local function after(beginning, text)
+  return string.sub(text, 1, #beginning) == beginning and string.sub(text, #beginning + 1) or nil
+end
+
+-- Whether a hold on a scope keeps something of a batch back now.
+local function keeps_back(scope, batch)
+  local credential = after(SCOPE.credential, scope)
+  if credential then return redis.call('SISMEMBER', batch .. OF.credentials, credential) == 1 end
+  return scope == SCOPE.all or after(SCOPE.target, scope) ~= nil or after(SCOPE.batch, scope) == batch_id(batch)
+end
+
+-- Has a batch stand among those with unsettled jobs. Holds on its credentials are told as these are listed.
 local function list_active(batch)
   if redis.call('ZADD', KEY.active, 'NX', now, batch_id(batch)) == 0 then return end
   for _, scope in ipairs(redis.call('HKEYS', KEY.holds)) do
-    local target = string.sub(scope, 1, #SCOPE.target) == SCOPE.target
-    if target or scope == SCOPE.all or scope == SCOPE.batch .. batch_id(batch) then announce_hold(batch, scope) end
+    if not after(SCOPE.credential, scope) and keeps_back(scope, batch) then announce_hold(batch, scope) end
   end
 end
 
@@ -112,17 +123,12 @@ end
 
 -- The batches that a hold on a scope keeps back now.
 local function held_by(scope)
-  if string.sub(scope, 1, #SCOPE.batch) == SCOPE.batch then
-    return { batch_key(string.sub(scope, #SCOPE.batch + 1)) }
-  end
-  local credential = string.sub(scope, 1, #SCOPE.credential) == SCOPE.credential
-    and string.sub(scope, #SCOPE.credential + 1)
+  local id = after(SCOPE.batch, scope)
+  if id then return { batch_key(id) } end
   local batches = {}
-  for _, id in ipairs(redis.call('ZRANGE', KEY.active, 0, -1)) do
-    local batch = batch_key(id)
-    if not credential or redis.call('SISMEMBER', batch .. OF.credentials, credential) == 1 then
-      batches[#batches + 1] = batch
-    end
+  for _, active in ipairs(redis.call('ZRANGE', KEY.active, 0, -1)) do
+    local batch = batch_key(active)
+    if keeps_back(scope, batch) then batches[#batches + 1] = batch end
   end
   return batches
 end

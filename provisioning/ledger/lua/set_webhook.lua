@@ -21,12 +21,6 @@ local function catch_up(happened, at)
   put_out(on, string.format('%.0f-0', at), happened)
 end
 
-local function is_held_by(scope)
-  if string.sub(scope, 1, #SCOPE.target) == SCOPE.target then return true end
-  if string.sub(scope, 1, #SCOPE.credential) ~= SCOPE.credential then return scope == SCOPE.batch .. on end
-  return redis.call('SISMEMBER', batch .. OF.credentials, string.sub(scope, #SCOPE.credential + 1)) == 1
-end
-
 local settled_at = redis.call('HGET', batch, 'settled_at')
 if n then
   local job = load(batch, n)
@@ -35,7 +29,7 @@ elseif settled_at then
   catch_up(HAPPENED.BATCH_SETTLED, tonumber(settled_at))
 else
   for _, scope in ipairs(redis.call('HKEYS', KEY.holds)) do
-    local hold = is_held_by(scope) and cjson.decode(redis.call('HGET', KEY.holds, scope))
+    local hold = keeps_back(scope, batch) and cjson.decode(redis.call('HGET', KEY.holds, scope))
     if hold and HELD[hold.kind] then catch_up(HELD[hold.kind], hold.at * 1000) end
   end
 end
