@@ -39,6 +39,9 @@ def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
     for verdict in TOLD:
         if count := submission.verdicts[verdict]:
             out.print(f"{count:,} {VERDICT_WORDS[verdict]}")
+    if applied.lost:
+        rows = amount(applied.lost, "accepted row")
+        out.print(Text(f"{rows} lost by Redis: apply the same file again", style="red"))
     for status in applied.batches:
         show_batch(out, status)
     if submission.queued and applied.files:
@@ -73,6 +76,7 @@ def emit_applied(applied: Applied, *, seconds: float) -> None:
                 **shown,
                 "verdicts": {str(verdict): count for verdict, count in submission.verdicts.items()},
                 "bad_rows": applied.plan.bad_rows,
+                "lost": applied.lost,
                 "seconds": round(seconds, 2),
                 "files": folders.get(str(shown["batch"])),
             }

@@ -39,6 +39,7 @@ from provisioning.errors import (
     LedgerUnfitError,
     NotFoundError,
 )
+from provisioning.job import Verdict
 from provisioning.ledger import BatchStatus, Ledger, SourceFile, is_felt
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.pace import Rate
@@ -84,9 +85,17 @@ class Applied:
         return [status for status in (self.status, *self.others) if status]
 
     @property
+    def lost(self) -> int:
+        """Rows that were accepted and that Redis has lost since: in a power cut, or to a failover."""
+        there = self.status.accepted if self.status else 0
+        return max(0, self.submission.verdicts[Verdict.NEW] - there)
+
+    @property
     def complete(self) -> bool:
         """Whether every job it touched has succeeded."""
-        return all(status.states[State.SUCCEEDED] == status.accepted for status in self.batches)
+        return not self.lost and all(
+            status.states[State.SUCCEEDED] == status.accepted for status in self.batches
+        )
 
 
 def known_credentials(place: Workplace) -> frozenset[str] | None:

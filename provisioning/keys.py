@@ -41,6 +41,7 @@ receive the batch's key and append the endings of `OF_BATCH`; other keys they kn
 | `pv:webhooks:states`       | hash   | batch or job → how its webhook goes (JSON)                        |
 | `pv:outbox:ON`             | list   | what the webhook of a batch or job is to be told, oldest first    |
 | `pv:confirmed`             | string | written before replicas are waited for                            |
+| `pv:primary`               | hash   | the Redis last met: its run id, since when, what it may lose      |
 | `pv:intake:dead`           | list   | messages that were refused, and why (JSON), newest first, bounded |
 | `pv:intake:bytes`          | string | how many bytes they come to                                       |
 """
@@ -66,6 +67,7 @@ SHARED: Final = {
     "webhook_states": "pv:webhooks:states",
     "outbox": "pv:outbox:",
     "events": "pv:events",
+    "primary": "pv:primary",
     "intake_dead": "pv:intake:dead",
     "intake_bytes": "pv:intake:bytes",
 }
@@ -99,6 +101,7 @@ WEBHOOKS = SHARED["webhooks"]
 WEBHOOKS_DUE = SHARED["webhooks_due"]
 WEBHOOK_STATES = SHARED["webhook_states"]
 EVENTS = SHARED["events"]
+PRIMARY = SHARED["primary"]
 INTAKE_DEAD = SHARED["intake_dead"]
 INTAKE_BYTES = SHARED["intake_bytes"]
 TOKENS = "pv:tokens"

@@ -158,6 +158,20 @@ LEDGER_EXPOSED = Event(
     " `provision doctor` says what to do.",
     ("error",),
 )
+PRIMARY_CHANGED = Event(
+    "ledger.primary_changed",
+    logging.WARNING,
+    "Redis was restarted, or another has taken over, and may have lost its last writes: this worker has told"
+    " it what it holds and what it lately had recorded. Counts of what Redis knew of it.",
+    ("known", "taken_up", "restored", "other"),
+)
+JOB_LOST = Event(
+    "job.lost",
+    logging.ERROR,
+    "Redis has lost a job that was sent, and its number or key is another job's by now: a widget may exist of"
+    " which the ledger knows nothing.",
+    ("job_id", "batch_id", "attempt", "row"),
+)
 BROKER_LOST = Event(
     "broker.lost",
     logging.DEBUG,

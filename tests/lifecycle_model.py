@@ -156,7 +156,12 @@ def redriven(job: Job, *, accepts: bool = True) -> Job:
     """A person queues it again; what may make a second widget only if they accept that."""
     if (job.state, Event.REDRIVEN) not in TRANSITIONS or (job.bounds.most > 0 and not accepts):
         return job
-    return replace(job.moved(Event.REDRIVEN, "redriven"), attempts=0)
+    return begun_anew(job.moved(Event.REDRIVEN, "redriven"))
+
+
+def begun_anew(job: Job) -> Job:
+    """With fresh attempts, for which none of before is taken."""
+    return replace(job, attempts=0, token=job.token and job.token + 1)
 
 
 def resolved(job: Job, *, created: bool) -> Job:
@@ -167,4 +172,4 @@ def resolved(job: Job, *, created: bool) -> Job:
         job = job.believing(job.last, Belief.FOUND if created else Belief.ABSENT)
     if created:
         return job.moved(Event.RESOLVED_CREATED, "resolved_created").widened(1, 0)
-    return replace(job.moved(Event.RESOLVED_ABSENT, "resolved_absent"), attempts=0).widened(0, -1)
+    return begun_anew(job.moved(Event.RESOLVED_ABSENT, "resolved_absent")).widened(0, -1)

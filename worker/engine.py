@@ -18,10 +18,10 @@ from typing import Any, Literal, TypeVar
 
 from provisioning import log_events, scopes
 from provisioning.checks.finding import Level
-from provisioning.checks.redis_server import judge_redis
+from provisioning.checks.redis_server import judge_redis, may_lose_writes
 from provisioning.credentials import Credential
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
-from provisioning.ledger import Claim, Claims, Deferral, Ledger, WorkerSign, transitions
+from provisioning.ledger import Affirmation, Claim, Claims, Deferral, Ledger, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
 from provisioning.ledger.server import clock_skew, read_facts
 from provisioning.logs import say
@@ -133,7 +133,11 @@ class Engine:
         self._errands: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
         self._recorder = Recorder(
-            ledger, lease=settings.lease, target=settings.api_url, stop_loss=settings.stop_loss
+            ledger,
+            worker=name,
+            lease=settings.lease,
+            target=settings.api_url,
+            stop_loss=settings.stop_loss,
         )
         self._api = WidgetApi(
             settings.api_url,
@@ -169,6 +173,7 @@ class Engine:
     async def start(self) -> None:
         """Begins to look for work."""
         await self._api.__aenter__()
+        self._ledger.primary.on_change.append(self._note_new_primary)
         self._recorder.start()
         self._chores = [
             asyncio.create_task(self._for_ever("look", TICK, self._look), name="look"),
@@ -257,13 +262,26 @@ class Engine:
         """
         if not self._ledger_is_fit:
             await self._ledger.check()
-            await self._say_what_may_be_lost()
+            await self._look_what_may_be_lost()
             self._ledger_is_fit = True
 
-    async def _say_what_may_be_lost(self) -> None:
-        for finding in judge_redis(await read_facts(self._ledger)):
+    async def _look_what_may_be_lost(self) -> None:
+        facts = await read_facts(self._ledger)
+        self._recorder.journal.on = may_lose_writes(facts)
+        await self._ledger.expose(self._recorder.journal.on)
+        for finding in judge_redis(facts):
             if finding.check in DURABILITY and finding.level is Level.WARNING:
                 say(log_events.LEDGER_EXPOSED, error=LedgerUnfitError(finding.said, hint=finding.advice))
+
+    def _note_new_primary(self) -> None:
+        self._run_errand(self._tell_new_primary())
+
+    async def _tell_new_primary(self) -> None:
+        """Tells a Redis that was restarted, or has taken over, what it may have lost of ours."""
+        if self._recorder.journal.on:
+            held = [(each.job, each.granted) for each in self._held]
+            words = await self._recorder.affirm(held)
+            say(log_events.PRIMARY_CHANGED, **{str(word): words[word] for word in Affirmation})
 
     async def _claim(self, batch: str) -> int:
         await self._make_sure()
@@ -550,7 +568,13 @@ class Engine:
     def _run_errand(self, errand: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(errand)
         self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        task.add_done_callback(self._end_errand)
+
+    def _end_errand(self, task: asyncio.Task[Any]) -> None:
+        self._errands.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, LedgerUnavailableError):
+            say(log_events.CHORE_FAILED, doing="errand", exception=error)
 
     async def _for_ever(
         self, doing: str, pause: float, chore: Callable[[], Coroutine[Any, Any, None]]

@@ -134,6 +134,7 @@ class Performance:
         number: of its last POST among those of its credential (`Refusals.sent`).
         called_off: why it goes back to the queue, once it is to.
         made: the attempts of this performance.
+        granted: number of the attempt whose POST may be on its way and of which nothing is said yet; else 0.
     """
 
     job: Claim
@@ -147,6 +148,7 @@ class Performance:
     trial: bool = False
     probe: bool = False
     number: int = 0
+    granted: int = 0
     called_off: str = ""
     made: list[Attempt] = field(default_factory=list)
 
@@ -215,7 +217,7 @@ class Performance:
                 self.attempts = n
                 await self._withdraw(at, "frozen")
             return None
-        self.attempts = n
+        self.attempts = self.granted = n
         self.trial = grant.word is Go.TRIAL
         if no := self._no_longer(asked):
             await self._withdraw(at, no)
@@ -260,7 +262,8 @@ class Performance:
         )
         change = _CHANGE[Outcome.UNPROCESSED]
         answer = Answered(self.job.number, self.job.token, Event.REFUSED, reason, change, attempt)
-        recorded = await self.kit.recorder.answered(self.job.batch, answer)
+        self.granted = 0
+        recorded = await self.kit.recorder.answered(self.job, answer)
         if recorded.moved:
             self._tell_rest(recorded.state, recorded.reason)
 
@@ -293,7 +296,8 @@ class Performance:
             result=finding.result,
             delay=decision.delay if isinstance(decision, Defer) else None,
         )
-        recorded = await self.kit.recorder.answered(self.job.batch, answer)
+        self.granted = 0
+        recorded = await self.kit.recorder.answered(self.job, answer)
         if self.trial:  # only now: nothing comes before the record of a widget
             await self._report_trial(finding, reply.status)
         self._tell(answer, recorded, posted.sent_at)

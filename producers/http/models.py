@@ -76,6 +76,9 @@ class Batch(Shape):
     settled: bool
     opened_at: Time
     settled_at: Time | None
+    primary_changed_at: Time | None = Field(
+        description="When Redis was last found restarted or replaced, and may have lost writes."
+    )
 
 
 class Batches(Shape):

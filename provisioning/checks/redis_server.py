@@ -74,6 +74,12 @@ def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
     yield _latency(facts)
 
 
+def may_lose_writes(facts: RedisFacts) -> bool:
+    """Whether this Redis may lose what it has answered: in a power cut, or to a replica that takes over."""
+    on_disk = facts.appendonly and facts.appendfsync == "always"
+    return not on_disk or (facts.replicas > 0 and not facts.confirming)
+
+
 def judge_version(version: str, name: str = "Redis") -> Finding:
     """Whether it has the commands that our scripts use."""
     numbers = tuple(int(part) for part in version.split(".")[:2])

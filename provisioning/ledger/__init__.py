@@ -23,6 +23,7 @@ from provisioning.ledger.records import (
     WorkerSign,
 )
 from provisioning.ledger.schema import (
+    Affirmation,
     Answered,
     Deferral,
     Grant,
@@ -36,6 +37,7 @@ from provisioning.ledger.schema import (
 
 __all__ = [
     "Act",
+    "Affirmation",
     "Answered",
     "BatchStatus",
     "Buried",

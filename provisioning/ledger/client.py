@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -54,7 +54,11 @@ class _Pipeline(Pipeline):
             return await super().execute(raise_on_error)
 
 
-def connect(url: str, connections: int = 16) -> Redis:
+Prepare = Callable[[Any], Awaitable[None]]
+"""Makes a connection ready that has just been made; it calls the connection's own `on_connect`."""
+
+
+def connect(url: str, connections: int = 16, *, prepare: Prepare | None = None) -> Redis:
     """A client of the Redis at `url`; nothing is connected until it is used."""
     # A pool that waits for a connection, where redis-py's own default raises when all are out.
     pool = BlockingConnectionPool.from_url(
@@ -64,6 +68,7 @@ def connect(url: str, connections: int = 16) -> Redis:
         socket_connect_timeout=5,
         socket_timeout=8,  # well below a lease; the longest stretch of a script takes some ms
         health_check_interval=HEALTH_CHECK,
+        redis_connect_func=prepare,
         **({} if url.startswith("unix:") else {"socket_keepalive": True}),
     )
     return Client.from_pool(packed(pool))

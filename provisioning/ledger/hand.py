@@ -17,6 +17,7 @@ from provisioning import keys, scopes
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import transitions
+from provisioning.ledger.numbers import last_number
 from provisioning.ledger.records import Act, Fact, Hold, Redriven, Selection
 from provisioning.ledger.schema import EVENTS_KEPT, Happened, HoldKind, Released
 from provisioning.ledger.scripts import Call
@@ -88,9 +89,9 @@ class Hand:
         """
         had = await self._sealer.shred(batch)
         await self._redis.unlink(keys.bodies(batch), keys.late_results(batch))
-        accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
-        for first in range(1, accepted + 1, STRETCH):
-            await self._do(transitions.shred(batch, first, min(first + STRETCH - 1, accepted)))
+        last_job = await last_number(self._redis, batch)
+        for first in range(1, last_job + 1, STRETCH):
+            await self._do(transitions.shred(batch, first, min(first + STRETCH - 1, last_job)))
         await self.note("shred", by=by, on=scopes.of_batch(batch), facts={"had_a_key": str(had).lower()})
         return had
 
@@ -132,9 +133,9 @@ class Hand:
         mine = mine or await self._left_by_a_cancel(scope)
         cancelled = 0
         try:
-            accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
-            for first in range(1, accepted + 1, STRETCH):
-                last = min(first + STRETCH - 1, accepted)
+            last_job = await last_number(self._redis, batch)
+            for first in range(1, last_job + 1, STRETCH):
+                last = min(first + STRETCH - 1, last_job)
                 cancelled += await self._do(transitions.cancel(batch, first, last, by, credential))
         finally:
             try:

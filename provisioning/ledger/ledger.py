@@ -22,6 +22,7 @@ from provisioning.ledger.events import Events
 from provisioning.ledger.hand import Hand
 from provisioning.ledger.idempotency import Idempotency
 from provisioning.ledger.in_turn import InTurn
+from provisioning.ledger.primary import Primary, expose
 from provisioning.ledger.records import Claims
 from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
@@ -48,12 +49,20 @@ class Ledger:
         events: what has happened to batches, single jobs and by people's hands.
         webhooks: who is told of it.
         replicas: that must have an intent, an answer or an acceptance before anything goes by it.
+        primary: which Redis its connections have met.
     """
 
     def __init__(
-        self, redis: Redis, clock: Clock | None = None, *, masters: str = "", replicas: int = 0
+        self,
+        redis: Redis,
+        clock: Clock | None = None,
+        *,
+        masters: str = "",
+        replicas: int = 0,
+        primary: Primary | None = None,
     ) -> None:
         self.redis = redis
+        self.primary = primary or Primary()
         self.sealer = Sealer(redis, load_masters(masters))
         self.replicas = replicas
         self._scripts = Scripts(redis, clock, replicas=replicas)
@@ -74,7 +83,9 @@ class Ledger:
             replicas: `Settings.redis_replicas`.
         Raises: ConfigurationError if these are no keys.
         """
-        return cls(connect(url, connections), masters=masters, replicas=replicas)
+        primary = Primary()
+        redis = connect(url, connections, prepare=primary.meet)
+        return cls(redis, masters=masters, replicas=replicas, primary=primary)
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,6 +160,10 @@ class Ledger:
                 continue
             jobs.append(job if body is job.body else msgspec.structs.replace(job, body=body))
         return msgspec.structs.replace(claims, jobs=jobs, sealed=sealed)
+
+    async def expose(self, exposed: bool) -> None:
+        """Says whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
+        await expose(self.redis, exposed)
 
     async def check(self) -> None:
         """

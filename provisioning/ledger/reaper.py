@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioning import keys
 from provisioning.ledger import refused, transitions
+from provisioning.ledger.numbers import last_number
 from provisioning.retention import DAY_SECONDS, Kept, Retention
 
 if TYPE_CHECKING:
@@ -96,10 +97,11 @@ class Reaper:
         Args:
             anew: whether also those that were gone over today.
         """
-        fields = ("opened_at", "settled_at", "accepted", "in_doubt", *(f"reaped:{kept}" for kept in Kept))
-        opened, settled, accepted, in_doubt, *reaped = await self._redis.hmget(keys.batch(batch), fields)
+        fields = ("opened_at", "settled_at", "in_doubt", *(f"reaped:{kept}" for kept in Kept))
+        opened, settled, in_doubt, *reaped = await self._redis.hmget(keys.batch(batch), fields)
         if opened is None:
             return []
+        end = await last_number(self._redis, batch)
         due: list[Kept] = []
         for kept, far in zip(Kept, reaped, strict=True):
             begun = opened if kept is not Kept.BATCHES else settled
@@ -110,7 +112,7 @@ class Reaper:
                     due.append(kept)
                 continue
             mark = (far or b"").decode()
-            last = f":{int(accepted or 0)}"
+            last = f":{end}"
             finished = settled is not None and mark == settled.decode() + last
             today = not anew and mark.startswith(self._sweep(kept, now) + last + ":")
             if not (finished or today):

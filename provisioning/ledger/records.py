@@ -410,6 +410,8 @@ class BatchStatus(msgspec.Struct, frozen=True):
         causes: by state, how many jobs stand there for which reason.
         holds: what keeps its jobs, or some of them, back.
         blocked: nothing that is queued can move before a person has done something.
+        primary_changed_at: Unix seconds when Redis was last found restarted or replaced, and may have lost
+            writes, while this was active; None for never.
     """
 
     batch: str
@@ -425,6 +427,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
     meta: dict[str, str]
     sources: list[SourceFile]
     blocked: bool = False
+    primary_changed_at: float | None = None
 
     @property
     def settled(self) -> bool:
@@ -465,4 +468,5 @@ class BatchStatus(msgspec.Struct, frozen=True):
             "settled": self.settled,
             "opened_at": self.opened_at,
             "settled_at": self.settled_at,
+            "primary_changed_at": self.primary_changed_at,
         }

@@ -50,6 +50,11 @@ _MEANING: Final[dict[str, tuple[str, str]]] = {
         "{redis} has too few replicas in step and takes no writes (min-replicas-to-write)",
         "start the replicas; it is tried again",
     ),
+    "SETTLING": (
+        "{redis} was restarted or has taken over, and may have lost its last writes: before it takes jobs"
+        " again, workers tell it what they have sent",
+        "this takes ten seconds; it is tried again",
+    ),
     "TRYAGAIN": ("{redis} is moving keys", "wait; it is tried again"),
 }
 

@@ -103,6 +103,15 @@ class How(StrEnum):
     LOST = "lost"  # there is nothing of this left to record
 
 
+class Affirmation(StrEnum):
+    """What a primary knew of a POST that a worker told it of."""
+
+    KNOWN = "known"
+    TAKEN_UP = "taken_up"  # its intent was lost; the job is being sent, or the answer will be late
+    RESTORED = "restored"  # its job was lost as well
+    OTHER = "other"  # its job was lost, and its number or its key is another's by now
+
+
 class Released(StrEnum):
     """What a person's word has done to a hold."""
 
@@ -151,6 +160,10 @@ WEBHOOKS_TELL: Final = (
 
 TOKENS_SINCE: Final = 1_767_225_600_000
 """2026-01-01 in ms: fencing tokens count from then, so that Lua writes them whole, in 14 digits."""
+
+SETTLING_MS: Final = 10_000
+"""ms for which a Redis that may have lost writes takes no jobs, and is told of them: a connection that leads
+nowhere is given up after 8 s."""
 
 EVENTS_KEPT: Final = 50_000
 """Entries of `keys.EVENTS` that are kept at least, some 10 MB: whoever comes back finds what they missed."""
@@ -405,6 +418,39 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: Attempt
     result: Result | None = None
     delay: float | None = None
+
+
+class Affirm(msgspec.Struct, frozen=True):
+    """The head of `affirm`."""
+
+    worker: str
+    lease: Seconds
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A POST that was granted, and all that its job is made of, should that be lost as well."""
+
+    number: Named
+    token: int
+    attempt: int
+    key: str
+    credential: str
+    row: int | None
+    fingerprint: Hashed
+    trace: str
+    body: Sealed
+
+
+class Affirmed(msgspec.Struct, frozen=True):
+    """What the ledger knew of a POST."""
+
+    word: Affirmation
+
+
+class Meet(msgspec.Struct, frozen=True):
+    """`run_id`: of the Redis that was met, from `INFO server`."""
+
+    run_id: str
 
 
 class Answers(msgspec.Struct, frozen=True):
@@ -725,6 +771,8 @@ SCRIPTS: Final = {
         Script("claim", ClaimJobs, Room, Claimed),
         Script("sending", Send, Intent, Grant, durable=True),
         Script("answered", Answers, Answer, Recorded, durable=True),
+        Script("affirm", Affirm, Sent, Affirmed, durable=True),
+        Script("meet", Meet),
         Script("deferred", None, Deferral, Recorded),
         Script("renew", Renewal, Held),
         Script("rescue", RescueJobs, None, Lapse),
@@ -778,6 +826,7 @@ _TEXTS: Final[dict[str, dict[str, str]]] = {
             "BELIEF": Belief,
             "GO": Go,
             "HOW": How,
+            "AFFIRMATION": Affirmation,
             "RELEASED": Released,
             "SHOWN": Shown,
             "SWEEP": Sweep,
@@ -830,6 +879,7 @@ def _words() -> str:
             "for number, word in ipairs(WORDS) do NUMBERS[word] = number end",
             f"local WEBHOOKS_TELL = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOKS_TELL)} }}",
             f"local EVENTS_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {TOKENS_SINCE}",
+            f"local SETTLING_MS = {SETTLING_MS}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",
             f"local function endings() return {{ {endings} }} end",
         ]

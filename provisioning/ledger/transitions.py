@@ -15,7 +15,7 @@ import msgspec
 
 from provisioning import keys
 from provisioning.attempt import Result
-from provisioning.job import Accepted, NewJob, Verdict, spellings_of, split_job_id
+from provisioning.job import Accepted, NewJob, Verdict, fingerprint, spellings_of, split_job_id
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import kept, schema
 from provisioning.ledger.records import (
@@ -29,6 +29,7 @@ from provisioning.ledger.records import (
     SourceFile,
 )
 from provisioning.ledger.schema import (
+    Affirmation,
     Answered,
     Deferral,
     Elsewhere,
@@ -182,6 +183,37 @@ def answered(batch: str, answers: Sequence[Answered], *, stop_loss: int = 0) -> 
         for answer in answers
     ]
     return Call("answered", keys.batch(batch), layout(Recorded).rows, schema.Answers(stop_loss), rows)
+
+
+def affirm(
+    batch: str, sent: Sequence[tuple[Claim, int]], *, worker: str, lease: float
+) -> Call[list[Affirmation]]:
+    """
+    Tells a Redis that may have lost writes of jobs and their POSTs. Reads: what it knew of each.
+
+    Args:
+        sent: jobs with the number of the attempt; 0 for one that was claimed and not sent yet.
+        lease: seconds, for what is under way.
+    """
+    rows = [
+        schema.Sent(
+            number=job.number,
+            token=job.token,
+            attempt=attempt,
+            key=job.key,
+            credential=job.credential,
+            row=job.row,
+            fingerprint=fingerprint(msgspec.json.decode(job.body))[: schema.FINGERPRINT],
+            trace=job.trace,
+            body=job.body,
+        )
+        for job, attempt in sent
+    ]
+
+    def read(reply: Any) -> list[Affirmation]:
+        return [affirmed.word for affirmed in layout(schema.Affirmed).rows(reply)]
+
+    return Call("affirm", keys.batch(batch), read, schema.Affirm(worker, lease), rows)
 
 
 def deferred(batch: str, deferrals: Sequence[Deferral]) -> Call[list[Recorded]]:

@@ -17,6 +17,7 @@ from provisioning.ledger import transitions
 from provisioning.ledger.hand import AUDIT_KEPT
 from provisioning.ledger.kept import KeptJob, words_of
 from provisioning.ledger.limits import SendingLimit, sending_limits
+from provisioning.ledger.numbers import last_number
 from provisioning.ledger.records import (
     EVERY,
     UNREADABLE,
@@ -55,6 +56,8 @@ _COUNTED = {
     "follows",
     "found",
     "charted",
+    "last_number",
+    "primary_changed_at",
     "period",
 }
 
@@ -150,7 +153,7 @@ class View:
         for field, count in causes.items():
             state, _, cause = field.decode().partition(":")
             by_state.setdefault(state, {})[cause] = int(count)
-        settled_at = fields.get("settled_at")
+        settled_at, changed = fields.get("settled_at"), fields.get("primary_changed_at")
         credentials = {name.decode() for name in ready}
         found = await self._tell_trying(_holds_on(batch, holds.values(), credentials))
         return BatchStatus(
@@ -164,6 +167,7 @@ class View:
             attempts=int(fields.get("attempts", 0)),
             causes=by_state,
             holds=found,
+            primary_changed_at=int(changed) / 1000 if changed else None,
             blocked=bool(ready) and not waiting and _blocked(found, credentials),
             sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
             meta={name: value for name, value in fields.items() if not _is_counted(name)},
@@ -289,10 +293,10 @@ class View:
     ) -> AsyncIterator[tuple[str, list[int]]]:
         """Numbers that may be meant, a page at a time, each with where it ends."""
         if wanted == EVERY:
-            accepted = int(await self._redis.hget(keys.batch(batch), "accepted") or 0)
-            for start in range(int(after or 0) + 1, accepted + 1, PAGE):
-                last = min(start + PAGE - 1, accepted)
-                yield str(last) if last < accepted else "", list(range(start, last + 1))
+            last_job = await last_number(self._redis, batch)
+            for start in range(int(after or 0) + 1, last_job + 1, PAGE):
+                last = min(start + PAGE - 1, last_job)
+                yield str(last) if last < last_job else "", list(range(start, last + 1))
             return
         async for end, found in self._stretches(batch, wanted, after):
             for start in range(0, max(len(found), 1), PAGE):

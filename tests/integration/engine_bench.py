@@ -46,6 +46,7 @@ class Bench:
             Client(connection_pool=self.ledger.redis.connection_pool),
             masters=settings.masters,
             replicas=settings.redis_replicas,
+            primary=self.ledger.primary,
         )
         engine = Engine(
             settings,

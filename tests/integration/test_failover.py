@@ -28,6 +28,8 @@ from tests.ledger_fixtures import new_job
 from tests.valkey_server import _free_port
 
 ROWS = 600
+MANY = 2500
+"""Some are on the wire when the primary dies."""
 
 
 class Wire:
@@ -220,12 +222,12 @@ async def _settled(bench: Bench, batch: str) -> BatchStatus:
         await asyncio.sleep(0.05)
 
 
-async def _play(pair: Pair, api: str, stats: Any, replicas: int) -> tuple[BatchStatus, int]:
-    """600 rows, two workers; the link stalls, the primary dies. Returns: status and duplicates at the end."""
+async def _play(pair: Pair, api: str, stats: Any, replicas: int, rows: int = ROWS) -> tuple[BatchStatus, int]:
+    """Two workers; the link stalls, the primary dies. Returns: status and duplicates at the end."""
     async with two_workers(pair, api, replicas) as bench:
-        batch = await bench.submit("failover", jobs(ROWS))
+        batch = await bench.submit("failover", jobs(rows))
         async with bench.engine("w1"), bench.engine("w2"):
-            await bench.until(batch, lambda status: status.states[State.SUCCEEDED] > ROWS // 6)
+            await bench.until(batch, lambda status: status.states[State.SUCCEEDED] > rows // 6)
             pair.link.stall()
             await asyncio.sleep(0.6)  # in which workers would send what the next primary never hears of
             await pair.fail_over()
@@ -251,3 +253,14 @@ async def test_an_acceptance_that_no_replica_confirms_is_not_said_to_be_one(pair
         for _ in range(2):  # the second time the script itself writes nothing
             with pytest.raises(LedgerUnavailableError, match="0 of 1 replicas"):
                 await ledger.do(transitions.accept("b1", [new_job("k2")], "ana"))
+
+
+async def test_workers_tell_a_replica_that_nobody_waited_for_what_it_has_lost(pair: Pair) -> None:
+    with running_sandbox("--latency", "0.05") as sandbox:
+        status, twice = await _play(pair, sandbox.url, sandbox.stats, replicas=0, rows=MANY)
+        widgets = int(sandbox.widgets()["total"])
+    assert status.accepted == MANY
+    assert status.primary_changed_at is not None
+    assert twice == 0
+    assert status.bounds.least <= widgets <= status.bounds.most
+    assert status.conserved

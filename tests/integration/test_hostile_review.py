@@ -108,7 +108,7 @@ async def test_one_write_that_cannot_be_made_stops_no_other(
         return await real(calls)
 
     monkeypatch.setattr(bench.ledger, "do_all", broken)
-    recorder = Recorder(bench.ledger, lease=4.0, target="T", stop_loss=0)
+    recorder = Recorder(bench.ledger, worker="w1", lease=4.0, target="T", stop_loss=0)
     recorder.start()
     both = await asyncio.gather(
         recorder.deferred("bad", Deferral(1, 1, 0.0, "x")),

@@ -56,6 +56,7 @@ OF_DOORS = {
     keys.AUDIT,
     keys.DATA_KEYS,
     keys.CONFIRMED,
+    keys.PRIMARY,
     keys.TOKENS,
     keys.INTAKE_DEAD,
     keys.INTAKE_BYTES,

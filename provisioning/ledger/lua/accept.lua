@@ -4,14 +4,9 @@
 -- and is sealed with the key of this one: nothing was done, its body is to be sealed for the batch that id names.
 -- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
 local batch, dry = KEYS[1], arg.dry
+local refusal = not dry and unsettled_primary()
+if refusal then return refusal end
 local reply = {}
-
--- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
-local function list_batch()
-  if redis.call('HSETNX', batch, 'opened_at', now) == 1 then
-    redis.call('ZADD', KEY.batches, 'NX', now, batch_id(batch))
-  end
-end
 
 -- The job that an identity has, by credential and key; each credential's are asked for in one go. `new` has the
 -- fingerprints of those that come for the first time.
@@ -43,8 +38,8 @@ if arg.spellings then
 end
 
 -- What is new is written at the end, all jobs in one go.
-local accepted = tonumber(redis.call('HGET', batch, 'accepted') or 0)
-local first = accepted + 1
+local last = last_number(batch)
+local first = last + 1
 local jobs, bodies, ready, identities = {}, {}, {}, {}
 -- Jobs that come one at a time have no batch that would say when each came, and from whom: their stories do.
 local urgent = redis.call('HEXISTS', batch, 'urgent') == 1
@@ -54,27 +49,28 @@ local function append(list, ...)
 end
 
 local function create(handed)
-  accepted = accepted + 1
+  last = last + 1
   local key, credential = handed.key, handed.credential
-  local job = unfold(batch, accepted, '[1]')
+  local job = unfold(batch, last, '[1]')
   job.key, job.credential, job.fingerprint, job.at = key, credential, handed.fingerprint, now
   job.row, job.label, job.trace = handed.row or '', handed.label, handed.trace
   if urgent then tell_move(job, MOVE.ACCEPTED, arg.who) end
   if not ready[credential] then ready[credential], identities[credential] = {}, {} end
-  local id = batch_id(batch) .. '.' .. accepted
-  append(jobs, accepted, fold(job))
-  append(bodies, accepted, handed.body)
-  append(ready[credential], accepted)
+  local id = batch_id(batch) .. '.' .. last
+  append(jobs, last, fold(job))
+  append(bodies, last, handed.body)
+  append(ready[credential], last)
   append(identities[credential], key, id)
   known[credential][key] = id
   return id
 end
 
 local function write()
-  if accepted < first then return end
-  list_batch()
-  count(batch, 'accepted', accepted - first + 1)
-  count(batch, STATE.QUEUED, accepted - first + 1)
+  if last < first then return end
+  list_batch(batch)
+  if redis.call('HEXISTS', batch, 'last_number') == 1 then redis.call('HSET', batch, 'last_number', last) end
+  count(batch, 'accepted', last - first + 1)
+  count(batch, STATE.QUEUED, last - first + 1)
   redis.call('HSET', batch .. OF.jobs, unpack(jobs))
   redis.call('HSET', batch .. OF.bodies, unpack(bodies))
   for credential, numbers in pairs(ready) do

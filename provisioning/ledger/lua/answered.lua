@@ -88,14 +88,6 @@ local function late(job, said, believed, result)
   return HOW.LATE_MOVE
 end
 
--- Whether this is the answer of a POST whose intent the ledger does not know any more, after a power cut or a
--- failover: the claim is a later one than the last that it knows, or it knows the claim and not the attempt.
-local function is_lost(job, said)
-  local token, attempt = said.token, said.attempt
-  return attempt.evidence ~= EVIDENCE.NOTHING_SENT
-    and (token > job.token or token == job.token and job.state == STATE.CLAIMED and attempt.n > job.attempts)
-end
-
 -- Takes the intent down after all, as of a POST that left `sending` without an answer.
 local function take_up(job, said)
   count(batch, 'attempts', 1)
@@ -150,7 +142,8 @@ local function record(job, said, result)
   local came_to = to == STATE.CLAIMED and said.delay and STATE.QUEUED or to
   local again = counted and job.token == token and job.state == came_to
   if again then return HOW.IN_TIME end
-  if not is_lost(job, said) then return HOW.LOST end
+  local sent = said.attempt.evidence ~= EVIDENCE.NOTHING_SENT
+  if not sent or not is_lost(job, token, attempt) then return HOW.LOST end
   take_up(job, said)
   return late(job, said, BELIEF.OPEN, result)
 end

@@ -4,6 +4,8 @@
 -- that only want room; next_due ms when a waiting job comes due, 0 if none;
 -- urgent 1 if the batch goes before others; on_in_doubt its own choice, '' where the setting decides.
 local batch, want = KEYS[1], arg.most
+local refusal = unsettled_primary()
+if refusal then return refusal end
 local room = {}
 local urgent = redis.call('HEXISTS', batch, 'urgent')
 -- An urgent batch is not kept waiting by a line that is full of others, only by one full of urgent jobs.

@@ -25,7 +25,7 @@ end
 
 local function all()
   local first = from == '' and 1 or tonumber(from) + 1
-  local last = math.min(first + most - 1, tonumber(redis.call('HGET', batch, 'accepted') or 0))
+  local last = math.min(first + most - 1, last_number(batch))
   local numbers = {}
   for n = first, last do numbers[#numbers + 1] = n end
   return numbers, #numbers == most and tostring(last) or ''

@@ -195,6 +195,28 @@ local function fold(job)
   return array(kept, 0) .. (below ~= '' and '\n' .. below or '')
 end
 
+-- The highest number of a batch's jobs. Where Redis has lost jobs that workers held, there are gaps below it.
+local function last_number(batch)
+  local kept = redis.call('HMGET', batch, 'accepted', 'last_number')
+  return math.max(tonumber(kept[1]) or 0, tonumber(kept[2]) or 0)
+end
+
+-- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
+local function list_batch(batch)
+  if redis.call('HSETNX', batch, 'opened_at', now) == 1 then
+    redis.call('ZADD', KEY.batches, 'NX', now, batch_id(batch))
+  end
+end
+
+-- What claims and acceptances are refused with after this Redis may have lost writes: workers tell it first what
+-- they hold (affirm.lua), or a job could be sent by two, or the number of a lost one be given to another.
+local function unsettled_primary()
+  local ends = redis.call('HGET', KEY.primary, 'settles_at')
+  if ends and tonumber(ends) > now then
+    return redis.error_reply('SETTLING for ' .. math.ceil((tonumber(ends) - now) / 1000) .. ' s')
+  end
+end
+
 -- The jobs of this call, by batch and number, and those that settle() is to write.
 local loaded, saved = {}, {}
 
@@ -314,6 +336,13 @@ local function probes(scope)
   return brake[1] and tonumber(brake[1]) <= now and 1 or 0
 end
 
+-- Whether the ledger has lost the intent of a POST, in a power cut or a failover: the claim is a later one than
+-- the last that it knows, or it knows the claim and not the attempt.
+local function is_lost(job, token, attempt)
+  if token ~= job.token then return token > job.token end
+  return (job.state == STATE.CLAIMED or job.state == STATE.QUEUED) and attempt > job.attempts
+end
+
 local function spend_probe(scope, lease) redis.call('HSET', KEY.brake .. scope, 'next', now + lease) end
 
 -- What keeps a job of this batch, credential and target from being sent.
@@ -340,11 +369,18 @@ local function held(batch, credential, target)
   return nil, trial
 end
 
+-- Fresh attempts. No attempt of before is taken for one of these, so it names another claim.
+local function begin_anew(job)
+  job.attempts = 0
+  if job.token > 0 then job.token = job.token + 1 end
+end
+
 -- Queues a job that had ended again: fresh attempts, history and bounds kept. `why` is the word of a person who
 -- accepts that it may make a second widget; '' where it cannot.
 local function redrive(job, who, why)
   tell_move(job, MOVE.REDRIVEN, who, { was = job.reason, why = why ~= '' and why or nil })
-  job.attempts, job.drives = 0, job.drives + 1
+  begin_anew(job)
+  job.drives = job.drives + 1
   move(job, EVENT.REDRIVEN, REASON.REDRIVEN)
   enqueue(job, 0, false)
 end

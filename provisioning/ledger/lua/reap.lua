@@ -9,18 +9,18 @@
 -- Two who do this at once do it twice, which is harmless.
 local batch, class, sweep, most, cutoff = KEYS[1], arg.what, arg.sweep, arg.most, arg.ended_by
 local only_count = arg.count_from ~= false
-local at = redis.call('HMGET', batch, 'settled_at', 'accepted', STATE.IN_DOUBT, 'reaped:' .. class, 'name')
-if class == SWEEP.BATCHES and (at[1] ~= sweep or tonumber(at[3] or 0) > 0) then return { 0, 1 } end
+local at = redis.call('HMGET', batch, 'settled_at', STATE.IN_DOUBT, 'reaped:' .. class, 'name')
+if class == SWEEP.BATCHES and (at[1] ~= sweep or tonumber(at[2] or 0) > 0) then return { 0, 1 } end
 
-local sweep_then, last, left = string.match(at[4] or '', '^([^:]*):(%d+):?(%d*)$')
+local sweep_then, last, left = string.match(at[3] or '', '^([^:]*):(%d+):?(%d*)$')
 local first, later = 1, false
 if only_count then
   first = arg.count_from
 elseif sweep_then == sweep then
   first, later = tonumber(last) + 1, left == '1'
 end
-local accepted = tonumber(at[2] or 0)
-local stop = math.min(first + most - 1, accepted)
+local last_job = last_number(batch)
+local stop = math.min(first + most - 1, last_job)
 local jobs = 0
 
 local single = redis.call('HEXISTS', batch, 'urgent') == 1
@@ -83,17 +83,17 @@ end
 
 if only_count then
   for n = first, stop do let_go(n) end
-  return { jobs, stop < accepted and 0 or 1 }
+  return { jobs, stop < last_job and 0 or 1 }
 end
-if class == SWEEP.BATCHES and at[5] and redis.call('HGET', KEY.names, at[5]) == batch_id(batch) then
-  redis.call('HDEL', KEY.names, at[5]) -- nobody goes on with it
+if class == SWEEP.BATCHES and at[4] and redis.call('HGET', KEY.names, at[4]) == batch_id(batch) then
+  redis.call('HDEL', KEY.names, at[4]) -- nobody goes on with it
 end
 for n = first, stop do let_go(n) end
 settle()
 local so_far = sweep .. ':' .. stop .. (later and ':1' or ':0')
-if stop >= accepted and at[1] and not later then so_far = at[1] .. ':' .. stop end
+if stop >= last_job and at[1] and not later then so_far = at[1] .. ':' .. stop end
 redis.call('HSET', batch, 'reaped:' .. class, so_far)
-if stop < accepted then return { jobs, 0 } end
+if stop < last_job then return { jobs, 0 } end
 if class == SWEEP.BATCHES then
   for _, credential in ipairs(redis.call('SMEMBERS', batch .. OF.credentials)) do
     redis.call('DEL', batch .. OF.ready .. credential)

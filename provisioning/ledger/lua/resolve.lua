@@ -14,7 +14,7 @@ if arg.created then
   tell_move(job, MOVE.RESOLVED_CREATED, arg.who)
 else
   move(job, EVENT.RESOLVED_ABSENT, REASON.RESOLVED_ABSENT)
-  job.attempts = 0
+  begin_anew(job)
   widen(job, 0, -1)
   enqueue(job, 0, false)
   tell_move(job, MOVE.RESOLVED_ABSENT, arg.who)

@@ -11,12 +11,13 @@ import pytest
 import worker.group_commit
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
 from provisioning.errors import LedgerUnavailableError
-from provisioning.ledger import Answered, Intent, Ledger
+from provisioning.ledger import Answered, Claim, Intent, Ledger
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import Event
 from worker.recorder import Recorder
 
 ATTEMPT = Attempt(n=1, at=0.0, seconds=0.1, outcome=Outcome.FAILED, evidence=Evidence.ANSWERED, worker="w")
+JOB = Claim(number=1, token=1, key="k", credential="c", row=2, attempts=0, body=b"{}", batch="b")
 
 
 class SlowLedger:
@@ -51,7 +52,7 @@ async def test_an_intent_waits_for_no_answer_to_be_written() -> None:
     ledger = SlowLedger()
     recorder = recorder_on(ledger)
     recorder.start()
-    answer = asyncio.ensure_future(recorder.answered("b", answered(1)))
+    answer = asyncio.ensure_future(recorder.answered(JOB, answered(1)))
     async with asyncio.timeout(5):
         grant = await recorder.sending("b", Intent(2, 1, 1, "c"))
         assert grant.go
@@ -68,7 +69,7 @@ async def test_of_what_is_ready_at_once_the_intents_leave_first() -> None:
     recorder.start()
     await asyncio.sleep(0)  # both writers wait
     async with asyncio.timeout(5):
-        await asyncio.gather(recorder.answered("b", answered(1)), recorder.sending("b", Intent(2, 1, 1, "c")))
+        await asyncio.gather(recorder.answered(JOB, answered(1)), recorder.sending("b", Intent(2, 1, 1, "c")))
     assert ledger.asked == [["sending"], ["answered"]]
     await recorder.stop()
 
@@ -80,7 +81,7 @@ async def test_no_intent_is_written_while_answers_cannot_be(monkeypatch: pytest.
     ledger.refuses = True
     recorder = recorder_on(ledger)
     recorder.start()
-    answer = asyncio.ensure_future(recorder.answered("b", answered(1)))
+    answer = asyncio.ensure_future(recorder.answered(JOB, answered(1)))
     async with asyncio.timeout(5):
         await ledger.was_asked(3)  # it is tried again and again
         intent = asyncio.ensure_future(recorder.sending("b", Intent(2, 1, 1, "c")))
@@ -111,7 +112,7 @@ async def test_who_waits_for_a_write_under_way_is_told_when_the_recorder_stops()
     ledger = SlowLedger()
     recorder = recorder_on(ledger)
     recorder.start()
-    answer = asyncio.ensure_future(recorder.answered("b", answered(1)))
+    answer = asyncio.ensure_future(recorder.answered(JOB, answered(1)))
     async with asyncio.timeout(5):
         await ledger.was_asked(1)
         await recorder.stop()
@@ -120,7 +121,7 @@ async def test_who_waits_for_a_write_under_way_is_told_when_the_recorder_stops()
 
 
 def recorder_on(ledger: SlowLedger) -> Recorder:
-    return Recorder(cast(Ledger, ledger), lease=30.0, target="T", stop_loss=0)
+    return Recorder(cast(Ledger, ledger), worker="w1", lease=30.0, target="T", stop_loss=0)
 
 
 def answered(number: int) -> Answered:

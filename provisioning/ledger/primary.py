@@ -1,0 +1,71 @@
+"""
+Which Redis one talks to, as each new connection finds it (decision 0036).
+
+A Redis that was restarted, or has taken over from another, may have lost its last writes. Nobody tells: the
+address is the same, and the connection is merely a new one. So each asks for the run id first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+
+from provisioning import keys
+from provisioning.ledger.scripts import source
+
+_PASSING = (ConnectionError, TimeoutError)
+
+
+class Primary:
+    """
+    The primary that a client's connections lead to.
+
+    Attributes:
+        run_id: of the one last met; empty before the first.
+        on_change: are called when another is met than before, or the same after a restart; while a connection
+            is being made, so they must not use one.
+    """
+
+    def __init__(self) -> None:
+        self.run_id = ""
+        self.on_change: list[Callable[[], None]] = []
+
+    async def meet(self, connection: Any) -> None:
+        """
+        Prepares a new connection, as `redis_connect_func`.
+
+        Before any command goes by it, a Redis that is not the one of before refuses claims and acceptances
+        for a while, where it may have lost writes (`meet.lua`).
+        """
+        await connection.on_connect()
+        try:
+            run_id = await self._run_id(connection)
+            if run_id == self.run_id:
+                return
+            await connection.send_command("EVAL", source("meet"), 1, keys.PRIMARY, "", run_id)
+            await connection.read_response()
+        except _PASSING:
+            raise
+        except ResponseError:
+            return  # full, read-only, starting: whatever uses the connection is refused likewise
+        before, self.run_id = self.run_id, run_id
+        if before:
+            for call in self.on_change:
+                call()
+
+    async def _run_id(self, connection: Any) -> str:
+        await connection.send_command("INFO", "server")
+        info = await connection.read_response()
+        text = info if isinstance(info, str) else info.decode()
+        for line in text.splitlines():
+            name, _, value = line.partition(":")
+            if name == "run_id":
+                return str(value)
+        return ""
+
+
+async def expose(redis: Any, exposed: bool) -> None:
+    """Says whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
+    await redis.hset(keys.PRIMARY, "exposed", int(exposed))
