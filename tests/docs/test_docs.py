@@ -31,7 +31,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 COMMANDS = [shown for page in PAGES for shown in shown_commands(page)]
 WORKER_OPTIONS = {"--name", "--log-level"}
-OF_APPLY = ("verdicts", "bad_rows", "seconds", "files")
+OF_APPLY = ("verdicts", "bad_rows", "lost", "seconds", "files")
 SHELL = {
     ".",
     "export",
