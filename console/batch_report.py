@@ -44,7 +44,9 @@ def show_batch(out: Console, status: BatchStatus) -> None:
             Text("  (a 5xx or a lost answer may have made one; the outcome files mark the rows)", "dim")
         )
     if status.primary_changed_at:
-        said = f"Redis was restarted or replaced at {clock(status.primary_changed_at)} and may have lost writes:"
+        said = (
+            f"Redis was restarted or replaced at {clock(status.primary_changed_at)} and may have lost writes:"
+        )
         out.print(Text(f"  {said}", "yellow"))
         out.print(Text("  what a worker had sent that ended at the same time is not counted", "yellow"))
     seconds = (status.settled_at or status.opened_at) - status.opened_at
