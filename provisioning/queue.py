@@ -21,11 +21,11 @@ from amqp.exceptions import PreconditionFailed
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from provisioning import envelope, redis_broker
+from provisioning import addresses, envelope, redis_broker, sentinel_broker
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.own_celery import own_celery
-from provisioning.redis_address import SCHEMES, RedisAddress
 from provisioning.redis_rights import rights
+from provisioning.sentinel_address import SentinelAddress
 from provisioning.settings import Settings
 
 DRAIN = envelope.DRAIN
@@ -59,9 +59,10 @@ def make_app(settings: Settings) -> Celery:
             hint="set it to a Redis that all workers share, e.g. redis://127.0.0.1:6379/0",
         )
     broker, tls = settings.broker, None
-    if broker.startswith(SCHEMES):
-        broker, tls = RedisAddress.parse(broker).for_celery()
+    if addresses.is_of_redis(broker):
+        broker, tls = addresses.parse(broker).for_celery()
     redis_broker.install()
+    sentinel_broker.install()
     app = own_celery("provision", broker)
     app.conf.update(
         accept_content=["json"],
@@ -93,7 +94,9 @@ def _transport_options(broker: str) -> dict[str, object]:
     if on_rabbitmq(broker):
         # Sent is what a majority of the nodes has on disk.
         return {"confirm_publish": True}
+    address = addresses.parse(broker)
     return {
+        **(sentinel_broker.options(address) if isinstance(address, SentinelAddress) else {}),
         "visibility_timeout": redis_broker.VISIBILITY_TIMEOUT,
         "unacked_restore_interval": redis_broker.RENEWED_EVERY,
         "unacked_restore_throttle": 1,
@@ -135,8 +138,6 @@ def check_rights(app: Celery) -> bool:
 
     Raises: ConfigurationError if this user of Redis may not do it, with the rules that suffice.
     """
-    if not str(app.conf.broker_url).startswith("redis"):
-        return False  # Sentinel's channel connects in its own way
     connection = _hasty_connection(app)
     try:
         client = connection.default_channel.client

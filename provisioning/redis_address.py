@@ -8,10 +8,10 @@ So an address is taken apart here, refused where it is not plain, and written fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from provisioning.digits import is_whole_number
 
@@ -24,6 +24,7 @@ _ENCODE = (
     "a password with one of / ? # @ in it goes into PROVISION_REDIS_PASSWORD or PROVISION_BROKER_PASSWORD"
 )
 _PORT = 6379
+_WITH_TLS = ("rediss", "sentinels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ class RedisAddress:
         if "#" in url or ("@" not in parts.netloc and "@" in url):
             raise ValueError(f"cannot be taken apart: {_ENCODE}")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        database = _database(parts, options.pop("db", None))
-        tls = _tls(parts.scheme, options)
+        path = "" if parts.scheme == "unix" else parts.path
+        database = database_of(path, options.pop("db", None))
+        tls = tls_of(parts.scheme, options)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if parts.scheme == "unix":
             if parts.hostname or not parts.path.strip("/"):
@@ -96,15 +98,23 @@ class RedisAddress:
         return f"{scheme}://{self._who()}{host}:{self.port}/{self.database}{'?' if query else ''}{query}"
 
     def _who(self) -> str:
-        if not self.user and not self.password:
-            return ""
-        password = f":{quote(self.password, safe='')}" if self.password else ""
-        return f"{quote(self.user, safe='')}{password}@"
+        return who(self.user, self.password)
 
 
-def _database(parts: SplitResult, option: str | None) -> int:
-    path = "" if parts.scheme == "unix" else parts.path.strip("/")
-    said = {each for each in (path, option) if each}
+def who(user: str, password: str) -> str:
+    """User and password as they stand before a host; nothing where there is neither."""
+    if not user and not password:
+        return ""
+    return f"{quote(user, safe='')}{':' if password else ''}{quote(password, safe='')}@"
+
+
+def database_of(path: str, option: str | None) -> int:
+    """
+    The database that an address names, 0 by default.
+
+    Raises: ValueError with a sentence.
+    """
+    said = {each for each in (path.strip("/"), option) if each}
     if not said:
         return 0
     number = said.pop()
@@ -113,14 +123,24 @@ def _database(parts: SplitResult, option: str | None) -> int:
     return int(number)
 
 
-def _tls(scheme: str, options: Mapping[str, str]) -> dict[str, str | bool] | None:
+def tls_of(
+    scheme: str, options: Mapping[str, str], others: Sequence[str] = ("db",)
+) -> dict[str, str | bool] | None:
+    """
+    What an address says of certificates; None without TLS.
+
+    Args:
+        others: options that have been taken out, to be named where one is none of ours.
+    Raises: ValueError with a sentence.
+    """
+    with_tls = scheme in _WITH_TLS
     tls: dict[str, str | bool] = {}
     for name, value in options.items():
-        if scheme != "rediss" or name not in TLS_OPTIONS:
-            known = ", ".join(("db", *TLS_OPTIONS)) if scheme == "rediss" else "db"
+        if not with_tls or name not in TLS_OPTIONS:
+            known = ", ".join((*others, *(TLS_OPTIONS if with_tls else ())))
             raise ValueError(f"has an option other than {known}: leave it out, the program sets the others")
         tls[name] = _option(name, value)
-    return tls if scheme == "rediss" else None
+    return tls if with_tls else None
 
 
 def _option(name: str, value: str) -> str | bool:

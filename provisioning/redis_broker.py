@@ -218,12 +218,12 @@ class _SoundConnection:
             raise
 
 
-class _Tcp(_SoundConnection, redis.Connection):
-    pass
+class Tcp(_SoundConnection, redis.Connection):
+    """Such a connection, in clear."""
 
 
-class _Tls(_SoundConnection, redis.SSLConnection):
-    pass
+class Tls(_SoundConnection, redis.SSLConnection):
+    """Such a connection, over TLS."""
 
 
 class Channel(kombu_redis.Channel):
@@ -231,8 +231,8 @@ class Channel(kombu_redis.Channel):
 
     Message = Message
     QoS = Acknowledgements
-    connection_class = _Tcp
-    connection_class_ssl = _Tls
+    connection_class: type[redis.Connection] = Tcp
+    connection_class_ssl: type[redis.SSLConnection] = Tls
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
@@ -308,11 +308,14 @@ class Transport(kombu_redis.Transport):
 def install() -> None:
     """Has kombu take this transport for `redis://` and `rediss://`, in this process."""
     for scheme in ("redis", "rediss"):
-        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
-        if (
-            get_transport_cls(scheme) is not Transport
-        ):  # somebody has asked before; kombu remembers its answer
-            _transport_cache[scheme] = Transport
+        take_for(scheme, f"{__name__}:Transport", Transport)
+
+
+def take_for(scheme: str, name: str, transport: type[Transport]) -> None:
+    """Has kombu take a transport of ours, found by its name, for a scheme, in this process."""
+    TRANSPORT_ALIASES[scheme] = name
+    if get_transport_cls(scheme) is not transport:  # somebody has asked before; kombu remembers its answer
+        _transport_cache[scheme] = transport
 
 
 def refusal(error: BaseException) -> LedgerUnavailableError | None:

@@ -11,6 +11,7 @@ as a file need not be in an environment, which is easily shown.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -29,18 +30,19 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from provisioning import addresses
 from provisioning.errors import ConfigurationError
 from provisioning.heartbeat import FOLDER
 from provisioning.pace import Rate
-from provisioning.redis_address import SCHEMES, RedisAddress
 from provisioning.retention import Retention
+from provisioning.sentinel_address import with_sentinel_password
 
 PREFIX = "PROVISION_"
 
 _SERVERS = ("redis", "broker")
 """What has an address and a password of its own."""
 
-_BROKERS = (*SCHEMES, "sentinel", "amqp", "amqps")
+_BROKERS = (*addresses.SCHEMES, "amqp", "amqps")
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -77,7 +79,7 @@ class Settings(BaseModel):
     )
     redis_url: SecretStr | None = Field(
         None,
-        description="Redis that holds the ledger (redis://, rediss://, unix://)."
+        description="Redis that holds the ledger (redis://, rediss://, unix://, sentinel://, sentinels://)."
         " Unset: an embedded Valkey in PROVISION_HOME.",
     )
     redis_password: SecretStr = Field(
@@ -92,10 +94,15 @@ class Settings(BaseModel):
     )
     broker_url: SecretStr | None = Field(
         None,
-        description="Celery's broker (redis://, rediss://, unix://, amqp://). Unset: the ledger's Redis.",
+        description="Celery's broker: an address like the ledger's, amqp:// or amqps://."
+        " Unset: the ledger's Redis.",
     )
     broker_password: SecretStr = Field(
         SecretStr(""), description="Password for PROVISION_BROKER_URL, where that holds none."
+    )
+    sentinel_password: SecretStr = Field(
+        SecretStr(""),
+        description="Password of the Sentinels themselves, where an address of theirs holds none.",
     )
     home: Path = Field(Path(".provision"), description="Folder of the embedded Valkey and its data.")
     heartbeats: Path | None = Field(
@@ -224,7 +231,7 @@ class Settings(BaseModel):
     @field_validator("redis_url", "broker_url")
     @classmethod
     def _is_known_scheme(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        known = SCHEMES if info.field_name == "redis_url" else _BROKERS
+        known = addresses.SCHEMES if info.field_name == "redis_url" else _BROKERS
         if not value:
             return value
         # The address is not repeated: it may hold a password.
@@ -232,8 +239,8 @@ class Settings(BaseModel):
         scheme = url.partition(":")[0].lower()
         if scheme not in known:
             raise ValueError(f"must be an address that begins with {', '.join(f'{s}://' for s in known)}")
-        if scheme in SCHEMES:
-            return SecretStr(RedisAddress.parse(url).for_client())
+        if addresses.is_of_redis(url):
+            return SecretStr(addresses.parse(url).for_client())
         _check_port(urlsplit(url))
         return value
 
@@ -251,6 +258,12 @@ class Settings(BaseModel):
             if getattr(self, f"{name}_password").get_secret_value() and not getattr(self, f"{name}_url"):
                 name = name.upper()
                 raise ValueError(f"PROVISION_{name}_PASSWORD is set and PROVISION_{name}_URL is not")
+        urls = (url.get_secret_value() for url in (self.redis_url, self.broker_url) if url)
+        if self.sentinel_password.get_secret_value() and not any(map(addresses.is_of_sentinels, urls)):
+            raise ValueError(
+                "PROVISION_SENTINEL_PASSWORD is set, and neither PROVISION_REDIS_URL nor PROVISION_BROKER_URL"
+                " is an address of Sentinels"
+            )
         return self
 
     @classmethod
@@ -280,6 +293,10 @@ class Settings(BaseModel):
         for name in _SERVERS:
             if f"{name}_url" in given and f"{name}_password" in given:
                 given[f"{name}_url"] = _with_password(given[f"{name}_url"], given[f"{name}_password"])
+            if addresses.is_of_sentinels(given.get(f"{name}_url", "")) and "sentinel_password" in given:
+                given[f"{name}_url"] = with_sentinel_password(
+                    given[f"{name}_url"], given["sentinel_password"]
+                )
         try:
             settings = cls.model_validate(
                 {name: value for name, value in given.items() if name in cls.model_fields}
@@ -331,15 +348,14 @@ def _unreadable(name: str, error: Exception) -> str:
 
 def _with_password(url: str, password: str) -> str:
     """An address with a password, unless it has one; its user stays."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url  # which the field's own check will refuse
-    user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
-    if colon:
+    # By hand: urlsplit refuses brackets behind the comma of two hosts.
+    scheme, slashes, rest = url.partition("://")
+    network = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, colon, _ = network.rpartition("@")[0].partition(":")
+    if colon or not slashes:
         return url
-    place = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()
+    place = network.rpartition("@")[2]
+    return f"{scheme}://{user}:{quote(password, safe='')}@{place}{rest[len(network) :]}"
 
 
 def _check_port(parts: SplitResult) -> None:

@@ -1,4 +1,4 @@
-"""A Valkey with replicas under real Sentinels, as people run one that must survive: on loopback, quick to act."""
+"""A Valkey with replicas under real Sentinels, as people run one that must survive: quick to act."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -20,9 +18,13 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from provisioning.addresses import is_of_sentinels
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
-from provisioning.ledger.connections import packed
+from provisioning.ledger.connections import found_by_sentinels, packed
+from provisioning.ledger.reasons import reason, tls_reason, tls_trouble
 from provisioning.ledger.refusals import in_words
+from provisioning.ledger.sentinels import NoPrimaryError
+from provisioning.sentinel_address import SentinelAddress
 
 HEALTH_CHECK = 15
 """Seconds without an answer after which a connection is asked for a sign of life before it is used."""
@@ -60,18 +62,20 @@ Prepare = Callable[[Any], Awaitable[None]]
 
 def connect(url: str, connections: int = 16, *, prepare: Prepare | None = None) -> Redis:
     """A client of the Redis at `url`; nothing is connected until it is used."""
+    options: dict[str, Any] = {
+        "max_connections": connections,
+        "timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_timeout": 8,  # well below a lease; the longest stretch of a script takes some ms
+        "health_check_interval": HEALTH_CHECK,
+        "redis_connect_func": prepare,
+    }
+    if not url.startswith("unix:"):
+        options["socket_keepalive"] = True
+    if is_of_sentinels(url):
+        return Client.from_pool(found_by_sentinels(SentinelAddress.parse(url), **options))
     # A pool that waits for a connection, where redis-py's own default raises when all are out.
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        timeout=30,
-        socket_connect_timeout=5,
-        socket_timeout=8,  # well below a lease; the longest stretch of a script takes some ms
-        health_check_interval=HEALTH_CHECK,
-        redis_connect_func=prepare,
-        **({} if url.startswith("unix:") else {"socket_keepalive": True}),
-    )
-    return Client.from_pool(packed(pool))
+    return Client.from_pool(packed(BlockingConnectionPool.from_url(url, **options)))
 
 
 @contextlib.contextmanager
@@ -88,6 +92,8 @@ def in_our_words(redis: Redis) -> Iterator[None]:
 def address(redis: Redis) -> str:
     """Where a Redis is, fit to be shown: without its password."""
     options = redis.connection_pool.connection_kwargs
+    if "finder" in options:
+        return str(options["finder"])
     if "path" in options:
         return str(options["path"])
     return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
@@ -98,7 +104,7 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
     if isinstance(error, AuthenticationError):
         return LedgerUnavailableError(
             f"Redis at {address(redis)} does not accept the password",
-            hint="PROVISION_REDIS_URL is redis://:PASSWORD@HOST:PORT/0",
+            hint="set PROVISION_REDIS_PASSWORD, or PROVISION_REDIS_URL to redis://:PASSWORD@HOST:PORT/0",
         )
     if isinstance(error, RedisError) and not isinstance(error, LOST):
         return refused(error, redis)
@@ -107,39 +113,30 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
             f"Redis at {address(redis)} takes no further connections (maxclients)",
             hint="CONFIG SET maxclients 10000, or end what holds them: CLIENT LIST shows it",
         )
-    if isinstance(cause := error.__cause__ or error.__context__, ssl.SSLError):
+    if cause := tls_trouble(error):
         # A certificate that has run out is renewed one day; an authority that is not known stays so.
         passes = not isinstance(cause, ssl.SSLCertVerificationError) or cause.verify_code in _TIMES
         kind = LedgerUnavailableError if passes else LedgerUnfitError
         return kind(
-            f"there is no trusted TLS with Redis at {address(redis)} ({_tls_reason(cause)})",
+            f"there is no trusted TLS with Redis at {address(redis)} ({tls_reason(cause)})",
             hint="rediss://HOST:PORT/0?ssl_ca_certs=FILE names an authority; redis:// goes without TLS",
         )
+    if isinstance(error, NoPrimaryError):
+        return LedgerUnavailableError(
+            f"Redis at {address(redis)} cannot be found ({error})",
+            hint="start the Sentinels, or correct PROVISION_REDIS_URL: sentinel://HOST:26379,HOST:26379/NAME/0;"
+            " their own password is PROVISION_SENTINEL_PASSWORD",
+        )
     return LedgerUnavailableError(
-        f"Redis at {address(redis)} cannot be reached ({_reason(error)})",
-        hint="start it, or correct PROVISION_REDIS_URL; without that setting an embedded Valkey is used",
+        f"Redis at {address(redis)} cannot be reached ({reason(error)})",
+        hint="the Sentinels name another in some seconds; it is tried again"
+        if "finder" in redis.connection_pool.connection_kwargs
+        else "start it, or correct PROVISION_REDIS_URL; without that setting an embedded Valkey is used",
     )
-
-
-def _reason(error: BaseException) -> str:
-    """What the system said, without the client's wrapping; that in full where the system said nothing."""
-    cause = error.__cause__ or error.__context__
-    if isinstance(cause, socket.gaierror):
-        return str(cause.strerror)
-    if isinstance(cause, OSError) and cause.errno:
-        return os.strerror(cause.errno)
-    return str(error)
 
 
 _TIMES = (9, 10)
 """OpenSSL's codes of a certificate that is not yet, or no longer, valid."""
-
-
-def _tls_reason(error: ssl.SSLError) -> str:
-    """What OpenSSL found wrong: its errors have numbers that mean something else to the system."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    return (error.reason or str(error)).replace("_", " ").lower()
 
 
 def refused(error: RedisError, redis: Redis | None = None) -> LedgerUnavailableError:

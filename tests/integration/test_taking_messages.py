@@ -76,7 +76,7 @@ def test_a_reply_that_is_lost_loses_no_message(
 ) -> None:
     """The n-th reply of Redis never comes: the connection is gone when its command has been carried out."""
     ring(valkey_url, "b1")
-    read, replies = redis_broker._Tcp.read_response, iter(range(100))
+    read, replies = redis_broker.Tcp.read_response, iter(range(100))
 
     def cut(self: Any, *args: Any, **kwargs: Any) -> Any:
         reply = read(self, *args, **kwargs)
@@ -84,7 +84,7 @@ def test_a_reply_that_is_lost_loses_no_message(
             raise redis_py.ConnectionError("cut")
         return reply
 
-    monkeypatch.setattr(redis_broker._Tcp, "read_response", cut)
+    monkeypatch.setattr(redis_broker.Tcp, "read_response", cut)
     with contextlib.suppress(connection.connection_errors):
         connection.drain_events(timeout=2)
     assert redis.llen(QUEUE) + redis.hlen("unacked") == 1
