@@ -72,7 +72,11 @@ async def _at(place: Workplace, only: Collection[str]) -> list[Finding]:
 
 async def _ledger(place: Workplace) -> list[Finding]:
     malformed = list(judge_masters(place.settings.masters))
-    ledger = Ledger.at(place.redis_url, masters="" if malformed else place.settings.masters)
+    ledger = Ledger.at(
+        place.redis_url,
+        masters="" if malformed else place.settings.masters,
+        replicas=place.settings.redis_replicas,
+    )
     try:
         known = {each.check for each in malformed}
         found = [each for each in await check_ledger(ledger) if each.check not in known]
