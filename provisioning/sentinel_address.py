@@ -69,8 +69,8 @@ class SentinelAddress:
         # By hand: urlsplit takes one host only, and newer Pythons refuse brackets behind a comma.
         scheme, _, rest = url.partition("://")
         scheme = scheme.lower()
-        before, _, query = rest.partition("?")
-        network, _, path = before.partition("/")
+        rest, _, query = rest.partition("?")
+        network, _, path = rest.partition("/")
         if scheme not in SENTINEL_SCHEMES:
             raise ValueError(f"must be an address such as {_FORM}")
         if "#" in url or "@" in path or "@" in query:
@@ -78,7 +78,9 @@ class SentinelAddress:
                 "cannot be taken apart: a password with one of / ? # @ in it goes into"
                 " PROVISION_REDIS_PASSWORD, PROVISION_BROKER_PASSWORD or PROVISION_SENTINEL_PASSWORD"
             )
-        user, _, password = network.rpartition("@")[0].partition(":")
+        before, _, hosts = network.rpartition("@")
+        user, _, password = before.partition(":")
+        places = tuple(_place(each) for each in hosts.split(","))
         name, _, database = path.partition("/")
         if not _NAME.fullmatch(name) or is_whole_number(name):
             raise ValueError(f"must say what the Sentinels call the primary: {_FORM}")
@@ -86,7 +88,7 @@ class SentinelAddress:
         number = database_of(database, options.pop("db", None))
         sentinel_user, sentinel_password = (options.pop(option, "") for option in _OWN)
         return cls(
-            tuple(_place(each) for each in network.rpartition("@")[2].split(",")),
+            places,
             name,
             number,
             unquote(user),

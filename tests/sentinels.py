@@ -75,7 +75,7 @@ class Sentinels:
         for port in self.servers[1:]:
             self.follow(port, self.servers[0])
         for port in self.sentinels:
-            self._start_sentinel(port)
+            self.start_sentinel(port)
         self.until(self._all_known, "the sentinels know everybody")
 
     def start_server(self, port: int) -> None:
@@ -99,6 +99,31 @@ class Sentinels:
             file.write_text("".join(f'{name} "{value}"\n' for name, value in options.items()))
         self._spawn(port, file)
         self.until(lambda: self.server(port).ping(), f"the server at {port} answers")
+
+    def start_sentinel(self, port: int) -> None:
+        """Starts a sentinel, also one that was killed, and waits until it answers."""
+        folder = self._folder / str(port)
+        folder.mkdir(exist_ok=True)
+        lines = [
+            f"port {port}",
+            "bind 127.0.0.1",
+            f'dir "{folder}"',
+            f"sentinel monitor {NAME} 127.0.0.1 {self.servers[0]} {SENTINELS // 2 + 1}",
+            f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER}",
+            f"sentinel failover-timeout {NAME} 3000",
+            f"sentinel parallel-syncs {NAME} 2",
+        ]
+        if self._password:
+            lines.append(f'sentinel auth-pass {NAME} "{self._password}"')
+        if self._sentinel_password:
+            # The same for what others ask of it and what it asks of the others.
+            lines.append(f'requirepass "{self._sentinel_password}"')
+            lines.append(f'sentinel sentinel-pass "{self._sentinel_password}"')
+        file = folder / "sentinel.conf"
+        if not file.exists():  # it writes down there what it learns
+            file.write_text("\n".join(lines) + "\n")
+        self._spawn(port, file, "--sentinel")
+        self.until(lambda: self.sentinel(port).ping(), f"the sentinel at {port} answers")
 
     def follow(self, port: int, primary: int) -> None:
         """Has a server follow another, and waits until it is in step."""
@@ -160,28 +185,6 @@ class Sentinels:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"still not: {what}; see {self._folder}")
             time.sleep(0.02)
-
-    def _start_sentinel(self, port: int) -> None:
-        folder = self._folder / str(port)
-        folder.mkdir()
-        lines = [
-            f"port {port}",
-            "bind 127.0.0.1",
-            f'dir "{folder}"',
-            f"sentinel monitor {NAME} 127.0.0.1 {self.servers[0]} {SENTINELS // 2 + 1}",
-            f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER}",
-            f"sentinel failover-timeout {NAME} 3000",
-            f"sentinel parallel-syncs {NAME} 2",
-        ]
-        if self._password:
-            lines.append(f'sentinel auth-pass {NAME} "{self._password}"')
-        if self._sentinel_password:
-            # The same for what others ask of it and what it asks of the others.
-            lines.append(f'requirepass "{self._sentinel_password}"')
-            lines.append(f'sentinel sentinel-pass "{self._sentinel_password}"')
-        file = folder / "sentinel.conf"
-        file.write_text("\n".join(lines) + "\n")
-        self._spawn(port, file, "--sentinel")
 
     def _spawn(self, port: int, file: Path, *words: str) -> None:
         with file.with_suffix(".log").open("ab") as log:

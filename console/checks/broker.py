@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provisioning import addresses
 from provisioning.checks.finding import Finding, Level, fatal, ok
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.queue import Waiting, check_rights, make_app
@@ -30,7 +31,7 @@ def _reach(settings: Settings) -> Finding:
     if settings.broker_url is None:
         return ok("broker.reachable", f"it is the ledger's Redis{_messages(settings)}")
     connection = make_app(settings).connection_for_write(connect_timeout=WITHIN)
-    where = connection.as_uri()  # without its password
+    where = _shown(settings.broker_url.get_secret_value()) or connection.as_uri()  # without its password
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=WITHIN)
     except Exception as error:  # noqa: BLE001 - kombu's transports each raise their own
@@ -43,6 +44,11 @@ def _reach(settings: Settings) -> Finding:
     finally:
         connection.release()
     return ok("broker.reachable", f"{where} lets us in{_messages(settings)}")
+
+
+def _shown(url: str) -> str:
+    """Sentinels, all of them, where an address names some: Celery knows one."""
+    return str(addresses.parse(url)) if addresses.is_of_sentinels(url) else ""
 
 
 def _messages(settings: Settings) -> str:

@@ -12,8 +12,11 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from provisioning import addresses
 from provisioning.checks.finding import Finding, fatal, ok, warning
 from provisioning.pace import Rate
+from provisioning.redis_address import RedisAddress
+from provisioning.sentinel_address import SentinelAddress
 from provisioning.settings import Settings
 
 SHORT_LEASE = 8.0
@@ -161,12 +164,19 @@ def _choices(settings: Settings) -> Iterator[Finding]:
             " go in clear",
             "use https://",
         )
-    redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
-    where = urlsplit(redis)
-    if where.scheme in ("redis", "rediss") and not is_loopback(where.hostname) and not where.password:
+    if settings.redis and _is_open(addresses.parse(settings.redis)):
         yield warning(
             "settings.redis_password",
             "PROVISION_REDIS_URL has no password and is not of this machine: whoever reaches it reads widget"
             " keys",
             "give Redis a password (requirepass, or a user) and put it into the address",
         )
+
+
+def _is_open(address: RedisAddress | SentinelAddress) -> bool:
+    """Whether others may reach a Redis and are not asked for a password."""
+    if isinstance(address, RedisAddress):
+        hosts = [address.place] if address.port else []
+    else:
+        hosts = [place.host for place in address.places]
+    return not address.password and not all(map(is_loopback, hosts))

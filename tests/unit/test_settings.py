@@ -36,7 +36,8 @@ def test_every_secret_may_be_given_as_a_file(name: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(SECRETS[name] + "\n")
     given = {"PROVISION_CLIENT_ID": "id", "PROVISION_CLIENT_SECRET": "x"}
-    given |= {f"PROVISION_{each}_URL": "redis://h" for each in ("REDIS", "BROKER")}
+    url = "sentinel://h/mymaster" if name == "sentinel_password" else "redis://h"
+    given |= {f"PROVISION_{each}_URL": url for each in ("REDIS", "BROKER")}
     settings = Settings.from_env(given | {f"PROVISION_{name.upper()}": f"@{file}"})
     assert getattr(settings, name).get_secret_value() == SECRETS[name]
     assert SECRETS[name] not in repr(settings)
