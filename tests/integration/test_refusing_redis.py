@@ -28,9 +28,15 @@ Trouble = Callable[[Any, Path], Callable[[], object]]
 
 
 def replica(redis: Any, _: Path) -> Callable[[], object]:
-    """READONLY, UNBLOCKED and MASTERDOWN: as after a failover."""
+    """READONLY and UNBLOCKED: as after a failover."""
     redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     return lambda: redis.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def replica_without_its_primary(redis: Any, _: Path) -> Callable[[], object]:
+    """MASTERDOWN, also for what only reads."""
+    redis.config_set("replica-serve-stale-data", "no")
+    return replica(redis, _)
 
 
 def full_memory(redis: Any, _: Path) -> Callable[[], object]:
@@ -95,7 +101,9 @@ def _valkey(folder: Path) -> Iterator[Valkey]:
 
 
 @pytest.mark.parametrize("broker", ["the ledgers", "its own"])
-@pytest.mark.parametrize("trouble", [replica, full_memory, full_disk, no_permission])
+@pytest.mark.parametrize(
+    "trouble", [replica, replica_without_its_primary, full_memory, full_disk, no_permission]
+)
 def test_the_worker_lives_and_no_answer_is_lost(tmp_path: Path, trouble: Trouble, broker: str) -> None:
     with (
         running_sandbox("--seed", "3") as sandbox,
