@@ -25,7 +25,10 @@ TEXTS = {
 }
 """What Redis says, by the word that it begins with."""
 
-LET_THROUGH = {b"HELLO", b"AUTH", b"CLIENT", b"SELECT", b"INFO"}
+LET_THROUGH = {
+    *(b"HELLO", b"AUTH", b"CLIENT", b"SELECT", b"INFO"),
+    *(b"SUBSCRIBE", b"PSUBSCRIBE", b"UNSUBSCRIBE", b"PUNSUBSCRIBE"),
+}
 """What Redis carries out in all these states."""
 
 

@@ -42,7 +42,9 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
         class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
             # On quorum queues it would declare 28 more for messages with an ETA, and we send none.
             default_steps = [  # noqa: RUF012 # the form in which Celery reads them
-                step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
+                "worker.celery_heart:Heart" if step.endswith(":Heart") else step
+                for step in Consumer.Blueprint.default_steps
+                if "delayed_delivery" not in step
             ]
 
         def ensure_connected(self, conn: Any) -> Any:

@@ -90,7 +90,7 @@ def _paths_of_the_broker(app: Any, front: Front, word: str) -> None:
         front.refusing = None
         consume()
         doorbell.ring("b3")
-        until(lambda: _drained(connection) or "b3" in _batches(given), "what came later is taken")
+        until(lambda: "b3" in _drained(connection, given), "what came later is taken")
         for message in given[-1:]:
             message.ack()
         assert _batches(given)[0] == "b1"
@@ -100,12 +100,14 @@ def _paths_of_the_broker(app: Any, front: Front, word: str) -> None:
 def _drain_on(connection: Any) -> None:
     """Looks for messages until a look ends in an error."""
     while True:
-        _drained(connection)
+        _drained(connection, [])
 
 
-def _drained(connection: Any) -> None:
+def _drained(connection: Any, given: list[Any]) -> list[str]:
+    """Looks once more. Returns: the batches given so far."""
     with contextlib.suppress(TimeoutError):
         connection.drain_events(timeout=1)
+    return _batches(given)
 
 
 def _batches(given: list[Any]) -> list[str]:
@@ -143,4 +145,20 @@ def test_a_worker_waits_it_out_and_sends_nothing_twice(tmp_path: Path, front: Fr
                 assert bad not in worker.said
         states = desk.status("tenants")["states"]
         assert (states["succeeded"], sandbox.stats()["posts"]) == (ROWS, ROWS)
+        desk.leave()
+
+
+@pytest.mark.parametrize("word", ["LOADING", "MASTERDOWN"])
+def test_a_worker_stops_while_redis_refuses(tmp_path: Path, front: Front, word: str) -> None:
+    """Also where Celery meets it first in sending a sign of life, which it would try for ever."""
+    desk = Desk(tmp_path / "desk", CLIENT_ID="sandbox", CLIENT_SECRET="sandbox", REDIS_URL=front.url)
+    desk.folder.mkdir()
+    try:
+        with running_worker(desk, front.url) as worker:
+            until(lambda: "ready." in worker.said, "the worker is ready")
+            front.refusing = word
+            until(lambda: worker.said.count("ledger.lost") >= 2, "the worker meets the trouble")
+            worker.process.terminate()
+            worker.process.wait(20)
+    finally:
         desk.leave()
