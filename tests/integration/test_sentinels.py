@@ -79,7 +79,7 @@ async def test_an_old_primary_that_comes_back_gets_nothing(sentinels: Sentinels)
         sentinels.start_server(old)
         sentinels.until(lambda: sentinels.server(old).role()[0] == b"slave", "it follows the new one")
         await waited_out(lambda: ledger.do(transitions.accept("b1", [new_job("k1")], "ana")))
-        ledger.redis.connection_pool.reset()
+        await ledger.redis.connection_pool.disconnect()
         await ledger.do(transitions.accept("b1", [new_job("k2")], "ana"))
         assert (await ledger.view.status("b1")).accepted == 2
 
@@ -113,7 +113,7 @@ async def test_a_sentinel_that_is_away_is_passed_over_and_all_of_them_are_waited
         for port in sentinels.sentinels[1:]:
             sentinels.kill(port)
         await ledger.view.holds()  # an open connection needs none of them
-        ledger.redis.connection_pool.reset()
+        await ledger.redis.connection_pool.disconnect()
         with pytest.raises(LedgerUnavailableError, match="cannot be found") as caught:
             await ledger.view.holds()
         assert "start the Sentinels" in caught.value.hint

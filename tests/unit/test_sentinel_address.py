@@ -9,7 +9,6 @@ import pytest
 from celery.utils.saferepr import saferepr
 from hypothesis import given
 from hypothesis import strategies as st
-from kombu.utils.json import dumps
 
 from provisioning import addresses
 from provisioning.checks.relations import judge_relations
@@ -156,7 +155,7 @@ async def test_nothing_that_is_shown_has_a_password() -> None:
         shown = [repr(connection), connection.as_uri()]
     shown += [
         saferepr(app.conf.table()),
-        dumps(app.conf.table(), default=repr),
+        json.dumps(app.conf.table(), default=repr),
         json.dumps(app.conf.humanize()),
     ]
     async with Ledger.at(settings.redis or "") as ledger:
