@@ -36,6 +36,12 @@ from provisioning.errors import LedgerUnavailableError
 START_TIMEOUT = 30.0
 """Seconds for the server to answer: loading the append-only file of a million jobs takes some."""
 
+KEPT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "save": ""}
+"""How the server keeps its data; the crash matrix cuts the power of one that is started with the same."""
+
+EMPTY = '""'
+"""No value, as a configuration file has it."""
+
 LONGEST_PATH = 100
 """Bytes of a socket's path: Linux takes 107, macOS 103."""
 
@@ -157,10 +163,7 @@ def _start(home: Path, lock: int) -> str:
                 "port 0",
                 f"unixsocket {_configured(where)}",
                 "unixsocketperm 600",
-                "appendonly yes",
-                "appendfsync always",
-                "maxmemory-policy noeviction",
-                'save ""',
+                *(f"{name} {value or EMPTY}" for name, value in KEPT.items()),
                 "daemonize no",
                 "logfile valkey.log",
             ]

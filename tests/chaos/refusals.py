@@ -12,11 +12,11 @@ from typing import Any
 
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import NewJob
-from tests.chaos.firewall import firewall
 from tests.chaos.load import jobs
 from tests.chaos.scenario import Scenario
 from tests.chaos.stage import Stage
 from tests.chaos.verdict import Verdict
+from tests.wire import wire
 
 JOBS = 600
 
@@ -90,7 +90,7 @@ async def cut_silently(stage: Stage) -> Verdict:
     New connections pass. Each sign-up must become a job, whichever connection its message was on.
     """
     work: list[NewJob] = []
-    with firewall(stage.valkey.url) as wall:
+    with wire(stage.valkey.port) as wall:
         workers = [stage.worker(f"worker{n}", redis_url=wall.url) for n in range(2)]
         await stage.up(*workers)
         for cut in range(CUTS):

