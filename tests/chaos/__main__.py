@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.chaos.matrix import BY_NAME, ON_RABBITMQ, QUICK, SCENARIOS
 from tests.chaos.scenario import Scenario
-from tests.chaos.table import table
+from tests.chaos.table import prices, table
 from tests.chaos.verdict import Verdict
 from tests.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
 
@@ -39,6 +39,9 @@ def _play(options: argparse.Namespace, rabbitmq: RabbitMq | None) -> int:
     done: list[tuple[Scenario, Verdict]] = []
     for scenario in chosen:
         print(f"{scenario.name:32} ", end="", file=sys.stderr, flush=True)
+        if why := scenario.missing():
+            print(f"skipped: {why}", file=sys.stderr)
+            continue
         verdict = asyncio.run(scenario.run(options.seed, options.keep, rabbitmq=rabbitmq))
         done.append((scenario, verdict))
         print("BROKEN" if verdict.problems else "kept", file=sys.stderr, flush=True)
@@ -53,7 +56,7 @@ def _play(options: argparse.Namespace, rabbitmq: RabbitMq | None) -> int:
                 json.dumps({"scenario": scenario.name, "seed": options.seed, **asdict(verdict)}), flush=True
             )
     if not options.json:
-        print(table(done))
+        print("\n\n".join(part for part in (table(done), prices(done)) if part))
     return 1 if any(verdict.problems for _, verdict in done) else 0
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from tests.chaos import broker_faults, kills, pauses, rabbitmq_faults, redis_faults, refusals
+from tests.chaos import (
+    broker_faults,
+    failovers,
+    kills,
+    pauses,
+    power_cuts,
+    rabbitmq_faults,
+    redis_faults,
+    refusals,
+)
 
 SCENARIOS = (
     *kills.SCENARIOS,
     *redis_faults.SCENARIOS,
     *refusals.SCENARIOS,
+    *power_cuts.SCENARIOS,
+    *failovers.SCENARIOS,
     *broker_faults.SCENARIOS,
     *pauses.SCENARIOS,
 )

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from tests.chaos.load import jobs
 from tests.chaos.processes import Victim
 from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Stage
+from tests.chaos.stage import Server, Stage
+from tests.chaos.valkey import Fsync
 from tests.chaos.verdict import Verdict
 
 JOBS = 800
@@ -81,12 +82,12 @@ def _lost(
     end: Callable[[Stage], None],
     absent: float,
     times: int = 1,
-    fsync: str = "everysec",
+    fsync: Fsync = "everysec",
 ) -> Scenario:
     async def play(stage: Stage) -> Verdict:
         return await lose_redis(stage, end, absent, times=times)
 
-    return Scenario(name, claim, play, fsync="always" if fsync == "always" else "everysec")
+    return Scenario(name, claim, play, server=Server(fsync))
 
 
 def _stop(stage: Stage) -> None:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning.errors import ProvisioningError
-from tests.chaos.stage import Stage, staged
-from tests.chaos.valkey import Fsync
+from tests.chaos import disk
+from tests.chaos.stage import Server, Stage, staged
 from tests.chaos.verdict import Verdict
 from tests.rabbitmq import RabbitMq
+
+ONE_SERVER = Server()
+"""A server alone, as most scenarios have it."""
 
 Play = Callable[[Stage], Awaitable[Verdict]]
 
@@ -27,16 +30,22 @@ class Scenario:
         claim: what is shown, one sentence.
         play: does it, and says what came of it.
         latency: of the sandbox, in seconds.
-        fsync: Valkey's `appendfsync`.
+        server: what the ledger lies in.
         duplicates_allowed: the scenario chooses possible second widgets; the bounds must own up to them.
+        priced: it shows what a configuration costs that is not the documented one; see `prices`.
     """
 
     name: str
     claim: str
     play: Play
     latency: str = "0.05-0.2"
-    fsync: Fsync = "everysec"
+    server: Server = ONE_SERVER
     duplicates_allowed: bool = False
+    priced: bool = False
+
+    def missing(self) -> str:
+        """Why it cannot be played on this machine; empty if it can."""
+        return disk.missing() if self.server.watched else ""
 
     async def run(self, seed: int, keep: Path | None = None, *, rabbitmq: RabbitMq | None = None) -> Verdict:
         """
@@ -49,7 +58,7 @@ class Scenario:
         folder = Path(tempfile.mkdtemp(prefix=f"chaos-{self.name}-"))
         try:
             verdict = await self._play(folder, seed, rabbitmq)
-            if not self.duplicates_allowed:
+            if not (self.duplicates_allowed or self.priced):
                 verdict.demand(verdict.duplicate == 0, f"{verdict.duplicate} bodies made two widgets")
             if verdict.problems and keep is not None:
                 shutil.copytree(folder, keep / self.name, dirs_exist_ok=True)
@@ -58,7 +67,7 @@ class Scenario:
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _play(self, folder: Path, seed: int, rabbitmq: RabbitMq | None) -> Verdict:
-        async with staged(folder, seed, latency=self.latency, fsync=self.fsync, rabbitmq=rabbitmq) as stage:
+        async with staged(folder, seed, latency=self.latency, server=self.server, rabbitmq=rabbitmq) as stage:
             try:
                 return await self.play(stage)
             except (TimeoutError, RuntimeError, AssertionError, ProvisioningError, OSError) as error:

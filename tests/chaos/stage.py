@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tests.chaos.valkey import Fsync, Valkey
 from tests.chaos.verdict import Verdict, examine
 from tests.integration.sandbox_process import SandboxProcess, running_sandbox
 from tests.rabbitmq import RabbitMq
+from tests.replicas import Replicas
 
 SETTLE_SECONDS = 30.0
 """Promised from any blow to a settled batch (issue 3); with the lease of `SETTINGS` it takes a few."""
@@ -51,6 +53,22 @@ SETTINGS = {
 """The shortest lease that is allowed, so that a run is quick; `default-lease` keeps the default."""
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """
+    What the ledger of a scenario lies in.
+
+    Attributes:
+        fsync: Valkey's `appendfsync`.
+        watched: it is known what reaches its disk, so that its power can be cut.
+        confirming: `PROVISION_REDIS_REPLICAS` before a primary and two replicas; None for one server alone.
+    """
+
+    fsync: Fsync = "everysec"
+    watched: bool = False
+    confirming: int | None = None
+
+
 class Stage:
     """
     What a scenario works with.
@@ -58,7 +76,9 @@ class Stage:
     Attributes:
         random: the scenario's only source of chance, seeded.
         ring: the doorbell, as producers have it.
-        rabbitmq: the broker; None where it is the Valkey.
+        valkey: the ledger's server; of several the first primary.
+        replicas: the servers, where there are several; all are behind one address.
+        rabbitmq: the broker; None where it is the ledger's.
     """
 
     def __init__(
@@ -69,15 +89,18 @@ class Stage:
         ledger: Ledger,
         seed: int,
         rabbitmq: RabbitMq | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         self.folder = folder
         self.valkey = valkey
+        self.replicas = replicas
         self.sandbox = sandbox
         self.ledger = ledger
         self.random = random.Random(seed)
         self.rabbitmq = rabbitmq
         broker = SecretStr(rabbitmq.url) if rabbitmq else None
-        self._app = make_app(Settings(redis_url=SecretStr(valkey.url), broker_url=broker))
+        self._redis = replicas.front.url if replicas else valkey.url
+        self._app = make_app(Settings(redis_url=SecretStr(self._redis), broker_url=broker))
         self.ring = Doorbell(self._app).ring
         self.workers: list[Victim] = []
         self._victims: list[Victim] = []
@@ -148,7 +171,8 @@ class Stage:
         given = {
             **SETTINGS,
             "API_URL": self.sandbox.url,
-            "REDIS_URL": self.valkey.url,
+            "REDIS_URL": self._redis,
+            "REDIS_REPLICAS": str(self.ledger.replicas),
             "BROKER_URL": self.rabbitmq.url if self.rabbitmq else "",
             **{name.upper(): value for name, value in settings.items()},
         }
@@ -238,23 +262,40 @@ async def staged(
     seed: int,
     *,
     latency: str = "0.05-0.2",
-    fsync: Fsync = "everysec",
+    server: Server | None = None,
     rabbitmq: RabbitMq | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage with Valkey and sandbox running and no worker yet; the broker's queue is empty."""
-    data = folder / "valkey"
-    data.mkdir(parents=True, exist_ok=True)
-    valkey = Valkey(data, fsync)
+    server = server or Server()
     with running_sandbox("--latency", latency, "--seed", str(seed)) as sandbox:
+        async with _serving(folder / "valkey", server) as (valkey, replicas):
+            if rabbitmq is not None:
+                rabbitmq.purge(QUEUE)
+            stage = None
+            url = replicas.front.url if replicas else valkey.url
+            try:
+                async with Ledger.at(url, replicas=server.confirming or 0) as ledger:
+                    stage = Stage(folder, valkey, sandbox, ledger, seed, rabbitmq, replicas)
+                    yield stage
+            finally:
+                if stage is not None:
+                    stage.end()
+
+
+@asynccontextmanager
+async def _serving(folder: Path, server: Server) -> AsyncIterator[tuple[Valkey, Replicas | None]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    if server.confirming is None:
+        valkey = Valkey(folder, server.fsync, watched=server.watched)
         valkey.start()
-        if rabbitmq is not None:
-            rabbitmq.purge(QUEUE)
-        stage = None
         try:
-            async with Ledger.at(valkey.url) as ledger:
-                stage = Stage(folder, valkey, sandbox, ledger, seed, rabbitmq)
-                yield stage
+            yield valkey, None
         finally:
-            if stage is not None:
-                stage.end()
             valkey.kill()
+    else:
+        replicas = Replicas(folder, server.fsync)
+        try:
+            await replicas.start()
+            yield replicas.primary, replicas
+        finally:
+            replicas.stop()

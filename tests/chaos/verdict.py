@@ -28,6 +28,7 @@ class Verdict:
         in_flight: POSTs begun and not recorded when it struck.
         lost: accepted jobs that have no end, or that are gone.
         duplicate: bodies of which the sandbox has made more than one widget.
+        silent: jobs of which more widgets exist than their own bounds own up to.
         seconds: from the blow to the batch settled.
         problems: what broke a promise, a sentence each; empty if all were kept.
     """
@@ -36,6 +37,7 @@ class Verdict:
     in_flight: int = 0
     lost: int = 0
     duplicate: int = 0
+    silent: int = 0
     succeeded: int = 0
     in_doubt: int = 0
     widgets: int = 0
@@ -85,6 +87,7 @@ async def examine(ledger: Ledger, sandbox: SandboxProcess, batch: str, accepted:
 
 def _examine_job(verdict: Verdict, record: JobRecord, widgets: list[str]) -> None:
     bounds, demand = record.bounds, verdict.demand
+    verdict.silent += len(widgets) > bounds.most
     demand(
         bounds.least <= len(widgets) <= bounds.most,
         f"{record.job_id}: {len(widgets)} widgets exist, its bounds say {bounds.least} to {bounds.most}",

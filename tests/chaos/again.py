@@ -1,0 +1,42 @@
+"""The same file handed over once more, after a blow: what it sends, and what it brings back."""
+
+from __future__ import annotations
+
+import time
+
+from provisioning.errors import NotFoundError
+from tests.chaos.load import jobs
+from tests.chaos.stage import Stage
+from tests.chaos.verdict import Verdict
+
+
+async def nothing_is_sent(stage: Stage, verdict: Verdict, count: int) -> None:
+    """Demands that the whole file had been accepted: handed over again, it makes no POST."""
+    posts = stage.sandbox.stats()["posts"]
+    batch = await stage.submit(jobs(count))
+    await stage.settled(batch, time.monotonic())
+    sent = stage.sandbox.stats()["posts"] - posts
+    verdict.demand(sent == 0, f"the same file again sent {sent} POSTs")
+
+
+async def price(stage: Stage, count: int, *, in_flight: int, seconds: float) -> Verdict:
+    """
+    What a blow has cost where more may be lost than is promised, judged when the file was handed over again.
+
+    Lost are the rows that had been told accepted and were gone. It is demanded only that they are there again.
+    """
+    lost = count - await _left(stage)
+    batch = await stage.submit(jobs(count))
+    await stage.settled(batch, time.monotonic())
+    verdict = await stage.verdict(batch, count, in_flight=in_flight, seconds=seconds)
+    still_lost, verdict.lost = verdict.lost, lost
+    verdict.problems.clear()
+    verdict.demand(still_lost == 0, f"{still_lost} rows are not there, though the file came again")
+    return verdict
+
+
+async def _left(stage: Stage) -> int:
+    try:
+        return (await stage.status(await stage.ledger.view.batch_id("tenants"))).accepted
+    except NotFoundError:
+        return 0

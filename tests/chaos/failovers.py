@@ -1,0 +1,160 @@
+"""Scenarios in which a replica takes over: one that lags, and one whose former primary goes on alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from provisioning.errors import LedgerUnavailableError
+from provisioning.ledger import Ledger, transitions
+from tests.chaos.again import nothing_is_sent, price
+from tests.chaos.load import jobs
+from tests.chaos.scenario import Scenario
+from tests.chaos.stage import Server, Stage
+from tests.chaos.valkey import Valkey
+from tests.chaos.verdict import Verdict
+from tests.replicas import Replicas, info
+from tests.wire import wire
+
+JOBS = 1200
+"""Some seconds of work for two workers."""
+
+SLOTS = "40"
+
+LAG = 0.6
+"""Seconds for which no replica has heard of anything when the primary dies."""
+
+BETWEEN = 0.3
+"""Seconds by which one replica falls behind before the other, so that one of them is further."""
+
+ON_THEIR_WAY = 1.0
+"""Seconds after a partition in which what was confirmed before may still be sent: far more than it takes."""
+
+
+async def fail_over_with_lag(stage: Stage) -> Verdict:
+    """The primary dies when its replicas lag; nobody else died, so nothing may be in doubt."""
+    in_flight, seconds = await _fail_over(stage)
+    batch = await stage.ledger.view.batch_id("tenants")
+    verdict = await stage.verdict(batch, JOBS, in_flight=in_flight, seconds=seconds)
+    _all_succeeded(verdict)
+    await nothing_is_sent(stage, verdict, JOBS)
+    return verdict
+
+
+async def fail_over_unconfirmed(stage: Stage) -> Verdict:
+    """The same, and no replica was asked to confirm anything; it is measured what that costs."""
+    in_flight, seconds = await _fail_over(stage)
+    return await price(stage, JOBS, in_flight=in_flight, seconds=seconds)
+
+
+async def _fail_over(stage: Stage) -> tuple[int, float]:
+    """Returns: POSTs in flight when the primary died, and seconds until the batch was settled."""
+    replicas = _replicas(stage)
+    await stage.up(*(stage.worker(f"worker{n}", max_in_flight=SLOTS) for n in range(2)))
+    batch = await stage.submit(jobs(JOBS))
+    await stage.succeeded(batch, stage.random.randint(100, 200))
+    first, second = stage.random.sample(replicas.links, 2)
+    first.stall()
+    await asyncio.sleep(BETWEEN)
+    second.stall()
+    await asyncio.sleep(LAG)
+    in_flight = stage.in_flight
+    began = time.monotonic()
+    await replicas.fail_over()
+    return in_flight, await stage.settled(batch, began)
+
+
+async def part_the_primary(stage: Stage) -> Verdict:
+    """
+    The primary is parted from its replicas together with one worker, and goes on taking that worker's writes.
+
+    A replica becomes primary for all others. The parted worker sends nothing, an acceptance by its primary is
+    not told as one, and when the parts meet again its answers settle whatever it left in doubt.
+    """
+    replicas = _replicas(stage)
+    former = replicas.primary
+    with wire(former.port) as aside, wire(stage.sandbox.address[1]) as api:
+        host = stage.sandbox.address[0]
+        parted = stage.worker(
+            "parted", max_in_flight=SLOTS, redis_url=aside.url, api_url=f"http://{host}:{api.port}"
+        )
+        other = stage.worker("other", max_in_flight=SLOTS)
+        await stage.up(parted, other)
+        batch = await stage.submit(jobs(JOBS))
+        await stage.succeeded(batch, stage.random.randint(100, 200))
+        replicas.part()
+        began = time.monotonic()
+        in_flight = stage.in_flight
+        written = await _written(former)
+        await replicas.promote()
+        await asyncio.sleep(ON_THEIR_WAY)
+        sent = api.sent
+        told = await _told_accepted(aside.url)
+
+        async def others_are_done() -> bool:
+            return (await stage.status(batch)).settled
+
+        await stage.until(others_are_done, "the other part has done what it could", 30)
+        sent_alone = api.sent - sent
+        written_alone = await _written(former) - written
+        await replicas.follow(former, replicas.primary.port)
+        aside.lead_to(replicas.primary.port)
+        aside.cut()
+        seconds = await stage.settled(batch, began)
+        verdict = await stage.verdict(batch, JOBS, in_flight=in_flight, seconds=seconds)
+        _all_succeeded(verdict)
+        verdict.demand(written_alone > 0, "the former primary took no writes alone")
+        verdict.demand(sent_alone == 0, f"the parted worker sent {sent_alone} bytes to the API")
+        verdict.demand(not told, "the parted primary told a row accepted")
+        for worker in (parted, other):
+            verdict.demand(worker.alive, f"{worker.name} left with {worker.code}")
+        await nothing_is_sent(stage, verdict, JOBS)
+    return verdict
+
+
+async def _written(server: Valkey) -> int:
+    return int((await info(server))["master_repl_offset"])
+
+
+async def _told_accepted(url: str) -> bool:
+    """Whether a producer in the part of the former primary is told that its row is accepted."""
+    async with Ledger.at(url, replicas=1) as ledger:
+        try:
+            await ledger.do(transitions.open_batch("parted", "parted", {}))
+            await ledger.do(transitions.accept("parted", jobs(1, "parted"), "chaos"))
+        except LedgerUnavailableError:
+            return False
+    return True
+
+
+def _replicas(stage: Stage) -> Replicas:
+    assert stage.replicas is not None
+    return stage.replicas
+
+
+def _all_succeeded(verdict: Verdict) -> None:
+    verdict.demand(verdict.in_doubt == 0, f"{verdict.in_doubt} in doubt, though no worker died")
+    verdict.demand(verdict.succeeded == JOBS, f"only {verdict.succeeded} succeeded")
+
+
+SCENARIOS = (
+    Scenario(
+        "failover-lagging-replica",
+        "a replica that lags takes over, one of two must confirm",
+        fail_over_with_lag,
+        server=Server("always", confirming=1),
+    ),
+    Scenario(
+        "failover-unconfirmed",
+        "a replica that lags takes over, and none must confirm",
+        fail_over_unconfirmed,
+        server=Server("always", confirming=0),
+        priced=True,
+    ),
+    Scenario(
+        "partitioned-old-primary",
+        "a primary parted from its replicas goes on, a replica has taken its place",
+        part_the_primary,
+        server=Server("always", confirming=1),
+    ),
+)
