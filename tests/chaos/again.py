@@ -21,9 +21,9 @@ async def nothing_is_sent(stage: Stage, verdict: Verdict, count: int) -> None:
 
 async def price(stage: Stage, count: int, *, in_flight: int, seconds: float) -> Verdict:
     """
-    What a blow has cost where more may be lost than is promised, judged when the file was handed over again.
+    What a blow has cost in a configuration that is not the documented one, judged when the file came again.
 
-    Lost are the rows that had been told accepted and were gone. It is demanded only that they are there again.
+    Lost are rows that had been told accepted and were gone. It is demanded only that they are there again.
     """
     lost = count - await _left(stage)
     batch = await stage.submit(jobs(count))

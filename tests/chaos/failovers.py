@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger, transitions
@@ -29,6 +32,9 @@ BETWEEN = 0.3
 
 ON_THEIR_WAY = 1.0
 """Seconds after a partition in which what was confirmed before may still be sent: far more than it takes."""
+
+APART = 30.0
+"""Seconds within which the other part is done; the leases of the parted worker's jobs lapse first."""
 
 
 async def fail_over_with_lag(stage: Stage) -> Verdict:
@@ -66,20 +72,63 @@ async def _fail_over(stage: Stage) -> tuple[int, float]:
 
 async def part_the_primary(stage: Stage) -> Verdict:
     """
+    The parted worker sends nothing, an acceptance by its primary is not told as one, and nothing is in doubt.
+
+    When the parts meet again, the answers that the parted worker holds settle the doubts about them.
+    """
+    async with _parted(stage) as parted:
+        batch = await stage.ledger.view.batch_id("tenants")
+        verdict = await stage.verdict(batch, JOBS, in_flight=parted.in_flight, seconds=parted.seconds)
+        _all_succeeded(verdict)
+        verdict.demand(parted.written > 0, "the former primary took no writes alone")
+        verdict.demand(parted.sent == 0, f"the parted worker sent {parted.sent} bytes to the API")
+        verdict.demand(not parted.told, "the parted primary told a row accepted")
+        for worker in stage.workers:
+            verdict.demand(worker.alive, f"{worker.name} left with {worker.code}")
+        await nothing_is_sent(stage, verdict, JOBS)
+        return verdict
+
+
+async def part_unconfirmed(stage: Stage) -> Verdict:
+    """The same, and no replica was asked to confirm anything; it is measured what that costs."""
+    async with _parted(stage) as parted:
+        return await price(stage, JOBS, in_flight=parted.in_flight, seconds=parted.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parted:
+    """
+    What went on in the part of the former primary.
+
+    Attributes:
+        in_flight: POSTs of both parts when the network broke.
+        written: bytes of replication that the former primary made alone.
+        sent: bytes that the worker there sent to the API.
+        told: whether a producer there was told that its row is accepted.
+        seconds: until the batch was settled.
+    """
+
+    in_flight: int
+    written: int
+    sent: int
+    told: bool
+    seconds: float
+
+
+@asynccontextmanager
+async def _parted(stage: Stage) -> AsyncIterator[_Parted]:
+    """
     The primary is parted from its replicas together with one worker, and goes on taking that worker's writes.
 
-    A replica becomes primary for all others. The parted worker sends nothing, an acceptance by its primary is
-    not told as one, and when the parts meet again its answers settle whatever it left in doubt.
+    A replica becomes primary for all others; when they have done what they can, the parts meet again.
     """
     replicas = _replicas(stage)
     former = replicas.primary
-    with wire(former.port) as aside, wire(stage.sandbox.address[1]) as api:
-        host = stage.sandbox.address[0]
-        parted = stage.worker(
-            "parted", max_in_flight=SLOTS, redis_url=aside.url, api_url=f"http://{host}:{api.port}"
-        )
-        other = stage.worker("other", max_in_flight=SLOTS)
-        await stage.up(parted, other)
+    host, port = stage.sandbox.address
+    with wire(former.port) as aside, wire(port) as api:
+        url = f"http://{host}:{api.port}"
+        parted = stage.worker("parted", max_in_flight=SLOTS, redis_url=aside.url, api_url=url)
+        await stage.up(parted, stage.worker("other", max_in_flight=SLOTS))
         batch = await stage.submit(jobs(JOBS))
         await stage.succeeded(batch, stage.random.randint(100, 200))
         replicas.part()
@@ -89,36 +138,27 @@ async def part_the_primary(stage: Stage) -> Verdict:
         await replicas.promote()
         await asyncio.sleep(ON_THEIR_WAY)
         sent = api.sent
-        told = await _told_accepted(aside.url)
+        told = await _told_accepted(aside.url, stage.ledger.replicas)
 
         async def others_are_done() -> bool:
             return (await stage.status(batch)).settled
 
-        await stage.until(others_are_done, "the other part has done what it could", 30)
-        sent_alone = api.sent - sent
-        written_alone = await _written(former) - written
+        await stage.until(others_are_done, "the other part has done what it could", APART)
+        sent = api.sent - sent
+        written = await _written(former) - written
         await replicas.follow(former, replicas.primary.port)
         aside.lead_to(replicas.primary.port)
         aside.cut()
         seconds = await stage.settled(batch, began)
-        verdict = await stage.verdict(batch, JOBS, in_flight=in_flight, seconds=seconds)
-        _all_succeeded(verdict)
-        verdict.demand(written_alone > 0, "the former primary took no writes alone")
-        verdict.demand(sent_alone == 0, f"the parted worker sent {sent_alone} bytes to the API")
-        verdict.demand(not told, "the parted primary told a row accepted")
-        for worker in (parted, other):
-            verdict.demand(worker.alive, f"{worker.name} left with {worker.code}")
-        await nothing_is_sent(stage, verdict, JOBS)
-    return verdict
+        yield _Parted(in_flight, written, sent, told, seconds)
 
 
 async def _written(server: Valkey) -> int:
     return int((await info(server))["master_repl_offset"])
 
 
-async def _told_accepted(url: str) -> bool:
-    """Whether a producer in the part of the former primary is told that its row is accepted."""
-    async with Ledger.at(url, replicas=1) as ledger:
+async def _told_accepted(url: str, confirming: int) -> bool:
+    async with Ledger.at(url, replicas=confirming) as ledger:
         try:
             await ledger.do(transitions.open_batch("parted", "parted", {}))
             await ledger.do(transitions.accept("parted", jobs(1, "parted"), "chaos"))
@@ -156,5 +196,12 @@ SCENARIOS = (
         "a primary parted from its replicas goes on, a replica has taken its place",
         part_the_primary,
         server=Server("always", confirming=1),
+    ),
+    Scenario(
+        "partitioned-unconfirmed",
+        "a primary parted from its replicas goes on, and none must confirm",
+        part_unconfirmed,
+        server=Server("always", confirming=0),
+        priced=True,
     ),
 )

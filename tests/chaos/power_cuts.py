@@ -1,4 +1,4 @@
-"""Scenarios in which the power of Redis' machine is cut: of its files what it had synced is there, no more."""
+"""Scenarios in which the power of Redis' machine is cut: what it had synced is there, and nothing more."""
 
 from __future__ import annotations
 
