@@ -13,10 +13,11 @@ from provisioning.ledger import Ledger, transitions
 from tests.chaos.again import nothing_is_sent, price
 from tests.chaos.load import jobs
 from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Server, Stage
+from tests.chaos.serving import Server
+from tests.chaos.stage import Stage
 from tests.chaos.valkey import Valkey
 from tests.chaos.verdict import Verdict
-from tests.replicas import Replicas, info
+from tests.replicas import info
 from tests.wire import wire
 
 JOBS = 1200
@@ -55,7 +56,7 @@ async def fail_over_unconfirmed(stage: Stage) -> Verdict:
 
 async def _fail_over(stage: Stage) -> tuple[int, float]:
     """Returns: POSTs in flight when the primary died, and seconds until the batch was settled."""
-    replicas = _replicas(stage)
+    replicas = stage.replicas
     await stage.up(*(stage.worker(f"worker{n}", max_in_flight=SLOTS) for n in range(2)))
     batch = await stage.submit(jobs(JOBS))
     await stage.succeeded(batch, stage.random.randint(100, 200))
@@ -68,6 +69,25 @@ async def _fail_over(stage: Stage) -> tuple[int, float]:
     began = time.monotonic()
     await replicas.fail_over()
     return in_flight, await stage.settled(batch, began)
+
+
+async def fail_over_by_sentinels(stage: Stage) -> Verdict:
+    """The primary dies, Sentinels make another, which all find by asking them, and the dead one returns."""
+    await stage.up(*(stage.worker(f"worker{n}", max_in_flight=SLOTS) for n in range(2)))
+    batch = await stage.submit(jobs(JOBS))
+    await stage.succeeded(batch, stage.random.randint(100, 200))
+    in_flight = stage.in_flight
+    dead = stage.sentinels.kill_primary()
+    began = time.monotonic()
+    await stage.until(lambda: stage.sentinels.primary() != dead, "there is another primary")
+    stage.sentinels.start_server(dead)
+    seconds = await stage.settled(batch, began)
+    verdict = await stage.verdict(batch, JOBS, in_flight=in_flight, seconds=seconds)
+    _all_succeeded(verdict)
+    for worker in stage.workers:
+        verdict.demand(worker.alive, f"{worker.name} left with {worker.code}")
+    await nothing_is_sent(stage, verdict, JOBS)
+    return verdict
 
 
 async def part_the_primary(stage: Stage) -> Verdict:
@@ -122,7 +142,7 @@ async def _parted(stage: Stage) -> AsyncIterator[_Parted]:
 
     A replica becomes primary for all others; when they have done what they can, the parts meet again.
     """
-    replicas = _replicas(stage)
+    replicas = stage.replicas
     former = replicas.primary
     host, port = stage.sandbox.address
     with wire(former.port) as aside, wire(port) as api:
@@ -167,11 +187,6 @@ async def _told_accepted(url: str, confirming: int) -> bool:
     return True
 
 
-def _replicas(stage: Stage) -> Replicas:
-    assert stage.replicas is not None
-    return stage.replicas
-
-
 def _all_succeeded(verdict: Verdict) -> None:
     verdict.demand(verdict.in_doubt == 0, f"{verdict.in_doubt} in doubt, though no worker died")
     verdict.demand(verdict.succeeded == JOBS, f"only {verdict.succeeded} succeeded")
@@ -190,6 +205,12 @@ SCENARIOS = (
         fail_over_unconfirmed,
         server=Server("always", confirming=0),
         priced=True,
+    ),
+    Scenario(
+        "failover-sentinel",
+        "Sentinels make a replica primary, one of two must confirm",
+        fail_over_by_sentinels,
+        server=Server("always", confirming=1, guarded=True),
     ),
     Scenario(
         "partitioned-old-primary",

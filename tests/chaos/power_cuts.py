@@ -8,7 +8,8 @@ import time
 from tests.chaos.again import nothing_is_sent, price
 from tests.chaos.load import jobs
 from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Server, Stage
+from tests.chaos.serving import Server
+from tests.chaos.stage import Stage
 from tests.chaos.verdict import Verdict
 
 JOBS = 800

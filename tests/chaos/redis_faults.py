@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from tests.chaos.load import jobs
 from tests.chaos.processes import Victim
 from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Server, Stage
+from tests.chaos.serving import Server
+from tests.chaos.stage import Stage
 from tests.chaos.valkey import Fsync
 from tests.chaos.verdict import Verdict
 

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from provisioning.errors import ProvisioningError
 from tests.chaos import disk
-from tests.chaos.stage import Server, Stage, staged
+from tests.chaos.serving import Server
+from tests.chaos.stage import ONE_SERVER, Stage, staged
 from tests.chaos.verdict import Verdict
 from tests.rabbitmq import RabbitMq
-
-ONE_SERVER = Server()
-"""A server alone, as most scenarios have it."""
 
 Play = Callable[[Stage], Awaitable[Verdict]]
 

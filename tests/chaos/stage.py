@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,16 @@ from provisioning.queue import QUEUE, Doorbell, Waiting, make_app
 from provisioning.settings import PREFIX, Settings
 from tests.chaos.load import jobs
 from tests.chaos.processes import Victim
-from tests.chaos.valkey import Fsync, Valkey
+from tests.chaos.serving import Server, Serving, serving
+from tests.chaos.valkey import Valkey
 from tests.chaos.verdict import Verdict, examine
 from tests.integration.sandbox_process import SandboxProcess, running_sandbox
 from tests.rabbitmq import RabbitMq
 from tests.replicas import Replicas
+from tests.sentinels import Sentinels
+
+ONE_SERVER = Server()
+"""The ledger lies in one, as in most scenarios."""
 
 SETTLE_SECONDS = 30.0
 """Promised from any blow to a settled batch (issue 3); with the lease of `SETTINGS` it takes a few."""
@@ -53,22 +57,6 @@ SETTINGS = {
 """The shortest lease that is allowed, so that a run is quick; `default-lease` keeps the default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """
-    What the ledger of a scenario lies in.
-
-    Attributes:
-        fsync: Valkey's `appendfsync`.
-        watched: it is known what reaches its disk, so that its power can be cut.
-        confirming: `PROVISION_REDIS_REPLICAS` before a primary and two replicas; None for one server alone.
-    """
-
-    fsync: Fsync = "everysec"
-    watched: bool = False
-    confirming: int | None = None
-
-
 class Stage:
     """
     What a scenario works with.
@@ -76,34 +64,47 @@ class Stage:
     Attributes:
         random: the scenario's only source of chance, seeded.
         ring: the doorbell, as producers have it.
-        valkey: the ledger's server; of several the first primary.
-        replicas: the servers, where there are several; all are behind one address.
         rabbitmq: the broker; None where it is the ledger's.
     """
 
     def __init__(
         self,
         folder: Path,
-        valkey: Valkey,
+        served: Serving,
         sandbox: SandboxProcess,
         ledger: Ledger,
         seed: int,
         rabbitmq: RabbitMq | None = None,
-        replicas: Replicas | None = None,
     ) -> None:
         self.folder = folder
-        self.valkey = valkey
-        self.replicas = replicas
         self.sandbox = sandbox
         self.ledger = ledger
         self.random = random.Random(seed)
         self.rabbitmq = rabbitmq
         broker = SecretStr(rabbitmq.url) if rabbitmq else None
-        self._redis = replicas.front.url if replicas else valkey.url
-        self._app = make_app(Settings(redis_url=SecretStr(self._redis), broker_url=broker))
+        self._served = served
+        self._app = make_app(Settings(redis_url=SecretStr(served.url), broker_url=broker))
         self.ring = Doorbell(self._app).ring
         self.workers: list[Victim] = []
         self._victims: list[Victim] = []
+
+    @property
+    def valkey(self) -> Valkey:
+        """The ledger's server, where it is one alone."""
+        assert self._served.server is not None
+        return self._served.server
+
+    @property
+    def replicas(self) -> Replicas:
+        """The ledger's servers, where they are several behind one address."""
+        assert self._served.replicas is not None
+        return self._served.replicas
+
+    @property
+    def sentinels(self) -> Sentinels:
+        """The ledger's servers, where Sentinels choose the primary."""
+        assert self._served.sentinels is not None
+        return self._served.sentinels
 
     @property
     def redis(self) -> Redis:
@@ -171,7 +172,7 @@ class Stage:
         given = {
             **SETTINGS,
             "API_URL": self.sandbox.url,
-            "REDIS_URL": self._redis,
+            "REDIS_URL": self._served.url,
             "REDIS_REPLICAS": str(self.ledger.replicas),
             "BROKER_URL": self.rabbitmq.url if self.rabbitmq else "",
             **{name.upper(): value for name, value in settings.items()},
@@ -262,40 +263,19 @@ async def staged(
     seed: int,
     *,
     latency: str = "0.05-0.2",
-    server: Server | None = None,
+    server: Server = ONE_SERVER,
     rabbitmq: RabbitMq | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage with Valkey and sandbox running and no worker yet; the broker's queue is empty."""
-    server = server or Server()
     with running_sandbox("--latency", latency, "--seed", str(seed)) as sandbox:
-        async with _serving(folder / "valkey", server) as (valkey, replicas):
+        async with serving(folder / "valkey", server) as served:
             if rabbitmq is not None:
                 rabbitmq.purge(QUEUE)
             stage = None
-            url = replicas.front.url if replicas else valkey.url
             try:
-                async with Ledger.at(url, replicas=server.confirming or 0) as ledger:
-                    stage = Stage(folder, valkey, sandbox, ledger, seed, rabbitmq, replicas)
+                async with Ledger.at(served.url, replicas=server.confirming or 0) as ledger:
+                    stage = Stage(folder, served, sandbox, ledger, seed, rabbitmq)
                     yield stage
             finally:
                 if stage is not None:
                     stage.end()
-
-
-@asynccontextmanager
-async def _serving(folder: Path, server: Server) -> AsyncIterator[tuple[Valkey, Replicas | None]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    if server.confirming is None:
-        valkey = Valkey(folder, server.fsync, watched=server.watched)
-        valkey.start()
-        try:
-            yield valkey, None
-        finally:
-            valkey.kill()
-    else:
-        replicas = Replicas(folder, server.fsync)
-        try:
-            await replicas.start()
-            yield replicas.primary, replicas
-        finally:
-            replicas.stop()
