@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.chaos.checkpoints import BY_NAME as CHECKPOINTS
 from tests.chaos.matrix import BY_NAME, QUICK, SCENARIOS
-from tests.chaos.table import HEAD
+from tests.chaos.table import HEAD, PRICES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/explanation/crash-matrix.md").read_text(encoding="utf-8")
 
@@ -22,7 +22,13 @@ def rows(heading: str) -> list[list[str]]:
 def test_the_table_shows_every_scenario_in_order_and_none_broken() -> None:
     head, *lines = rows("The table")
     assert head == list(HEAD)
-    assert [line[0] for line in lines] == [scenario.name for scenario in SCENARIOS]
+    assert [line[0] for line in lines] == [scenario.name for scenario in SCENARIOS if not scenario.priced]
+
+
+def test_the_table_of_prices_shows_every_scenario_that_has_one() -> None:
+    head, *lines = rows("What other configurations cost")
+    assert head == list(PRICES)
+    assert [line[0] for line in lines] == [scenario.name for scenario in SCENARIOS if scenario.priced]
 
 
 def test_the_table_shows_nothing_lost_and_nothing_doubled_but_by_choice() -> None:
