@@ -67,6 +67,12 @@ class Disk:
             *("-e", f"trace={_CALLS}", "-o", str(self._trace)),
         ]
 
+    def syncs(self) -> int:
+        """How many syncs of the server's files have come back since it was started."""
+        synced = Synced(self._folder, self._before)
+        synced.read(self._trace.read_text(errors="replace").splitlines())
+        return synced.syncs
+
     def cut(self) -> None:
         """
         Takes away whatever the dead server had not synced.
@@ -108,6 +114,7 @@ class Synced:
 
     Attributes:
         names: paths of the append-only folder that are there after a power cut.
+        syncs: how many syncs of a file have come back well.
         replaced: paths whose former file may come back, since the rename that replaced it was not synced.
     """
 
@@ -116,6 +123,7 @@ class Synced:
         self._kept = str(folder / FOLDER)
         self._files = {path: _File(size, size) for path, size in before.items()}
         self.names: set[str] = set(before)
+        self.syncs = 0
         self.replaced: set[str] = set()
         self._begun: dict[str, tuple[str, str, _Snapshot]] = {}
 
@@ -170,6 +178,7 @@ class Synced:
             self.replaced -= seen.names
         elif (file := self._files.get(path)) is not None:
             file.synced = max(file.synced, min(seen.size, file.size))
+            self.syncs += 1
 
     def _open(self, path: str, *, emptied: bool) -> None:
         if not path.startswith(str(self._home) + "/"):

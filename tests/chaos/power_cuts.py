@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from contextlib import suppress
@@ -14,11 +15,14 @@ from tests.chaos.serving import Server
 from tests.chaos.stage import Stage
 from tests.chaos.verdict import Verdict
 
-JOBS = 800
+JOBS = 1200
 """Some seconds of work for two workers."""
 
 LATE = 200
 """Of them, handed over right before the cut."""
+
+AFTER_SYNC = 0.6
+"""Seconds from a sync to the cut: with `everysec` the next would come a second after it."""
 
 
 async def cut_power_of_all(stage: Stage) -> Verdict:
@@ -62,6 +66,9 @@ async def _cut(stage: Stage, *, workers_too: bool) -> int:
     await stage.up(*workers)
     batch = await stage.submit(jobs(JOBS - LATE))
     await stage.succeeded(batch, stage.random.randint(100, 200))
+    seen = stage.valkey.syncs()
+    await stage.until(lambda: stage.valkey.syncs() > seen, "it has synced once more")
+    await asyncio.sleep(AFTER_SYNC)
     await stage.submit(jobs(JOBS))
     stage.valkey.kill()
     if workers_too:

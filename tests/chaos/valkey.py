@@ -71,11 +71,19 @@ class Valkey:
         """SIGKILL: it goes as it stands."""
         self._end(signal.SIGKILL)
 
+    def syncs(self) -> int:
+        """How often it has synced a file since it was started."""
+        return self._watched.syncs()
+
     def cut_power(self) -> None:
         """SIGKILL, and of its files nothing stays that it had not synced."""
-        assert self._disk is not None, "nobody watched its disk"
         self.kill()
-        self._disk.cut()
+        self._watched.cut()
+
+    @property
+    def _watched(self) -> Disk:
+        assert self._disk is not None, "nobody watches its disk"
+        return self._disk
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
