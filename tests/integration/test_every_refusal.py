@@ -25,6 +25,9 @@ from tests.refusing_front import TEXTS, Front, refusing_front
 
 ROWS = 60
 
+ONE_TRY = {"max_retries": 1, "interval_start": 0}
+"""Of a connection: its errors come at once."""
+
 
 @pytest.fixture
 def front(tmp_path: Path) -> Iterator[Front]:
@@ -65,7 +68,7 @@ def _paths_of_the_broker(app: Any, front: Front, word: str) -> None:
     doorbell, waiting = Doorbell(app), Waiting(app)
     doorbell.ring("b1")
     given: list[Any] = []
-    with app.connection_for_read() as connection:
+    with app.connection_for_read(transport_options=ONE_TRY) as connection:
 
         def consume() -> None:
             connection.Consumer([app.amqp.queues[QUEUE]], on_message=given.append).consume()

@@ -14,6 +14,9 @@ from tests.sentinels import Sentinels, running_sentinels
 
 ROWS = 300
 
+ADVISED = {"min-replicas-to-write": "1", "min-replicas-max-lag": "10", "maxmemory-policy": "noeviction"}
+"""As in docs/how-to/redis-that-survives.md."""
+
 
 @pytest.fixture
 def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
