@@ -113,7 +113,7 @@ class SentinelAddress:
         """
         The address as Celery's `broker_url` has it, and its `broker_use_ssl`.
 
-        It names one Sentinel; our transport asks all of them (`redis_broker.SentinelChannel`).
+        It names one Sentinel; our transport asks all of them (`sentinel_broker`).
         """
         url = f"sentinel://{who(self.user, self.password)}{self.places[0]}/{self.database}"
         return url, None if self.tls is None else {"ssl_cert_reqs": "required", **self.tls}
