@@ -313,7 +313,7 @@ class Engine:
                 break
             self._hungry[batch] = None
             if len(claims.jobs) < most:
-                if not self._slots.free:
+                if len(self._held) >= self._limit.whole:  # as much as can be on the wire
                     self._share(batch)
                 break  # what is left wants room
         return claimed

@@ -17,16 +17,18 @@ class Checkpoint:
     Attributes:
         meaning: one line for people.
         nth: passings of which one, drawn by the seed, is deadly: the first, and some way into the batch.
+        share: rows for each worker, as a multiple of the usual ones.
     """
 
     name: str
     meaning: str
     nth: tuple[int, int]
+    share: int = 1
 
 
 WORKER = (
     Checkpoint("after-claim", "jobs are this worker's, nothing has been sent of them", (1, 1)),
-    Checkpoint("before-ring", "other workers are about to be told of what it could not take up", (1, 1)),
+    Checkpoint("before-ring", "other workers are about to be told of what it could not take up", (1, 1), 4),
     Checkpoint("after-intent", "the ledger says `sending`, not a byte has left", (1, 4)),
     Checkpoint("while-connecting", "a connection to the API is being made", (2, 25)),
     Checkpoint("after-request-sent", "the API has the request and is at work on it", (2, 60)),

@@ -26,7 +26,9 @@ async def kill_worker(stage: Stage, checkpoint: Checkpoint, others: int) -> Verd
     victim = stage.worker("victim", die_at=checkpoint.name, nth=nth)
     healthy = [stage.worker(f"healthy{n}") for n in range(others)]
     await stage.up(victim, *healthy)
-    count = JOBS * (1 + others)  # so that the victim has its share, whoever hears the ring first
+    count = (
+        JOBS * checkpoint.share * (1 + others)
+    )  # so that the victim has its share, whoever hears the ring first
     batch = await stage.submit(jobs(count))
     await _dead(victim, nth)
     if not healthy:

@@ -42,12 +42,23 @@ async def cut_power_of_redis(stage: Stage) -> Verdict:
 
 
 async def cut_power_of_everysec(stage: Stage) -> Verdict:
+    """The workers are elsewhere: they tell Redis what it has lost of theirs."""
+    return await _price(stage, await _cut(stage, workers_too=False))
+
+
+async def cut_power_of_everysec_and_all(stage: Stage) -> Verdict:
+    """The same where the workers lose power as well: nobody is left who could tell Redis what it has lost."""
+    in_flight = await _cut(stage, workers_too=True)
+    stage.worker("successor")
+    return await _price(stage, in_flight)
+
+
+async def _price(stage: Stage, in_flight: int) -> Verdict:
     """
     What was acknowledged in the last second is gone; it is measured what that costs.
 
     Where the batch itself was accepted in that second, nothing can settle before the file comes again.
     """
-    in_flight = await _cut(stage, workers_too=False)
     began = time.monotonic()
     seconds = 0.0
     with suppress(NotFoundError):
@@ -112,6 +123,13 @@ SCENARIOS = (
         "power-cut-everysec",
         "the power of Redis' machine is cut, appendfsync everysec; workers are elsewhere",
         cut_power_of_everysec,
+        server=Server("everysec", watched=True),
+        priced=True,
+    ),
+    Scenario(
+        "power-cut-everysec-of-all",
+        "the power of a machine with Redis and its workers is cut, appendfsync everysec",
+        cut_power_of_everysec_and_all,
         server=Server("everysec", watched=True),
         priced=True,
     ),
