@@ -10,6 +10,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY provisioning provisioning
 COPY producers producers
 COPY worker worker
+COPY outcomes outcomes
+COPY api api
 COPY console console
 COPY sandbox sandbox
 # What builds stays behind: the next stage takes the environment without it.

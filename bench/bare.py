@@ -21,7 +21,7 @@ import aiohttp
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from worker.transport import AiohttpTransport, Wire
+from worker.execution.transport import AiohttpTransport, Wire
 
 API_URL: Final = os.environ["BENCH_API_URL"] + "/v1/widget/create"
 IN_FLIGHT: Final = int(os.environ["BENCH_IN_FLIGHT"])

@@ -12,7 +12,7 @@ from bench import rows
 from bench.contenders import Contender
 from bench.doing import START_SECONDS, Counts, Queued
 from bench.environments import script_of
-from provisioning import keys
+from provisioning.ledger import keys
 
 SETTLED: Final = ("succeeded", "dead", "in_doubt")
 

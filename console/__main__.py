@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from console.closed_streams import open_closed_streams
+from console.cli.closed_streams import open_closed_streams
 
 
 def main() -> None:
@@ -16,10 +16,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ended))
     open_closed_streams()
     if sys.argv[1:2] == ["health"]:
-        from console.health import main as health
+        from provisioning.health.probe import main as health
 
         sys.exit(health(sys.argv[2:]))
-    from console.cli import main as command_line
+    from console.cli.app import main as command_line
 
     command_line()
 

@@ -31,16 +31,16 @@ from celery.exceptions import Reject
 from celery.worker.request import Request
 
 from producers.batch_name import check_batch_name
-from producers.defaults import check_as_is
-from producers.jsonl import job_of
+from producers.files.defaults import check_as_is
+from producers.files.jsonl import job_of
+from producers.files.option_words import CELERY, in_words_of
 from producers.known_credentials import KnownCredentials, of_known
-from producers.option_words import CELERY, in_words_of
 from producers.plan import checked
 from producers.single_jobs import BATCH as SINGLE
 from producers.single_jobs import today
 from producers.submit import submit
-from provisioning import tracing
-from provisioning.envelope import REFUSE, SUBMIT
+from provisioning.broker.queue import Doorbell, make_app, on_rabbitmq
+from provisioning.config.settings import Settings
 from provisioning.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -48,13 +48,13 @@ from provisioning.errors import (
     LedgerUnavailableError,
 )
 from provisioning.job import NewJob
-from provisioning.ledger import Ledger, refused
+from provisioning.ledger import Ledger, refused_messages
+from provisioning.ledger.encryption import KeylessError
 from provisioning.ledger.idempotency import Answer, InUseError, OtherRequestError
-from provisioning.ledger.sealing import KeylessError
-from provisioning.log_events import MESSAGE_REFUSED, MESSAGE_RETURNED, RING_LOST, ROW_REJECTED
-from provisioning.logs import say
-from provisioning.queue import Doorbell, make_app, on_rabbitmq
-from provisioning.settings import Settings
+from provisioning.messages import REFUSE, SUBMIT
+from provisioning.observability import tracing
+from provisioning.observability.log_events import MESSAGE_REFUSED, MESSAGE_RETURNED, RING_LOST, ROW_REJECTED
+from provisioning.observability.logs import say
 
 MOST_JOBS = 10_000
 """Jobs in one message: some megabytes, which is much for a broker. More go through another door."""
@@ -315,5 +315,5 @@ def _ring(doorbell: Doorbell, batch: str) -> None:
 
 
 async def _refuse(ledger: Ledger, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> None:
-    if await refused.keep(ledger, task=task, batch=batch, reason=reason, message=message):
+    if await refused_messages.keep(ledger, task=task, batch=batch, reason=reason, message=message):
         say(MESSAGE_REFUSED, task_id=task)

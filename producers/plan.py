@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from threading import Event
 
-from producers.read_ahead import read_ahead
-from producers.repeats import Repeats
+from producers.files.read_ahead import read_ahead
+from producers.files.repeats import Repeats
 from producers.spool import Spool
 from producers.submit import CHUNK
 from provisioning.errors import InvalidInputError, InvalidJobError

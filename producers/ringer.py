@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 
 from provisioning.errors import LedgerUnavailableError
-from provisioning.log_events import RING_LOST
-from provisioning.logs import say
+from provisioning.observability.log_events import RING_LOST
+from provisioning.observability.logs import say
 
 
 class Ringer:

@@ -18,9 +18,9 @@ from producers.submit import CHUNK, note_acceptance
 from provisioning import scopes
 from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, transitions
-from provisioning.log_events import JOB_SUBMITTED
-from provisioning.logs import say
-from provisioning.tracing import span, trace_id
+from provisioning.observability.log_events import JOB_SUBMITTED
+from provisioning.observability.logs import say
+from provisioning.observability.tracing import span, trace_id
 
 BATCH = "single"
 """

@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from producers.batch_name import check_batch_name, new_batch_id
-from producers.read_ahead import read_ahead
+from producers.files.read_ahead import read_ahead
 from provisioning import scopes
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import ON_THEIR_WAY, Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, SourceFile, transitions
 from provisioning.ledger.scripts import Call
-from provisioning.log_events import BATCH_SUBMITTED
-from provisioning.logs import say
-from provisioning.tracing import for_job, span, trace_id
+from provisioning.observability.log_events import BATCH_SUBMITTED
+from provisioning.observability.logs import say
+from provisioning.observability.tracing import for_job, span, trace_id
 
 CHUNK = 500
 """Jobs in one call: some 6 ms of Redis' time, in which nobody else is served."""

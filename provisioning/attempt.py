@@ -21,7 +21,7 @@ class Evidence(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Did it happen? The one question that `worker.classify` answers (DESIGN section 4)."""
+    """Did it happen? The one question that `worker.execution.classify` answers (DESIGN section 4)."""
 
     CREATED = "created"
     REJECTED = "rejected"  # the API says no to this row

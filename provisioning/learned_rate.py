@@ -101,7 +101,7 @@ def learn(
         known: what was known of the credential.
         now: Unix seconds by the ledger's clock.
         worker: that has met the burst.
-        share, overall, taken, seconds: as `worker.refusals.Burst` has them.
+        share, overall, taken, seconds: as `worker.flow.refusals.Burst` has them.
         wait: the longest `Retry-After` of the burst, in seconds; 0 for none.
 
     Returns: what is to be kept; None if nothing is to be changed.

@@ -9,8 +9,8 @@ import pytest
 
 from provisioning.ledger import Ledger
 from provisioning.ledger.client import connect
-from tests.ledger_fixtures import Clock
-from tests.valkey_server import valkey_by_network
+from tests.support.ledger_fixtures import Clock
+from tests.support.valkey_server import valkey_by_network
 
 
 @pytest.fixture(scope="session")

@@ -30,12 +30,12 @@ def main() -> None:
     from celery.bin.base import CLIContext
     from celery.bin.worker import worker as celery_worker
 
-    from worker.app import app
+    from worker.process.app import app
 
     if options.leash:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     # Neither app.worker_main, which drops the exit code: a supervisor takes a worker that broke for done.
-    # Nor `celery --app worker.app`, which puts the working directory on the path and reads BROKER_URL.
+    # Nor `celery --app worker.process.app`: it puts the working directory on the path, and reads BROKER_URL.
     celery_worker.main(
         ["--hostname", f"{options.name}-{os.getpid()}@%h", "--without-mingle", "--without-gossip"],
         prog_name="provision worker",

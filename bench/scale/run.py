@@ -29,7 +29,7 @@ from bench.scale.watching import Watch, command, size_of
 from bench.server import nginx
 from bench.server.post_log import seen
 from bench.stage import at_work, environ_of, folder
-from provisioning import keys
+from provisioning.ledger import keys
 
 WARM_UP: Final = 600
 """Jobs before the first that counts: connections are open then, and limits found."""

@@ -12,9 +12,9 @@ from provisioning.checks.encryption import judge_encryption
 from provisioning.checks.finding import Finding, warning
 from provisioning.checks.redis_server import judge_redis, judge_skew
 from provisioning.checks.relations import judge_relations
+from provisioning.config.settings import Settings
 from provisioning.ledger import Ledger
 from provisioning.ledger.server import read_facts
-from provisioning.settings import Settings
 
 WAITED_FOR = frozenset({"redis.writes"})
 """Fatal, but they pass: a worker waits for a Redis that is full, as it does for one that is away."""

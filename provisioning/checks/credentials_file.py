@@ -9,9 +9,9 @@ from pathlib import Path
 
 from provisioning.checks.finding import Finding, fatal, ok, warning
 from provisioning.checks.secret_file import look_at
-from provisioning.credentials import load_credentials
+from provisioning.config.credentials import load_credentials
+from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError
-from provisioning.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from provisioning.checks.finding import Finding, fatal, ok, warning
 from provisioning.errors import ConfigurationError
-from provisioning.ledger.sealing import Census, load_masters
+from provisioning.ledger.encryption import Census, load_masters
 
 ENCRYPTED = "this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from provisioning.broker.redis_rights import rights
 from provisioning.checks.finding import Finding, fatal, ok, warning
-from provisioning.redis_rights import rights
-
-OLDEST = (6, 2)
+from provisioning.errors import LedgerUnfitError
+from provisioning.ledger.fitness import check_eviction, check_version
+from provisioning.ledger.server import RedisFacts
 
 FULL = 0.9
 """Share of its memory from which on a Redis is too full: the HTTP door takes no more at the same."""
@@ -19,44 +19,6 @@ SLOW, SLOWEST = 0.010, 0.100
 SKEW = 2.0
 """Seconds that a clock may be off. Leases go by Redis' clock alone; waits, holds and signs are also shown and
 compared with our own."""
-
-
-@dataclass(frozen=True, slots=True)
-class RedisFacts:
-    """
-    What one Redis says of itself, and what it let us do. None: it did not say.
-
-    Attributes:
-        version: of Redis, or the one that a Valkey is compatible with.
-        save: its snapshot points; empty for none.
-        used: bytes; `most` those it may use (0: no limit), `host` those of its machine.
-        latency: seconds of a round trip, the middle one of some.
-        skew: seconds that our clock is ahead of its.
-        denied: commands that this user may not give.
-        refused: why it does not take a write; empty if it does.
-        confirming: replicas that must have what is written (`Settings.redis_replicas`).
-    """
-
-    version: str
-    name: str = "Redis"
-    role: str = "master"
-    cluster: bool = False
-    replicas: int = 0
-    appendonly: bool = True
-    appendfsync: str | None = "always"
-    save: str | None = ""
-    written: bool = True
-    rewritten: bool = True
-    snapshot: bool = True
-    policy: str | None = "noeviction"
-    used: int = 0
-    most: int = 0
-    host: int = 0
-    latency: float = 0.0
-    skew: float = 0.0
-    denied: tuple[str, ...] = ()
-    refused: str = ""
-    confirming: int = 0
 
 
 def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
@@ -82,13 +44,10 @@ def may_lose_writes(facts: RedisFacts) -> bool:
 
 def judge_version(version: str, name: str = "Redis") -> Finding:
     """Whether it has the commands that our scripts use."""
-    numbers = tuple(int(part) for part in version.split(".")[:2])
-    if numbers < OLDEST:
-        return fatal(
-            "redis.version",
-            f"Redis {version} is too old to be the ledger",
-            "use Redis 6.2 or newer, or any Valkey",
-        )
+    try:
+        check_version(version)
+    except LedgerUnfitError as error:
+        return fatal("redis.version", error.message, error.hint)
     return ok("redis.version", f"{name} {version}" if name == "Redis" else f"{name}, as Redis {version}")
 
 
@@ -100,12 +59,10 @@ def judge_eviction(policy: str | None) -> Finding:
             "this Redis does not say whether it evicts keys",
             "make sure that its maxmemory-policy is noeviction",
         )
-    if policy != "noeviction":
-        return fatal(
-            "redis.eviction",
-            f"this Redis evicts keys when its memory is full ({policy}): jobs would vanish",
-            "CONFIG SET maxmemory-policy noeviction",
-        )
+    try:
+        check_eviction(policy)
+    except LedgerUnfitError as error:
+        return fatal("redis.eviction", error.message, error.hint)
     return ok("redis.eviction", "it evicts nothing")
 
 

@@ -12,12 +12,12 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from provisioning import addresses
 from provisioning.checks.finding import Finding, fatal, ok, warning
+from provisioning.config import addresses
+from provisioning.config.redis_address import RedisAddress
+from provisioning.config.sentinel_address import SentinelAddress
+from provisioning.config.settings import Settings
 from provisioning.pace import Rate
-from provisioning.redis_address import RedisAddress
-from provisioning.sentinel_address import SentinelAddress
-from provisioning.settings import Settings
 
 SHORT_LEASE = 8.0
 """Seconds of a lease below which one slow answer of Redis, at 5 s for a connection, costs it."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning.checks.finding import Finding, ok, warning
-from provisioning.settings import PREFIX, secret_settings
+from provisioning.config.settings import PREFIX, secret_settings
 
 MOUNTS = Path("/run/secrets")
 """Where containers have their secrets: owned by whom the host likes, with a mode that suits all users."""

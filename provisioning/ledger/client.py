@@ -18,13 +18,13 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from provisioning.addresses import is_of_sentinels
+from provisioning.config.addresses import is_of_sentinels
+from provisioning.config.sentinel_address import SentinelAddress
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger.connections import found_by_sentinels, packed
 from provisioning.ledger.reasons import reason, tls_reason, tls_trouble
 from provisioning.ledger.refusals import in_words
 from provisioning.ledger.sentinels import NoPrimaryError
-from provisioning.sentinel_address import SentinelAddress
 
 HEALTH_CHECK = 15
 """Seconds without an answer after which a connection is asked for a sign of life before it is used."""

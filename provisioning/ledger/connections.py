@@ -22,9 +22,9 @@ from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection, Uni
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError, NoPermissionError, RedisError, ResponseError, TimeoutError
 
+from provisioning.config.sentinel_address import Place, SentinelAddress
 from provisioning.ledger.refusals import leads_elsewhere
 from provisioning.ledger.sentinels import WHAT_IT_IS, Finder, check_role
-from provisioning.sentinel_address import Place, SentinelAddress
 
 _pack = HiredisRespSerializer().pack
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from provisioning import keys
+from provisioning.ledger import keys
 from provisioning.ledger.schema import Happened
 
 PAGE = 1000

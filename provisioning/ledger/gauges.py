@@ -14,17 +14,16 @@ from typing import Any, Final
 
 import msgspec
 
-from provisioning import keys
 from provisioning.errors import NotFoundError
 from provisioning.learned_rate import LearnedRate
-from provisioning.ledger import schema
+from provisioning.ledger import keys, schema
 from provisioning.ledger.ledger import Ledger
 from provisioning.ledger.records import Hold, WorkerSign
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import State
-from provisioning.metric import KNOWN_CAUSES
+from provisioning.messages import QUEUE, UNACKNOWLEDGED
+from provisioning.observability.metric import KNOWN_CAUSES
 from provisioning.pace import Rate
-from provisioning.queue import QUEUE, UNACKNOWLEDGED
 
 STRETCH: Final = 250
 """Batches summed up in one call: a few ms in which Redis does nothing else."""

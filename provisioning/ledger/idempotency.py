@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from provisioning import keys
+from provisioning.ledger import keys
 
 KEPT = 48 * 3600
 """Seconds that an answer is kept: a day is promised, the other is for whoever repeats once a day."""

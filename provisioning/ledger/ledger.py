@@ -13,26 +13,25 @@ from typing import Any, Self, TypeVar, cast
 import msgspec
 from redis.asyncio import Redis
 
-from provisioning import keys
-from provisioning.checks.finding import Level
-from provisioning.checks.redis_server import judge_eviction, judge_version
-from provisioning.errors import ContractError, LedgerUnfitError
+from provisioning.errors import ContractError
+from provisioning.ledger import keys
 from provisioning.ledger.client import connect
+from provisioning.ledger.encryption import KeylessError, SealedError, Sealer, load_masters
 from provisioning.ledger.events import Events
-from provisioning.ledger.hand import Hand
+from provisioning.ledger.fitness import check_eviction, check_version
 from provisioning.ledger.idempotency import Idempotency
-from provisioning.ledger.in_turn import InTurn
+from provisioning.ledger.operations import Hand
+from provisioning.ledger.pipelined import InTurn
 from provisioning.ledger.primary import Primary, expose
+from provisioning.ledger.queries import View
 from provisioning.ledger.records import Claims
 from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
-from provisioning.ledger.sealing import KeylessError, SealedError, Sealer, load_masters
 from provisioning.ledger.tokens import AccessTokens
 from provisioning.ledger.upgrade import FORMER, take_over
-from provisioning.ledger.view import View
 from provisioning.ledger.webhooks import WebhookStore
-from provisioning.log_events import BODY_UNOPENED
-from provisioning.logs import say
+from provisioning.observability.log_events import BODY_UNOPENED
+from provisioning.observability.logs import say
 
 T = TypeVar("T")
 
@@ -185,9 +184,7 @@ class Ledger:
                 f" knows {FORMAT.decode()}",
                 hint="use the version of the program that wrote them, or another Redis",
             )
-        policy = memory.get("maxmemory_policy", "noeviction")
-        for finding in (judge_version(str(server["redis_version"])), judge_eviction(policy)):
-            if finding.level is Level.FATAL:
-                raise LedgerUnfitError(finding.said, hint=finding.advice)
+        check_version(str(server["redis_version"]))
+        check_eviction(memory.get("maxmemory_policy", "noeviction"))
         if kept == FORMER:
             await take_over(self.redis, self.view, self.sealer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provisioning import keys
+from provisioning.ledger import keys
 
 
 async def last_number(redis: Any, batch: str) -> int:

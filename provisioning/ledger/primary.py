@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
-from provisioning import keys
+from provisioning.ledger import keys
 from provisioning.ledger.scripts import source
 
 _PASSING = (ConnectionError, TimeoutError)

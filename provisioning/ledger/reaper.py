@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from provisioning import keys
-from provisioning.ledger import refused, transitions
+from provisioning.ledger import keys, refused_messages, transitions
 from provisioning.ledger.numbers import last_number
 from provisioning.retention import DAY_SECONDS, Kept, Retention
 
@@ -44,7 +43,9 @@ class Reaper:
         """
         gone: Counter[Kept] = Counter()
         days = self._retention.dead
-        await refused.forget(self._ledger, now - (refused.DAYS if days is None else days) * DAY_SECONDS)
+        await refused_messages.forget(
+            self._ledger, now - (refused_messages.DAYS if days is None else days) * DAY_SECONDS
+        )
         if self._retention.for_ever:
             return gone
         batches = await self._redis.zrange(keys.BATCHES, self._next, self._next + BATCHES - 1)

@@ -27,10 +27,11 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from provisioning import keys, scopes
+from provisioning import scopes
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.errors import ContractError
 from provisioning.job import Verdict
+from provisioning.ledger import keys
 from provisioning.ledger.wire import Hashed, Layout, Named, Sealed, Seconds
 from provisioning.lifecycle import TRANSITIONS, UNSETTLED, Event, State
 

@@ -18,8 +18,8 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from provisioning import keys
 from provisioning.errors import LedgerUnavailableError
+from provisioning.ledger import keys
 from provisioning.ledger.client import unavailable
 from provisioning.ledger.schema import SCRIPTS, layout, lua
 from provisioning.ledger.wire import Argument

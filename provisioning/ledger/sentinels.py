@@ -19,8 +19,8 @@ from redis.credentials import UsernamePasswordCredentialProvider
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError
 from redis.retry import Retry as BlockingRetry
 
+from provisioning.config.sentinel_address import Place, SentinelAddress
 from provisioning.ledger.reasons import reason
-from provisioning.sentinel_address import Place, SentinelAddress
 
 SENTINEL_TIMEOUT = 1.0
 """Seconds that a Sentinel has to let us in, and to answer; it does in 1 ms."""

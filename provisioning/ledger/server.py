@@ -5,17 +5,56 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from provisioning.checks.redis_server import RedisFacts
 from provisioning.ledger.client import in_our_words
 from provisioning.ledger.ledger import Ledger
 
 ROUND_TRIPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RedisFacts:
+    """
+    What one Redis says of itself, and what it let us do. None: it did not say.
+
+    Attributes:
+        version: of Redis, or the one that a Valkey is compatible with.
+        save: its snapshot points; empty for none.
+        used: bytes; `most` those it may use (0: no limit), `host` those of its machine.
+        latency: seconds of a round trip, the middle one of some.
+        skew: seconds that our clock is ahead of its.
+        denied: commands that this user may not give.
+        refused: why it does not take a write; empty if it does.
+        confirming: replicas that must have what is written (`Settings.redis_replicas`).
+    """
+
+    version: str
+    name: str = "Redis"
+    role: str = "master"
+    cluster: bool = False
+    replicas: int = 0
+    appendonly: bool = True
+    appendfsync: str | None = "always"
+    save: str | None = ""
+    written: bool = True
+    rewritten: bool = True
+    snapshot: bool = True
+    policy: str | None = "noeviction"
+    used: int = 0
+    most: int = 0
+    host: int = 0
+    latency: float = 0.0
+    skew: float = 0.0
+    denied: tuple[str, ...] = ()
+    refused: str = ""
+    confirming: int = 0
+
 
 SCRATCH = "pv:doctor"
 

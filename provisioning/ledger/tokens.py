@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from provisioning import keys
 from provisioning.errors import InvalidInputError, NotFoundError
+from provisioning.ledger import keys
 from provisioning.ledger.schema import Take
 from provisioning.ledger.scripts import Call
 from provisioning.pace import Rate

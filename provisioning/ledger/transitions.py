@@ -13,11 +13,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from provisioning import keys
 from provisioning.attempt import Result
 from provisioning.job import Accepted, NewJob, Verdict, fingerprint, spellings_of, split_job_id
 from provisioning.learned_rate import LearnedRate
-from provisioning.ledger import kept, schema
+from provisioning.ledger import codec, keys, schema
 from provisioning.ledger.records import (
     Claim,
     Claims,
@@ -178,7 +177,7 @@ def answered(batch: str, answers: Sequence[Answered], *, stop_loss: int = 0) -> 
     rows = [
         schema.Answer(
             msgspec.structs.replace(answer, result=None),
-            kept.encode_result(answer.result) if answer.result else b"",
+            codec.encode_result(answer.result) if answer.result else b"",
         )
         for answer in answers
     ]
@@ -299,7 +298,7 @@ def reap(
 
 def resolve(batch: str, number: int, *, created: bool, who: str, result: Result | None = None) -> Call[bool]:
     """Settles a doubt by a person's word. Reads: whether the job was in doubt."""
-    found = kept.encode_result(result) if result else b""
+    found = codec.encode_result(result) if result else b""
     return Call("resolve", keys.batch(batch), bool, schema.Resolve(number, created, who, found))
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from provisioning import keys
 from provisioning.errors import ContractError, LedgerUnavailableError
+from provisioning.ledger import keys
+from provisioning.ledger.encryption import KeylessError, SealedError, Sealer
 from provisioning.ledger.events import when
+from provisioning.ledger.queries import View
 from provisioning.ledger.schema import FORMAT, WEBHOOKS_TELL, Happened
-from provisioning.ledger.sealing import KeylessError, SealedError, Sealer
-from provisioning.ledger.view import View
 from provisioning.ledger.webhooks import WebhookState
 
 FORMER = b"2"

@@ -15,11 +15,10 @@ import msgspec
 from redis.asyncio import Redis
 from yarl import URL
 
-from provisioning import keys
-from provisioning.ledger import schema
+from provisioning.ledger import keys, schema
+from provisioning.ledger.encryption import WEBHOOKS, Sealer
 from provisioning.ledger.schema import Happened
 from provisioning.ledger.scripts import Call
-from provisioning.ledger.sealing import WEBHOOKS, Sealer
 
 Do = Callable[[Call[Any]], Awaitable[Any]]
 

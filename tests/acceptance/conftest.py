@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.acceptance.commands import Desk
-from tests.integration.sandbox_process import SandboxProcess, running_sandbox
+from tests.support.commands import Desk
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 QUICK = {"RATE": "unlimited", "BACKOFF_BASE": "0.02", "BACKOFF_CAP": "0.2"}
 """Settings under which a test takes seconds: retries as many as ever, waits short."""

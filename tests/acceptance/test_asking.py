@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from tests.acceptance.commands import PATIENCE, PROVISION, Desk
+from tests.support.commands import PATIENCE, PROVISION, Desk
 
 ROWS = b"key,bot.id\na,100200300\nb,100200301\n"
 

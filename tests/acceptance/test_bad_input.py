@@ -8,9 +8,9 @@ import subprocess
 import pytest
 from redis import Redis
 
-from provisioning.embedded import embedded_valkey
-from tests.acceptance.commands import PROVISION, Desk, Ran, tenants
-from tests.integration.sandbox_process import SandboxProcess
+from provisioning.embedded.valkey import embedded_valkey
+from tests.support.commands import PROVISION, Desk, Ran, tenants
+from tests.support.sandbox_process import SandboxProcess
 
 NOBODY = "redis://127.0.0.1:9/0"
 """Port 9 (discard): nothing listens there."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.acceptance.commands import Desk, tenants, until
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import Desk, tenants, until
+from tests.support.sandbox_process import SandboxProcess
 
 
 def test_after_a_wrong_secret_is_corrected_resume_and_the_same_command_finish_the_batch(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from tests.acceptance.commands import PROVISION, Desk, until
-from tests.integration.sandbox_process import ROOT
+from tests.support.commands import PROVISION, Desk, until
+from tests.support.repository import ROOT
 
 
 def test_it_ends_with_a_summary_exit_0_and_nothing_left_running(desk: Desk) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from tests.acceptance.commands import Desk, rows_of, running_worker, tenants, until
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import Desk, rows_of, running_worker, tenants, until
+from tests.support.sandbox_process import SandboxProcess
 
 STATES = {"queued", "claimed", "sending", "succeeded", "dead", "in_doubt", "cancelled"}
 BATCH = {"batch", "name", "accepted", "states", "bounds", "attempts", "paused", "brakes", "settled"}

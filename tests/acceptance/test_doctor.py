@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.acceptance.commands import PROVISION, Desk, Ran, running_worker, tenants
-from tests.integration.sandbox_process import SandboxProcess
 from tests.integration.test_doctor_facts import valkey
+from tests.support.commands import PROVISION, Desk, Ran, running_worker, tenants
+from tests.support.sandbox_process import SandboxProcess
 
 CELERY = str(Path(PROVISION).with_name("celery"))
-WORKERS = [(PROVISION, "worker"), (CELERY, "-A", "worker.app", "worker", "--pool", "threads")]
+WORKERS = [(PROVISION, "worker"), (CELERY, "-A", "worker.process.app", "worker", "--pool", "threads")]
 
 
 def levels(ran: Ran) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.acceptance.commands import Desk, tenants, until
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import Desk, tenants, until
+from tests.support.sandbox_process import SandboxProcess
 
 
 def test_rows_that_wait_in_another_batch_are_followed_there_and_decide_the_exit_code(

@@ -7,8 +7,8 @@ import json
 import stat
 from pathlib import Path
 
-from tests.acceptance.commands import Desk, rows_of, tenants
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import Desk, rows_of, tenants
+from tests.support.sandbox_process import SandboxProcess
 
 FILES = ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 
-from tests.acceptance.commands import Desk, tenants
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import Desk, tenants
+from tests.support.sandbox_process import SandboxProcess
 
 
 def test_rows_from_standard_input(desk: Desk, sandbox: SandboxProcess) -> None:

@@ -12,10 +12,10 @@ from urllib.request import urlopen
 from celery import Celery
 from redis import Redis
 
-from provisioning import keys
-from tests.acceptance.commands import PROVISION, Desk, Running, rows_of, running_worker, tenants, until
-from tests.acceptance.flower_site import ABOUT_TASK, ABOUT_WORKER, CONTROLS, PAGES, running_flower
-from tests.integration.sandbox_process import SandboxProcess, running_sandbox
+from provisioning.ledger import keys
+from tests.support.commands import PROVISION, Desk, Running, rows_of, running_worker, tenants, until
+from tests.support.flower_site import ABOUT_TASK, ABOUT_WORKER, CONTROLS, PAGES, running_flower
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 MARK = "planted-marker-of-a-body"
 CLIENT, SECRET = "company-one", "s3cret-of-company-one"

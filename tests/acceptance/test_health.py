@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from provisioning.embedded import embedded_valkey
-from tests.acceptance.commands import PROVISION, Desk, Running, running_worker, tenants, until
-from tests.integration.sandbox_process import SandboxProcess
+from provisioning.embedded.valkey import embedded_valkey
+from tests.support.commands import PROVISION, Desk, Running, running_worker, tenants, until
+from tests.support.sandbox_process import SandboxProcess
 
 SOON = ("--limit", "4")
 """Without a sign for so long a test takes a worker for stuck; one that lives gives one a second."""
@@ -72,7 +72,7 @@ def test_a_worker_that_stops_in_good_order_leaves_no_heartbeat(desk: Desk, redis
 STUCK = """
 import time
 from celery import bootsteps
-from worker.app import app, EngineStep
+from worker.process.app import app, EngineStep
 
 class Blocks(bootsteps.StartStopStep):
     requires = {EngineStep}

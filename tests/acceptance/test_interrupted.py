@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import Desk, tenants, until
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import Desk, tenants, until
+from tests.support.sandbox_process import SandboxProcess
 
 ROWS = 400
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.commands import Desk, running_worker, tenants, until
-from tests.integration.http_server import csv_of, job, running_server
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import Desk, running_worker, tenants, until
+from tests.support.http_server import csv_of, job, running_server
+from tests.support.sandbox_process import SandboxProcess
 
 
 def _lines(text: str) -> list[dict[str, Any]]:

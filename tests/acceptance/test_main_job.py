@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.acceptance.commands import BIN, PROVISION, Desk, running_worker, tenants
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import BIN, PROVISION, Desk, running_worker, tenants
+from tests.support.sandbox_process import SandboxProcess
 
 ROWS = 2000
 
 WORKERS = {
     "provision worker": [PROVISION, "worker"],
-    "plain celery": [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "threads"],
+    "plain celery": [str(BIN / "celery"), "-A", "worker.process.app", "worker", "--pool", "threads"],
 }
 
 

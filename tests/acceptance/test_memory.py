@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.acceptance.commands import PROVISION, Desk, tenants
+from tests.support.commands import PROVISION, Desk, tenants
 
 MOST_MEGABYTES = 150
 

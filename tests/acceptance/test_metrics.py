@@ -12,11 +12,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from producers.http import gauges
-from tests.acceptance.commands import PATIENCE, Desk, running_worker, tenants, until
-from tests.integration.http_server import Server, make_token, problem, running_server
-from tests.integration.sandbox_process import SandboxProcess
-from worker import metrics
+from api import gauges
+from tests.support.commands import PATIENCE, Desk, running_worker, tenants, until
+from tests.support.http_server import Server, make_token, problem, running_server
+from tests.support.sandbox_process import SandboxProcess
+from worker.events import metrics
 
 FAULTS = {
     "error-500": "0.25",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from tests.acceptance.commands import PATIENCE, PROVISION, Desk, rows_of, until
-from tests.acceptance.flower_site import running_flower
-from tests.integration.sandbox_process import running_sandbox
+from tests.support.commands import PATIENCE, PROVISION, Desk, rows_of, until
+from tests.support.flower_site import running_flower
+from tests.support.sandbox_process import running_sandbox
 
 MARK = "planted-marker-of-a-body"
 CLIENT, SECRET = "company-one", "s3cret-of-company-one"

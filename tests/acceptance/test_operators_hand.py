@@ -8,8 +8,8 @@ import pytest
 
 from provisioning.ledger import Ledger, transitions
 from provisioning.lifecycle import Event
-from tests.acceptance.commands import Desk
-from tests.ledger_fixtures import answer, claim, fill, new_job, say, send
+from tests.support.commands import Desk
+from tests.support.ledger_fixtures import answer, claim, fill, new_job, say, send
 
 SECRET = b'{"bot":{"id":"7"},"credentials":{"whiteList":["portal-lima"]}}'
 

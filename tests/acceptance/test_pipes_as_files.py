@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.acceptance.commands import PROVISION, Desk
 from tests.fixtures.workbook import workbook
+from tests.support.commands import PROVISION, Desk
 
 ROWS = [("key", "bot.id"), ("a", "100200300"), ("b", "100200301")]
 

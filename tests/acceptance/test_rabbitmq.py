@@ -14,15 +14,16 @@ from celery import Celery
 from pydantic import SecretStr
 from redis import Redis
 
-from provisioning.queue import QUEUE, Waiting, make_app
-from provisioning.settings import Settings
-from tests.acceptance.commands import BIN, Desk, rows_of, running_worker, tenants, until
+from provisioning.broker.queue import Waiting, make_app
+from provisioning.config.settings import Settings
+from provisioning.messages import QUEUE
 from tests.chaos.matrix import BY_NAME
 from tests.chaos.valkey import Valkey
-from tests.integration.http_server import job, make_token, running_server
-from tests.integration.sandbox_process import SandboxProcess
 from tests.integration.test_unreadable_messages import UNREADABLE, good
-from tests.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
+from tests.support.commands import BIN, Desk, rows_of, running_worker, tenants, until
+from tests.support.http_server import job, make_token, running_server
+from tests.support.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
+from tests.support.sandbox_process import SandboxProcess
 
 pytestmark = [
     pytest.mark.skipif(rabbitmq_scripts() is None, reason=ABSENT),

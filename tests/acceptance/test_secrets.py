@@ -6,8 +6,8 @@ from typing import Any
 
 from redis import Redis
 
-from tests.acceptance.commands import Desk, rows_of, running_worker, tenants
-from tests.integration.sandbox_process import running_sandbox
+from tests.support.commands import Desk, rows_of, running_worker, tenants
+from tests.support.sandbox_process import running_sandbox
 
 CLIENT, SECRET = "company-one", "s3cret-of-company-one"
 

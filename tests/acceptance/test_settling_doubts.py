@@ -9,8 +9,8 @@ import pytest
 
 from provisioning.ledger import Ledger, transitions
 from provisioning.lifecycle import Event
-from tests.acceptance.commands import Desk, rows_of
-from tests.ledger_fixtures import answer, claim, new_job, say, send
+from tests.support.commands import Desk, rows_of
+from tests.support.ledger_fixtures import answer, claim, new_job, say, send
 
 KEY = "wk_found_in_the_console"
 

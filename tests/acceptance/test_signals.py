@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import BIN, PATIENCE, Desk, running_worker, until
+from tests.support.commands import BIN, PATIENCE, Desk, running_worker, until
 
 AS_PID_1 = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--"]
 
@@ -60,7 +60,7 @@ def test_as_pid_1_it_stops_before_it_has_begun(
 def test_sigusr1_shows_the_stacks_and_is_no_stop(desk: Desk, redis_url: str) -> None:
     with running_worker(desk, redis_url) as worker:
         worker.process.send_signal(signal.SIGUSR1)
-        until(lambda: "worker/engine_thread.py" in worker.said, "the stacks are shown")
+        until(lambda: "worker/process/engine_thread.py" in worker.said, "the stacks are shown")
         assert "signal.received" in worker.said
         assert "stop.requested" not in worker.said
         assert worker.process.poll() is None

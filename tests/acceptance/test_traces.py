@@ -9,10 +9,10 @@ import httpx
 import pytest
 from redis import Redis
 
-from tests.acceptance.commands import Desk, Running, running_worker, tenants, until
-from tests.integration.http_server import Server, job, make_token
-from tests.integration.otlp_collector import Collector, Seen, running_collector
-from tests.integration.sandbox_process import SandboxProcess, running_sandbox
+from tests.support.commands import Desk, Running, running_worker, tenants, until
+from tests.support.http_server import Server, job, make_token
+from tests.support.otlp_collector import Collector, Seen, running_collector
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 SECRET = "s3cret-of-company-one"
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 
-from tests.acceptance.commands import Desk, tenants
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.commands import Desk, tenants
+from tests.support.sandbox_process import SandboxProcess
 
 ROW = {
     "key": "cuenca",

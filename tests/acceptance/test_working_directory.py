@@ -8,7 +8,7 @@ from importlib.metadata import packages_distributions
 
 import pytest
 
-from tests.acceptance.commands import Desk, Ran, tenants, until
+from tests.support.commands import Desk, Ran, tenants, until
 
 OF_CELERY_PROJECTS = {"celeryconfig", "flowerconfig", "celeryapp", "tasks", "mysite", "settings"}
 CELERYS_SETTINGS = {

@@ -14,7 +14,7 @@ import pytest
 
 from bench import measure, rows
 from bench.server.post_log import Post, read_posts, seen
-from producers.reading import Reading
+from producers.files.reading import Reading
 from provisioning.job import NewJob
 
 BURNER = """

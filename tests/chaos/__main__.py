@@ -14,7 +14,7 @@ from tests.chaos.matrix import BY_NAME, ON_RABBITMQ, QUICK, SCENARIOS
 from tests.chaos.scenario import Scenario
 from tests.chaos.table import prices, table
 from tests.chaos.verdict import Verdict
-from tests.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
+from tests.support.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
 
 
 def main() -> int:

@@ -17,8 +17,8 @@ from tests.chaos.serving import Server
 from tests.chaos.stage import Stage
 from tests.chaos.valkey import Valkey
 from tests.chaos.verdict import Verdict
-from tests.replicas import info
-from tests.wire import wire
+from tests.support.replicas import info
+from tests.support.wire import wire
 
 JOBS = 1200
 """Some seconds of work for two workers."""

@@ -10,7 +10,7 @@ from tests.chaos.load import jobs
 from tests.chaos.scenario import Scenario
 from tests.chaos.stage import Stage
 from tests.chaos.verdict import Verdict
-from tests.rabbitmq import RabbitMq
+from tests.support.rabbitmq import RabbitMq
 
 JOBS = 1500
 """Some seconds of work for two workers of `SLOTS`."""

@@ -16,7 +16,7 @@ from tests.chaos.load import jobs
 from tests.chaos.scenario import Scenario
 from tests.chaos.stage import Stage
 from tests.chaos.verdict import Verdict
-from tests.wire import wire
+from tests.support.wire import wire
 
 JOBS = 600
 

@@ -13,7 +13,7 @@ from tests.chaos import disk
 from tests.chaos.serving import Server
 from tests.chaos.stage import ONE_SERVER, Stage, staged
 from tests.chaos.verdict import Verdict
-from tests.rabbitmq import RabbitMq
+from tests.support.rabbitmq import RabbitMq
 
 Play = Callable[[Stage], Awaitable[Verdict]]
 

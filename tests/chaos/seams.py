@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 
 from provisioning.attempt import Evidence
+from provisioning.broker.queue import Doorbell
 from provisioning.ledger import Intent, Ledger
-from provisioning.ledger.in_turn import InTurn
+from provisioning.ledger.pipelined import InTurn
 from provisioning.ledger.schema import Answer
 from provisioning.ledger.scripts import Call
-from provisioning.queue import Doorbell
 from tests.chaos.fuse import Fuse
 from tests.chaos.gauge import Gauge
 
@@ -91,7 +91,7 @@ def _answers(call: Call[Any]) -> list[_Post]:
 
 def watch_wire(fuse: Fuse) -> None:
     """Passes a checkpoint whenever the evidence of a POST grows."""
-    from worker import perform, transport
+    from worker.execution import executor, transport
 
     class WatchedWire(transport.Wire):
         __slots__ = ()
@@ -112,12 +112,12 @@ def watch_wire(fuse: Fuse) -> None:
             if self.evidence is Evidence.SENT and not self.cause:
                 fuse.burn("after-request-sent")
 
-    perform.Wire = WatchedWire  # type: ignore[attr-defined]
+    executor.Wire = WatchedWire  # type: ignore[attr-defined]
 
 
 def watch_connecting(fuse: Fuse) -> None:
     """Passes a checkpoint whenever aiohttp begins to make a connection."""
-    from worker import transport
+    from worker.execution import transport
 
     real = transport._trace_config
 

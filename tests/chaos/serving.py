@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.valkey import Fsync, Valkey
-from tests.replicas import Replicas
-from tests.sentinels import Sentinels, running_sentinels
+from tests.support.replicas import Replicas
+from tests.support.sentinels import Sentinels, running_sentinels
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,22 +20,22 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from producers.submit import submit
-from provisioning.envelope import SUBMIT
+from provisioning.broker.queue import Doorbell, Waiting, make_app
+from provisioning.config.settings import PREFIX, Settings
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import NewJob
 from provisioning.ledger import BatchStatus, Ledger
 from provisioning.lifecycle import State
-from provisioning.queue import QUEUE, Doorbell, Waiting, make_app
-from provisioning.settings import PREFIX, Settings
+from provisioning.messages import QUEUE, SUBMIT
 from tests.chaos.load import jobs
 from tests.chaos.processes import Victim
 from tests.chaos.serving import Server, Serving, serving
 from tests.chaos.valkey import Valkey
 from tests.chaos.verdict import Verdict, examine
-from tests.integration.sandbox_process import SandboxProcess, running_sandbox
-from tests.rabbitmq import RabbitMq
-from tests.replicas import Replicas
-from tests.sentinels import Sentinels
+from tests.support.rabbitmq import RabbitMq
+from tests.support.replicas import Replicas
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
+from tests.support.sentinels import Sentinels
 
 ONE_SERVER = Server()
 """The ledger lies in one, as in most scenarios."""

@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 
 from producers.submit import Submission, submit
+from provisioning.broker.queue import Doorbell, make_app
+from provisioning.config.settings import Settings
 from provisioning.ledger import Ledger
-from provisioning.queue import Doorbell, make_app
-from provisioning.settings import Settings
 from tests.chaos import checkpoints, seams
 from tests.chaos.fuse import Fuse
 from tests.chaos.gauge import Gauge

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from tests.chaos.checkpoints import BY_NAME as CHECKPOINTS
 from tests.chaos.matrix import BY_NAME, QUICK, SCENARIOS
 from tests.chaos.table import HEAD, PRICES
+from tests.support.repository import ROOT
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/explanation/crash-matrix.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/explanation/crash-matrix.md").read_text(encoding="utf-8")
 
 
 def rows(heading: str) -> list[list[str]]:

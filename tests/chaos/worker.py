@@ -41,9 +41,9 @@ def main() -> None:
 
 
 def _work_as(node: str) -> None:
-    """As `celery -A worker.app worker --hostname NODE`, which is the other way to start one."""
+    """As `celery -A worker.process.app worker --hostname NODE`, which is the other way to start one."""
     from worker.__main__ import _stop_at_end_of_input
-    from worker.app import app
+    from worker.process.app import app
 
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     app.worker_main(["worker", "--hostname", node, "--loglevel", "info"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.integration.sandbox_process import ROOT
+from tests.support.repository import ROOT
 
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "Dockerfile"

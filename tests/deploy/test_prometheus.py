@@ -18,13 +18,13 @@ import pytest
 import typer
 import yaml
 
-import console.cli
-from console.shell import cli
-from producers.http import gauges
+import console.cli.app
+from api import gauges
+from console.cli.shell import cli
 from provisioning.lifecycle import State
-from provisioning.metric import KNOWN_CAUSES, OTHER, Metric
-from tests.integration.sandbox_process import ROOT
-from worker import metrics
+from provisioning.observability.metric import KNOWN_CAUSES, OTHER, Metric
+from tests.support.repository import ROOT
+from worker.events import metrics
 
 DEPLOY = ROOT / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "widget-provisioner.json"
@@ -149,7 +149,7 @@ def test_every_alert_says_what_to_do_with_commands_that_exist(rule: dict[str, An
     assert set(rule["annotations"]) == {"summary", "runbook"}
     runbook = rule["annotations"]["runbook"]
     assert runbook.endswith(".")
-    assert console.cli.VERBS
+    assert console.cli.app.VERBS
     group: Any = typer.main.get_command(cli)
     for verb in re.findall(r"\bprovision ([a-z-]+)", runbook):
         assert verb in group.commands, verb

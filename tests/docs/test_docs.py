@@ -14,18 +14,19 @@ import msgspec
 import pytest
 import typer
 
-import console.cli  # puts every verb into `cli`
-from console.health import parser as health_parser
-from console.shell import cli
-from console.story import story_json, story_of
+import console.cli.app  # puts every verb into `cli`
+from console.cli.shell import cli
+from outcomes.story import story_json, story_of
 from provisioning.attempt import Attempt, Evidence, Outcome, Result
+from provisioning.config.settings import PREFIX, Settings
+from provisioning.health.probe import parser as health_parser
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import Hold, Ledger, Outage, SendingLimit, WorkerSign, schema, transitions
 from provisioning.lifecycle import Event
-from provisioning.settings import PREFIX, Settings
 from sandbox.__main__ import parser as sandbox_parser
-from tests.docs.pages import PAGES, ROOT, Shown, headings, shown_commands, table_words
-from tests.ledger_fixtures import LEASE, TARGET, Clock, answer, claim, fill, new_job, say, send
+from tests.docs.pages import PAGES, Shown, headings, shown_commands, table_words
+from tests.support.ledger_fixtures import LEASE, TARGET, Clock, answer, claim, fill, new_job, say, send
+from tests.support.repository import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -56,7 +57,7 @@ def _make_reference() -> Any:
 
 
 def _group() -> Any:
-    assert console.cli.VERBS
+    assert console.cli.app.VERBS
     return typer.main.get_command(cli)
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from provisioning import learned_rate
+from provisioning.config.settings import PREFIX, Settings
 from provisioning.ledger import limits as ledger_limits
-from provisioning.settings import PREFIX, Settings
-from tests.docs.pages import ROOT
-from worker import failure_detector, limit, perform, probing, refusals
-from worker.classify import LONGEST_RETRY_AFTER_SECONDS
-from worker.failure_detector import FailureDetector
-from worker.limit import ConcurrencyLimit
+from tests.support.repository import ROOT
+from worker.execution import executor
+from worker.execution.classify import LONGEST_RETRY_AFTER_SECONDS
+from worker.flow import failure_detector, limit, probing, refusals
+from worker.flow.failure_detector import FailureDetector
+from worker.flow.limit import ConcurrencyLimit
 
 PAGE = ROOT / "docs" / "explanation" / "manners.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -35,8 +36,12 @@ SETTINGS = re.findall(rf"^\| `{PREFIX}([A-Z_]+)` \| {NUMBER} \|", TEXT, re.MULTI
 
 
 def constant(module: str, name: str) -> Any:
-    room = "provisioning" if module in ("pace", "learned_rate") else "worker"
-    return getattr(importlib.import_module(f"{room}.{module}"), name)
+    paths = [path for room in ("provisioning", "worker") for path in (ROOT / room).rglob(f"{module}.py")]
+    modules = [
+        importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in paths
+    ]
+    [known] = [getattr(module, name) for module in modules if hasattr(module, name)]
+    return known
 
 
 @pytest.mark.parametrize(("module", "name", "said"), CONSTANTS)
@@ -55,7 +60,7 @@ def test_the_default_pace_on_the_page_is_that_of_the_settings() -> None:
     assert f"`{PREFIX}RATE` ({Settings.model_fields['rate'].default} unless set)" in SENTENCES
 
 
-@pytest.mark.parametrize("module", [limit, failure_detector, probing, refusals, learned_rate, perform])
+@pytest.mark.parametrize("module", [limit, failure_detector, probing, refusals, learned_rate, executor])
 def test_no_constant_that_steers_is_left_out(module: Any) -> None:
     word = module.__name__.rpartition(".")[2]
     # `NOTHING` is what a worker has counted that has counted nothing.
@@ -74,7 +79,7 @@ def _is_number(value: object) -> bool:
 def test_the_numbers_in_sentences_about_pace_and_retries_follow_from_the_constants() -> None:
     assert LONGEST_RETRY_AFTER_SECONDS == 7 * 24 * 3600
     assert "more than a week is cut to one" in SENTENCES
-    assert constant("pace", "BURST") + constant("line", "STALE") == pytest.approx(1 / 5)
+    assert constant("pace", "BURST") + constant("credential_queue", "STALE") == pytest.approx(1 / 5)
     assert "at most a fifth more" in SENTENCES
     assert f"{limit.FIRST} a worker at first" in SENTENCES
 
@@ -182,6 +187,6 @@ def test_the_numbers_of_the_run_are_those_that_the_page_tells() -> None:
 
 
 def test_the_run_never_went_faster_than_the_page_says() -> None:
-    most = 1 + constant("pace", "BURST") + constant("line", "STALE")
+    most = 1 + constant("pace", "BURST") + constant("credential_queue", "STALE")
     # The sandbox notes an arrival when it is awake to do so: on a busy machine some come late, and together.
     assert RUN["end"]["fullest_second"] <= RUN["pace"] * most * 1.1

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from producers.http.problem import Kind
-from tests.docs.pages import ROOT, shown_commands, table_words
-from tests.integration.http_server import environ, running_server
+from api.problem import Kind
+from tests.docs.pages import shown_commands, table_words
+from tests.support.http_server import environ, running_server
+from tests.support.repository import ROOT
 
 PAGE = ROOT / "docs" / "how-to" / "call-it-from-a-service.md"
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.embedded import embedded_valkey
-from tests.docs.pages import ROOT, shown_commands
+from provisioning.embedded.valkey import embedded_valkey
+from tests.docs.pages import shown_commands
 from tests.docs.test_walkthrough import QUICK, Terminal
-from tests.integration.sandbox_process import SandboxProcess, running_sandbox
+from tests.support.repository import ROOT
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 PAGE = ROOT / "docs" / "how-to" / "from-200-failed-to-all-created.md"
 MORNING, GOOD, UNKNOWN, FORBIDDEN = 10, 40, 150, 40

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.embedded import embedded_valkey
-from tests.docs.pages import ROOT, Shown, block, shown_commands, table_words
-from tests.integration.sandbox_process import running_sandbox
+from provisioning.embedded.valkey import embedded_valkey
+from tests.docs.pages import Shown, block, shown_commands, table_words
+from tests.support.repository import ROOT
+from tests.support.sandbox_process import running_sandbox
 
 QUICKSTART = ROOT / "docs" / "quickstart.md"
 APPLY = ROOT / "docs" / "how-to" / "apply-a-file.md"

@@ -12,8 +12,8 @@ from provisioning.errors import LedgerUnavailableError
 from provisioning.job import Accepted, NewJob, Verdict
 from provisioning.ledger import Act, Ledger
 from provisioning.lifecycle import Event
-from tests.integration.http_server import Server, job, make_token, problem, running_server
-from tests.ledger_fixtures import answer, claim, fill, new_job, say, send
+from tests.support.http_server import Server, job, make_token, problem, running_server
+from tests.support.ledger_fixtures import answer, claim, fill, new_job, say, send
 
 WHY = "the console shows none of them"
 

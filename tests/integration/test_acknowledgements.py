@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from provisioning.queue import QUEUE, Doorbell, make_app
-from provisioning.settings import Settings
+from provisioning.broker.queue import Doorbell, make_app
+from provisioning.config.settings import Settings
+from provisioning.messages import QUEUE
 
 
 @pytest.fixture

@@ -15,15 +15,14 @@ from cryptography.fernet import Fernet
 from redis import Redis
 
 from producers.celery_intake import take_in
-from provisioning import keys
+from provisioning.broker.queue import Doorbell, make_app
+from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
-from provisioning.ledger import Ledger
-from provisioning.ledger.sealing import KeylessError
-from provisioning.queue import Doorbell, make_app
-from provisioning.settings import Settings
-from tests.acceptance.commands import Desk, running_worker
-from tests.integration.http_server import job, provision, running_server
-from tests.integration.sandbox_process import running_sandbox
+from provisioning.ledger import Ledger, keys
+from provisioning.ledger.encryption import KeylessError
+from tests.support.commands import Desk, running_worker
+from tests.support.http_server import job, provision, running_server
+from tests.support.sandbox_process import running_sandbox
 
 DEADLINE = 60.0
 ODD = {"key": "a", "bot": {"id": "(1)"}}

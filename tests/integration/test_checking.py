@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from console import applying
-from console.progress import Quiet
-from producers.reading import ReadOptions
+from console.cli import applying
+from console.cli.display.progress import Quiet
+from producers.files.reading import ReadOptions
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.ledger import Ledger
 from provisioning.pace import Rate

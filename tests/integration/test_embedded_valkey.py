@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from provisioning import embedded
-from provisioning.embedded import _lives, _read, embedded_valkey, is_running
+from provisioning.broker.queue import make_app
+from provisioning.config.settings import Settings
+from provisioning.embedded import valkey
+from provisioning.embedded.valkey import _lives, _read, embedded_valkey, is_running
 from provisioning.errors import LedgerUnavailableError
-from provisioning.queue import make_app
-from provisioning.settings import Settings
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_frozen_server_is_not_started_twice(
 ) -> None:
     with embedded_valkey(home) as first:
         with frozen(pid_of(home)), monkeypatch.context() as impatient:
-            impatient.setattr(embedded, "START_TIMEOUT", 0.5)
+            impatient.setattr(valkey, "START_TIMEOUT", 0.5)
             with pytest.raises(LedgerUnavailableError) as caught, embedded_valkey(home):
                 pass
         assert caught.value.hint
@@ -77,7 +77,7 @@ def test_a_frozen_server_is_not_started_twice(
 def test_a_server_that_wakes_up_in_time_is_used(
     home: Path, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = embedded._answers
+    ask = valkey._answers
     heard = []
 
     def ask_and_wake(server: dict[str, Any]) -> bool:
@@ -87,7 +87,7 @@ def test_a_server_that_wakes_up_in_time_is_used(
 
     with embedded_valkey(home) as first:
         pid = pid_of(home)
-        monkeypatch.setattr(embedded, "_answers", ask_and_wake)
+        monkeypatch.setattr(valkey, "_answers", ask_and_wake)
         with frozen(pid), embedded_valkey(home) as second:
             assert second == first
     assert heard[:2] == [False, True]
@@ -97,8 +97,8 @@ def test_a_server_that_wakes_up_in_time_is_used(
 def test_commands_that_give_up_on_a_loading_server_leave_none_behind(
     home: Path, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "START_TIMEOUT", 0.1)
-    monkeypatch.setattr(embedded, "_answers", lambda *_: False)
+    monkeypatch.setattr(valkey, "START_TIMEOUT", 0.1)
+    monkeypatch.setattr(valkey, "_answers", lambda *_: False)
     for _ in range(2):
         with pytest.raises(LedgerUnavailableError, match="did not start"), embedded_valkey(home):
             pass
@@ -112,7 +112,7 @@ def test_an_interrupt_while_the_server_starts_ends_it(
     def interrupted(server: dict[str, Any]) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(embedded, "_answers", interrupted)
+    monkeypatch.setattr(valkey, "_answers", interrupted)
     with pytest.raises(KeyboardInterrupt), embedded_valkey(home):
         pass
     assert [server.returncode for server in started] == [-signal.SIGKILL]
@@ -125,7 +125,7 @@ def test_a_server_whose_starter_was_killed_at_once_is_found_used_and_stopped(
     killed = """
 import os, signal, subprocess, sys
 from pathlib import Path
-from provisioning.embedded import embedded_valkey
+from provisioning.embedded.valkey import embedded_valkey
 
 def start_and_die(*args, **kwargs):
     popen(*args, **kwargs)

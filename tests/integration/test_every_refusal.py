@@ -12,16 +12,17 @@ import pytest
 from kombu.exceptions import OperationalError
 from pydantic import SecretStr
 
+from provisioning.broker.queue import Doorbell, Waiting, check_rights, make_app
+from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger import Ledger, transitions
 from provisioning.ledger.refusals import _MEANING
-from provisioning.queue import QUEUE, Doorbell, Waiting, check_rights, make_app
-from provisioning.settings import Settings
-from tests.acceptance.commands import Desk, running_worker, tenants, until
-from tests.integration.sandbox_process import running_sandbox
+from provisioning.messages import QUEUE
 from tests.integration.test_refusing_redis import _valkey
-from tests.ledger_fixtures import new_job
 from tests.refusing_front import TEXTS, Front, refusing_front
+from tests.support.commands import Desk, running_worker, tenants, until
+from tests.support.ledger_fixtures import new_job
+from tests.support.sandbox_process import running_sandbox
 
 ROWS = 60
 

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import BatchStatus, Ledger, transitions
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from provisioning.settings import Settings
-from tests.integration.engine_bench import Bench, jobs
-from tests.integration.sandbox_process import running_sandbox
-from tests.ledger_fixtures import new_job
-from tests.replicas import Replicas
+from tests.support.engine_bench import Bench, jobs
+from tests.support.ledger_fixtures import new_job
+from tests.support.replicas import Replicas
+from tests.support.sandbox_process import running_sandbox
 
 ROWS = 600
 MANY = 2500

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from provisioning.broker.queue import make_app
+from provisioning.config.settings import Settings
 from provisioning.ledger import Claim
 from provisioning.lifecycle import State
-from provisioning.queue import make_app
-from provisioning.settings import Settings
-from tests.acceptance.commands import until
-from tests.integration.engine_bench import Bench, fresh_bench, jobs
-from tests.integration.sandbox_process import running_sandbox
-from worker.flower_events import MOST_AT_ONCE, MOST_WAITING, FlowerEvents
-from worker.telemetry import Claimed, Lapsed
+from tests.support.commands import until
+from tests.support.engine_bench import Bench, fresh_bench, jobs
+from tests.support.sandbox_process import running_sandbox
+from worker.events.flower_events import MOST_AT_ONCE, MOST_WAITING, FlowerEvents
+from worker.events.telemetry import Claimed, Lapsed
 
 LEASE = 20.0
 JOB = Claim(1, 1, "k", "acme", None, 0, b"{}", batch="b1")

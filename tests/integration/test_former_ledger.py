@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from producers.addresses import session
-from producers.webhooks import Webhooks
-from provisioning import keys
+from api.webhook_delivery import Webhooks
+from producers.pull.addresses import session
 from provisioning.errors import ContractError, LedgerUnavailableError
-from provisioning.ledger import Ledger, transitions, worker_signs
+from provisioning.ledger import Ledger, keys, transitions, worker_registry
 from provisioning.ledger.records import WorkerSign
 from provisioning.ledger.schema import FORMAT
 from provisioning.ledger.upgrade import FORMER, take_over
 from provisioning.lifecycle import State
 from tests.integration.test_webhooks import Receiver, receiver
-from tests.ledger_fixtures import claim, new_job, send
+from tests.support.ledger_fixtures import claim, new_job, send
+from tests.support.repository import ROOT
 
 __all__ = ["receiver"]  # the fixture
 
-FORMER_LEDGER = Path(__file__).parents[1] / "fixtures" / "ledger_of_format_2.json"
+FORMER_LEDGER = ROOT / "tests" / "fixtures" / "ledger_of_format_2.json"
 """Written by the version before the outbox: its types and values by key."""
 
 SETTLED, OPEN, UNSEEN = "bsettled", "bopen", "bunseen"
@@ -124,7 +123,7 @@ async def test_who_comes_just_after_another_has_taken_it_over_leaves_it_alone(fo
     await former.check()
     await redis.rpush(keys.outbox(OPEN), "9-0 batch.settled")
     sign = WorkerSign(name="w-new", at=time.time(), in_flight=0, limit=1, in_hand=0)
-    await worker_signs.sign(former, sign, queue=None)
+    await worker_registry.sign(former, sign, queue=None)
     await take_over(redis, former.view, former.sealer)  # it has read `2` before
     assert await redis.lrange(keys.outbox(OPEN), 0, -1) == [b"9-0 batch.settled"]
 

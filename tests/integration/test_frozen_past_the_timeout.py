@@ -16,10 +16,10 @@ READ_TIMEOUT = 1.0
 
 POSTS = f"""
 import sys
-from provisioning.credentials import Credential
-from worker.api import Timeouts, WidgetApi
-from worker.engine_thread import new_loop
-from worker.transport import Wire
+from provisioning.config.credentials import Credential
+from worker.execution.api import Timeouts, WidgetApi
+from worker.process.engine_thread import new_loop
+from worker.execution.transport import Wire
 
 async def post():
     async with WidgetApi(sys.argv[1], timeouts=Timeouts(read={READ_TIMEOUT})) as api:

@@ -12,19 +12,19 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import SecretStr
 
-from producers.http import gauges
-from producers.http.gauges import Collected, Reading, Readings, samples
-from provisioning import keys, scopes
+from api import gauges
+from api.gauges import Collected, Reading, Readings, samples
+from provisioning import scopes
+from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError
+from provisioning.health.liveness import ALIVE_WITHIN
 from provisioning.learned_rate import LearnedRate
-from provisioning.ledger import Deferral, Hold, Ledger, Outage, WorkerSign, transitions
+from provisioning.ledger import Deferral, Hold, Ledger, Outage, WorkerSign, keys, transitions
 from provisioning.ledger.gauges import PACES, read_gauges
 from provisioning.lifecycle import Event
+from provisioning.messages import QUEUE, UNACKNOWLEDGED
 from provisioning.pace import Rate
-from provisioning.queue import QUEUE, UNACKNOWLEDGED
-from provisioning.settings import Settings
-from provisioning.signs import ALIVE_WITHIN
-from tests.ledger_fixtures import TARGET, Clock, answer, claim, fill, new_job, say, send
+from tests.support.ledger_fixtures import TARGET, Clock, answer, claim, fill, new_job, say, send
 
 DOWN = Outage(certain=False, since=0.0, cause="http_503", next_probe=1.0)
 SETTINGS = Settings(redis_url=SecretStr("redis://somewhere"), rate=Rate(5.0))

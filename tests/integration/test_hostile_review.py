@@ -13,18 +13,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from provisioning import keys
-from provisioning.embedded import embedded_valkey
+from provisioning.config.settings import Settings
+from provisioning.embedded.valkey import embedded_valkey
 from provisioning.job import NewJob
-from provisioning.ledger import Deferral, Ledger, Recorded, transitions
+from provisioning.ledger import Deferral, Ledger, Recorded, keys, transitions
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from provisioning.settings import Settings
-from tests.integration.engine_bench import Bench, credentials_file, fresh_bench, jobs
-from tests.integration.sandbox_process import running_sandbox
-from worker.recorder import Recorder
-from worker.rescuer import Rescuer
-from worker.telemetry import Telemetry
+from tests.support.engine_bench import Bench, credentials_file, fresh_bench, jobs
+from tests.support.sandbox_process import running_sandbox
+from worker.dispatch.rescuer import Rescuer
+from worker.events.telemetry import Telemetry
+from worker.execution.recorder import Recorder
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from producers.http import connections
-from producers.http.connections import LOGGED, Book, DoorProtocol, Throttle
-from tests.integration.http_server import PATIENCE, running_server
+from api import connections
+from api.connections import LOGGED, Book, DoorProtocol, Throttle
+from tests.support.http_server import PATIENCE, running_server
 
 GOOD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 from redis import Redis
 
-from producers.http.app import described
-from producers.http.problem import Kind
-from tests.integration.http_server import csv_of, environ, job, running_server
-from tests.integration.sandbox_process import ROOT
+from api.app import described
+from api.problem import Kind
+from tests.support.http_server import csv_of, environ, job, running_server
+from tests.support.repository import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "http-api.openapi.json"
 EXAMPLES = 10

@@ -14,10 +14,10 @@ import pytest
 from redis import Redis
 
 from producers.client import Client, RefusedError
-from provisioning import keys
-from provisioning.ledger.kept import KeptJob
+from provisioning.ledger import keys
+from provisioning.ledger.codec import KeptJob
 from provisioning.lifecycle import State
-from tests.integration.http_server import (
+from tests.support.http_server import (
     Server,
     csv_of,
     job,

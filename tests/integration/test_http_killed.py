@@ -12,9 +12,9 @@ import httpx
 import pytest
 from redis import Redis
 
-from provisioning.ledger.kept import KeptJob
+from provisioning.ledger.codec import KeptJob
 from provisioning.lifecycle import State
-from tests.integration.http_server import PATIENCE, Server, csv_of, job, problem, running_server
+from tests.support.http_server import PATIENCE, Server, csv_of, job, problem, running_server
 
 ROWS = 50_000
 

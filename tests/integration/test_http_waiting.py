@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from provisioning import keys
+from provisioning.ledger import keys
 from provisioning.ledger.tokens import Scope
 from provisioning.ledger.tokens import make_token as new_token
 from tests.chaos.valkey import Valkey
-from tests.integration.http_server import (
+from tests.support.http_server import (
     PATIENCE,
     PROVISION,
     Server,

@@ -12,13 +12,12 @@ from redis.asyncio import Redis
 
 from producers import submit as submitting
 from producers.submit import Submission, submit
-from provisioning import keys
 from provisioning.job import NewJob, Verdict
-from provisioning.ledger import Ledger, SourceFile
-from provisioning.ledger.in_turn import InTurn
+from provisioning.ledger import Ledger, SourceFile, keys
+from provisioning.ledger.pipelined import InTurn
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import Event, State
-from tests.ledger_fixtures import answer, claim, say, send
+from tests.support.ledger_fixtures import answer, claim, say, send
 
 FILE = SourceFile("t.csv", "a" * 64, 3, "ana")
 

@@ -14,7 +14,7 @@ from provisioning.errors import LedgerUnavailableError
 from provisioning.job import Accepted, Verdict
 from provisioning.ledger import Ledger, transitions
 from provisioning.ledger.scripts import Call
-from tests.ledger_fixtures import new_job
+from tests.support.ledger_fixtures import new_job
 
 ROUNDS = 8
 SOME = 30

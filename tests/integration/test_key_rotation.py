@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from provisioning import scopes
 from provisioning.ledger import Ledger
 from provisioning.lifecycle import State
-from tests.integration.engine_bench import Bench, fresh_bench, jobs
-from tests.integration.http_server import job, problem, running_server
-from tests.integration.sandbox_process import running_sandbox
-from worker.log_listener import log_happening
+from tests.support.engine_bench import Bench, fresh_bench, jobs
+from tests.support.http_server import job, problem, running_server
+from tests.support.sandbox_process import running_sandbox
+from worker.events.log_listener import log_happening
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 

@@ -8,7 +8,7 @@ import pytest
 
 from provisioning.ledger import Intent, Ledger, Redriven, Selection, transitions
 from provisioning.lifecycle import Event, State
-from tests.ledger_fixtures import LEASE, TARGET, answer, new_job
+from tests.support.ledger_fixtures import LEASE, TARGET, answer, new_job
 
 HEAP = 100_000
 SOME = 500

@@ -25,17 +25,17 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
-from provisioning import keys, scopes
+from provisioning import scopes
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import Verdict
-from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, transitions
-from provisioning.ledger.kept import read_story, words_of
+from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, keys, transitions
+from provisioning.ledger.codec import read_story, words_of
 from provisioning.ledger.schema import Go
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, Event, State
-from tests import lifecycle_model as model
-from tests.ledger_fixtures import LEASE, NOW, TARGET, Clock, new_job, snapshot
-from tests.lifecycle_model import Belief, Job
+from tests.support import lifecycle_model as model
+from tests.support.ledger_fixtures import LEASE, NOW, TARGET, Clock, new_job, snapshot
+from tests.support.lifecycle_model import Belief, Job
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from provisioning import scopes
 from provisioning.ledger import WorkerSign
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from tests.integration.engine_bench import Bench, credentials_file, fresh_bench, jobs
-from tests.integration.raw_server import Connection, RawServer
-from tests.integration.sandbox_process import SandboxProcess, running_sandbox
+from tests.support.engine_bench import Bench, credentials_file, fresh_bench, jobs
+from tests.support.raw_server import Connection, RawServer
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 FIRST_BOT = 100_200_300
 CREATED = json.dumps(

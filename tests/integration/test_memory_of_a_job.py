@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
-from pathlib import Path
 from typing import Any
 
-SCRIPT = Path(__file__).resolve().parents[2] / "script" / "measure-memory"
+from tests.support.repository import ROOT
+
+SCRIPT = ROOT / "script" / "measure-memory"
 
 JOBS = 12_000
 """So many that what a batch takes is no more than a byte of each, and that hash tables stand half empty."""

@@ -9,8 +9,8 @@ import pytest
 
 from provisioning.ledger import Ledger
 from provisioning.lifecycle import Event, State
-from tests.integration.http_server import Server, job, make_token, problem, running_server
-from tests.ledger_fixtures import answer, claim, fill, new_job, say, send
+from tests.support.http_server import Server, job, make_token, problem, running_server
+from tests.support.ledger_fixtures import answer, claim, fill, new_job, say, send
 from tests.unit.producers.test_known_credentials import show
 
 

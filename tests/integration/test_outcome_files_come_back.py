@@ -17,20 +17,19 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.outcome_files import NAMES, export
-from producers.body import check_key, check_label
+from outcomes.outcome_files import NAMES, export
+from producers.files.body import check_key, check_label
+from producers.files.reading import Reading, ReadOptions
 from producers.plan import make_plan
-from producers.reading import Reading, ReadOptions
 from producers.submit import submit
 from provisioning.job import NewJob, Verdict, fingerprint
 from provisioning.ledger import Ledger, SourceFile
 from provisioning.lifecycle import Event
-from tests.ledger_fixtures import answer, claim, say, send
+from tests.support.ledger_fixtures import answer, claim, say, send
+from tests.support.repository import ROOT
 from tests.unit.producers.strategies import TEXTS, bodies
 
-SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "docs" / "reference" / "manifest.schema.json").read_text(encoding="utf-8")
-)
+SCHEMA = json.loads((ROOT / "docs" / "reference" / "manifest.schema.json").read_text(encoding="utf-8"))
 ENDS = {
     "created.csv": (Event.CREATED, Verdict.SUCCEEDED),
     "failed.csv": (Event.REJECTED, Verdict.DEAD),

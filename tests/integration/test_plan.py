@@ -7,15 +7,15 @@ import io
 import pytest
 
 from producers import plan as plans
+from producers.files.reading import Reading
 from producers.plan import Plan, make_plan
-from producers.reading import Reading
 from producers.submit import submit
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Ledger
 from provisioning.lifecycle import Event
 from provisioning.pace import Rate
-from tests.ledger_fixtures import answer, claim, say, send
+from tests.support.ledger_fixtures import answer, claim, say, send
 
 HEAD = "key,credential,bot.id\n"
 

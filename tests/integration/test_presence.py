@@ -6,10 +6,9 @@ import time
 
 import pytest
 
-from provisioning import keys
-from provisioning.ledger import Ledger, WorkerSign
-from provisioning.signs import ALIVE_WITHIN
-from worker.presence import Presence
+from provisioning.health.liveness import ALIVE_WITHIN
+from provisioning.ledger import Ledger, WorkerSign, keys
+from worker.dispatch.registry import Presence
 
 SIGN = WorkerSign(name="w1", at=0.0, in_flight=0, limit=1, in_hand=0)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.keys import WORKERS
-from tests.acceptance.commands import PROVISION, Desk, Running, rows_of, tenants, until
-from tests.integration.sandbox_process import running_sandbox
-from tests.sentinels import Sentinels, running_sentinels
+from provisioning.ledger.keys import WORKERS
+from tests.support.commands import PROVISION, Desk, Running, rows_of, tenants, until
+from tests.support.sandbox_process import running_sandbox
+from tests.support.sentinels import Sentinels, running_sentinels
 
 ROWS = 300
 

@@ -14,11 +14,11 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 
-from producers.pull import Pull
-from producers.reading import Reading
+from producers.files.reading import Reading
+from producers.pull.pull import Pull
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob
-from tests.integration.http_server import job, provision
+from tests.support.http_server import job, provision
 
 Handler = Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]
 

@@ -20,16 +20,16 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from console.checks.broker import check_broker
+from provisioning.broker.redis_rights import rights
 from provisioning.checks.at_start import check_ledger
+from provisioning.checks.broker import check_broker
 from provisioning.checks.finding import Finding, Level
+from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger import Ledger
 from provisioning.ledger.client import refused, unavailable
-from provisioning.redis_rights import rights
-from provisioning.settings import Settings
-from tests.integration.sandbox_process import ROOT
 from tests.integration.test_doctor_facts import certificate, valkey
+from tests.support.repository import ROOT
 
 
 @pytest.fixture(scope="module")

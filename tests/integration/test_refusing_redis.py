@@ -13,14 +13,14 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from provisioning.broker.queue import Doorbell, make_app
+from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger, transitions
 from provisioning.pace import Rate
-from provisioning.queue import Doorbell, make_app
-from provisioning.settings import Settings
-from tests.acceptance.commands import Desk, running_worker, tenants, until
 from tests.chaos.valkey import Valkey
-from tests.integration.sandbox_process import running_sandbox
+from tests.support.commands import Desk, running_worker, tenants, until
+from tests.support.sandbox_process import running_sandbox
 
 ROWS = 60
 Trouble = Callable[[Any, Path], Callable[[], object]]

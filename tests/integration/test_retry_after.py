@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-import worker.brakes
-import worker.engine
-import worker.limit
+import worker.dispatch.brakes
+import worker.dispatch.engine
+import worker.flow.limit
 from provisioning.ledger import JobRecord
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from tests.integration.engine_bench import Bench, credentials_file, fresh_bench, jobs
-from tests.integration.raw_server import Connection, RawServer
-from tests.integration.sandbox_process import running_sandbox
+from tests.support.engine_bench import Bench, credentials_file, fresh_bench, jobs
+from tests.support.raw_server import Connection, RawServer
+from tests.support.sandbox_process import running_sandbox
 
 CREATED = json.dumps(
     {"status": 1, "statusMessage": "success", "data": {"ApiKey": {"id": 1, "key": "k", "widgetId": "w"}}}
@@ -223,7 +223,7 @@ async def test_an_api_that_hangs_costs_what_was_in_flight_and_a_few_probes(bench
 async def test_stopping_with_posts_in_flight_is_no_outage(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.engine, "GRACE", 0.2)
+    monkeypatch.setattr(worker.dispatch.engine, "GRACE", 0.2)
 
     async def silent(connection: Connection) -> None:
         await connection.request()
@@ -233,7 +233,7 @@ async def test_stopping_with_posts_in_flight_is_no_outage(
         here = at(server.url, bench)
         async with here.engine():
             batch = await here.submit("leaving", jobs(100))
-            await here.until(batch, lambda status: status.states[State.SENDING] == worker.limit.FIRST)
+            await here.until(batch, lambda status: status.states[State.SENDING] == worker.flow.limit.FIRST)
         status = await here.status(batch)
-    assert status.states[State.IN_DOUBT] == worker.limit.FIRST
+    assert status.states[State.IN_DOUBT] == worker.flow.limit.FIRST
     assert not status.holds

@@ -14,7 +14,8 @@ import pytest
 
 from sandbox.faults import FAULTS
 from sandbox.scenarios import SCENARIOS
-from tests.integration.sandbox_process import CREATE, ROOT, basic, running_sandbox
+from tests.support.repository import ROOT
+from tests.support.sandbox_process import CREATE, basic, running_sandbox
 
 PAGE = ROOT / "docs/reference/sandbox.md"
 

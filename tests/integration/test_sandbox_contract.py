@@ -10,7 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from sandbox.faults import FAULTS
-from tests.integration.sandbox_process import CREATE, ROOT, SandboxProcess, basic, running_sandbox
+from tests.support.repository import ROOT
+from tests.support.sandbox_process import CREATE, SandboxProcess, basic, running_sandbox
 
 OPENAPI = json.loads((ROOT / "docs/reference/widget-api.openapi.json").read_text(encoding="utf-8"))
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sandbox.faults import FAULTS
-from tests.integration.sandbox_process import CREATE, SandboxProcess, basic, running_sandbox
+from tests.support.sandbox_process import CREATE, SandboxProcess, basic, running_sandbox
 
 BODY = {"bot": {"id": "1"}, "widget": {}}
 SHORT = {"stall-after-create": "1:0.05", "slow-body": "1:0.05"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.sandbox_process import CREATE, SandboxProcess, basic, running_sandbox
+from tests.support.sandbox_process import CREATE, SandboxProcess, basic, running_sandbox
 
 BODY = {"bot": {"id": "1"}, "widget": {}}
 

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from console.checks.broker import check_broker
+from provisioning.broker.queue import Doorbell, Waiting, make_app
+from provisioning.checks.broker import check_broker
 from provisioning.checks.finding import Level
+from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger, transitions
-from provisioning.queue import QUEUE, Doorbell, Waiting, make_app
-from provisioning.settings import Settings
-from tests.acceptance.commands import until
-from tests.ledger_fixtures import new_job
-from tests.sentinels import NAME, PATIENCE, Sentinels, running_sentinels
+from provisioning.messages import QUEUE
+from tests.support.commands import until
+from tests.support.ledger_fixtures import new_job
+from tests.support.sentinels import NAME, PATIENCE, Sentinels, running_sentinels
 
 PASSWORD, OWN = "of the servers' #1", "of the sentinels' #2"
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from provisioning.broker.queue import Doorbell, Waiting, make_app
+from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger import Ledger
-from provisioning.queue import Doorbell, Waiting, make_app
-from provisioning.settings import Settings
 from tests.integration.test_doctor_facts import certificate
-from tests.sentinels import running_sentinels
+from tests.support.sentinels import running_sentinels
 
 TLS_BEGINS = b"\x16"
 

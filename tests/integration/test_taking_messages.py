@@ -13,9 +13,10 @@ import redis as redis_py
 from pydantic import SecretStr
 from redis import Redis
 
-from provisioning import redis_broker
-from provisioning.queue import QUEUE, Doorbell, Waiting, make_app
-from provisioning.settings import Settings
+from provisioning.broker import redis_transport
+from provisioning.broker.queue import Doorbell, Waiting, make_app
+from provisioning.config.settings import Settings
+from provisioning.messages import QUEUE
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_a_reply_that_is_lost_loses_no_message(
 ) -> None:
     """The n-th reply of Redis never comes: the connection is gone when its command has been carried out."""
     ring(valkey_url, "b1")
-    read, replies = redis_broker.Tcp.read_response, iter(range(100))
+    read, replies = redis_transport.Tcp.read_response, iter(range(100))
 
     def cut(self: Any, *args: Any, **kwargs: Any) -> Any:
         reply = read(self, *args, **kwargs)
@@ -84,7 +85,7 @@ def test_a_reply_that_is_lost_loses_no_message(
             raise redis_py.ConnectionError("cut")
         return reply
 
-    monkeypatch.setattr(redis_broker.Tcp, "read_response", cut)
+    monkeypatch.setattr(redis_transport.Tcp, "read_response", cut)
     with contextlib.suppress(connection.connection_errors):
         connection.drain_events(timeout=2)
     assert redis.llen(QUEUE) + redis.hlen("unacked") == 1
@@ -97,7 +98,7 @@ def test_what_a_dead_worker_held_is_handed_out_again_and_what_a_living_one_holds
     connection.drain_events(timeout=5)
     [tag] = redis.zrange("unacked_index", 0, -1)
     channel = connection.consuming
-    long_ago = time.time() - redis_broker.VISIBILITY_TIMEOUT - 1
+    long_ago = time.time() - redis_transport.VISIBILITY_TIMEOUT - 1
     redis.zadd("unacked_index", {tag: long_ago})
     channel.qos.restore_visible()
     assert (redis.llen(QUEUE), redis.zscore("unacked_index", tag) > long_ago) == (0, True)
@@ -122,7 +123,7 @@ def test_notes_of_kombus_own_workers_are_put_back_too(connection: Any, redis: An
     connection.consuming.qos.restore_visible()
     for _ in range(3):
         connection.drain_events(timeout=5)
-    readable = [each for each in connection.given if each.content_type != redis_broker.UNREADABLE]
+    readable = [each for each in connection.given if each.content_type != redis_transport.UNREADABLE]
     assert set(batches(readable)) == {"b1", "b2"}
     assert [each.body for each in connection.given if each not in readable] == [b"no note"]
 
@@ -148,7 +149,7 @@ def test_a_message_of_another_priority_comes_too(connection: Any, redis: Any, va
 def test_a_message_that_was_taken_twice_under_one_tag_is_the_same(redis: Any) -> None:
     redis.lpush(QUEUE, "first", "second")
     taken = [
-        redis.eval(redis_broker.TAKE, 3, "unacked_index", "unacked", QUEUE, "tag", QUEUE) for _ in range(2)
+        redis.eval(redis_transport.TAKE, 3, "unacked_index", "unacked", QUEUE, "tag", QUEUE) for _ in range(2)
     ]
     assert taken == [[QUEUE, "first"], [QUEUE, "first"]]
     assert redis.lrange(QUEUE, 0, -1) == ["second"]

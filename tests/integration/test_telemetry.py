@@ -12,9 +12,9 @@ from provisioning.attempt import Outcome
 from provisioning.ledger import transitions
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
-from tests.integration.engine_bench import DEADLINE, Bench, fresh_bench, jobs
-from tests.integration.sandbox_process import running_sandbox
-from worker.telemetry import Attempted, Claimed, Ended, Happening, Lapsed
+from tests.support.engine_bench import DEADLINE, Bench, fresh_bench, jobs
+from tests.support.sandbox_process import running_sandbox
+from worker.events.telemetry import Attempted, Claimed, Ended, Happening, Lapsed
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from provisioning import keys, scopes
+from provisioning import scopes
+from provisioning.config.settings import Settings
 from provisioning.errors import ContractError
-from provisioning.ledger import Ledger
+from provisioning.health.liveness import Signs
+from provisioning.ledger import Ledger, keys
 from provisioning.ledger.schema import FORMAT
 from provisioning.lifecycle import State
-from provisioning.settings import Settings
-from provisioning.signs import Signs
-from tests.integration.engine_bench import Bench, fresh_bench, jobs
-from worker.engine import Engine
+from tests.support.engine_bench import Bench, fresh_bench, jobs
+from worker.dispatch.engine import Engine
 
 CREDENTIAL = {"PROVISION_CLIENT_ID": "c", "PROVISION_CLIENT_SECRET": "s"}
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.acceptance.commands import Desk, running_worker, until
-from tests.integration.http_server import job
-from tests.integration.sandbox_process import running_sandbox
+from tests.support.commands import Desk, running_worker, until
+from tests.support.http_server import job
+from tests.support.sandbox_process import running_sandbox
 
 NUMBERS = itertools.count()
 

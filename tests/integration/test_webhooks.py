@@ -20,17 +20,17 @@ from aiohttp.test_utils import TestServer
 from cryptography.fernet import Fernet
 from redis import Redis
 
-from producers.addresses import session
+from api.webhook_delivery import LEASE, Webhooks, sign
+from producers.pull.addresses import session
 from producers.submit import submit
-from producers.webhooks import LEASE, Webhooks, sign
-from provisioning import keys, scopes
+from provisioning import scopes
 from provisioning.errors import InvalidInputError
-from provisioning.ledger import Hold, Ledger, transitions
-from provisioning.ledger.sealing import KeylessError
+from provisioning.ledger import Hold, Ledger, keys, transitions
+from provisioning.ledger.encryption import KeylessError
 from provisioning.ledger.webhooks import WebhookState
-from tests.integration.engine_bench import jobs
-from tests.integration.http_server import csv_of, make_token, problem, running_server
-from tests.ledger_fixtures import Clock, fill, new_job
+from tests.support.engine_bench import jobs
+from tests.support.http_server import csv_of, make_token, problem, running_server
+from tests.support.ledger_fixtures import Clock, fill, new_job
 
 
 def test_the_signature_is_that_of_the_specification() -> None:

@@ -21,14 +21,14 @@ import msgspec
 import pytest
 
 from provisioning.attempt import Evidence, Outcome
-from provisioning.credentials import Credential
+from provisioning.config.credentials import Credential
 from provisioning.errors import ConfigurationError
-from tests.integration.raw_server import Connection, RawServer, Script
-from worker.api import Timeouts, WidgetApi
+from tests.support.raw_server import Connection, RawServer, Script
 from worker.causes import Cause
-from worker.classify import classify
-from worker.reply import Answer, NoAnswer, Reply
-from worker.transport import AiohttpTransport, Wire, _about_to_send
+from worker.execution.api import Timeouts, WidgetApi
+from worker.execution.classify import classify
+from worker.execution.reply import Answer, NoAnswer, Reply
+from worker.execution.transport import AiohttpTransport, Wire, _about_to_send
 
 CREDENTIAL = Credential("default", "client", "se:crét")
 BODY = '{"bot":{"id":"100"},"widget":{"ñ":1}}'.encode()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from producers.cell_kinds import problem_of
-from producers.header_row import HeaderRule
-from producers.xlsx_file import XlsxRows
+from producers.files.cell_kinds import problem_of
+from producers.files.header_row import HeaderRule
+from producers.files.xlsx_file import XlsxRows
 
 FIRST_ROW = HeaderRule(familiar=bool, certain=bool)
 """The headers are in the first row, whatever they are."""

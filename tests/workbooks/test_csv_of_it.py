@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.reading import Reading
+from producers.files.reading import Reading
 from provisioning.job import NewJob
 from tests.workbooks import npm
 from tests.workbooks.cells import ODD_TEXTS, Cell, dates, numbers, texts

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from producers.xlsx_file import XlsxRows
+from producers.files.xlsx_file import XlsxRows
 from tests.workbooks import npm
 from tests.workbooks.cells import FIRST_ROW, TEXTS, Cell, problems, tables
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import xlsxwriter
 
-from producers.cell_kinds import CellKind
-from producers.csv_file import CsvRows
-from producers.format_sections import MAX_CODE
-from producers.number_format import BUILT_IN, NumberFormat
-from producers.text import Lines
+from producers.files.cell_kinds import CellKind
+from producers.files.csv_file import CsvRows
+from producers.files.format_sections import MAX_CODE
+from producers.files.number_format import BUILT_IN, NumberFormat
+from producers.files.text import Lines
 from tests.workbooks import npm
 from tests.workbooks.cells import FIRST_ROW
 from tests.workbooks.libreoffice import csv_of

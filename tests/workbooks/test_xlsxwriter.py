@@ -11,9 +11,9 @@ import xlsxwriter
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from producers.cell_kinds import CellKind
-from producers.reading import Reading
-from producers.xlsx_file import XlsxRows
+from producers.files.cell_kinds import CellKind
+from producers.files.reading import Reading
+from producers.files.xlsx_file import XlsxRows
 from provisioning.job import NewJob
 from tests.workbooks.cells import FIRST_ROW, PLAIN_TEXTS, TEXTS, Cell, problems, tables
 

@@ -1,6 +1,6 @@
 -- Stands before every script of this folder, and before it what provisioning/ledger/schema.py says of words, rows,
 -- keys and the way a job is kept. Each call is
---   KEYS[1]  the batch's key, `pv:{B}` (see provisioning/keys.py for all that hangs below it)
+--   KEYS[1]  the batch's key, `pv:{B}` (see provisioning/ledger/keys.py for all that hangs below it)
 --   ARGV[1]  now in ms, or '' for the server's own clock (tests give a time)
 --   ARGV[2…] `arg`, then `rows()`
 -- A script loads jobs, changes the tables it gets and saves them; settle(), at its end, writes what was saved.

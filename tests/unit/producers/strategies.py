@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from producers.body import check_body
-from producers.fields import FIELDS, Kind
+from producers.files.body import check_body
+from producers.files.fields import FIELDS, Kind
 
 # Line breaks, quotes, separators, what looks like a formula or like JSON, and letters of every script; but no
 # control characters and no lone surrogates, which are refused.

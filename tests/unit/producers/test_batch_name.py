@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.applying import batch_name
+from console.cli.applying import batch_name
 from producers.batch_name import check_batch_name, new_batch_id
 from producers.celery_intake import take_in
 from producers.submit import submit
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Ledger, transitions
 from provisioning.printable import is_shown
-from tests.integration.http_server import job
 from tests.integration.test_celery_intake import Silent, refused
-from tests.ledger_fixtures import new_job
+from tests.support.http_server import job
+from tests.support.ledger_fixtures import new_job
 
 REFUSED = [
     "",

@@ -9,12 +9,12 @@ import pytest
 
 from producers.celery_intake import take_in
 from producers.known_credentials import LOOK_EVERY, REMEMBERED, KnownCredentials
-from provisioning import keys, scopes
-from provisioning.ledger import Hold, Ledger, WorkerSign
+from provisioning import scopes
+from provisioning.ledger import Hold, Ledger, WorkerSign, keys
 from provisioning.ledger.records import HOLDS_SHOWN
-from tests.integration.http_server import job
 from tests.integration.test_celery_intake import Silent, refused
-from tests.ledger_fixtures import Clock, fill, new_job
+from tests.support.http_server import job
+from tests.support.ledger_fixtures import Clock, fill, new_job
 
 
 async def show(ledger: Ledger, name: str, *credentials: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from api.webhook_delivery import Webhooks
 from producers import single_jobs
 from producers.single_jobs import SingleJobs, today
-from producers.webhooks import Webhooks
-from provisioning import keys, scopes
-from provisioning.ledger import Ledger
-from tests.ledger_fixtures import new_job
+from provisioning import scopes
+from provisioning.ledger import Ledger, keys
+from tests.support.ledger_fixtures import new_job
 
 
 async def _hand_over(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, day: str, key: str) -> str:

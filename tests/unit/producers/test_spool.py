@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producers.files.reading import Reading
 from producers.plan import make_plan
-from producers.reading import Reading
 from producers.spool import Spool
 from provisioning.errors import NoRoomError
 from provisioning.job import NewJob

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sandbox import contract
 from sandbox.contract import Answer, Order, Widget
-from tests.integration.sandbox_process import basic
+from tests.support.sandbox_process import basic
 
 CLIENTS = {"acme": "s3cret:with:colons"}
 WIDGET = Widget(number=7, bot_id="100200300", key="wk_x", created_at="2026-01-15T10:30:00.000Z")

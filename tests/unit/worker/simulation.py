@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from provisioning.attempt import Outcome
-from worker.classify import Finding
-from worker.failure_detector import FailureDetector, Suspicion
-from worker.limit import ConcurrencyLimit
-from worker.policy import Defer, Finish, Retry, RetryPolicy, decide, next_delay
+from worker.classification import Classification
+from worker.execution.policy import Defer, Finish, Retry, RetryPolicy, decide, next_delay
+from worker.flow.failure_detector import FailureDetector, Suspicion
+from worker.flow.limit import ConcurrencyLimit
 
 MOST = 100
 LEASE = 30.0
@@ -107,22 +107,22 @@ class Api:
     def __init__(self, weather: Weather) -> None:
         self.weather = weather
 
-    def answer(self, row: Row, now: float) -> tuple[float, Finding]:
+    def answer(self, row: Row, now: float) -> tuple[float, Classification]:
         """Returns: seconds until the answer, and what it means."""
         weather = self.weather
         if weather.is_down(now):
             if weather.down == "hang":
-                return HANG, Finding(Outcome.IN_DOUBT, "read_timeout", alive=False)
+                return HANG, Classification(Outcome.IN_DOUBT, "read_timeout", alive=False)
             if weather.down == "refused":
-                return 0.002, Finding(Outcome.UNPROCESSED, "not_connected", alive=False)
-            return 0.01, Finding(Outcome.FAILED, "http_503", alive=False)
+                return 0.002, Classification(Outcome.UNPROCESSED, "not_connected", alive=False)
+            return 0.01, Classification(Outcome.FAILED, "http_503", alive=False)
         # The same row and attempt takes as long in every run, whatever order rows come in.
         draw = random.Random(f"{weather.seed} {row.number} {row.posts}")
         seconds = 5.0 if draw.random() < weather.slow else weather.latency * draw.uniform(0.8, 1.2)
         if row.posts <= weather.failures.get(row.number, 0):
             alive = weather.failure == "envelope"
-            return seconds, Finding(Outcome.FAILED, "http_500" if alive else "http_503", alive=alive)
-        return seconds, Finding(Outcome.CREATED, alive=True)
+            return seconds, Classification(Outcome.FAILED, "http_500" if alive else "http_503", alive=alive)
+        return seconds, Classification(Outcome.CREATED, alive=True)
 
 
 @dataclass
@@ -148,7 +148,7 @@ class Simulation:
         self.workers = [Worker(n) for n in range(weather.workers)]
         self.came = Came(self.rows)
         self.now, self._order = 0.0, itertools.count()
-        self._events: list[tuple[float, int, str, int, Row | None, Finding | None, float]] = []
+        self._events: list[tuple[float, int, str, int, Row | None, Classification | None, float]] = []
         self.left = weather.rows
 
     def run(self, until: float) -> Came:
@@ -158,7 +158,7 @@ class Simulation:
         if self.weather.dies_at is not None:
             self._at(self.weather.dies_at, "die", 0)
         while self.left and self._events:
-            self.now, _, what, name, row, finding, sent = heapq.heappop(self._events)
+            self.now, _, what, name, row, meant, sent = heapq.heappop(self._events)
             if self.now > until:
                 break
             worker = self.workers[name]
@@ -171,8 +171,8 @@ class Simulation:
             elif what == "due" and row is not None:
                 if row.owner == name and row.state == "open":
                     worker.ready.append(row)
-            elif what == "answer" and row is not None and finding is not None:
-                self._answered(worker, row, finding, sent)
+            elif what == "answer" and row is not None and meant is not None:
+                self._answered(worker, row, meant, sent)
             elif what == "look":
                 self._at(self.now + 0.25, "look", name)
             if not worker.dead:
@@ -180,9 +180,14 @@ class Simulation:
         return self.came
 
     def _at(
-        self, when: float, what: str, name: int, row: Row | None = None, finding: Finding | None = None
+        self,
+        when: float,
+        what: str,
+        name: int,
+        row: Row | None = None,
+        meant: Classification | None = None,
     ) -> None:
-        heapq.heappush(self._events, (when, next(self._order), what, name, row, finding, self.now))
+        heapq.heappush(self._events, (when, next(self._order), what, name, row, meant, self.now))
 
     def _step(self, worker: Worker) -> None:
         detector = worker.detector
@@ -227,32 +232,32 @@ class Simulation:
         worker.in_flight[row.number] = probe
         if self.weather.is_down(self.now) and any(not each.posts for each in self.queue):
             self.came.posts_down += 1
-        seconds, finding = self.api.answer(row, self.now)
-        self._at(self.now + seconds, "answer", worker.name, row, finding)
+        seconds, meant = self.api.answer(row, self.now)
+        self._at(self.now + seconds, "answer", worker.name, row, meant)
 
-    def _answered(self, worker: Worker, row: Row, finding: Finding, sent: float) -> None:
+    def _answered(self, worker: Worker, row: Row, meant: Classification, sent: float) -> None:
         seconds, fresh = self.now - sent, row.answered == 0 and row.most == 0
-        pushed_back = finding.alive is False
+        pushed_back = meant.alive is False
         worker.limit.see(self.now, seconds, pushed_back=pushed_back, in_flight=len(worker.in_flight))
         worker.detector.see(
-            alive=bool(finding.alive), fresh=fresh, sent_at=sent, now=self.now, cause=finding.cause
+            alive=bool(meant.alive), fresh=fresh, sent_at=sent, now=self.now, cause=meant.cause
         )
         if worker.in_flight.pop(row.number):
-            worker.detector.probe_ended(failed=finding.alive is False)
+            worker.detector.probe_ended(failed=meant.alive is False)
         if worker.before is Suspicion.CERTAIN and not worker.detector.suspicion_stands:
             worker.limit.begin_anew()
         worker.before = worker.detector.suspicion
         row.answered += 1
-        row.most += finding.outcome is Outcome.FAILED
+        row.most += meant.outcome is Outcome.FAILED
         row.spent += seconds
-        decision = decide(finding, row.posts, row.spent, POLICY, self.draw.random)
+        decision = decide(meant, row.posts, row.spent, POLICY, self.draw.random)
         if isinstance(decision, Finish):
             row.owner, row.ended, self.left = None, self.now, self.left - 1
             row.state = (
                 "created"
-                if finding.outcome is Outcome.CREATED
+                if meant.outcome is Outcome.CREATED
                 else "in_doubt"
-                if finding.outcome is Outcome.IN_DOUBT
+                if meant.outcome is Outcome.IN_DOUBT
                 else "dead"
             )
         elif isinstance(decision, Retry | Defer):
@@ -283,12 +288,12 @@ def plain_loop(weather: Weather) -> dict[int, float]:
         now, row = heapq.heappop(free), Row(number)
         while row.posts < POLICY.attempts:
             row.posts += 1
-            seconds, finding = api.answer(row, now)
+            seconds, meant = api.answer(row, now)
             now += seconds
-            if finding.outcome in (Outcome.CREATED, Outcome.IN_DOUBT):
+            if meant.outcome in (Outcome.CREATED, Outcome.IN_DOUBT):
                 break
             if row.posts < POLICY.attempts:
-                now += next_delay(row.posts, finding.retry_after, POLICY, draw.random)
+                now += next_delay(row.posts, meant.retry_after, POLICY, draw.random)
         ended[number] = now
         heapq.heappush(free, now)
     return ended

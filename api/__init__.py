@@ -1,0 +1,1 @@
+"""The HTTP API: requests, queries, operations, events, webhooks and the access to them."""

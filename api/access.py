@@ -1,0 +1,104 @@
+"""
+Around the app: one line and one span a request, and an id by which both are found.
+
+It stands outside of FastAPI, so that it sees every request and every answer; the route and the token's name
+are left in the request's scope by those who find them out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from provisioning.observability.log_events import REQUEST_ANSWERED
+from provisioning.observability.logs import bound, say
+from provisioning.observability.tracing import read, span, trace_id
+
+CALLER: Final = "provision.caller"
+"""Where a request's scope has the name of the token that it came with."""
+
+QUIET: Final = frozenset(["/healthz", "/readyz", "/metrics"])
+"""Routes that are asked every few seconds by machines."""
+
+_ID: Final = re.compile(r"[\w-]{8,64}", re.ASCII)
+
+
+class Access:
+    """
+    An ASGI app around another.
+
+    An error that was not foreseen is told with its request and goes no further once it has been answered:
+    uvicorn would say it again, in words that may quote the request.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        parent = read(headers.get("traceparent", ""))
+        answer = _Answer(send, request_id)
+        with bound(request_id=request_id), span(scope["method"], "server", parent=parent) as served:
+            error: Exception | None = None
+            try:
+                await self._app(scope, receive, answer.send)
+            except Exception as caught:
+                error = caught
+                if not answer.status:
+                    raise
+            finally:
+                facts = {**_facts(scope, headers), "status": answer.status or None}
+                served.rename(f"{scope['method']} {facts['route']}")
+                served.add(**facts)
+                trace = trace_id(served.traceparent)
+                duration = time.perf_counter() - answer.began
+                _tell(facts, answer.status, trace_id=trace, duration_s=duration, exception=error)
+
+
+class _Answer:
+    """Notes what goes by, and adds the request's id."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.began = time.perf_counter()
+        self.status = 0
+        self._send = send
+        self._id = request_id
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message["headers"], (b"x-request-id", self._id.encode())]}
+        await self._send(message)
+
+
+def _facts(scope: Scope, headers: Headers) -> dict[str, Any]:
+    key = headers.get("idempotency-key")
+    return {
+        "method": scope["method"],
+        "route": getattr(scope.get("route"), "path", "/{unknown}"),
+        "token": scope.get(CALLER),
+        "idempotency_hash": hashlib.sha256(key.encode()).hexdigest()[:12] if key else None,
+    }
+
+
+def _tell(facts: Mapping[str, Any], status: int, **more: object) -> None:
+    level = logging.INFO
+    if facts["route"] in QUIET:
+        level = logging.DEBUG
+    elif status >= 500 or not status:
+        level = logging.ERROR if status != 503 else logging.WARNING
+    say(replace(REQUEST_ANSWERED, level=level), **facts, **more)

@@ -1,0 +1,71 @@
+"""Answers in JSON, and the refusals that each route documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from api.models import Problem
+from api.problem import CONTENT_TYPE, Kind
+from provisioning.ledger import JobRecord
+from provisioning.ledger.tokens import Scope, Token
+
+_encode = msgspec.json.Encoder().encode
+
+EVERYWHERE = (
+    *(Kind.NO_TOKEN, Kind.NO_SCOPE, Kind.TOO_FAST, Kind.INVALID, Kind.INTERNAL),
+    *(Kind.NO_LEDGER, Kind.NO_KEYS),
+)
+"""Refusals that any route with a token may give."""
+
+
+def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Any JSON value as an answer. It is nobody's to keep: it may hold a widget's key, and is soon old."""
+    return Response(
+        _encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def job_json(record: JobRecord, caller: Token) -> dict[str, Any]:
+    """A job as this caller may see it."""
+    shown = record.public()
+    if Scope.KEYS in caller.scopes:
+        shown["widget_key"] = record.result.key if record.result else None
+    return shown
+
+
+def refusals(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may say these, and what every route may say."""
+    by_status: dict[int | str, list[Kind]] = {}
+    for kind in dict.fromkeys((*EVERYWHERE, *kinds)):
+        by_status.setdefault(kind.status, []).append(kind)
+    return {
+        status: _documented(kinds) for status, kinds in sorted(by_status.items(), key=lambda s: int(s[0]))
+    }
+
+
+def _documented(kinds: list[Kind]) -> dict[str, Any]:
+    examples = {
+        kind.slug: {"value": {"type": kind.type, "title": kind.title, "status": kind.status, "detail": "…"}}
+        for kind in kinds
+    }
+    documented: dict[str, Any] = {
+        "description": "; ".join(kind.title for kind in kinds),
+        "content": {
+            CONTENT_TYPE: {
+                "schema": {"$ref": f"#/components/schemas/{Problem.__name__}"},
+                "examples": examples,
+            }
+        },
+    }
+    if kinds[0].status in (409, 429, 503):
+        documented["headers"] = {
+            "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+        }
+    return documented

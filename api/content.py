@@ -1,0 +1,46 @@
+"""What a request says of its body: its kind, and how its text is encoded."""
+
+from __future__ import annotations
+
+from email.message import Message
+
+from starlette.requests import Request
+
+from api.problem import Kind, ProblemError
+
+_UTF_8 = frozenset(["utf-8", "utf8", "us-ascii", "ascii"])
+
+
+def media_type(request: Request) -> str:
+    """The Content-Type without its parameters, in small letters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def charset(request: Request) -> str | None:
+    """
+    How the text is encoded, if the Content-Type says so.
+
+    Raises: ProblemError if it names no encoding, or says that a table has no headers.
+    """
+    header = Message()
+    header["Content-Type"] = request.headers.get("content-type", "")
+    if header.get_param("header") == "absent":
+        raise ProblemError(
+            Kind.WRONG_TYPE, "a table without headers is not read", hint="the first row holds the headers"
+        )
+    named = header.get_content_charset()
+    if named is None:
+        return None
+    try:
+        b"text".decode(named)
+    except (LookupError, UnicodeError, ValueError):
+        raise ProblemError(
+            Kind.WRONG_TYPE, "the charset of the Content-Type is unknown", hint="such as charset=utf-8"
+        ) from None
+    return named
+
+
+def check_json(request: Request) -> None:
+    """Raises: ProblemError if a JSON body is said to be encoded otherwise than JSON is (RFC 8259 §8.1)."""
+    if (charset(request) or "utf-8") not in _UTF_8:
+        raise ProblemError(Kind.WRONG_TYPE, "JSON is UTF-8", hint="leave charset out")

@@ -1,0 +1,132 @@
+"""A batch as server-sent events, which go on where they broke off: see `provisioning/ledger/events.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api.answers import refusals
+from api.problem import Kind, ProblemError
+from api.request import Reader, bearer, door_of
+from api.state import Door
+from provisioning.errors import LedgerUnavailableError, NotFoundError
+from provisioning.ledger.events import Event
+from provisioning.ledger.schema import Happened
+
+router = APIRouter(tags=["Look"])
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at the counts of a batch that is followed; what happens to it is told at once."""
+
+BEAT_EVERY = 15.0
+"""Seconds without news after which a comment is sent, so that no proxy takes the stream for dead."""
+
+FOLLOWED = frozenset(happened for happened in Happened if happened.startswith("batch."))
+"""What followers of a batch are told of it."""
+
+_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,10}")
+
+
+EVENT = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "What Last-Event-ID takes."},
+        "event": {"type": "string", "examples": ["batch.settled"]},
+        "data": {
+            "type": "string",
+            "description": "The whole batch as JSON, as GET /v1/batches/{batch} has it.",
+        },
+    },
+}
+
+
+@router.get(
+    "/v1/batches/{batch}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Each event tells the whole batch; the stream ends when it has settled.",
+            "content": {"text/event-stream": {"schema": EVENT}},
+        },
+        204: {"description": "It has settled, and you know: there is nothing to wait for."},
+        **refusals(Kind.NOT_FOUND, Kind.BAD_REQUEST),
+    },
+    openapi_extra={
+        "parameters": [
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "required": False,
+                "description": "Id of the last event that was heard; those after it follow.",
+                "schema": {"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,10}$"},
+            }
+        ]
+    },
+)
+async def follow(request: Request, caller: Reader, batch: str) -> Response:  # noqa: ARG001
+    """
+    Follow a batch as server-sent events. The stream ends when its token is revoked.
+
+    Names: batch.progressed, batch.settled, batch.paused, batch.braked, batch.stopped, batch.released.
+    """
+    door = door_of(request)
+    found = await door.ledger.view.batch_id(batch)
+    last = request.headers.get("last-event-id")
+    if last is None:
+        last = await door.ledger.events.last()
+    elif not _ID.fullmatch(last):
+        raise ProblemError(Kind.BAD_REQUEST, "this is not the id of an event")
+    elif (await door.ledger.view.status(found)).settled and not await _news(door, found, last):
+        return Response(status_code=204)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        _stream(door, found, last, bearer(request)), media_type="text/event-stream", headers=headers
+    )
+
+
+async def _news(door: Door, batch: str, last: str) -> list[Event]:
+    return [each for each in (await door.ledger.events.after(last, batch))[0] if each.happened in FOLLOWED]
+
+
+async def _stream(door: Door, batch: str, last: str, token: str) -> AsyncIterator[str]:
+    told, told_at = b"", time.monotonic()
+    while not door.closing.is_set():
+        try:
+            if await door.tokens.holder(token) is None:
+                return
+            # Before the events: where it has settled, the event of that is there already.
+            status = await door.ledger.view.status(batch)
+            events, seen = await door.ledger.events.after(last, batch)
+        except NotFoundError:
+            return
+        except LedgerUnavailableError:
+            await _pause(door)  # Redis is away: so is the news
+            continue
+        now = msgspec.json.encode(status.public())
+        news = [(each.id, str(each.happened)) for each in events if each.happened in FOLLOWED]
+        if not news and now != told:
+            news = [(seen, "batch.settled" if status.settled else "batch.progressed")]
+        last, told = seen, now
+        for id_, name in news:
+            told_at = time.monotonic()
+            yield f"id: {id_}\nevent: {name}\ndata: {now.decode()}\n\n"
+        if status.settled:
+            return
+        if time.monotonic() - told_at >= BEAT_EVERY:
+            told_at = time.monotonic()
+            yield ": still here\n\n"
+        await door.followers.wait(batch, LOOK_EVERY)
+
+
+async def _pause(door: Door) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(door.closing.wait(), LOOK_EVERY)

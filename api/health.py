@@ -1,0 +1,59 @@
+"""Whether the server lives, and whether its ledger answers. The only routes that need no token."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import json_answer, refusals
+from api.models import Health
+from api.problem import no_ledger
+from api.request import door_of
+from provisioning.errors import ContractError
+
+router = APIRouter(tags=["Health"])
+
+WITHIN = 3.0
+"""Seconds in which the ledger must answer to be ready; a probe waits no longer."""
+
+_ONLY_LEDGER: dict[int | str, dict[str, Any]] = {
+    status: said for status, said in refusals().items() if status in (500, 503)
+}
+
+
+@router.head("/healthz", include_in_schema=False)
+@router.get(
+    "/healthz",
+    response_class=Response,
+    responses={200: {"model": Health, "description": "The process answers."}},
+)
+async def healthz() -> Response:
+    """Say whether the process lives. Redis is not asked: starting anew would not bring it back."""
+    return json_answer({"status": "alive"})
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get(
+    "/readyz",
+    response_class=Response,
+    responses={200: {"model": Health, "description": "The ledger answers."}, **_ONLY_LEDGER},
+)
+async def readyz(request: Request) -> Response:
+    """
+    Say whether the ledger answers, and keeps what it is given.
+
+    A full backlog is no reason to be out of service: then jobs are to be read, cancelled and followed.
+    """
+    door = door_of(request)
+    try:
+        async with asyncio.timeout(WITHIN):
+            await door.ledger.check()
+    except (ContractError, TimeoutError):
+        raise no_ledger() from None
+    if not door.fit.is_set():
+        raise no_ledger()
+    return json_answer({"status": "ready"})

@@ -1,0 +1,64 @@
+"""Answers a request once per Idempotency-Key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.content import charset, media_type
+from api.problem import Kind, ProblemError
+from api.request import door_of, idempotency_key
+from provisioning.ledger.idempotency import LEASE, Answer, InUseError, OtherRequestError, Turn
+from provisioning.ledger.tokens import Token
+
+_NOT_KEPT = frozenset([409, 429])
+"""Refusals that may be otherwise the next time, as all from 500 on may."""
+
+
+async def once(
+    request: Request, caller: Token, body_digest: str, work: Callable[[], Awaitable[Response]]
+) -> Response:
+    """
+    The answer to this request: `work`'s, or the one that was given before under the same key.
+
+    Raises: ProblemError where the key is in use, or belongs to another request.
+    """
+    key = idempotency_key(request)
+    if key is None:
+        return await work()
+    kind = media_type(request) + (f"; charset={named}" if (named := charset(request)) else "")
+    said = [request.method, request.url.path, request.url.query, kind, body_digest]
+    fingerprint = hashlib.sha256("\n".join(said).encode()).hexdigest()
+    try:
+        async with door_of(request).ledger.idempotency.turn(caller.id, key, fingerprint) as turn:
+            if isinstance(turn, Answer):
+                headers = turn.headers | {"Idempotent-Replayed": "true"}
+                return Response(turn.body, turn.status, headers, turn.media_type)
+            return await _answer(turn, work)
+    except InUseError:
+        raise ProblemError(
+            Kind.IN_PROGRESS, "a request with this Idempotency-Key is being worked on", retry_after=LEASE / 5
+        ) from None
+    except OtherRequestError:
+        raise ProblemError(
+            Kind.OTHER_BODY, "this Idempotency-Key came with another request before", hint="take a new key"
+        ) from None
+
+
+async def _answer(turn: Turn, work: Callable[[], Awaitable[Response]]) -> Response:
+    try:
+        response = await work()
+    except ProblemError as problem:
+        response = problem.response()
+    if response.status_code < 500 and response.status_code not in _NOT_KEPT:
+        headers = {
+            name: value
+            for name, value in response.headers.items()
+            if name not in ("content-length", "content-type")
+        }
+        media = response.headers.get("content-type", "application/json")
+        await turn.keep(Answer(response.status_code, media, headers, bytes(response.body)))
+    return response

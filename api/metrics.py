@@ -1,0 +1,52 @@
+"""
+`GET /metrics`: the ledger in numbers, read when it is asked for.
+
+It needs a token like all that tells of jobs; one with the scope `metrics` can do nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.process_collector import ProcessCollector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import refusals
+from api.gauges import Collected, samples
+from api.problem import Kind, ProblemError
+from api.request import admit, bearer, door_of
+from provisioning.ledger.tokens import Scope, Token
+
+router = APIRouter(tags=["Look"])
+
+
+async def _scraper(request: Request) -> Token:
+    token = await admit(request, bearer(request))
+    if not token.scopes & {Scope.METRICS, Scope.READ}:
+        raise ProblemError(Kind.NO_SCOPE, "the token lacks the scope metrics")
+    return token
+
+
+Scraper = Annotated[Token, Depends(_scraper)]
+
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "description": "Prometheus' text format.",
+    }
+}
+
+
+@router.get("/metrics", response_class=Response, responses={**_TEXT, **refusals()})
+async def metrics(request: Request, caller: Scraper) -> Response:  # noqa: ARG001
+    """Tell the ledger in numbers, for Prometheus."""
+    door = door_of(request)
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(Collected(samples(await door.readings.latest(), door.settings)))
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(registry), media_type=content_type)

@@ -1,0 +1,167 @@
+"""Routes that act: pause, resume, cancel, redrive, resolve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import json_answer, refusals
+from api.filters import Because, CredentialName, Key, Reason, Since, Until
+from api.models import Changed, Resolved
+from api.problem import Kind, ProblemError
+from api.request import Operator, door_of, read_body
+from api.small_json import check_said_once
+from provisioning import scopes
+from provisioning.attempt import Result
+from provisioning.errors import NotFoundError
+from provisioning.job import split_job_id
+from provisioning.ledger import Selection
+from provisioning.lifecycle import State
+
+router = APIRouter(tags=["Act"])
+
+_DONE = {200: {"model": Changed, "description": "Done."}, **refusals(Kind.NOT_FOUND)}
+
+
+@router.post("/v1/batches/{batch}/pause", response_class=Response, responses=_DONE)
+async def pause(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
+    """Keep a batch back: no further POST of it starts."""
+    ledger = door_of(request).ledger
+    found = await ledger.view.batch_id(batch)
+    why = because.strip() or f"paused by {caller.name}"
+    new = await ledger.hand.hold(scopes.of_batch(found), by=caller.name, why=why)
+    return json_answer({"batch": found, "done": "paused" if new else "held already"})
+
+
+@router.post("/v1/batches/{batch}/resume", response_class=Response, responses=_DONE)
+async def resume(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
+    """Let a batch go on that was paused, or that a stop-loss holds back."""
+    ledger = door_of(request).ledger
+    found = await ledger.view.batch_id(batch)
+    words = {"not_held": "not held", "released": "goes on", "probe": "one job is sent to try"}
+    came = await ledger.hand.release(scopes.of_batch(found), by=caller.name, why=because.strip())
+    return json_answer({"batch": found, "done": words[came]})
+
+
+@router.post("/v1/batches/{batch}/cancel", response_class=Response, responses=_DONE)
+async def cancel(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
+    """Call off every job of a batch that has not begun to be sent."""
+    ledger = door_of(request).ledger
+    found = await ledger.view.batch_id(batch)
+    count = await ledger.hand.cancel(found, caller.name, why=because.strip())
+    return json_answer({"batch": found, "done": "cancelled", "jobs": count})
+
+
+@router.post("/v1/batches/{batch}/redrive", response_class=Response, responses=_DONE)
+async def redrive(
+    request: Request,
+    caller: Operator,
+    batch: str,
+    state: Annotated[Literal["dead", "cancelled"], Query()] = "dead",
+    reason: Reason = "",
+    credential: CredentialName = "",
+    key: Key = "",
+    since: Since = None,
+    until: Until = None,
+    dry_run: Annotated[bool, Query(description="Only count them.")] = False,
+    because: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=500,
+            description="Why a second widget is accepted; without, risky jobs are left.",
+        ),
+    ] = "",
+) -> Response:
+    """
+    Queue dead or cancelled jobs again: fresh attempts, history kept.
+
+    Jobs for which a widget may exist are left out and counted as `left`, unless `because` says why a second
+    one is accepted; the reason is kept.
+    """
+    door = door_of(request)
+    found = await door.ledger.view.batch_id(batch)
+    wanted = Selection(State(state), reason, credential, key, since, until)
+    if dry_run:
+        risks = [
+            match.risky async for stretch in door.ledger.view.matching(found, wanted) for match in stretch
+        ]
+        return json_answer({"batch": found, "done": "nothing", "jobs": len(risks), "risky": sum(risks)})
+    came = await door.ledger.hand.redrive(found, wanted, caller.name, because=because.strip())
+    door.ringer.ring(found)
+    return json_answer(
+        {"batch": found, "done": "queued again", "jobs": came.queued, "risky": came.risky, "left": came.left}
+    )
+
+
+class Resolution(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person has found out about a job in doubt."""
+
+    found: Literal["created", "absent"]
+    widget_id: str = ""
+
+
+_decode = msgspec.json.Decoder(Resolution).decode
+
+_RESOLUTION = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["found"],
+            "properties": {
+                "found": {"enum": ["created", "absent"]},
+                "widget_id": {"type": "string", "maxLength": 200},
+            },
+            "additionalProperties": False,
+        },
+        "examples": {
+            "created": {"value": {"found": "created", "widget_id": "4711"}},
+            "absent": {"value": {"found": "absent"}},
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/jobs/{job}/resolve",
+    response_class=Response,
+    responses={
+        200: {"model": Resolved, "description": "Settled."},
+        **refusals(Kind.NOT_FOUND, Kind.NOT_IN_DOUBT, Kind.TOO_LARGE, Kind.WRONG_TYPE),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": _RESOLUTION}},
+)
+async def resolve(request: Request, caller: Operator, job: str) -> Response:
+    """Settle a doubt by a person's word: its widget was found, or there is none."""
+    door = door_of(request)
+    body = await read_body(request)
+    check_said_once(body)
+    try:
+        said = _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ProblemError(
+            Kind.INVALID, "the body is not a resolution", hint='{"found": "created"} or {"found": "absent"}'
+        ) from None
+    if said.found == "absent" and said.widget_id:
+        raise ProblemError(Kind.INVALID, "a widget that is absent has no widget_id; nothing was changed")
+    if len(said.widget_id) > 200:
+        raise ProblemError(Kind.INVALID, "widget_id has 200 characters at most")
+    try:
+        batch, number = split_job_id(job)
+    except ValueError as error:
+        raise NotFoundError("there is no such job") from error
+    settled = await door.ledger.hand.resolve(
+        batch,
+        number,
+        created=said.found == "created",
+        by=caller.name,
+        result=Result(widget_id=said.widget_id) if said.widget_id else None,
+    )
+    if not settled:
+        raise ProblemError(Kind.NOT_IN_DOUBT, "the job is not in doubt; nothing was changed")
+    door.ringer.ring(batch)
+    return json_answer({"job": job, "state": "succeeded" if said.found == "created" else "queued"})

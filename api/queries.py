@@ -1,0 +1,228 @@
+"""Routes that look: batches, jobs, outcome files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from api.answers import job_json, json_answer, refusals
+from api.filters import CredentialName, Key, Reason, Since, Until
+from api.models import Batch, Batches, Job, Jobs, RefusedMessages
+from api.problem import Kind, ProblemError
+from api.request import Reader, door_of
+from api.state import Door
+from provisioning.errors import NotFoundError
+from provisioning.job import split_job_id
+from provisioning.ledger import BatchStatus, Selection
+from provisioning.ledger.queries import PLACES, Place
+from provisioning.ledger.refused_messages import read as read_refused
+from provisioning.ledger.tokens import Scope, Token
+from provisioning.lifecycle import State
+
+router = APIRouter(tags=["Look"])
+
+SCANNED = 5000
+"""Batches looked at for one page: what a filter passes over costs time as well."""
+
+PAGES = 10
+"""Pages of the ledger looked through for one page of jobs, for the same reason."""
+
+FILES = ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv", "manifest.json")
+HAS_KEYS = "created.csv"
+"""The file that holds the keys of widgets."""
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most of a page.")]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
+
+
+@router.get(
+    "/v1/batches",
+    response_class=Response,
+    responses={200: {"model": Batches, "description": "A page."}, **refusals()},
+)
+async def list_batches(
+    request: Request,
+    caller: Reader,  # noqa: ARG001 - being let in is all
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    since: Annotated[float | None, Query(ge=0, le=1e11, description="Opened since; Unix seconds.")] = None,
+    settled: Annotated[bool | None, Query(description="Only those that have, or have not.")] = None,
+    state: Annotated[State | None, Query(description="Only those with jobs in this state.")] = None,
+) -> Response:
+    """List batches, the newest first."""
+    door = door_of(request)
+    found: list[dict[str, Any]] = []
+    place = _place(cursor)
+    for _ in range(SCANNED // PLACES):
+        page = await door.ledger.view.places(place, since=since)
+        for place in page:
+            status = await _status_or_none(door, place[1])
+            if status and settled in (None, status.settled) and (state is None or status.states[state]):
+                found.append(status.public())
+            if len(found) == limit:
+                return json_answer({"batches": found, "next": _cursor(place)})
+        if not page:
+            return json_answer({"batches": found, "next": None})
+    return json_answer({"batches": found, "next": _cursor(place) if place else None})
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(f"{place[0]}:{place[1]}".encode()).decode()
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    try:
+        at, _, batch = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
+        return int(at), batch
+    except (binascii.Error, ValueError):
+        raise ProblemError(Kind.INVALID, "this is no cursor", hint="take `next` of the page before") from None
+
+
+async def _status_or_none(door: Door, batch: str) -> BatchStatus | None:
+    try:
+        return await door.ledger.view.status(batch)
+    except NotFoundError:
+        return None  # it has been taken back since
+
+
+@router.get(
+    "/v1/batches/{batch}",
+    response_class=Response,
+    responses={200: {"model": Batch, "description": "As it stands."}, **refusals(Kind.NOT_FOUND)},
+)
+async def show_batch(request: Request, caller: Reader, batch: str) -> Response:  # noqa: ARG001
+    """Show how a batch stands, by id or name."""
+    view = door_of(request).ledger.view
+    return json_answer((await view.status(await view.batch_id(batch))).public())
+
+
+@router.get(
+    "/v1/batches/{batch}/jobs",
+    response_class=Response,
+    responses={200: {"model": Jobs, "description": "A page."}, **refusals(Kind.NOT_FOUND)},
+)
+async def list_jobs(
+    request: Request,
+    caller: Reader,
+    batch: str,
+    limit: Limit = 100,
+    cursor: Annotated[
+        str | None,
+        Query(pattern="^[0-9]{1,15}(-[0-9]{1,15})?$", description="`next` of the page before."),
+    ] = None,
+    state: State | None = None,
+    reason: Reason = "",
+    credential: CredentialName = "",
+    key: Key = "",
+    since: Since = None,
+    until: Until = None,
+) -> Response:
+    """
+    List the jobs of a batch that all filters mean.
+
+    They come in the order in which they were handed over; with state `dead` or `in_doubt`, in that of
+    their time there.
+    """
+    door = door_of(request)
+    found = await door.ledger.view.batch_id(batch)
+    wanted = Selection(state, reason, credential, key, since, until)
+    if cursor and ("-" in cursor) != wanted.by_time:
+        raise ProblemError(Kind.INVALID, "the cursor is of another listing", hint="keep the filters")
+    jobs: list[dict[str, Any]] = []
+    pages, end = 0, ""
+    async for page in door.ledger.view.pages(found, wanted, after=cursor or ""):
+        some = page.jobs[: limit - len(jobs)]
+        jobs += [job_json(job, caller) for job in some]
+        end = wanted.place(some[-1]) if len(some) < len(page.jobs) else page.end
+        pages += 1
+        if len(jobs) == limit or pages == PAGES:
+            break
+    return json_answer({"jobs": jobs, "next": end or None})
+
+
+@router.get(
+    "/v1/jobs/{job}",
+    response_class=Response,
+    responses={200: {"model": Job, "description": "With its story."}, **refusals(Kind.NOT_FOUND)},
+)
+async def show_job(request: Request, caller: Reader, job: str) -> Response:
+    """Tell the whole story of one job."""
+    _check_job_id(job)
+    return json_answer(job_json(await door_of(request).ledger.view.job(job), caller))
+
+
+def _check_job_id(job: str) -> None:
+    """Raises: NotFoundError if it cannot be one."""
+    try:
+        split_job_id(job)
+    except ValueError as error:
+        raise NotFoundError("there is no such job") from error
+
+
+@router.get(
+    "/v1/batches/{batch}/outcomes/{file}",
+    response_class=FileResponse,
+    responses={
+        200: {
+            "description": "The file, as `provision export` writes it.",
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"type": "object"}},
+            },
+        },
+        **refusals(Kind.NOT_FOUND),
+    },
+)
+async def outcome_file(request: Request, caller: Reader, batch: str, file: str) -> Response:
+    """
+    Fetch an outcome file of a batch.
+
+    They are created.csv, failed.csv, in_doubt.csv, not_attempted.csv and manifest.json.
+    The first holds the keys of widgets and takes the scope `keys` as well.
+    """
+    door = door_of(request)
+    found = await door.ledger.view.batch_id(batch)
+    if file not in FILES or door.export is None:
+        raise ProblemError(Kind.NOT_FOUND, "there is no such file", hint="one of " + ", ".join(FILES))
+    _check_keys(file, caller)
+    folder = tempfile.TemporaryDirectory(prefix="outcomes-")
+    try:
+        await door.export(door.ledger, found, Path(folder.name))
+    except BaseException:
+        folder.cleanup()
+        raise
+    media = "application/json" if file.endswith(".json") else "text/csv; charset=utf-8"
+    return FileResponse(
+        Path(folder.name) / file,
+        media_type=media,
+        filename=file,
+        headers={"Cache-Control": "no-store"},
+        background=BackgroundTask(folder.cleanup),
+    )
+
+
+def _check_keys(file: str, caller: Token) -> None:
+    if file == HAS_KEYS and Scope.KEYS not in caller.scopes:
+        raise ProblemError(Kind.NO_SCOPE, "the token lacks the scope keys", hint="the file holds widget keys")
+
+
+@router.get(
+    "/v1/refused-messages",
+    response_class=Response,
+    responses={200: {"model": RefusedMessages, "description": "The latest hundred."}, **refusals()},
+)
+async def refused_messages(request: Request, caller: Reader) -> Response:  # noqa: ARG001
+    """List what the Celery intake refused, and why; without the messages themselves."""
+    kept = await read_refused(door_of(request).ledger, 100)
+    shown = [{name: each[name] for name in ("at", "reason", "task", "batch")} for each in kept]
+    return json_answer({"messages": shown})

@@ -1,0 +1,127 @@
+"""What a request brings: its token, its body up to a limit, its Idempotency-Key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from api.access import CALLER
+from api.parameters import check_said
+from api.problem import Kind, ProblemError
+from api.state import Door
+from provisioning.digits import is_whole_number
+from provisioning.ledger.tokens import Scope, Token
+
+SMALL = 256 * 1024
+"""Bytes of a body that is read into memory: four times the largest body of a job."""
+
+SINGLE = ("authorization", "idempotency-key", "content-type", "content-encoding", "last-event-id")
+"""Headers of which a request has one: of two, another server might go by the other."""
+
+_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
+
+
+def door_of(request: Request) -> Door:
+    """The door that the app was made for."""
+    door = request.app.state.door
+    if not isinstance(door, Door):
+        raise TypeError("the app has no door")
+    return door
+
+
+def bearer(request: Request) -> str:
+    """The token in the Authorization header. Raises: ProblemError if there is none."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise ProblemError(Kind.NO_TOKEN, "send the header Authorization: Bearer TOKEN")
+    return token.strip()
+
+
+def bearer_or_basic(request: Request) -> str:
+    """As `bearer`; a browser may send the token as the password of any user."""
+    kind, _, rest = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return bearer(request)
+    try:
+        return base64.b64decode(rest, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        raise ProblemError(Kind.NO_TOKEN, "the Authorization header cannot be read") from None
+
+
+async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
+    """
+    Who makes the request, as `Door.caller` has it; the line that is logged of it will name the token.
+
+    Raises: ProblemError, also for what the route does not know.
+    """
+    _check_headers(request)
+    token = await door_of(request).caller(shown, *scopes)
+    request.scope[CALLER] = token.name
+    await check_said(request)
+    return token
+
+
+def _check_headers(request: Request) -> None:
+    for name in SINGLE:
+        if len(request.headers.getlist(name)) > 1:
+            kind = Kind.BAD_KEY if name == "idempotency-key" else Kind.BAD_REQUEST
+            raise ProblemError(kind, f"the header {name} is given more than once", hint="send one")
+
+
+async def _submitter(request: Request) -> Token:
+    return await admit(request, bearer(request), Scope.SUBMIT)
+
+
+async def _reader(request: Request) -> Token:
+    return await admit(request, bearer(request), Scope.READ)
+
+
+async def _operator(request: Request) -> Token:
+    return await admit(request, bearer(request), Scope.OPERATE)
+
+
+Submitter = Annotated[Token, Depends(_submitter)]
+Reader = Annotated[Token, Depends(_reader)]
+Operator = Annotated[Token, Depends(_operator)]
+
+
+async def read_body(request: Request, limit: int = SMALL) -> bytes:
+    """The whole body. Raises: ProblemError if it is larger than `limit` bytes."""
+    check_length(request, limit)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def check_length(request: Request, limit: int) -> None:
+    """Raises: ProblemError if the request says itself that it is too large, or packed."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise ProblemError(Kind.WRONG_TYPE, "packed bodies are not read", hint="leave Content-Encoding out")
+    length = request.headers.get("content-length", "")
+    if is_whole_number(length) and len(length) < 20 and int(length) > limit:
+        raise too_large(limit)
+
+
+def too_large(limit: int) -> ProblemError:
+    return ProblemError(Kind.TOO_LARGE, f"at most {limit:,} bytes are read", hint="send it in parts")
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The Idempotency-Key, if there is one. Raises: ProblemError if it cannot be one."""
+    text = request.headers.get("idempotency-key")
+    if text is None:
+        return None
+    found = _KEY.fullmatch(text.strip())
+    if found is None:
+        raise ProblemError(Kind.BAD_KEY, "an Idempotency-Key has 1 to 255 visible ASCII characters")
+    return found[1]

@@ -1,0 +1,165 @@
+"""
+The server process of the HTTP door: uvicorn around the app.
+
+The composition root of `provision serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+
+from api.access import Access
+from api.app import make_app
+from api.connections import (
+    ACCEPTED_AT_ONCE,
+    Book,
+    DoorProtocol,
+    Throttle,
+    most_connections,
+)
+from api.state import Door, Export
+from api.waiting import make_sure
+from producers.ringer import Ringer
+from provisioning.broker.queue import Doorbell, Waiting
+from provisioning.broker.queue import make_app as make_celery
+from provisioning.config.settings import Settings
+from provisioning.errors import ConfigurationError
+from provisioning.ledger import Ledger
+from provisioning.observability import tracing
+from provisioning.observability.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
+from provisioning.observability.logs import configure, say
+
+CONNECTIONS = 32
+"""Connections to Redis: requests hold one for a fraction of a millisecond."""
+
+BACKLOG = 4096
+"""Connections that wait to be taken."""
+
+STOP_TIMEOUT = 20
+"""Seconds that requests have to end when the server stops; an upload cut short is repeated by its sender."""
+
+
+def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    export: Export | None,
+    on_ready: Callable[[str], None],
+    environ: Mapping[str, str],
+) -> None:
+    """
+    Serves until SIGTERM or SIGINT; a Redis that is away is waited for.
+
+    Args:
+        port: 0 for any free one.
+        on_ready: told the address when requests are taken.
+        environ: where OpenTelemetry's own settings are looked for.
+    Raises: ConfigurationError if the address cannot be taken; LedgerUnfitError, ContractError.
+    """
+    if settings.redis is None:
+        raise ConfigurationError("the HTTP door needs a Redis")
+    configure("serve", settings)
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(Throttle())
+    tracer = tracing.configure(environ, program="serve")
+    asyncio.run(_check(settings.redis))
+    celery = make_celery(settings)
+    door_bell = Doorbell(celery)
+
+    async def run() -> None:
+        door = Door(
+            settings,
+            Ledger.at(
+                settings.redis or "",
+                connections=CONNECTIONS,
+                masters=settings.masters,
+                replicas=settings.redis_replicas,
+            ),
+            Ringer(door_bell.ring),
+            export,
+            waiting=Waiting(celery).count if settings.broker != settings.redis else None,
+        )
+        config = uvicorn.Config(
+            Access(make_app(door)),
+            host=host,
+            port=port,
+            log_config=None,  # its records come out as ours do
+            access_log=False,
+            server_header=False,
+            http=cast(Any, partial(DoorProtocol, book=Book(most_connections()))),
+            backlog=ACCEPTED_AT_ONCE,
+            timeout_graceful_shutdown=STOP_TIMEOUT,
+            ws="none",
+            lifespan="on",
+        )
+        with _listening(host, port) as listener:
+            taken = listener.getsockname()[1]
+            shown = f"[{host}]" if ":" in host else host
+
+            def ready() -> None:
+                say(PROGRAM_STARTED, traced=tracer is not None)
+                on_ready(f"http://{shown}:{taken}")
+
+            await _Server(config, door, ready).serve([listener])
+
+    try:
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in good order and says why
+            asyncio.run(run())
+    finally:
+        say(PROGRAM_STOPPED)
+        tracing.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """
+    A socket bound to this address. Raises: ConfigurationError.
+
+    Named as TCP, for asyncio sends small writes at once on such sockets only. uvicorn's own leaves that out:
+    each answer, which is two writes, then takes 40 ms (Nagle's algorithm and a delayed acknowledgement).
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen at {host} port {port} ({error.strerror})", hint="is it taken?"
+        ) from error
+    return listener
+
+
+async def _check(redis: str) -> None:
+    async with Ledger.at(redis) as ledger:
+        await make_sure(ledger)
+
+
+class _Server(uvicorn.Server):
+    """Says when it takes requests, and lets streams of events end when it stops."""
+
+    def __init__(self, config: uvicorn.Config, door: Door, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._door = door
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            # asyncio takes as many connections in one go as it lets wait, and cannot be told the one without
+            # the other: whoever comes with a thousand others shall wait, not be turned away.
+            listener.listen(BACKLOG)
+        if self.started:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._door.closing.set()
+        await super().shutdown(sockets)

@@ -1,0 +1,54 @@
+"""Places for uploads that are being read: a few in all, and fewer for any one token."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from api.problem import Kind, ProblemError
+
+ALL = 4
+"""Uploads read at the same time; each has a thread."""
+
+OF_A_TOKEN = 2
+"""Of them, uploads of one token: it leaves room for others."""
+
+PATIENCE = 60.0
+"""Seconds that an upload waits for a place: less than clients and proxies do."""
+
+
+class Slots:
+    """The places of one server, taken in the order of asking."""
+
+    def __init__(self, *, patience: float = PATIENCE) -> None:
+        self._all = asyncio.Semaphore(ALL)
+        self._tokens: dict[str, asyncio.Semaphore] = {}
+        self._users: dict[str, int] = {}
+        self._patience = patience
+
+    @contextlib.asynccontextmanager
+    async def place(self, token: str) -> AsyncIterator[None]:
+        """
+        A place for an upload of the token with this id.
+
+        Raises: ProblemError if none comes free in time.
+        """
+        mine = self._tokens.setdefault(token, asyncio.Semaphore(OF_A_TOKEN))
+        self._users[token] = self._users.get(token, 0) + 1
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                try:
+                    async with asyncio.timeout(self._patience):
+                        # The token's first: whoever has too many does not stand in the way of others.
+                        await stack.enter_async_context(mine)
+                        await stack.enter_async_context(self._all)
+                except TimeoutError:
+                    raise ProblemError(
+                        Kind.BUSY, "other uploads are being read; nothing was handed over", retry_after=5
+                    ) from None
+                yield
+        finally:
+            self._users[token] -= 1
+            if not self._users[token]:
+                del self._users[token], self._tokens[token]

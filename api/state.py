@@ -1,0 +1,159 @@
+"""What every route of the HTTP door works with, and who comes through it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from api.event_feed import Followers
+from api.gauges import Readings
+from api.problem import Kind, ProblemError, no_ledger
+from api.slots import Slots
+from api.tokens import Tokens, parse_presets
+from api.webhook_delivery import Webhooks
+from producers.known_credentials import KnownCredentials
+from producers.ringer import Ringer
+from producers.single_jobs import SingleJobs
+from provisioning.config.settings import Settings
+from provisioning.ledger import Ledger
+from provisioning.ledger.tokens import Scope, Token
+
+Export = Callable[[Ledger, str, Path], Awaitable[object]]
+"""Writes the outcome files of a batch into a folder; the console has it, and hands it in."""
+
+BURST = 10.0
+"""Seconds' worth of a token's rate that may come at once: a service that starts has catching up to do."""
+
+BLOCK = 20
+"""Requests whose places are reserved in one call to the ledger."""
+
+BLOCK_GOOD_FOR = 1.0
+"""Seconds until reserved places that nobody took are given up."""
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at how full the ledger is."""
+
+
+class Rates:
+    """Each token's rate, kept in the ledger for all servers, asked for in blocks."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._rate = settings.api_rate
+        self._blocks: dict[str, tuple[int, float]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def admit(self, token: Token) -> None:
+        """Raises: ProblemError if the token's rate is used up."""
+        if self._rate.per_second is None:
+            return
+        if self._take(token.id):
+            return
+        async with self._locks.setdefault(token.id, asyncio.Lock()):
+            if self._take(token.id):
+                return
+            got, wait = await self._ledger.tokens.reserve(token.id, self._rate, BLOCK, BURST)
+            if not got:
+                raise ProblemError(Kind.TOO_FAST, f"more than {self._rate} with this token", retry_after=wait)
+            if got > 0:
+                self._blocks[token.id] = (got - 1, time.monotonic() + BLOCK_GOOD_FOR)
+
+    def _take(self, id_: str) -> bool:
+        left, until = self._blocks.get(id_, (0, 0.0))
+        if not left or until < time.monotonic():
+            return False
+        self._blocks[id_] = (left - 1, until)
+        return True
+
+
+class Fullness:
+    """Whether the ledger has room for more, looked at once a second at most."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._looked = 0.0
+        self._why = ""
+
+    async def check(self) -> None:
+        """Raises: ProblemError if it has not."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            self._why = await self._full()
+        if self._why:
+            raise ProblemError(Kind.FULL, self._why, retry_after=5)
+
+    async def _full(self) -> str:
+        most, longest = self._settings.api_memory, self._settings.api_backlog
+        if await self._ledger.view.memory_share() > most:
+            return f"Redis uses more than {most:.0%} of its memory"
+        if longest and (backlog := await self._ledger.view.backlog()) >= longest:
+            return f"{backlog:,} jobs wait already; at {longest:,} no more are taken"
+        return ""
+
+
+@dataclass(slots=True)
+class Door:
+    """
+    The parts of a running HTTP door.
+
+    Attributes:
+        export: writes outcome files; None where nobody handed it in.
+        waiting: as in `Readings`.
+        fit: set once the ledger has answered and is one that this program may write to.
+        closing: set when the server stops, so that no stream of events keeps it.
+    """
+
+    settings: Settings
+    ledger: Ledger
+    ringer: Ringer
+    export: Export | None = None
+    waiting: Callable[[], int] | None = None
+    tokens: Tokens = field(init=False)
+    rates: Rates = field(init=False)
+    fullness: Fullness = field(init=False)
+    credentials: KnownCredentials = field(init=False)
+    single: SingleJobs = field(init=False)
+    uploads: Slots = field(init=False)
+    fit: asyncio.Event = field(init=False)
+    closing: asyncio.Event = field(init=False)
+    webhooks: Webhooks = field(init=False)
+    followers: Followers = field(init=False)
+    readings: Readings = field(init=False)
+
+    def __post_init__(self) -> None:
+        presets = parse_presets(self.settings.api_tokens.get_secret_value())
+        self.tokens = Tokens(self.ledger.tokens, presets)
+        self.rates = Rates(self.ledger, self.settings)
+        self.fullness = Fullness(self.ledger, self.settings)
+        self.credentials = KnownCredentials(self.ledger)
+        self.single = SingleJobs(self.ledger, self.ringer.ring)
+        self.uploads = Slots()
+        self.fit = asyncio.Event()
+        self.closing = asyncio.Event()
+        self.followers = Followers(self.ledger)
+        self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
+        self.readings = Readings(self.ledger, self.waiting)
+
+    async def caller(self, shown: str, *scopes: Scope) -> Token:
+        """
+        Who shows this token, if it is good and reaches so far.
+
+        Raises: ProblemError, also while the ledger is waited for.
+        """
+        if not self.fit.is_set():
+            raise no_ledger()
+        token = await self.tokens.holder(shown)
+        if token is None:
+            raise ProblemError(
+                Kind.NO_TOKEN, "this token is not known", hint="provision token create NAME --scope read"
+            )
+        missing = [scope for scope in scopes if scope not in token.scopes]
+        if missing:
+            raise ProblemError(Kind.NO_SCOPE, f"the token lacks the scope {', '.join(missing)}")
+        await self.rates.admit(token)
+        return token

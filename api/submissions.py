@@ -1,0 +1,346 @@
+"""Routes that take jobs in."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import json_answer, refusals
+from api.content import charset, check_json, media_type
+from api.examples import BATCH_BODIES, ONE_JOB
+from api.idempotent import once
+from api.models import TakenBatch, TakenOne
+from api.problem import Kind, ProblemError
+from api.request import Submitter, door_of, read_body
+from api.small_json import check_said_once
+from api.upload import (
+    FORMATS,
+    Wish,
+    in_http_words,
+    new_file,
+    problems_json,
+    spool,
+    take_in,
+)
+from producers.batch_name import check_batch_name
+from producers.files.defaults import check_as_is
+from producers.files.file_kinds import Format
+from producers.files.json_text import decode
+from producers.files.jsonl import job_of
+from producers.files.mapping_file import pair
+from producers.files.reading import ReadOptions
+from producers.known_credentials import unknown_credential
+from provisioning.errors import InvalidInputError
+from provisioning.job import NewJob, Verdict, split_job_id
+from provisioning.ledger.tokens import Scope, Token
+
+router = APIRouter(tags=["Hand over"])
+
+IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same request gets the same answer, for two days.",
+    "schema": {"type": "string", "pattern": '^"?[!#-~]{1,255}"?$'},
+}
+
+
+Because = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=500,
+        description="Why a second widget is accepted of jobs that had ended and may have one; kept with them "
+        "and in the audit. Takes the scope `operate` as well. Without a reason such jobs are left.",
+    ),
+]
+
+
+def _links(name: str, *operations: str) -> dict[str, Any]:
+    """OpenAPI's links from an answer to what can be done with the id in it."""
+    parameters = {name: f"$response.body#/{name}"}
+    return {each: {"operationId": each, "parameters": parameters} for each in operations}
+
+
+@router.post(
+    "/v1/batches",
+    status_code=202,
+    response_class=Response,
+    responses={
+        202: {
+            "model": TakenBatch,
+            "description": "In the ledger, row by row.",
+            "links": _links(
+                "batch", "show_batch", "list_jobs", "follow", "pause", "resume", "cancel", "redrive"
+            ),
+        },
+        **refusals(
+            Kind.BAD_KEY,
+            Kind.IN_PROGRESS,
+            Kind.TOO_LARGE,
+            Kind.WRONG_TYPE,
+            Kind.BAD_ROWS,
+            Kind.NO_ROOM,
+            Kind.OTHER_BODY,
+            Kind.FULL,
+            Kind.BUSY,
+        ),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY], "requestBody": {"required": True, "content": BATCH_BODIES}},
+)
+async def submit_batch(
+    request: Request,
+    caller: Submitter,
+    name: Annotated[
+        str | None, Query(max_length=200, description="Name of the batch; one that exists is continued.")
+    ] = None,
+    credential: Annotated[
+        str, Query(description="Name of the credentials of rows that name none.")
+    ] = "default",
+    new_bots: Annotated[bool, Query(description="Whether a row without bot.id makes a new bot.")] = False,
+    as_is: Annotated[
+        list[str] | None, Query(max_length=4, description="Columns whose ids are meant as they stand.")
+    ] = None,
+    all_or_nothing: Annotated[bool, Query(description="Whether one bad row refuses them all.")] = False,
+    separator: Annotated[
+        str, Query(min_length=1, max_length=10, description="Between items of a list.")
+    ] = ";",
+    delimiter: Annotated[
+        str | None, Query(min_length=1, max_length=1, description="Between cells; found out by default.")
+    ] = None,
+    encoding: Annotated[str | None, Query(max_length=40, description="Of the text.")] = None,
+    map_: Annotated[
+        list[str] | None, Query(alias="map", max_length=500, description="OLD=NEW renames a column.")
+    ] = None,
+    defaults: Annotated[str | None, Query(description="JSON object that every row is laid over.")] = None,
+    because: Because = "",
+) -> Response:
+    """
+    Hand many jobs over.
+
+    Good rows are accepted and bad ones told of, unless `all_or_nothing` is set. The same body again
+    sends nothing twice. Jobs that were given up or cancelled are queued again with their new body only for
+    a token with the scope `operate` (verdict `redriven`, else `ended`).
+    """
+    door = door_of(request)
+    _check_power(caller, because)
+    kind = media_type(request)
+    if kind not in FORMATS:
+        raise ProblemError(
+            Kind.WRONG_TYPE, "this Content-Type is not read", hint="one of " + ", ".join(FORMATS)
+        )
+    given = frozenset(request.query_params)
+    _check_heeded(given, FORMATS[kind])
+    encoding = _encoding(request, FORMATS[kind], encoding)
+    await door.fullness.check()
+    try:
+        check_as_is(as_is or ())
+        options = ReadOptions(
+            maps=_maps(map_ or []),
+            defaults=_defaults(defaults),
+            credential=credential,
+            new_bots=new_bots,
+            as_is=frozenset(as_is or ()),
+            separator=separator,
+            delimiter=delimiter,
+            encoding=encoding,
+            format=FORMATS[kind],
+        )
+        wish = Wish(
+            name=None if name is None else check_batch_name(name),
+            options=options,
+            format=FORMATS[kind],
+            all_or_nothing=all_or_nothing,
+            because=because.strip(),
+            leave_ended=_leaves_ended(caller),
+            given=given,
+        )
+    except InvalidInputError as error:
+        raise ProblemError(Kind.INVALID, error.message, hint=in_http_words(error.hint)) from error
+    with new_file() as file:
+        body = await spool(request, file, door.settings.api_max_body)
+
+        async def work() -> Response:
+            taken = await take_in(door, body, wish, caller)
+            where = {"Location": f"/v1/batches/{taken.batch}"} if taken.batch else {}
+            return json_answer(taken.public(), 202, where)
+
+        return await once(request, caller, body.sha256, work)
+
+
+def _leaves_ended(caller: Token) -> bool:
+    """Whether what this caller hands over changes no job that had ended: it may be another's."""
+    return Scope.OPERATE not in caller.scopes
+
+
+def _check_power(caller: Token, because: str) -> None:
+    """Raises: ProblemError if second widgets are accepted by a token that may not."""
+    if because.strip() and Scope.OPERATE not in caller.scopes:
+        raise ProblemError(
+            Kind.NO_SCOPE, "the token lacks the scope operate", hint="without because, risky jobs are left"
+        )
+
+
+def _encoding(request: Request, format_: Format | None, given: str | None) -> str | None:
+    """How the body is encoded: as the Content-Type or the query says; None to find out."""
+    if format_ is None:
+        check_json(request)
+        return None
+    named = charset(request)
+    if named and given and codecs.lookup(named).name != _codec(given):
+        raise ProblemError(
+            Kind.INVALID, "encoding and the charset of the Content-Type differ", hint="say one"
+        )
+    return given or named
+
+
+def _codec(encoding: str) -> str:
+    try:
+        return codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        return ""  # the reading refuses it
+
+
+_OF_TABLES = frozenset(["separator", "delimiter", "map"])
+"""Settings that only a table heeds."""
+
+
+def _check_heeded(given: frozenset[str], format_: Format | None) -> None:
+    """Raises: ProblemError if a setting is given that this kind of body does not heed."""
+    unheeded: set[str] = set()
+    if format_ not in (Format.CSV, Format.TSV):
+        unheeded |= _OF_TABLES & given
+    if format_ is None:
+        unheeded |= {"encoding"} & given
+    if unheeded:
+        raise ProblemError(
+            Kind.INVALID,
+            f"{', '.join(sorted(unheeded))}: not for this Content-Type; nothing was handed over",
+            hint="leave it out",
+        )
+
+
+def _maps(pairs: list[str]) -> dict[str, str]:
+    maps = {}
+    for text in pairs:
+        if (mapped := pair(text)) is None:
+            raise InvalidInputError("map is OLD=NEW", hint="for example map=bot_id%3Dbot.id")
+        old, new = mapped
+        maps[old] = new
+    return maps
+
+
+def _defaults(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        return msgspec.convert(decode(text), dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidInputError(f"defaults is not a JSON object that can be read: {error}") from error
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    response_class=Response,
+    responses={
+        200: {"model": TakenOne, "description": "Its widget exists already."},
+        202: {
+            "model": TakenOne,
+            "description": "In the ledger; it will be sent.",
+            "links": _links("job", "show_job", "resolve"),
+        },
+        **refusals(
+            Kind.BAD_KEY,
+            Kind.IN_PROGRESS,
+            Kind.NOT_ACCEPTED,
+            Kind.TOO_LARGE,
+            Kind.WRONG_TYPE,
+            Kind.BAD_ROWS,
+            Kind.OTHER_BODY,
+            Kind.FULL,
+        ),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY], "requestBody": {"required": True, "content": ONE_JOB}},
+)
+async def submit_job(
+    request: Request,
+    caller: Submitter,
+    new_bots: Annotated[bool, Query(description="Whether a job without bot.id makes a new bot.")] = False,
+    as_is: Annotated[
+        list[str] | None, Query(max_length=4, description="Columns whose ids are meant as they stand.")
+    ] = None,
+    because: Because = "",
+) -> Response:
+    """
+    Hand one job over. It is in the ledger before the answer, and goes before every file.
+
+    One that was given up or cancelled is queued again only for a token with the scope `operate`.
+    """
+    door = door_of(request)
+    _check_power(caller, because)
+    if media_type(request) != "application/json":
+        raise ProblemError(Kind.WRONG_TYPE, "a job is JSON", hint="Content-Type: application/json")
+    check_json(request)
+    await door.fullness.check()
+    body = await read_body(request)
+
+    async def work() -> Response:
+        return await _take_one(request, caller, body, new_bots, frozenset(as_is or ()), because.strip())
+
+    return await once(request, caller, hashlib.sha256(body).hexdigest(), work)
+
+
+_NOT_ACCEPTED = {
+    Verdict.DEAD: "it was given up with this very body; redriving it is a person's decision",
+    Verdict.RISKY: "it was given up and may have made a widget; redriving it is a person's decision",
+    Verdict.ENDED: "it was given up or cancelled; to have it done again takes the scope operate",
+    Verdict.CHANGED: "its widget was created, or attempted, with another body; this one is not sent",
+    Verdict.IN_DOUBT: "its widget may exist already; somebody has to resolve that first",
+}
+
+
+async def _take_one(
+    request: Request, caller: Token, body: bytes, new_bots: bool, as_is: frozenset[str], because: str
+) -> Response:
+    check_said_once(body)
+    try:
+        value = decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProblemError(Kind.INVALID, f"the body is not JSON that can be read: {error}") from None
+    except RecursionError:
+        raise ProblemError(Kind.INVALID, "the body is nested too deep") from None
+    try:
+        check_as_is(as_is)
+    except InvalidInputError as error:
+        raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
+    known = await door_of(request).credentials.names()
+    job = job_of(value, new_bots=new_bots, as_is=as_is)
+    if isinstance(job, NewJob) and known is not None and job.credential not in known:
+        job = [unknown_credential(None)]
+    if not isinstance(job, NewJob):
+        raise ProblemError(
+            Kind.BAD_ROWS,
+            "the job breaks rules",
+            problem_count=len(job),
+            problems=problems_json(job),
+        )
+    word = await door_of(request).single.hand_over(
+        job, caller.name, because=because, leave_ended=_leaves_ended(caller)
+    )
+    facts: dict[str, Any] = {
+        "job": word.job_id,
+        "batch": split_job_id(word.job_id)[0],
+        "key": job.key,
+        "verdict": str(word.verdict),
+    }
+    if word.verdict in _NOT_ACCEPTED:
+        raise ProblemError(Kind.NOT_ACCEPTED, _NOT_ACCEPTED[word.verdict], **facts)
+    where = {"Location": f"/v1/jobs/{word.job_id}"}
+    return json_answer(facts, 200 if word.verdict is Verdict.SUCCEEDED else 202, where)

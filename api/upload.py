@@ -1,0 +1,373 @@
+"""
+A body of many jobs, from the wire into the ledger.
+
+It is laid down on disk, judged to its end, and only then handed over: a body that cannot be read leaves
+nothing behind. Judging and handing over have a thread with a loop of its own, so that nobody else waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import IO, Any, BinaryIO, cast
+
+from starlette.requests import Request
+
+from api.json_batch import Settings, look_through
+from api.problem import Kind, ProblemError
+from api.request import check_length, too_large
+from api.state import Door
+from api.watched import Watched
+from producers.batch_name import check_batch_name
+from producers.files.body import check_credential
+from producers.files.column_notes import ColumnNotes
+from producers.files.defaults import check_defaults
+from producers.files.file_kinds import Format
+from producers.files.option_words import HTTP, in_words_of
+from producers.files.reading import Reading, ReadOptions, read_object
+from producers.files.repeats import Repeats
+from producers.known_credentials import of_known
+from producers.plan import checked
+from producers.submit import Submission, submit
+from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError, NotFoundError
+from provisioning.job import Accepted, NewJob, Verdict
+from provisioning.ledger import Ledger
+from provisioning.ledger.tokens import Token
+from provisioning.observability.log_events import ROW_REJECTED
+from provisioning.observability.logs import say
+
+SHOWN = 1000
+"""Rows and problems told of in an answer; all are counted, and the ledger lists every job."""
+
+MOST_BAD = 10_000
+"""Bad rows after which no more is read: each is told of in the log, and nobody mends so many one by one."""
+
+IN_MEMORY = 1 << 20
+"""Bytes of a body that need no file."""
+
+GZIP = b"\x1f\x8b"
+
+FORMATS = {
+    "text/csv": Format.CSV,
+    "text/tab-separated-values": Format.TSV,
+    "application/x-ndjson": Format.JSONL,
+    "application/jsonl": Format.JSONL,
+    "application/json": None,
+}
+"""What may be sent; None is one JSON object with all jobs in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """
+    How an upload is to be taken.
+
+    Attributes:
+        name: of the batch; None to name it after its content, so that the same body comes to the same batch.
+        format: None for a JSON object.
+        all_or_nothing: whether one bad row refuses them all.
+        meta: kept with a new batch.
+        because: why a second widget is accepted of jobs that had ended; empty if it is not.
+        leave_ended: whether jobs that were given up or cancelled stay as they are.
+        given: names of the query parameters, which a JSON body may not give again.
+    """
+
+    name: str | None
+    options: ReadOptions
+    format: Format | None
+    all_or_nothing: bool = False
+    meta: Mapping[str, str] = field(default_factory=dict)
+    because: str = ""
+    leave_ended: bool = False
+    given: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of an upload, row by row as far as `SHOWN`."""
+
+    name: str
+    batch: str | None = None
+    rows: int = 0
+    bad_rows: int = 0
+    problem_count: int = 0
+    problems: list[InvalidJobError] = field(default_factory=list)
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
+    handed_over: list[tuple[NewJob, Accepted]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+    def public(self) -> dict[str, Any]:
+        """The answer's members."""
+        return {
+            "batch": self.batch,
+            "name": self.name,
+            "rows": self.rows,
+            "accepted": self.verdicts[Verdict.NEW] + self.verdicts[Verdict.REDRIVEN],
+            "bad_rows": self.bad_rows,
+            "verdicts": {str(verdict): self.verdicts[verdict] for verdict in Verdict},
+            "jobs": [
+                {"row": job.row, "key": job.key, "job": word.job_id, "verdict": str(word.verdict)}
+                for job, word in self.handed_over
+            ],
+            "problem_count": self.problem_count,
+            "problems": problems_json(self.problems),
+            "others": dict(self.others),
+            "notes": notes_json(self.notes),
+        }
+
+
+def in_http_words(text: str) -> str:
+    """A hint with the query parameters of this API in the place of the command line's options."""
+    return in_words_of(HTTP, text)
+
+
+def notes_json(notes: Iterable[str]) -> list[str]:
+    """What a person should know, in the words of this door; nothing was refused for it."""
+    return [in_http_words(note) for note in notes]
+
+
+def problems_json(problems: list[InvalidJobError]) -> list[dict[str, Any]]:
+    """What is wrong with rows, without what stood there: that may be a secret in the wrong place."""
+    return [
+        {
+            "row": each.row,
+            "field": each.field,
+            "problem": in_http_words(each.message),
+            "hint": in_http_words(each.hint),
+        }
+        for each in problems
+    ]
+
+
+@dataclass(slots=True)
+class Spooled:
+    """A body that has come to its end, on disk, with its SHA-256."""
+
+    file: IO[bytes]
+    sha256: str
+    size: int
+
+
+async def spool(request: Request, file: IO[bytes], limit: int) -> Spooled:
+    """
+    Lays the body down in `file`.
+
+    Raises: ProblemError if it is larger than `limit` bytes, or ends before its end; NoRoomError.
+    """
+    check_length(request, limit)
+    digest = hashlib.sha256()
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        digest.update(part)
+        try:
+            file.write(part)
+        except OSError as error:
+            raise NoRoomError("the body", error) from error
+    file.seek(0)
+    return Spooled(file, digest.hexdigest(), size)
+
+
+def new_file() -> IO[bytes]:
+    """A file without a name: it is gone with the process, however that ends."""
+    return cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY))
+
+
+async def take_in(door: Door, body: Spooled, wish: Wish, caller: Token) -> Taken:
+    """
+    Judges all rows, then hands the good ones over.
+
+    Raises: ProblemError; nothing was handed over then. LedgerUnavailableError.
+    """
+    redis = door.settings.redis
+    known = await door.credentials.names()
+    if redis is None:
+        raise RuntimeError("a server has a Redis")
+
+    async def work() -> Taken:
+        async with Ledger.at(
+            redis, connections=4, masters=door.settings.masters, replicas=door.settings.redis_replicas
+        ) as ledger:
+            return await _take_in(ledger, body, wish, caller.name, door, known)
+
+    async with door.uploads.place(caller.id):
+        return await asyncio.to_thread(lambda: asyncio.run(work()))
+
+
+async def _take_in(
+    ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Door, known: frozenset[str] | None
+) -> Taken:
+    try:
+        file = Watched(body.file)
+        read = _reader(file, wish)
+        rows = read.rows()
+        taken = _judge(rows, known, read.wish, body, who)
+    except InvalidInputError as error:
+        raise ProblemError(
+            Kind.INVALID,
+            in_http_words(error.message),
+            hint=in_http_words(error.hint),
+            notes=notes_json(getattr(error, "__notes__", ())),
+        ) from error
+    file.rest()
+    wish = read.wish
+    _refuse(taken, wish)
+
+    def note(job: NewJob, word: Accepted) -> None:
+        if len(taken.handed_over) < SHOWN:
+            taken.handed_over.append((job, word))
+
+    submission: Submission = await submit(
+        ledger,
+        checked(of_known(read.rows(), known), lambda _: None),
+        name=taken.name,
+        who=who,
+        ring=door.ringer.ring,
+        because=wish.because,
+        leave_ended=wish.leave_ended,
+        meta={"source": "HTTP", "sha256": body.sha256, "by": who, **wish.meta},
+        on_verdict=note,
+    )
+    taken.verdicts = submission.verdicts
+    taken.others = submission.touched
+    with contextlib.suppress(NotFoundError):  # it brought nothing new and was taken back
+        taken.batch = await ledger.view.batch_id(submission.batch)
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """
+    A body that may be read from the first row on, as often as wanted.
+
+    Attributes:
+        wish: with what the body itself says.
+    """
+
+    wish: Wish
+    rows: Callable[[], Reading | _JsonRows]
+
+
+def _reader(file: Watched, wish: Wish) -> _Reader:
+    """Raises: InvalidInputError, ProblemError if the body is none of what is read."""
+    file.seek(0)
+    if file.read(2) == GZIP:
+        # A few bytes may unpack to any number: whoever reads a file of their own may do that to themselves.
+        raise ProblemError(Kind.WRONG_TYPE, "packed bodies are not read", hint="send it unpacked")
+    if wish.format is not None:
+
+        def rows() -> Reading:
+            file.seek(0)
+            return Reading(cast(BinaryIO, file), wish.options)
+
+        return _Reader(wish, rows)
+    batch = look_through(file)
+    wish = _with_settings(wish, batch.settings)
+    return _Reader(wish, lambda: _JsonRows(batch.jobs(file), wish.options))
+
+
+def _with_settings(wish: Wish, settings: Settings) -> Wish:
+    """The wish with what a JSON body says beside its jobs."""
+    for setting in Settings.__struct_fields__:
+        if getattr(settings, setting) is not None and setting in wish.given:
+            raise InvalidInputError(f"{setting} is given in the query and in the body", hint="say it once")
+    options = wish.options
+    if settings.credential is not None:
+        options = replace(options, credential=settings.credential)
+    if settings.defaults is not None:
+        options = replace(options, defaults=settings.defaults)
+    if settings.new_bots is not None:
+        options = replace(options, new_bots=settings.new_bots)
+    # `Reading` checks these for files; here none is read.
+    if wrong := check_credential(options.credential):
+        raise InvalidInputError(wrong[0], hint=wrong[1])
+    check_defaults(options.defaults, options.as_is)
+    name = wish.name if settings.name is None else check_batch_name(settings.name)
+    return replace(wish, name=name, options=options)
+
+
+class _JsonRows:
+    """
+    The jobs of a JSON body, or what is wrong with each; iterate once.
+
+    Attributes:
+        notes: what a person should know and nothing needs to stop for; complete at the end. An
+            InvalidInputError while iterating has them as `__notes__`.
+    """
+
+    def __init__(self, jobs: Iterator[bytes], options: ReadOptions) -> None:
+        self._seen = ColumnNotes(options.as_is)
+        self._items = self._read(jobs, options)
+
+    def __iter__(self) -> Iterator[NewJob | InvalidJobError]:
+        return self._items
+
+    def __next__(self) -> NewJob | InvalidJobError:
+        return next(self._items)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._seen.notes())
+
+    def _read(self, jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
+        try:
+            for number, raw in enumerate(jobs, 1):
+                job = read_object(raw.decode("utf-8", "surrogateescape"), number, options, self._seen)
+                if isinstance(job, NewJob):
+                    yield job
+                else:
+                    yield from job
+        except InvalidInputError as error:
+            for note in self.notes:
+                error.add_note(note)
+            raise
+
+
+def _judge(
+    rows: Reading | _JsonRows, known: frozenset[str] | None, wish: Wish, body: Spooled, who: str
+) -> Taken:
+    taken = Taken(wish.name or f"upload-{body.sha256[:12]}")
+    last: int | None = None
+
+    def complain(problem: InvalidJobError) -> None:
+        nonlocal last
+        taken.problem_count += 1
+        taken.bad_rows += problem.row is None or problem.row != last
+        last = problem.row
+        say(ROW_REJECTED, row=problem.row, by=who)
+        if len(taken.problems) < SHOWN:
+            taken.problems.append(problem)
+        if taken.bad_rows > MOST_BAD:
+            taken.notes = (*repeats.notes, *rows.notes)
+            raise _bad_rows(taken, f"more than {MOST_BAD:,} rows break rules; the rest was not read, and")
+
+    repeats = Repeats()
+    good = sum(1 for _ in checked(of_known(rows, known), complain, repeats=repeats))
+    taken.rows = good + taken.bad_rows
+    taken.notes = (*repeats.notes, *rows.notes)
+    return taken
+
+
+def _refuse(taken: Taken, wish: Wish) -> None:
+    if taken.rows == 0:
+        raise ProblemError(Kind.INVALID, "there are no jobs in the body", notes=notes_json(taken.notes))
+    if taken.bad_rows == taken.rows or (wish.all_or_nothing and taken.bad_rows):
+        raise _bad_rows(taken, f"{taken.bad_rows:,} of {taken.rows:,} rows break rules;")
+
+
+def _bad_rows(taken: Taken, what: str) -> ProblemError:
+    return ProblemError(
+        Kind.BAD_ROWS,
+        f"{what} nothing was handed over",
+        problem_count=taken.problem_count,
+        problems=problems_json(taken.problems),
+        notes=notes_json(taken.notes),
+    )

@@ -1,0 +1,47 @@
+"""
+Waiting for the ledger: a server that starts before its Redis waits for it, as a worker does.
+
+Whoever is let in meanwhile is told to come again; `/healthz` answers, `/readyz` says that it is not ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from provisioning.errors import LedgerUnavailableError, ProvisioningError
+from provisioning.ledger import Ledger
+from provisioning.observability.log_events import LEDGER_LOST
+from provisioning.observability.logs import say
+
+LOOK_EVERY = 0.5
+"""Seconds between looks for a Redis that is away."""
+
+TOLD_EVERY = 60
+"""Looks after which the log is told again: twice a minute."""
+
+
+async def wait_for(ledger: Ledger, fit: asyncio.Event, closing: asyncio.Event) -> None:
+    """Sets `fit` once the ledger has answered and is one that this program may write to; ends then."""
+    looks = 0
+    while not closing.is_set():
+        try:
+            await ledger.check()
+        except ProvisioningError as error:
+            if looks % TOLD_EVERY == 0:
+                say(LEDGER_LOST, doing="serve", delay_s=LOOK_EVERY, error=error)
+        else:
+            fit.set()
+            return
+        looks += 1
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), LOOK_EVERY)
+
+
+async def make_sure(ledger: Ledger) -> None:
+    """Raises: LedgerUnfitError, ContractError if waiting would not help; a Redis that is away is let pass."""
+    try:
+        await ledger.check()
+    except LedgerUnavailableError as error:
+        if type(error) is not LedgerUnavailableError:
+            raise

@@ -1,0 +1,58 @@
+"""A body under the eye of a clock: what takes too long to read, or is nothing but blanks, is refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import IO
+
+from api.problem import Kind, ProblemError
+from provisioning.errors import InvalidInputError
+
+JUDGED_WITHIN = 300.0
+"""Seconds to judge a body: several times what the largest takes on a busy machine."""
+
+MOST_BLANK = 8 << 20
+"""Bytes of blank rows in one stretch: as much as a sheet saved with all its million rows has."""
+
+_NOTHING = b" \t\r\n,;\x00"
+
+
+class Watched:
+    """
+    A file that is read under a deadline until `rest` is called.
+
+    Raises, from `read`: ProblemError after the deadline; InvalidInputError where too much of it is blank.
+    """
+
+    def __init__(self, file: IO[bytes], clock: Callable[[], float] = time.monotonic) -> None:
+        self._file = file
+        self._clock = clock
+        self._deadline: float | None = clock() + JUDGED_WITHIN
+        self._blank = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As of a file."""
+        if self._deadline is not None and self._clock() > self._deadline:
+            raise ProblemError(
+                Kind.TOO_LARGE,
+                f"the body takes more than {JUDGED_WITHIN:g} s to read; nothing was handed over",
+                hint="send it in parts",
+            )
+        data = self._file.read(size)
+        self._blank = 0 if data.strip(_NOTHING) else self._blank + len(data)
+        if self._blank > MOST_BLANK:
+            raise InvalidInputError(
+                f"the body has more than {MOST_BLANK >> 20} MB of nothing but blank rows",
+                hint="leave them out",
+            )
+        return data
+
+    def seek(self, place: int) -> int:
+        """As of a file; what was blank before does not count."""
+        self._blank = 0
+        return self._file.seek(place)
+
+    def rest(self) -> None:
+        """It was judged: handing over takes the time that the ledger needs."""
+        self._deadline = None

@@ -1,1 +1,0 @@
-"""What only `provision doctor` looks at, beside what every worker does (`provisioning.checks`)."""

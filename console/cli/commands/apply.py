@@ -1,0 +1,263 @@
+"""`apply`: a file comes in and becomes widgets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli import applying
+from console.cli.applied import Applied
+from console.cli.applying import Checked
+from console.cli.display.apply_report import emit_applied, not_done, say_how_to_follow, show_applied
+from console.cli.display.plan_report import show_plan, show_problems
+from console.cli.display.progress import Progress
+from console.cli.file_options import (
+    AsIsOption,
+    CredentialOption,
+    DefaultsOption,
+    DelimiterOption,
+    EncodingOption,
+    FileArgument,
+    FormatOption,
+    MapFileOption,
+    MapOption,
+    NewBotsOption,
+    SeparatorOption,
+    SheetOption,
+    SkipInvalidOption,
+    local,
+    read_options,
+)
+from console.cli.person import person
+from console.cli.selecting import AcceptDuplicatesFlag, BecauseOption, reason_to_accept
+from console.cli.shell import JsonFlag, cli, out, progress_of, talk
+from outcomes.outcome_files import check_writable, export
+from outcomes.words import amount
+from producers.batch_name import check_batch_name
+from producers.files.reading import ReadOptions
+from producers.plan import Plan
+from producers.spool import Spool
+from provisioning.embedded.workplace import Workplace, check_reachable, local_worker, workplace
+from provisioning.errors import InvalidInputError, NotFoundError, ProvisioningError
+from provisioning.job import ON_THEIR_WAY
+from provisioning.ledger import BatchStatus, Ledger
+
+INCOMPLETE = 3
+"""Exit code: some jobs are dead, in doubt or not attempted."""
+
+
+class OnInDoubt(StrEnum):
+    """What becomes of a job whose POST may have made a widget and has no answer."""
+
+    HOLD = "hold"
+    RETRY = "retry"
+
+
+class UnfinishedError(ProvisioningError):
+    """Something broke when jobs were being handed over or sent already; the same command goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for: which file, read how, under which name, with the outcome files where."""
+
+    file: Path
+    options: ReadOptions
+    name: str
+    to: Path | None
+    skip_invalid: bool
+    detach: bool
+    ask: bool
+    on_in_doubt: OnInDoubt | None
+    because: str
+
+
+@cli.command()
+def apply(
+    file: FileArgument,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="Name of the batch [the file's]; one that exists goes on."
+        ),
+    ] = None,
+    maps: MapOption = None,
+    map_file: MapFileOption = None,
+    defaults: DefaultsOption = None,
+    credential: CredentialOption = "default",
+    new_bots: NewBotsOption = False,
+    separator: SeparatorOption = ";",
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    format_: FormatOption = None,
+    sheet: SheetOption = None,
+    as_is: AsIsOption = None,
+    skip_invalid: SkipInvalidOption = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once all rows are in the ledger; workers do the rest.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Folder for the outcome files [NAME.outcomes].")
+    ] = None,
+    on_in_doubt: Annotated[
+        OnInDoubt | None,
+        typer.Option(
+            "--on-in-doubt", help="A POST with no conclusive answer [the workers' setting]: hold, or retry."
+        ),
+    ] = None,
+    accept_duplicates: AcceptDuplicatesFlag = False,
+    because: BecauseOption = "",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the end.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Create a widget for every row of a file.
+
+    Waits until every row has its outcome, and writes them into files. Interrupted, the same command goes
+    on where it was and sends nothing twice.
+
+    Example: provision apply tenants.csv
+    """
+    options = read_options(
+        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is, sheet
+    )
+    why = reason_to_accept(accept_duplicates, because)
+    began = time.monotonic()
+    with local(file) as path, workplace() as place, contextlib.closing(Spool()) as spool:
+        order = Order(
+            file=path,
+            options=options,
+            name=check_batch_name(name) if name is not None else applying.batch_name(file),
+            to=to,
+            skip_invalid=skip_invalid,
+            detach=detach,
+            ask=not (yes or json),
+            on_in_doubt=on_in_doubt,
+            because=why,
+        )
+        with progress_of(json=json and not detach, quiet=quiet or json) as progress:
+            checked = asyncio.run(_check(order, place, spool, progress))
+        # Between two displays: a live line would hide the question.
+        _decide_to_send(checked.plan, order, place)
+        with progress_of(json=json and not detach, quiet=quiet or json) as progress:
+            applied = asyncio.run(_apply(order, checked, spool, place, progress))
+    seconds = time.monotonic() - began
+    if json:
+        emit_applied(applied, seconds=seconds)
+    else:
+        show_applied(out, applied, seconds=seconds)
+        if detach and applied.status:
+            say_how_to_follow(talk, applied.status)
+    if not detach and (not applied.complete or not_done(applied.submission.verdicts)):
+        raise typer.Exit(INCOMPLETE)
+
+
+async def _check(order: Order, place: Workplace, spool: Spool, progress: Progress) -> Checked:
+    if place.embedded and order.detach:
+        raise InvalidInputError(
+            "--detach needs workers that stay: PROVISION_REDIS_URL is not set",
+            hint="set it and start one with: provision worker; or leave --detach away",
+        )
+    known = applying.known_credentials(place)
+    if place.embedded:
+        check_reachable(place.settings.api_url, place.settings.connect_timeout)
+    async with Ledger.at(
+        place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
+    ) as ledger:
+        return await applying.check(
+            ledger,
+            order.file,
+            order.options,
+            progress,
+            rate=place.settings.rate,
+            known=known,
+            accept_duplicates=bool(order.because),
+            spool=spool,
+        )
+
+
+def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
+    """
+    Raises: InvalidInputError if rows are bad and shall not be skipped; typer.Exit if a person says no.
+    """
+    if plan.bad_rows and not order.skip_invalid:
+        show_problems(talk, plan)
+        raise InvalidInputError(
+            f"{plan.bad_rows:,} of {amount(plan.rows, 'row')} cannot be sent; nothing was",
+            hint="mend them, or apply the good rows with --skip-invalid",
+        )
+    if order.ask and talk.is_terminal and (answers := person()):
+        talk.print(f"{amount(plan.rows, 'row')}, to {place.settings.api_url}", soft_wrap=True)
+        show_plan(talk, plan)
+        with answers:
+            if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
+                raise typer.Exit(0)
+    if not order.detach:
+        check_writable(order.to or Path(applying.folder_name(order.name)))
+
+
+async def _apply(
+    order: Order, checked: Checked, spool: Spool, place: Workplace, progress: Progress
+) -> Applied:
+    began = time.monotonic()
+    plan = checked.plan
+    with contextlib.ExitStack() as stack:
+        async with Ledger.at(
+            place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
+        ) as ledger:
+            on_their_way = sum(plan.verdicts[verdict] for verdict in ON_THEIR_WAY)
+            has_work = plan.to_send or on_their_way or await _is_open(ledger, order.name)
+            worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None
+            try:
+                submission = await applying.hand_over(
+                    ledger,
+                    place,
+                    checked,
+                    spool,
+                    progress,
+                    name=order.name,
+                    on_in_doubt=order.on_in_doubt,
+                    because=order.because,
+                )
+                if order.detach:
+                    await applying.warn_if_alone(ledger, progress)
+                    status = await _status_if_any(ledger, submission.batch)
+                    return Applied(plan, submission, status, [], [], time.monotonic() - began)
+                status, others = await applying.follow(ledger, submission, progress, worker)
+                seconds = time.monotonic() - began
+                folders = applying.folders_for(status, others, order.to)
+                files = [await export(ledger, batch, folder) for batch, folder in folders.items()]
+            except ProvisioningError as error:
+                hint = error.hint or "the same command goes on where it was"
+                raise UnfinishedError(error.message, hint=hint) from error
+            except asyncio.CancelledError:
+                progress.end(_stopping_words(worker is not None))
+                raise
+    return Applied(plan, submission, status, others, files, seconds)
+
+
+def _stopping_words(own_worker: bool) -> str:
+    if own_worker:
+        return "stopping: what is in flight is answered and recorded first"
+    return "no longer watching: what was handed over stays in the ledger, and workers go on with it"
+
+
+async def _is_open(ledger: Ledger, name: str) -> bool:
+    """Whether a batch of this name has work left from an earlier time."""
+    with contextlib.suppress(NotFoundError):
+        return not (await ledger.view.status(await ledger.view.batch_id(name))).settled
+    return False
+
+
+async def _status_if_any(ledger: Ledger, batch: str) -> BatchStatus | None:
+    with contextlib.suppress(NotFoundError):
+        return await ledger.view.status(batch)
+    return None

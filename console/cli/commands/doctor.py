@@ -1,0 +1,67 @@
+"""`doctor`: whether everything is as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from console.cli.display.standard_output import emit
+from console.cli.shell import JsonFlag, cli, out
+from outcomes.words import amount, shown
+from provisioning.checks.doctor import GROUPS, examine
+from provisioning.checks.finding import Finding, Level
+from provisioning.errors import InvalidInputError
+
+UNWELL = 2
+
+_MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FATAL: ("✗", "red")}
+
+
+@cli.command()
+def doctor(
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help=f"One of {', '.join(GROUPS)}."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Look for what is wrong, and say what to do about it: exit code 2 if something is.
+
+    Example: provision doctor --strict
+    """
+    unknown = set(only or ()) - set(GROUPS)
+    if unknown:
+        raise InvalidInputError(
+            f"there is no check {sorted(unknown)[0]!r}", hint=f"--only takes {', '.join(GROUPS)}"
+        )
+    found = asyncio.run(examine(only or GROUPS))
+    if json:
+        for finding in found:
+            emit(finding)
+    else:
+        _show(found)
+    bad = {Level.FATAL, Level.WARNING} if strict else {Level.FATAL}
+    if any(finding.level in bad for finding in found):
+        raise typer.Exit(UNWELL)
+
+
+def _show(found: list[Finding]) -> None:
+    width = max((len(finding.check) for finding in found), default=0)
+    for finding in found:
+        mark, style = _MARKS[finding.level]
+        line = Text.assemble((mark, style), f" {finding.check:<{width}}  {shown(finding.said)}")
+        out.print(line, soft_wrap=True)
+        if finding.advice:
+            out.print(f"  {'':<{width}}  → {shown(finding.advice)}", soft_wrap=True)
+    warnings = sum(finding.level is Level.WARNING for finding in found)
+    fatal = sum(finding.level is Level.FATAL for finding in found)
+    out.print(
+        f"\n{amount(len(found), 'check')}: {fatal} fatal, {amount(warnings, 'warning')}"
+        if fatal or warnings
+        else f"\n{amount(len(found), 'check')}, all well"
+    )

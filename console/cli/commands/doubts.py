@@ -1,0 +1,286 @@
+"""Settling doubts: `resolve` one by hand, `reconcile` many with a table exported elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli import applying
+from console.cli.display.standard_output import emit
+from console.cli.file_options import DelimiterOption, EncodingOption, SheetOption
+from console.cli.selecting import CredentialOption
+from console.cli.shell import BatchArgument, JsonFlag, cli, open_ledger, out, talk
+from outcomes.reconciliation import (
+    Finding,
+    Judged,
+    SeenTable,
+    candidates,
+    judge,
+    read_table,
+    result_of,
+    why_not_whole,
+)
+from outcomes.story import job_called
+from outcomes.words import amount, shown
+from provisioning import scopes
+from provisioning.attempt import Result
+from provisioning.errors import InvalidInputError
+from provisioning.job import split_job_id
+from provisioning.ledger import Ledger
+
+MAX_KEY = 1000
+"""Characters of a widget's key that is typed in; those of the API have some fifty."""
+
+UNCLEAR_SHOWN = 20
+
+
+@cli.command()
+def resolve(
+    job_ids: Annotated[
+        list[str],
+        typer.Argument(metavar="JOB", help="Id of a job in doubt, or a tenant's key; may be repeated."),
+    ],
+    credential: CredentialOption = "",
+    created: Annotated[bool, typer.Option("--created", help="Its widget was found.")] = False,
+    absent: Annotated[bool, typer.Option("--absent", help="It has no widget: send it again.")] = False,
+    widget_id: Annotated[str, typer.Option("--widget-id", help="The widget that was found.")] = "",
+    widget_key: Annotated[
+        str,
+        typer.Option(
+            "--widget-key",
+            metavar="FROM",
+            help="Where its key is read: a file, - for standard input, or ask. Never the key itself.",
+        ),
+    ] = "",
+) -> None:
+    """
+    Settle a doubt by hand, or several that were found alike.
+
+    Example: provision resolve b7k2m9qx.17 --created --widget-id 4711
+    """
+    if created == absent:
+        raise InvalidInputError(
+            "say what was found: --created or --absent", hint="provision job JOB shows what is known"
+        )
+    if absent and (widget_id or widget_key):
+        raise InvalidInputError("a widget that is absent has neither id nor key")
+    if len(job_ids) > 1 and (widget_id or widget_key):
+        raise InvalidInputError("one widget belongs to one job", hint="resolve them one by one")
+    key = read_key(widget_key) if widget_key else ""
+    result = Result(widget_id=widget_id, key=key) if widget_id or key else None
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            others = []
+            for job_id in job_ids:
+                if job_id.endswith("*"):
+                    raise InvalidInputError(
+                        f"{job_id} may be any job", hint="a doubt is settled by a job's id, or its whole key"
+                    )
+                record = await job_called(ledger, job_id, credential)
+                shown_id = job_id if job_id == record.job_id else f"{record.job_id} ({shown(job_id)})"
+                if await ledger.hand.resolve(
+                    *split_job_id(record.job_id), created=created, by=applying.who(), result=result
+                ):
+                    out.print(f"{shown_id} is {'created' if created else 'queued again'}")
+                else:
+                    others.append(f"{shown_id} is not in doubt: it is {record.state}")
+            if others:
+                raise InvalidInputError("; ".join(others))
+
+    asyncio.run(work())
+
+
+def read_key(source: str) -> str:
+    """
+    A widget's key from where it does not show: a file, `-` for standard input, `ask` for a prompt.
+
+    Raises: InvalidInputError that does not repeat what was given, in case it is the key itself.
+    """
+    if source == "ask":
+        key = getpass.getpass("widget key: ")
+    elif source == "-":
+        key = sys.stdin.read(MAX_KEY + 2)
+    else:
+        try:
+            with Path(source).open(encoding="utf-8") as stream:
+                key = stream.read(MAX_KEY + 2)
+        except (OSError, ValueError):
+            raise InvalidInputError(
+                "--widget-key names no file that can be read",
+                hint="it is a file, - or ask; the key itself does not belong on a command line",
+            ) from None
+    key = key.strip()
+    if not key or len(key) > MAX_KEY or not key.isprintable():
+        raise InvalidInputError(f"a widget's key is one line of 1 to {MAX_KEY} characters")
+    return key
+
+
+@cli.command()
+def reconcile(
+    batch: BatchArgument,
+    seen: Annotated[
+        Path,
+        typer.Option(
+            "--seen",
+            metavar="FILE",
+            help="CSV, TSV or .xlsx of the widgets that somebody has seen, also .gz; - is standard input.",
+        ),
+    ],
+    match: Annotated[
+        str,
+        typer.Option(
+            "--match",
+            metavar="PATH[=COLUMN]",
+            help="Dotted path of the body that tells them apart, and the column that has it.",
+        ),
+    ],
+    widget_id: Annotated[
+        str, typer.Option("--widget-id", metavar="COLUMN", help="Column with the widget's id.")
+    ] = "",
+    widget_key: Annotated[
+        str, typer.Option("--widget-key", metavar="COLUMN", help="Column with the widget's key.")
+    ] = "",
+    resolve_absent: Annotated[
+        bool, typer.Option("--resolve-absent", help="Send again what is not in the file.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    sheet: SheetOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Settle the doubts of a batch by a table exported elsewhere.
+
+    A job in doubt whose value one row has, and no other job, is created; one whose value no row has is
+    absent, and is sent again only with --resolve-absent, and only if every row was understood. Where several
+    have it, or one nearly has it, nothing is done.
+
+    Example: provision reconcile tenants --seen export.csv --match bot.id --dry-run
+    """
+    path, _, column = match.partition("=")
+    table = read_table(
+        seen,
+        column or path,
+        id_column=widget_id,
+        key_column=widget_key,
+        encoding=encoding,
+        delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
+        sheet=sheet,
+    )
+    _tell_of(table)
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            found = await ledger.view.batch_id(batch)
+            jobs = [each async for each in candidates(ledger, found, path)]
+            if resolve_absent and (why := why_not_whole(table, jobs)):
+                raise InvalidInputError(
+                    f"--resolve-absent: {why}; nothing was done",
+                    hint="export the table anew, its columns as text; leave --resolve-absent out to settle "
+                    "what was found",
+                )
+            judged = judge(jobs, table.rows)
+            counts = Counter(each.finding for each in judged)
+            done = Counter[Finding]() if dry_run else await _settle(ledger, found, judged, resolve_absent)
+            if not dry_run:
+                facts: dict[str, str | int] = {str(each): counts[each] for each in Finding}
+                facts |= {"created": done[Finding.MATCHED], "queued": done[Finding.ABSENT], "file": seen.name}
+                await ledger.hand.note("reconcile", by=applying.who(), on=scopes.of_batch(found), facts=facts)
+            if json:
+                _emit(found, judged, counts, done, table)
+            else:
+                _show(found, judged, counts, done, dry_run=dry_run, resolve_absent=resolve_absent)
+
+    asyncio.run(work())
+
+
+def _tell_of(table: SeenTable) -> None:
+    """Tells beside the output how much of a table was understood, and what was not."""
+    for problem in table.problems[:UNCLEAR_SHOWN]:
+        where = f"row {problem.row}" + (f", {shown(problem.field)}" if problem.field else "")
+        value = f" ({shown(problem.value)})" if problem.value else ""
+        talk.print(f"{shown(table.name)}, {where}: {problem.message}{value}", soft_wrap=True)
+    if len(table.problems) > UNCLEAR_SHOWN:
+        talk.print(f"… and {amount(len(table.problems) - UNCLEAR_SHOWN, 'other')}")
+    for note in table.notes:
+        talk.print(f"note: {shown(note)}", soft_wrap=True)
+    talk.print(f"{len(table.rows):,} of {amount(table.total, 'row')} of {shown(table.name)} understood")
+
+
+async def _settle(ledger: Ledger, batch: str, judged: list[Judged], resolve_absent: bool) -> Counter[Finding]:
+    """Does what the findings say. Returns: how many jobs were still in doubt when it was done."""
+    done: Counter[Finding] = Counter()
+    for each in judged:
+        if each.finding is Finding.UNCLEAR or (each.finding is Finding.ABSENT and not resolve_absent):
+            continue
+        created = each.finding is Finding.MATCHED
+        result = result_of(each.seen) if each.seen else None
+        done[each.finding] += await ledger.hand.resolve(
+            batch, each.number, created=created, by=applying.who(), result=result
+        )
+    return done
+
+
+def _show(
+    batch: str,
+    judged: list[Judged],
+    counts: Counter[Finding],
+    done: Counter[Finding],
+    *,
+    dry_run: bool,
+    resolve_absent: bool,
+) -> None:
+    if not judged:
+        out.print("nothing is in doubt")
+        return
+    words = {
+        Finding.MATCHED: "would be created" if dry_run else f"{done[Finding.MATCHED]:,} created now",
+        Finding.ABSENT: _absent_words(done[Finding.ABSENT], dry_run=dry_run, resolve_absent=resolve_absent),
+        Finding.UNCLEAR: "nothing is done about them",
+    }
+    for finding in Finding:
+        out.print(f"{counts[finding]:>7,} {finding}: {words[finding]}")
+    unclear = [each for each in judged if each.finding is Finding.UNCLEAR]
+    for each in unclear[:UNCLEAR_SHOWN]:
+        out.print(f"  {batch}.{each.number}  {shown(each.value)}: {each.why}", soft_wrap=True)
+    if len(unclear) > UNCLEAR_SHOWN:
+        out.print(f"  … and {amount(len(unclear) - UNCLEAR_SHOWN, 'other')}: --json lists all")
+
+
+def _absent_words(done: int, *, dry_run: bool, resolve_absent: bool) -> str:
+    if not resolve_absent:
+        return "left in doubt; --resolve-absent sends them again"
+    return "would be sent again" if dry_run else f"{done:,} queued again"
+
+
+def _emit(
+    batch: str, judged: list[Judged], counts: Counter[Finding], done: Counter[Finding], table: SeenTable
+) -> None:
+    for each in judged:
+        emit(
+            {
+                "job": f"{batch}.{each.number}",
+                "value": each.value,
+                "finding": each.finding,
+                "why": each.why,
+                "widget_id": each.seen.widget_id if each.seen else None,
+            }
+        )
+    emit(
+        {
+            "batch": batch,
+            **{str(finding): counts[finding] for finding in Finding},
+            "created": done[Finding.MATCHED],
+            "queued": done[Finding.ABSENT],
+            "rows": table.total,
+            "understood": len(table.rows),
+        }
+    )

@@ -1,0 +1,247 @@
+"""The operator's hand: `pause`, `resume`, `cancel`, `redrive`, `pace`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from console.cli import applying
+from console.cli.credential_names import known_names, make_sure_of, warn_of
+from console.cli.display.batch_report import word_of
+from console.cli.display.standard_output import emit
+from console.cli.selecting import (
+    AcceptDuplicatesFlag,
+    BecauseOption,
+    Filters,
+    filtered,
+    reason_to_accept,
+)
+from console.cli.shell import BatchArgument, JsonFlag, cli, open_ledger, out, talk
+from outcomes.words import amount, shown
+from provisioning import scopes
+from provisioning.config.settings import Settings
+from provisioning.errors import InvalidInputError
+from provisioning.ledger import Ledger, Redriven
+from provisioning.lifecycle import State
+from provisioning.pace import Rate
+
+CredentialScope = Annotated[
+    str | None, typer.Option("--credential", metavar="NAME", help="Everything of one credential.")
+]
+AllScope = Annotated[bool, typer.Option("--all", help="Everything.")]
+BatchScope = Annotated[str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
+
+
+async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_: bool) -> str:
+    if [batch is not None, credential is not None, all_].count(True) != 1:
+        raise InvalidInputError(
+            "say which, and only one: BATCH, --credential NAME or --all",
+            hint="for example: tenants, or --all",
+        )
+    if batch is not None:
+        return scopes.of_batch(await ledger.view.batch_id(batch))
+    if credential is None:
+        return scopes.EVERYTHING
+    await make_sure_of(credential, ledger)
+    return scopes.of_credential(credential)
+
+
+@cli.command()
+def pause(
+    batch: BatchScope = None,
+    credential: CredentialScope = None,
+    all_: AllScope = False,
+    because: Annotated[
+        str,
+        typer.Option("--because", metavar="TEXT", help="Why; shown wherever the pause is, and in the audit."),
+    ] = "",
+) -> None:
+    """
+    Keep jobs back: no further POST of them starts.
+
+    Example: provision pause tenants
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            scope = await _scope(ledger, batch, credential, all_)
+            by = applying.who()
+            if await ledger.hand.hold(scope, by=by, why=because.strip() or f"paused by {by}"):
+                out.print(f"paused {scope}")
+            else:
+                out.print(f"{scope} was held already")
+
+    asyncio.run(work())
+
+
+@cli.command()
+def resume(
+    batch: BatchScope = None,
+    credential: CredentialScope = None,
+    all_: AllScope = False,
+    target: Annotated[bool, typer.Option("--target", help="The API at PROVISION_API_URL.")] = False,
+) -> None:
+    """
+    Let jobs go on that were paused, or that a brake keeps back.
+
+    Example: provision resume --credential default
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            if target:
+                scope = scopes.of_target(Settings.from_env(os.environ).api_url)
+            else:
+                scope = await _scope(ledger, batch, credential, all_)
+            words = {
+                "not_held": f"{scope} was not held",
+                "released": f"{scope} goes on",
+                "probe": f"{scope}: one job is sent to try; the brake comes off if it is answered well",
+            }
+            out.print(words[await ledger.hand.release(scope, by=applying.who())])
+
+    asyncio.run(work())
+
+
+@cli.command()
+def cancel(
+    batch: BatchScope = None,
+    credential: CredentialScope = None,
+    all_: AllScope = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """
+    Call off every job of a batch that has not begun to be sent.
+
+    Example: provision cancel tenants
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            await _scope(ledger, batch, credential, all_)
+            if batch is not None:
+                batches = [await ledger.view.batch_id(batch)]
+            else:
+                batches = await ledger.view.active()
+            if not yes and sys.stdin.isatty():
+                typer.confirm(
+                    f"Cancel what has not been sent of {amount(len(batches), 'batch')}?", abort=True
+                )
+            for each in batches:
+                count = await ledger.hand.cancel(each, applying.who(), credential=credential)
+                out.print(f"{amount(count, 'job')} of {each} cancelled")
+
+    asyncio.run(work())
+
+
+@cli.command()
+@filtered
+def redrive(
+    batch: BatchArgument,
+    filters: Filters,
+    state: Annotated[State, typer.Option("--state", help="dead or cancelled.")] = State.DEAD,
+    accept_duplicates: AcceptDuplicatesFlag = False,
+    because: BecauseOption = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Queue dead or cancelled jobs again.
+
+    They get fresh attempts and keep their history. A job that may have made a widget already is left out
+    unless a second one is accepted, with a reason that is kept.
+
+    Example: provision redrive tenants --reason bot_not_found
+    """
+    if state not in (State.DEAD, State.CANCELLED):
+        raise InvalidInputError(f"jobs that are {state} cannot be redriven", hint="--state dead or cancelled")
+    why = reason_to_accept(accept_duplicates, because)
+    wanted = filters.of(state)
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            found = await ledger.view.batch_id(batch)
+            if dry_run:
+                risks = [match.risky async for page in ledger.view.matching(found, wanted) for match in page]
+                safe, risky = len(risks) - sum(risks), sum(risks)
+                if json:
+                    emit({"batch": found, "safe": safe, "risky": risky})
+                else:
+                    out.print(f"{safe:,} are safe, {risky:,} may make a second widget")
+                return
+            came = await ledger.hand.redrive(found, wanted, applying.who(), because=why)
+            if json:
+                emit({"batch": found, "queued": came.queued, "risky": came.risky, "left": came.left})
+                return
+            out.print(f"{amount(came.queued, 'job')} queued again")
+            if came == Redriven() and state is State.DEAD:
+                await _say_what_was_cancelled(ledger, found)
+            if came.risky:
+                out.print(f"{came.risky:,} of them may make a second widget: accepted because {shown(why)}")
+            if came.left:
+                out.print(
+                    f"{came.left:,} left: they may have made a widget; to send them all the same:"
+                    " --accept-duplicates --because TEXT",
+                    soft_wrap=True,
+                )
+
+    asyncio.run(work())
+
+
+async def _say_what_was_cancelled(ledger: Ledger, batch: str) -> None:
+    """Who cancelled a batch by mistake looks for its jobs among the dead."""
+    status = await ledger.view.status(batch)
+    if cancelled := status.states[State.CANCELLED]:
+        verb = f"provision redrive {word_of(status)} --state cancelled"
+        talk.print(f"{amount(cancelled, 'job')} cancelled; to send them after all: {verb}", soft_wrap=True)
+
+
+@cli.command()
+def pace(
+    credential: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name of a credential; all of them without.")
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Argument(metavar="RATE", help="5/s, 300/m, 1000/h or unlimited; shows the pace without."),
+    ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="No pace of its own any more: the PROVISION_RATE of each worker.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Show the pace of every credential or of one, or set it on all workers, while they run.
+
+    Example: provision pace default 20/s
+    """
+    wanted = Rate.parse(rate) if rate is not None else None
+    if clear and (credential is None or rate is not None):
+        raise InvalidInputError("--clear goes with a NAME and no RATE", hint="provision pace default --clear")
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            if credential is not None and (clear or wanted is not None):
+                await warn_of(credential, ledger)
+                await ledger.hand.set_pace(credential, wanted, by=applying.who())
+            paces = await ledger.view.paces()
+            names = [credential] if credential is not None else sorted(await known_names(ledger))
+            for name in names:
+                _show_pace(name, paces.get(name), json=json, just_set=wanted is not None)
+            if not names:
+                talk.print("no worker has shown its credentials yet, and none is set here", soft_wrap=True)
+
+    asyncio.run(work())
+
+
+def _show_pace(credential: str, word: str | None, *, json: bool, just_set: bool) -> None:
+    now = Settings.from_env(os.environ).rate if word is None else Rate.of_word(word)
+    if json:
+        emit({"credential": credential, "pace": str(now), "set": word is not None})
+        return
+    where = "set with provision pace" if word is not None else "PROVISION_RATE here"
+    out.print(f"{shown(credential)}: {now}" + ("" if just_set else f" ({where})"), soft_wrap=True)

@@ -1,0 +1,142 @@
+"""`plan`: what applying a file would do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli import applying
+from console.cli.display.plan_report import plan_json, problem_cells, problem_json, show_plan, show_problems
+from console.cli.display.standard_output import emit
+from console.cli.file_options import (
+    AsIsOption,
+    CredentialOption,
+    DefaultsOption,
+    DelimiterOption,
+    EncodingOption,
+    FileArgument,
+    FormatOption,
+    MapFileOption,
+    MapOption,
+    NewBotsOption,
+    SeparatorOption,
+    SheetOption,
+    local,
+    read_options,
+)
+from console.cli.shell import JsonFlag, cli, out, progress_of, talk
+from outcomes.words import amount, shown
+from producers.files.cells import csv_line, escape, inert
+from producers.plan import Plan
+from provisioning.config.credentials import load_credentials
+from provisioning.embedded.workplace import Workplace, workplace
+from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.ledger import Ledger
+
+
+@cli.command()
+def plan(
+    file: FileArgument,
+    maps: MapOption = None,
+    map_file: MapFileOption = None,
+    defaults: DefaultsOption = None,
+    credential: CredentialOption = "default",
+    new_bots: NewBotsOption = False,
+    separator: SeparatorOption = ";",
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    format_: FormatOption = None,
+    sheet: SheetOption = None,
+    as_is: AsIsOption = None,
+    errors_to: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.csv", help="Write every problem into this file.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Check a file without sending anything.
+
+    Example: provision plan tenants.csv
+    """
+    options = read_options(
+        maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is, sheet
+    )
+    with local(file) as source, workplace() as place, _problem_file(errors_to) as write:
+
+        def tell(problem: InvalidJobError) -> None:
+            write(problem)
+            if json:
+                emit(problem_json(problem))
+
+        async def work() -> Plan:
+            async with Ledger.at(
+                place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
+            ) as ledger:
+                with progress_of(json=False, quiet=json) as progress:
+                    checked = await applying.check(
+                        ledger,
+                        source,
+                        options,
+                        progress,
+                        rate=place.settings.rate,
+                        known=_credential_names(place),
+                        on_problem=tell,
+                    )
+                    return checked.plan
+
+        made = asyncio.run(work())
+    if json:
+        emit(plan_json(made, place.settings.rate))
+    else:
+        out.print(f"{amount(made.rows, 'row')} in {shown(file)}", soft_wrap=True)
+        show_plan(out, made)
+        if made.problem_count:
+            show_problems(out, made)
+        if errors_to and made.problem_count:
+            talk.print(f"{amount(made.problem_count, 'problem')} written to {errors_to}", soft_wrap=True)
+    if made.bad_rows:
+        raise typer.Exit(2)
+
+
+def _credential_names(place: Workplace) -> frozenset[str] | None:
+    """Planning needs no credentials; if some are set up here, rows must name one of them."""
+    return frozenset(load_credentials(place.settings)) or None if place.embedded else None
+
+
+@contextlib.contextmanager
+def _problem_file(path: Path | None) -> Iterator[Callable[[InvalidJobError], None]]:
+    if path is None:
+        yield lambda _: None
+        return
+    # Each step by itself: what else ends in an OSError meanwhile is none of this file's.
+    with _writing(path):
+        stream = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
+    try:
+        with _writing(path):
+            stream.write(csv_line(["row", "column", "value", "problem", "hint"]))
+
+        def write(problem: InvalidJobError) -> None:
+            with _writing(path):
+                stream.write(csv_line(escape(inert(cell)) for cell in problem_cells(problem)))
+
+        yield write
+        with _writing(path):
+            stream.flush()
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInputError(
+            f"--out: cannot write {path} ({error.strerror})", hint="make space, or name another place"
+        ) from error

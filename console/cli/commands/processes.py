@@ -1,0 +1,115 @@
+"""`worker`, `flower`, `sandbox`, `demo`: processes to run; `health`: whether they are well."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Annotated, NoReturn
+
+import typer
+
+from console.cli.shell import cli, talk
+from provisioning.config.settings import Settings
+from provisioning.embedded.own_process import own_module
+from provisioning.embedded.workplace import workplace
+
+
+@cli.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def worker(context: typer.Context) -> None:
+    """
+    Run a worker.
+
+    Example: provision worker
+    """
+    Settings.from_env(os.environ)
+    # Over the exec, where handlers are lost: the worker unblocks it once it has its own, and then obeys. As
+    # PID 1 of a container it would not be killed in between, and work on until it is.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    _become("worker", *context.args)
+
+
+@cli.command()
+def flower(
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free one.")
+    ] = 5555,
+    control: Annotated[
+        bool, typer.Option("--control", help="Let those who know the password shut workers down.")
+    ] = False,
+) -> None:
+    """
+    Watch workers and troubled jobs in a browser, with Flower.
+
+    Example: provision flower --port 5555
+    """
+    # Flower and Tornado take a quarter of a second to import, which no other verb need spend.
+    from console.cli.flower import USER, run_flower
+
+    with workplace() as place:
+
+        def ready(url: str, password: str) -> None:
+            what = "control" if control else "read-only"
+            talk.print(f"Flower ({what}) at {url}", soft_wrap=True, highlight=False)
+            if password:
+                talk.print(f"user {USER}, password {password}", soft_wrap=True, highlight=False)
+            if place.embedded:
+                talk.print(
+                    f"it watches what runs on the embedded Valkey of {place.settings.home}: provision apply",
+                    soft_wrap=True,
+                    highlight=False,
+                )
+
+        run_flower(place.settings, host, port, control=control, on_ready=ready)
+    # It has saved what it knows; its threads may wait for ever for a broker that is gone, and we for them.
+    os._exit(0)
+
+
+@cli.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def sandbox(context: typer.Context) -> None:
+    """
+    Run a local stand-in for the API, with faults on demand.
+
+    Example: provision sandbox --scenario rough
+    """
+    _become("sandbox", *context.args)
+
+
+@cli.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def health(context: typer.Context) -> None:
+    """
+    Say whether the workers of this host are well: exit code 0, or 1 if not.
+
+    Example: provision health --live
+    """
+    # For the help, and for an installation whose entry point is not `console.__main__`.
+    from provisioning.health.probe import main
+
+    raise typer.Exit(main(context.args))
+
+
+@cli.command()
+def demo(
+    rate: Annotated[
+        str, typer.Option("--rate", metavar="RATE", help="Pace, such as 60/s or unlimited.")
+    ] = "60/s",
+) -> None:
+    """
+    See it all at work: sandbox, faults, worker, 300 rows.
+
+    Example: provision demo
+    """
+    from console.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(rate))
+
+
+def _become(module: str, *arguments: str) -> NoReturn:
+    command = own_module(module, *arguments)
+    os.execv(command[0], command)  # noqa: S606 - no shell, and the command is ours

@@ -1,0 +1,132 @@
+"""`purge` and `rotate-keys`: letting go of what is past its retention, destroying a key, changing keys."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from console.cli import applying
+from console.cli.display.standard_output import emit
+from console.cli.shell import JsonFlag, cli, open_ledger, out
+from outcomes.words import amount
+from provisioning.config.settings import Settings
+from provisioning.errors import InvalidInputError
+from provisioning.ledger import Ledger
+from provisioning.ledger.reaper import Reaper
+from provisioning.lifecycle import State
+from provisioning.retention import Kept
+
+WORDS = {
+    Kept.PAYLOADS: "bodies of jobs that succeeded",
+    Kept.RESULTS: "their widgets and attempts",
+    Kept.DEAD: "bodies and attempts of dead and cancelled jobs",
+    Kept.BATCHES: "jobs of whole batches; tenants with a widget stay known",
+}
+
+
+@cli.command()
+def purge(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be let go of.")] = False,
+    shred: Annotated[
+        str,
+        typer.Option(
+            "--shred", metavar="BATCH", help="Instead, destroy the key of this batch and what it has sealed."
+        ),
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --shred.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Let go of what is past PROVISION_RETENTION_DAYS; workers do so by themselves.
+
+    Nothing that is unsettled or in doubt is ever deleted. After --shred the bodies and widget keys of a batch
+    cannot be read any more; what became of its jobs stays. It asks first; off a terminal it takes --yes.
+
+    Example: provision purge --dry-run
+    """
+    retention = Settings.from_env(os.environ).retention_days
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            if shred:
+                batch = await ledger.view.batch_id(shred)
+                await _shred(ledger, batch, dry_run=dry_run, yes=yes, json=json)
+                return
+            reaper = Reaper(ledger, retention)
+            if dry_run:
+                counts = dict.fromkeys(Kept, 0)
+                for _, kept, jobs in await reaper.plan(time.time()):
+                    counts[kept] += jobs
+            else:
+                gone = await reaper.purge(time.time())
+                counts = {kept: gone[kept] for kept in Kept}
+                if gone.total():
+                    facts: dict[str, str | int] = {str(kept): count for kept, count in counts.items()}
+                    await ledger.hand.note("purge", by=applying.who(), on="all", facts=facts)
+            if json:
+                emit({"dry_run": dry_run, **{str(kept): count for kept, count in counts.items()}})
+                return
+            if retention.for_ever:
+                out.print("everything is kept for ever: PROVISION_RETENTION_DAYS is not set")
+                return
+            verb = "would go" if dry_run else "gone"
+            for kept, count in counts.items():
+                out.print(f"{amount(count, 'job')} {verb}: {WORDS[kept]}")
+
+    asyncio.run(work())
+
+
+async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, yes: bool, json: bool) -> None:
+    status = await ledger.view.status(batch)
+    if not status.settled or status.states[State.IN_DOUBT]:
+        raise InvalidInputError(
+            f"{batch} has jobs that are unsettled or in doubt: they would be lost",
+            hint="resolve or cancel them first: provision in-doubt",
+        )
+    what = f"the bodies and widget keys of {amount(status.accepted, 'job')}"
+    if not (dry_run or yes):
+        _ask(batch, what)
+    had = not dry_run and await ledger.hand.shred(batch, by=applying.who())
+    if json:
+        emit({"batch": batch, "dry_run": dry_run, "shredded": had})
+    elif dry_run:
+        out.print(f"would destroy the key of {batch}, and with it {what}")
+    else:
+        out.print(f"the key of {batch} is destroyed" if had else f"{batch} had no key; its bodies are gone")
+
+
+def _ask(batch: str, what: str) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidInputError(
+            f"--shred destroys {what} for good",
+            hint=f"provision export {batch} saves the widget keys; to destroy them: --yes",
+        )
+    typer.confirm(
+        f"Destroy {what} for good? provision export {batch} saves the widget keys first.",
+        abort=True,
+        err=True,
+    )
+
+
+@cli.command("rotate-keys")
+def rotate_keys() -> None:
+    """
+    Wrap every data key with the newest key of PROVISION_ENCRYPTION_KEYS.
+
+    Put the new key before the old ones everywhere, run this, then take the old ones away.
+
+    Example: provision rotate-keys
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            count = await ledger.sealer.rotate()
+            await ledger.hand.note("rotate-keys", by=applying.who(), on="all", facts={"keys": count})
+            out.print(f"{amount(count, 'data key')} wrapped with the newest key")
+
+    asyncio.run(work())

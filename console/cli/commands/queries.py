@@ -1,0 +1,324 @@
+"""`status`, `jobs`, `job`, `dead-letters`, `in-doubt`, `audit`, `export`: looking, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from console.cli import applying
+from console.cli.display.batch_report import (
+    CauseCount,
+    cause_json,
+    held,
+    show_batch,
+    show_batches,
+    show_causes,
+    show_limits,
+    show_workers,
+)
+from console.cli.display.history_report import minutes_a_line, show_audit, show_history
+from console.cli.display.job_report import JobLines, show_job
+from console.cli.display.standard_output import emit
+from console.cli.selecting import CredentialOption, Filters, filtered
+from console.cli.shell import (
+    AnyBatchArgument,
+    BatchArgument,
+    JsonFlag,
+    cli,
+    open_ledger,
+    out,
+    progress_of,
+    talk,
+)
+from outcomes.outcome_files import export as export_files
+from outcomes.story import job_called, past_retention, story_json, story_of
+from outcomes.words import shown, state_of
+from provisioning.config.settings import Settings
+from provisioning.errors import InvalidInputError
+from provisioning.ledger import BatchStatus, Buried, JobRecord, Ledger, Selection, WorkerSign
+from provisioning.lifecycle import State
+
+
+@cli.command()
+def status(
+    batch: Annotated[
+        str | None, typer.Argument(metavar="BATCH", help="Id or name; all batches without.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until it settles.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="What it came to over time, instead.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Show how a batch, or every batch, stands.
+
+    Example: provision status tenants --watch
+    """
+    if history and (watch or batch is None):
+        raise InvalidInputError("--history is of one batch, and without --watch")
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            if batch is None:
+                statuses = [each async for each in ledger.view.batches()]
+                if json:
+                    for each in statuses:
+                        emit(each.public())
+                else:
+                    show_batches(out, statuses)
+                    workers = await _workers(ledger)
+                    show_workers(out, workers)
+                    show_limits(out, await ledger.view.limits(workers))
+                    for hold in await ledger.view.holds():
+                        name = f"batch {hold.scope.removeprefix('batch:')}"
+                        out.print(Text(held(hold, name), style="yellow"), soft_wrap=True)
+                return
+            found = await ledger.view.batch_id(batch)
+            if history:
+                await _history(ledger, found, json=json)
+                return
+            if watch:
+                with progress_of(json=json, quiet=False) as progress:
+                    await applying.watch(ledger, found, progress, lambda: None, _advice())
+            one = await ledger.view.status(found)
+            workers = await _workers(ledger)
+            limits = await ledger.view.limits(workers)
+            if json:
+                emit(
+                    {
+                        **one.public(),
+                        "workers": [msgspec.to_builtins(sign) for sign in workers],
+                        "limits": [msgspec.to_builtins(limit) for limit in limits],
+                    }
+                )
+            else:
+                show_batch(out, one)
+                if not one.settled:
+                    show_workers(out, workers)
+                    show_limits(out, limits)
+                    if not workers:
+                        talk.print(_advice(), soft_wrap=True)
+
+    asyncio.run(work())
+
+
+async def _history(ledger: Ledger, batch: str, *, json: bool) -> None:
+    spans = await ledger.view.history(batch)
+    if not json:
+        minutes = minutes_a_line(spans)
+        show_history(out, await ledger.view.history(batch, minutes=minutes))
+        return
+    for span in spans:
+        emit(msgspec.to_builtins(span))
+
+
+def _advice() -> str:
+    """What to do where a batch has work and nobody does it."""
+    shared = Settings.from_env(os.environ).redis is not None
+    return applying.START_A_WORKER if shared else applying.APPLY_AGAIN
+
+
+async def _workers(ledger: Ledger) -> list[WorkerSign]:
+    return await ledger.view.workers()
+
+
+@cli.command()
+@filtered
+def jobs(
+    filters: Filters,
+    batch: Annotated[
+        str | None,
+        typer.Argument(metavar="BATCH", help="Id or name of a batch; with --key, all of them without."),
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help="Only queued, claimed, sending, succeeded, dead, in_doubt or cancelled jobs.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all.")
+    ] = 0,
+    json: JsonFlag = False,
+) -> None:
+    """
+    List the jobs of a batch, or those of a tenant in all batches.
+
+    They come in the order in which they were handed over; with --state dead or in_doubt, in that of their
+    time there.
+
+    Example: provision jobs tenants --state dead --since 2h
+    """
+    wanted = filters.of(state_of(state) if state else None)
+    if batch is None and not wanted.key:
+        raise InvalidInputError(
+            "say which: BATCH, or --key KEY to look in all of them", hint="provision status lists all batches"
+        )
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            if batch is None:
+                found = _everywhere(ledger, wanted)
+            else:
+                found = ledger.view.jobs(await ledger.view.batch_id(batch), wanted)
+            count = 0
+            lines = JobLines(out)
+            async for job in found:
+                count += 1
+                if json:
+                    emit(job.public())
+                else:
+                    lines.add(job)
+                if count == limit:
+                    break
+            lines.end()
+            if not count and not json:
+                talk.print("no such jobs")
+
+    asyncio.run(work())
+
+
+async def _everywhere(ledger: Ledger, wanted: Selection) -> AsyncIterator[JobRecord]:
+    async for found in ledger.view.find(wanted.key, wanted.credential):
+        if isinstance(found, Buried):
+            talk.print(shown(past_retention(found)), soft_wrap=True)
+        elif wanted.fits(found):
+            yield found
+
+
+@cli.command()
+def job(
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="JOB", help="Id of a job, as provision jobs lists them, or a tenant's key."),
+    ],
+    credential: CredentialOption = "",
+    json: JsonFlag = False,
+) -> None:
+    """
+    Tell the whole story of one job.
+
+    Example: provision job b7k2m9qx.17
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            record = await job_called(ledger, wanted, credential)
+            story = await story_of(ledger, record)
+            if json:
+                emit(story_json(story))
+            else:
+                show_job(out, story)
+
+    asyncio.run(work())
+
+
+@cli.command("dead-letters")
+@filtered
+def dead_letters(filters: Filters, batch: AnyBatchArgument = None, json: JsonFlag = False) -> None:
+    """
+    Show what was given up, grouped by cause, and what to do about each.
+
+    Example: provision dead-letters tenants --since 2h
+    """
+    _causes(batch, filters.of(State.DEAD), State.DEAD, json=json)
+
+
+@cli.command("in-doubt")
+@filtered
+def in_doubt(filters: Filters, batch: AnyBatchArgument = None, json: JsonFlag = False) -> None:
+    """
+    Show what waits for a person: it may have been created.
+
+    Example: provision in-doubt tenants
+    """
+    _causes(batch, filters.of(State.IN_DOUBT), State.IN_DOUBT, json=json)
+
+
+def _causes(batch: str | None, wanted: Selection, state: State, *, json: bool) -> None:
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            if batch is None:
+                statuses = [each async for each in ledger.view.batches()]
+            else:
+                statuses = [await ledger.view.status(await ledger.view.batch_id(batch))]
+            causes = [
+                each for one in statuses if one.states[state] for each in await _by_cause(ledger, one, wanted)
+            ]
+            if not json:
+                show_causes(out, causes, state)
+                return
+            for each in causes:
+                emit(cause_json(each, state))
+
+    asyncio.run(work())
+
+
+async def _by_cause(ledger: Ledger, status: BatchStatus, wanted: Selection) -> list[CauseCount]:
+    """The causes of a state, the most frequent first, each with one job as an example."""
+    groups = await ledger.view.causes(status.batch, wanted)
+    return [
+        CauseCount(status, group, await ledger.view.job(f"{status.batch}.{group.example}"))
+        for group in groups
+    ]
+
+
+@cli.command()
+def audit(
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all that are kept.")
+    ] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Show what people did, the latest first: pause, resume, cancel, redrive, resolve and the like.
+
+    Example: provision audit --limit 20
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            acts = [act async for act in ledger.view.audit(limit)]
+            if json:
+                for act in acts:
+                    emit({"why": "", "facts": {}, **msgspec.to_builtins(act)})
+            else:
+                show_audit(out, acts)
+
+    asyncio.run(work())
+
+
+@cli.command()
+def export(
+    batch: BatchArgument,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Folder to write into [NAME.outcomes].")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Write the outcome files of a batch into a folder.
+
+    Example: provision export tenants --to outcomes
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            status = await ledger.view.status(await ledger.view.batch_id(batch))
+            folder = to or Path(applying.folder_name(status.name))
+            written = await export_files(ledger, status.batch, folder)
+            if json:
+                emit({"folder": str(written.folder), "rows": written.rows})
+            else:
+                for name, rows in written.rows.items():
+                    out.print(f"{rows:>9,}  {written.folder / name}", soft_wrap=True)
+
+    asyncio.run(work())

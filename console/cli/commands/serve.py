@@ -1,0 +1,133 @@
+"""`serve`, `token`, `refused-messages`: the door that other services come through."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from console.cli.display.standard_output import emit
+from console.cli.shell import JsonFlag, cli, open_ledger, out, talk
+from outcomes.words import amount, shown
+from provisioning.embedded.workplace import local_worker, workplace
+from provisioning.errors import InvalidInputError
+from provisioning.ledger.refused_messages import read as read_refused
+from provisioning.ledger.tokens import AccessTokens, Scope
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free one.")
+    ] = 8080,
+) -> None:
+    """
+    Let other services hand jobs over by HTTP.
+
+    Example: provision serve --port 8080
+    """
+    # FastAPI takes half a second to import, which no other verb need spend.
+    from api.server import serve as serve_door
+    from outcomes.outcome_files import export
+
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(workplace())
+        if place.embedded:
+            stack.enter_context(local_worker(place))
+        serve_door(
+            place.settings,
+            host,
+            port,
+            export=export,
+            on_ready=lambda url: talk.print(f"serving at {url}", soft_wrap=True, highlight=False),
+            environ=os.environ,
+        )
+
+
+class TokenAction(StrEnum):
+    """What may be done with API tokens."""
+
+    CREATE = "create"
+    LIST = "list"
+    REVOKE = "revoke"
+
+
+@cli.command()
+def token(
+    action: Annotated[TokenAction, typer.Argument(metavar="create|list|revoke", help="What to do.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Who will use it; it stands in every story.")
+    ] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option("--scope", help="What it is good for; may be repeated.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """
+    Make, list or revoke tokens for `serve`.
+
+    Example: provision token create onboarding --scope submit --scope read
+    """
+    if (name is None) != (action is TokenAction.LIST):
+        raise InvalidInputError(
+            "list takes no name; create and revoke take one",
+            hint="provision token create onboarding --scope read",
+        )
+    if (action is TokenAction.CREATE) != bool(scope):
+        raise InvalidInputError(
+            "create takes at least one --scope; the others none",
+            hint="--scope " + ", ".join(Scope),
+        )
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            if action is TokenAction.CREATE:
+                await _create(ledger.tokens, name or "", scope or [], json=json)
+            elif action is TokenAction.REVOKE:
+                await ledger.tokens.revoke(name or "")
+                out.print(f"{name} is revoked")
+            else:
+                for each in await ledger.tokens.all():
+                    if json:
+                        emit(each.public())
+                    else:
+                        out.print(f"{each.name}  {' '.join(sorted(each.scopes))}", soft_wrap=True)
+
+    asyncio.run(work())
+
+
+async def _create(tokens: AccessTokens, name: str, scopes: list[Scope], *, json: bool) -> None:
+    made, secret = await tokens.create(name, scopes)
+    if json:
+        emit({"token": secret, **made.public(), "preset": made.preset})
+        return
+    talk.print("This is the only time that it is shown:", soft_wrap=True)
+    out.print(secret, soft_wrap=True)
+
+
+@cli.command("refused-messages")
+def refused_messages(json: JsonFlag = False) -> None:
+    """
+    Show what the Celery intake refused, and why.
+
+    Example: provision refused-messages
+    """
+
+    async def work() -> None:
+        async with open_ledger() as ledger:
+            kept = await read_refused(ledger)
+            for each in kept:
+                if json:
+                    emit(each)
+                else:
+                    line = (shown(str(each[name])) for name in ("task", "batch", "reason"))
+                    out.print("  ".join(line), soft_wrap=True)
+            if not json:
+                talk.print(f"{amount(len(kept), 'message')} refused")
+
+    asyncio.run(work())

@@ -1,0 +1,58 @@
+"""Whether a credential that a person names exists: a typo must not look as if something had been paused."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+
+from console.cli.shell import talk
+from outcomes.words import shown
+from provisioning.config.credentials import load_credentials
+from provisioning.config.settings import Settings
+from provisioning.errors import ConfigurationError, InvalidInputError
+from provisioning.ledger import Ledger
+
+
+async def make_sure_of(name: str, ledger: Ledger) -> None:
+    """
+    Goes on if a credential is set here, a worker has it, or it has jobs; with a warning if no name is known.
+
+    The file with the credentials is where the workers are, so it alone says nothing.
+
+    Raises: InvalidInputError if others are known, and this one is not.
+    """
+    names = await _known(name, ledger)
+    if name in names:
+        return
+    if not names:
+        talk.print(
+            f"no worker has shown its credentials yet: {shown(name)} is taken as it is", soft_wrap=True
+        )
+        return
+    near = difflib.get_close_matches(name, names, n=1)
+    raise InvalidInputError(
+        f"there is no credential {name!r}: it is not set here, no worker has it, and it has no jobs",
+        hint=f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(names))}",
+    )
+
+
+async def warn_of(name: str, ledger: Ledger) -> None:
+    """Says if a credential is not known: what is set for it may be meant for later."""
+    if name not in await _known(name, ledger):
+        talk.print(
+            f"nobody knows a credential {shown(name)} yet; it is set for when there is one", soft_wrap=True
+        )
+
+
+async def known_names(ledger: Ledger) -> set[str]:
+    """The credentials that are set here, that a worker has, or that have a pace."""
+    names = await ledger.view.credential_names()
+    with contextlib.suppress(ConfigurationError):
+        names |= set(load_credentials(Settings.from_env(os.environ)))
+    return names
+
+
+async def _known(name: str, ledger: Ledger) -> set[str]:
+    names = await known_names(ledger)
+    return names | {name} if await ledger.view.has_jobs_of(name) else names

@@ -1,0 +1,61 @@
+"""The demonstration: sandbox with faults, embedded Valkey, a worker, the example file; then all is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from console.cli.shell import talk
+from provisioning.config.settings import PREFIX
+from provisioning.embedded.own_process import own_module
+from provisioning.embedded.workplace import local_sandbox, undisturbed
+from provisioning.errors import InvalidInputError
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "tenants.csv"
+OUTCOMES = Path("outcomes") / "demo"
+
+
+def run_demo(rate: str) -> int:
+    """
+    Shows the whole program at work on 300 rows. Returns: 0 if it went as it should.
+
+    Rows that are rejected or in doubt are what it has to show: apply's exit code 3 is a success here.
+    Raises: InvalidInputError where the example is not at hand.
+    """
+    if not EXAMPLE.exists():
+        raise InvalidInputError("the demo needs examples/tenants.csv", hint="run it from a checkout")
+    with tempfile.TemporaryDirectory(prefix="provision-demo-") as folder:
+        home = Path(folder)
+        with local_sandbox(home / "sandbox.log", "--scenario", "demo", "--seed", "7") as api:
+            command = ["provision", "apply", os.path.relpath(EXAMPLE)]
+            command += ["--skip-invalid", "--yes", "--to", str(OUTCOMES)]
+            talk.print(f"a sandbox with faults listens at {api.url}")
+            talk.print(f"$ {' '.join(command)}\n", style="bold", soft_wrap=True)
+            environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+            environ |= {
+                f"{PREFIX}API_URL": api.url,
+                f"{PREFIX}CLIENT_ID": "sandbox",
+                f"{PREFIX}CLIENT_SECRET": "sandbox",
+                f"{PREFIX}RATE": rate,
+                f"{PREFIX}HOME": str(home / "provision"),
+            }
+            code = _run(own_module("console", *command[1:]), environ)
+    if code in (0, 3):
+        talk.print("\nthat was all: sandbox, worker and ledger are gone, the outcome files are there")
+        return 0
+    return code
+
+
+def _run(command: list[str], environ: dict[str, str]) -> int:
+    """Runs a command to its end; Ctrl-C is handed on to it once, and it has time to stop in good order."""
+    process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        with undisturbed():
+            process.wait()
+        raise

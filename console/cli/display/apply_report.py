@@ -1,0 +1,89 @@
+"""How an apply ended, for people and for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.text import Text
+
+from console.cli.applied import Applied
+from console.cli.display.batch_report import show_batch, word_of
+from console.cli.display.plan_report import VERDICT_WORDS
+from console.cli.display.standard_output import emit
+from outcomes.words import amount, duration
+from provisioning.job import Verdict
+from provisioning.ledger import BatchStatus
+
+TOLD = (
+    Verdict.SUCCEEDED,
+    Verdict.CHANGED,
+    Verdict.IN_DOUBT,
+    Verdict.REDRIVEN,
+    Verdict.QUEUED,
+    Verdict.REPLACED,
+    Verdict.DEAD,
+    Verdict.RISKY,
+)
+"""Verdicts that a person should hear of; new rows are what was asked for."""
+
+
+def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
+    """The summary at the end: what was not sent and why, each batch, the time, the files."""
+    submission = applied.submission
+    if applied.plan.bad_rows:
+        rows = amount(applied.plan.bad_rows, "row")
+        out.print(Text(f"{rows} of the file left out: provision plan says why", style="red"))
+    if not submission.queued and not applied.batches:
+        out.print("nothing new to send")
+    for verdict in TOLD:
+        if count := submission.verdicts[verdict]:
+            out.print(f"{count:,} {VERDICT_WORDS[verdict]}")
+    if applied.lost:
+        rows = amount(applied.lost, "accepted row")
+        out.print(Text(f"{rows} lost by Redis: apply the same file again", style="red"))
+    for status in applied.batches:
+        show_batch(out, status)
+    if submission.queued and applied.files:
+        out.print(f"  {duration(seconds)} in all{_speed(applied)}")
+    for export in applied.files:
+        out.print(f"  outcome files in {export.folder}/", soft_wrap=True)
+        for name, count in export.rows.items():
+            if count:
+                out.print(f"    {count:>9,}  {name}")
+
+
+def _speed(applied: Applied) -> str:
+    """Jobs per second while it was sending; left out where too few, or not all, have come to an end."""
+    queued = applied.submission.queued
+    done = all(status.settled for status in applied.batches)
+    return f" · {queued / applied.seconds:,.0f} jobs/s" if queued >= 10 and done and applied.seconds else ""
+
+
+def say_how_to_follow(talk: Console, status: BatchStatus) -> None:
+    """The way on after `--detach`."""
+    talk.print(f"follow it with: provision status {word_of(status)} --watch", soft_wrap=True)
+
+
+def emit_applied(applied: Applied, *, seconds: float) -> None:
+    """The batch as `provision status --json` shows it, and what this command did; one more for each other."""
+    submission = applied.submission
+    folders = {export.batch: str(export.folder) for export in applied.files}
+    nothing_new = {"batch": None, "name": submission.name, "settled": True}
+    for shown in [status.public() for status in applied.batches] or [nothing_new]:
+        emit(
+            {
+                **shown,
+                "verdicts": {str(verdict): count for verdict, count in submission.verdicts.items()},
+                "bad_rows": applied.plan.bad_rows,
+                "lost": applied.lost,
+                "seconds": round(seconds, 2),
+                "files": folders.get(str(shown["batch"])),
+            }
+        )
+
+
+def not_done(verdicts: Counter[Verdict]) -> int:
+    """Rows of the file that are neither done nor will be."""
+    left = (Verdict.CHANGED, Verdict.IN_DOUBT, Verdict.DEAD, Verdict.RISKY)
+    return sum(verdicts[verdict] for verdict in left)

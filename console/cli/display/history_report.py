@@ -1,0 +1,76 @@
+"""What was, as people read it: a batch over time, and the acts of people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from console.cli.display.tables import listing
+from outcomes.words import clock, shown
+from provisioning.ledger import Act, Span
+from provisioning.lifecycle import State
+
+LINES = 40
+"""Lines that a history has at most: what a screen shows."""
+
+STEPS = (1, 5, 15, 60, 6 * 60, 24 * 60)
+"""Minutes that one line may stand for."""
+
+
+def minutes_a_line(spans: Sequence[Span]) -> int:
+    """The fewest minutes a line with which a history stays within a screen; a day if none does."""
+    for minutes in STEPS:
+        if len({span.at // (60 * minutes) for span in spans}) <= LINES:
+            return minutes
+    return STEPS[-1]
+
+
+def show_history(out: Console, spans: Sequence[Span]) -> None:
+    """Throughput and outcomes, a stretch of time a line."""
+    if not spans:
+        out.print("nothing has happened yet")
+        return
+    numbers = ("attempts", "created", "dead", "in doubt", "cancelled", "a second")
+    table = listing("from", *numbers, numbers=numbers)
+    for span in spans:
+        ends = [span.ended.get(state, 0) for state in _ENDS]
+        table.add_row(
+            clock(span.at)[:16],
+            *(f"{count:,}" if count else "" for count in (span.attempts, *ends)),
+            f"{sum(ends) / span.seconds:,.1f}",
+        )
+    out.print(table)
+
+
+_ENDS = (State.SUCCEEDED, State.DEAD, State.IN_DOUBT, State.CANCELLED)
+
+
+def show_audit(out: Console, acts: Sequence[Act]) -> None:
+    """Acts of people, one a line."""
+    if not acts:
+        out.print("nobody has done anything yet")
+        return
+    wordy = ("by", "on", "why", "what came of it")
+    table = listing("when", "act", *wordy, wraps=wordy)
+    for act in acts:
+        facts = ", ".join(_fact(name, value) for name, value in act.facts.items())
+        table.add_row(
+            clock(act.at), shown(act.act), shown(act.by), shown(act.on), shown(act.why), shown(facts)
+        )
+    out.print(table)
+
+
+_TIMES = ("since", "until")
+
+
+def _fact(name: str, value: object) -> str:
+    """
+    A fact of an act in words.
+
+    >>> _fact("queued", 3)
+    'queued 3'
+    """
+    if name in _TIMES and isinstance(value, int | float):
+        return f"{name} {clock(value)}"
+    return f"{name} {value}"

@@ -1,0 +1,127 @@
+"""Jobs as people read them: a list, and the whole story of one."""
+
+from __future__ import annotations
+
+import time
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from console.cli.display.batch_report import held_since
+from console.cli.display.tables import facts, indented, listing
+from outcomes.story import Happening, Story, happenings
+from outcomes.words import STATE_STYLES, STATE_WORDS, clock, shown, time_of_day, widgets
+from provisioning.ledger import JobRecord
+from provisioning.lifecycle import State
+
+COLUMNS = ("job", "row", "key", "state", "reason", "attempts", "widget")
+WRAPPED = ("key", "reason", "widget")
+
+AT_ONCE = 200
+"""Jobs laid out together: so many are in memory, and so many come before the first is seen."""
+
+
+class JobLines:
+    """Any number of jobs, one a line under one head."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+        self._rows: list[tuple[str | Text, ...]] = []
+        self._widths: dict[str, int] | None = None
+
+    def add(self, job: JobRecord) -> None:
+        """One more."""
+        self._rows.append(
+            (
+                job.job_id,
+                "" if job.row is None else str(job.row),
+                shown(job.key),
+                Text(STATE_WORDS[job.state], style=STATE_STYLES.get(job.state, "")),
+                job.reason,
+                str(len(job.attempts)),
+                shown(job.result.widget_id) if job.result else "",
+            )
+        )
+        if len(self._rows) == AT_ONCE:
+            self.end()
+
+    def end(self) -> None:
+        """Those that are still to be shown."""
+        if not self._rows:
+            return
+        table = listing(*COLUMNS, wraps=WRAPPED, numbers=("row", "attempts"), widths=self._widths)
+        for row in self._rows:
+            table.add_row(*row)
+        self._out.print(table)
+        self._widths = self._seen()
+        self._rows = []
+
+    def _seen(self) -> dict[str, int]:
+        """How wide the columns are by now: the next lines stand below these."""
+        widths = self._widths or {name: len(name) for name in COLUMNS}
+        # On a terminal the wide ones give way to each other anew.
+        fixed = [name for name in COLUMNS if name not in WRAPPED or not self._out.is_terminal]
+        columns = dict(zip(COLUMNS, zip(*self._rows, strict=True), strict=True))
+        return {
+            name: max(widths.get(name, 0), *(cell_len(str(cell)) for cell in columns[name])) for name in fixed
+        }
+
+
+def show_job(out: Console, story: Story) -> None:
+    """The whole story of a job on one screen, without its widget's key, and secrets of its body masked."""
+    job = story.job
+    title = Text(job.job_id, style="bold")
+    title.append("  ")
+    title.append(STATE_WORDS[job.state], style=STATE_STYLES.get(job.state, ""))
+    title.append(f" ({job.reason}) since {clock(job.at)}", style="dim not bold")
+    out.print(title)
+    table = facts()
+    for name, fact in _facts(story).items():
+        if fact:
+            table.add_row(name, fact)
+    out.print(indented(table))
+    out.print()
+    _show_happenings(out, happenings(story))
+    workers = {attempt.worker for attempt in job.attempts if attempt.worker}
+    if len(workers) == 1:
+        out.print(Text(f"sent by {shown(workers.pop())}", style="dim"))
+    for hold in story.holds:
+        out.print(Text(held_since(hold), style="yellow"), soft_wrap=True)
+    if job.state is State.IN_DOUBT:
+        out.print()
+        out.print(f"if its widget exists: provision resolve {job.job_id} --created", soft_wrap=True)
+        out.print(f"if it does not:       provision resolve {job.job_id} --absent", soft_wrap=True)
+
+
+def _facts(story: Story) -> dict[str, str]:
+    job = story.job
+    created = job.result
+    return {
+        "key": shown(job.key),
+        "credential": shown(job.credential),
+        "row": "" if job.row is None else str(job.row),
+        "label": shown(job.label),
+        "from": shown(story.files),
+        "batch": shown(story.batch.name),
+        "widgets": widgets(job.bounds, 1).replace(" for 1 row", ""),
+        "widget id": shown(created.widget_id) if created else "",
+        "bot id": shown(created.bot_id) if created else "",
+        "created at": shown(created.created_at) if created else "",
+        "beside it": shown(", ".join(late.widget_id for late in job.late_results)),
+        "not before": clock(job.not_before) if job.not_before else "",
+        "held by": shown(job.worker),
+        "body": "not kept any more" if story.body is None else shown(story.body),
+    }
+
+
+def _show_happenings(out: Console, lines: list[Happening]) -> None:
+    days = {time.localtime(line.at)[:3] for line in lines if line.at is not None}
+    word = time_of_day if len(days) < 2 else clock
+    table = facts()
+    for line in lines:
+        said = Text(line.said)
+        if line.beneath:
+            said.append(f"\n{line.beneath}", style="dim")
+        table.add_row("" if line.at is None else word(line.at), said)
+    out.print(table)

@@ -1,0 +1,129 @@
+"""The options that say how a file is to be read, the same for every verb that reads one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from console.cli.pulling import pulled
+from console.cli.shell import talk
+from producers.files.file_kinds import Format
+from producers.files.json_text import decode
+from producers.files.mapping_file import pair, read_mapping
+from producers.files.reading import ReadOptions
+from provisioning.errors import InvalidInputError
+
+FileArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="CSV, TSV, .xlsx or JSON Lines, also .gz; - is standard input; or an https:// address.",
+    ),
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW", help="Rename a column (bot_id=bot.id); OLD= passes it over."),
+]
+MapFileOption = Annotated[
+    Path | None,
+    typer.Option("--map-file", metavar="FILE.csv", help="Columns to rename: a CSV with the headers old,new."),
+]
+DefaultsOption = Annotated[
+    Path | None, typer.Option("--defaults", metavar="FILE.json", help="A body that every row is laid over.")
+]
+CredentialOption = Annotated[
+    str, typer.Option("--credential", metavar="NAME", help="Credential of rows that name none.")
+]
+NewBotsOption = Annotated[bool, typer.Option("--new-bots", help="A row without bot.id makes a new bot.")]
+SeparatorOption = Annotated[
+    str, typer.Option("--column-separator", metavar="TEXT", help="Separates the items of a list in a cell.")
+]
+DelimiterOption = Annotated[
+    str | None, typer.Option("--delimiter", metavar="CHAR", help="Separates cells; found out by default.")
+]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Of the text; found out by default.")
+]
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="How rows are written; found out by default.")
+]
+SheetOption = Annotated[
+    str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of a workbook [the first visible one].")
+]
+AsIsOption = Annotated[
+    list[str] | None,
+    typer.Option("--as-is", metavar="COLUMN", help="Ids of this column are meant as they stand (bot.id)."),
+]
+SkipInvalidOption = Annotated[bool, typer.Option("--skip-invalid", help="Apply the good rows of the file.")]
+
+
+def read_options(
+    maps: list[str] | None,
+    defaults: Path | None,
+    credential: str,
+    new_bots: bool,
+    separator: str,
+    delimiter: str | None,
+    encoding: str | None,
+    format_: Format | None,
+    map_file: Path | None = None,
+    as_is: list[str] | None = None,
+    sheet: str | None = None,
+) -> ReadOptions:
+    return ReadOptions(
+        # What is typed wins over what is in the file.
+        maps=(read_mapping(map_file, _tell) if map_file else {}) | _pairs(maps or []),
+        defaults=read_defaults(defaults) if defaults else {},
+        credential=credential,
+        new_bots=new_bots,
+        separator=separator,
+        delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
+        encoding=encoding,
+        format=format_,
+        sheet=sheet,
+        as_is=frozenset(as_is or ()),
+    )
+
+
+def _tell(note: str) -> None:
+    talk.print(f"note: {note}", soft_wrap=True)
+
+
+def _pairs(maps: list[str]) -> dict[str, str]:
+    pairs = {}
+    for item in maps:
+        if (mapped := pair(item)) is None:
+            raise InvalidInputError(f"--map {item} is not OLD=NEW", hint="for example --map bot_id=bot.id")
+        old, new = mapped
+        pairs[old] = new
+    return pairs
+
+
+def read_defaults(path: Path) -> dict[str, Any]:
+    """The body that every row is laid over. Raises InvalidInputError if the file is no JSON object."""
+    try:
+        defaults: dict[str, Any] = msgspec.convert(decode(path.read_bytes()), dict[str, Any])
+    except OSError as error:
+        raise InvalidInputError(
+            f"--defaults: cannot read {path} ({error.strerror})", hint="it is a file with a JSON object"
+        ) from error
+    except msgspec.MsgspecError as error:
+        raise InvalidInputError(
+            f"--defaults: {path} is not a JSON object ({error})", hint='such as {"widget": {"theme": {}}}'
+        ) from error
+    return defaults
+
+
+@contextlib.contextmanager
+def local(file: str) -> Iterator[Path]:
+    """The file, or `-` for standard input; what comes by address is kept on disk while we work."""
+    if "://" in file:
+        with pulled(file) as path:
+            yield path
+    else:
+        yield Path(file)

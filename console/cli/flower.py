@@ -1,0 +1,180 @@
+"""
+Flower as we run it: behind a password, for looking only unless asked otherwise, with a memory.
+
+It runs in this process, so that no password stands on a command line. Of Flower's own settings (`FLOWER_…`)
+all are heard but those that this command is there to see to; a `flowerconfig.py` that lies about is not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flower.api.control import ControlHandler
+from flower.app import Flower
+from flower.command import apply_env_options, extract_settings, setup_logging
+from flower.options import options
+from flower.urls import settings as web_settings
+from flower.views.monitor import Metrics
+from tornado import web
+
+from provisioning.broker.queue import make_app
+from provisioning.config.settings import Settings
+from provisioning.errors import ConfigurationError
+
+USER = "operator"
+"""Whom a password is made for where none is set."""
+
+MOST_TASKS = 10_000
+"""Tasks that Flower remembers at most, the last ones: some 50 MB, and half a second to save."""
+
+SAVED_EVERY = 60_000
+"""Milliseconds between saves: what a SIGKILL of Flower costs of its memory."""
+
+FORGOTTEN_AFTER = 24 * 3600
+"""Seconds after which a worker that is gone is left out: each start of one has a name of its own."""
+
+COLUMNS = "uuid,state,retries,args,exception,name,result,received,runtime,worker"
+"""Of the tasks page: what one looks for first; the last need a wide screen."""
+
+NO_DOOR = "Flower is no door for jobs: provision apply, the HTTP API or provision.submit take them"
+NO_PACE = "the pace is per credential: provision pace"
+NO_TASK = "a job is not Celery's to call off: provision cancel, provision pause"
+
+
+class _Refused(ControlHandler):  # type: ignore[misc] # Flower ships no types
+    """Answers 403 with what to do instead, to those who may look."""
+
+    def initialize(self, reason: str) -> None:
+        self._reason = reason
+
+    @web.authenticated
+    def post(self, *_: str) -> None:
+        raise web.HTTPError(403, self._reason)
+
+
+class _Metrics(Metrics):  # type: ignore[misc]
+    """Flower's own numbers, which it would show to anybody."""
+
+    get = web.authenticated(Metrics.get)
+
+
+def run_flower(
+    settings: Settings, host: str, port: int, *, control: bool, on_ready: Callable[[str, str], None]
+) -> None:
+    """
+    Runs Flower until a KeyboardInterrupt, and saves what it has seen.
+
+    Args:
+        port: 0 for any free one.
+        control: whether workers may be shut down from it.
+        on_ready: gets its address, and the password if one had to be made.
+
+    Raises: ConfigurationError if there is no password for an address that others reach, if the address cannot
+        be listened at, or if another Flower has this PROVISION_HOME.
+    """
+    os.umask(0o077)  # what it remembers is for its owner only
+    auth, made = _auth(settings, host)
+    memory = _memory(settings.home.absolute())
+    with (memory / "lock").open("w") as lock:
+        _alone(lock.fileno(), memory)
+        _set_options(host, port, auth, memory, read_only=not control)
+        extract_settings()
+        setup_logging()
+        # Workers come and go: that one does not answer is no news, and Flower would say it eight times.
+        logging.getLogger("flower.inspector").setLevel(logging.ERROR)
+        flower = Flower(capp=make_app(settings), options=options, **web_settings)
+        flower.add_handlers(".*", _refusals())
+        try:
+            port = flower.start_http_server()
+        except OSError as error:
+            raise ConfigurationError(
+                f"Flower cannot listen at {host}:{port} ({error.strerror})", hint="choose another --port"
+            ) from error
+        on_ready(_url(host, port), made)
+        try:
+            flower.start()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            flower.stop()
+            logging.disable()  # the broker may end before the threads that listen to it: no news either
+
+
+def _auth(settings: Settings, host: str) -> tuple[str, str]:
+    """User and password, and the password again if it was made here."""
+    if auth := settings.flower_auth.get_secret_value():
+        return auth, ""
+    if not _is_loopback(host):
+        raise ConfigurationError(
+            f"Flower at {host} can be reached by others and has no password",
+            hint="set PROVISION_FLOWER_AUTH to USER:PASSWORD",
+        )
+    password = secrets.token_urlsafe(12)
+    return f"{USER}:{password}", password
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _memory(home: Path) -> Path:
+    """The folder of what Flower has seen, for its owner only: what is read there is unpickled."""
+    folder = home / "flower"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Flower cannot keep its memory in {folder} ({error.strerror})", hint="set PROVISION_HOME"
+        ) from error
+    return folder
+
+
+def _alone(lock: int, memory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigurationError(
+            f"another Flower has its memory in {memory}", hint="one is enough; or set PROVISION_HOME"
+        ) from None
+
+
+def _set_options(host: str, port: int, auth: str, memory: Path, *, read_only: bool) -> None:
+    options.max_tasks = MOST_TASKS
+    options.state_save_interval = SAVED_EVERY
+    options.purge_offline_workers = FORGOTTEN_AFTER
+    options.tasks_columns = COLUMNS
+    apply_env_options()
+    os.environ.pop("FLOWER_UNAUTHENTICATED_API", None)
+    options.address = host
+    options.port = port
+    options.basic_auth = [auth]
+    options.read_only = read_only
+    options.persistent = True
+    options.db = str(memory / "tasks")
+
+
+def _refusals() -> list[Any]:
+    anywhere = r"(?:/.*)?"  # FLOWER_URL_PREFIX
+    return [
+        (rf"{anywhere}/api/task/(?:apply|async-apply|send-task)/.*", _Refused, {"reason": NO_DOOR}),
+        (rf"{anywhere}/api/task/(?:revoke|abort)/.*", _Refused, {"reason": NO_TASK}),
+        (rf"{anywhere}/api/task/(?:timeout|rate-limit)/.*", _Refused, {"reason": NO_PACE}),
+        (rf"{anywhere}/metrics", _Metrics),
+    ]
+
+
+def _url(host: str, port: int) -> str:
+    name = f"[{host}]" if ":" in host else host
+    prefix = f"/{options.url_prefix.strip('/')}" if options.url_prefix else ""
+    return f"http{'s' if options.certfile else ''}://{name}:{port}{prefix}/"

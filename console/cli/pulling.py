@@ -1,0 +1,36 @@
+"""Files that are somewhere else: fetched whole before anything is begun, gone when the command ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from console.cli.shell import talk
+from outcomes.words import amount
+from provisioning.config.settings import Settings
+
+
+@contextlib.contextmanager
+def pulled(url: str) -> Iterator[Path]:
+    """What an address has, page by page, as a file. Raises: InvalidInputError."""
+    # aiohttp takes a third of a second to import, which files need not wait for.
+    from producers.pull.pull import Pull
+
+    settings = Settings.from_env(os.environ)
+
+    def tell(pages: int) -> None:
+        if pages % 100 == 0:
+            talk.print(f"{amount(pages, 'page')} fetched")
+
+    pull = Pull(
+        url,
+        token=settings.pull_token.get_secret_value(),
+        allow_private=settings.allow_private,
+        on_page=tell,
+    )
+    with tempfile.TemporaryDirectory(prefix="provision-") as folder:
+        yield asyncio.run(pull.into(Path(folder)))

@@ -1,0 +1,67 @@
+"""What all commands share: the app, the two consoles, a ledger to work with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import typer
+
+from console.cli.display.progress import Bar, Events, Lines, Progress, Quiet
+from console.cli.display.standard_output import PlainConsole
+from provisioning.embedded.workplace import workplace
+from provisioning.ledger import Ledger
+from provisioning.version import version
+
+cli = typer.Typer(
+    help="Create widgets in bulk, each once, with every outcome on record.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+out = PlainConsole()
+talk = PlainConsole(stderr=True)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"provision {version()}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _program(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit."),
+    ] = False,
+) -> None: ...
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
+AnyBatchArgument = Annotated[
+    str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch; all of them without.")
+]
+
+
+@contextlib.asynccontextmanager
+async def open_ledger() -> AsyncIterator[Ledger]:
+    """The ledger of the settings, or the embedded one, for as long as the block runs."""
+    with workplace() as place:
+        async with Ledger.at(
+            place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
+        ) as ledger:
+            yield ledger
+
+
+def progress_of(*, json: bool, quiet: bool) -> Progress:
+    """The progress that suits: events, nothing, a live line on a terminal, plain lines elsewhere."""
+    if json:
+        return Events()
+    if quiet:
+        return Quiet(talk)
+    return Bar(talk) if talk.is_terminal else Lines(talk)

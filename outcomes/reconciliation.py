@@ -1,0 +1,327 @@
+"""
+Doubts against what somebody else has seen: a table exported from the company's console, say.
+
+A doubtful job and a row of the table belong together when they have the same value, and nothing else has it.
+Where more than one job or more than one row has it, nobody can tell which is whose: that is unclear, and
+nothing is done about it. That a job is absent is concluded only from a table of which every row was
+understood, and only where no row nearly has its value.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from producers.files.body import bad_character_in_name, shorten, spreadsheet_damage
+from producers.files.header_row import HeaderRule
+from producers.files.id_shapes import IdShapes
+from producers.files.identifiers import no_name
+from producers.files.table import Table
+from provisioning.attempt import Result
+from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.ledger import JobRecord, Ledger
+from provisioning.lifecycle import State
+
+PAGE = 500
+
+_PIECE = re.compile(r"\w(?:[\w.@+-]*\w)?")
+"""What may stand among other words in a cell and be some job's value, such as the end of an address."""
+
+
+class Finding(StrEnum):
+    """What the table says of a doubtful job."""
+
+    MATCHED = "matched"  # one row has its value, and no other job
+    ABSENT = "absent"  # no row has it
+    UNCLEAR = "unclear"  # several do, or one nearly does, or the job has no value there
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    One row of the table.
+
+    Attributes:
+        value: what it is matched by.
+        widget_id: empty where the table has no such column.
+        widget_key: likewise.
+        row: its number, as a spreadsheet counts.
+    """
+
+    value: str
+    widget_id: str = ""
+    widget_key: str = field(default="", repr=False)
+    row: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A job for which a widget may exist, with its value and, if it is known, its widget."""
+
+    number: int
+    value: str
+    doubtful: bool
+    widget_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A doubtful job, what the table says of it, why that is unclear if it is, and its row if it has one."""
+
+    number: int
+    value: str
+    finding: Finding
+    why: str = ""
+    seen: Seen | None = None
+
+
+def judge(candidates: Iterable[Candidate], table: Iterable[Seen]) -> list[Judged]:
+    """
+    What a table says of each doubtful job, in order.
+
+    A row whose widget and value are known to be another job's is accounted for, and so is that job.
+    """
+    jobs = list(candidates)
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for job in jobs:
+        for widget_id in job.widget_ids:
+            known[widget_id].add(_resembling(job.value))
+    rows: defaultdict[str, list[Seen]] = defaultdict(list)
+    accounted: set[str] = set()
+    for row in table:
+        if row.widget_id and not {"", _resembling(row.value)}.isdisjoint(known.get(row.widget_id, ())):
+            accounted.add(row.widget_id)
+        else:
+            rows[row.value].append(row)
+    rivals = Counter(job.value for job in jobs if job.doubtful or not job.widget_ids & accounted)
+    exact = {job.value for job in jobs}
+    # A row that is exactly some job's is that job's, whatever it resembles besides.
+    alike: dict[str, Seen] = {}
+    for value, found in rows.items():
+        if value not in exact:
+            for piece in (value, *_PIECE.findall(value)):
+                alike.setdefault(_resembling(piece), found[0])
+    alike.pop("", None)
+    return [
+        _judge_one(job, rows.get(job.value, ()), rivals[job.value], _like(job.value, alike), known)
+        for job in jobs
+        if job.doubtful
+    ]
+
+
+def _like(value: str, alike: Mapping[str, Seen]) -> Seen | None:
+    bare = _resembling(value)
+    return alike.get(bare) or alike.get(_rounded(bare))
+
+
+def _judge_one(
+    job: Candidate, rows: Sequence[Seen], rivals: int, like: Seen | None, known: Collection[str]
+) -> Judged:
+    if not job.value:
+        return Judged(job.number, "", Finding.UNCLEAR, "it has no value there")
+    if not rows and like is not None:
+        where = f"row {like.row}" if like.row else "a row"
+        return Judged(job.number, job.value, Finding.UNCLEAR, f"{where} has {shorten(like.value)}, nearly it")
+    if not rows:
+        return Judged(job.number, job.value, Finding.ABSENT)
+    if len(rows) > 1:
+        return Judged(job.number, job.value, Finding.UNCLEAR, f"{len(rows)} rows have it")
+    if rows[0].widget_id in known:
+        where = f"row {rows[0].row}" if rows[0].row else "a row"
+        return Judged(job.number, job.value, Finding.UNCLEAR, f"{where} has it beside another job's widget")
+    if rivals > 1:
+        return Judged(job.number, job.value, Finding.UNCLEAR, f"{rivals} jobs have it")
+    return Judged(job.number, job.value, Finding.MATCHED, seen=rows[0])
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTable:
+    """
+    What was understood of a table, and what was not.
+
+    Attributes:
+        rows: those that were understood, in order.
+        problems: one for each row that was not; a value that is lost may be anybody's.
+        notes: how it was read, for a person.
+    """
+
+    name: str
+    rows: tuple[Seen, ...]
+    problems: tuple[InvalidJobError, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Rows that are not blank."""
+        return len(self.rows) + len(self.problems)
+
+
+def read_table(
+    path: Path,
+    column: str,
+    *,
+    id_column: str = "",
+    key_column: str = "",
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+) -> SeenTable:
+    """
+    The rows of a table that has a header: CSV, TSV or .xlsx, also packed or from a pipe (`-`).
+
+    Raises: InvalidInputError if it cannot be read, or has no such column, or has one twice.
+    """
+    wanted = [name for name in (column, id_column, key_column) if name]
+    rows: list[Seen] = []
+    problems: list[InvalidJobError] = []
+    shapes = IdShapes("value")
+    rule = HeaderRule(familiar=wanted.__contains__, certain=lambda headers: column in headers)
+    with Table.at(path, rule, encoding=encoding, delimiter=delimiter, sheet=sheet) as table:
+        for name in wanted:
+            if table.headers.count(name) != 1:
+                has = "no column" if name not in table.headers else "more than one column"
+                raise InvalidInputError(
+                    f"{table.name} has {has} {name!r}", hint=f"it has: {', '.join(table.headers)}"
+                )
+        at = table.headers.index(column)
+        others = {name: table.headers.index(name) for name in (id_column, key_column) if name}
+        for row in table.texts([at, *others.values()], alike=at):
+            if isinstance(row, InvalidJobError):
+                problems.append(row)
+                continue
+            value = row.cells[at].strip()
+            widget = row.cells[others[id_column]].strip() if id_column else ""
+            key = row.cells[others[key_column]].strip() if key_column else ""
+            if wrong := _damage(value, blank="the cell is empty"):
+                problems.append(InvalidJobError(wrong, row=row.number, field=column, value=shorten(value)))
+            elif wrong := _damage(widget):
+                problems.append(
+                    InvalidJobError(wrong, row=row.number, field=id_column, value=shorten(widget))
+                )
+            elif wrong := _damage(key):
+                problems.append(InvalidJobError(wrong, row=row.number, field=key_column, value="(not shown)"))
+            else:
+                shapes.see(value, row.number)
+                rows.append(Seen(value, widget, key, row.number))
+        notes = (*table.notes, *shapes.notes())
+        return SeenTable(table.name, tuple(rows), tuple(problems), notes)
+
+
+def _damage(text: str, *, blank: str = "") -> str:
+    """
+    What tells that a cell is not what it once was, in words; empty if nothing does.
+
+    Args:
+        blank: what is said of an empty cell, where there must be a value; empty where there need be none.
+    """
+    if not text:
+        return blank
+    if wrong := bad_character_in_name(text):
+        return f"the cell {wrong}"
+    if "\ufffd" in text:
+        return "the cell holds U+FFFD: a character was lost before"
+    if wrong := spreadsheet_damage(text):
+        return f"the cell {wrong}"
+    if blank and (nothing := no_name(text)):
+        return f"the cell {nothing[0]}"
+    return ""
+
+
+def why_not_whole(table: SeenTable, jobs: Iterable[Candidate]) -> str | None:
+    """
+    Why nothing is proved by what a table lacks, in words; None if it looks whole.
+
+    Absence is a conclusion from every row: one value that is lost may be that of any job. Nor is a table
+    whole that shows none of the widgets that are known to exist.
+    """
+    if not table.total:
+        return f"{table.name} has headers but no rows"
+    if table.problems:
+        first = table.problems[0]
+        where = f"row {first.row}" + (f", {first.field}" if first.field else "")
+        shown = f" ({first.value})" if first.value else ""
+        return (
+            f"{table.total - len(table.rows):,} of the {table.total:,} rows of {table.name} were not "
+            f"understood, and any job may be theirs; {where}: {first.message}{shown}"
+        )
+    known = [job for job in jobs if not job.doubtful]
+    values = {row.value for row in table.rows}
+    if known and not any(job.value in values for job in known):
+        return (
+            f"{table.name} shows none of the {len(known):,} other jobs of the batch that have a widget, "
+            "or may have one"
+        )
+    return None
+
+
+def _resembling(value: str) -> str:
+    """What is left of a value without all that programs and people change: equal for look-alikes."""
+    folded = unicodedata.normalize("NFKC", value).casefold()
+    return "".join(filter(str.isalnum, folded)).lstrip("0")
+
+
+def _rounded(value: str) -> str:
+    """A long number as a spreadsheet stores it: digits beyond the fifteenth are zeros."""
+    return value[:15] + "0" * (len(value) - 15) if value.isdecimal() and len(value) > 15 else value
+
+
+def value_at(body: Mapping[str, Any], path: str) -> str:
+    """
+    What stands at a dotted path of a body, as a cell would show it; empty if nothing does.
+
+    >>> value_at({"bot": {"id": "100"}}, "bot.id"), value_at({}, "bot.id")
+    ('100', '')
+    """
+    here: Any = body
+    for part in path.split("."):
+        if not isinstance(here, Mapping) or part not in here:
+            return ""
+        here = here[part]
+    return here.strip() if isinstance(here, str) else msgspec.json.encode(here).decode()
+
+
+async def candidates(ledger: Ledger, batch: str, path: str) -> AsyncIterator[Candidate]:
+    """Every job of a batch for which a widget may exist, with its value at a dotted path of its body."""
+    page: list[JobRecord] = []
+    async for job in ledger.view.jobs(batch):
+        if job.bounds.most > 0:
+            page.append(job)
+        if len(page) == PAGE:
+            for candidate in await _of(ledger, batch, path, page):
+                yield candidate
+            page = []
+    for candidate in await _of(ledger, batch, path, page):
+        yield candidate
+
+
+async def _of(ledger: Ledger, batch: str, path: str, page: Sequence[JobRecord]) -> list[Candidate]:
+    bodies = await ledger.view.bodies(batch, [job.number for job in page])
+    return [
+        Candidate(
+            job.number,
+            value_at(msgspec.json.decode(body), path) if body else "",
+            job.state is State.IN_DOUBT,
+            _widgets(job),
+        )
+        for job, body in zip(page, bodies, strict=True)
+    ]
+
+
+def _widgets(job: JobRecord) -> frozenset[str]:
+    results = [*([job.result] if job.result else []), *job.late_results]
+    return frozenset(result.widget_id for result in results if result.widget_id)
+
+
+def result_of(seen: Seen) -> Result | None:
+    """The widget that a row tells of; None if it names none."""
+    if not seen.widget_id and not seen.widget_key:
+        return None
+    return Result(widget_id=seen.widget_id, key=seen.widget_key)

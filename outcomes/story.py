@@ -1,0 +1,196 @@
+"""
+The story of one job: what the ledger knows of it, put in order.
+
+Only what cannot be told from elsewhere is kept with a job: its attempts, and what people did to it. The
+rest is read where it is kept once for many jobs: the batch says where it came from, the audit who held it
+back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from outcomes.masking import masked
+from outcomes.words import answer, duration, shown
+from provisioning import scopes
+from provisioning.attempt import Attempt, Outcome
+from provisioning.errors import InvalidInputError, NotFoundError
+from provisioning.ledger import Act, BatchStatus, Buried, Hold, JobRecord, Ledger, Move
+from provisioning.lifecycle import UNSETTLED
+
+TOLD = ("pause", "resume", "pace")
+"""Acts on a batch, a credential or everything that explain a wait; a job's own moves tell the others."""
+
+SEVERAL = 4
+"""Jobs of one key that are named where a credential must be given to tell them apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """
+    A job, and what is kept elsewhere that explains it.
+
+    Attributes:
+        body: as JSON, what may be secret masked; None where it is not kept any more.
+        acts: of people that held it back or let it go on, oldest first.
+    """
+
+    job: JobRecord
+    batch: BatchStatus
+    body: str | None
+    acts: list[Act]
+
+    @property
+    def files(self) -> str:
+        """The files that its batch came from; empty for what came one by one."""
+        names = ", ".join(source.name for source in self.batch.sources)
+        return names or self.batch.meta.get("source", "")
+
+    @property
+    def by(self) -> str:
+        """Who handed it over, as far as it is known."""
+        people = dict.fromkeys(source.by for source in self.batch.sources)
+        return ", ".join(people) or self.batch.meta.get("by", "")
+
+    @property
+    def holds(self) -> list[Hold]:
+        """What keeps it back now."""
+        if self.job.state not in UNSETTLED:
+            return []
+        mine = scopes.of_credential(self.job.credential)
+        return [
+            hold
+            for hold in self.batch.holds
+            if not hold.scope.startswith("credential:") or hold.scope == mine
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """
+    One line of a story.
+
+    Attributes:
+        at: Unix seconds; None where nobody knows more than the order.
+        beneath: what the API said, if it said anything.
+    """
+
+    at: float | None
+    said: str
+    beneath: str = ""
+
+
+async def job_called(ledger: Ledger, name: str, credential: str = "") -> JobRecord:
+    """
+    The job of an id, or of a tenant's key.
+
+    Raises: NotFoundError if there is none, or no more of it than how it ended; InvalidInputError if several
+        credentials know the key.
+    """
+    if not credential:
+        try:
+            return await ledger.view.job(name)
+        except NotFoundError:
+            pass
+    found: list[JobRecord | Buried] = []
+    async for each in ledger.view.find(name, credential):
+        found.append(each)
+        if len(found) == SEVERAL:
+            break
+    match found:
+        case [JobRecord() as record]:
+            return record
+        case [Buried() as gone]:
+            raise NotFoundError(past_retention(gone))
+        case []:
+            where = f" under {credential}" if credential else ""
+            raise NotFoundError(
+                f"there is neither a job nor a tenant's key {name!r}{where}",
+                hint="provision jobs --key KEY; abc* for all that begin so",
+            )
+    several = ", ".join(f"{each.credential} ({each.job_id})" for each in found)
+    raise InvalidInputError(f"there are several: {several}", hint="add --credential NAME, or take the id")
+
+
+def past_retention(gone: Buried) -> str:
+    """What is still known of a tenant whose job was let go of."""
+    end = "was created" if gone.state == "succeeded" else f"was {gone.state} and may have been created"
+    return f"{gone.key} ({gone.credential}) {end} as {gone.job_id}, which is past its retention"
+
+
+async def story_of(ledger: Ledger, job: JobRecord) -> Story:
+    """Everything there is to tell of a job."""
+    batch = await ledger.view.status(job.batch)
+    mine = (scopes.EVERYTHING, scopes.of_batch(job.batch), scopes.of_credential(job.credential))
+    ended = None if job.state in UNSETTLED else job.at
+    acts = [
+        act
+        async for act in ledger.view.audit(since=batch.opened_at)
+        if act.act in TOLD and act.on in mine and (ended is None or act.at <= ended)
+    ]
+    try:
+        body = masked(await ledger.view.body(job.job_id))
+    except NotFoundError:
+        body = None
+    return Story(job, batch, body, acts[::-1])
+
+
+def story_json(story: Story) -> dict[str, Any]:
+    """A story for programs."""
+    return {
+        **story.job.public(),
+        "source": story.files or None,
+        "by": story.by or None,
+        "body": None if story.body is None else msgspec.Raw(story.body.encode()),
+        "holds": [msgspec.to_builtins(hold) for hold in story.holds],
+        "acts": [{"why": "", "facts": {}, **msgspec.to_builtins(act)} for act in story.acts],
+    }
+
+
+def happenings(story: Story) -> list[Happening]:
+    """The story line by line, oldest first."""
+    job = story.job
+    workers = {attempt.worker for attempt in job.attempts}
+    lines = [_attempt(attempt, by=len(workers) > 1) for attempt in job.attempts]
+    lines += [_move(move) for move in job.moves]
+    lines += [_act(act) for act in story.acts]
+    first = [] if any(move.move == "accepted" for move in job.moves) else [_accepted(story)]
+    return first + sorted(lines, key=lambda line: line.at or 0.0)
+
+
+def _accepted(story: Story) -> Happening:
+    """When the batch was opened, if it came from one file; a batch that goes on takes jobs at any time."""
+    known = len(story.batch.sources) < 2 and "urgent" not in story.batch.meta
+    by = f" by {shown(story.by)}" if story.by else ""
+    return Happening(story.batch.opened_at if known else None, f"accepted{by}")
+
+
+def _attempt(attempt: Attempt, *, by: bool) -> Happening:
+    how = [attempt.evidence.replace("_", " "), duration(attempt.seconds)]
+    if by and attempt.worker:
+        how.append(shown(attempt.worker))
+    said = f"attempt {attempt.n}: {answer(attempt)} ({', '.join(how)})"
+    if attempt.outcome in (Outcome.DENIED, Outcome.MISDIRECTED):
+        said += ", not counted"
+    if attempt.next_delay is not None:
+        said += f", again after {duration(attempt.next_delay)}"
+    return Happening(attempt.at, said, shown(attempt.message))
+
+
+def _move(move: Move) -> Happening:
+    was = f", was {move.was}" if move.was else ""
+    why = f", because {shown(move.why)}" if move.why else ""
+    word = move.move.replace("_", " ")
+    return Happening(move.at, f"{word} by {shown(move.by) or 'nobody named'}{was}{why}")
+
+
+def _act(act: Act) -> Happening:
+    words = {"pause": "paused", "resume": "resumed", "pace": "pace"}
+    pace = f" {shown(str(act.facts['pace']))}" if "pace" in act.facts else ""
+    by = shown(act.by) or "nobody named"
+    # A pause without a reason of its own repeats who made it.
+    why = "" if act.why in ("", f"paused by {act.by}") else f", because {shown(act.why)}"
+    return Happening(act.at, f"{act.on} {words[act.act]}{pace} by {by}{why}")

@@ -1,0 +1,84 @@
+"""
+What a workbook's cell holds besides text and whole numbers, and which columns may hold it.
+
+Pure. A cell of such a kind is either shown as it is read, or it is a problem that names the cell.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from producers.files.fields import FIELDS, Kind
+
+_AS_TEXT = "format the column as text and enter the value again"
+_COMPUTE = "open the workbook in a spreadsheet and save it, or replace the formula by its value"
+_IDENTIFIERS = frozenset(["key", "credential", "bot.id"])
+
+
+class CellKind(Enum):
+    """What is in a cell that holds neither text nor a whole number with all of its digits."""
+
+    DATE = auto()
+    """A date or time that each country's spreadsheet shows in its own way."""
+    DAY = auto()
+    """A date that is read as every spreadsheet shows it."""
+    BOOLEAN = auto()
+    ERROR = auto()
+    PERCENTAGE = auto()
+    LOCAL = auto()
+    """A number shown with decimals or thousands, which each country's spreadsheet writes in its own way."""
+    FORMATTED = auto()
+    """Its format shows something else than it holds, and is not followed here."""
+    ROUNDED = auto()
+    """A number of more than 15 digits."""
+    UNCOMPUTED = auto()
+    """A formula without a saved result."""
+    ZERO = auto()
+    """A formula whose saved result is 0, as programs write that do not compute."""
+    BROKEN = auto()
+    """No value of the type that the file claims."""
+
+
+def problem_of(kind: CellKind, path: str) -> tuple[str, str] | None:
+    """
+    What is wrong with a cell of this kind in the column of this path, and the way out; None if nothing is.
+
+    Args:
+        path: the column's; "" for one that is passed over.
+    """
+    if not path:
+        return None
+    identifier = path in _IDENTIFIERS or FIELDS.get(path) is Kind.LIST
+    match kind:
+        case CellKind.ERROR:
+            return "holds a spreadsheet's error value", "mend the formula, or enter the value as text"
+        case CellKind.UNCOMPUTED:
+            return "is a formula without a saved result", _COMPUTE
+        case CellKind.BROKEN:
+            return "holds no value of the type it claims", _AS_TEXT
+        case CellKind.ROUNDED:
+            return (
+                "is a number of more than 15 digits, in scientific notation: digits have been lost",
+                _AS_TEXT,
+            )
+        case CellKind.DATE:
+            return "is a date or time, not text", _AS_TEXT
+        case CellKind.LOCAL:
+            return (
+                "is a number with decimals or thousands, which each country writes in its own way",
+                f"{_AS_TEXT}, or give whole numbers the format 0",
+            )
+        case CellKind.FORMATTED:
+            return (
+                "is shown otherwise than it is stored, by a format that is not followed here",
+                f"{_AS_TEXT}, or give whole numbers the format 0",
+            )
+        case CellKind.BOOLEAN if FIELDS.get(path) is not Kind.FLAG:
+            return "is a truth value (TRUE or FALSE), not text", _AS_TEXT
+        case CellKind.ZERO if identifier:
+            return "is a formula whose saved result is 0: it may never have been computed", _COMPUTE
+        case CellKind.DAY if identifier:
+            return "is a date, not text", _AS_TEXT
+        case CellKind.PERCENTAGE if identifier:
+            return "is a percentage, not text", _AS_TEXT
+    return None

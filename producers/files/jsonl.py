@@ -1,0 +1,157 @@
+"""
+A JSON object becomes a job: a line of JSON Lines, or what the HTTP door was handed.
+
+Pure. The object is the body with `key`, `credential` and `label` beside `bot`, `widget` and `credentials`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from producers.files.body import check_body, check_credential, check_key, check_label, make_job, shorten
+from producers.files.column_notes import ColumnNotes
+from producers.files.defaults import lay_over
+from producers.files.fields import SPECIAL_COLUMNS
+from producers.files.json_text import KEEP_ONE, GivenTwiceError, decode
+from provisioning.errors import InvalidJobError
+from provisioning.job import NewJob
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_Check = Callable[[str], tuple[str, str] | None]
+_CHECKS: Mapping[str, _Check] = {"key": check_key, "credential": check_credential, "label": check_label}
+
+
+def read_line(
+    text: str | bytes,
+    row: int,
+    *,
+    defaults: Mapping[str, Any] = _NOTHING,
+    credential: str = "default",
+    new_bots: bool = False,
+    as_is: Collection[str] = (),
+    seen: ColumnNotes | None = None,
+) -> NewJob | list[InvalidJobError]:
+    """The job of one line, or all that is wrong with it; `row` is the number of the line, from 1."""
+    try:
+        value = decode(text)
+    except UnicodeEncodeError:
+        wrong, hint = "the line has bytes that are not valid in the file's encoding", "save the file as UTF-8"
+    except RecursionError:
+        wrong, hint = "the line is nested too deep", ""
+    except GivenTwiceError as exc:
+        wrong, hint = str(exc), KEEP_ONE
+    except msgspec.MsgspecError as exc:
+        wrong, hint = f"the line is not JSON: {exc}", "JSON Lines has one whole object on each line"
+    else:
+        return job_of(
+            value,
+            row=row,
+            defaults=defaults,
+            credential=credential,
+            new_bots=new_bots,
+            as_is=as_is,
+            seen=seen,
+        )
+    shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    return [InvalidJobError(wrong, row=row, value=shorten(shown), hint=hint)]
+
+
+def job_of(
+    value: Any,
+    *,
+    row: int | None = None,
+    defaults: Mapping[str, Any] = _NOTHING,
+    credential: str = "default",
+    new_bots: bool = False,
+    as_is: Collection[str] = (),
+    seen: ColumnNotes | None = None,
+) -> NewJob | list[InvalidJobError]:
+    """
+    The job that a decoded JSON object describes, or all that is wrong with it.
+
+    Args:
+        value: decoded JSON, of any type.
+        row: line it came from; None where there are no lines.
+        defaults: body that it is laid over.
+        credential: name of the credentials if it names none.
+        new_bots: whether an object without a bot id shall make a new bot.
+        as_is: paths whose identifiers are meant as they stand, however odd.
+        seen: takes note of what it holds, where it is one of several.
+    """
+    if not isinstance(value, dict):
+        return check_body(value, row=row)
+    special = {name: value[name] for name in SPECIAL_COLUMNS if value.get(name) is not None}
+    if "key" in value and value["key"] is None:
+        special["key"] = ""  # as an empty cell: whoever has keys has one for every tenant
+    given = {name: member for name, member in value.items() if name not in SPECIAL_COLUMNS}
+    try:
+        body = lay_over(defaults, given) if defaults else given
+    except RecursionError:
+        return [InvalidJobError("the object is nested too deep", row=row)]
+    body.setdefault("bot", {})
+    body.setdefault("widget", {})
+    problems = [
+        InvalidJobError(
+            f"{name} must be text",
+            row=row,
+            field=name,
+            value="(not shown)" if name == "credential" else shorten(text),
+            hint="write it in quotes",
+        )
+        for name, text in special.items()
+        if not isinstance(text, str)
+    ]
+    for name, check in _CHECKS.items():
+        text = special.get(name)
+        if isinstance(text, str) and (wrong := check(text)):
+            meant = name == "key" and name in as_is
+            if meant and check_key(text, as_is=True) is None:
+                continue
+            shown = "(not shown)" if name == "credential" else shorten(text)
+            problems.append(InvalidJobError(wrong[0], row=row, field=name, value=shown, hint=wrong[1]))
+    problems += check_body(body, new_bots=new_bots, row=row, as_is=as_is)
+    if problems:
+        return problems
+    job = make_job(
+        body,
+        key=special.get("key"),
+        credential=special.get("credential", credential),
+        row=row,
+        label=special.get("label", ""),
+    )
+    if not isinstance(job, NewJob):
+        return [job]
+    if seen is not None:
+        _show(seen, job, body["bot"], "key" in special, row or 0)
+        plain = job.body.isascii() and job.key.isascii() and job.label.isascii()
+        if not plain or b"?" in job.body or "?" in job.key or "?" in job.label:
+            for path, member in _texts({**special, **body}):
+                # Where the name of credentials should be there may be a secret.
+                if path != "credential":
+                    seen.text(path, member, row or 0)
+    return job
+
+
+def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """All texts in a value, each with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _texts(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, path)
+
+
+def _show(seen: ColumnNotes, job: NewJob, bot: Mapping[str, Any], has_key: bool, row: int) -> None:
+    if bot_id := bot.get("id"):
+        seen.bot_ids.see(bot_id, row)
+    if has_key:
+        seen.keys.see(job.key, row)
+    else:
+        seen.no_key(row)

@@ -1,0 +1,263 @@
+"""
+A row under way: its cells become members of a body, and all that is wrong with it is gathered.
+
+Pure. `columns` decides what stands where; this file knows what a cell may say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from producers.files.body import bad_character, check_item, is_error_value, is_rounded, shorten
+from producers.files.cells import split_list, unescape
+from producers.files.defaults import lay_over
+from producers.files.fields import FIELDS, Kind
+from producers.files.identifiers import EXPORT_ANEW, LOST_CHARACTER
+from producers.files.json_text import KEEP_ONE, GivenTwiceError, decode
+from producers.files.mojibake import repaired
+from producers.files.truth_words import FALSE_WORDS, TRUE_WORDS
+from provisioning.errors import InvalidJobError
+
+# A cell that starts with none of these is plain text: nothing to unescape, no JSON, no error value, no blank,
+# no number.
+_DIGITS = frozenset("0123456789")
+_ODD_START = frozenset("'{[#+-") | _DIGITS | frozenset(c for c in map(chr, range(0x3001)) if c.isspace())
+
+
+_PLAIN_FLAGS = {"true": True, "false": False}
+
+
+class Leaf(NamedTuple):
+    """One column that holds a member's value; `odd` if that is never passed on as plain text."""
+
+    name: str
+    column: int
+    kind: Kind | None
+    odd: bool
+
+    @classmethod
+    def of(cls, path: str, column: int) -> Leaf:
+        kind = FIELDS.get(path)
+        return cls(path.rpartition(".")[2], column, kind, kind in (Kind.FLAG, Kind.LIST))
+
+
+class Node:
+    """An object of the body: its leaves, the objects in it, and the column of its own JSON if it has one."""
+
+    __slots__ = ("children", "column", "kind", "leaves", "name", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name = path.rpartition(".")[2]
+        self.kind = FIELDS.get(path)
+        self.column: int | None = None
+        self.leaves: list[Leaf] = []
+        self.children: list[Node] = []
+
+    def child(self, name: str) -> Node:
+        for node in self.children:
+            if node.name == name:
+                return node
+        node = Node(f"{self.path}.{name}" if self.path else name)
+        self.children.append(node)
+        return node
+
+
+def plan_of(columns: Mapping[str, int]) -> Node:
+    """The tree of these paths; a path with members below it is an object with a cell of its own."""
+    root = Node("")
+    for path in sorted(columns, key=lambda path: path.count(".")):
+        *above, name = path.split(".")
+        node = root
+        for step in above:
+            node = node.child(step)
+        below = path + "."
+        if FIELDS.get(path) is Kind.OBJECT or any(other.startswith(below) for other in columns):
+            node.child(name).column = columns[path]
+        else:
+            node.leaves.append(Leaf.of(path, columns[path]))
+    return root
+
+
+class Row:
+    """
+    One row under way: its cells, and the problems met so far.
+
+    Args:
+        row: its number, as a spreadsheet counts.
+        headers: what problems call the columns.
+        separator: what separates the items of a list in a cell.
+        secret: a column whose text no problem repeats.
+        as_is: paths whose identifiers are meant as they stand.
+
+    Attributes:
+        problems: at most one a column.
+        rounded: cells that are numbers of which digits may be lost, by their column; None if none are.
+        met_json: whether a cell held JSON, so that the finished body needs a look as well.
+    """
+
+    __slots__ = ("as_is", "cells", "headers", "met_json", "problems", "rounded", "row", "secret", "separator")
+
+    def __init__(
+        self,
+        cells: Sequence[str],
+        row: int,
+        headers: Sequence[str],
+        *,
+        separator: str,
+        secret: int | None,
+        as_is: Collection[str] = (),
+    ) -> None:
+        self.as_is = as_is
+        self.cells = cells
+        self.row = row
+        self.headers = headers
+        self.separator = separator
+        self.secret = secret
+        self.rounded: list[tuple[int, str]] | None = None
+        self.problems: list[InvalidJobError] = []
+        self.met_json = False
+
+    def problem(self, column: int | None, message: str, hint: str = "") -> None:
+        header = "bot.id" if column is None else self.headers[column]
+        if any(known.field == header for known in self.problems):
+            return  # the first thing wrong with a cell is enough; the next usually follows from it
+        value = "" if column is None else shorten(self.cells[column])
+        # A credential that is refused may be a secret in the wrong place: its text is not repeated.
+        if column is not None and column == self.secret:
+            value = "(not shown)"
+        self.problems.append(InvalidJobError(message, row=self.row, field=header, value=value, hint=hint))
+
+    def note_rounded(self, column: int, text: str) -> None:
+        self.rounded = [*(self.rounded or ()), (column, text)]
+
+    def look_for_bad_characters(self) -> None:
+        for column, text in enumerate(self.cells):
+            if wrong := bad_character(text):
+                if "is not valid in" in wrong:
+                    hint = "enter the character again and save the file as UTF-8"
+                elif repaired(text):
+                    hint = EXPORT_ANEW
+                else:
+                    hint = "remove it"
+                self.problem(column, f"the cell {wrong}", hint)
+
+    def look_for_lost_characters(self, columns: Sequence[int]) -> None:
+        """In columns of text; whoever reads identifiers looks for themselves."""
+        for column in columns:
+            if "\ufffd" in self.cells[column]:
+                self.problem(column, f"the cell {LOST_CHARACTER}", EXPORT_ANEW)
+
+    def build(self, node: Node, base: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """The object that this row makes of a node, laid over `base`; None if neither has any member."""
+        members = dict(base) if base else {}
+        found = base is not None
+        cells = self.cells
+        for name, column, kind, odd in node.leaves:
+            if text := cells[column]:
+                # A colour such as #00677F is no error value: those have a mark besides the first. A number as
+                # short as 50% lost no digits.
+                if odd or (
+                    (first := text[0]) in _ODD_START
+                    and not (text[1:].isalnum() if first == "#" else first in _DIGITS and len(text) < 5)
+                ):
+                    value = self.value(column, kind, text, f"{node.path}.{name}")
+                    if value is None:
+                        continue
+                    if isinstance(value, dict):
+                        value = lay_over(members.get(name), value)
+                    members[name] = value
+                else:
+                    members[name] = text
+                found = True
+        for child in node.children:
+            below = members.get(child.name)
+            if not isinstance(below, dict):
+                below = None
+            given: Any = None
+            if child.column is not None and (text := cells[child.column]):
+                given = self.value(child.column, child.kind, text)
+                if isinstance(given, dict):
+                    below = lay_over(below, given)
+                elif given is not None:
+                    below = None  # text or a list, which no default below it can be part of
+            value = self.build(child, below)
+            if given is None or isinstance(given, dict):
+                if value is not None:
+                    members[child.name] = value
+                    found = True
+            elif value is None:
+                members[child.name] = given
+                found = True
+            else:
+                self.problem(
+                    child.column,
+                    f"this cell makes {child.path} one value while other columns fill members below it",
+                    "clear one or the other",
+                )
+        return members if found else None
+
+    def value(self, column: int, kind: Kind | None, text: str, path: str = "") -> Any:
+        """What a cell that is not plain text stands for; None if it is blank, or wrong and noted."""
+        if kind is Kind.FLAG and text in _PLAIN_FLAGS:
+            return _PLAIN_FLAGS[text]
+        if text.isspace():
+            return None
+        text = unescape(text)
+        if is_error_value(text.strip()):
+            self.problem(
+                column, "the cell is a spreadsheet's error value", "mend the formula in the spreadsheet"
+            )
+            return None
+        first = text[:1]
+        if kind is Kind.LIST:
+            if first == "[":
+                return self.json(column, text)
+            return self.items(column, path, text)
+        if first in ("{", "["):
+            return self.json(column, text)
+        if kind is Kind.FLAG:
+            word = text.strip().lower()
+            if word in TRUE_WORDS or word in FALSE_WORDS:
+                return word in TRUE_WORDS
+            self.problem(column, "this is neither true nor false", "write true or false")
+            return None
+        if kind is Kind.OBJECT:
+            self.problem(
+                column,
+                "this must be a JSON object",
+                'write {"name": "value"}, or name a column for each member',
+            )
+            return None
+        if is_rounded(text):
+            self.note_rounded(column, text)
+        return text
+
+    def items(self, column: int, path: str, text: str) -> list[str] | None:
+        """The items of a list's cell; None if there are none."""
+        items = split_list(text, self.separator)
+        for item in items:
+            if wrong := check_item(item, path, as_is=path in self.as_is):
+                self.problem(column, *wrong)
+                break
+        return items or None
+
+    def json(self, column: int, text: str) -> Any:
+        """The value of a JSON cell; None if it cannot be read, which is then noted."""
+        self.met_json = True
+        try:
+            return decode(text)
+        except GivenTwiceError as exc:
+            self.problem(column, str(exc), KEEP_ONE)
+            return None
+        except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as exc:
+            reason = "it is nested too deep" if isinstance(exc, RecursionError) else str(exc)
+            self.problem(
+                column,
+                f"the cell starts like JSON and cannot be read as JSON: {reason}",
+                "plain text may not start with { or [; JSON needs double quotes around names and texts",
+            )
+            return None

@@ -1,0 +1,284 @@
+"""
+One worksheet's XML as rows, each cell where its address says, by its type; nothing is left out in silence.
+
+Source: ECMA-376 part 1, §18.3 (worksheets).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+from xml.etree.ElementTree import Element
+
+from producers.files.cell_kinds import CellKind
+from producers.files.csv_file import RawRow
+from producers.files.number_format import NumberFormat
+from producers.files.package import SAVE_ANEW, Texts, text_of, unescaped
+from producers.files.xml_events import LocalNames, elements
+from provisioning.errors import InvalidInputError
+
+MAX_ROWS = 1_048_576
+"""Excel's own limit."""
+
+MAX_COLUMNS = 16_384
+"""Excel's own limit: the column XFD."""
+
+_EXACT_DIGITS = 15
+
+_NARROW = re.compile(r"0+(?:\.[0-4]\d*)?|\.[0-4]\d*")
+"""Less than half a character of width, or half a point of height: nothing can be read of it."""
+
+_OFTEN = 1024
+"""How many of the shared texts are kept as they are; what is often repeated mostly comes early."""
+
+
+def letters(column: int) -> str:
+    """The name of a column, from 0: 0 → A, 27 → AB."""
+    name = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        name = chr(65 + rest) + name
+    return name
+
+
+_NAMES = tuple(map(letters, range(256)))
+
+
+class SheetRows:
+    """
+    The rows of a sheet that are not blank, in the order of the file, streamed.
+
+    Args:
+        stream: the sheet's XML.
+        texts: the shared texts, read when the first cell asks for one.
+        formats: how cells are shown, by style.
+        since_1904: whether days are counted from 1904.
+        to_be_computed: whether the file says that it was not computed.
+
+    Attributes:
+        highest: the last row that is not blank, so far.
+        count: rows that are not blank, so far.
+        hidden_columns: as pairs of the first and last, from 0; also those without width.
+        hidden_rows: how many of the rows are hidden, or have no height.
+        first_hidden: the first of them.
+        merged: the ranges that are merged; complete at the end.
+
+    Iterating raises InvalidInputError where the sheet contradicts itself, ParseError where it is not XML.
+    """
+
+    def __init__(
+        self,
+        stream: IO[bytes],
+        texts: Callable[[], Texts],
+        formats: Sequence[NumberFormat],
+        *,
+        since_1904: bool = False,
+        to_be_computed: bool = False,
+    ) -> None:
+        self.highest = self.count = self.hidden_rows = self.first_hidden = 0
+        self.hidden_columns: list[tuple[int, int]] = []
+        self.merged: list[str] = []
+        self._stream = stream
+        self._load_texts = texts
+        self._texts: Texts | None = None
+        self._often: dict[str, str] = {}
+        self._formats = formats
+        self._since_1904 = since_1904
+        self._to_be_computed = to_be_computed
+        self._seen = bytearray(MAX_ROWS // 8 + 1)
+        self._columns: dict[str, int] = {}
+        self._local = LocalNames()
+        self._number = 0
+
+    def __iter__(self) -> Iterator[RawRow]:
+        for found in elements(self._stream, ("sheetData", "cols", "mergeCells")):
+            for element in found:
+                name = self._local[element.tag]
+                if name == "row":
+                    if (row := self._row(element)) is not None:
+                        yield row
+                elif name == "col" and _is_hidden(element, element.get("width")):
+                    self.hidden_columns.append(
+                        (int(element.get("min", "")) - 1, int(element.get("max", "")) - 1)
+                    )
+                elif name == "mergeCell":
+                    self.merged.append(element.get("ref", ""))
+
+    def _row(self, element: Element) -> RawRow | None:
+        """The row; None if it is blank."""
+        number = self._number = self._number_of_row(element.get("r", ""))
+        digits = str(number)
+        cells: list[str] = []
+        kinds: dict[int, CellKind] = {}
+        name_of = self._local
+        column = -1
+        for cell in element:
+            if name_of[cell.tag] != "c":
+                continue  # an extension
+            column += 1
+            address = cell.get("r")
+            # Nearly every cell is the one after the last.
+            if address is not None and (column >= len(_NAMES) or address != _NAMES[column] + digits):
+                column = self._column(address, digits)
+            if column >= MAX_COLUMNS:
+                raise InvalidInputError(
+                    f"it has a cell beyond column {letters(MAX_COLUMNS - 1)}", hint=SAVE_ANEW
+                )
+            if not len(cell):
+                continue  # it has a style at most
+            content = name_of[cell[0].tag] if len(cell) == 1 else ""
+            formula = False
+            if content == "v":
+                raw = cell[0].text or ""
+            elif content == "is":
+                raw = text_of(cell[0], name_of)
+            else:
+                raw, formula = self._content(cell)
+            if not raw and not formula:
+                continue
+            kind = None
+            try:
+                form, style = cell.get("t"), cell.get("s")
+                if form == "s" and style is None and not formula:
+                    text = self._text(raw)
+                elif form == "inlineStr" and style is None and not formula:
+                    text = unescaped(raw)
+                else:
+                    text, kind = self._shown(raw, form or "n", style, formula=formula)
+            except _LackingError as exc:
+                raise InvalidInputError(
+                    f"the cell {letters(column)}{digits} names a {exc} that the file lacks", hint=SAVE_ANEW
+                ) from exc
+            if column > len(cells):
+                cells.extend([""] * (column - len(cells)))
+            if column == len(cells):
+                cells.append(text)
+            elif cells[column] or column in kinds:
+                raise InvalidInputError(f"it has the cell {letters(column)}{digits} twice", hint=SAVE_ANEW)
+            else:
+                cells[column] = text
+            if kind is not None:
+                kinds[column] = kind
+        if not kinds and not "".join(cells).strip():
+            return None
+        self.count += 1
+        self.highest = max(self.highest, number)
+        if _is_hidden(element, element.get("ht")):
+            self.hidden_rows += 1
+            self.first_hidden = self.first_hidden or number
+        return RawRow(number, cells, kinds or None)
+
+    def _number_of_row(self, text: str) -> int:
+        number = int(text) if text else self._number + 1
+        if not 1 <= number <= MAX_ROWS:
+            raise InvalidInputError(
+                f"it has a row beyond {MAX_ROWS:,}, the last that Excel allows: {text[:20]}", hint=SAVE_ANEW
+            )
+        at, bit = number >> 3, 1 << (number & 7)
+        if self._seen[at] & bit:
+            raise InvalidInputError(f"it has row {number} twice", hint=SAVE_ANEW)
+        self._seen[at] |= bit
+        return number
+
+    def _column(self, address: str, digits: str) -> int:
+        """The column of a cell that stands in the row of these digits."""
+        name = address.rstrip("0123456789")
+        if address[len(name) :] != digits:
+            raise InvalidInputError(f"the cell {address[:20]} stands in row {digits}", hint=SAVE_ANEW)
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = _column_of(name)
+        return column
+
+    def _content(self, cell: Element) -> tuple[str, bool]:
+        """A cell's value as it is written, and whether a formula made it."""
+        raw = ""
+        formula = False
+        for child in cell:
+            match self._local[child.tag]:
+                case "v":
+                    raw += child.text or ""
+                case "f":
+                    formula = True
+                case "is":
+                    raw += text_of(child, self._local)
+        return raw, formula
+
+    def _shown(self, raw: str, form: str, style: str | None, *, formula: bool) -> tuple[str, CellKind | None]:
+        """What a cell shows and, if that is no text and no whole number, what it holds."""
+        if not formula:
+            return self._value(raw, form, style)
+        if not raw and form != "str":
+            return "", CellKind.UNCOMPUTED
+        text, kind = self._value(raw, form, style)
+        if raw == "0" and kind is not CellKind.ERROR:
+            kind = CellKind.UNCOMPUTED if self._to_be_computed else CellKind.ZERO
+        return text, kind
+
+    def _value(self, raw: str, form: str, style: str | None) -> tuple[str, CellKind | None]:
+        match form:
+            case "n":
+                return self._number_of(raw, self._format(style))
+            case "s" | "str" | "inlineStr":
+                text = self._text(raw) if form == "s" else unescaped(raw)
+                return self._format(style).text(text) if style else (text, None)
+            case "b":
+                return ("true" if raw.strip() in ("1", "true") else "false"), CellKind.BOOLEAN
+            case "d":
+                return raw, CellKind.DATE
+            case "e":
+                return raw, CellKind.ERROR
+            case _:
+                return raw, CellKind.BROKEN
+
+    def _text(self, place: str) -> str:
+        """A shared text, by its place in the table."""
+        if (text := self._often.get(place)) is not None:
+            return text
+        if self._texts is None:
+            self._texts = self._load_texts()
+        if not (place.isdigit() and place.isascii()) or int(place) >= len(self._texts):
+            raise _LackingError("text")
+        text = self._texts[int(place)]
+        if len(self._often) < _OFTEN and len(text) < _OFTEN:
+            self._often[place] = text
+        return text
+
+    def _number_of(self, raw: str, shown: NumberFormat) -> tuple[str, CellKind | None]:
+        if shown.plain and len(raw) <= _EXACT_DIGITS and raw.isascii() and raw.isdigit() and raw[0] != "0":
+            return raw, None
+        try:
+            number = float(raw)
+            if not -1e308 < number < 1e308 or "_" in raw:
+                return raw, CellKind.BROKEN
+        except ValueError:
+            return raw, CellKind.BROKEN
+        return shown.number(number, since_1904=self._since_1904)
+
+    def _format(self, style: str | None) -> NumberFormat:
+        place = int(style) if style else 0
+        if not 0 <= place < len(self._formats):
+            raise _LackingError("style")
+        return self._formats[place]
+
+
+def _is_hidden(element: Element, size: str | None) -> bool:
+    """Whether a person does not see a row or column: it says so, or has nothing of a width or height."""
+    if element.get("hidden") in ("1", "true"):
+        return True
+    return size is not None and _NARROW.fullmatch(size) is not None
+
+
+class _LackingError(Exception):
+    """A cell names what is not there."""
+
+
+def _column_of(name: str) -> int:
+    column = 0
+    if not name or len(name) > 3 or not (name.isascii() and name.isalpha() and name.isupper()):
+        raise InvalidInputError(f"{name[:20]!r} is the name of no column", hint=SAVE_ANEW)
+    for letter in name:
+        column = column * 26 + ord(letter) - 64
+    return column - 1

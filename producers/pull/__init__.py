@@ -1,0 +1,1 @@
+"""Files behind an address, downloaded within bounds."""

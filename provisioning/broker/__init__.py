@@ -1,0 +1,1 @@
+"""Celery's side: the app, the queue, and transports that lose no message."""

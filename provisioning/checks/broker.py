@@ -1,0 +1,63 @@
+"""Whether Celery's broker can be reached, where it is not the ledger's Redis, and lets Celery do its work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provisioning.broker.queue import Waiting, check_rights, make_app
+from provisioning.checks.finding import Finding, Level, fatal, ok
+from provisioning.config import addresses
+from provisioning.config.settings import Settings
+from provisioning.errors import ConfigurationError, LedgerUnavailableError
+
+WITHIN = 5.0
+"""Seconds that a broker has for a connection."""
+
+
+def check_broker(settings: Settings) -> Iterator[Finding]:
+    """Connects to it, and tries what Celery does there; sends nothing."""
+    reached = _reach(settings)
+    yield reached
+    if reached.level is not Level.OK:
+        return
+    try:
+        if check_rights(make_app(settings)):
+            yield ok("broker.rights", "Celery may do there what it needs")
+    except ConfigurationError as error:
+        yield fatal("broker.rights", error.message, error.hint)
+
+
+def _reach(settings: Settings) -> Finding:
+    if settings.broker_url is None:
+        return ok("broker.reachable", f"it is the ledger's Redis{_messages(settings)}")
+    connection = make_app(settings).connection_for_write(connect_timeout=WITHIN)
+    where = _shown(settings.broker_url.get_secret_value()) or connection.as_uri()  # without its password
+    try:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=WITHIN)
+    except Exception as error:  # noqa: BLE001 - kombu's transports each raise their own
+        said = str(error).strip() or type(error).__name__
+        return fatal(
+            "broker.reachable",
+            f"the broker at {where} cannot be reached ({said})",
+            "start it, or correct PROVISION_BROKER_URL; without that setting it is the ledger's Redis",
+        )
+    finally:
+        connection.release()
+    return ok("broker.reachable", f"{where} lets us in{_messages(settings)}")
+
+
+def _shown(url: str) -> str:
+    """Sentinels, all of them, where an address names some: Celery knows one."""
+    return str(addresses.parse(url)) if addresses.is_of_sentinels(url) else ""
+
+
+def _messages(settings: Settings) -> str:
+    """What lies there, as an addition to a sentence; nothing of a broker that does not say."""
+    waiting = Waiting(make_app(settings))
+    try:
+        wait, taken = waiting.count(), waiting.taken()
+    except (LedgerUnavailableError, ConfigurationError):
+        return ""
+    finally:
+        waiting.close()
+    return f"; messages that wait: {wait}" + ("" if taken is None else f", in workers' hands: {taken}")

@@ -1,0 +1,378 @@
+"""
+Every setting: its name, default, unit and meaning, read once from a mapping.
+
+The environment is read here and nowhere else. All problems are reported together, each with the
+variable's own name. `docs/reference/settings.md` is generated from this module.
+
+Whatever is kept secret may be given as `@FILE` instead: what supervisors, containers and clusters hand over
+as a file need not be in an environment, which is easily shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import SplitResult, quote, urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from provisioning.config import addresses
+from provisioning.config.sentinel_address import with_sentinel_password
+from provisioning.errors import ConfigurationError
+from provisioning.health.heartbeat import FOLDER
+from provisioning.pace import Rate
+from provisioning.retention import Retention
+
+PREFIX = "PROVISION_"
+
+_SERVERS = ("redis", "broker")
+"""What has an address and a password of its own."""
+
+_BROKERS = (*addresses.SCHEMES, "amqp", "amqps")
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _rate(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return Rate.parse(value)
+    except ConfigurationError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from error
+
+
+def _retention(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return Retention.parse(value)
+    except ConfigurationError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from error
+
+
+class Settings(BaseModel):
+    """All settings, frozen. Durations are seconds. Secrets are masked wherever the object is shown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    api_url: str = Field("https://api.jelou.ai", description="Base address of the target API.")
+    client_id: str = Field("", description="Client id of the credential named `default`.")
+    client_secret: SecretStr = Field(SecretStr(""), description="Client secret of the credential `default`.")
+    credentials_file: Path | None = Field(
+        None,
+        description="TOML file with further credentials: a table a name, with client_id and client_secret.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis that holds the ledger (redis://, rediss://, unix://, sentinel://, sentinels://)."
+        " Unset: an embedded Valkey in PROVISION_HOME.",
+    )
+    redis_password: SecretStr = Field(
+        SecretStr(""), description="Password for PROVISION_REDIS_URL, where that holds none."
+    )
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="Replicas of the ledger's Redis that must have an intent, an answer or an acceptance"
+        " before anything goes by it: a failover loses none of them then.",
+    )
+    broker_url: SecretStr | None = Field(
+        None,
+        description="Celery's broker: an address like the ledger's, amqp:// or amqps://."
+        " Unset: the ledger's Redis.",
+    )
+    broker_password: SecretStr = Field(
+        SecretStr(""), description="Password for PROVISION_BROKER_URL, where that holds none."
+    )
+    sentinel_password: SecretStr = Field(
+        SecretStr(""),
+        description="Password of the Sentinels themselves, where an address of theirs holds none.",
+    )
+    home: Path = Field(Path(".provision"), description="Folder of the embedded Valkey and its data.")
+    heartbeats: Path | None = Field(
+        None,
+        description="Folder where workers show that they live, for `provision health`."
+        " Unset: heartbeats in PROVISION_HOME.",
+    )
+    rate: Annotated[Rate, BeforeValidator(_rate)] = Field(
+        Rate(5.0),
+        description="Pace per credential, over all workers: 5/s, 300/m or unlimited.",
+    )
+    max_in_flight: int = Field(
+        500, ge=1, le=10_000, description="POSTs that one worker has on the wire at most."
+    )
+    attempts: int = Field(6, ge=1, le=100, description="POSTs of one job before it is a dead letter.")
+    backoff_base: Seconds = Field(0.5, description="Ceiling of the wait after the first failed attempt.")
+    backoff_factor: float = Field(
+        2.0, ge=1, allow_inf_nan=False, description="Growth of that ceiling from attempt to attempt."
+    )
+    backoff_cap: Seconds = Field(30.0, description="Ceiling of the wait, whatever the attempt.")
+    backoff_budget: Seconds = Field(
+        120.0, description="Time one job may spend on attempts and waits in one go."
+    )
+    retry_after_cap: Seconds = Field(
+        60.0,
+        description="Longest Retry-After waited out in the worker; a longer one goes back to the ledger.",
+    )
+    connect_timeout: Seconds = Field(5.0, description="For a connection to the API, TLS included.")
+    write_timeout: Seconds = Field(10.0, description="For the request to be taken.")
+    read_timeout: Seconds = Field(
+        30.0, description="For the next bytes of the answer; the whole may take twice that."
+    )
+    ca_file: Path | None = Field(None, description="Certificates to trust besides the system's (PEM).")
+    on_in_doubt: Literal["hold", "retry"] = Field(
+        "hold",
+        description="A POST with no conclusive answer: hold for a person, or retry (may make a second).",
+    )
+    stop_loss: int = Field(
+        25, ge=0, description="So many first jobs of a batch dead of one cause pause it; 0 for never."
+    )
+    lease: Seconds = Field(
+        20.0,
+        ge=2,
+        description="A worker silent for so long loses its jobs to others. Renewed every quarter of it.",
+    )
+    encryption_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that encrypt bodies and widgets at rest: Fernet keys, the newest first, commas or"
+        " lines between. Unset: no encryption.",
+    )
+    retention_days: Annotated[Retention, BeforeValidator(_retention)] = Field(
+        Retention(),
+        description="Days kept after a job has ended, or a batch settled: payloads=7,results=90,dead=180,"
+        "batches=365, or one number for all. Unset: for ever.",
+    )
+    api_tokens: SecretStr = Field(
+        SecretStr(""),
+        description="API tokens beside those in the ledger: NAME:SCOPE+SCOPE:ID:SHA256, commas or lines"
+        " between.",
+    )
+    api_max_body: int = Field(
+        100 * 1024 * 1024, ge=1024, description="Bytes of one upload through the HTTP door at most."
+    )
+    api_rate: Annotated[Rate, BeforeValidator(_rate)] = Field(
+        Rate(200.0),
+        description="Requests of one API token, over all servers; ten seconds' worth may come at once.",
+    )
+    api_backlog: int = Field(
+        1_000_000, ge=0, description="Unsettled jobs from which on the HTTP door takes no more; 0 for never."
+    )
+    api_memory: float = Field(
+        0.9, gt=0, le=1, description="Share of Redis' maxmemory from which on the HTTP door takes no more."
+    )
+    pull_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for addresses that plan and apply read from."
+    )
+    flower_events: Literal["all", "problems", "none"] = Field(
+        "problems",
+        description="Jobs that workers show in Flower: all, those that did not succeed at once, or none.",
+    )
+    flower_auth: SecretStr = Field(
+        SecretStr(""),
+        description="Who may look at Flower, as USER:PASSWORD. Unset: a new password each start.",
+    )
+    allow_private: bool = Field(
+        False, description="Whether webhooks and pulls may go to addresses of private networks."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged; the verbs that are not servers begin at warning."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Lines of the log: JSON, or text for people. auto: text on a terminal."
+    )
+
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port at which a worker answers /metrics, each of a host its own; 0 for any free one."
+        " Unset: none. `provision serve` has /metrics at its own port.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address at which it does; it asks for no token, so keep it in the house."
+    )
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an address such as https://api.jelou.ai")
+        _check_port(parts)
+        if parts.username or parts.password:
+            raise ValueError("must not hold credentials; set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET")
+        return value.rstrip("/")
+
+    @field_validator("flower_auth")
+    @classmethod
+    def _is_a_pair(cls, value: SecretStr) -> SecretStr:
+        user, _, password = value.get_secret_value().partition(":")
+        if value and not (user and password and value.get_secret_value().isascii()):
+            raise ValueError("must be USER:PASSWORD, in ASCII")
+        return value
+
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _is_known_scheme(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        known = addresses.SCHEMES if info.field_name == "redis_url" else _BROKERS
+        if not value:
+            return value
+        # The address is not repeated: it may hold a password.
+        url = value.get_secret_value()
+        scheme = url.partition(":")[0].lower()
+        if scheme not in known:
+            raise ValueError(f"must be an address that begins with {', '.join(f'{s}://' for s in known)}")
+        if addresses.is_of_redis(url):
+            return SecretStr(addresses.parse(url).for_client())
+        _check_port(urlsplit(url))
+        return value
+
+    @model_validator(mode="after")
+    def _relations(self) -> Self:
+        if self.backoff_base > self.backoff_cap:
+            raise ValueError(
+                f"PROVISION_BACKOFF_BASE ({self.backoff_base:g} s) is above"
+                f" PROVISION_BACKOFF_CAP ({self.backoff_cap:g} s)"
+            )
+        if bool(self.client_id) != bool(self.client_secret.get_secret_value()):
+            missing = "CLIENT_SECRET" if self.client_id else "CLIENT_ID"
+            raise ValueError(f"PROVISION_{missing} is missing: a credential needs both its id and its secret")
+        for name in _SERVERS:
+            if getattr(self, f"{name}_password").get_secret_value() and not getattr(self, f"{name}_url"):
+                name = name.upper()
+                raise ValueError(f"PROVISION_{name}_PASSWORD is set and PROVISION_{name}_URL is not")
+        urls = (url.get_secret_value() for url in (self.redis_url, self.broker_url) if url)
+        if self.sentinel_password.get_secret_value() and not any(map(addresses.is_of_sentinels, urls)):
+            raise ValueError(
+                "PROVISION_SENTINEL_PASSWORD is set, and neither PROVISION_REDIS_URL nor PROVISION_BROKER_URL"
+                " is an address of Sentinels"
+            )
+        return self
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """
+        Reads `PROVISION_*`; an empty variable counts as unset.
+
+        Raises: ConfigurationError that lists every problem, one a line, by the variable's name.
+        """
+        given = {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in environ.items()
+            if name.startswith(PREFIX) and value.strip()
+        }
+        problems = [_unknown(name) for name in given if name not in cls.model_fields]
+        for name in given:
+            if given[name].startswith("@") and _is_secret(cls.model_fields.get(name)):
+                try:
+                    given[name] = Path(given[name][1:]).read_text(encoding="utf-8").strip()
+                    if not given[name]:
+                        # Whoever names a file means to have a secret: going without would be silent.
+                        problems.append(f"{PREFIX}{name.upper()}: the file named after the @ is empty")
+                except (OSError, ValueError) as error:
+                    given[name] = ""
+                    problems.append(_unreadable(name, error))
+        given = {name: value for name, value in given.items() if value}
+        for name in _SERVERS:
+            if f"{name}_url" in given and f"{name}_password" in given:
+                given[f"{name}_url"] = _with_password(given[f"{name}_url"], given[f"{name}_password"])
+            if addresses.is_of_sentinels(given.get(f"{name}_url", "")) and "sentinel_password" in given:
+                given[f"{name}_url"] = with_sentinel_password(
+                    given[f"{name}_url"], given["sentinel_password"]
+                )
+        try:
+            settings = cls.model_validate(
+                {name: value for name, value in given.items() if name in cls.model_fields}
+            )
+        except ValidationError as error:
+            problems += [_problem(detail) for detail in error.errors(include_input=False, include_url=False)]
+        if problems:
+            raise ConfigurationError(
+                "\n".join(problems), hint="docs/reference/settings.md lists every setting"
+            )
+        return settings
+
+    @property
+    def heartbeats_folder(self) -> Path:
+        """Where workers write their heartbeats; probes ask `heartbeat.folder_of` instead."""
+        return self.heartbeats or self.home / FOLDER
+
+    @property
+    def masters(self) -> str:
+        """The master keys as they were given; `ledger.sealing.load_masters` reads them."""
+        return self.encryption_keys.get_secret_value()
+
+    @property
+    def broker(self) -> str | None:
+        """Address of Celery's broker; the ledger's Redis unless another is set."""
+        url = self.broker_url or self.redis_url
+        return url.get_secret_value() if url else None
+
+    @property
+    def redis(self) -> str | None:
+        """Address of the ledger's Redis; None means the embedded Valkey."""
+        return self.redis_url.get_secret_value() if self.redis_url else None
+
+
+def secret_settings() -> list[str]:
+    """Names of the settings that are kept secret, in their order."""
+    return [name for name, field in Settings.model_fields.items() if _is_secret(field)]
+
+
+def _is_secret(field: FieldInfo | None) -> bool:
+    return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _unreadable(name: str, error: Exception) -> str:
+    # What stands behind the @ is not repeated: it may be a secret that begins with one.
+    why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return f"{PREFIX}{name.upper()}: the file named after the @ cannot be read: {why}"
+
+
+def _with_password(url: str, password: str) -> str:
+    """An address with a password, unless it has one; its user stays."""
+    # By hand: urlsplit refuses brackets behind the comma of two hosts.
+    scheme, slashes, rest = url.partition("://")
+    network = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, colon, _ = network.rpartition("@")[0].partition(":")
+    if colon or not slashes:
+        return url
+    place = network.rpartition("@")[2]
+    return f"{scheme}://{user}:{quote(password, safe='')}@{place}{rest[len(network) :]}"
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port must be a number from 0 to 65535") from None
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    guess = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+    return f"{PREFIX}{name.upper()} is no setting{guess}"
+
+
+def _problem(detail: Any) -> str:
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if not detail["loc"]:
+        return message
+    return f"{PREFIX}{str(detail['loc'][0]).upper()}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,1 @@
+"""The Valkey, worker and sandbox that a command starts for itself."""

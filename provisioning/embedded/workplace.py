@@ -1,0 +1,203 @@
+"""Where commands work: the Redis of the settings, or the embedded one with a worker of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from provisioning.config.settings import PREFIX, Settings
+from provisioning.embedded.own_process import own_module
+from provisioning.embedded.valkey import embedded_valkey, is_running
+from provisioning.errors import ConfigurationError, LedgerUnavailableError, ProvisioningError
+from provisioning.observability import logs
+
+STOP_TIMEOUT = 20.0
+"""Seconds a worker has to stop; it needs at most 10 (its POSTs are answered and recorded)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """
+    Where a command works.
+
+    Attributes:
+        settings: with the address of the Redis that is really used.
+        embedded: whether that is the Valkey in PROVISION_HOME.
+    """
+
+    settings: Settings
+    embedded: bool
+
+    @property
+    def redis_url(self) -> str:
+        """Address of the ledger's Redis."""
+        if self.settings.redis is None:
+            raise RuntimeError("a workplace has a Redis")
+        return self.settings.redis
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Workplace]:
+    """
+    The settings of the environment and a Redis to go with them.
+
+    Raises: ConfigurationError, LedgerUnavailableError.
+    """
+    settings = Settings.from_env(os.environ)
+    # Commands speak for themselves; what is logged below them is for who looks into trouble.
+    logs.configure("cli", settings, least=logging.WARNING)
+    if settings.redis is not None:
+        yield Workplace(settings, embedded=False)
+        return
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(embedded_valkey(settings.home.absolute()))
+        try:
+            yield Workplace(settings.model_copy(update={"redis_url": SecretStr(url)}), embedded=True)
+        finally:
+            with undisturbed():
+                stack.close()
+
+
+class LocalWorker:
+    """A worker process that lives as long as the command that started it."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._home = place.settings.home.absolute()
+        self.log = self._home / "worker.log"
+        environ = {**os.environ, f"{PREFIX}REDIS_URL": place.redis_url}
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C is for us, and we tell it to stop in good order.
+            self._process = subprocess.Popen(
+                own_module("worker", "--name", "apply", "--leash"),
+                env=environ,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raises: ProvisioningError if the worker has ended by itself."""
+        code = self._process.poll()
+        if code is not None:
+            raise ProvisioningError(
+                f"the worker ended unexpectedly (exit code {code}); its log is {self.log}",
+                hint="run the same command again: it goes on where it was",
+            )
+
+    def check_ledger(self) -> None:
+        """Raises: LedgerUnavailableError if the embedded Valkey has ended: nobody would start it again."""
+        if not is_running(self._home):
+            raise LedgerUnavailableError(
+                f"the embedded Valkey ended unexpectedly; its log is {self._home / 'valkey.log'}",
+                hint="run the same command again: it goes on where it was",
+            )
+
+    def stop(self) -> None:
+        """Has it finish what is in flight, and waits for it."""
+        with undisturbed():
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """
+    Ctrl-C and SIGTERM are only answered while the block runs.
+
+    An impatient second Ctrl-C would otherwise take the ledger away from a worker that is recording the
+    last answers, and leave those jobs in doubt.
+    """
+
+    def patience(*_: object) -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, f"still stopping: it takes at most {STOP_TIMEOUT:g} s\n".encode())
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, patience) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def local_worker(place: Workplace) -> Iterator[LocalWorker]:
+    """A worker for as long as the block runs."""
+    worker = LocalWorker(place)
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def check_reachable(api_url: str, timeout: float) -> None:
+    """
+    Makes sure that something listens at the API's address, without sending it anything.
+
+    Raises: ConfigurationError if nothing does.
+    """
+    parts = urlsplit(api_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=timeout):
+            return
+    except socket.gaierror as error:
+        problem = f"the API's host {parts.hostname} has no address ({error.strerror})"
+    except TimeoutError:
+        problem = f"the API at {api_url} does not answer within {timeout:g} s"
+    except OSError as error:
+        problem = f"the API at {api_url} cannot be reached ({error.strerror})"
+    raise ConfigurationError(problem, hint="check PROVISION_API_URL and the network; nothing was sent")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSandbox:
+    """A sandbox process of our own, and where it listens."""
+
+    url: str
+
+
+@contextlib.contextmanager
+def local_sandbox(log: Path, *options: str) -> Iterator[LocalSandbox]:
+    """
+    A sandbox for as long as the block runs, on a free port of this machine.
+
+    Raises: ProvisioningError if it does not start.
+    """
+    ready = log.with_name("sandbox.url")
+    ready.unlink(missing_ok=True)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            own_module("sandbox", "--port", "0", "--ready-file", str(ready), *options),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + 20
+        while not (ready.exists() and ready.read_text().strip()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ProvisioningError(f"the sandbox did not start; its log is {log}")
+            time.sleep(0.02)
+        yield LocalSandbox(ready.read_text().strip())
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,1 @@
+"""Signs of life: liveness, heartbeats, and the probe that reads them."""

@@ -1,0 +1,181 @@
+"""
+`provision health`: for probes of containers and supervisors. Exit code 0 if it is well, 1 if not.
+
+A probe runs every few seconds on every worker, so this module imports nothing but the standard library, and
+`console.__main__` comes here before anything else is loaded. It asks neither Redis nor the broker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from provisioning.health.heartbeat import Heartbeat, folder_of, read_heartbeat, read_heartbeats
+from provisioning.health.liveness import PROBE_LIMIT
+from provisioning.printable import printable
+
+WELL, UNWELL = 0, 1
+
+ANSWER_WITHIN = 5.0
+"""Seconds that a server has to answer a probe by HTTP."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """What `provision health` understands."""
+    parser = argparse.ArgumentParser(
+        prog="provision health",
+        description="Say whether the workers of this host, or a server, are well: exit code 0, or 1 if not.",
+        epilog="Example: provision health --live",
+        allow_abbrev=False,
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--live", action="store_true", help="whether it lives (this unless --ready is given)")
+    kind.add_argument("--ready", action="store_true", help="whether it can take work")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--worker", metavar="NAME", help="this worker only; all in the folder without")
+    which.add_argument("--file", metavar="FILE", type=Path, help="this heartbeat only")
+    which.add_argument("--url", metavar="URL", help="a server instead: its /healthz, or /readyz with --ready")
+    parser.add_argument(
+        "--limit",
+        metavar="SECONDS",
+        type=_seconds,
+        default=PROBE_LIMIT,
+        help=f"without a sign of life it is not alive (default {PROBE_LIMIT:g})",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a worker on standard output")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Looks, says what it sees, and returns the exit code."""
+    chosen = parser().parse_args(arguments)
+    if chosen.url is not None:
+        return _tell_server(chosen.url, ready=chosen.ready, as_json=chosen.json)
+    folder = folder_of(os.environ)
+    try:
+        if chosen.file is not None:
+            one = read_heartbeat(chosen.file)
+            beats = [] if one is None else [one]
+        else:
+            beats = [
+                beat for beat in read_heartbeats(folder) if chosen.worker is None or _is(beat, chosen.worker)
+            ]
+    except OSError as error:
+        return _tell_none(f"the heartbeat cannot be read ({error.strerror})", as_json=chosen.json)
+    if not beats:
+        where = chosen.file or f"in {folder.absolute()}"
+        who = f"worker {chosen.worker}" if chosen.worker else "worker"
+        return _tell_none(f"no living {who} has a heartbeat {where}", as_json=chosen.json)
+    return _tell(beats, time.monotonic(), ready=chosen.ready, limit=chosen.limit, as_json=chosen.json)
+
+
+def _tell(beats: Iterable[Heartbeat], now: float, *, ready: bool, limit: float, as_json: bool) -> int:
+    code = WELL
+    for beat in beats:
+        stuck, unready = beat.stuck(now, limit), beat.unready(now, limit)
+        trouble = unready if ready else stuck
+        if trouble:
+            code = UNWELL
+        if as_json:
+            print(json.dumps(_public(beat, now, stuck, unready)))
+        elif trouble:
+            print(printable(f"{'not ready' if ready else 'not alive'}: {beat.worker}: {trouble}"))
+        else:
+            print(printable(f"{'ready' if ready else 'alive'}: {beat.worker}"))
+    return code
+
+
+def _public(beat: Heartbeat, now: float, stuck: str | None, unready: str | None) -> dict[str, object]:
+    signs = beat.signs
+    last = {
+        "engine": signs.engine,
+        "ledger": signs.ledger,
+        "consumer": signs.consumer,
+        "message": signs.message,
+    }
+    # A part that is excused, while Celery reconnects, has its sign in the future.
+    ages = {name: None if at is None else round(max(0.0, now - at), 1) for name, at in last.items()}
+    return {
+        "worker": beat.worker,
+        "pid": beat.pid,
+        "alive": stuck is None,
+        "ready": unready is None,
+        "why": stuck or unready,
+        "ages": ages,
+        "credentials": beat.credentials,
+        "stopping": beat.stopping,
+    }
+
+
+def _tell_none(why: str, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"worker": None, "alive": False, "ready": False, "why": why}))
+    else:
+        print(printable(why))
+    return UNWELL
+
+
+def _tell_server(url: str, *, ready: bool, as_json: bool) -> int:
+    address = _address(url, ready=ready)
+    code, said = _asked(address)
+    well = code == 200
+    if as_json:
+        print(
+            json.dumps({"url": address, "ready" if ready else "alive": well, "why": None if well else said})
+        )
+    else:
+        word = "ready" if ready else "alive"
+        print(printable(f"{word if well else f'not {word}'}: {address}{'' if well else f': {said}'}"))
+    return WELL if well else UNWELL
+
+
+def _address(url: str, *, ready: bool) -> str:
+    """The address to ask: as it was given if it names a page, else our own server's."""
+    from urllib.parse import urlsplit
+
+    page = urlsplit(url).path.strip("/")
+    return url if page else f"{url.rstrip('/')}/{'readyz' if ready else 'healthz'}"
+
+
+def _asked(address: str) -> tuple[int | None, str]:
+    """The status that came and what is said about it; None if nothing came."""
+    # Only here: HTTP and TLS cost more to import than all the rest.
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None, "it is no http:// or https:// address"
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    try:
+        connection = connect(parts.hostname, parts.port, timeout=ANSWER_WITHIN)
+        try:
+            connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""))
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, HTTPException, ValueError) as error:
+        return None, f"no answer ({getattr(error, 'strerror', None) or error or type(error).__name__})"
+    return status, f"it answers {status}"
+
+
+def _is(beat: Heartbeat, name: str) -> bool:
+    """Whether a worker is meant: by its whole name, by what stands before the host, or by its `--name`."""
+    before_host = beat.worker.partition("@")[0]
+    return name in (beat.worker, before_host, before_host.removesuffix(f"-{beat.pid}"))
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

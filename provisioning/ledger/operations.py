@@ -1,0 +1,213 @@
+"""
+What a person does to the flow: hold, release, cancel, redrive, resolve.
+
+Every act is noted in the audit, whichever door it came through: who, when, on what, why, and what came of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from provisioning import scopes
+from provisioning.attempt import Result
+from provisioning.errors import NotFoundError
+from provisioning.ledger import keys, transitions
+from provisioning.ledger.encryption import Sealer
+from provisioning.ledger.numbers import last_number
+from provisioning.ledger.records import Act, Fact, Hold, Redriven, Selection
+from provisioning.ledger.schema import EVENTS_KEPT, Happened, HoldKind, Released
+from provisioning.ledger.scripts import Call
+from provisioning.observability.log_events import ACT_NOTED
+from provisioning.observability.logs import say
+from provisioning.pace import Rate
+
+STRETCH = 2000
+"""Jobs that one call cancels or redrives: a few ms of Redis' time, so that nobody else waits long."""
+
+AUDIT_KEPT = 10_000
+"""Acts that the audit holds at least: years of a busy operator, in a few megabytes."""
+
+Do = Callable[[Call[Any]], Awaitable[Any]]
+
+
+class Hand:
+    """The operator's hand in the ledger. Every act names who did it."""
+
+    def __init__(self, redis: Redis, do: Do, sealer: Sealer) -> None:
+        self._redis: Any = redis
+        self._do = do
+        self._sealer = sealer
+
+    async def hold(self, scope: str, *, by: str, why: str) -> bool:
+        """
+        Pauses `scope` by a person's word: no POST of it starts from now on, on any worker.
+
+        Args:
+            scope: a field of `keys.HOLDS`.
+        Returns: False if it was held already; the first word stands.
+        """
+        new = await self._hold(scope, by, why, HoldKind.PAUSED)
+        if new:
+            await self.note("pause", by=by, on=scope, why=why)
+        return new
+
+    async def _hold(self, scope: str, by: str, why: str, kind: HoldKind) -> bool:
+        hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind=kind)
+        return bool(await self._do(transitions.hold(hold)))
+
+    async def release(self, scope: str, *, by: str = "", why: str = "") -> Released:
+        """Lets `scope` go on: at once after a pause, after one probe's success under a brake."""
+        word: Released = await self._do(transitions.release(scope))
+        if word is not Released.NOT_HELD:
+            await self.note("resume", by=by, on=scope, why=why, facts={"came_of_it": str(word)})
+        return word
+
+    async def set_pace(self, credential: str, rate: Rate | None, *, by: str = "") -> None:
+        """
+        Sets the pace of a credential on all workers, in force within a second and across restarts.
+
+        Args:
+            rate: None to let each worker go by its own setting again.
+        """
+        if rate is None:
+            await self._redis.hdel(keys.RATES, credential)
+        else:
+            await self._redis.hset(keys.RATES, credential, rate.word)
+        facts: dict[str, str | int] = {"pace": "not set" if rate is None else str(rate)}
+        await self.note("pace", by=by, on=scopes.of_credential(credential), facts=facts)
+
+    async def shred(self, batch: str, *, by: str) -> bool:
+        """
+        Destroys the data key of a batch, and deletes what it had sealed. Returns: whether there was one.
+
+        The caller has made sure that nothing of the batch is unsettled or in doubt.
+        """
+        had = await self._sealer.shred(batch)
+        await self._redis.unlink(keys.bodies(batch), keys.late_results(batch))
+        last_job = await last_number(self._redis, batch)
+        for first in range(1, last_job + 1, STRETCH):
+            await self._do(transitions.shred(batch, first, min(first + STRETCH - 1, last_job)))
+        await self.note("shred", by=by, on=scopes.of_batch(batch), facts={"had_a_key": str(had).lower()})
+        return had
+
+    async def note(
+        self, act: str, *, by: str, on: str, why: str = "", facts: Mapping[str, Fact] | None = None
+    ) -> None:
+        """Adds an act to the audit. Its facts hold no payload, credential or widget key."""
+        line = Act(
+            act=act,
+            at=time.time(),
+            by=_encodable(by),
+            on=_encodable(on),
+            why=_encodable(why),
+            facts={
+                name: _encodable(fact) if isinstance(fact, str) else fact
+                for name, fact in (facts or {}).items()
+            },
+        )
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.xadd(keys.AUDIT, {"act": msgspec.json.encode(line)}, maxlen=AUDIT_KEPT, approximate=True)
+        entry = {"event": str(Happened.ACT), "batch": _batch_of(on), "job": "", "on": line.on}
+        pipeline.xadd(keys.EVENTS, entry, maxlen=EVENTS_KEPT, approximate=True)
+        await pipeline.execute()
+        say(ACT_NOTED, act=act, on=on, by=by)
+
+    async def choose_on_in_doubt(self, batch: str, choice: str) -> None:
+        """Has the doubtful jobs of a batch wait for a person (`hold`), or tried again (`retry`)."""
+        await self._redis.hset(keys.batch(batch), "on_in_doubt", choice)
+
+    async def cancel(self, batch: str, by: str, *, credential: str | None = None, why: str = "") -> int:
+        """
+        Calls off every job of a batch, or of one credential in it, that has not begun to be sent.
+
+        The batch is held first, so that no further POST starts while the sweep goes over it.
+        Returns: how many.
+        """
+        scope = scopes.of_batch(batch)
+        mine = await self._hold(scope, by, "being cancelled", HoldKind.CANCELLING)
+        mine = mine or await self._left_by_a_cancel(scope)
+        cancelled = 0
+        try:
+            last_job = await last_number(self._redis, batch)
+            for first in range(1, last_job + 1, STRETCH):
+                last = min(first + STRETCH - 1, last_job)
+                cancelled += await self._do(transitions.cancel(batch, first, last, by, credential))
+        finally:
+            try:
+                if mine:
+                    await self._do(transitions.release(scope))
+            finally:
+                facts: dict[str, str | int] = {"jobs": cancelled}
+                if credential is not None:
+                    facts["credential"] = credential
+                await self.note("cancel", by=by, on=scope, why=why, facts=facts)
+        return cancelled
+
+    async def _left_by_a_cancel(self, scope: str) -> bool:
+        """Whether `scope` is held by a sweep that may have died over it; then the next one lifts it."""
+        held = await self._redis.hget(keys.HOLDS, scope)
+        return held is not None and msgspec.json.decode(held, type=Hold).kind == HoldKind.CANCELLING
+
+    async def redrive(self, batch: str, wanted: Selection, by: str, *, because: str = "") -> Redriven:
+        """
+        Queues dead or cancelled jobs again: fresh attempts, history kept. They go at the credential's pace.
+
+        Args:
+            because: why a second widget is accepted. Empty leaves the jobs for which one may exist; they are
+                counted.
+        """
+        # All are looked up first: those that die again meanwhile are not queued over and over.
+        numbers: list[int] = []
+        after = "begin"
+        while after:
+            call = transitions.matching(batch, wanted, after.removeprefix("begin"), STRETCH)
+            after, found = await self._do(call)
+            numbers += [match.number for match in found]
+        came = Redriven()
+        try:
+            for first in range(0, len(numbers), STRETCH):
+                stretch = numbers[first : first + STRETCH]
+                came += await self._do(transitions.redrive(batch, stretch, by, because=because))
+        finally:
+            facts: dict[str, Fact] = {"state": str(wanted.state), **msgspec.structs.asdict(came)}
+            facts |= {
+                name: value
+                for name in ("reason", "credential", "key", "since", "until")
+                if (value := getattr(wanted, name))
+            }
+            await self.note("redrive", by=by, on=scopes.of_batch(batch), why=because, facts=facts)
+        return came
+
+    async def resolve(
+        self, batch: str, number: int, *, created: bool, by: str, result: Result | None = None
+    ) -> bool:
+        """
+        Settles a doubt by a person's word. Returns: whether the job was in doubt.
+
+        Raises: NotFoundError if there is no such job.
+        """
+        if not await self._redis.hexists(keys.jobs(batch), str(number)):
+            raise NotFoundError(f"there is no job {batch}.{number}")
+        settled = bool(
+            await self._do(transitions.resolve(batch, number, created=created, who=by, result=result))
+        )
+        if settled:
+            found = "created" if created else "absent"
+            await self.note("resolve", by=by, on=scopes.of_job(f"{batch}.{number}"), facts={"found": found})
+        return settled
+
+
+def _batch_of(on: str) -> str:
+    """Id of the batch that an act is on, as it names that or a job of it; empty for another thing."""
+    kind, _, name = on.partition(":")
+    return name if kind == "batch" else name.rpartition(".")[0] if kind == "job" else ""
+
+
+def _encodable(text: str) -> str:
+    """A text with its stray bytes as escapes: a file name or an argument may hold some, JSON may not."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,490 @@
+"""Looking at the ledger: batches in numbers, jobs with their story. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from provisioning import scopes
+from provisioning.attempt import Bounds
+from provisioning.errors import NotFoundError
+from provisioning.health.liveness import ALIVE_WITHIN
+from provisioning.job import NewJob, Verdict, spellings_of, split_job_id
+from provisioning.learned_rate import LearnedRate
+from provisioning.ledger import keys, transitions
+from provisioning.ledger.codec import KeptJob, words_of
+from provisioning.ledger.encryption import Sealer
+from provisioning.ledger.limits import SendingLimit, sending_limits
+from provisioning.ledger.numbers import last_number
+from provisioning.ledger.operations import AUDIT_KEPT
+from provisioning.ledger.records import (
+    EVERY,
+    UNREADABLE,
+    Act,
+    BatchStatus,
+    Buried,
+    CauseGroup,
+    Hold,
+    JobRecord,
+    Page,
+    Selection,
+    SourceFile,
+    Span,
+    WorkerSign,
+)
+from provisioning.ledger.schema import HoldKind, Match
+from provisioning.ledger.scripts import Call
+from provisioning.lifecycle import UNSETTLED, State
+
+Place = tuple[int, str]
+"""Where a batch stands among all: the time it was opened (ms), and its id among those of the same time."""
+
+PLACES = 50
+"""Batches that are listed at once."""
+
+PAGE = 500
+"""Jobs read in one pipeline."""
+
+STRETCH = 2000
+"""Jobs that one call looks through: a few ms of Redis' time, so that nobody else waits long."""
+
+_COUNTED = {
+    *(*State, "accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
+    "follows",
+    "found",
+    "charted",
+    "last_number",
+    "primary_changed_at",
+    "period",
+}
+
+_decode_source = msgspec.json.Decoder(SourceFile).decode
+_decode_sign = msgspec.json.Decoder(WorkerSign).decode
+_decode_act = msgspec.json.Decoder(Act).decode
+_decode_hold = msgspec.json.Decoder(Hold).decode
+_decode_rate = msgspec.json.Decoder(LearnedRate).decode
+
+
+class View:
+    """Reads of one ledger. Every iterator pages, so that a batch of any size costs constant memory."""
+
+    def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]], sealer: Sealer) -> None:
+        # redis-py types each reply as the union of all it might be under any protocol; we decode them here.
+        self._redis: Any = redis
+        self._do = do
+        self._sealer = sealer
+
+    async def batch_id(self, name_or_id: str) -> str:
+        """
+        The id of a batch given by name or id. An id wins: no batch can stand in the place of another.
+
+        Raises: NotFoundError if there is none.
+        """
+        if await self._redis.exists(keys.batch(name_or_id)):
+            return name_or_id
+        named = await self._redis.hget(keys.NAMES, name_or_id)
+        if named is not None:
+            return str(named.decode())
+        raise NotFoundError(f"there is no batch {name_or_id!r}", hint="provision status lists all batches")
+
+    async def batches(self) -> AsyncIterator[BatchStatus]:
+        """All batches, the newest first."""
+        for batch in await self._redis.zrevrange(keys.BATCHES, 0, -1):
+            yield await self.status(batch.decode())
+
+    async def places(self, after: Place | None = None, *, since: float | None = None) -> list[Place]:
+        """
+        The next batches after a place, `PLACES` at most, the newest first; those of one millisecond in
+        reverse order of their ids.
+
+        Args:
+            since: leaves out those that were opened before; Unix seconds.
+        """
+        most = "+inf" if after is None else str(after[0])
+        least = "-inf" if since is None else str(int(since * 1000))
+        skip = 0
+        while True:
+            rows = await self._redis.zrevrangebyscore(
+                keys.BATCHES, most, least, skip, PLACES, withscores=True
+            )
+            places = [(int(score), batch.decode()) for batch, score in rows]
+            found = [place for place in places if after is None or place < after]
+            if found or len(rows) < PLACES:
+                return found
+            skip += PLACES
+
+    async def backlog(self) -> int:
+        """Jobs of all batches that are not settled."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for batch in await self.active():
+            pipeline.hmget(keys.batch(batch), *sorted(UNSETTLED))
+        return sum(int(count or 0) for counts in await pipeline.execute() for count in counts)
+
+    async def memory_share(self) -> float:
+        """How much of the memory that Redis may use it uses; 0 where nothing limits it."""
+        memory = await self._redis.info("memory")
+        most = int(memory.get("maxmemory", 0))
+        return int(memory["used_memory"]) / most if most else 0.0
+
+    async def active(self) -> list[str]:
+        """Ids of the batches with unsettled jobs."""
+        return [batch.decode() for batch in await self._redis.zrange(keys.ACTIVE, 0, -1)]
+
+    async def status(self, batch: str) -> BatchStatus:
+        """
+        One batch in numbers, and what holds it back.
+
+        Raises: NotFoundError if there is none.
+        """
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hgetall(keys.batch(batch))
+        pipeline.hgetall(keys.causes(batch))
+        pipeline.hgetall(keys.HOLDS)
+        pipeline.smembers(keys.credentials(batch))
+        pipeline.zcard(keys.waiting(batch))
+        raw, causes, holds, ready, waiting = await pipeline.execute()
+        if not raw:
+            raise NotFoundError(f"there is no batch {batch!r}", hint="provision status lists all batches")
+        fields = {name.decode(): value.decode() for name, value in raw.items()}
+        by_state: dict[str, dict[str, int]] = {}
+        for field, count in causes.items():
+            state, _, cause = field.decode().partition(":")
+            by_state.setdefault(state, {})[cause] = int(count)
+        settled_at, changed = fields.get("settled_at"), fields.get("primary_changed_at")
+        credentials = {name.decode() for name in ready}
+        found = await self._tell_trying(_holds_on(batch, holds.values(), credentials))
+        return BatchStatus(
+            batch=batch,
+            name=fields.get("name", ""),
+            opened_at=int(fields.get("opened_at", 0)) / 1000,
+            settled_at=int(settled_at) / 1000 if settled_at else None,
+            accepted=int(fields.get("accepted", 0)),
+            states={state: int(fields.get(state, 0)) for state in State},
+            bounds=Bounds(int(fields.get("least", 0)), int(fields.get("most", 0))),
+            attempts=int(fields.get("attempts", 0)),
+            causes=by_state,
+            holds=found,
+            primary_changed_at=int(changed) / 1000 if changed else None,
+            blocked=bool(ready) and not waiting and _blocked(found, credentials),
+            sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
+            meta={name: value for name, value in fields.items() if not _is_counted(name)},
+        )
+
+    async def holds(self) -> list[Hold]:
+        """Everything that is held, whatever it holds back."""
+        holds = [_decode_hold(value) for value in (await self._redis.hgetall(keys.HOLDS)).values()]
+        return await self._tell_trying(holds)
+
+    async def _tell_trying(self, holds: list[Hold]) -> list[Hold]:
+        """The same holds, each with whether a probe is sent through it."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for hold in holds:
+            pipeline.exists(keys.brake(hold.scope))
+        trying = await pipeline.execute() if holds else []
+        return [
+            msgspec.structs.replace(hold, trying=bool(brake))
+            for hold, brake in zip(holds, trying, strict=True)
+        ]
+
+    async def pace(self, credential: str) -> str | None:
+        """The pace that an operator has set for a credential; None if none has."""
+        rate = await self._redis.hget(keys.RATES, credential)
+        return None if rate is None else str(rate.decode())
+
+    async def paces(self) -> dict[str, str]:
+        """Every pace that an operator has set, by credential."""
+        return {
+            name.decode(): rate.decode() for name, rate in (await self._redis.hgetall(keys.RATES)).items()
+        }
+
+    async def credential_names(self) -> set[str]:
+        """The credentials that workers have shown to have, or that an operator has set a pace for."""
+        signs = [_decode_sign(sign) for sign in await self._redis.hvals(keys.WORKER_SIGNS)]
+        paced = {name.decode() for name in await self._redis.hkeys(keys.RATES)}
+        return paced.union(*(sign.credentials for sign in signs))
+
+    async def has_jobs_of(self, credential: str) -> bool:
+        """Whether a job of a credential has ever been accepted."""
+        return bool(await self._redis.exists(keys.identity(credential)))
+
+    async def workers(self) -> list[WorkerSign]:
+        """The workers that gave a sign of life in the last `ALIVE_WITHIN` seconds, by Redis' clock."""
+        seconds, microseconds = await self._redis.time()
+        since = (seconds - ALIVE_WITHIN) * 1000 + microseconds / 1000
+        names = await self._redis.zrangebyscore(keys.WORKERS, since, "+inf")
+        signs = await self._redis.hmget(keys.WORKER_SIGNS, names) if names else []
+        return [_decode_sign(sign) for sign in signs if sign]
+
+    async def limits(self, workers: Sequence[WorkerSign]) -> list[SendingLimit]:
+        """What limits sending now, as these workers and the ledger have it."""
+        learned = {
+            name.decode(): _decode_rate(rate)
+            for name, rate in (await self._redis.hgetall(keys.LEARNED)).items()
+        }
+        return sending_limits(workers, await self.paces(), learned)
+
+    async def job(self, job_id: str) -> JobRecord:
+        """
+        One job with its story.
+
+        Raises: NotFoundError if there is none.
+        """
+        try:
+            batch, number = split_job_id(job_id)
+        except ValueError as error:
+            raise NotFoundError(str(error)) from error
+        async for record in self._records(batch, [number]):
+            return record
+        raise NotFoundError(
+            f"there is no job {job_id!r}", hint="provision jobs BATCH lists the jobs of a batch"
+        )
+
+    async def body(self, job_id: str) -> bytes:
+        """The JSON of a job's POST, as it was handed over. Raises: NotFoundError."""
+        batch, number = split_job_id(job_id)
+        body = await self._redis.hget(keys.bodies(batch), str(number))
+        if body is None:
+            raise NotFoundError(f"the body of {job_id} is not kept")
+        return await self._sealer.open(bytes(body))
+
+    async def verdicts(self, jobs: Sequence[NewJob], *, accept_duplicates: bool = False) -> list[Verdict]:
+        """
+        What would become of these jobs, were they handed over now; nothing is changed.
+
+        Args:
+            jobs: some hundred.
+            accept_duplicates: whether they were handed over with a reason to accept a second widget.
+        """
+        because = "accepted" if accept_duplicates else ""
+        accepted = await self._do(transitions.accept("", jobs, "", because=because, dry=True))
+        return [each.verdict for each in accepted]
+
+    async def jobs(
+        self, batch: str, wanted: Selection = EVERY, *, after: str = ""
+    ) -> AsyncIterator[JobRecord]:
+        """The jobs of a batch that are meant, in the order of `pages`, after the place `after`."""
+        async for page in self.pages(batch, wanted, after=after):
+            for record in page.jobs:
+                yield record
+
+    async def pages(self, batch: str, wanted: Selection = EVERY, *, after: str = "") -> AsyncIterator[Page]:
+        """
+        The jobs of a batch that are meant, some hundred looked at a page; a page may hold none of them.
+
+        Dead and doubtful jobs, if asked for as such, come in the order of their time there, all others in
+        that in which they were handed over. A job that moves meanwhile may be missed or come again.
+        Args:
+            after: `Page.end` of the page before, or `place` of the last job that was seen.
+        """
+        if wanted.key and not wanted.key.endswith("*"):
+            known = [job async for job in self.find(wanted.key, wanted.credential)]
+            mine = [job for job in known if isinstance(job, JobRecord) and job.batch == batch]
+            yield Page([job for job in mine if wanted.fits(job)], "")
+            return
+        async for end, numbers in self._places(batch, wanted, after):
+            records = [record async for record in self._records(batch, numbers)]
+            yield Page([record for record in records if wanted.fits(record)], end)
+
+    async def _places(
+        self, batch: str, wanted: Selection, after: str
+    ) -> AsyncIterator[tuple[str, list[int]]]:
+        """Numbers that may be meant, a page at a time, each with where it ends."""
+        if wanted == EVERY:
+            last_job = await last_number(self._redis, batch)
+            for start in range(int(after or 0) + 1, last_job + 1, PAGE):
+                last = min(start + PAGE - 1, last_job)
+                yield str(last) if last < last_job else "", list(range(start, last + 1))
+            return
+        async for end, found in self._stretches(batch, wanted, after):
+            for start in range(0, max(len(found), 1), PAGE):
+                some = found[start : start + PAGE]
+                inside = start + PAGE < len(found)
+                yield wanted.place(some[-1]) if inside else end, [match.number for match in some]
+
+    async def find(self, key: str, credential: str = "") -> AsyncIterator[JobRecord | Buried]:
+        """
+        What has become of a tenant: its job of each credential that knows its key.
+
+        Args:
+            key: `abc*` for all that begin so, in no order.
+            credential: to look at alone; empty for all.
+        """
+        for name in [credential] if credential else await self._credentials():
+            async for known in self._known(name, key):
+                kept: dict[str, list[int]] = {}
+                for tenant, value in known.items():
+                    batch, number, ended = _home(value.decode())
+                    if ended:
+                        yield Buried(f"{batch}.{number}", tenant, name, State(ended))
+                    else:
+                        kept.setdefault(batch, []).append(number)
+                for batch, numbers in kept.items():
+                    async for record in self._records(batch, numbers):
+                        yield record
+
+    async def _credentials(self) -> list[str]:
+        """Every credential under which a job was ever handed over, by name."""
+        prefix = keys.identity("")
+        names = [name async for name in self._redis.scan_iter(f"{prefix}*", count=1000, _type="HASH")]
+        return sorted({name.decode().removeprefix(prefix) for name in names})
+
+    async def _known(self, credential: str, key: str) -> AsyncIterator[dict[str, bytes]]:
+        """The identities that are meant, some at a time: key → job id, and how it ended if let go of."""
+        where = keys.identity(credential)
+        if not key.endswith("*"):
+            spellings = spellings_of(key)
+            values = await self._redis.hmget(where, spellings)
+            known = [pair for pair in zip(spellings, values, strict=True) if pair[1] is not None]
+            yield dict(known[:1])
+            return
+        pattern = "".join(f"\\{char}" if char in "*?[]\\" else char for char in key[:-1]) + "*"
+        cursor = None
+        while cursor != 0:
+            cursor, found = await self._redis.hscan(where, cursor or 0, match=pattern, count=PAGE)
+            yield {name.decode(): value for name, value in found.items()}
+
+    async def matching(self, batch: str, wanted: Selection) -> AsyncIterator[list[Match]]:
+        """
+        The jobs that are meant, in short, stretch by stretch: 100 000 in a second or two.
+
+        They come in the order of `pages`.
+        """
+        async for _, found in self._stretches(batch, wanted):
+            yield found
+
+    async def _stretches(
+        self, batch: str, wanted: Selection, after: str = ""
+    ) -> AsyncIterator[tuple[str, list[Match]]]:
+        """The jobs that are meant, each stretch with where it ends."""
+        while True:
+            after, found = await self._do(transitions.matching(batch, wanted, after, STRETCH))
+            yield after, found
+            if not after:
+                return
+
+    async def causes(self, batch: str, wanted: Selection) -> list[CauseGroup]:
+        """The jobs that are meant, grouped by why they ended so, the most frequent first."""
+        groups: dict[str, CauseGroup] = {}
+        async for stretch in self.matching(batch, wanted):
+            for match in stretch:
+                new = CauseGroup(match.reason, 0, 0, match.at, match.at, match.number)
+                group = groups.get(match.reason, new)
+                groups[match.reason] = CauseGroup(
+                    match.reason,
+                    group.count + 1,
+                    group.risky + match.risky,
+                    min(group.first, match.at),
+                    max(group.last, match.at),
+                    min(group.example, match.number),
+                )
+        return sorted(groups.values(), key=lambda group: -group.count)
+
+    async def history(self, batch: str, *, minutes: int = 1) -> list[Span]:
+        """
+        What a batch came to, `minutes` at a time, oldest first; where nothing happened nothing is told.
+
+        Of what is older than a day only hours are kept, and of what is older than a month days: such spans
+        are as long as that.
+        """
+        spans: dict[tuple[int, int], dict[str, int]] = {}
+        for field, count in (await self._redis.hgetall(keys.minutes(batch))).items():
+            when, _, what = field.decode().partition(":")
+            minute, _, kept = when.partition("/")
+            length = max(minutes, int(kept or 1))
+            counts = spans.setdefault((int(minute) // length * length, length), {})
+            counts[what] = counts.get(what, 0) + int(count)
+        return [
+            Span(
+                at=minute * 60.0,
+                seconds=length * 60,
+                attempts=counts.pop("attempts", 0),
+                ended={State(state): count for state, count in counts.items()},
+            )
+            for (minute, length), counts in sorted(spans.items())
+        ]
+
+    async def audit(self, limit: int = 0, *, since: float | None = None) -> AsyncIterator[Act]:
+        """What people have done, the newest first; all that is kept, or the last `limit`, or since a time."""
+        begin = "-" if since is None else str(int(since * 1000))
+        end, left = "+", limit or AUDIT_KEPT * 2
+        while left > 0:
+            entries = await self._redis.xrevrange(keys.AUDIT, end, begin, count=min(PAGE, left))
+            for entry, fields in entries:
+                yield _act(entry.decode(), fields.get(b"act", b""))
+            if len(entries) < min(PAGE, left):
+                return
+            left -= len(entries)
+            end = f"({entries[-1][0].decode()}"
+
+    async def bodies(self, batch: str, numbers: Iterable[int]) -> list[bytes]:
+        """The bodies of some jobs, in order; empty where none is kept."""
+        wanted = [str(number) for number in numbers]
+        if not wanted:
+            return []
+        found = await self._redis.hmget(keys.bodies(batch), wanted)
+        return [await self._sealer.open(bytes(body or b"")) for body in found]
+
+    async def _records(self, batch: str, numbers: list[int]) -> AsyncIterator[JobRecord]:
+        if not numbers:
+            return
+        fields = [str(number) for number in numbers]
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hmget(keys.jobs(batch), fields)
+        pipeline.hgetall(keys.words(batch))
+        pipeline.hmget(keys.late_results(batch), fields)
+        pipeline.zmscore(keys.waiting(batch), fields)
+        jobs, kept, *columns = await pipeline.execute()
+        words = words_of(kept)
+        for number, value, late, due in zip(numbers, jobs, *columns, strict=True):
+            if value:
+                job = KeptJob(value, words)
+                made = await self._sealer.open_widget(job.result)
+                beside = await self._sealer.open_lines(late or b"")
+                yield job.record(batch, number, due=due, result=made, late=beside)
+
+
+def _act(entry: str, value: bytes) -> Act:
+    """An entry of the audit; what cannot be read is shown as such, so that it hides none of the others."""
+    try:
+        return _decode_act(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        at = int(entry.partition("-")[0]) / 1000  # a stream's entries are named by their time
+        return Act(act=UNREADABLE, at=at, by="", on=keys.AUDIT, facts={"entry": entry, "error": str(error)})
+
+
+def _is_counted(field: str) -> bool:
+    """Whether a field of a batch is the program's own; the others came with the batch."""
+    return field in _COUNTED or field.startswith("reaped:")
+
+
+def _home(known: str) -> tuple[str, int, str]:
+    """Batch and number of a job that an identity names, and how it ended if its batch was let go of."""
+    job_id, _, buried = known.partition("=")
+    return *split_job_id(job_id), buried
+
+
+def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list[Hold]:
+    """The holds that keep jobs of this batch back."""
+    found = []
+    for value in holds:
+        hold = _decode_hold(value)
+        kind, _, name = hold.scope.partition(":")
+        if (
+            kind in ("all", "target")
+            or hold.scope == scopes.of_batch(batch)
+            or (kind == "credential" and name in credentials)
+        ):
+            found.append(hold)
+    return found
+
+
+def _blocked(holds: list[Hold], ready: set[str]) -> bool:
+    """Whether these holds keep every credential that has jobs ready, and each waits for a person."""
+    # A pause is left to the person who made it: whoever watches goes on watching.
+    theirs = (HoldKind.PAUSED, HoldKind.CANCELLING)
+    held = {hold.scope for hold in holds if not hold.trying and hold.kind not in theirs}
+    whole = any(not scope.startswith("credential:") for scope in held)
+    return whole or all(scopes.of_credential(name) in held for name in ready)

@@ -1,0 +1,122 @@
+"""
+Messages that no worker could carry out, kept for a person to read: with their reason, sealed, and bounded.
+
+What a message holds is the submitter's, tenants' bodies included, so it is sealed as bodies are. Where the
+ledger is encrypted and this process cannot seal, the reason is kept without the message. The list is bounded
+by count, by size and by the retention of dead letters.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from provisioning.ledger import keys
+from provisioning.ledger.encryption import SealedError
+from provisioning.ledger.schema import Refuse
+from provisioning.ledger.scripts import Call
+
+if TYPE_CHECKING:
+    from provisioning.ledger.ledger import Ledger
+
+MOST = 1000
+"""Messages that are kept; the oldest go first."""
+
+MOST_BYTES = 32_000_000
+"""Bytes of all that are kept together; the oldest go first."""
+
+LONGEST = 1_000_000
+"""Bytes of one message; of a longer one the beginning is kept."""
+
+CUT = 64_000
+"""Bytes that are kept of a message that is too long."""
+
+DAYS = 90.0
+"""Days that one is kept where no retention of dead letters is set."""
+
+DATA_KEY = "refused"
+"""Name of the data key that seals them; no batch has this id: theirs begin with b."""
+
+LOOKED_AT = 100
+"""Newest messages among which one that comes again is looked for."""
+
+
+async def keep(ledger: Ledger, *, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> bool:
+    """
+    Keeps a message with its reason; delivered again it is kept once.
+
+    Args:
+        task: the message's id.
+    Returns: whether it is new.
+    Raises: LedgerUnavailableError.
+    """
+    redis: Any = ledger.redis
+    task, batch, reason = _visible(task), _visible(batch), _visible(reason)
+    for line in await redis.lrange(keys.INTAKE_DEAD, 0, LOOKED_AT - 1):
+        before = json.loads(line)
+        if before["task"] == task and before["reason"] == reason:
+            return False
+    facts = {"at": time.time(), "reason": reason, "task": task, "batch": batch}
+    await ledger.do(_call(json.dumps(facts | await _sealed(ledger, message)).encode()))
+    return True
+
+
+async def read(ledger: Ledger, most: int = MOST) -> list[dict[str, Any]]:
+    """
+    What is kept, newest first: at, reason, task, batch, and `message`, or `sealed` where it cannot be opened.
+
+    Raises: LedgerUnavailableError.
+    """
+    redis: Any = ledger.redis
+    return [
+        await _opened(ledger, json.loads(line)) for line in await redis.lrange(keys.INTAKE_DEAD, 0, most - 1)
+    ]
+
+
+async def forget(ledger: Ledger, before: float) -> int:
+    """Lets go of up to a hundred that were refused before a time in Unix seconds. Returns: how many."""
+    return await ledger.do(_call(b"", before))
+
+
+def _call(line: bytes, before: float = 0.0) -> Call[int]:
+    return Call("refused", keys.INTAKE_DEAD, int, Refuse(line, MOST, MOST_BYTES, int(before)))
+
+
+def _visible(text: str) -> str:
+    """Text that any encoding takes: half a surrogate pair is written out."""
+    return text.encode(errors="backslashreplace").decode()[:2000]
+
+
+def _text(message: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(message, default=str).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        return json.dumps({"unreadable": type(error).__name__}).encode()
+
+
+async def _sealed(ledger: Ledger, message: Mapping[str, Any]) -> dict[str, Any]:
+    text = _text(message)
+    if len(text) > LONGEST:
+        text = json.dumps({"cut": text[:CUT].decode(), "bytes": len(text)}).encode()
+    try:
+        sealed = await ledger.sealer.seal_for(DATA_KEY, text)
+    except SealedError as error:
+        return {"sealed": f"not kept: {error.message}"}
+    if sealed is text:
+        return {"message": json.loads(text)}
+    return {"sealed": base64.b64encode(sealed).decode()}
+
+
+async def _opened(ledger: Ledger, facts: dict[str, Any]) -> dict[str, Any]:
+    sealed = facts.get("sealed")
+    if sealed is None or sealed.startswith("not kept"):
+        return facts
+    try:
+        text = await ledger.sealer.open(base64.b64decode(sealed))
+    except SealedError as error:
+        return facts | {"sealed": error.message}
+    facts.pop("sealed")
+    return facts | {"message": json.loads(text)}

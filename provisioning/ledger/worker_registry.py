@@ -1,0 +1,43 @@
+"""Signs of life that workers give: `view.workers` tells who has given one of late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from provisioning.ledger import keys
+from provisioning.ledger.ledger import Ledger
+from provisioning.ledger.records import WorkerSign
+
+_SIGN = """
+local now = redis.call('TIME')
+redis.call('ZADD', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), ARGV[1])
+"""
+"""By Redis' clock, as whoever reads it: a worker whose own is behind would be taken for gone."""
+
+
+async def sign(ledger: Ledger, state: WorkerSign, *, queue: str | None) -> int | None:
+    """
+    Gives a worker's sign of life.
+
+    Args:
+        queue: of Celery, where this Redis is the broker: elsewhere a list of that name is somebody else's.
+
+    Returns: how many messages wait in it; None without a queue.
+    """
+    redis: Any = ledger.redis
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.eval(_SIGN, 1, keys.WORKERS, state.name)
+    pipeline.hset(keys.WORKER_SIGNS, state.name, msgspec.json.encode(state))
+    if queue is not None:
+        pipeline.llen(queue)
+    said = await pipeline.execute()
+    return None if queue is None else int(said[-1])
+
+
+async def sign_off(ledger: Ledger, name: str) -> None:
+    """Says that a worker leaves."""
+    redis: Any = ledger.redis
+    await redis.zrem(keys.WORKERS, name)
+    await redis.hdel(keys.WORKER_SIGNS, name)

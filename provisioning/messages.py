@@ -1,0 +1,170 @@
+"""
+The envelope of a Celery message, read before Celery sees it. Pure: headers and a body go in, a letter comes
+out.
+
+Celery takes what it is given: a body of another shape, an id that is a list or a time limit that is a number
+ends its worker, and what it cannot decode it throws away. So nothing reaches it that was not read here, and
+what cannot be read is kept with the reason (`ledger.refused`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+DRAIN = "provision.drain"
+SUBMIT = "provision.submit"
+REFUSE = "provision.refuse"
+
+TASKS = (DRAIN, SUBMIT, REFUSE)
+"""Every task that a message may name."""
+
+QUEUE = "celery"
+"""Celery's default queue: services that know only the broker's address reach it without a setting."""
+
+UNACKNOWLEDGED = "unacked"
+"""Hash on Redis: messages that workers have taken and not acknowledged, as kombu names it."""
+
+VERSION = 1
+"""Of a ring: what `provision.drain` is called with."""
+
+
+class UnreadableError(Exception):
+    """A message that cannot be carried out; the text is the reason, and quotes nothing of its jobs."""
+
+
+class _Headers(msgspec.Struct):
+    """What is read of a message's headers; others are let be."""
+
+    task: str
+    id: str
+    eta: str | None = None
+    expires: str | None = None
+
+
+SHOWN = ("argsrepr", "kwargsrepr", "traceparent")
+"""Headers that are only shown: kept where they are text, and no reason to refuse a message."""
+
+
+class _Embed(msgspec.Struct):
+    """What is to happen after a task: Celery's own business, but of these shapes."""
+
+    callbacks: list[dict[str, Any]] | None = None
+    errbacks: list[dict[str, Any]] | None = None
+    chain: list[dict[str, Any]] | None = None
+    chord: dict[str, Any] | None = None
+
+
+class _Ring(msgspec.Struct, forbid_unknown_fields=True):
+    """The keyword arguments of `provision.drain`."""
+
+    v: int
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """
+    A message that can be carried out.
+
+    Attributes:
+        headers: those for Celery, and no others.
+        body: args, kwargs and what is to happen afterwards.
+    """
+
+    task: str
+    headers: dict[str, Any]
+    body: tuple[list[Any], dict[str, Any], dict[str, Any]]
+
+
+def read(headers: Mapping[str, Any], body: Any, now: datetime) -> Letter:
+    """
+    Reads a message of Celery's protocol 2, or 1, where everything is in the body.
+
+    Args:
+        body: what was decoded from JSON.
+    Raises: UnreadableError.
+    """
+    if isinstance(body, dict):
+        headers = {**body, **{name: value for name, value in headers.items() if value is not None}}
+        if not {"args", "kwargs"} & body.keys():
+            raise UnreadableError("the body is an object without args and kwargs")
+        body = [body.get("args") or [], body.get("kwargs") or {}, {}]
+    read = _converted(dict(headers), _Headers, "the headers")
+    _check_task(read.task)
+    if not isinstance(body, list | tuple) or len(body) != 3:
+        raise UnreadableError(f"the body is {_kind(body)} and not [args, kwargs, embed]")
+    args, kwargs, embed = body
+    if not isinstance(args, list | tuple):
+        raise UnreadableError(f"the arguments (args) are {_kind(args)} and not a list")
+    if not isinstance(kwargs, dict):
+        raise UnreadableError(f"the keyword arguments (kwargs) are {_kind(kwargs)} and not an object")
+    _converted(embed or {}, _Embed, "the third part of the body")
+    if read.task == DRAIN:
+        _check_ring(args, kwargs)
+    _check_times(read, now)
+    clean: dict[str, Any] = {"lang": "py", "task": read.task, "id": read.id, "eta": read.eta, "retries": 0}
+    clean |= {name: headers[name] for name in SHOWN if isinstance(headers.get(name), str)}
+    return Letter(read.task, clean, (list(args), kwargs, embed or {}))
+
+
+def _converted(value: Any, to: type[Any], what: str) -> Any:
+    try:
+        return msgspec.convert(value, to)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        raise UnreadableError(f"{what} cannot be read: {error}") from None
+
+
+def _check_task(task: str, tasks: Collection[str] = TASKS) -> None:
+    if task not in tasks:
+        near = difflib.get_close_matches(task[:100], tasks, n=1)
+        raise UnreadableError(f"no task is named {task[:100]!r}" + (f"; is {near[0]} meant?" if near else ""))
+
+
+def _check_ring(args: Collection[Any], kwargs: Mapping[str, Any]) -> None:
+    if args:
+        raise UnreadableError("a ring has no arguments without a name")
+    ring = _converted(kwargs, _Ring, "the ring")
+    if ring.v != VERSION:
+        raise UnreadableError(f"a ring of version {ring.v}; this worker knows version {VERSION}")
+
+
+def _check_times(read: _Headers, now: datetime) -> None:
+    if read.eta is not None:
+        _moment(read.eta, "eta")
+    if read.expires is not None and _moment(read.expires, "expires") <= now:
+        raise UnreadableError(f"it expired at {read.expires}, before a worker took it")
+
+
+def _moment(text: str, header: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UnreadableError(f"the header {header} is no time as ISO 8601 has it") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _kind(value: Any) -> str:
+    """
+    What a value from JSON is, without the value.
+
+    >>> [_kind(each) for each in (None, True, 1.5, "x", [1], {})]
+    ['null', 'a boolean', 'a number', 'a text', 'a list of 1', 'an object']
+    """
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return f"a list of {len(value)}"
+    return "an object"

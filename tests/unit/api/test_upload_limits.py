@@ -1,0 +1,60 @@
+"""What keeps one upload, or one token, from keeping all others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+
+from api.problem import Kind, ProblemError
+from api.slots import ALL, OF_A_TOKEN, Slots
+from api.watched import JUDGED_WITHIN, MOST_BLANK, Watched
+from provisioning.errors import InvalidInputError
+
+
+async def test_one_token_leaves_room_for_others_and_nobody_waits_for_ever() -> None:
+    slots = Slots(patience=0.01)
+    leave = asyncio.Event()
+    inside: list[str] = []
+
+    async def upload(token: str) -> None:
+        async with slots.place(token):
+            inside.append(token)
+            await leave.wait()
+
+    greedy = [asyncio.create_task(upload("greedy")) for _ in range(ALL + 3)]
+    others = [asyncio.create_task(upload(f"other{n}")) for n in range(ALL)]
+    done, _ = await asyncio.wait(greedy + others, return_when=asyncio.ALL_COMPLETED, timeout=0.2)
+    refused = [task.exception() for task in done]
+    assert inside == ["greedy"] * OF_A_TOKEN + ["other0", "other1"]
+    assert {error.kind for error in refused if isinstance(error, ProblemError)} == {Kind.BUSY}
+    assert len(refused) == len(greedy) + len(others) - ALL
+    leave.set()
+    await asyncio.gather(*greedy, *others, return_exceptions=True)
+    async with slots.place("other3"):  # and it is as it was
+        assert slots._users == {"other3": 1}
+
+
+def test_a_body_that_takes_too_long_is_refused_until_it_was_judged() -> None:
+    now = [0.0]
+    file = Watched(io.BytesIO(b"key"), clock=lambda: now[0])
+    assert file.read(2) == b"ke"
+    now[0] = JUDGED_WITHIN + 1
+    with pytest.raises(ProblemError) as caught:
+        file.read(2)
+    assert caught.value.kind is Kind.TOO_LARGE
+    file.rest()
+    assert file.read(2) == b"y"
+
+
+@pytest.mark.parametrize("nothing", [b"\n", b";;;\r\n", "\n".encode("utf-16-le"), b",,,,\n"])
+def test_a_stretch_of_nothing_is_passed_over_up_to_a_limit(nothing: bytes) -> None:
+    def read_all(size: int) -> None:
+        file = Watched(io.BytesIO(b"key;bot.id\n" + nothing * (size // len(nothing)) + b"a;1\n"))
+        while file.read(1 << 16):
+            pass
+
+    read_all(MOST_BLANK // 2)
+    with pytest.raises(InvalidInputError, match="blank"):
+        read_all(MOST_BLANK * 2)

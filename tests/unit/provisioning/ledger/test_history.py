@@ -1,0 +1,171 @@
+"""What a batch came to over time, and what people did."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioning import scopes
+from provisioning.ledger import Ledger, Selection, Span, keys
+from provisioning.ledger.records import Fact
+from provisioning.lifecycle import Event, State
+from provisioning.pace import Rate
+from tests.support.ledger_fixtures import NOW, Clock, answer, claim, fill, new_job, say, send
+
+MINUTE = NOW // 60 * 60
+
+
+async def _two_minutes(ledger: Ledger, clock: Clock) -> None:
+    """One job is created in the first minute, two die in the second."""
+    await fill(ledger, *(new_job(f"k{n}") for n in range(3)))
+    for job in await claim(ledger):
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.CREATED if job.number == 1 else Event.REJECTED))
+        if job.number == 1:
+            clock.advance(60)
+
+
+async def test_outcomes_and_attempts_are_counted_by_the_minute(fake_ledger: Ledger, clock: Clock) -> None:
+    await _two_minutes(fake_ledger, clock)
+    assert await fake_ledger.view.history("b1") == [
+        Span(MINUTE, 60, 1, {State.SUCCEEDED: 1}),
+        Span(MINUTE + 60, 60, 2, {State.DEAD: 2}),
+    ]
+
+
+async def test_a_longer_look_sums_minutes_up(fake_ledger: Ledger, clock: Clock) -> None:
+    await _two_minutes(fake_ledger, clock)
+    [span] = await fake_ledger.view.history("b1", minutes=60)
+    assert (span.attempts, span.ended) == (3, {State.SUCCEEDED: 1, State.DEAD: 2})
+
+
+async def _one_at(ledger: Ledger, clock: Clock, at: float) -> None:
+    clock.advance(at - clock.now)
+    await fill(ledger, new_job(f"at-{at}"))
+    for job in await claim(ledger):
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.CREATED))
+
+
+async def test_what_is_old_is_kept_by_the_hour_then_by_the_day_and_every_end_is_told_once(
+    ledger: Ledger, clock: Clock
+) -> None:
+    """On a real Valkey: 130 minutes in a row, then an end a day later, and one two months later."""
+    begin = MINUTE // 86400 * 86400 + 86400  # midnight
+    ends = [begin + 60.0 * n for n in range(130)]
+    for at in ends:
+        await _one_at(ledger, clock, at)
+    lengths = [span.seconds for span in await ledger.view.history("b1")]
+    assert lengths == [60] * 130
+    # A day and an hour and a half later the first hour is a day old as a whole, and the second is not.
+    await _one_at(ledger, clock, begin + 86400 + 5400)
+    hour, *minutes = await ledger.view.history("b1")
+    assert hour == Span(begin, 3600, 60, {State.SUCCEEDED: 60})
+    assert [span.at for span in minutes] == [*ends[60:], begin + 86400 + 5400]
+    assert {span.seconds for span in minutes} == {60}
+    by_hour = await ledger.view.history("b1", minutes=60)
+    assert [(span.at - begin, span.attempts) for span in by_hour] == [
+        (0, 60),
+        (3600, 60),
+        (7200, 10),
+        (86400 + 3600, 1),
+    ]
+    await _one_at(ledger, clock, begin + 60 * 86400)
+    assert await ledger.view.history("b1") == [
+        Span(begin, 86400, 130, {State.SUCCEEDED: 130}),
+        Span(begin + 86400, 86400, 1, {State.SUCCEEDED: 1}),
+        Span(begin + 60 * 86400, 60, 1, {State.SUCCEEDED: 1}),
+    ]
+
+
+async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await _two_minutes(fake_ledger, clock)
+    await fill(fake_ledger, new_job("doubt"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    await say(fake_ledger, answer(job, Event.DOUBTED))
+    hand, scope = fake_ledger.hand, scopes.of_batch("b1")
+    assert await hand.hold(scope, by="ana", why="coffee")
+    assert not await hand.hold(scope, by="eva", why="too late to count")
+    await hand.release(scope, by="eva")
+    await hand.set_pace("acme", Rate(5.0), by="ana")
+    await hand.resolve("b1", 4, created=True, by="ana")
+    await hand.redrive("b1", Selection(State.DEAD), "ana")
+    await hand.cancel("b1", "eva")
+    acts = [(act.act, act.by, act.on) async for act in fake_ledger.view.audit()]
+    assert acts == [
+        ("cancel", "eva", "batch:b1"),
+        ("redrive", "ana", "batch:b1"),
+        ("resolve", "ana", "job:b1.4"),
+        ("pace", "ana", "credential:acme"),
+        ("resume", "eva", "batch:b1"),
+        ("pause", "ana", "batch:b1"),
+    ]
+    assert len([act async for act in fake_ledger.view.audit(2)]) == 2
+
+
+async def test_the_audit_reads_all_that_it_keeps_page_by_page(fake_ledger: Ledger) -> None:
+    for n in range(1001):
+        await fake_ledger.hand.note("pause", by=f"p{n}", on="all")
+    read = [act.by async for act in fake_ledger.view.audit()]
+    assert read == [f"p{n}" for n in reversed(range(1001))]
+
+
+FACTS = st.dictionaries(
+    st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(facts=FACTS)
+async def test_an_act_is_read_with_the_facts_that_were_noted(
+    fake_ledger: Ledger, facts: dict[str, Fact]
+) -> None:
+    await fake_ledger.hand.note("redrive", by="ana", on="all", facts=facts)
+    [read] = [act async for act in fake_ledger.view.audit(1)]
+    assert read.facts == facts
+
+
+async def test_a_redrive_since_a_time_leaves_the_audit_readable(fake_ledger: Ledger) -> None:
+    wanted = Selection(State.DEAD, since=1_764_000_000.5, until=1_764_000_001.0)
+    await fake_ledger.hand.redrive("b1", wanted, "ana")
+    [act] = [act async for act in fake_ledger.view.audit()]
+    assert (act.facts["since"], act.facts["until"]) == (1_764_000_000.5, 1_764_000_001.0)
+
+
+async def test_a_name_with_stray_bytes_is_noted(fake_ledger: Ledger) -> None:
+    await fake_ledger.hand.note(
+        "reconcile", by="ana\udcff", on="all", why="x\udcfe", facts={"file": "t\udcff.csv"}
+    )
+    [act] = [act async for act in fake_ledger.view.audit()]
+    assert (act.by, act.why, act.facts) == ("ana\\xff", "x\\xfe", {"file": "t\\xff.csv"})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"act": b'{"act":"redrive","at":1.0,"by":"ana","on":"all","facts":{"since":[1]}}'},
+        {"act": b'{"act":"redrive"'},
+        {"act": b'"\xff"'},
+        {"act": b'{"act":"redrive","at":"yesterday","by":"ana","on":"all"}'},
+        {"of_a_later_version": b"1"},
+    ],
+)
+async def test_an_entry_that_cannot_be_read_is_shown_as_such_and_hides_no_other(
+    fake_ledger: Ledger, fields: dict[str, bytes]
+) -> None:
+    await fake_ledger.hand.note("pause", by="ana", on="all")
+    await fake_ledger.redis.xadd(keys.AUDIT, fields)  # type: ignore[arg-type]
+    await fake_ledger.hand.note("resume", by="eva", on="all")
+    acts = [act async for act in fake_ledger.view.audit()]
+    assert [act.act for act in acts] == ["resume", "unreadable", "pause"]
+    assert acts[1].at == pytest.approx(acts[0].at, abs=60)
+    assert acts[1].facts["entry"]

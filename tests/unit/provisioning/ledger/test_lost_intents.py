@@ -1,0 +1,100 @@
+"""A ledger that has lost its last writes takes the answer of a POST that it does not know of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provisioning.attempt import Bounds, Evidence
+from provisioning.ledger import Claim, Ledger, keys, transitions
+from provisioning.ledger.schema import How
+from provisioning.lifecycle import Event, State
+from tests.support.ledger_fixtures import CHANGE, OUTCOME, Clock, answer, claim, fill, new_job, send
+
+ENDS = {
+    Event.CREATED: State.SUCCEEDED,
+    Event.REJECTED: State.DEAD,
+    Event.EXHAUSTED: State.DEAD,
+    Event.RETRY_DUE: State.QUEUED,
+    Event.REFUSED: State.QUEUED,
+    Event.DOUBTED: State.IN_DOUBT,
+}
+
+
+async def kept(ledger: Ledger) -> dict[bytes, bytes]:
+    """All that the ledger holds."""
+    redis: Any = ledger.redis
+    return {name: await redis.dump(name) for name in await redis.keys("*")}
+
+
+async def go_back(ledger: Ledger, before: dict[bytes, bytes]) -> None:
+    """As it is after a power cut, or for a replica that lagged."""
+    redis: Any = ledger.redis
+    await redis.flushall()
+    for name, value in before.items():
+        await redis.restore(name, 0, value)
+
+
+async def lose(ledger: Ledger, clock: Clock, *, since: str) -> Claim:
+    """A job is claimed and its POST begun; what was written since then is gone."""
+    await fill(ledger, new_job("k"))
+    before = await kept(ledger)
+    [job] = await claim(ledger)
+    before = await kept(ledger) if since == "claim" else before
+    assert await send(ledger, job)
+    await go_back(ledger, before)
+    clock.advance(1)
+    return job
+
+
+@pytest.mark.parametrize("since", ["claim", "acceptance"])
+@pytest.mark.parametrize("event", list(OUTCOME))
+async def test_the_answer_of_a_post_whose_intent_is_lost_counts(
+    fake_ledger: Ledger, clock: Clock, event: Event, since: str
+) -> None:
+    job = await lose(fake_ledger, clock, since=since)
+    for _ in range(2):  # said twice
+        [recorded] = await fake_ledger.do(transitions.answered("b1", [answer(job, event)]))
+        assert recorded.how in (How.LATE, How.LATE_MOVE)
+        assert recorded.state is ENDS[event]
+    record = await fake_ledger.view.job("b1.1")
+    assert record.bounds == Bounds(0, 1) + CHANGE[event]
+    assert (record.result is not None) == (event is Event.CREATED)
+    assert [attempt.late for attempt in record.attempts] == [True]
+    status = await fake_ledger.view.status("b1")
+    assert status.conserved
+    assert status.bounds == record.bounds
+    jobs = await claim(fake_ledger)
+    assert [each.number for each in jobs] == ([1] if ENDS[event] is State.QUEUED else [])
+    assert await fake_ledger.redis.zcard(keys.leases("b1")) == len(jobs)
+
+
+async def test_what_was_withdrawn_without_a_byte_is_no_answer(fake_ledger: Ledger, clock: Clock) -> None:
+    job = await lose(fake_ledger, clock, since="claim")
+    said = answer(job, Event.REFUSED)
+    attempt = type(said.attempt)(**{**_fields(said.attempt), "evidence": Evidence.NOTHING_SENT})
+    withdrawn = type(said)(said.number, said.token, said.event, said.reason, said.change, attempt)
+    [recorded] = await fake_ledger.do(transitions.answered("b1", [withdrawn]))
+    assert recorded.how is How.LOST
+    assert (await fake_ledger.view.job("b1.1")).bounds == Bounds()
+
+
+async def test_an_answer_that_comes_again_after_its_job_has_gone_on_is_not_taken_for_one(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    [job] = await claim(fake_ledger)
+    await send(fake_ledger, job)
+    said = answer(job, Event.REJECTED)
+    await fake_ledger.do(transitions.answered("b1", [said]))
+    await fake_ledger.do(transitions.redrive("b1", [1], "ana"))
+    clock.advance(1)
+    [again] = await claim(fake_ledger)
+    assert again.token > job.token
+    [recorded] = await fake_ledger.do(transitions.answered("b1", [said]))
+    assert recorded.how is How.LOST
+
+
+def _fields(struct: Any) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}

@@ -1,0 +1,61 @@
+"""The journal: what is told again, and in which order."""
+
+from __future__ import annotations
+
+from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
+from provisioning.ledger import Answered, Claim
+from provisioning.lifecycle import Event
+from tests.support.ledger_fixtures import Clock
+from worker.execution.journal import KEPT_SECONDS, Journal
+
+
+def job(number: int) -> Claim:
+    return Claim(number=number, token=7, key="k", credential="c", row=2, attempts=0, body=b"{}", batch="b")
+
+
+def said(number: int, n: int, event: Event = Event.RETRY_DUE) -> Answered:
+    attempt = Attempt(
+        n=n, at=0.0, seconds=0.1, outcome=Outcome.FAILED, evidence=Evidence.ANSWERED, worker="w"
+    )
+    return Answered(number, 7, event, "error_500", Bounds(0, 0), attempt)
+
+
+def journal_of(*entries: tuple[int, int], clock: Clock | None = None) -> Journal:
+    journal = Journal(clock or Clock())
+    journal.on = True
+    for number, n in entries:
+        journal.add(job(number), said(number, n))
+    return journal
+
+
+def told(journal: Journal) -> list[list[tuple[int, int]]]:
+    return [[(claim.number, answer.attempt.n) for claim, answer in each] for each in journal.rounds()]
+
+
+def test_answers_of_one_job_are_told_in_their_order() -> None:
+    assert told(journal_of((1, 1), (2, 1), (1, 2), (1, 3), (2, 2))) == [
+        [(1, 1), (2, 1)],
+        [(1, 2), (2, 2)],
+        [(1, 3)],
+    ]
+
+
+def test_what_is_older_is_not_told() -> None:
+    clock = Clock()
+    journal = journal_of((1, 1), clock=clock)
+    clock.advance(KEPT_SECONDS - 1)
+    journal.add(job(2), said(2, 1))
+    clock.advance(2)
+    assert told(journal) == [[(2, 1)]]
+
+
+def test_a_refused_attempt_leaves_nothing_to_tell() -> None:
+    journal = journal_of()
+    journal.add(job(1), said(1, 1, Event.REFUSED))
+    assert told(journal) == []
+
+
+def test_nothing_is_kept_where_nothing_can_be_lost() -> None:
+    journal = Journal()
+    journal.add(job(1), said(1, 1))
+    assert told(journal) == []

@@ -1,0 +1,1 @@
+"""Which jobs a worker takes: the engine, the rescuer of lapsed leases, circuit breakers."""

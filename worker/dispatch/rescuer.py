@@ -1,0 +1,52 @@
+"""
+The rescuer: settles the leases of workers that fell silent, on every worker, under no lock.
+
+Each lapsed lease is settled by the first who looks, in Redis; any number may look at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+from provisioning.ledger import Ledger, Rescue, transitions
+from provisioning.ledger.scripts import Call
+from worker.events.telemetry import Lapsed, Telemetry
+
+
+class Rescuer:
+    """
+    Looks after the leases of batches.
+
+    Args:
+        on_in_doubt: what becomes of a job whose POST may have made a widget, unless its batch says otherwise.
+        attempts: a job with so many is in doubt even where doubts are retried.
+    """
+
+    def __init__(
+        self, ledger: Ledger, telemetry: Telemetry, *, on_in_doubt: Literal["hold", "retry"], attempts: int
+    ) -> None:
+        self._ledger = ledger
+        self._telemetry = telemetry
+        self._on_in_doubt = on_in_doubt
+        self._attempts = attempts
+
+    async def run_once(self, batches: Sequence[str]) -> AsyncIterator[str]:
+        """Settles what has lapsed in these batches. Yields: those that have jobs ready to be claimed."""
+        rescues = await self._ledger.do_all([self._call(batch) for batch in batches])
+        for batch, first in zip(batches, rescues, strict=True):
+            settled = first
+            while settled.jobs:
+                self._tell(batch, settled)
+                if len(settled.jobs) < transitions.RESCUED:
+                    break
+                settled = await self._ledger.do(self._call(batch))
+            if settled.ready:
+                yield batch
+
+    def _call(self, batch: str) -> Call[Rescue]:
+        return transitions.rescue(batch, on_in_doubt=self._on_in_doubt, attempts=self._attempts)
+
+    def _tell(self, batch: str, settled: Rescue) -> None:
+        for job in settled.jobs:
+            self._telemetry.tell(Lapsed(batch, job.number, job.state, job.key, job.row, job.worker))

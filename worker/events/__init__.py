@@ -1,0 +1,1 @@
+"""What has happened to jobs, for logs, metrics, traces and Flower."""

@@ -1,0 +1,143 @@
+"""
+Sends a worker's task events to whoever watches, such as Flower, from a thread of its own.
+
+The engine only drops a happening into a queue; a broker that is slow or away costs it nothing. What is sent
+goes many at a time. When the queue fills up, claims are left out first, so that an end is heard of what was
+begun; what is left out is counted and said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from celery import Celery
+
+from provisioning.observability.log_events import EVENTS_DELAYED, EVENTS_DROPPED
+from provisioning.observability.logs import say
+from worker.events.flower_story import Event, Which, events_of, is_worth_telling
+from worker.events.telemetry import Claimed, Happening
+
+PAUSE = 0.1
+"""Seconds between sends: what Flower is behind."""
+
+MOST_WAITING = 10_000
+"""Happenings that wait at most: some seconds of a worker at its fastest, a few MB."""
+
+MOST_AT_ONCE = 500
+"""Events in one message: some 150 kB."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds between attempts to reach a broker that is away."""
+
+LAST_WORDS = 1.0
+"""Seconds that a worker waits at its end for what is still to be sent."""
+
+
+class FlowerEvents:
+    """
+    A listener that shows jobs as tasks of their own.
+
+    Args:
+        hostname: the worker's, to whom the jobs are attributed.
+        lease: seconds, as in the settings.
+    """
+
+    def __init__(self, app: Celery, hostname: str, which: Which, lease: float) -> None:
+        self._app = app
+        self._hostname = hostname
+        self._which: Which = which
+        self._lease = lease
+        self._waiting: deque[tuple[float, Happening]] = deque()
+        self._later: deque[Event] = deque()
+        self._unsent: list[Event] = []
+        self._connection: Any = None
+        self._dispatcher: Any = None
+        self._again_at = 0.0
+        self._pause = PAUSE
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="flower-events", daemon=True)
+        self.dropped = 0
+        self._dropped_said = 0
+
+    def __call__(self, happening: Happening) -> None:
+        """Takes note of a happening; never waits."""
+        now = time.time()
+        if not is_worth_telling(happening, now, self._which, self._lease):
+            return
+        room = MOST_WAITING // 2 if isinstance(happening, Claimed) else MOST_WAITING
+        if len(self._waiting) < room:
+            self._waiting.append((now, happening))
+        else:
+            self.dropped += 1
+
+    def start(self) -> None:
+        """Begins to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Sends what is left, as far as that takes no longer than `LAST_WORDS`."""
+        self._stopping.set()
+        self._thread.join(LAST_WORDS)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(PAUSE):
+            self._send_waiting()
+        self._again_at = 0.0
+        self._send_waiting(at_the_end=True)
+        self._hang_up()
+
+    def _send_waiting(self, *, at_the_end: bool = False) -> None:
+        while time.monotonic() >= self._again_at and self._take(at_the_end=at_the_end):
+            try:
+                self._send()
+            except Exception as error:  # noqa: BLE001 - kombu's transports each raise their own
+                self._hang_up()
+                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+                self._again_at = time.monotonic() + self._pause
+                say(EVENTS_DELAYED, error=error, delay_s=self._pause)
+                if at_the_end:
+                    return
+            else:
+                self._unsent = []
+                self._pause = PAUSE
+        if self.dropped > self._dropped_said:
+            say(EVENTS_DROPPED, left_out=self.dropped - self._dropped_said)
+            self._dropped_said = self.dropped
+
+    def _take(self, *, at_the_end: bool) -> list[Event]:
+        """The events to send now. Those that could not be sent come first, and no more with them."""
+        if self._unsent:
+            return self._unsent
+        now = time.time()
+        while self._later and len(self._unsent) < MOST_AT_ONCE and (at_the_end or self._later[0].due <= now):
+            self._unsent.append(self._later.popleft())
+        while self._waiting and len(self._unsent) < MOST_AT_ONCE:
+            at, happening = self._waiting.popleft()
+            for event in events_of(happening, at, self._which):
+                (self._later if event.due > now and not at_the_end else self._unsent).append(event)
+        return self._unsent
+
+    def _send(self) -> None:
+        if self._dispatcher is None:
+            # No heartbeats: nobody would send them between two messages, and a lost connection is made anew.
+            self._connection = self._app.connection_for_write(heartbeat=0)
+            self._dispatcher = self._app.events.Dispatcher(
+                self._connection,
+                hostname=self._hostname,
+                buffer_group={"task"},
+                buffer_limit=2 * MOST_AT_ONCE,  # beyond any of ours: we say when it is sent
+                buffer_while_offline=False,
+            )
+        for event in self._unsent:
+            self._dispatcher.send(event.type, **event.fields)
+        self._dispatcher.flush(errors=False)
+
+    def _hang_up(self) -> None:
+        connection, self._connection, self._dispatcher = self._connection, None, None
+        if connection is not None:
+            with contextlib.suppress(Exception):  # it was broken: that is why it is closed
+                connection.close()

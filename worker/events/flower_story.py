@@ -1,0 +1,197 @@
+"""
+A job's happenings as Celery's task events, which is what Flower reads: values only, nothing is sent here.
+
+| happening                        | event          | what it shows                                      |
+| -------------------------------- | -------------- | -------------------------------------------------- |
+| claimed                          | task-received  | args: key and row; kwargs: batch and credential    |
+| first attempt                    | task-started   |                                                    |
+| an attempt that is repeated here | task-retried   | exception: status, cause and delay                 |
+| back in the queue, lease lapsed  | task-retried   | exception: why, and when it goes on                |
+| succeeded                        | task-succeeded | result: the widget's id                            |
+| dead, in doubt                   | task-failed    | exception: the cause; traceback: the attempts      |
+| cancelled                        | task-revoked   |                                                    |
+
+Flower believes whatever comes last, except that nothing but a retry opens a task again that has failed or
+succeeded. What a job has to say is in these events and nowhere else: no body, no credential's secret, no key
+of a widget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from provisioning.attempt import Attempt
+from provisioning.causes import advice
+from provisioning.ledger import Claim
+from provisioning.lifecycle import State
+from worker.events.telemetry import Attempted, Claimed, Ended, Happening, Lapsed, Returned
+
+TASK = "provision.create_widget"
+"""Name under which Flower shows jobs. No worker takes such a task: it is for the eyes only."""
+
+Which = Literal["all", "problems"]
+
+HANDOVER = 1.0
+"""
+Seconds by which the end of a job is told late that was in other hands before.
+
+Its former worker may still be telling that it gave the job back, and a retry that comes after the end would
+stand in Flower for ever.
+"""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """
+    One task event.
+
+    Attributes:
+        due: Unix seconds before which it is not to be sent.
+    """
+
+    type: str
+    fields: dict[str, Any]
+    due: float = 0.0
+
+
+def is_worth_telling(happening: Happening, now: float, which: Which, lease: float) -> bool:
+    """
+    Whether Flower is to hear of it.
+
+    Of `problems`, a job that succeeds with its first attempt in the first hands that had it is none: neither
+    its claim nor its end is told. Unless its answer took a lease (seconds): then it may have been put in
+    doubt meanwhile, and somebody has told so.
+    """
+    if not isinstance(happening, Claimed | Attempted | Ended | Returned | Lapsed):
+        return False
+    if which == "all" or isinstance(happening, Lapsed):
+        return True
+    if isinstance(happening, Claimed):
+        return False
+    if isinstance(happening, Returned):
+        return bool(happening.attempts)
+    if isinstance(happening, Attempted):
+        made: Sequence[Attempt] = (happening.attempt,)
+    else:
+        made = happening.attempts
+    if happening.job.again or len(made) > 1:
+        return True
+    if not made:
+        return happening.state is not State.CANCELLED  # called off before anything had been told of it
+    smooth = happening.state is State.SUCCEEDED and made[0].n == 1
+    return not (smooth and now - made[0].at < lease)
+
+
+def events_of(happening: Happening, now: float, which: Which) -> Iterator[Event]:
+    """What is to be sent of a happening that is worth telling, in order; `now` is when it happened."""
+    if isinstance(happening, Claimed):
+        yield from _claimed(happening.job, now)
+    elif isinstance(happening, Attempted):
+        yield from _attempted(happening, now, which)
+    elif isinstance(happening, Ended):
+        yield _ended(happening, now)
+    elif isinstance(happening, Returned):
+        yield _retried(happening.job, now, _return(happening))
+    elif isinstance(happening, Lapsed):
+        yield _lapsed(happening, now)
+
+
+def _claimed(job: Claim, now: float) -> Iterator[Event]:
+    if job.again:
+        # It may stand there as failed, and a second claim alone would not change that.
+        yield _retried(job, now, "taken up again")
+    yield _received(job, now)
+
+
+def _attempted(happening: Attempted, now: float, which: Which) -> Iterator[Event]:
+    job, attempt = happening.job, happening.attempt
+    if attempt.n == job.attempts + 1:
+        if which == "problems":
+            yield _received(job, attempt.at)
+        yield _event("started", job.job_id, attempt.at)
+    if happening.again:
+        delay = f"; again after {attempt.next_delay:.3g} s" if attempt.next_delay is not None else ""
+        yield _retried(job, now, _answer(attempt) + delay, retries=attempt.n)
+
+
+def _ended(happening: Ended, now: float) -> Event:
+    job, attempts = happening.job, happening.attempts
+    due = now + HANDOVER if job.again else 0.0
+    began = attempts[0].at if attempts else now
+    told = {"runtime": max(0.0, now - began), "traceback": None, "exception": None, **_names(job)}
+    if attempts:
+        told["retries"] = attempts[-1].n - 1
+    if len(attempts) > 1 or happening.state is not State.SUCCEEDED:
+        told["traceback"] = "\n".join(_story(happening))
+    if happening.state is State.SUCCEEDED:
+        told["result"] = happening.result.widget_id if happening.result else ""
+        return _event("succeeded", job.job_id, now, due, **told)
+    if happening.state is State.CANCELLED:
+        return _event("revoked", job.job_id, now, due, **told, terminated=False, signum=None, expired=False)
+    cause = _answer(attempts[-1]) if attempts else happening.reason
+    if happening.state is State.IN_DOUBT:
+        told["exception"] = _doubt(cause, job.job_id)
+    else:
+        told["exception"] = cause
+    return _event("failed", job.job_id, now, due, **told)
+
+
+def _lapsed(happening: Lapsed, now: float) -> Event:
+    silent = f"{happening.worker or 'its worker'} fell silent"
+    names: dict[str, Any] = {"name": TASK, "args": repr((happening.key, happening.row))}
+    if happening.state is State.IN_DOUBT:
+        cause = _doubt(f"{silent} while it was being sent", happening.job_id)
+        return _event("failed", happening.job_id, now, exception=cause, traceback=None, **names)
+    cause = f"{silent}; back in the queue"
+    return _event("retried", happening.job_id, now, exception=cause, traceback=None, **names)
+
+
+def _received(job: Claim, at: float) -> Event:
+    return _event("received", job.job_id, at, retries=job.attempts, eta=None, expires=None, **_names(job))
+
+
+def _retried(job: Claim, at: float, why: str, **fields: Any) -> Event:
+    return _event("retried", job.job_id, at, exception=why, traceback=None, **_names(job), **fields)
+
+
+def _names(job: Claim) -> dict[str, Any]:
+    kwargs = {"batch": job.batch, "credential": job.credential}
+    return {"name": TASK, "args": repr((job.key, job.row)), "kwargs": repr(kwargs)}
+
+
+def _event(subject: str, job_id: str, at: float, due: float = 0.0, **fields: Any) -> Event:
+    return Event(f"task-{subject}", {"uuid": job_id, "timestamp": at, **fields}, due)
+
+
+def _answer(attempt: Attempt) -> str:
+    """`503 http_503 (an HTML page: 503 Service Unavailable)`; `sent, read_timeout (no answer in time)`."""
+    far = str(attempt.status) if attempt.status else str(attempt.evidence).replace("_", " ") + ","
+    return " ".join([far, *filter(None, [attempt.error, f"({attempt.message})" if attempt.message else ""])])
+
+
+def _return(happening: Returned) -> str:
+    answer = f"{_answer(happening.attempts[-1])}; " if happening.attempts else ""
+    when = f", not before {happening.delay:.3g} s" if happening.delay else ""
+    return f"{answer}back in the queue ({happening.reason}){when}"
+
+
+def _doubt(cause: str, job_id: str) -> str:
+    return f"in doubt: {cause}; a widget may exist: provision resolve {job_id} --created or --absent"
+
+
+def _story(happening: Ended) -> Iterator[str]:
+    if happening.job.again:
+        yield f"attempts before these: provision job {happening.job.job_id}"
+    for attempt in happening.attempts:
+        yield _line(attempt)
+    if happening.state in (State.DEAD, State.IN_DOUBT):
+        yield f"what to do: {advice(happening.reason)}"
+
+
+def _line(attempt: Attempt) -> str:
+    at = datetime.fromtimestamp(attempt.at, UTC).strftime("%H:%M:%S.%f")[:-3]
+    then = f"; again after {attempt.next_delay:.3g} s" if attempt.next_delay is not None else ""
+    return f"attempt {attempt.n} at {at} UTC took {attempt.seconds:.3g} s: {_answer(attempt)}{then}"

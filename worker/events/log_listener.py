@@ -1,0 +1,164 @@
+"""
+Logs what a worker does: the listener that makes lines of happenings.
+
+One line closes each job, with all that a person asks first; attempts and claims are said at debug, but for
+those that are tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from provisioning.attempt import Attempt, Outcome
+from provisioning.ledger import Claim
+from provisioning.lifecycle import State
+from provisioning.observability.log_events import (
+    ATTEMPT_FINISHED,
+    BRAKE_APPLIED,
+    BRAKE_RELEASED,
+    JOB_CANCELLED,
+    JOB_CLAIMED,
+    JOB_DEAD_LETTERED,
+    JOB_DEFERRED,
+    JOB_DOUBTED,
+    JOB_SUCCEEDED,
+    LEASE_EXPIRED,
+    RETRY_SCHEDULED,
+    TARGET_LOST,
+    TARGET_RECOVERED,
+    TARGET_SUSPECTED,
+    Event,
+)
+from provisioning.observability.logs import say, wanted
+from worker.events.telemetry import (
+    Attempted,
+    BrakeApplied,
+    BrakeReleased,
+    Claimed,
+    Ended,
+    Happening,
+    Lapsed,
+    Returned,
+    TargetLost,
+    TargetRecovered,
+    TargetSuspected,
+)
+
+_CLOSING: Final = {
+    State.SUCCEEDED: JOB_SUCCEEDED,
+    State.DEAD: JOB_DEAD_LETTERED,
+    State.IN_DOUBT: JOB_DOUBTED,
+    State.CANCELLED: JOB_CANCELLED,
+}
+
+_COUNTS: Final = frozenset([Outcome.CREATED, Outcome.FAILED, Outcome.IN_DOUBT])
+"""Outcomes by which there may be one widget more."""
+
+
+def log_happening(happening: Happening) -> None:
+    """Says what has happened, if anybody wants to know."""
+    if isinstance(happening, Ended):
+        _close(happening)
+    elif isinstance(happening, Attempted):
+        _tell_attempt(happening)
+    elif isinstance(happening, Claimed):
+        if wanted(JOB_CLAIMED):
+            job = happening.job
+            say(JOB_CLAIMED, **_ids(job), row=job.row, credential=job.credential, attempts=job.attempts)
+    elif isinstance(happening, Returned):
+        if wanted(JOB_DEFERRED):
+            say(JOB_DEFERRED, **_ids(happening.job), cause=happening.reason, delay_s=happening.delay)
+    elif isinstance(happening, Lapsed):
+        _tell_lapsed(happening)
+    elif isinstance(happening, BrakeApplied):
+        scope = happening.scope
+        say(BRAKE_APPLIED, scope=scope, cause=happening.cause, advice=_advice(happening))
+    elif isinstance(happening, BrakeReleased):
+        say(BRAKE_RELEASED, scope=happening.scope)
+    elif isinstance(happening, TargetSuspected):
+        say(TARGET_SUSPECTED, cause=happening.cause)
+    elif isinstance(happening, TargetLost):
+        say(TARGET_LOST, cause=happening.cause)
+    elif isinstance(happening, TargetRecovered):
+        say(TARGET_RECOVERED, duration_s=round(happening.seconds, 3))
+    else:
+        assert_never(happening)
+
+
+def _ids(job: Claim) -> dict[str, str | None]:
+    return {
+        "job_id": job.job_id,
+        "batch_id": job.batch,
+        "trace_id": job.trace[3:35] if job.trace else None,
+    }
+
+
+def _close(ended: Ended) -> None:
+    event = _CLOSING[ended.state]
+    if not wanted(event):
+        return
+    job, attempts = ended.job, ended.attempts
+    last = attempts[-1] if attempts else None  # it may be called off before its first
+    say(
+        event,
+        **_ids(job),
+        row=job.row,
+        credential=job.credential,
+        state=ended.state,
+        cause=ended.reason,
+        attempts=last.n if last else job.attempts,
+        status=last.status if last else None,
+        duration_s=_duration(attempts),
+        least=int(ended.state is State.SUCCEEDED),
+        most=job.most + sum(each.outcome in _COUNTS for each in attempts),
+    )
+
+
+def _duration(attempts: Sequence[Attempt]) -> float:
+    """Seconds from the first intent here to the last answer."""
+    if not attempts:
+        return 0.0
+    return round(attempts[-1].at + attempts[-1].seconds - attempts[0].at, 3)
+
+
+def _tell_attempt(happening: Attempted) -> None:
+    attempt = happening.attempt
+    event: Event = RETRY_SCHEDULED if happening.again else ATTEMPT_FINISHED
+    if not wanted(event):
+        return
+    say(
+        event,
+        **_ids(happening.job),
+        attempt=attempt.n,
+        outcome=attempt.outcome,
+        status=attempt.status,
+        evidence=attempt.evidence,
+        cause=attempt.error or None,
+        duration_s=attempt.seconds,
+        delay_s=attempt.next_delay,
+        state=happening.state,
+    )
+
+
+def _tell_lapsed(happening: Lapsed) -> None:
+    event = JOB_DOUBTED if happening.state is State.IN_DOUBT else LEASE_EXPIRED
+    say(
+        event,
+        job_id=happening.job_id,
+        batch_id=happening.batch,
+        row=happening.row,
+        state=happening.state,
+        cause="lease_lapsed",
+        silent_worker=happening.worker,
+    )
+
+
+def _advice(brake: BrakeApplied) -> str:
+    """What a person does about it; why it is on stands in the ledger, and the API may be quoted there."""
+    kind, _, name = brake.scope.partition(":")
+    if kind == "credential":
+        return f"mend it, restart the workers, then: provision resume --credential {name}"
+    if kind == "batch":
+        return f"give it the keys that the others have, restart it, then: provision resume {name}"
+    return "correct PROVISION_API_URL, restart the workers, then: provision resume --target"

@@ -1,0 +1,182 @@
+"""
+What a worker tells of its work, as frozen values, and who listens.
+
+The engine knows neither logs nor metrics nor Flower nor traces: it tells what happened, once the ledger has
+it, and whoever wants to know is a `Listener`. Listening must be quick (it runs on the engine's loop) and can
+do no harm: an error in a listener is said and forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from provisioning.attempt import Attempt, Result
+from provisioning.ledger import Claim
+from provisioning.lifecycle import State
+from provisioning.observability.log_events import LISTENER_FAILED
+from provisioning.observability.logs import say
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """`job.claimed`: a job is in this worker's hands."""
+
+    job: Claim
+
+
+class Attempted(msgspec.Struct, frozen=True):
+    """
+    `attempt.finished`: what came of a POST is in the ledger.
+
+    Attributes:
+        state: where the job stands now.
+        reason: why.
+        sent_at: Unix seconds when the POST began, its intent being in the ledger.
+    """
+
+    job: Claim
+    attempt: Attempt
+    state: State
+    reason: str
+    sent_at: float = 0.0
+
+    @property
+    def again(self) -> bool:
+        """Whether it is tried again from here, after `attempt.next_delay` (`retry.scheduled`)."""
+        return self.state is State.CLAIMED and not self.attempt.late
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """
+    `job.succeeded`, `job.dead_lettered`, `job.doubted`, `job.cancelled`: a job has come to rest here.
+
+    Attributes:
+        attempts: those made since it was claimed here; earlier ones are in the ledger only.
+        result: the created widget; its key is for nobody to show.
+    """
+
+    job: Claim
+    state: State
+    reason: str
+    attempts: Sequence[Attempt]
+    result: Result | None = None
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """
+    `job.deferred`: a job is back in the queue, not to be started before `delay` seconds have passed.
+
+    Attributes:
+        attempts: those made since it was claimed here.
+    """
+
+    job: Claim
+    delay: float
+    reason: str
+    attempts: Sequence[Attempt] = ()
+
+
+class Lapsed(msgspec.Struct, frozen=True):
+    """
+    `lease.expired`: a job whose worker fell silent was settled here: queued again, or in doubt.
+
+    Attributes:
+        worker: the one that fell silent.
+    """
+
+    batch: str
+    number: int
+    state: State
+    key: str = ""
+    row: int | None = None
+    worker: str = ""
+
+    @property
+    def job_id(self) -> str:
+        """Id of the job."""
+        return f"{self.batch}.{self.number}"
+
+
+class BrakeApplied(msgspec.Struct, frozen=True):
+    """
+    `brake.applied`: a credential or the target is held back; `why` says what a person has to do.
+
+    Attributes:
+        why: may quote the API; it is for the ledger's readers, not for a log.
+        cause: as one stable word.
+    """
+
+    scope: str
+    why: str
+    cause: str = ""
+
+
+class BrakeReleased(msgspec.Struct, frozen=True):
+    """`brake.released`: a probe has shown that it goes on."""
+
+    scope: str
+
+
+class TargetSuspected(msgspec.Struct, frozen=True):
+    """
+    `target.suspected`: this worker takes the API to be down; it sends probes only.
+
+    Attributes:
+        cause: of the last failure, as one word.
+    """
+
+    cause: str
+
+
+class TargetLost(msgspec.Struct, frozen=True):
+    """
+    `target.lost`: a probe has failed as well; what this worker had in hand goes back to the queue.
+
+    Attributes:
+        cause: of the last failure, as one word.
+    """
+
+    cause: str
+
+
+class TargetRecovered(msgspec.Struct, frozen=True):
+    """
+    `target.recovered`: rows are sent again.
+
+    Attributes:
+        seconds: since the first failure.
+    """
+
+    seconds: float
+
+
+Happening = (
+    Claimed
+    | Attempted
+    | Ended
+    | Returned
+    | Lapsed
+    | BrakeApplied
+    | BrakeReleased
+    | TargetSuspected
+    | TargetLost
+    | TargetRecovered
+)
+
+Listener = Callable[[Happening], None]
+
+
+class Telemetry:
+    """Tells every listener, in order; none can keep a job from its end."""
+
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self._listeners = tuple(listeners)
+
+    def tell(self, happening: Happening) -> None:
+        """Tells them what has happened."""
+        for listener in self._listeners:
+            try:
+                listener(happening)
+            except Exception as error:  # noqa: BLE001 - whatever it is, a job goes on
+                say(LISTENER_FAILED, exception=error)

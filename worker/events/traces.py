@@ -1,0 +1,90 @@
+"""
+Traces what a worker does: the listener that makes spans of happenings.
+
+A job in a worker's hands is one span, `claim`, below the span of whoever handed it over; below it stand its
+POSTs and the writing down of what came of each, `record`. A job whose trace is not sampled costs nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from provisioning.attempt import Outcome
+from provisioning.ledger import Claim
+from provisioning.lifecycle import State
+from provisioning.observability.tracing import Span, Tracer, is_sampled
+from worker.events.telemetry import Attempted, Claimed, Ended, Happening, Returned
+
+MOST: Final = 20_000
+"""Jobs whose span is open at most: twice what a worker holds. The oldest beyond are lost, and ended."""
+
+_BAD: Final = frozenset([State.DEAD, State.IN_DOUBT])
+
+
+class Traces:
+    """Makes the spans of one worker."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        self._open: dict[tuple[str, int], Span] = {}  # by batch and token, the oldest first
+
+    def listen(self, happening: Happening) -> None:
+        """Makes of it what belongs into a trace."""
+        if isinstance(happening, Claimed):
+            self._claimed(happening.job)
+        elif isinstance(happening, Attempted):
+            self._attempted(happening)
+        elif isinstance(happening, Ended):
+            self._rested(happening.job, happening.state, happening.reason)
+        elif isinstance(happening, Returned):
+            self._rested(happening.job, State.QUEUED, happening.reason)
+
+    def _claimed(self, job: Claim) -> None:
+        if not is_sampled(job.trace):
+            return
+        self._open[job.batch, job.token] = self._tracer.start(
+            "claim",
+            "consumer",
+            job.trace,
+            job_id=job.job_id,
+            batch_id=job.batch,
+            row=job.row,
+            credential=job.credential,
+        )
+        while len(self._open) > MOST:
+            self._open.pop(next(iter(self._open))).end(failed="lost")
+
+    def _attempted(self, happening: Attempted) -> None:
+        claim = self._open.get((happening.job.batch, happening.job.token))
+        if claim is None:
+            return
+        attempt, parent = happening.attempt, claim.traceparent
+        began = happening.sent_at or attempt.at
+        answered = began + attempt.seconds
+        post = self._tracer.start(
+            "POST",
+            "client",
+            parent,
+            at=began,
+            method="POST",
+            status=attempt.status,
+            job_id=happening.job.job_id,
+            attempt=attempt.n,
+            outcome=attempt.outcome,
+            evidence=attempt.evidence,
+            cause=attempt.error or None,
+            delay_s=attempt.next_delay,
+        )
+        good = attempt.outcome is Outcome.CREATED
+        post.end(at=answered, failed="" if good else attempt.error or str(attempt.outcome))
+        record = self._tracer.start("record", "internal", parent, at=answered, state=happening.state)
+        record.end(at=max(answered, time.time()))
+        if attempt.late:  # whether or not it has moved the job, this worker does not have it any more
+            self._rested(happening.job, happening.state, happening.reason)
+
+    def _rested(self, job: Claim, state: State, reason: str) -> None:
+        claim = self._open.pop((job.batch, job.token), None)
+        if claim is not None:
+            claim.add(state=state, cause=reason)
+            claim.end(failed=reason if state in _BAD else "")

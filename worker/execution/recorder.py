@@ -1,0 +1,117 @@
+"""What the worker has written of its jobs: intents, answers and deferrals; each caller waits for its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from provisioning.attempt import Evidence
+from provisioning.ledger import (
+    Affirmation,
+    Answered,
+    Claim,
+    Deferral,
+    Grant,
+    Intent,
+    Ledger,
+    Recorded,
+    transitions,
+)
+from provisioning.observability.log_events import ANSWER_UNRECORDED, JOB_LOST
+from provisioning.observability.logs import say
+from worker.execution.group_commit import GroupCommit
+from worker.execution.journal import Journal
+
+
+class Recorder:
+    """
+    Writes many jobs at a time.
+
+    An intent waits for no answer to be written: its job holds a slot, and nothing is on the wire in it yet.
+    So intents have a writer of their own, and of what becomes ready in the same instant they go first. But
+    none is written while answers cannot be: what is answered in memory alone must not become more than what
+    was in flight. What is said of one job keeps its order, since each waits for what was said of it before.
+
+    Attributes:
+        journal: what was recorded lately.
+
+    Args:
+        worker: its name.
+        lease: seconds that an intent renews the job's lease by.
+        target: base address of the API; an intent is refused while its brake is on.
+        stop_loss: first jobs of a batch dead of one cause that hold it back; 0 for never.
+    """
+
+    def __init__(self, ledger: Ledger, *, worker: str, lease: float, target: str, stop_loss: int) -> None:
+        self.journal = Journal()
+        self._others = GroupCommit(ledger, yields=True)
+        self._intents = GroupCommit(ledger, after=self._others)
+        self._sending = partial(transitions.sending, lease=lease, target=target)
+        self._answered = partial(transitions.answered, stop_loss=stop_loss)
+        self._affirm = partial(transitions.affirm, worker=worker, lease=lease)
+
+    def start(self) -> None:
+        """Begins to write; call it on the loop that will use it."""
+        self._intents.start()
+        self._others.start()
+
+    async def stop(self) -> None:
+        """Ends both. Who waits for a write, or asks for one now, is cancelled: leases tell the rest."""
+        await asyncio.gather(self._intents.stop(), self._others.stop())
+
+    async def sending(self, batch: str, intent: Intent) -> Grant:
+        """Records the intent to POST; only on its grant may a byte leave."""
+        grant: Grant = await self._intents.say(self._sending, batch, intent)
+        return grant
+
+    async def answered(self, job: Claim, answer: Answered) -> Recorded:
+        """Records what came of a POST. Returns: what became of the job by it."""
+        recorded: Recorded = await self._others.say(self._answered, job.batch, answer)
+        if not recorded.taken and self.journal.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
+            recorded = await self._say_again(job, answer)
+        self.journal.add(job, answer)
+        if not recorded.taken:
+            say(
+                ANSWER_UNRECORDED,
+                job_id=job.job_id,
+                batch_id=job.batch,
+                attempt=answer.attempt.n,
+                outcome=answer.attempt.outcome,
+            )
+        return recorded
+
+    async def deferred(self, batch: str, deferral: Deferral) -> Recorded:
+        """Hands a claimed job back. Returns: what became of it by that."""
+        recorded: Recorded = await self._others.say(transitions.deferred, batch, deferral)
+        return recorded
+
+    async def affirm(self, held: Sequence[tuple[Claim, int]]) -> Counter[Affirmation]:
+        """
+        Tells a Redis that may have lost its last writes what was recorded lately, and what this worker holds.
+
+        Args:
+            held: jobs with the number of the attempt that is under way, or 0.
+        Returns: how much of it was known.
+        """
+        words: Counter[Affirmation] = Counter()
+        for answers in self.journal.rounds():
+            told = [self._affirmed(job, answer.attempt.n) for job, answer in answers]
+            recorded = [self._others.say(self._answered, job.batch, answer) for job, answer in answers]
+            words.update(await asyncio.gather(*told))
+            await asyncio.gather(*recorded)
+        words.update(await asyncio.gather(*(self._affirmed(job, attempt) for job, attempt in held)))
+        return words
+
+    async def _affirmed(self, job: Claim, attempt: int) -> Affirmation:
+        word: Affirmation = await self._others.say(self._affirm, job.batch, (job, attempt))
+        if word is Affirmation.OTHER:
+            say(JOB_LOST, job_id=job.job_id, batch_id=job.batch, attempt=attempt, row=job.row)
+        return word
+
+    async def _say_again(self, job: Claim, answer: Answered) -> Recorded:
+        """Of a job, or a POST, that this Redis does not know of: it may have lost it."""
+        await self._affirmed(job, answer.attempt.n)
+        recorded: Recorded = await self._others.say(self._answered, job.batch, answer)
+        return recorded

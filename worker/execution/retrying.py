@@ -1,0 +1,43 @@
+"""The one place that knows tenacity: it loops and waits, our policy decides."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
+
+from worker.execution.policy import Retry
+
+T = TypeVar("T")
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+async def until_decided(attempt: Callable[[], Awaitable[T]], sleep: Sleep) -> T:
+    """
+    Makes attempts, waiting as each one's decision says, until one decides for something else than a retry.
+
+    The number of attempts and the time are bounded by the policy inside `attempt`, not here: it alone
+    knows what the ledger has counted before this process took the job up.
+    """
+    first = await attempt()
+    if not isinstance(first, Retry):
+        return first  # nearly all: a loop that is not needed would be a tenth of what the whole job costs
+    made: list[T] = [first]
+
+    async def turn() -> T:
+        return made.pop() if made else await attempt()
+
+    # A new object each time: tenacity keeps the state of a run on it, and runs overlap here.
+    retrying = AsyncRetrying(retry=retry_if_result(_is_retry), wait=_delay, stop=stop_never, sleep=sleep)
+    return await retrying(turn)
+
+
+def _is_retry(decision: object) -> bool:
+    return isinstance(decision, Retry)
+
+
+def _delay(state: RetryCallState) -> float:
+    decision = state.outcome.result() if state.outcome else None
+    return decision.delay if isinstance(decision, Retry) else 0.0

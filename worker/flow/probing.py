@@ -1,0 +1,128 @@
+"""
+What a worker does about a suspected outage: it keeps rows back, sends probes, and goes on when one is
+answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Protocol
+
+from provisioning.ledger import Outage
+from worker.classification import Classification
+from worker.events.telemetry import TargetLost, TargetRecovered, TargetSuspected, Telemetry
+from worker.flow.credential_queue import Slots
+from worker.flow.failure_detector import FailureDetector, Suspicion
+
+HANDED_BACK = "api_down"
+"""Reason of a job that went back to the queue because the API is down."""
+
+
+class Rows(Protocol):
+    """What probing needs of whoever has the rows."""
+
+    async def send_probes(self, count: int) -> int:
+        """
+        Takes up to `count` rows that were never sent and sends each as a probe. Returns: how many it found.
+        """
+
+    async def hand_back(self, reason: str) -> int:
+        """Gives what is not being sent back to the ledger. Returns: how many rows those were."""
+
+    def go_on(self) -> None:
+        """Takes work up again."""
+
+
+class Probing:
+    """
+    Keeps the slots closed for as long as the target is suspected to be down.
+
+    What is in hand stays there while it is only suspected: most suspicions end with the first probe. Once it
+    is certain, everything that is not on its way goes back to the ledger, where other workers find it; this
+    one may be the only one that the target cannot be reached from.
+    """
+
+    def __init__(self, slots: Slots, rows: Rows, telemetry: Telemetry) -> None:
+        self.detector = FailureDetector()
+        self._slots = slots
+        self._rows = rows
+        self._telemetry = telemetry
+        self._changed = asyncio.Event()
+        self._told = Suspicion.NONE
+
+    def see(self, classified: Classification, *, fresh: bool, sent_at: float) -> None:
+        """Takes what came of a POST into account; `sent_at` in monotonic seconds."""
+        if classified.alive is None:
+            return
+        now = time.monotonic()
+        self.detector.see(
+            alive=classified.alive, fresh=fresh, sent_at=sent_at, now=now, cause=classified.cause
+        )
+        self._follow()
+
+    def probe_ended(self, *, failed: bool) -> None:
+        """A probe has come back, or was not sent after all."""
+        self.detector.probe_ended(failed=failed)
+        self._follow()
+
+    def outage(self, unix_now: float) -> Outage | None:
+        """
+        What is suspected, for others to read; None if nothing is. Only values are read: any thread may ask.
+        """
+        detector, ahead = self.detector, unix_now - time.monotonic()
+        if not detector.suspicion_stands:
+            return None
+        return Outage(
+            certain=detector.suspicion is Suspicion.CERTAIN,
+            since=round(detector.since + ahead, 3),
+            cause=detector.cause,
+            next_probe=round(detector.next_probe + ahead, 3),
+        )
+
+    async def step(self) -> None:
+        """Sends probes if they are due, else waits until they may be."""
+        self._changed.clear()
+        now = time.monotonic()
+        if count := self.detector.probes_due(now):
+            await self._send(count)
+        elif self.detector.suspicion_stands:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self.detector.next_probe - now)):
+                    await self._changed.wait()
+        else:
+            await self._changed.wait()
+
+    async def _send(self, count: int) -> None:
+        found = 0
+        try:
+            if self.detector.suspicion is Suspicion.CERTAIN:
+                await self._rows.hand_back(HANDED_BACK)
+            found = await self._rows.send_probes(count)
+            if not found and await self._rows.hand_back(HANDED_BACK):
+                found = await self._rows.send_probes(count)
+            if not found and not self.detector.probes_out:
+                self.detector.nobody_to_ask()
+                self._follow()
+        finally:
+            self.detector.probes_sent(found, time.monotonic())
+
+    def _follow(self) -> None:
+        """Does what a change of mind calls for."""
+        now, before = self.detector.suspicion, self._told
+        if now is before:
+            return
+        self._told = now
+        self._changed.set()
+        self._slots.closed = now is not Suspicion.NONE
+        if now is Suspicion.SUSPECTED:
+            self._telemetry.tell(TargetSuspected(self.detector.cause))
+        elif now is Suspicion.CERTAIN:
+            self._telemetry.tell(TargetLost(self.detector.cause))
+        else:
+            self._telemetry.tell(TargetRecovered(time.monotonic() - self.detector.since))
+            if before is Suspicion.CERTAIN:
+                self._slots.limit.begin_anew()
+            self._slots.move()
+            self._rows.go_on()

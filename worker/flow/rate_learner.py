@@ -1,0 +1,105 @@
+"""Keeps in the ledger what 429s teach of a credential's rate, for all workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from provisioning.learned_rate import LearnedRate, grown, joined, learn
+from provisioning.ledger import KnownRate, Ledger, transitions
+from worker.flow.credential_queue import Line
+from worker.flow.refusals import Burst
+
+TRIES = 10
+"""Times that a write gives way to another worker's; the next burst or second brings another chance."""
+
+Revise = Callable[[KnownRate], LearnedRate | None]
+
+
+class RateLearner:
+    """
+    What one worker adds to the rates that all share.
+
+    Args:
+        worker: its name, under which its counts are kept.
+    """
+
+    def __init__(self, ledger: Ledger, *, worker: str) -> None:
+        self._ledger = ledger
+        self._worker = worker
+        self._known: dict[str, LearnedRate] = {}
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Rates in force by credential, POSTs a second."""
+        return {name: round(known.rate, 2) for name, known in list(self._known.items()) if known.in_force}
+
+    def is_deaf(self, credential: str) -> bool:
+        """Whether refusals of this credential were found to be noise lately."""
+        known = self._known.get(credential)
+        return known is not None and not known.in_force
+
+    async def learn(self, credential: str, line: Line, burst: Burst) -> None:
+        """
+        Has the line go by what a burst teaches; its caller has seen to it that nobody is let go meanwhile.
+        """
+        try:
+            await self._revise(credential, line, lambda known: self._learned(known, burst))
+        finally:
+            line.relearning = False
+            line.pace_anew()
+
+    async def look(self, lines: Mapping[str, Line]) -> None:
+        """
+        Counts what was sent, lets rates grow, and hears of what other workers have learned. Every second.
+        """
+        for credential, line in list(lines.items()):
+            if (line.learned or credential in self._known) and not line.relearning:
+                await self._revise(credential, line, partial(self._grown, credential, line))
+
+    def _learned(self, known: KnownRate, burst: Burst) -> LearnedRate | None:
+        new = learn(
+            known.rate,
+            known.now,
+            worker=self._worker,
+            share=burst.share,
+            overall=burst.overall,
+            taken=burst.taken,
+            seconds=burst.seconds,
+            wait=burst.wait,
+        )
+        return new or known.rate
+
+    def _grown(self, credential: str, line: Line, known: KnownRate) -> LearnedRate | None:
+        rate, mine, now = known.rate, self._known.get(credential), time.monotonic()
+        if rate is None:
+            return None
+        if mine is None or mine.since != rate.since:  # another worker has met a burst
+            taken, seconds = line.refusals.lately(now)
+            more = joined(rate, known.now, worker=self._worker, taken=taken, seconds=seconds)
+            return more or rate
+        taken, seconds = line.refusals.taken, line.refusals.seconds(now)
+        return grown(rate, known.now, worker=self._worker, taken=taken, seconds=seconds)
+
+    async def _revise(self, credential: str, line: Line, revise: Revise) -> None:
+        known = await self._ledger.do(transitions.learned_rate(credential))
+        for _ in range(TRIES):
+            new = revise(known)
+            if new == known.rate:
+                break
+            known = await self._ledger.do(transitions.replace_learned_rate(credential, known.raw, new))
+            if known.replaced:
+                break
+        self._adopt(credential, line, known)
+
+    def _adopt(self, credential: str, line: Line, known: KnownRate) -> None:
+        """Goes by what is known now, and counts anew if that is news."""
+        before, now = self._known.pop(credential, None), time.monotonic()
+        line.learned = False
+        if known.rate is None:
+            return
+        self._known[credential] = known.rate
+        line.learned = known.rate.in_force
+        if before is None or before.since != known.rate.since:
+            line.refusals.begin_anew(now + max(0.0, known.rate.since - known.now))

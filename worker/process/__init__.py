@@ -1,0 +1,1 @@
+"""The process of a worker: Celery's app and consumer, threads, watchdog."""

@@ -1,0 +1,21 @@
+"""The Celery tasks: each unpacks its message and calls the engine."""
+
+from __future__ import annotations
+
+from provisioning.errors import LedgerUnavailableError
+from provisioning.messages import DRAIN
+from provisioning.observability.log_events import LEDGER_LOST
+from provisioning.observability.logs import say
+from worker.process import app as running
+
+
+@running.app.task(name=DRAIN, acks_late=True)  # type: ignore[untyped-decorator]
+def drain(v: int, batch: str) -> int:  # noqa: ARG001 - the consumer has checked the version
+    """Begins to perform what a batch has ready. Returns: how many jobs this ring brought."""
+    if running.engine is None:
+        return 0  # the ring came while the worker starts or stops; every worker looks for itself
+    try:
+        return running.engine.drain(batch)
+    except LedgerUnavailableError as error:
+        say(LEDGER_LOST, doing="drain", error=error)
+        return 0  # every worker looks for itself, and will once the ledger is there
