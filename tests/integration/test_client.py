@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from celery import Celery
+from provision_client import AsyncClient, Client, RefusedError, send_message
+from provision_client.requests import wait_before
 from redis import Redis
 
-from producers.client import AsyncClient, Client, RefusedError, send_message, wait_before
 from tests.support.http_server import Server, csv_of, job, running_server
+from tests.support.repository import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +84,7 @@ def test_what_was_not_answered_is_said_again_with_the_same_key(monkeypatch: pyte
             raise said
         return said
 
-    monkeypatch.setattr("producers.client.wait_before", lambda *_: 0.0)
+    monkeypatch.setattr("provision_client._sync.client.wait_before", lambda *_: 0.0)
     client = Client("http://test", "t")
     client._http = httpx.Client(base_url="http://test", transport=httpx.MockTransport(answer))
     assert client.submit_job(job("a")) == {"job": "b.1"}
@@ -103,3 +107,20 @@ def test_a_message_goes_to_the_broker(valkey_url: str, tmp_path: Path) -> None:
         assert redis.llen("celery") == before + 1
         redis.delete("celery")
     app.close()
+
+
+def test_the_client_for_blocking_code_is_made_of_the_other() -> None:
+    made = subprocess.run([ROOT / "script" / "make-client", "--check"], check=False)
+    assert made.returncode == 0, "run script/make-client"
+
+
+def test_a_service_that_installs_the_client_gets_httpx_and_nothing_of_ours(tmp_path: Path) -> None:
+    program = (
+        "import sys, provision_client\n"
+        "ours = {'celery', 'fastapi', 'redis', 'provisioning', 'producers', 'worker', 'console', 'api'}\n"
+        "print(sorted(ours & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

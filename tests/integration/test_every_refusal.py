@@ -19,9 +19,9 @@ from provisioning.ledger import Ledger, transitions
 from provisioning.ledger.refusals import _MEANING
 from provisioning.messages import QUEUE
 from tests.integration.test_refusing_redis import _valkey
-from tests.refusing_front import TEXTS, Front, refusing_front
 from tests.support.commands import Desk, running_worker, tenants, until
 from tests.support.ledger_fixtures import new_job
+from tests.support.refusing_front import TEXTS, Front, refusing_front
 from tests.support.sandbox_process import running_sandbox
 
 ROWS = 60

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from provision_client import Client, RefusedError
 from redis import Redis
 
-from producers.client import Client, RefusedError
 from provisioning.ledger import keys
 from provisioning.ledger.codec import KeptJob
 from provisioning.lifecycle import State

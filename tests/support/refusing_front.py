@@ -21,6 +21,7 @@ TEXTS = {
     "BUSY": "Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
     "NOPERM": "User default has no permissions to run the 'evalsha' command",
     "NOREPLICAS": "Not enough good replicas to write.",
+    "SETTLING": "for 7 s",
     "TRYAGAIN": "Multiple keys request during rehashing of slot",
 }
 """What Redis says, by the word that it begins with."""
