@@ -409,6 +409,7 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
         attempt: the record of the POST.
         result: the created widget; None unless it was created.
         delay: of `RETRY_DUE`: hand the job back, not to be started before so many seconds; None to keep it.
+        key: of the job. A Redis that has lost it may have given its number to another.
     """
 
     number: int
@@ -419,6 +420,7 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: Attempt
     result: Result | None = None
     delay: float | None = None
+    key: str = ""
 
 
 class Affirm(msgspec.Struct, frozen=True):

@@ -95,6 +95,7 @@ def answer(
     return Answered(
         number=job.number,
         token=job.token,
+        key=job.key,
         event=event,
         reason=reason or event.value,
         change=CHANGE[event] if change is None else change,

@@ -262,7 +262,15 @@ class Performance:
             worker=self.kit.worker,
         )
         change = _CHANGE[Outcome.UNPROCESSED]
-        answer = Answered(self.job.number, self.job.token, Event.REFUSED, reason, change, attempt)
+        answer = Answered(
+            number=self.job.number,
+            token=self.job.token,
+            event=Event.REFUSED,
+            reason=reason,
+            change=change,
+            attempt=attempt,
+            key=self.job.key,
+        )
         self.granted = 0
         recorded = await self.kit.recorder.answered(self.job, answer)
         if recorded.moved:
@@ -296,6 +304,7 @@ class Performance:
             attempt=attempt,
             result=classified.result,
             delay=decision.delay if isinstance(decision, Defer) else None,
+            key=self.job.key,
         )
         self.granted = 0
         recorded = await self.kit.recorder.answered(self.job, answer)

@@ -156,7 +156,9 @@ end
 load_all(batch, numbers)
 for _, answer in ipairs(answers) do
   local job = load(batch, answer.said.number)
-  local how = job.state and record(job, answer.said, answer.result) or HOW.LOST
+  local key = answer.said.key
+  local is_its_own = job.state and (not key or key == job.key)
+  local how = is_its_own and record(job, answer.said, answer.result) or HOW.LOST
   give(reply, how, job.state, job.reason or '')
 end
 settle()

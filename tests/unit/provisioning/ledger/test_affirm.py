@@ -117,6 +117,20 @@ async def test_a_number_that_another_job_has_by_now_is_left_to_it(fake_ledger: L
     assert (record.key, record.state, record.bounds) == ("other", State.QUEUED, Bounds())
 
 
+async def test_the_answer_of_a_lost_job_does_not_end_the_one_that_has_its_number_by_now(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    job = await sent_and_lost(fake_ledger, clock, lost="acceptance")
+    await fake_ledger.do(transitions.accept("b1", [new_job("other")], "ana"))
+    for _ in range(2):
+        [recorded] = await fake_ledger.do(transitions.answered("b1", [answer(job, Event.CREATED)]))
+        assert recorded.how is How.LOST
+        assert await affirm(fake_ledger, job) is Affirmation.OTHER
+    record = await fake_ledger.view.job("b1.2")
+    assert (record.key, record.state, record.result) == ("other", State.QUEUED, None)
+    assert (await fake_ledger.view.status("b1")).bounds == Bounds()
+
+
 async def test_a_key_that_has_another_job_by_now_is_left_to_it(fake_ledger: Ledger, clock: Clock) -> None:
     job = await sent_and_lost(fake_ledger, clock, lost="acceptance")
     await fill(fake_ledger, new_job("k2"), batch="b2")
