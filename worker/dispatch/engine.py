@@ -132,6 +132,7 @@ class Engine:
         self._room = asyncio.Event()
         self._chores: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[Any]] = set()
+        self._telling = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._recorder = Recorder(
             ledger,
@@ -280,8 +281,9 @@ class Engine:
     async def _tell_new_primary(self) -> None:
         """Tells a Redis that was restarted, or has taken over, what it may have lost of ours."""
         if self._recorder.journal.on:
-            held = [(each.job, each.granted) for each in self._held]
-            words = await self._recorder.affirm(held)
+            async with self._telling:
+                held = [(each.job, each.granted) for each in self._held]
+                words = await self._recorder.affirm(held)
             say(log_events.PRIMARY_CHANGED, **{str(word): words[word] for word in Affirmation})
 
     async def _claim(self, batch: str) -> int:
@@ -508,6 +510,7 @@ class Engine:
         """Settles lapsed leases and takes up what nobody rang for."""
         await self._make_sure()
         await self._presence.sign(self.state())
+        self._recorder.journal.forget()
         active = await self._ledger.view.active()
         for batch in self._hungry.keys() - set(active):  # cancelled, or finished by others
             self._hungry.pop(batch)

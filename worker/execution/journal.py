@@ -18,7 +18,7 @@ MOST = 20_000
 
 class Journal:
     """
-    The answers of the last `KEPT_SECONDS`, oldest first.
+    The answers of the last `KEPT_SECONDS` in which Redis has answered, oldest first.
 
     Attributes:
         on: whether they are kept; nothing need be where Redis loses nothing.
@@ -33,19 +33,21 @@ class Journal:
         """Keeps an answer that is recorded. One that was refused, or was not sent, leaves nothing to lose."""
         if not self.on or answer.event is Event.REFUSED:
             return
-        now = self._clock()
-        self._kept.append((now, job, answer))
-        while now - self._kept[0][0] > KEPT_SECONDS:
+        self._kept.append((self._clock(), job, answer))
+        self.forget()
+
+    def forget(self) -> None:
+        """Lets go of what is older, as Redis has just answered: it may be away for longer than that."""
+        since = self._clock() - KEPT_SECONDS
+        while self._kept and self._kept[0][0] < since:
             self._kept.popleft()
 
-    def rounds(self) -> list[list[tuple[Claim, Answered]]]:
-        """What is kept: first the first answers of each job, then the second, and so on."""
+    def take(self) -> list[list[tuple[Claim, Answered]]]:
+        """What is kept, to be told and added again: the first answers of each job, then the second, and so on."""
+        kept, self._kept = self._kept, deque(maxlen=MOST)
         rounds: list[list[tuple[Claim, Answered]]] = []
         told: dict[str, int] = {}
-        since = self._clock() - KEPT_SECONDS
-        for at, job, answer in self._kept:
-            if at < since:
-                continue
+        for _, job, answer in kept:
             which = told.get(job.job_id, 0)
             told[job.job_id] = which + 1
             if which == len(rounds):

@@ -46,6 +46,8 @@ class Recorder:
 
     def __init__(self, ledger: Ledger, *, worker: str, lease: float, target: str, stop_loss: int) -> None:
         self.journal = Journal()
+        self._answers_may_go = asyncio.Event()  # unset while what lies before them is told
+        self._answers_may_go.set()
         self._others = GroupCommit(ledger, yields=True)
         self._intents = GroupCommit(ledger, after=self._others)
         self._sending = partial(transitions.sending, lease=lease, target=target)
@@ -68,6 +70,7 @@ class Recorder:
 
     async def answered(self, job: Claim, answer: Answered) -> Recorded:
         """Records what came of a POST. Returns: what became of the job by it."""
+        await self._answers_may_go.wait()
         recorded: Recorded = await self._others.say(self._answered, job.batch, answer)
         if not recorded.taken and self.journal.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
             recorded = await self._say_again(job, answer)
@@ -96,13 +99,26 @@ class Recorder:
         Returns: how much of it was known.
         """
         words: Counter[Affirmation] = Counter()
-        for answers in self.journal.rounds():
-            told = [self._affirmed(job, answer.attempt.n) for job, answer in answers]
-            recorded = [self._others.say(self._answered, job.batch, answer) for job, answer in answers]
-            words.update(await asyncio.gather(*told))
-            await asyncio.gather(*recorded)
-        words.update(await asyncio.gather(*(self._affirmed(job, attempt) for job, attempt in held)))
+        troubles: list[BaseException] = []
+        self._answers_may_go.clear()
+        try:
+            for answers in self.journal.take():
+                told = (self._told(job, answer) for job, answer in answers)
+                _sort(await asyncio.gather(*told, return_exceptions=True), words, troubles)
+            held_told = (self._affirmed(job, attempt) for job, attempt in held)
+            _sort(await asyncio.gather(*held_told, return_exceptions=True), words, troubles)
+        finally:
+            self._answers_may_go.set()
+        if troubles:  # one job that cannot be told of must not keep the others from being
+            raise troubles[0]
         return words
+
+    async def _told(self, job: Claim, answer: Answered) -> Affirmation:
+        """Tells of an answer that was recorded; only behind its POST, which makes its job anew."""
+        word = await self._affirmed(job, answer.attempt.n)
+        await self._others.say(self._answered, job.batch, answer)
+        self.journal.add(job, answer)  # this Redis may lose it in its turn
+        return word
 
     async def _affirmed(self, job: Claim, attempt: int) -> Affirmation:
         word: Affirmation = await self._others.say(self._affirm, job.batch, (job, attempt))
@@ -115,3 +131,15 @@ class Recorder:
         await self._affirmed(job, answer.attempt.n)
         recorded: Recorded = await self._others.say(self._answered, job.batch, answer)
         return recorded
+
+
+def _sort(
+    told: Sequence[Affirmation | BaseException],
+    words: Counter[Affirmation],
+    troubles: list[BaseException],
+) -> None:
+    for each in told:
+        if isinstance(each, BaseException):
+            troubles.append(each)
+        else:
+            words[each] += 1

@@ -29,7 +29,7 @@ def journal_of(*entries: tuple[int, int], clock: Clock | None = None) -> Journal
 
 
 def told(journal: Journal) -> list[list[tuple[int, int]]]:
-    return [[(claim.number, answer.attempt.n) for claim, answer in each] for each in journal.rounds()]
+    return [[(claim.number, answer.attempt.n) for claim, answer in each] for each in journal.take()]
 
 
 def test_answers_of_one_job_are_told_in_their_order() -> None:
@@ -46,7 +46,21 @@ def test_what_is_older_is_not_told() -> None:
     clock.advance(KEPT_SECONDS - 1)
     journal.add(job(2), said(2, 1))
     clock.advance(2)
+    journal.forget()
     assert told(journal) == [[(2, 1)]]
+
+
+def test_what_was_recorded_before_redis_went_away_is_told_however_long_that_lasts() -> None:
+    clock = Clock()
+    journal = journal_of((1, 1), (1, 2), clock=clock)
+    clock.advance(10 * KEPT_SECONDS)
+    assert told(journal) == [[(1, 1)], [(1, 2)]]
+
+
+def test_what_is_taken_to_be_told_is_told_once() -> None:
+    journal = journal_of((1, 1))
+    assert told(journal) == [[(1, 1)]]
+    assert told(journal) == []
 
 
 def test_a_refused_attempt_leaves_nothing_to_tell() -> None:

@@ -1,0 +1,81 @@
+"""A worker tells a Redis that may have lost writes, while answers of its own come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from provisioning.attempt import Bounds
+from provisioning.ledger import Affirmation, Claim, Ledger, transitions
+from provisioning.lifecycle import Event, State
+from tests.ledger_fixtures import LEASE, TARGET, Clock, answer, claim, fill, new_job, send
+from tests.unit.ledger.test_lost_intents import go_back, kept
+from worker.recorder import Recorder
+
+
+@asynccontextmanager
+async def recording(ledger: Ledger) -> AsyncIterator[Recorder]:
+    recorder = Recorder(ledger, worker="w1", lease=LEASE, target=TARGET, stop_loss=0)
+    recorder.journal.on = True
+    recorder.start()
+    try:
+        async with asyncio.timeout(5):
+            yield recorder
+    finally:
+        await recorder.stop()
+
+
+async def claimed_and_sent(ledger: Ledger, clock: Clock, *keys: str) -> list[Claim]:
+    await ledger.do(transitions.accept("b1", [new_job(key) for key in keys], "ana"))
+    clock.advance(1)
+    jobs = await claim(ledger)
+    for job in jobs:
+        assert await send(ledger, job)
+    return jobs
+
+
+async def test_what_was_recorded_is_told_behind_its_job_whatever_is_recorded_meanwhile(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger)
+    before = await kept(fake_ledger)
+    done, under_way = await claimed_and_sent(fake_ledger, clock, "k1", "k2")
+    async with recording(fake_ledger) as recorder:
+        await recorder.answered(done, answer(done, Event.CREATED))
+        await go_back(fake_ledger, before)
+        waits = asyncio.ensure_future(recorder.answered(under_way, answer(under_way, Event.CREATED)))
+        await asyncio.sleep(0)
+        await recorder.affirm([])
+        await waits
+        for job in (done, under_way):
+            record = await fake_ledger.view.job(job.job_id)
+            assert (record.state, record.bounds) == (State.SUCCEEDED, Bounds(1, 1))
+        assert (await fake_ledger.view.status("b1")).conserved
+
+
+async def test_an_answer_that_comes_while_its_post_is_told_of_is_recorded_behind_it(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger)
+    done, under_way = await claimed_and_sent(fake_ledger, clock, "k1", "k2")
+    async with recording(fake_ledger) as recorder:
+        await recorder.answered(done, answer(done, Event.CREATED))
+        telling = asyncio.ensure_future(recorder.affirm([(under_way, 1)]))
+        await asyncio.sleep(0)
+        await recorder.answered(under_way, answer(under_way, Event.REFUSED))
+        assert await telling == {Affirmation.KNOWN: 2}
+    record = await fake_ledger.view.job(under_way.job_id)
+    assert (record.state, record.bounds) == (State.QUEUED, Bounds())
+
+
+async def test_what_was_told_is_told_again_to_the_next_redis(fake_ledger: Ledger, clock: Clock) -> None:
+    await fill(fake_ledger)
+    before = await kept(fake_ledger)
+    [job] = await claimed_and_sent(fake_ledger, clock, "k")
+    async with recording(fake_ledger) as recorder:
+        await recorder.answered(job, answer(job, Event.CREATED))
+        for _ in range(2):
+            await go_back(fake_ledger, before)
+            assert await recorder.affirm([]) == {Affirmation.RESTORED: 1}
+            assert (await fake_ledger.view.job(job.job_id)).state is State.SUCCEEDED
