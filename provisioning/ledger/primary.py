@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.exceptions import ResponseError
 
 from provisioning.ledger import keys
 from provisioning.ledger.scripts import source
-
-_PASSING = (ConnectionError, TimeoutError)
 
 
 class Primary:
@@ -42,16 +40,20 @@ class Primary:
         await connection.on_connect()
         try:
             run_id = await self._run_id(connection)
-            if run_id == self.run_id:
-                return
+        except ResponseError:
+            return  # this user may not ask, and never will
+        if run_id == self.run_id:
+            return
+        try:
             await connection.send_command("EVAL", source("meet"), 1, keys.PRIMARY, "", run_id)
             await connection.read_response()
-        except _PASSING:
-            raise
         except ResponseError:
-            return  # full, read-only, starting: whatever uses the connection is refused likewise
+            # Full, read-only, without replicas: who writes by this connection is refused likewise, and who
+            # only reads may. But it is not met yet, so the connection is not used a second time.
+            connection.mark_for_reconnect()
+            return
         before, self.run_id = self.run_id, run_id
-        if before:
+        if before and before != run_id:  # of connections that are made at once the first tells
             for call in self.on_change:
                 call()
 

@@ -37,7 +37,8 @@ def front(tmp_path: Path) -> Iterator[Front]:
 
 
 def test_every_word_that_we_read_is_tried() -> None:
-    assert set(TEXTS) == set(_MEANING)
+    ours = {"SETTLING"}  # of our own scripts: test_affirm.py
+    assert set(TEXTS) == set(_MEANING) - ours
 
 
 @pytest.mark.parametrize("word", TEXTS)

@@ -43,7 +43,7 @@ class Journal:
             self._kept.popleft()
 
     def take(self) -> list[list[tuple[Claim, Answered]]]:
-        """What is kept, to be told and added again: the first answers of each job, then the second, and so on."""
+        """What is kept, to be told and added again: first the first answers of each job, and so on."""
         kept, self._kept = self._kept, deque(maxlen=MOST)
         rounds: list[list[tuple[Claim, Answered]]] = []
         told: dict[str, int] = {}
