@@ -143,17 +143,21 @@ class Sealer:
 
     async def _sealed(self, call: Call[Any]) -> Call[Any]:
         batch = call.home or call.key[len("pv:{") : -1]
-        if call.script == "accept":
-            await self._forget_destroyed(batch)
+        if call.script in ("accept", "affirm"):
+            await self._forget_gone(batch)
         rows = [await self._sealed_row(row, batch, call.script) for row in call.rows]
         head = await self._sealed_row(call.head, batch, call.script) if call.head else None
         return replace(call, head=head, rows=rows)
 
-    async def _forget_destroyed(self, batch: str) -> None:
-        """Forgets keys that another process has destroyed since: nobody could open what they seal."""
-        if cached := [name for name in self._cached if name.partition("+")[0] == batch]:
+    async def _forget_gone(self, batch: str) -> None:
+        """
+        Forgets keys that another process has destroyed since, or that Redis has lost: nobody could open what
+        they seal.
+        """
+        cached = [name for name in self._cached if name.partition("+")[0] in (batch, FINGERPRINTS)]
+        if cached:
             for name, key in zip(cached, await self._redis.hmget(keys.DATA_KEYS, cached), strict=True):
-                if key == SHREDDED:
+                if key is None or key == SHREDDED:
                     self._cached.pop(name, None)
 
     async def _sealed_row(self, row: msgspec.Struct, batch: str, script: str) -> msgspec.Struct:
@@ -166,7 +170,7 @@ class Sealer:
                 try:
                     changes[name] = await self.seal(batch, value, anew=script == "accept")
                 except ShreddedError:
-                    if script != "answered":
+                    if script not in ("answered", "affirm"):
                         raise
                     # That there is a widget must be known all the same, late as its answer comes.
                     changes[name] = b""
