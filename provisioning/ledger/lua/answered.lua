@@ -88,10 +88,17 @@ local function late(job, said, believed, result)
   return HOW.LATE_MOVE
 end
 
+-- Whether the story tells of an attempt, as it came in time.
+local function is_told(job, attempt)
+  return string.find(job.story .. '\n', '\n' .. array(attempt_of(batch, attempt, number_of)) .. '\n', 1, true) ~= nil
+end
+
 -- Takes the intent down after all, as of a POST that left `sending` without an answer.
 local function take_up(job, said)
   count(batch, 'attempts', 1)
   widen(job, 0, 1)
+  -- Of an older claim than the last that it knows: the job is another's by now.
+  if not is_lost(job, said.token, said.attempt.n) then return end
   if job.state == STATE.CLAIMED then
     move(job, EVENT.LEASE_LAPSED, REASON.LEASE_LAPSED)
     release(job)
@@ -142,8 +149,9 @@ local function record(job, said, result)
   local came_to = to == STATE.CLAIMED and said.delay and STATE.QUEUED or to
   local again = counted and job.token == token and job.state == came_to
   if again then return HOW.IN_TIME end
+  -- What was sent, and is not known and not told, is the trace of an intent that Redis has lost.
   local sent = said.attempt.evidence ~= EVIDENCE.NOTHING_SENT
-  if not sent or not is_lost(job, token, attempt) then return HOW.LOST end
+  if not sent or is_told(job, said.attempt) then return HOW.LOST end
   take_up(job, said)
   return late(job, said, BELIEF.OPEN, result)
 end

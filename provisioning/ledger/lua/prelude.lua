@@ -337,10 +337,10 @@ local function probes(scope)
 end
 
 -- Whether the ledger has lost the intent of a POST, in a power cut or a failover: the claim is a later one than
--- the last that it knows, or it knows the claim and not the attempt.
+-- the last that it knows, or it knows the claim and not the attempt. Where the job was cancelled since, too.
 local function is_lost(job, token, attempt)
   if token ~= job.token then return token > job.token end
-  return (job.state == STATE.CLAIMED or job.state == STATE.QUEUED) and attempt > job.attempts
+  return job.state ~= STATE.SENDING and attempt > job.attempts
 end
 
 local function spend_probe(scope, lease) redis.call('HSET', KEY.brake .. scope, 'next', now + lease) end

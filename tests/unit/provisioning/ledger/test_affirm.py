@@ -163,10 +163,11 @@ async def test_a_redriven_job_is_not_taken_for_one_whose_attempt_was_lost(fake_l
     assert (await fake_ledger.view.status("b1")).attempts == 1
 
 
+@pytest.mark.parametrize("lost", ["claim", "intent"])
 async def test_of_a_job_that_a_person_has_cancelled_meanwhile_the_answer_counts(
-    fake_ledger: Ledger, clock: Clock
+    fake_ledger: Ledger, clock: Clock, lost: str
 ) -> None:
-    job = await sent_and_lost(fake_ledger, clock, lost="claim")
+    job = await sent_and_lost(fake_ledger, clock, lost=lost)
     await fake_ledger.hand.cancel("b1", "ana")
     assert await affirm(fake_ledger, job) is Affirmation.TAKEN_UP
     record = await fake_ledger.view.job(job.job_id)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from provisioning.attempt import Bounds, Result
+from provisioning.attempt import Bounds, Evidence, Result
 from provisioning.ledger import Claim, JobRecord, Ledger, transitions
 from provisioning.lifecycle import Event, State
 from tests.support.ledger_fixtures import (
@@ -231,8 +232,12 @@ async def test_a_late_wish_to_wait_is_obeyed_in_the_queue(fake_ledger: Ledger, c
     assert len(await claim(fake_ledger)) == 1
 
 
-async def test_an_answer_to_a_post_that_never_was_changes_nothing(fake_ledger: Ledger, clock: Clock) -> None:
+async def test_the_withdrawal_of_a_post_that_is_not_known_changes_nothing(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
     stale = await _lost_post(fake_ledger, clock)
     before: dict[str, Any] = await snapshot(fake_ledger.redis)
-    assert await say(fake_ledger, answer(stale, Event.CREATED, attempt=2)) == [False]
+    said = answer(stale, Event.REFUSED, attempt=2)
+    nothing_sent = msgspec.structs.replace(said.attempt, evidence=Evidence.NOTHING_SENT)
+    assert await say(fake_ledger, msgspec.structs.replace(said, attempt=nothing_sent)) == [False]
     assert changed(before, await snapshot(fake_ledger.redis)) == {}

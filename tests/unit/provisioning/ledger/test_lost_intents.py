@@ -96,5 +96,37 @@ async def test_an_answer_that_comes_again_after_its_job_has_gone_on_is_not_taken
     assert recorded.how is How.LOST
 
 
+@pytest.mark.parametrize("event", list(OUTCOME))
+async def test_an_answer_from_a_worker_that_comes_when_another_has_the_job_counts(
+    fake_ledger: Ledger, clock: Clock, event: Event
+) -> None:
+    late = await lose(fake_ledger, clock, since="acceptance")
+    [job] = await claim(fake_ledger, worker="w2")
+    await send(fake_ledger, job)
+    said = answer(late, event, widget="w-2")
+    for _ in range(2):
+        [recorded] = await fake_ledger.do(transitions.answered("b1", [said]))
+        assert recorded.taken
+    [recorded] = await fake_ledger.do(transitions.answered("b1", [answer(job, Event.CREATED)]))
+    assert recorded.taken
+    record = await fake_ledger.view.job("b1.1")
+    assert record.state is State.SUCCEEDED
+    assert record.bounds == Bounds(1, 1) + Bounds(0, 1) + CHANGE[event]
+    assert (await fake_ledger.view.status("b1")).conserved
+
+
+async def test_an_answer_before_the_one_whose_attempt_is_known_counts(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    job = await lose(fake_ledger, clock, since="acceptance")
+    for attempt in (2, 1):  # the second waited for Redis, the first is told of then
+        [recorded] = await fake_ledger.do(
+            transitions.answered("b1", [answer(job, Event.RETRY_DUE, attempt=attempt)])
+        )
+        assert recorded.taken
+    record = await fake_ledger.view.job("b1.1")
+    assert (record.state, record.bounds, len(record.attempts)) == (State.QUEUED, Bounds(0, 2), 2)
+
+
 def _fields(struct: Any) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
