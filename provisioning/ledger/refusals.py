@@ -53,7 +53,7 @@ _MEANING: Final[dict[str, tuple[str, str]]] = {
     "SETTLING": (
         "{redis} was restarted or has taken over, and may have lost its last writes: before it takes jobs"
         " again, workers tell it what they have sent",
-        "this takes ten seconds; it is tried again",
+        "this takes ten seconds; workers try again by themselves, and the same command goes on then",
     ),
     "TRYAGAIN": ("{redis} is moving keys", "wait; it is tried again"),
 }

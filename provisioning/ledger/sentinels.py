@@ -28,6 +28,9 @@ SENTINEL_TIMEOUT = 1.0
 WHAT_IT_IS = ("INFO", "replication")
 """Asked of whom they name. Not ROLE: the rights that we advise do not hold it."""
 
+_NO_ANSWER = (RedisError, OSError, ValueError, TypeError, LookupError)
+"""What asking ends in where nobody answers, or something that is no Sentinel."""
+
 
 class NoPrimaryError(ConnectionError):
     """No Sentinel names a primary, or whom they name is none."""
@@ -69,12 +72,11 @@ class Finder:
             try:
                 async with sentinel:
                     said = await sentinel.sentinel_get_master_addr_by_name(self._address.name)
-            except (RedisError, OSError) as error:
+                if said:
+                    return self._believe(place, said)
+                refusals.append((place, None))
+            except _NO_ANSWER as error:
                 refusals.append((place, error))
-                continue
-            if said:
-                return self._believe(place, said)
-            refusals.append((place, None))
         raise self._nobody(refusals)
 
     def primary_by_blocking(self) -> Place:
@@ -89,12 +91,11 @@ class Finder:
             try:
                 with sentinel:
                     said = sentinel.sentinel_get_master_addr_by_name(self._address.name)
-            except (RedisError, OSError) as error:
+                if said:
+                    return self._believe(place, said)
+                refusals.append((place, None))
+            except _NO_ANSWER as error:
                 refusals.append((place, error))
-                continue
-            if said:
-                return self._believe(place, said)
-            refusals.append((place, None))
         raise self._nobody(refusals)
 
     def options_of(self, place: Place) -> dict[str, Any]:
@@ -102,9 +103,12 @@ class Finder:
         return {"host": place.host, "port": place.port, **own_options(self._address)}
 
     def _believe(self, place: Place, said: tuple[bytes | str, int]) -> Place:
-        # Who has answered is asked first from now on: a silent one costs its timeout once.
-        self._places.sort(key=lambda each: each != place)
         host = said[0].decode() if isinstance(said[0], bytes) else said[0]
+        if not isinstance(host, str) or not 0 < said[1] < 65536:
+            raise ValueError("this is no place")
+        # Who has answered is asked first from now on: a silent one costs its timeout once.
+        # Not sorted in place: a list is empty for other threads meanwhile.
+        self._places = sorted(self._places, key=lambda each: each != place)
         self.last = Place(host, said[1])
         return self.last
 
@@ -122,6 +126,8 @@ class Finder:
             return f"no primary is called {self._address.name}"
         if isinstance(error, AuthenticationError):
             return "the Sentinels have another password"
+        if not isinstance(error, RedisError | OSError):
+            return "what answers there is no Sentinel"
         return reason(error)
 
 

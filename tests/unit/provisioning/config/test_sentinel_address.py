@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -15,7 +16,7 @@ from provisioning.checks.relations import judge_relations
 from provisioning.config import addresses
 from provisioning.config.sentinel_address import Place, SentinelAddress
 from provisioning.config.settings import Settings
-from provisioning.errors import ConfigurationError
+from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.ledger import Ledger
 from provisioning.ledger.client import address
 from provisioning.ledger.sentinels import Finder
@@ -179,3 +180,34 @@ def test_who_has_answered_is_asked_first() -> None:
     finder = Finder(SentinelAddress(places, "m"))
     assert finder._believe(places[2], (b"db1", 6379)) == Place("db1", 6379) == finder.last
     assert [place.host for place in finder._places] == ["c", "a", "b"]
+
+
+def test_a_thread_that_asks_while_another_believes_finds_all_sentinels() -> None:
+    seen: list[int] = []
+
+    class Watched(Place):
+        def __ne__(self, other: object) -> bool:
+            seen.append(len(finder._places))
+            return super().__ne__(other)
+
+    places = Watched("a", 26379), Watched("b", 26379)
+    finder = Finder(SentinelAddress(places, "m"))
+    finder._believe(places[1], ("10.0.0.1", 6379))
+    assert seen == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "said", [b"*1\r\n$1\r\na\r\n", b":1\r\n", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"$2\r\nok\r\n"]
+)
+async def test_what_is_no_sentinel_is_passed_over_like_one_that_is_away(said: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while words := await reader.read(4096):
+            writer.write(said if b"SENTINEL" in words else b"+OK\r\n" * words.count(b"CLIENT"))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        place = Place("127.0.0.1", server.sockets[0].getsockname()[1])
+        async with Ledger.at(SentinelAddress((place,), "m").for_client()) as ledger:
+            with pytest.raises(LedgerUnavailableError, match="what answers there is no Sentinel"):
+                await ledger.view.holds()
