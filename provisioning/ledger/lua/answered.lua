@@ -88,9 +88,10 @@ local function late(job, said, believed, result)
   return HOW.LATE_MOVE
 end
 
--- Whether the story tells of an attempt, as it came in time.
+-- Whether the story tells of an attempt: of that number, and intended in that moment.
 local function is_told(job, attempt)
-  return string.find(job.story .. '\n', '\n' .. array(attempt_of(batch, attempt, number_of)) .. '\n', 1, true) ~= nil
+  local begins = string.sub(array({ attempt.n, ms(attempt.at) }), 1, -2) .. ','
+  return string.find(job.story, '\n' .. begins, 1, true) ~= nil
 end
 
 -- Takes the intent down after all, as of a POST that left `sending` without an answer.

@@ -10,7 +10,7 @@ from provisioning.attempt import Bounds, Evidence
 from provisioning.ledger import Claim, Ledger, keys, transitions
 from provisioning.ledger.schema import How
 from provisioning.lifecycle import Event, State
-from tests.support.ledger_fixtures import CHANGE, OUTCOME, Clock, answer, claim, fill, new_job, send
+from tests.support.ledger_fixtures import CHANGE, NOW, OUTCOME, Clock, answer, claim, fill, new_job, send
 
 ENDS = {
     Event.CREATED: State.SUCCEEDED,
@@ -96,19 +96,21 @@ async def test_an_answer_that_comes_again_after_its_job_has_gone_on_is_not_taken
     assert recorded.how is How.LOST
 
 
+@pytest.mark.parametrize("first", ["late", "other"])
 @pytest.mark.parametrize("event", list(OUTCOME))
 async def test_an_answer_from_a_worker_that_comes_when_another_has_the_job_counts(
-    fake_ledger: Ledger, clock: Clock, event: Event
+    fake_ledger: Ledger, clock: Clock, event: Event, first: str
 ) -> None:
     late = await lose(fake_ledger, clock, since="acceptance")
     [job] = await claim(fake_ledger, worker="w2")
     await send(fake_ledger, job)
     said = answer(late, event, widget="w-2")
-    for _ in range(2):
-        [recorded] = await fake_ledger.do(transitions.answered("b1", [said]))
+    earlier = type(said.attempt)(**{**_fields(said.attempt), "at": NOW - 5})
+    said = type(said)(**{**_fields(said), "attempt": earlier})
+    answers = [said, said, answer(job, Event.CREATED)]  # said twice
+    for each in answers if first == "late" else reversed(answers):
+        [recorded] = await fake_ledger.do(transitions.answered("b1", [each]))
         assert recorded.taken
-    [recorded] = await fake_ledger.do(transitions.answered("b1", [answer(job, Event.CREATED)]))
-    assert recorded.taken
     record = await fake_ledger.view.job("b1.1")
     assert record.state is State.SUCCEEDED
     assert record.bounds == Bounds(1, 1) + Bounds(0, 1) + CHANGE[event]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from provisioning import scopes
-from provisioning.attempt import Bounds, Result
+from provisioning.attempt import Bounds, Evidence, Result
 from provisioning.errors import ContractError
 from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Deferral, Intent, Ledger, Redriven, Rescue, keys, transitions
@@ -401,7 +401,9 @@ async def test_a_stale_worker_is_refused_its_intent_and_overwrites_nothing(
     [deferred] = await fake_ledger.do(transitions.deferred("b1", [Deferral(1, stale.token, 0, "x")]))
     assert (deferred.taken, deferred.state) == (False, State.CLAIMED)
     assert await fake_ledger.do(transitions.renew("b1", [(1, stale.token)], lease=LEASE)) == [1]
-    assert await say(fake_ledger, answer(stale, Event.CREATED)) == [False]
+    withdrawn = answer(stale, Event.REFUSED)
+    nothing_sent = msgspec.structs.replace(withdrawn.attempt, evidence=Evidence.NOTHING_SENT)
+    assert await say(fake_ledger, msgspec.structs.replace(withdrawn, attempt=nothing_sent)) == [False]
     assert changed(before, await snapshot(fake_ledger.redis)) == {}
     assert await send(fake_ledger, successor)
 
@@ -424,8 +426,8 @@ async def test_one_refused_answer_in_a_call_does_not_keep_the_others_back(fake_l
     await fill(fake_ledger, new_job("k1"), new_job("k2"))
     first, second = await claim(fake_ledger)
     await send(fake_ledger, second)
-    stale = msgspec.structs.replace(answer(first, Event.CREATED), token=first.token - 1)
-    assert await say(fake_ledger, stale, answer(second, Event.CREATED)) == [False, True]
+    stray = msgspec.structs.replace(answer(first, Event.CREATED), key="another")
+    assert await say(fake_ledger, stray, answer(second, Event.CREATED)) == [False, True]
     assert [await _state(fake_ledger, n) for n in (1, 2)] == [State.CLAIMED, State.SUCCEEDED]
 
 
