@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 
 from provisioning.ledger import Answered, Claim
-from provisioning.lifecycle import Event
 
 KEPT_SECONDS = 10.0
 """What `everysec` may lose are two seconds; what a replica lags behind by is not known, and mostly less."""
@@ -30,8 +29,8 @@ class Journal:
         self._kept: deque[tuple[float, Claim, Answered]] = deque(maxlen=MOST)
 
     def add(self, job: Claim, answer: Answered) -> None:
-        """Keeps an answer that is recorded. One that was refused, or was not sent, leaves nothing to lose."""
-        if not self.on or answer.event is Event.REFUSED:
+        """Keeps an answer that is recorded."""
+        if not self.on:
             return
         self._kept.append((self._clock(), job, answer))
         self.forget()

@@ -19,6 +19,7 @@ from provisioning.ledger import (
     Recorded,
     transitions,
 )
+from provisioning.lifecycle import Event
 from provisioning.observability.log_events import ANSWER_UNRECORDED, JOB_LOST
 from provisioning.observability.logs import say
 from worker.execution.group_commit import GroupCommit
@@ -115,7 +116,8 @@ class Recorder:
 
     async def _told(self, job: Claim, answer: Answered) -> Affirmation:
         """Tells of an answer that was recorded; only behind its POST, which makes its job anew."""
-        word = await self._affirmed(job, answer.attempt.n)
+        # One that was refused, or of which nothing was sent, is given back: it was of no POST under way.
+        word = await self._affirmed(job, 0 if answer.event is Event.REFUSED else answer.attempt.n)
         await self._others.say(self._answered, job.batch, answer)
         self.journal.add(job, answer)  # this Redis may lose it in its turn
         return word

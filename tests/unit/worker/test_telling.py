@@ -6,10 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from provisioning.attempt import Bounds
+import msgspec
+import pytest
+
+from provisioning.attempt import Bounds, Evidence
 from provisioning.ledger import Affirmation, Claim, Ledger, transitions
 from provisioning.lifecycle import Event, State
-from tests.ledger_fixtures import LEASE, TARGET, Clock, answer, claim, fill, new_job, send
+from tests.ledger_fixtures import (
+    LEASE,
+    TARGET,
+    Clock,
+    answer,
+    changed,
+    claim,
+    fill,
+    new_job,
+    send,
+    snapshot,
+)
 from tests.unit.ledger.test_lost_intents import go_back, kept
 from worker.recorder import Recorder
 
@@ -79,3 +93,25 @@ async def test_what_was_told_is_told_again_to_the_next_redis(fake_ledger: Ledger
             await go_back(fake_ledger, before)
             assert await recorder.affirm([]) == {Affirmation.RESTORED: 1}
             assert (await fake_ledger.view.job(job.job_id)).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_an_attempt_that_was_given_back_is_not_in_doubt_because_that_was_lost(
+    fake_ledger: Ledger, clock: Clock, sent: bool
+) -> None:
+    await fill(fake_ledger)
+    [job] = await claimed_and_sent(fake_ledger, clock, "k")
+    before = await kept(fake_ledger)
+    said = answer(job, Event.REFUSED)
+    if not sent:
+        nothing = msgspec.structs.replace(said.attempt, evidence=Evidence.NOTHING_SENT)
+        said = msgspec.structs.replace(said, attempt=nothing)
+    async with recording(fake_ledger) as recorder:
+        await recorder.answered(job, said)
+        after = await snapshot(fake_ledger.redis)
+        await recorder.affirm([])
+        assert changed(after, await snapshot(fake_ledger.redis)) == {}  # nothing was lost
+        await go_back(fake_ledger, before)
+        await recorder.affirm([])
+    record = await fake_ledger.view.job(job.job_id)
+    assert (record.state, record.bounds) == (State.QUEUED, Bounds())

@@ -13,11 +13,11 @@ def job(number: int) -> Claim:
     return Claim(number=number, token=7, key="k", credential="c", row=2, attempts=0, body=b"{}", batch="b")
 
 
-def said(number: int, n: int, event: Event = Event.RETRY_DUE) -> Answered:
+def said(number: int, n: int) -> Answered:
     attempt = Attempt(
         n=n, at=0.0, seconds=0.1, outcome=Outcome.FAILED, evidence=Evidence.ANSWERED, worker="w"
     )
-    return Answered(number, 7, event, "error_500", Bounds(0, 0), attempt)
+    return Answered(number, 7, Event.RETRY_DUE, "error_500", Bounds(0, 0), attempt)
 
 
 def journal_of(*entries: tuple[int, int], clock: Clock | None = None) -> Journal:
@@ -60,12 +60,6 @@ def test_what_was_recorded_before_redis_went_away_is_told_however_long_that_last
 def test_what_is_taken_to_be_told_is_told_once() -> None:
     journal = journal_of((1, 1))
     assert told(journal) == [[(1, 1)]]
-    assert told(journal) == []
-
-
-def test_a_refused_attempt_leaves_nothing_to_tell() -> None:
-    journal = journal_of()
-    journal.add(job(1), said(1, 1, Event.REFUSED))
     assert told(journal) == []
 
 
