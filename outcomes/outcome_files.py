@@ -149,9 +149,9 @@ async def _with_bodies(
 async def _columns(ledger: Ledger, batch: str) -> list[str]:
     """Headers that hold every body of the batch, in the order in which they are first needed."""
     columns: dict[str, None] = {}
-    accepted = (await ledger.view.status(batch)).accepted
-    for start in range(1, accepted + 1, PAGE):
-        numbers = range(start, min(start + PAGE, accepted + 1))
+    last = await ledger.view.last_number(batch)
+    for start in range(1, last + 1, PAGE):
+        numbers = range(start, min(start + PAGE, last + 1))
         bodies = [msgspec.json.decode(body) for body in await ledger.view.bodies(batch, numbers) if body]
         columns.update(dict.fromkeys(columns_for(bodies)))
     return list(columns)

@@ -419,6 +419,10 @@ class View:
             left -= len(entries)
             end = f"({entries[-1][0].decode()}"
 
+    async def last_number(self, batch: str) -> int:
+        """The highest number of a batch's jobs; 0 if there is none."""
+        return await last_number(self._redis, batch)
+
     async def bodies(self, batch: str, numbers: Iterable[int]) -> list[bytes]:
         """The bodies of some jobs, in order; empty where none is kept."""
         wanted = [str(number) for number in numbers]

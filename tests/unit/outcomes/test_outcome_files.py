@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from outcomes.outcome_files import FILES, check_writable, export
@@ -15,8 +16,9 @@ from producers.files.reading import Reading, ReadOptions
 from producers.submit import submit
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, fingerprint
-from provisioning.ledger import Ledger, keys
+from provisioning.ledger import Ledger, transitions
 from provisioning.lifecycle import State
+from tests.support.ledger_fixtures import claim, fill, new_job
 
 BODIES: dict[str, dict[str, Any]] = {
     "plain": {"bot": {"id": "100200300"}, "widget": {"theme": {"position": "br"}}},
@@ -58,6 +60,18 @@ async def test_what_is_exported_reads_back_as_the_same_jobs(fake_ledger: Ledger,
     assert {key: fingerprint(body) for key, body in read.items()} == {
         key: fingerprint(body) for key, body in BODIES.items()
     }
+
+
+async def test_a_job_above_a_gap_in_the_numbers_has_its_columns(fake_ledger: Ledger, tmp_path: Path) -> None:
+    await fill(fake_ledger, new_job("k1", body=b'{"bot":{"id":"1"}}'))
+    [job] = await claim(fake_ledger)
+    body = b'{"bot":{"id":"7"},"widget":{"theme":{"position":"br"}}}'
+    restored = msgspec.structs.replace(job, number=7, key="k7", body=body)  # Redis has lost those between
+    await fake_ledger.do(transitions.affirm("b1", [(restored, 0)], worker="w1", lease=30.0))
+    await export(fake_ledger, "b1", tmp_path)
+    with (tmp_path / "not_attempted.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = {row["key"]: row["widget.theme.position"] for row in csv.DictReader(file)}
+    assert rows == {"k1": "", "k7": "br"}
 
 
 async def test_no_cell_begins_like_a_formula(fake_ledger: Ledger, tmp_path: Path) -> None:
