@@ -211,9 +211,9 @@ end
 -- What claims and acceptances are refused with after this Redis may have lost writes: workers tell it first what
 -- they hold (affirm.lua), or a job could be sent by two, or the number of a lost one be given to another.
 local function unsettled_primary()
-  local ends = redis.call('HGET', KEY.primary, 'settles_at')
-  if ends and tonumber(ends) > now then
-    return redis.error_reply('SETTLING for ' .. math.ceil((tonumber(ends) - now) / 1000) .. ' s')
+  local left = tonumber(redis.call('HGET', KEY.primary, 'settles_at') or 0) - now
+  if left > 0 and left <= SETTLING_MS then -- more is left where the clock was set back
+    return redis.error_reply('SETTLING for ' .. math.ceil(left / 1000) .. ' s')
   end
 end
 

@@ -226,6 +226,17 @@ async def test_a_redis_that_may_have_lost_writes_takes_no_jobs_before_it_is_told
     assert len(await claim(fake_ledger)) == 1
 
 
+async def test_a_clock_that_is_set_back_holds_nobody_back_for_longer(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    await fill(fake_ledger, new_job("k"))
+    await meet(fake_ledger, "a", clock)
+    await fake_ledger.expose(True)
+    await meet(fake_ledger, "b", clock)
+    clock.advance(-3600)
+    assert len(await claim(fake_ledger)) == 1
+
+
 async def test_a_redis_that_loses_nothing_goes_on_at_once(fake_ledger: Ledger, clock: Clock) -> None:
     await fill(fake_ledger, new_job("k"))
     await meet(fake_ledger, "a", clock)
