@@ -45,7 +45,8 @@ class Primary:
         if run_id == self.run_id:
             return
         try:
-            await connection.send_command("EVAL", source("meet"), 1, keys.PRIMARY, "", run_id)
+            said = (keys.PRIMARY, "", run_id, self.run_id)
+            await connection.send_command("EVAL", source("meet"), 1, *said)
             await connection.read_response()
         except ResponseError:
             # Full, read-only, without replicas: who writes by this connection is refused likewise, and who

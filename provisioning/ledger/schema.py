@@ -451,9 +451,10 @@ class Affirmed(msgspec.Struct, frozen=True):
 
 
 class Meet(msgspec.Struct, frozen=True):
-    """`run_id`: of the Redis that was met, from `INFO server`."""
+    """`run_id`: of the Redis that was met, from `INFO server`; `before`: of the one before, or ''."""
 
     run_id: str
+    before: str
 
 
 class Answers(msgspec.Struct, frozen=True):

@@ -5,8 +5,9 @@
 local known = redis.call('HMGET', KEYS[1], 'run_id', 'exposed')
 if known[1] == arg.run_id then return 0 end
 redis.call('HSET', KEYS[1], 'run_id', arg.run_id, 'since', now)
-if not known[1] or known[2] ~= '1' then return 0 end
-redis.call('HSET', KEYS[1], 'settles_at', now + SETTLING_MS)
+local has_lost_all = not known[1] and arg.before ~= ''
+if not has_lost_all and (not known[1] or known[2] ~= '1') then return 0 end
+redis.call('HSET', KEYS[1], 'settles_at', now + SETTLING_MS, 'exposed', 1)
 for _, active in ipairs(redis.call('ZRANGE', KEY.active, 0, -1)) do
   redis.call('HSET', batch_key(active), 'primary_changed_at', now)
 end

@@ -204,6 +204,7 @@ end
 -- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
 local function list_batch(batch)
   if redis.call('HSETNX', batch, 'opened_at', now) == 1 then
+    redis.call('SET', KEY.format, FORMAT, 'NX') -- a Redis that was started with nothing is told of jobs as well
     redis.call('ZADD', KEY.batches, 'NX', now, batch_id(batch))
   end
 end

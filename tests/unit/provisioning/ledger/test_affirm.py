@@ -12,7 +12,7 @@ from provisioning.attempt import Bounds
 from provisioning.job import Verdict, fingerprint
 from provisioning.ledger import Affirmation, Claim, Ledger, keys, transitions
 from provisioning.ledger.refusals import in_words
-from provisioning.ledger.schema import SETTLING_MS, How
+from provisioning.ledger.schema import FORMAT, SETTLING_MS, How
 from provisioning.ledger.scripts import source
 from provisioning.lifecycle import Event, State
 from tests.support.ledger_fixtures import (
@@ -107,6 +107,7 @@ async def test_a_batch_that_was_lost_as_a_whole_is_there_again(fake_ledger: Ledg
     assert await affirm(fake_ledger, job) is Affirmation.RESTORED
     [batch] = [each async for each in fake_ledger.view.batches()]
     assert (batch.batch, batch.accepted, batch.states[State.SENDING]) == ("b1", 1, 1)
+    assert await fake_ledger.redis.get(keys.FORMAT) == FORMAT  # or nobody would start on it
 
 
 async def test_a_number_that_another_job_has_by_now_is_left_to_it(fake_ledger: Ledger, clock: Clock) -> None:
@@ -197,10 +198,10 @@ async def test_an_earlier_attempt_whose_answer_was_lost_too_stays_counted(
     assert (await fake_ledger.view.status("b1")).conserved
 
 
-async def meet(ledger: Ledger, run_id: str, clock: Clock) -> int:
+async def meet(ledger: Ledger, run_id: str, clock: Clock, *, before: str = "") -> int:
     redis: Any = ledger.redis
     now = str(int(clock() * 1000))
-    return int(await redis.eval(source("meet"), 1, keys.PRIMARY, now, run_id))
+    return int(await redis.eval(source("meet"), 1, keys.PRIMARY, now, run_id, before))
 
 
 async def test_a_redis_that_may_have_lost_writes_takes_no_jobs_before_it_is_told(
@@ -224,6 +225,20 @@ async def test_a_redis_that_may_have_lost_writes_takes_no_jobs_before_it_is_told
     assert (await fake_ledger.view.status("b1")).primary_changed_at == clock()
     clock.advance(SETTLING_MS / 1000)
     assert len(await claim(fake_ledger)) == 1
+
+
+async def test_a_redis_that_has_lost_all_is_told_first_whatever_was_known_of_it(
+    fake_ledger: Ledger, clock: Clock
+) -> None:
+    assert await meet(fake_ledger, "a", clock) == 0
+    await fake_ledger.redis.flushall()
+    assert await meet(fake_ledger, "b", clock, before="a") == 1
+    await fake_ledger.do(transitions.open_batch("b1", "b1", {}))
+    with pytest.raises(ResponseError, match="SETTLING"):
+        await fake_ledger.do(transitions.accept("b1", [new_job("k")], "ana"))
+    clock.advance(SETTLING_MS / 1000)
+    await fake_ledger.do(transitions.accept("b1", [new_job("k")], "ana"))
+    assert await meet(fake_ledger, "c", clock, before="b") == 1
 
 
 async def test_a_clock_that_is_set_back_holds_nobody_back_for_longer(
