@@ -41,6 +41,7 @@ class Submission:
 
     Attributes:
         batch: id of the batch; it may have been there before.
+        before: how many jobs it had then.
         verdicts: how many jobs got which verdict.
         touched: other batches in which a known job was queued again, with how many.
         awaited: other batches in which known jobs are on their way already, with how many.
@@ -51,6 +52,7 @@ class Submission:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     touched: Counter[str] = field(default_factory=Counter)
     awaited: Counter[str] = field(default_factory=Counter)
+    before: int = 0
 
     @property
     def handed_over(self) -> int:
@@ -109,7 +111,8 @@ async def submit(
         batch, is_new = await ledger.do(
             transitions.open_batch(new_batch_id(), name, meta or {}, period=period)
         )
-        submission = Submission(batch, name)
+        before = 0 if is_new else (await ledger.view.status(batch)).accepted
+        submission = Submission(batch, name, before=before)
         if on_in_doubt:
             await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)
         try:

@@ -1,0 +1,34 @@
+"""What apply says of rows that Redis has lost after it had taken them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from console.applying import Applied
+from producers.plan import Plan
+from producers.submit import submit
+from provisioning.ledger import Ledger
+from tests.ledger_fixtures import new_job
+from tests.unit.ledger.test_lost_intents import go_back, kept
+
+
+@pytest.mark.parametrize("earlier", [0, 3])
+async def test_rows_that_were_lost_are_counted_in_a_batch_that_goes_on_as_well(
+    fake_ledger: Ledger, earlier: int
+) -> None:
+    def handed_over(*keys: str) -> Any:
+        return submit(fake_ledger, [new_job(key) for key in keys], name="b", who="me", ring=lambda _: None)
+
+    await handed_over("first", *(f"k{n}" for n in range(earlier)))
+    before = await kept(fake_ledger)
+    submission = await handed_over("first", "l1", "l2")
+
+    async def applied() -> Applied:
+        status = await fake_ledger.view.status(submission.batch)
+        return Applied(cast(Plan, None), submission, status, [], [], 1.0)
+
+    assert (await applied()).lost == 0
+    await go_back(fake_ledger, before)
+    assert (await applied()).lost == 2
