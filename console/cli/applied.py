@@ -39,8 +39,8 @@ class Applied:
     @property
     def lost(self) -> int:
         """Rows that were accepted and that Redis has lost since: in a power cut, or to a failover."""
-        there = self.status.accepted if self.status else 0
-        return max(0, self.submission.verdicts[Verdict.NEW] - there)
+        new = self.submission.verdicts[Verdict.NEW]
+        return max(0, self.submission.before + new - self.status.accepted) if self.status else new
 
     @property
     def complete(self) -> bool:

@@ -58,44 +58,6 @@ START_A_WORKER = "no worker is running; start one: provision worker"
 APPLY_AGAIN = "nothing is being sent; to go on, give the same provision apply again"
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """
-    What an apply came to.
-
-    Attributes:
-        status: its batch; None if it brought nothing new.
-        others: batches in which known jobs were queued again.
-        files: the outcome files of each of these batches; none when detached.
-        seconds: from handing over to the last outcome.
-    """
-
-    plan: Plan
-    submission: Submission
-    status: BatchStatus | None
-    others: list[BatchStatus]
-    files: list[Export]
-    seconds: float
-
-    @property
-    def batches(self) -> list[BatchStatus]:
-        """All batches it touched, its own first."""
-        return [status for status in (self.status, *self.others) if status]
-
-    @property
-    def lost(self) -> int:
-        """Rows that were accepted and that Redis has lost since: in a power cut, or to a failover."""
-        new = self.submission.verdicts[Verdict.NEW]
-        return max(0, self.submission.before + new - self.status.accepted) if self.status else new
-
-    @property
-    def complete(self) -> bool:
-        """Whether every job it touched has succeeded."""
-        return not self.lost and all(
-            status.states[State.SUCCEEDED] == status.accepted for status in self.batches
-        )
-
-
 def known_credentials(place: Workplace) -> frozenset[str] | None:
     """
     Names of the credentials that rows may use; None where only the workers know.

@@ -22,7 +22,7 @@ from provisioning.ledger.fitness import check_eviction, check_version
 from provisioning.ledger.idempotency import Idempotency
 from provisioning.ledger.operations import Hand
 from provisioning.ledger.pipelined import InTurn
-from provisioning.ledger.primary import Primary, expose
+from provisioning.ledger.primary import Primary
 from provisioning.ledger.queries import View
 from provisioning.ledger.records import Claims
 from provisioning.ledger.schema import FORMAT, Elsewhere
@@ -161,8 +161,8 @@ class Ledger:
         return msgspec.structs.replace(claims, jobs=jobs, sealed=sealed)
 
     async def expose(self, exposed: bool) -> None:
-        """Says whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
-        await expose(self.redis, exposed)
+        """Notes whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
+        await self.primary.expose(self.redis, exposed)
 
     async def check(self) -> None:
         """

@@ -68,7 +68,6 @@ class Primary:
                 return str(value)
         return ""
 
-
-async def expose(redis: Any, exposed: bool) -> None:
-    """Says whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
-    await redis.hset(keys.PRIMARY, "exposed", int(exposed))
+    async def expose(self, redis: Any, exposed: bool) -> None:
+        """Notes whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
+        await redis.hset(keys.PRIMARY, mapping={"exposed": int(exposed), "run_id": self.run_id})

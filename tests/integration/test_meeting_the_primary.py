@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger, transitions
 from tests.chaos.valkey import Valkey
-from tests.ledger_fixtures import claim, new_job
+from tests.support.ledger_fixtures import claim, new_job
 
 REFUSING = {
     "NOREPLICAS": ("min-replicas-to-write", "1", "0"),

@@ -16,7 +16,7 @@ from producers.files.reading import Reading, ReadOptions
 from producers.submit import submit
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, fingerprint
-from provisioning.ledger import Ledger, transitions
+from provisioning.ledger import Ledger, keys, transitions
 from provisioning.lifecycle import State
 from tests.support.ledger_fixtures import claim, fill, new_job
 

@@ -12,7 +12,7 @@ import pytest
 from provisioning.attempt import Bounds, Evidence
 from provisioning.ledger import Affirmation, Claim, Ledger, transitions
 from provisioning.lifecycle import Event, State
-from tests.ledger_fixtures import (
+from tests.support.ledger_fixtures import (
     LEASE,
     TARGET,
     Clock,
@@ -24,8 +24,8 @@ from tests.ledger_fixtures import (
     send,
     snapshot,
 )
-from tests.unit.ledger.test_lost_intents import go_back, kept
-from worker.recorder import Recorder
+from tests.unit.provisioning.ledger.test_lost_intents import go_back, kept
+from worker.execution.recorder import Recorder
 
 
 @asynccontextmanager

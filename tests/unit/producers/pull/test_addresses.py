@@ -7,8 +7,14 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from producers.pull.addresses import (
+    PrivateAddressError,
+    _public_socket,
+    check_address,
+    is_public,
+    origin_of,
+)
 
-from producers.pull.addresses import PrivateAddressError, _public_socket, check_address, is_public, origin_of
 from provisioning.errors import InvalidInputError
 
 PRIVATE = """

@@ -200,6 +200,7 @@ async def test_an_earlier_attempt_whose_answer_was_lost_too_stays_counted(
 
 async def meet(ledger: Ledger, run_id: str, clock: Clock, *, before: str = "") -> int:
     redis: Any = ledger.redis
+    ledger.primary.run_id = run_id
     now = str(int(clock() * 1000))
     return int(await redis.eval(source("meet"), 1, keys.PRIMARY, now, run_id, before))
 

@@ -11,8 +11,8 @@ from cryptography.fernet import Fernet
 from provisioning.attempt import Bounds
 from provisioning.ledger import Affirmation, Claim, Ledger, transitions
 from provisioning.lifecycle import Event, State
-from tests.ledger_fixtures import LEASE, Clock, answer, claim, fill, new_job, say, send
-from tests.unit.ledger.test_lost_intents import go_back, kept
+from tests.support.ledger_fixtures import LEASE, Clock, answer, claim, fill, new_job, say, send
+from tests.unit.provisioning.ledger.test_lost_intents import go_back, kept
 
 MASTER = Fernet.generate_key().decode()
 

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from console.applying import Applied
+from console.cli.applied import Applied
 from producers.plan import Plan
 from producers.submit import submit
 from provisioning.ledger import Ledger
-from tests.ledger_fixtures import new_job
-from tests.unit.ledger.test_lost_intents import go_back, kept
+from tests.support.ledger_fixtures import new_job
+from tests.unit.provisioning.ledger.test_lost_intents import go_back, kept
 
 
 @pytest.mark.parametrize("earlier", [0, 3])
