@@ -21,9 +21,9 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from producers.pull.addresses import check_address, session
 
 from api.event_feed import Followers
+from producers.pull.addresses import check_address, session
 from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.job import split_job_id
 from provisioning.ledger import Ledger

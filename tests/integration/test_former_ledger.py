@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from producers.pull.addresses import session
 
 from api.webhook_delivery import Webhooks
+from producers.pull.addresses import session
 from provisioning.errors import ContractError, LedgerUnavailableError
 from provisioning.ledger import Ledger, keys, transitions, worker_registry
 from provisioning.ledger.records import WorkerSign

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
-from producers.pull.pull import Pull
 
 from producers.files.reading import Reading
+from producers.pull.pull import Pull
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob
 from tests.support.http_server import job, provision

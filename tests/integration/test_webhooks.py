@@ -18,10 +18,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.fernet import Fernet
-from producers.pull.addresses import session
 from redis import Redis
 
 from api.webhook_delivery import LEASE, Webhooks, sign
+from producers.pull.addresses import session
 from producers.submit import submit
 from provisioning import scopes
 from provisioning.errors import InvalidInputError

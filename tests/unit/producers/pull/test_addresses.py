@@ -7,6 +7,7 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from producers.pull.addresses import (
     PrivateAddressError,
     _public_socket,
@@ -14,7 +15,6 @@ from producers.pull.addresses import (
     is_public,
     origin_of,
 )
-
 from provisioning.errors import InvalidInputError
 
 PRIVATE = """
