@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from provisioning.observability.log_events import REQUEST_ANSWERED
-from provisioning.observability.logs import bound, say
+from provisioning.observability.logs import bound, log_event
 from provisioning.observability.tracing import read, span, trace_id
 
 CALLER: Final = "provision.caller"
@@ -101,4 +101,4 @@ def _tell(facts: Mapping[str, Any], status: int, **more: object) -> None:
         level = logging.DEBUG
     elif status >= 500 or not status:
         level = logging.ERROR if status != 503 else logging.WARNING
-    say(replace(REQUEST_ANSWERED, level=level), **facts, **more)
+    log_event(replace(REQUEST_ANSWERED, level=level), **facts, **more)

@@ -20,7 +20,7 @@ from starlette.routing import Match
 
 from api import events, health, metrics, openapi, operations, queries, submissions, webhooks
 from api.problem import Kind, ProblemError, answer_problem, no_ledger
-from api.state import Door
+from api.state import AppState
 from api.waiting import wait_for
 from provisioning.errors import (
     InvalidInputError,
@@ -34,7 +34,7 @@ PARTS = (submissions, queries, events, operations, webhooks, metrics, health, op
 """Modules with routes."""
 
 
-def make_app(door: Door) -> FastAPI:
+def make_app(door: AppState) -> FastAPI:
     """The app that serves `door`; it closes the door's ledger when it ends."""
 
     @asynccontextmanager

@@ -15,8 +15,8 @@ from starlette.responses import Response, StreamingResponse
 
 from api.answers import refusals
 from api.problem import Kind, ProblemError
-from api.request import Reader, bearer, door_of
-from api.state import Door
+from api.request import Reader, bearer, state_of
+from api.state import AppState
 from provisioning.errors import LedgerUnavailableError, NotFoundError
 from provisioning.ledger.events import Event
 from provisioning.ledger.schema import Happened
@@ -78,14 +78,14 @@ async def follow(request: Request, caller: Reader, batch: str) -> Response:  # n
 
     Names: batch.progressed, batch.settled, batch.paused, batch.braked, batch.stopped, batch.released.
     """
-    door = door_of(request)
-    found = await door.ledger.view.batch_id(batch)
+    door = state_of(request)
+    found = await door.ledger.queries.batch_id(batch)
     last = request.headers.get("last-event-id")
     if last is None:
         last = await door.ledger.events.last()
     elif not _ID.fullmatch(last):
         raise ProblemError(Kind.BAD_REQUEST, "this is not the id of an event")
-    elif (await door.ledger.view.status(found)).settled and not await _news(door, found, last):
+    elif (await door.ledger.queries.status(found)).settled and not await _news(door, found, last):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(
@@ -93,18 +93,18 @@ async def follow(request: Request, caller: Reader, batch: str) -> Response:  # n
     )
 
 
-async def _news(door: Door, batch: str, last: str) -> list[Event]:
+async def _news(door: AppState, batch: str, last: str) -> list[Event]:
     return [each for each in (await door.ledger.events.after(last, batch))[0] if each.happened in FOLLOWED]
 
 
-async def _stream(door: Door, batch: str, last: str, token: str) -> AsyncIterator[str]:
+async def _stream(door: AppState, batch: str, last: str, token: str) -> AsyncIterator[str]:
     told, told_at = b"", time.monotonic()
     while not door.closing.is_set():
         try:
             if await door.tokens.holder(token) is None:
                 return
             # Before the events: where it has settled, the event of that is there already.
-            status = await door.ledger.view.status(batch)
+            status = await door.ledger.queries.status(batch)
             events, seen = await door.ledger.events.after(last, batch)
         except NotFoundError:
             return
@@ -127,6 +127,6 @@ async def _stream(door: Door, batch: str, last: str, token: str) -> AsyncIterato
         await door.followers.wait(batch, LOOK_EVERY)
 
 
-async def _pause(door: Door) -> None:
+async def _pause(door: AppState) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(door.closing.wait(), LOOK_EVERY)

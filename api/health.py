@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.answers import json_answer, refusals
 from api.models import Health
 from api.problem import no_ledger
-from api.request import door_of
+from api.request import state_of
 from provisioning.errors import ContractError
 
 router = APIRouter(tags=["Health"])
@@ -48,7 +48,7 @@ async def readyz(request: Request) -> Response:
 
     A full backlog is no reason to be out of service: then jobs are to be read, cancelled and followed.
     """
-    door = door_of(request)
+    door = state_of(request)
     try:
         async with asyncio.timeout(WITHIN):
             await door.ledger.check()

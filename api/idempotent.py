@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.content import charset, media_type
 from api.problem import Kind, ProblemError
-from api.request import door_of, idempotency_key
+from api.request import idempotency_key, state_of
 from provisioning.ledger.idempotency import LEASE, Answer, InUseError, OtherRequestError, Turn
 from provisioning.ledger.tokens import Token
 
@@ -33,7 +33,7 @@ async def once(
     said = [request.method, request.url.path, request.url.query, kind, body_digest]
     fingerprint = hashlib.sha256("\n".join(said).encode()).hexdigest()
     try:
-        async with door_of(request).ledger.idempotency.turn(caller.id, key, fingerprint) as turn:
+        async with state_of(request).ledger.idempotency.turn(caller.id, key, fingerprint) as turn:
             if isinstance(turn, Answer):
                 headers = turn.headers | {"Idempotent-Replayed": "true"}
                 return Response(turn.body, turn.status, headers, turn.media_type)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from api.answers import refusals
 from api.gauges import Collected, samples
 from api.problem import Kind, ProblemError
-from api.request import admit, bearer, door_of
+from api.request import admit, bearer, state_of
 from provisioning.ledger.tokens import Scope, Token
 
 router = APIRouter(tags=["Look"])
@@ -44,7 +44,7 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 @router.get("/metrics", response_class=Response, responses={**_TEXT, **refusals()})
 async def metrics(request: Request, caller: Scraper) -> Response:  # noqa: ARG001
     """Tell the ledger in numbers, for Prometheus."""
-    door = door_of(request)
+    door = state_of(request)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(Collected(samples(await door.readings.latest(), door.settings)))

@@ -13,7 +13,7 @@ from api.answers import json_answer, refusals
 from api.filters import Because, CredentialName, Key, Reason, Since, Until
 from api.models import Changed, Resolved
 from api.problem import Kind, ProblemError
-from api.request import Operator, door_of, read_body
+from api.request import Operator, read_body, state_of
 from api.small_json import check_said_once
 from provisioning import scopes
 from provisioning.attempt import Result
@@ -30,29 +30,29 @@ _DONE = {200: {"model": Changed, "description": "Done."}, **refusals(Kind.NOT_FO
 @router.post("/v1/batches/{batch}/pause", response_class=Response, responses=_DONE)
 async def pause(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
     """Keep a batch back: no further POST of it starts."""
-    ledger = door_of(request).ledger
-    found = await ledger.view.batch_id(batch)
+    ledger = state_of(request).ledger
+    found = await ledger.queries.batch_id(batch)
     why = because.strip() or f"paused by {caller.name}"
-    new = await ledger.hand.hold(scopes.of_batch(found), by=caller.name, why=why)
+    new = await ledger.operations.hold(scopes.of_batch(found), by=caller.name, why=why)
     return json_answer({"batch": found, "done": "paused" if new else "held already"})
 
 
 @router.post("/v1/batches/{batch}/resume", response_class=Response, responses=_DONE)
 async def resume(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
     """Let a batch go on that was paused, or that a stop-loss holds back."""
-    ledger = door_of(request).ledger
-    found = await ledger.view.batch_id(batch)
+    ledger = state_of(request).ledger
+    found = await ledger.queries.batch_id(batch)
     words = {"not_held": "not held", "released": "goes on", "probe": "one job is sent to try"}
-    came = await ledger.hand.release(scopes.of_batch(found), by=caller.name, why=because.strip())
+    came = await ledger.operations.release(scopes.of_batch(found), by=caller.name, why=because.strip())
     return json_answer({"batch": found, "done": words[came]})
 
 
 @router.post("/v1/batches/{batch}/cancel", response_class=Response, responses=_DONE)
 async def cancel(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
     """Call off every job of a batch that has not begun to be sent."""
-    ledger = door_of(request).ledger
-    found = await ledger.view.batch_id(batch)
-    count = await ledger.hand.cancel(found, caller.name, why=because.strip())
+    ledger = state_of(request).ledger
+    found = await ledger.queries.batch_id(batch)
+    count = await ledger.operations.cancel(found, caller.name, why=because.strip())
     return json_answer({"batch": found, "done": "cancelled", "jobs": count})
 
 
@@ -83,15 +83,15 @@ async def redrive(
     Jobs for which a widget may exist are left out and counted as `left`, unless `because` says why a second
     one is accepted; the reason is kept.
     """
-    door = door_of(request)
-    found = await door.ledger.view.batch_id(batch)
+    door = state_of(request)
+    found = await door.ledger.queries.batch_id(batch)
     wanted = Selection(State(state), reason, credential, key, since, until)
     if dry_run:
         risks = [
-            match.risky async for stretch in door.ledger.view.matching(found, wanted) for match in stretch
+            match.risky async for stretch in door.ledger.queries.matching(found, wanted) for match in stretch
         ]
         return json_answer({"batch": found, "done": "nothing", "jobs": len(risks), "risky": sum(risks)})
-    came = await door.ledger.hand.redrive(found, wanted, caller.name, because=because.strip())
+    came = await door.ledger.operations.redrive(found, wanted, caller.name, because=because.strip())
     door.ringer.ring(found)
     return json_answer(
         {"batch": found, "done": "queued again", "jobs": came.queued, "risky": came.risky, "left": came.left}
@@ -137,7 +137,7 @@ _RESOLUTION = {
 )
 async def resolve(request: Request, caller: Operator, job: str) -> Response:
     """Settle a doubt by a person's word: its widget was found, or there is none."""
-    door = door_of(request)
+    door = state_of(request)
     body = await read_body(request)
     check_said_once(body)
     try:
@@ -154,7 +154,7 @@ async def resolve(request: Request, caller: Operator, job: str) -> Response:
         batch, number = split_job_id(job)
     except ValueError as error:
         raise NotFoundError("there is no such job") from error
-    settled = await door.ledger.hand.resolve(
+    settled = await door.ledger.operations.resolve(
         batch,
         number,
         created=said.found == "created",

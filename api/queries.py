@@ -17,8 +17,8 @@ from api.answers import job_json, json_answer, refusals
 from api.filters import CredentialName, Key, Reason, Since, Until
 from api.models import Batch, Batches, Job, Jobs, RefusedMessages
 from api.problem import Kind, ProblemError
-from api.request import Reader, door_of
-from api.state import Door
+from api.request import Reader, state_of
+from api.state import AppState
 from provisioning.errors import NotFoundError
 from provisioning.job import split_job_id
 from provisioning.ledger import BatchStatus, Selection
@@ -58,11 +58,11 @@ async def list_batches(
     state: Annotated[State | None, Query(description="Only those with jobs in this state.")] = None,
 ) -> Response:
     """List batches, the newest first."""
-    door = door_of(request)
+    door = state_of(request)
     found: list[dict[str, Any]] = []
     place = _place(cursor)
     for _ in range(SCANNED // PLACES):
-        page = await door.ledger.view.places(place, since=since)
+        page = await door.ledger.queries.places(place, since=since)
         for place in page:
             status = await _status_or_none(door, place[1])
             if status and settled in (None, status.settled) and (state is None or status.states[state]):
@@ -88,9 +88,9 @@ def _place(cursor: str | None) -> Place | None:
         raise ProblemError(Kind.INVALID, "this is no cursor", hint="take `next` of the page before") from None
 
 
-async def _status_or_none(door: Door, batch: str) -> BatchStatus | None:
+async def _status_or_none(door: AppState, batch: str) -> BatchStatus | None:
     try:
-        return await door.ledger.view.status(batch)
+        return await door.ledger.queries.status(batch)
     except NotFoundError:
         return None  # it has been taken back since
 
@@ -102,7 +102,7 @@ async def _status_or_none(door: Door, batch: str) -> BatchStatus | None:
 )
 async def show_batch(request: Request, caller: Reader, batch: str) -> Response:  # noqa: ARG001
     """Show how a batch stands, by id or name."""
-    view = door_of(request).ledger.view
+    view = state_of(request).ledger.queries
     return json_answer((await view.status(await view.batch_id(batch))).public())
 
 
@@ -133,14 +133,14 @@ async def list_jobs(
     They come in the order in which they were handed over; with state `dead` or `in_doubt`, in that of
     their time there.
     """
-    door = door_of(request)
-    found = await door.ledger.view.batch_id(batch)
+    door = state_of(request)
+    found = await door.ledger.queries.batch_id(batch)
     wanted = Selection(state, reason, credential, key, since, until)
     if cursor and ("-" in cursor) != wanted.by_time:
         raise ProblemError(Kind.INVALID, "the cursor is of another listing", hint="keep the filters")
     jobs: list[dict[str, Any]] = []
     pages, end = 0, ""
-    async for page in door.ledger.view.pages(found, wanted, after=cursor or ""):
+    async for page in door.ledger.queries.pages(found, wanted, after=cursor or ""):
         some = page.jobs[: limit - len(jobs)]
         jobs += [job_json(job, caller) for job in some]
         end = wanted.place(some[-1]) if len(some) < len(page.jobs) else page.end
@@ -158,7 +158,7 @@ async def list_jobs(
 async def show_job(request: Request, caller: Reader, job: str) -> Response:
     """Tell the whole story of one job."""
     _check_job_id(job)
-    return json_answer(job_json(await door_of(request).ledger.view.job(job), caller))
+    return json_answer(job_json(await state_of(request).ledger.queries.job(job), caller))
 
 
 def _check_job_id(job: str) -> None:
@@ -190,8 +190,8 @@ async def outcome_file(request: Request, caller: Reader, batch: str, file: str) 
     They are created.csv, failed.csv, in_doubt.csv, not_attempted.csv and manifest.json.
     The first holds the keys of widgets and takes the scope `keys` as well.
     """
-    door = door_of(request)
-    found = await door.ledger.view.batch_id(batch)
+    door = state_of(request)
+    found = await door.ledger.queries.batch_id(batch)
     if file not in FILES or door.export is None:
         raise ProblemError(Kind.NOT_FOUND, "there is no such file", hint="one of " + ", ".join(FILES))
     _check_keys(file, caller)
@@ -223,6 +223,6 @@ def _check_keys(file: str, caller: Token) -> None:
 )
 async def refused_messages(request: Request, caller: Reader) -> Response:  # noqa: ARG001
     """List what the Celery intake refused, and why; without the messages themselves."""
-    kept = await read_refused(door_of(request).ledger, 100)
+    kept = await read_refused(state_of(request).ledger, 100)
     shown = [{name: each[name] for name in ("at", "reason", "task", "batch")} for each in kept]
     return json_answer({"messages": shown})

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from api.access import CALLER
 from api.parameters import check_said
 from api.problem import Kind, ProblemError
-from api.state import Door
+from api.state import AppState
 from provisioning.digits import is_whole_number
 from provisioning.ledger.tokens import Scope, Token
 
@@ -26,10 +26,10 @@ SINGLE = ("authorization", "idempotency-key", "content-type", "content-encoding"
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
 
-def door_of(request: Request) -> Door:
+def state_of(request: Request) -> AppState:
     """The door that the app was made for."""
     door = request.app.state.door
-    if not isinstance(door, Door):
+    if not isinstance(door, AppState):
         raise TypeError("the app has no door")
     return door
 
@@ -55,12 +55,12 @@ def bearer_or_basic(request: Request) -> str:
 
 async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
     """
-    Who makes the request, as `Door.caller` has it; the line that is logged of it will name the token.
+    Who makes the request, as `AppState.caller` has it; the line that is logged of it will name the token.
 
     Raises: ProblemError, also for what the route does not know.
     """
     _check_headers(request)
-    token = await door_of(request).caller(shown, *scopes)
+    token = await state_of(request).caller(shown, *scopes)
     request.scope[CALLER] = token.name
     await check_said(request)
     return token

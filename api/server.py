@@ -25,17 +25,17 @@ from api.connections import (
     Throttle,
     most_connections,
 )
-from api.state import Door, Export
+from api.state import AppState, Export
 from api.waiting import make_sure
-from producers.ringer import Ringer
-from provisioning.broker.queue import Doorbell, Waiting
+from producers.notifier import BackgroundNotifier
+from provisioning.broker.queue import Notifier, Waiting
 from provisioning.broker.queue import make_app as make_celery
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError
 from provisioning.ledger import Ledger
 from provisioning.observability import tracing
 from provisioning.observability.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
-from provisioning.observability.logs import configure, say
+from provisioning.observability.logs import configure, log_event
 
 CONNECTIONS = 32
 """Connections to Redis: requests hold one for a fraction of a millisecond."""
@@ -73,10 +73,10 @@ def serve(
     tracer = tracing.configure(environ, program="serve")
     asyncio.run(_check(settings.redis))
     celery = make_celery(settings)
-    door_bell = Doorbell(celery)
+    door_bell = Notifier(celery)
 
     async def run() -> None:
-        door = Door(
+        door = AppState(
             settings,
             Ledger.at(
                 settings.redis or "",
@@ -84,7 +84,7 @@ def serve(
                 masters=settings.masters,
                 replicas=settings.redis_replicas,
             ),
-            Ringer(door_bell.ring),
+            BackgroundNotifier(door_bell.ring),
             export,
             waiting=Waiting(celery).count if settings.broker != settings.redis else None,
         )
@@ -106,7 +106,7 @@ def serve(
             shown = f"[{host}]" if ":" in host else host
 
             def ready() -> None:
-                say(PROGRAM_STARTED, traced=tracer is not None)
+                log_event(PROGRAM_STARTED, traced=tracer is not None)
                 on_ready(f"http://{shown}:{taken}")
 
             await _Server(config, door, ready).serve([listener])
@@ -115,7 +115,7 @@ def serve(
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in good order and says why
             asyncio.run(run())
     finally:
-        say(PROGRAM_STOPPED)
+        log_event(PROGRAM_STOPPED)
         tracing.close()
 
 
@@ -146,7 +146,7 @@ async def _check(redis: str) -> None:
 class _Server(uvicorn.Server):
     """Says when it takes requests, and lets streams of events end when it stops."""
 
-    def __init__(self, config: uvicorn.Config, door: Door, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, door: AppState, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._door = door
         self._on_ready = on_ready

@@ -15,7 +15,7 @@ from api.slots import Slots
 from api.tokens import Tokens, parse_presets
 from api.webhook_delivery import Webhooks
 from producers.known_credentials import KnownCredentials
-from producers.ringer import Ringer
+from producers.notifier import BackgroundNotifier
 from producers.single_jobs import SingleJobs
 from provisioning.config.settings import Settings
 from provisioning.ledger import Ledger
@@ -89,15 +89,15 @@ class Fullness:
 
     async def _full(self) -> str:
         most, longest = self._settings.api_memory, self._settings.api_backlog
-        if await self._ledger.view.memory_share() > most:
+        if await self._ledger.queries.memory_share() > most:
             return f"Redis uses more than {most:.0%} of its memory"
-        if longest and (backlog := await self._ledger.view.backlog()) >= longest:
+        if longest and (backlog := await self._ledger.queries.backlog()) >= longest:
             return f"{backlog:,} jobs wait already; at {longest:,} no more are taken"
         return ""
 
 
 @dataclass(slots=True)
-class Door:
+class AppState:
     """
     The parts of a running HTTP door.
 
@@ -110,7 +110,7 @@ class Door:
 
     settings: Settings
     ledger: Ledger
-    ringer: Ringer
+    ringer: BackgroundNotifier
     export: Export | None = None
     waiting: Callable[[], int] | None = None
     tokens: Tokens = field(init=False)

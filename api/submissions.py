@@ -17,11 +17,11 @@ from api.examples import BATCH_BODIES, ONE_JOB
 from api.idempotent import once
 from api.models import TakenBatch, TakenOne
 from api.problem import Kind, ProblemError
-from api.request import Submitter, door_of, read_body
+from api.request import Submitter, read_body, state_of
 from api.small_json import check_said_once
 from api.upload import (
     FORMATS,
-    Wish,
+    UploadRequest,
     in_http_words,
     new_file,
     problems_json,
@@ -128,7 +128,7 @@ async def submit_batch(
     sends nothing twice. Jobs that were given up or cancelled are queued again with their new body only for
     a token with the scope `operate` (verdict `redriven`, else `ended`).
     """
-    door = door_of(request)
+    door = state_of(request)
     _check_power(caller, because)
     kind = media_type(request)
     if kind not in FORMATS:
@@ -152,7 +152,7 @@ async def submit_batch(
             encoding=encoding,
             format=FORMATS[kind],
         )
-        wish = Wish(
+        wish = UploadRequest(
             name=None if name is None else check_batch_name(name),
             options=options,
             format=FORMATS[kind],
@@ -283,7 +283,7 @@ async def submit_job(
 
     One that was given up or cancelled is queued again only for a token with the scope `operate`.
     """
-    door = door_of(request)
+    door = state_of(request)
     _check_power(caller, because)
     if media_type(request) != "application/json":
         raise ProblemError(Kind.WRONG_TYPE, "a job is JSON", hint="Content-Type: application/json")
@@ -320,7 +320,7 @@ async def _take_one(
         check_as_is(as_is)
     except InvalidInputError as error:
         raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
-    known = await door_of(request).credentials.names()
+    known = await state_of(request).credentials.names()
     job = job_of(value, new_bots=new_bots, as_is=as_is)
     if isinstance(job, NewJob) and known is not None and job.credential not in known:
         job = [unknown_credential(None)]
@@ -331,7 +331,7 @@ async def _take_one(
             problem_count=len(job),
             problems=problems_json(job),
         )
-    word = await door_of(request).single.hand_over(
+    word = await state_of(request).single.hand_over(
         job, caller.name, because=because, leave_ended=_leaves_ended(caller)
     )
     facts: dict[str, Any] = {

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from api.json_batch import Settings, look_through
 from api.problem import Kind, ProblemError
 from api.request import check_length, too_large
-from api.state import Door
+from api.state import AppState
 from api.watched import Watched
 from producers.batch_name import check_batch_name
 from producers.files.body import check_credential
@@ -39,7 +39,7 @@ from provisioning.job import Accepted, NewJob, Verdict
 from provisioning.ledger import Ledger
 from provisioning.ledger.tokens import Token
 from provisioning.observability.log_events import ROW_REJECTED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 SHOWN = 1000
 """Rows and problems told of in an answer; all are counted, and the ledger lists every job."""
@@ -63,7 +63,7 @@ FORMATS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class UploadRequest:
     """
     How an upload is to be taken.
 
@@ -88,7 +88,7 @@ class Wish:
 
 
 @dataclass(slots=True)
-class Taken:
+class UploadResult:
     """What became of an upload, row by row as far as `SHOWN`."""
 
     name: str
@@ -181,7 +181,7 @@ def new_file() -> IO[bytes]:
     return cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY))
 
 
-async def take_in(door: Door, body: Spooled, wish: Wish, caller: Token) -> Taken:
+async def take_in(door: AppState, body: Spooled, wish: UploadRequest, caller: Token) -> UploadResult:
     """
     Judges all rows, then hands the good ones over.
 
@@ -192,7 +192,7 @@ async def take_in(door: Door, body: Spooled, wish: Wish, caller: Token) -> Taken
     if redis is None:
         raise RuntimeError("a server has a Redis")
 
-    async def work() -> Taken:
+    async def work() -> UploadResult:
         async with Ledger.at(
             redis, connections=4, masters=door.settings.masters, replicas=door.settings.redis_replicas
         ) as ledger:
@@ -203,8 +203,8 @@ async def take_in(door: Door, body: Spooled, wish: Wish, caller: Token) -> Taken
 
 
 async def _take_in(
-    ledger: Ledger, body: Spooled, wish: Wish, who: str, door: Door, known: frozenset[str] | None
-) -> Taken:
+    ledger: Ledger, body: Spooled, wish: UploadRequest, who: str, door: AppState, known: frozenset[str] | None
+) -> UploadResult:
     try:
         file = Watched(body.file)
         read = _reader(file, wish)
@@ -239,7 +239,7 @@ async def _take_in(
     taken.verdicts = submission.verdicts
     taken.others = submission.touched
     with contextlib.suppress(NotFoundError):  # it brought nothing new and was taken back
-        taken.batch = await ledger.view.batch_id(submission.batch)
+        taken.batch = await ledger.queries.batch_id(submission.batch)
     return taken
 
 
@@ -252,11 +252,11 @@ class _Reader:
         wish: with what the body itself says.
     """
 
-    wish: Wish
+    wish: UploadRequest
     rows: Callable[[], Reading | _JsonRows]
 
 
-def _reader(file: Watched, wish: Wish) -> _Reader:
+def _reader(file: Watched, wish: UploadRequest) -> _Reader:
     """Raises: InvalidInputError, ProblemError if the body is none of what is read."""
     file.seek(0)
     if file.read(2) == GZIP:
@@ -274,7 +274,7 @@ def _reader(file: Watched, wish: Wish) -> _Reader:
     return _Reader(wish, lambda: _JsonRows(batch.jobs(file), wish.options))
 
 
-def _with_settings(wish: Wish, settings: Settings) -> Wish:
+def _with_settings(wish: UploadRequest, settings: Settings) -> UploadRequest:
     """The wish with what a JSON body says beside its jobs."""
     for setting in Settings.__struct_fields__:
         if getattr(settings, setting) is not None and setting in wish.given:
@@ -332,9 +332,9 @@ class _JsonRows:
 
 
 def _judge(
-    rows: Reading | _JsonRows, known: frozenset[str] | None, wish: Wish, body: Spooled, who: str
-) -> Taken:
-    taken = Taken(wish.name or f"upload-{body.sha256[:12]}")
+    rows: Reading | _JsonRows, known: frozenset[str] | None, wish: UploadRequest, body: Spooled, who: str
+) -> UploadResult:
+    taken = UploadResult(wish.name or f"upload-{body.sha256[:12]}")
     last: int | None = None
 
     def complain(problem: InvalidJobError) -> None:
@@ -342,7 +342,7 @@ def _judge(
         taken.problem_count += 1
         taken.bad_rows += problem.row is None or problem.row != last
         last = problem.row
-        say(ROW_REJECTED, row=problem.row, by=who)
+        log_event(ROW_REJECTED, row=problem.row, by=who)
         if len(taken.problems) < SHOWN:
             taken.problems.append(problem)
         if taken.bad_rows > MOST_BAD:
@@ -356,14 +356,14 @@ def _judge(
     return taken
 
 
-def _refuse(taken: Taken, wish: Wish) -> None:
+def _refuse(taken: UploadResult, wish: UploadRequest) -> None:
     if taken.rows == 0:
         raise ProblemError(Kind.INVALID, "there are no jobs in the body", notes=notes_json(taken.notes))
     if taken.bad_rows == taken.rows or (wish.all_or_nothing and taken.bad_rows):
         raise _bad_rows(taken, f"{taken.bad_rows:,} of {taken.rows:,} rows break rules;")
 
 
-def _bad_rows(taken: Taken, what: str) -> ProblemError:
+def _bad_rows(taken: UploadResult, what: str) -> ProblemError:
     return ProblemError(
         Kind.BAD_ROWS,
         f"{what} nothing was handed over",

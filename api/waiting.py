@@ -12,7 +12,7 @@ import contextlib
 from provisioning.errors import LedgerUnavailableError, ProvisioningError
 from provisioning.ledger import Ledger
 from provisioning.observability.log_events import LEDGER_LOST
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 LOOK_EVERY = 0.5
 """Seconds between looks for a Redis that is away."""
@@ -29,7 +29,7 @@ async def wait_for(ledger: Ledger, fit: asyncio.Event, closing: asyncio.Event) -
             await ledger.check()
         except ProvisioningError as error:
             if looks % TOLD_EVERY == 0:
-                say(LEDGER_LOST, doing="serve", delay_s=LOOK_EVERY, error=error)
+                log_event(LEDGER_LOST, doing="serve", delay_s=LOOK_EVERY, error=error)
         else:
             fit.set()
             return

@@ -35,7 +35,7 @@ from provisioning.observability.log_events import (
     WEBHOOK_DELIVERED,
     WEBHOOK_POSTPONED,
 )
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 BACKOFF = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
 """Seconds between tries, some nineteen hours in all: a receiver may be down for a night."""
@@ -126,7 +126,7 @@ class Webhooks:
                     for on in await self._store.due(AT_ONCE):
                         self._begin(http, on)
                 except ProvisioningError as error:
-                    say(LEDGER_LOST, doing="webhooks", delay_s=LOOK_AGAIN, error=error)
+                    log_event(LEDGER_LOST, doing="webhooks", delay_s=LOOK_AGAIN, error=error)
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(closing.wait(), LOOK_AGAIN)
                     continue
@@ -159,7 +159,7 @@ class Webhooks:
                 if len(self._telling) >= AT_ONCE:
                     break
         except ProvisioningError as error:  # its lease ends, and it is told then
-            say(LEDGER_LOST, doing="webhooks", delay_s=LEASE, error=error)
+            log_event(LEDGER_LOST, doing="webhooks", delay_s=LEASE, error=error)
         return told
 
     async def _try(self, http: aiohttp.ClientSession, delivery: Delivery) -> bool:
@@ -196,8 +196,8 @@ class Webhooks:
 
     async def _data(self, on: str) -> dict[str, Any]:
         if "." in on:
-            return (await self._ledger.view.job(on)).public()
-        return (await self._ledger.view.status(on)).public()
+            return (await self._ledger.queries.job(on)).public()
+        return (await self._ledger.queries.status(on)).public()
 
     def _say(self, delivery: Delivery, failure: str, cause: str, *, abandoned: bool) -> None:
         # The address is left out: whoever knows a receiver's may be able to speak to it.
@@ -205,11 +205,11 @@ class Webhooks:
         tries = delivery.state.tries
         facts = {"batch_id": batch, "told": str(delivery.happened), "attempt": tries + 1}
         if not failure:
-            say(WEBHOOK_DELIVERED, **facts)
+            log_event(WEBHOOK_DELIVERED, **facts)
         elif abandoned:
-            say(WEBHOOK_ABANDONED, **facts, cause=cause)
+            log_event(WEBHOOK_ABANDONED, **facts, cause=cause)
         else:
-            say(WEBHOOK_POSTPONED, **facts, cause=cause, delay_s=self._backoff[tries])
+            log_event(WEBHOOK_POSTPONED, **facts, cause=cause, delay_s=self._backoff[tries])
 
     async def _send(self, http: aiohttp.ClientSession, delivery: Delivery, body: bytes) -> tuple[str, str]:
         """

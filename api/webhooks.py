@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api import models
 from api.answers import json_answer, refusals
 from api.problem import Kind, ProblemError
-from api.request import Submitter, door_of, read_body
+from api.request import Submitter, read_body, state_of
 from api.small_json import check_said_once
 from provisioning import scopes
 from provisioning.ledger.schema import Move
@@ -58,7 +58,7 @@ async def set_webhook(request: Request, caller: Submitter, batch: str) -> Respon
     for some nineteen hours. Addresses of private networks are refused. To replace one that another token has
     set takes the scope `operate`.
     """
-    found = await door_of(request).ledger.view.batch_id(batch)
+    found = await state_of(request).ledger.queries.batch_id(batch)
     webhook = await _set(request, caller, found, scopes.of_batch(found))
     return json_answer({"batch": found, "secret": webhook.secret})
 
@@ -98,7 +98,7 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
 
     One that another token has set takes the scope `operate`.
     """
-    found = await door_of(request).ledger.view.batch_id(batch)
+    found = await state_of(request).ledger.queries.batch_id(batch)
     return json_answer({"batch": found, **_shown(*await _theirs(request, caller, found))})
 
 
@@ -123,7 +123,7 @@ async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Res
 )
 async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Response:
     """Have nobody told any more. One that another token has set takes the scope `operate`."""
-    found = await door_of(request).ledger.view.batch_id(batch)
+    found = await state_of(request).ledger.queries.batch_id(batch)
     return await _remove(request, caller, found, scopes.of_batch(found))
 
 
@@ -148,7 +148,7 @@ async def _set(request: Request, caller: Token, on: str, scope: str) -> Webhook:
     if len(wanted.url) > 2000:
         raise ProblemError(Kind.INVALID, "an address has 2,000 characters at most")
     try:
-        webhook = await door_of(request).webhooks.set(
+        webhook = await state_of(request).webhooks.set(
             on, wanted.url, by=caller.id, may_replace=_may_all(caller)
         )
     except NotYoursError:
@@ -159,7 +159,7 @@ async def _set(request: Request, caller: Token, on: str, scope: str) -> Webhook:
 
 async def _remove(request: Request, caller: Token, on: str, scope: str) -> Response:
     webhook, _ = await _theirs(request, caller, on)
-    if not await door_of(request).webhooks.remove(on):
+    if not await state_of(request).webhooks.remove(on):
         raise _none()
     await _note(request, caller, scope, "removed", webhook)
     return Response(status_code=204)
@@ -167,7 +167,7 @@ async def _remove(request: Request, caller: Token, on: str, scope: str) -> Respo
 
 async def _theirs(request: Request, caller: Token, on: str) -> tuple[Webhook, WebhookState]:
     """The webhook of a batch or job. Raises: ProblemError if there is none that is this caller's to see."""
-    found = await door_of(request).webhooks.get(on)
+    found = await state_of(request).webhooks.get(on)
     if found is None:
         raise _none()
     if found[0].by != caller.id and not _may_all(caller):
@@ -177,7 +177,7 @@ async def _theirs(request: Request, caller: Token, on: str) -> tuple[Webhook, We
 
 async def _check_theirs(request: Request, caller: Token, job: str) -> None:
     """Raises: ProblemError if it is no single job, or not one that this caller may have told of."""
-    record = await door_of(request).ledger.view.job(job)
+    record = await state_of(request).ledger.queries.job(job)
     accepted = next((move for move in record.moves if move.move == Move.ACCEPTED), None)
     if accepted is None:
         raise ProblemError(
@@ -213,4 +213,4 @@ def _not_yours(hint: str) -> ProblemError:
 
 async def _note(request: Request, caller: Token, scope: str, done: str, webhook: Webhook) -> None:
     facts: dict[str, str | int] = {"done": done, "address": webhook.address}
-    await door_of(request).ledger.hand.note("webhook", by=caller.name, on=scope, facts=facts)
+    await state_of(request).ledger.operations.note("webhook", by=caller.name, on=scope, facts=facts)

@@ -75,7 +75,7 @@ async def export(ledger: Ledger, batch: str, folder: Path) -> Export:
         ProvisioningError if the ledger's sum does not hold, so that the files would be incomplete.
         InvalidInputError if the folder cannot be written.
     """
-    status = await ledger.view.status(batch)
+    status = await ledger.queries.status(batch)
     if not status.conserved:
         raise ProvisioningError(
             f"{batch} does not add up: {status.accepted} accepted, {sum(status.states.values())} in states",
@@ -129,7 +129,7 @@ def _unwritable(folder: Path, error: OSError) -> InvalidInputError:
 
 async def _rows(ledger: Ledger, batch: str) -> AsyncIterator[tuple[JobRecord, dict[str, Any]]]:
     page: list[JobRecord] = []
-    async for job in ledger.view.jobs(batch):
+    async for job in ledger.queries.jobs(batch):
         page.append(job)
         if len(page) == PAGE:
             for pair in await _with_bodies(ledger, batch, page):
@@ -142,17 +142,17 @@ async def _rows(ledger: Ledger, batch: str) -> AsyncIterator[tuple[JobRecord, di
 async def _with_bodies(
     ledger: Ledger, batch: str, page: list[JobRecord]
 ) -> list[tuple[JobRecord, dict[str, Any]]]:
-    bodies = await ledger.view.bodies(batch, [job.number for job in page])
+    bodies = await ledger.queries.bodies(batch, [job.number for job in page])
     return [(job, msgspec.json.decode(body) if body else {}) for job, body in zip(page, bodies, strict=True)]
 
 
 async def _columns(ledger: Ledger, batch: str) -> list[str]:
     """Headers that hold every body of the batch, in the order in which they are first needed."""
     columns: dict[str, None] = {}
-    last = await ledger.view.last_number(batch)
+    last = await ledger.queries.last_number(batch)
     for start in range(1, last + 1, PAGE):
         numbers = range(start, min(start + PAGE, last + 1))
-        bodies = [msgspec.json.decode(body) for body in await ledger.view.bodies(batch, numbers) if body]
+        bodies = [msgspec.json.decode(body) for body in await ledger.queries.bodies(batch, numbers) if body]
         columns.update(dict.fromkeys(columns_for(bodies)))
     return list(columns)
 

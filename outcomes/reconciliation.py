@@ -291,7 +291,7 @@ def value_at(body: Mapping[str, Any], path: str) -> str:
 async def candidates(ledger: Ledger, batch: str, path: str) -> AsyncIterator[Candidate]:
     """Every job of a batch for which a widget may exist, with its value at a dotted path of its body."""
     page: list[JobRecord] = []
-    async for job in ledger.view.jobs(batch):
+    async for job in ledger.queries.jobs(batch):
         if job.bounds.most > 0:
             page.append(job)
         if len(page) == PAGE:
@@ -303,7 +303,7 @@ async def candidates(ledger: Ledger, batch: str, path: str) -> AsyncIterator[Can
 
 
 async def _of(ledger: Ledger, batch: str, path: str, page: Sequence[JobRecord]) -> list[Candidate]:
-    bodies = await ledger.view.bodies(batch, [job.number for job in page])
+    bodies = await ledger.queries.bodies(batch, [job.number for job in page])
     return [
         Candidate(
             job.number,

@@ -18,7 +18,7 @@ from outcomes.words import answer, duration, shown
 from provisioning import scopes
 from provisioning.attempt import Attempt, Outcome
 from provisioning.errors import InvalidInputError, NotFoundError
-from provisioning.ledger import Act, BatchStatus, Buried, Hold, JobRecord, Ledger, Move
+from provisioning.ledger import Act, BatchStatus, Tombstone, Hold, JobRecord, Ledger, Move
 from provisioning.lifecycle import UNSETTLED
 
 TOLD = ("pause", "resume", "pace")
@@ -69,7 +69,7 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class TelemetryEvent:
     """
     One line of a story.
 
@@ -92,18 +92,18 @@ async def job_called(ledger: Ledger, name: str, credential: str = "") -> JobReco
     """
     if not credential:
         try:
-            return await ledger.view.job(name)
+            return await ledger.queries.job(name)
         except NotFoundError:
             pass
-    found: list[JobRecord | Buried] = []
-    async for each in ledger.view.find(name, credential):
+    found: list[JobRecord | Tombstone] = []
+    async for each in ledger.queries.find(name, credential):
         found.append(each)
         if len(found) == SEVERAL:
             break
     match found:
         case [JobRecord() as record]:
             return record
-        case [Buried() as gone]:
+        case [Tombstone() as gone]:
             raise NotFoundError(past_retention(gone))
         case []:
             where = f" under {credential}" if credential else ""
@@ -115,7 +115,7 @@ async def job_called(ledger: Ledger, name: str, credential: str = "") -> JobReco
     raise InvalidInputError(f"there are several: {several}", hint="add --credential NAME, or take the id")
 
 
-def past_retention(gone: Buried) -> str:
+def past_retention(gone: Tombstone) -> str:
     """What is still known of a tenant whose job was let go of."""
     end = "was created" if gone.state == "succeeded" else f"was {gone.state} and may have been created"
     return f"{gone.key} ({gone.credential}) {end} as {gone.job_id}, which is past its retention"
@@ -123,16 +123,16 @@ def past_retention(gone: Buried) -> str:
 
 async def story_of(ledger: Ledger, job: JobRecord) -> Story:
     """Everything there is to tell of a job."""
-    batch = await ledger.view.status(job.batch)
+    batch = await ledger.queries.status(job.batch)
     mine = (scopes.EVERYTHING, scopes.of_batch(job.batch), scopes.of_credential(job.credential))
     ended = None if job.state in UNSETTLED else job.at
     acts = [
         act
-        async for act in ledger.view.audit(since=batch.opened_at)
+        async for act in ledger.queries.audit(since=batch.opened_at)
         if act.act in TOLD and act.on in mine and (ended is None or act.at <= ended)
     ]
     try:
-        body = masked(await ledger.view.body(job.job_id))
+        body = masked(await ledger.queries.body(job.job_id))
     except NotFoundError:
         body = None
     return Story(job, batch, body, acts[::-1])
@@ -150,7 +150,7 @@ def story_json(story: Story) -> dict[str, Any]:
     }
 
 
-def happenings(story: Story) -> list[Happening]:
+def happenings(story: Story) -> list[TelemetryEvent]:
     """The story line by line, oldest first."""
     job = story.job
     workers = {attempt.worker for attempt in job.attempts}
@@ -161,14 +161,14 @@ def happenings(story: Story) -> list[Happening]:
     return first + sorted(lines, key=lambda line: line.at or 0.0)
 
 
-def _accepted(story: Story) -> Happening:
+def _accepted(story: Story) -> TelemetryEvent:
     """When the batch was opened, if it came from one file; a batch that goes on takes jobs at any time."""
     known = len(story.batch.sources) < 2 and "urgent" not in story.batch.meta
     by = f" by {shown(story.by)}" if story.by else ""
-    return Happening(story.batch.opened_at if known else None, f"accepted{by}")
+    return TelemetryEvent(story.batch.opened_at if known else None, f"accepted{by}")
 
 
-def _attempt(attempt: Attempt, *, by: bool) -> Happening:
+def _attempt(attempt: Attempt, *, by: bool) -> TelemetryEvent:
     how = [attempt.evidence.replace("_", " "), duration(attempt.seconds)]
     if by and attempt.worker:
         how.append(shown(attempt.worker))
@@ -177,20 +177,20 @@ def _attempt(attempt: Attempt, *, by: bool) -> Happening:
         said += ", not counted"
     if attempt.next_delay is not None:
         said += f", again after {duration(attempt.next_delay)}"
-    return Happening(attempt.at, said, shown(attempt.message))
+    return TelemetryEvent(attempt.at, said, shown(attempt.message))
 
 
-def _move(move: Move) -> Happening:
+def _move(move: Move) -> TelemetryEvent:
     was = f", was {move.was}" if move.was else ""
     why = f", because {shown(move.why)}" if move.why else ""
     word = move.move.replace("_", " ")
-    return Happening(move.at, f"{word} by {shown(move.by) or 'nobody named'}{was}{why}")
+    return TelemetryEvent(move.at, f"{word} by {shown(move.by) or 'nobody named'}{was}{why}")
 
 
-def _act(act: Act) -> Happening:
+def _act(act: Act) -> TelemetryEvent:
     words = {"pause": "paused", "resume": "resumed", "pace": "pace"}
     pace = f" {shown(str(act.facts['pace']))}" if "pace" in act.facts else ""
     by = shown(act.by) or "nobody named"
     # A pause without a reason of its own repeats who made it.
     why = "" if act.why in ("", f"paused by {act.by}") else f", because {shown(act.why)}"
-    return Happening(act.at, f"{act.on} {words[act.act]}{pace} by {by}{why}")
+    return TelemetryEvent(act.at, f"{act.on} {words[act.act]}{pace} by {by}{why}")

@@ -39,7 +39,7 @@ from producers.plan import checked
 from producers.single_jobs import BATCH as SINGLE
 from producers.single_jobs import today
 from producers.submit import submit
-from provisioning.broker.queue import Doorbell, make_app, on_rabbitmq
+from provisioning.broker.queue import Notifier, make_app, on_rabbitmq
 from provisioning.config.settings import Settings
 from provisioning.errors import (
     ConfigurationError,
@@ -54,7 +54,7 @@ from provisioning.ledger.idempotency import Answer, InUseError, OtherRequestErro
 from provisioning.messages import REFUSE, SUBMIT
 from provisioning.observability import tracing
 from provisioning.observability.log_events import MESSAGE_REFUSED, MESSAGE_RETURNED, RING_LOST, ROW_REJECTED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 MOST_JOBS = 10_000
 """Jobs in one message: some megabytes, which is much for a broker. More go through another door."""
@@ -146,7 +146,7 @@ def _do_or_return(
     try:
         asyncio.run(do())
     except (LedgerUnavailableError, *UNSEALABLE, OSError) as error:
-        say(MESSAGE_RETURNED, task_id=task, error=error)
+        log_event(MESSAGE_RETURNED, task_id=task, error=error)
         time.sleep(PAUSE)
         if not _sent_again(name, task, args, kwargs):
             raise Reject(error, requeue=True) from error
@@ -174,8 +174,8 @@ def _settings() -> Settings:
 
 
 @cache
-def _doorbell() -> Doorbell:
-    return Doorbell(make_app(_settings()))
+def _doorbell() -> Notifier:
+    return Notifier(make_app(_settings()))
 
 
 def _ledger() -> Ledger:
@@ -188,7 +188,7 @@ def _ledger() -> Ledger:
 
 
 async def take_in(
-    ledger: Ledger, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], doorbell: Doorbell
+    ledger: Ledger, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], doorbell: Notifier
 ) -> None:
     """
     Records the jobs of a message; what is wrong with it or with some of them is kept with the reason.
@@ -227,7 +227,7 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
     return message
 
 
-async def _once(ledger: Ledger, task: str, message: Message, doorbell: Doorbell) -> None:
+async def _once(ledger: Ledger, task: str, message: Message, doorbell: Notifier) -> None:
     key = message.idempotency_key
     if key is None:
         await _submit(ledger, task, message, doorbell)
@@ -250,12 +250,12 @@ async def _once(ledger: Ledger, task: str, message: Message, doorbell: Doorbell)
         await _submit(ledger, task, message, doorbell)
 
 
-async def _submit(ledger: Ledger, task: str, message: Message, doorbell: Doorbell) -> None:
+async def _submit(ledger: Ledger, task: str, message: Message, doorbell: Notifier) -> None:
     bad: dict[int, list[InvalidJobError]] = {}
 
     def complain(problem: InvalidJobError) -> None:
         bad.setdefault((problem.row or 1) - 1, []).append(problem)
-        say(ROW_REJECTED, row=problem.row, by=WHO)
+        log_event(ROW_REJECTED, row=problem.row, by=WHO)
 
     name, meta = _batch(task, message)
     try:
@@ -307,13 +307,13 @@ def _with_hint(error: InvalidInputError) -> str:
     return f"{error.message} ({in_words_of(CELERY, error.hint)})" if error.hint else error.message
 
 
-def _ring(doorbell: Doorbell, batch: str) -> None:
+def _ring(doorbell: Notifier, batch: str) -> None:
     try:
         doorbell.ring(batch)
     except LedgerUnavailableError as error:
-        say(RING_LOST, batch_id=batch, error=error)
+        log_event(RING_LOST, batch_id=batch, error=error)
 
 
 async def _refuse(ledger: Ledger, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> None:
     if await refused_messages.keep(ledger, task=task, batch=batch, reason=reason, message=message):
-        say(MESSAGE_REFUSED, task_id=task)
+        log_event(MESSAGE_REFUSED, task_id=task)

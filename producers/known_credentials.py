@@ -33,7 +33,7 @@ class KnownCredentials:
         """The names that jobs may bear; None for any, where no worker has shown its own yet."""
         now = self._clock()
         if self._looked is None or now - self._looked >= LOOK_EVERY:
-            found = await self._ledger.view.credential_names()
+            found = await self._ledger.queries.credential_names()
             self._looked = now
             self._seen = {name: at for name, at in self._seen.items() if now - at < REMEMBERED}
             self._seen |= dict.fromkeys(found, now)

@@ -122,7 +122,7 @@ async def make_plan(
         async for chunk in chunks:
             verdicts = [Verdict.NEW] * len(chunk)
             if ledger is not None:
-                verdicts = await ledger.view.verdicts(chunk, accept_duplicates=accept_duplicates)
+                verdicts = await ledger.queries.verdicts(chunk, accept_duplicates=accept_duplicates)
             plan.verdicts.update(verdicts)
             for job, verdict in zip(chunk, verdicts, strict=True):
                 if verdict in SENT:
@@ -135,7 +135,7 @@ async def make_plan(
     plan.notes = tuple(repeats.notes)
     plan.rows = plan.verdicts.total() + plan.bad_rows
     for credential in plan.to_send_by:
-        word = None if ledger is None else await ledger.view.pace(credential)
+        word = None if ledger is None else await ledger.queries.pace(credential)
         if pace := rate if word is None else Rate.of_word(word):
             plan.paces[credential] = pace
     return plan

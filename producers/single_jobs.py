@@ -19,7 +19,7 @@ from provisioning import scopes
 from provisioning.job import Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, transitions
 from provisioning.observability.log_events import JOB_SUBMITTED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from provisioning.observability.tracing import span, trace_id
 
 BATCH = "single"
@@ -72,7 +72,7 @@ class SingleJobs:
                 self._recording = asyncio.create_task(self._record())
             word = await verdict
             traced.add(job_id=word.job_id, by=who)
-        say(JOB_SUBMITTED, job_id=word.job_id, by=who, trace_id=trace_id(traced.traceparent))
+        log_event(JOB_SUBMITTED, job_id=word.job_id, by=who, trace_id=trace_id(traced.traceparent))
         return word
 
     async def _record(self) -> None:

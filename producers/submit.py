@@ -24,7 +24,7 @@ from provisioning.job import ON_THEIR_WAY, Accepted, NewJob, Verdict, split_job_
 from provisioning.ledger import Ledger, SourceFile, transitions
 from provisioning.ledger.scripts import Call
 from provisioning.observability.log_events import BATCH_SUBMITTED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from provisioning.observability.tracing import for_job, span, trace_id
 
 CHUNK = 500
@@ -111,10 +111,10 @@ async def submit(
         batch, is_new = await ledger.do(
             transitions.open_batch(new_batch_id(), name, meta or {}, period=period)
         )
-        before = 0 if is_new else (await ledger.view.status(batch)).accepted
+        before = 0 if is_new else (await ledger.queries.status(batch)).accepted
         submission = Submission(batch, name, before=before)
         if on_in_doubt:
-            await ledger.hand.choose_on_in_doubt(batch, on_in_doubt)
+            await ledger.operations.choose_on_in_doubt(batch, on_in_doubt)
         try:
             async with (
                 read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks,
@@ -142,7 +142,7 @@ async def submit(
         }
         traced.add(**facts)
     seconds = time.monotonic() - began
-    say(BATCH_SUBMITTED, **facts, trace_id=trace_id(traced.traceparent), duration_s=seconds)
+    log_event(BATCH_SUBMITTED, **facts, trace_id=trace_id(traced.traceparent), duration_s=seconds)
     return submission
 
 
@@ -182,7 +182,9 @@ async def _round_off(ledger: Ledger, submission: Submission, who: str, because: 
 
 async def note_acceptance(ledger: Ledger, on: str, who: str, because: str, redriven: int) -> None:
     """Notes for which reason jobs were queued again although they may make a second widget."""
-    await ledger.hand.note("accept-duplicates", by=who, on=on, why=because, facts={"redriven": redriven})
+    await ledger.operations.note(
+        "accept-duplicates", by=who, on=on, why=because, facts={"redriven": redriven}
+    )
 
 
 async def _recorded(
@@ -201,7 +203,7 @@ async def _recorded(
             sent.append(chunk)
             yield transitions.accept(batch, chunk, who, because=because, leave_ended=leave_ended)
 
-    async with aclosing(ledger.do_in_turn(calls())) as replies:
+    async with aclosing(ledger.do_pipelined(calls())) as replies:
         async for words in replies:
             yield sent.popleft(), words
 

@@ -92,7 +92,7 @@ class Watch:
         if not self.batch:
             return 0, 0.0
         began = time.perf_counter()
-        status = await ledger.view.status(self.batch)
+        status = await ledger.queries.status(self.batch)
         took = time.perf_counter() - began
         return sum(status.states[State(word)] for word in SETTLED), took
 

@@ -144,7 +144,7 @@ async def hand_over(
 ) -> Submission:
     """Records the good rows of a checked file in the ledger and rings for them."""
     # Celery takes a tenth of a second to import, which the verbs that only look need not spend.
-    from provisioning.broker.queue import Doorbell, make_app
+    from provisioning.broker.queue import Notifier, make_app
 
     app = make_app(place.settings)
     tracing.configure(os.environ, program="cli")
@@ -154,7 +154,7 @@ async def hand_over(
             jobs,
             name=name,
             who=checked.source.by,
-            ring=_unless_away(Doorbell(app).ring, progress),
+            ring=_unless_away(Notifier(app).ring, progress),
             meta=checked.meta,
             on_in_doubt=on_in_doubt,
             because=because,
@@ -194,7 +194,7 @@ def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[s
 
 async def warn_if_alone(ledger: Ledger, progress: Progress) -> None:
     """Says so if no worker is there to send what was handed over."""
-    if not await ledger.view.workers():
+    if not await ledger.queries.workers():
         progress.note(START_A_WORKER)
 
 
@@ -222,9 +222,9 @@ async def watch(
     while True:
         check_worker()
         try:
-            status = await ledger.view.status(batch)
-            workers = await ledger.view.workers()
-            limits = [limit for limit in await ledger.view.limits(workers) if is_felt(limit)]
+            status = await ledger.queries.status(batch)
+            workers = await ledger.queries.workers()
+            limits = [limit for limit in await ledger.queries.limits(workers) if is_felt(limit)]
         except LedgerUnfitError:
             raise  # waiting does not help
         except LedgerUnavailableError:

@@ -47,7 +47,7 @@ async def warn_of(name: str, ledger: Ledger) -> None:
 
 async def known_names(ledger: Ledger) -> set[str]:
     """The credentials that are set here, that a worker has, or that have a pace."""
-    names = await ledger.view.credential_names()
+    names = await ledger.queries.credential_names()
     with contextlib.suppress(ConfigurationError):
         names |= set(load_credentials(Settings.from_env(os.environ)))
     return names
@@ -55,4 +55,4 @@ async def known_names(ledger: Ledger) -> set[str]:
 
 async def _known(name: str, ledger: Ledger) -> set[str]:
     names = await known_names(ledger)
-    return names | {name} if await ledger.view.has_jobs_of(name) else names
+    return names | {name} if await ledger.queries.has_jobs_of(name) else names

@@ -157,7 +157,7 @@ def _hasty_connection(app: Celery) -> Any:
     return app.connection_for_read(transport_options=options, connect_timeout=COUNT_TIMEOUT)
 
 
-class Doorbell:
+class Notifier:
     """Rings workers. Blocking, a fraction of a millisecond a ring; keep it off an event loop."""
 
     def __init__(self, app: Celery) -> None:

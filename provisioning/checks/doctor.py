@@ -80,7 +80,7 @@ async def _ledger(place: Workplace) -> list[Finding]:
     try:
         known = {each.check for each in malformed}
         found = [each for each in await check_ledger(ledger) if each.check not in known]
-        workers = await ledger.view.workers()
+        workers = await ledger.queries.workers()
     except LedgerUnavailableError as error:
         return [fatal("redis.reachable", error.message, error.hint), *malformed]
     finally:

@@ -1,4 +1,4 @@
-"""Whether the keys here open what lies in the ledger. Pure: `Sealer.census` brings the facts."""
+"""Whether the keys here open what lies in the ledger. Pure: `Encryption.census` brings the facts."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provisioning.health.liveness import LEDGER_LIMIT, PROBE_LIMIT, Signs, diagnose
+from provisioning.health.liveness import LEDGER_LIMIT, PROBE_LIMIT, Liveness, diagnose
 
 FOLDER = "heartbeats"
 """Name of the folder in PROVISION_HOME, unless PROVISION_HEARTBEATS names another."""
@@ -43,7 +43,7 @@ class Heartbeat:
     worker: str
     pid: int
     at: float
-    signs: Signs
+    signs: Liveness
     credentials: int
     stopping: bool
 
@@ -116,7 +116,7 @@ def _decoded(beat: Any) -> Heartbeat:
         worker=str(beat["worker"]),
         pid=int(beat["pid"]),
         at=float(beat["at"]),
-        signs=Signs(**beat["signs"]),
+        signs=Liveness(**beat["signs"]),
         credentials=int(beat["credentials"]),
         stopping=bool(beat["stopping"]),
     )

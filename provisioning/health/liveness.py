@@ -26,7 +26,7 @@ RECONNECT = 30.0
 
 
 @dataclass(slots=True)
-class Signs:
+class Liveness:
     """
     Signs of life, as monotonic seconds of the last one; None for a part that gives none.
 
@@ -57,7 +57,7 @@ class Signs:
             self.consumer = now + RECONNECT
 
 
-def diagnose(signs: Signs, now: float, limit: float = LIMIT) -> str | None:
+def diagnose(signs: Liveness, now: float, limit: float = LIMIT) -> str | None:
     """What is stuck, as a sentence; None if nothing is."""
     if now - signs.engine > limit:
         return f"the engine's loop has not turned for {now - signs.engine:.0f} s"

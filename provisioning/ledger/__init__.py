@@ -5,7 +5,6 @@ from provisioning.ledger.limits import SendingLimit, is_felt
 from provisioning.ledger.records import (
     Act,
     BatchStatus,
-    Buried,
     CauseGroup,
     Claim,
     Claims,
@@ -20,6 +19,7 @@ from provisioning.ledger.records import (
     Selection,
     SourceFile,
     Span,
+    Tombstone,
     WorkerSign,
 )
 from provisioning.ledger.schema import (
@@ -40,7 +40,6 @@ __all__ = [
     "Affirmation",
     "Answered",
     "BatchStatus",
-    "Buried",
     "CauseGroup",
     "Claim",
     "Claims",
@@ -65,6 +64,7 @@ __all__ = [
     "Shown",
     "SourceFile",
     "Span",
+    "Tombstone",
     "WorkerSign",
     "is_felt",
 ]

@@ -39,7 +39,7 @@ def words_of(kept: Mapping[bytes, bytes]) -> dict[int, str]:
 _FIXED = words_of({})
 
 
-class KeptJob:
+class StoredJob:
     """
     A job as it was kept.
 

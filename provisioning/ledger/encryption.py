@@ -106,7 +106,7 @@ class Census:
     fingerprints: bool = True
 
 
-class Sealer:
+class Encryption:
     """Seals and opens for one ledger; without master keys everything passes as it is."""
 
     def __init__(self, redis: Redis, masters: MultiFernet | None) -> None:

@@ -123,7 +123,7 @@ async def read_gauges(ledger: Ledger) -> Gauges:
     redis: Any = ledger.redis
     at = _seconds(await redis.time())
     sums = await sum_up(ledger)
-    holds, workers = await ledger.view.holds(), await ledger.view.workers()
+    holds, workers = await ledger.queries.holds(), await ledger.queries.workers()
     pipeline = redis.pipeline(transaction=False)
     pipeline.info("memory")
     pipeline.info("persistence")
@@ -193,7 +193,7 @@ async def _ready_since(ledger: Ledger, sums: Sums) -> float | None:
 
 async def _queued_since(ledger: Ledger, job_id: str) -> float | None:
     try:
-        job = await ledger.view.job(job_id)
+        job = await ledger.queries.job(job_id)
     except NotFoundError:
         return None
     return job.at if job.state is State.QUEUED else None  # a list may name a job that was called off

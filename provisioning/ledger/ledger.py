@@ -16,14 +16,14 @@ from redis.asyncio import Redis
 from provisioning.errors import ContractError
 from provisioning.ledger import keys
 from provisioning.ledger.client import connect
-from provisioning.ledger.encryption import KeylessError, SealedError, Sealer, load_masters
+from provisioning.ledger.encryption import Encryption, KeylessError, SealedError, load_masters
 from provisioning.ledger.events import Events
 from provisioning.ledger.fitness import check_eviction, check_version
 from provisioning.ledger.idempotency import Idempotency
-from provisioning.ledger.operations import Hand
-from provisioning.ledger.pipelined import InTurn
+from provisioning.ledger.operations import Operations
+from provisioning.ledger.pipelined import Pipelined
 from provisioning.ledger.primary import Primary
-from provisioning.ledger.queries import View
+from provisioning.ledger.queries import Queries
 from provisioning.ledger.records import Claims
 from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
@@ -31,7 +31,7 @@ from provisioning.ledger.tokens import AccessTokens
 from provisioning.ledger.upgrade import FORMER, take_over
 from provisioning.ledger.webhooks import WebhookStore
 from provisioning.observability.log_events import BODY_UNOPENED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 T = TypeVar("T")
 
@@ -62,11 +62,11 @@ class Ledger:
     ) -> None:
         self.redis = redis
         self.primary = primary or Primary()
-        self.sealer = Sealer(redis, load_masters(masters))
+        self.sealer = Encryption(redis, load_masters(masters))
         self.replicas = replicas
         self._scripts = Scripts(redis, clock, replicas=replicas)
-        self.view = View(redis, self.do, self.sealer)
-        self.hand = Hand(redis, self.do, self.sealer)
+        self.queries = Queries(redis, self.do, self.sealer)
+        self.operations = Operations(redis, self.do, self.sealer)
         self.idempotency = Idempotency(redis)
         self.tokens = AccessTokens(redis, self.do)
         self.events = Events(redis)
@@ -110,13 +110,13 @@ class Ledger:
         replies = await self._scripts.run(await self.sealer.outgoing(calls))
         return [await self._completed(call, reply) for call, reply in zip(calls, replies, strict=True)]
 
-    async def do_in_turn(self, calls: AsyncIterable[Call[T]]) -> AsyncGenerator[T, None]:
+    async def do_pipelined(self, calls: AsyncIterable[Call[T]]) -> AsyncGenerator[T, None]:
         """
         Carries out one transition after the other, Redis waiting for none of them; replies in order.
 
         Raises: as `do_all`.
         """
-        async with InTurn(self.redis, self._scripts) as turns:
+        async with Pipelined(self.redis, self._scripts) as turns:
             said: deque[Call[T]] = deque()
             async for call in calls:
                 [outgoing] = await self.sealer.outgoing([call])
@@ -152,10 +152,10 @@ class Ledger:
                 sealed.append(job)
                 continue
             except SealedError as error:
-                say(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch, error=error)
+                log_event(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch, error=error)
                 continue
             if not body:
-                say(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch)
+                log_event(BODY_UNOPENED, job_id=job.job_id, batch_id=job.batch)
                 continue
             jobs.append(job if body is job.body else msgspec.structs.replace(job, body=body))
         return msgspec.structs.replace(claims, jobs=jobs, sealed=sealed)
@@ -187,4 +187,4 @@ class Ledger:
         check_version(str(server["redis_version"]))
         check_eviction(memory.get("maxmemory_policy", "noeviction"))
         if kept == FORMER:
-            await take_over(self.redis, self.view, self.sealer)
+            await take_over(self.redis, self.queries, self.sealer)

@@ -17,13 +17,13 @@ from provisioning import scopes
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
 from provisioning.ledger import keys, transitions
-from provisioning.ledger.encryption import Sealer
+from provisioning.ledger.encryption import Encryption
 from provisioning.ledger.numbers import last_number
 from provisioning.ledger.records import Act, Fact, Hold, Redriven, Selection
 from provisioning.ledger.schema import EVENTS_KEPT, Happened, HoldKind, Released
 from provisioning.ledger.scripts import Call
 from provisioning.observability.log_events import ACT_NOTED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from provisioning.pace import Rate
 
 STRETCH = 2000
@@ -35,10 +35,10 @@ AUDIT_KEPT = 10_000
 Do = Callable[[Call[Any]], Awaitable[Any]]
 
 
-class Hand:
+class Operations:
     """The operator's hand in the ledger. Every act names who did it."""
 
-    def __init__(self, redis: Redis, do: Do, sealer: Sealer) -> None:
+    def __init__(self, redis: Redis, do: Do, sealer: Encryption) -> None:
         self._redis: Any = redis
         self._do = do
         self._sealer = sealer
@@ -115,7 +115,7 @@ class Hand:
         entry = {"event": str(Happened.ACT), "batch": _batch_of(on), "job": "", "on": line.on}
         pipeline.xadd(keys.EVENTS, entry, maxlen=EVENTS_KEPT, approximate=True)
         await pipeline.execute()
-        say(ACT_NOTED, act=act, on=on, by=by)
+        log_event(ACT_NOTED, act=act, on=on, by=by)
 
     async def choose_on_in_doubt(self, batch: str, choice: str) -> None:
         """Has the doubtful jobs of a batch wait for a person (`hold`), or tried again (`retry`)."""

@@ -23,7 +23,7 @@ FAREWELL = 1.0
 """Seconds that answers are waited for which nobody will read, when something else has gone wrong."""
 
 
-class InTurn:
+class Pipelined:
     """
     Has Redis never wait for us between two calls, and carries out first what was said first (but where a
     Redis forgets its scripts meanwhile).

@@ -15,8 +15,8 @@ from provisioning.health.liveness import ALIVE_WITHIN
 from provisioning.job import NewJob, Verdict, spellings_of, split_job_id
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger import keys, transitions
-from provisioning.ledger.codec import KeptJob, words_of
-from provisioning.ledger.encryption import Sealer
+from provisioning.ledger.codec import StoredJob, words_of
+from provisioning.ledger.encryption import Encryption
 from provisioning.ledger.limits import SendingLimit, sending_limits
 from provisioning.ledger.numbers import last_number
 from provisioning.ledger.operations import AUDIT_KEPT
@@ -25,7 +25,6 @@ from provisioning.ledger.records import (
     UNREADABLE,
     Act,
     BatchStatus,
-    Buried,
     CauseGroup,
     Hold,
     JobRecord,
@@ -33,6 +32,7 @@ from provisioning.ledger.records import (
     Selection,
     SourceFile,
     Span,
+    Tombstone,
     WorkerSign,
 )
 from provisioning.ledger.schema import HoldKind, Match
@@ -68,10 +68,10 @@ _decode_hold = msgspec.json.Decoder(Hold).decode
 _decode_rate = msgspec.json.Decoder(LearnedRate).decode
 
 
-class View:
+class Queries:
     """Reads of one ledger. Every iterator pages, so that a batch of any size costs constant memory."""
 
-    def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]], sealer: Sealer) -> None:
+    def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]], sealer: Encryption) -> None:
         # redis-py types each reply as the union of all it might be under any protocol; we decode them here.
         self._redis: Any = redis
         self._do = do
@@ -304,7 +304,7 @@ class View:
                 inside = start + PAGE < len(found)
                 yield wanted.place(some[-1]) if inside else end, [match.number for match in some]
 
-    async def find(self, key: str, credential: str = "") -> AsyncIterator[JobRecord | Buried]:
+    async def find(self, key: str, credential: str = "") -> AsyncIterator[JobRecord | Tombstone]:
         """
         What has become of a tenant: its job of each credential that knows its key.
 
@@ -318,7 +318,7 @@ class View:
                 for tenant, value in known.items():
                     batch, number, ended = _home(value.decode())
                     if ended:
-                        yield Buried(f"{batch}.{number}", tenant, name, State(ended))
+                        yield Tombstone(f"{batch}.{number}", tenant, name, State(ended))
                     else:
                         kept.setdefault(batch, []).append(number)
                 for batch, numbers in kept.items():
@@ -444,7 +444,7 @@ class View:
         words = words_of(kept)
         for number, value, late, due in zip(numbers, jobs, *columns, strict=True):
             if value:
-                job = KeptJob(value, words)
+                job = StoredJob(value, words)
                 made = await self._sealer.open_widget(job.result)
                 beside = await self._sealer.open_lines(late or b"")
                 yield job.record(batch, number, due=due, result=made, late=beside)

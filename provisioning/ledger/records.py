@@ -100,7 +100,7 @@ class Selection(msgspec.Struct, frozen=True):
         )
 
     def place(self, job: Match | JobRecord) -> str:
-        """Where a listing of such jobs has got to with this one; `View.pages` goes on after it."""
+        """Where a listing of such jobs has got to with this one; `Queries.pages` goes on after it."""
         return f"{round(job.at * 1000)}-{job.number}" if self.by_time else str(job.number)
 
 
@@ -284,7 +284,7 @@ class Page(msgspec.Struct, frozen=True):
     end: str
 
 
-class Buried(msgspec.Struct, frozen=True):
+class Tombstone(msgspec.Struct, frozen=True):
     """
     What is still known of a job whose batch is past its retention.
 

@@ -16,9 +16,9 @@ from redis.asyncio import Redis
 
 from provisioning.errors import ContractError, LedgerUnavailableError
 from provisioning.ledger import keys
-from provisioning.ledger.encryption import KeylessError, SealedError, Sealer
+from provisioning.ledger.encryption import Encryption, KeylessError, SealedError
 from provisioning.ledger.events import when
-from provisioning.ledger.queries import View
+from provisioning.ledger.queries import Queries
 from provisioning.ledger.schema import FORMAT, WEBHOOKS_TELL, Happened
 from provisioning.ledger.webhooks import WebhookState
 
@@ -39,7 +39,7 @@ class _Webhook(msgspec.Struct, frozen=True):
     settled_ms: int = 0
 
 
-async def take_over(redis: Redis, view: View, sealer: Sealer) -> None:
+async def take_over(redis: Redis, view: Queries, sealer: Encryption) -> None:
     """
     Makes a ledger of format 2 one of format 3; may be broken off and begun anew at any point.
 
@@ -71,7 +71,7 @@ async def take_over(redis: Redis, view: View, sealer: Sealer) -> None:
         await client.delete(_LOCK)
 
 
-async def _read(sealer: Sealer, value: bytes) -> _Webhook | None:
+async def _read(sealer: Encryption, value: bytes) -> _Webhook | None:
     """A webhook; None if nobody can read it any more: it must not keep the ledger from being taken over."""
     try:
         return msgspec.json.decode(await sealer.open(value), type=_Webhook)

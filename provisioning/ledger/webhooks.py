@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from yarl import URL
 
 from provisioning.ledger import keys, schema
-from provisioning.ledger.encryption import WEBHOOKS, Sealer
+from provisioning.ledger.encryption import WEBHOOKS, Encryption
 from provisioning.ledger.schema import Happened
 from provisioning.ledger.scripts import Call
 
@@ -89,7 +89,7 @@ _encode = msgspec.json.encode
 class WebhookStore:
     """The webhooks of one ledger, by the id of their batch or job."""
 
-    def __init__(self, redis: Redis, do: Do, sealer: Sealer) -> None:
+    def __init__(self, redis: Redis, do: Do, sealer: Encryption) -> None:
         self._redis: Any = redis
         self._do = do
         self._sealer = sealer

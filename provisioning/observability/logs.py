@@ -227,7 +227,7 @@ class Seldom:
 _seldom = Seldom()
 
 
-def say(event: Event, **fields: object) -> None:
+def log_event(event: Event, **fields: object) -> None:
     """Logs an event. Never raises; fields that it does not have, or that do not fit, are left out."""
     if event.level < _voice.level:
         return
@@ -265,7 +265,7 @@ class _Library(logging.Handler):
             level = record.levelname.lower()
             self._outlet.msg(self._render()(None, level, self._line(level, record)))  # type: ignore[arg-type]
         except Exception:  # noqa: BLE001 - a line is never worth a job
-            say(LOG_FAILED, kind="library")
+            log_event(LOG_FAILED, kind="library")
 
     def _line(self, level: str, record: logging.LogRecord) -> EventDict:
         from structlog.contextvars import get_contextvars

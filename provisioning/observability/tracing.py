@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import Final, Literal, Protocol
 
 from provisioning.observability.log_events import TRACES_REFUSED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 Kind = Literal["server", "producer", "consumer", "client", "internal"]
 
@@ -136,7 +136,7 @@ def configure(environ: Mapping[str, str], *, program: str, worker: str = "") -> 
     if not _wanted(environ):
         return None
     if importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
-        say(TRACES_REFUSED, advice="install the extra otel: pip install widget-provisioner[otel]")
+        log_event(TRACES_REFUSED, advice="install the extra otel: pip install widget-provisioner[otel]")
         return None
     from provisioning.observability.otel import (
         OtelTracer,  # only here: it takes a third of a second, and may not be there

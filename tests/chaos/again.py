@@ -37,6 +37,6 @@ async def price(stage: Stage, count: int, *, in_flight: int, seconds: float) -> 
 
 async def _left(stage: Stage) -> int:
     try:
-        return (await stage.status(await stage.ledger.view.batch_id("tenants"))).accepted
+        return (await stage.status(await stage.ledger.queries.batch_id("tenants"))).accepted
     except NotFoundError:
         return 0

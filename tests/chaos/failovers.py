@@ -41,7 +41,7 @@ APART = 30.0
 async def fail_over_with_lag(stage: Stage) -> Verdict:
     """The primary dies when its replicas lag; nobody else died, so nothing may be in doubt."""
     in_flight, seconds = await _fail_over(stage)
-    batch = await stage.ledger.view.batch_id("tenants")
+    batch = await stage.ledger.queries.batch_id("tenants")
     verdict = await stage.verdict(batch, JOBS, in_flight=in_flight, seconds=seconds)
     _all_succeeded(verdict)
     await nothing_is_sent(stage, verdict, JOBS)
@@ -97,7 +97,7 @@ async def part_the_primary(stage: Stage) -> Verdict:
     When the parts meet again, the answers that the parted worker holds settle the doubts about them.
     """
     async with _parted(stage) as parted:
-        batch = await stage.ledger.view.batch_id("tenants")
+        batch = await stage.ledger.queries.batch_id("tenants")
         verdict = await stage.verdict(batch, JOBS, in_flight=parted.in_flight, seconds=parted.seconds)
         _all_succeeded(verdict)
         verdict.demand(parted.written > 0, "the former primary took no writes alone")

@@ -74,7 +74,7 @@ async def kill_submitter(stage: Stage, checkpoint: Checkpoint) -> Verdict:
     await stage.up(stage.worker("healthy"))
     victim = stage.submitter("submitter", CHUNKED, die_at=checkpoint.name, nth=nth)
     await _dead(victim, nth)
-    batch = await stage.ledger.view.batch_id("tenants")
+    batch = await stage.ledger.queries.batch_id("tenants")
     told = int((victim.log.read_text().split() or ["0"])[-1])
     accepted = (await stage.status(batch)).accepted
     seconds = await stage.settled(batch, victim.died_at)

@@ -62,7 +62,7 @@ async def _price(stage: Stage, in_flight: int) -> Verdict:
     began = time.monotonic()
     seconds = 0.0
     with suppress(NotFoundError):
-        batch = await stage.ledger.view.batch_id("tenants")
+        batch = await stage.ledger.queries.batch_id("tenants")
         seconds = await stage.settled(batch, began)
     return await price(stage, JOBS, in_flight=in_flight, seconds=seconds)
 
@@ -99,7 +99,7 @@ async def _cut(stage: Stage, *, workers_too: bool) -> int:
 
 async def _judged(stage: Stage, in_flight: int) -> Verdict:
     began = time.monotonic()
-    batch = await stage.ledger.view.batch_id("tenants")
+    batch = await stage.ledger.queries.batch_id("tenants")
     seconds = await stage.settled(batch, began)
     verdict = await stage.verdict(batch, JOBS, in_flight=in_flight, seconds=seconds)
     await nothing_is_sent(stage, verdict, JOBS)

@@ -102,11 +102,11 @@ async def cut_silently(stage: Stage) -> Verdict:
             count = len(work)
 
             async def taken_in(count: int = count) -> bool:
-                batches = {each.name: each async for each in stage.ledger.view.batches()}
+                batches = {each.name: each async for each in stage.ledger.queries.batches()}
                 return "tenants" in batches and batches["tenants"].accepted == count
 
             await stage.until(taken_in, f"{count} sign-ups are in the ledger", 120)
-        batch = await stage.ledger.view.batch_id("tenants")
+        batch = await stage.ledger.queries.batch_id("tenants")
         seconds = await stage.settled(batch, time.monotonic())
         verdict = await stage.verdict(batch, work, in_flight=0, seconds=seconds)
         verdict.demand(verdict.succeeded == len(work), f"only {verdict.succeeded} succeeded")

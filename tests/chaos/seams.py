@@ -1,8 +1,8 @@
 """
 Where the checkpoints lie: the seams of the real program, wrapped from outside.
 
-Only what every job must come by is wrapped: `InTurn.say` for chunks, `Ledger.do_all` for all else, the
-evidence of a `Wire`, aiohttp's own hook for new connections, `Doorbell.ring`. Nothing in production code
+Only what every job must come by is wrapped: `Pipelined.say` for chunks, `Ledger.do_all` for all else, the
+evidence of a `Wire`, aiohttp's own hook for new connections, `Notifier.ring`. Nothing in production code
 knows of it.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 
 from provisioning.attempt import Evidence
-from provisioning.broker.queue import Doorbell
+from provisioning.broker.queue import Notifier
 from provisioning.ledger import Intent, Ledger
-from provisioning.ledger.pipelined import InTurn
+from provisioning.ledger.pipelined import Pipelined
 from provisioning.ledger.schema import Answer
 from provisioning.ledger.scripts import Call
 from tests.chaos.fuse import Fuse
@@ -62,13 +62,13 @@ def watch_ledger(fuse: Fuse, gauge: Gauge) -> None:
 
 def watch_chunks(fuse: Fuse) -> None:
     """Passes a checkpoint whenever a chunk of a submission is on its way."""
-    real = InTurn.say
+    real = Pipelined.say
 
-    async def say(self: InTurn, call: Call[Any]) -> list[Any]:
+    async def say(self: Pipelined, call: Call[Any]) -> list[Any]:
         asyncio.get_running_loop().call_later(ON_ITS_WAY, fuse.burn, "inside-a-chunk")
         return await real(self, call)
 
-    InTurn.say = say  # type: ignore[method-assign]
+    Pipelined.say = say  # type: ignore[method-assign]
 
 
 def _intents(call: Call[Any]) -> list[_Post]:
@@ -134,11 +134,11 @@ def watch_connecting(fuse: Fuse) -> None:
 
 def watch_doorbell(fuse: Fuse) -> None:
     """Passes a checkpoint before every ring; a worker's and a submission's are told apart by name."""
-    real = Doorbell.ring
+    real = Notifier.ring
 
-    def ring(self: Doorbell, batch: str) -> None:
+    def ring(self: Notifier, batch: str) -> None:
         fuse.burn("before-ring")
         fuse.burn("before-first-ring")
         real(self, batch)
 
-    Doorbell.ring = ring  # type: ignore[method-assign]
+    Notifier.ring = ring  # type: ignore[method-assign]

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from producers.submit import submit
-from provisioning.broker.queue import Doorbell, Waiting, make_app
+from provisioning.broker.queue import Notifier, Waiting, make_app
 from provisioning.config.settings import PREFIX, Settings
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import NewJob
@@ -84,7 +84,7 @@ class Stage:
         broker = SecretStr(rabbitmq.url) if rabbitmq else None
         self._served = served
         self._app = make_app(Settings(redis_url=SecretStr(served.url), broker_url=broker))
-        self.ring = Doorbell(self._app).ring
+        self.ring = Notifier(self._app).ring
         self.workers: list[Victim] = []
         self._victims: list[Victim] = []
 
@@ -194,7 +194,7 @@ class Stage:
         self._app.send_task(SUBMIT, kwargs=message)
 
     async def status(self, batch: str) -> BatchStatus:
-        return await self.ledger.view.status(batch)
+        return await self.ledger.queries.status(batch)
 
     async def settled(self, batch: str, since: float) -> float:
         """

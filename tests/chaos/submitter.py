@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from producers.submit import Submission, submit
-from provisioning.broker.queue import Doorbell, make_app
+from provisioning.broker.queue import Notifier, make_app
 from provisioning.config.settings import Settings
 from provisioning.ledger import Ledger
 from tests.chaos import checkpoints, seams
@@ -46,7 +46,7 @@ async def _submit(name: str, count: int, fuse: Fuse) -> None:
         fuse.burn("between-chunks")
 
     async with Ledger.at(settings.redis) as ledger:
-        ring = Doorbell(make_app(settings)).ring
+        ring = Notifier(make_app(settings)).ring
         await submit(ledger, jobs(count), name=name, who="chaos", ring=ring, on_chunk=on_chunk)
 
 

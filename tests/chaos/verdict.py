@@ -54,8 +54,8 @@ class Verdict:
 
 async def examine(ledger: Ledger, sandbox: SandboxProcess, batch: str, accepted: Sequence[NewJob]) -> Verdict:
     """Reads every job and every widget, and demands promises 1 to 4 of the design."""
-    status = await ledger.view.status(batch)
-    records = {record.key: record async for record in ledger.view.jobs(batch)}
+    status = await ledger.queries.status(batch)
+    records = {record.key: record async for record in ledger.queries.jobs(batch)}
     bodies = {job.key: digest(job.body).hex() for job in accepted}
     made = _widgets(sandbox)
     states = Counter(record.state for record in records.values())

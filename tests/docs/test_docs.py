@@ -188,7 +188,7 @@ async def _live(ledger: Ledger) -> None:
     jobs = {job.key: job for job in await claim(ledger)}
     for key in ("full", "dead", "doubt", "again", "late", "called_off"):
         assert await send(ledger, jobs[key])
-    await ledger.hand.cancel("b1", "ana", credential="nobody's")
+    await ledger.operations.cancel("b1", "ana", credential="nobody's")
     await ledger.do(transitions.cancel("b1", 7, 8, "ana"))
     await say(
         ledger,
@@ -210,7 +210,7 @@ async def _lapse(ledger: Ledger, clock: Clock) -> None:
     """What was being sent and never answered is rescued, resolved, redriven, and answered late."""
     clock.advance(LEASE + 1)
     await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
-    await ledger.hand.resolve("b1", 3, created=True, by="ana", result=Result(widget_id="w"))
+    await ledger.operations.resolve("b1", 3, created=True, by="ana", result=Result(widget_id="w"))
     await ledger.do(transitions.redrive("b1", [2], "ana"))
     hold = Hold(scope=f"target:{TARGET}", at=clock.now, by="w1", why="down", kind="brake")
     await ledger.do(transitions.hold(hold))
@@ -302,11 +302,11 @@ def test_the_members_of_what_limits_sending_are_documented() -> None:
 async def test_the_members_of_a_batch_and_a_job_are_documented(fake_ledger: Ledger) -> None:
     await _live(fake_ledger)
     page = REFERENCE / "json.md"
-    status = await fake_ledger.view.status("b1")
+    status = await fake_ledger.queries.status("b1")
     assert set(status.public()) == set(table_words(page, under="A batch")) - set(OF_APPLY)
-    job = (await fake_ledger.view.job("b1.1")).public()
+    job = (await fake_ledger.queries.job("b1.1")).public()
     assert set(job) == set(table_words(page, under="A job"))
-    story = story_json(await story_of(fake_ledger, await fake_ledger.view.job("b1.1")))
+    story = story_json(await story_of(fake_ledger, await fake_ledger.queries.job("b1.1")))
     assert set(story) - set(job) == set(table_words(page, under="The story of one job"))
     sentence = re.search(r"^An attempt: (.*)\.$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert sentence is not None

@@ -27,7 +27,7 @@ async def _risky(ledger: Ledger, *keys: str) -> None:
 
 
 async def _audit(ledger: Ledger) -> list[Act]:
-    return [act async for act in ledger.view.audit()]
+    return [act async for act in ledger.queries.audit()]
 
 
 async def _again(ledger: Ledger, *keys: str, because: str = WHY) -> None:
@@ -96,5 +96,5 @@ async def test_a_service_may_accept_second_widgets_if_its_token_may_operate(
     [of_job, of_batch] = await _audit(ledger)
     assert (of_job.on, of_batch.on) == ("job:b1.2", "batch:b1")
     assert {act.why for act in (of_job, of_batch)} == {WHY}
-    told = (await ledger.view.job("b1.2")).moves
+    told = (await ledger.queries.job("b1.2")).moves
     assert [(move.move, move.why) for move in told] == [("redriven", WHY)]

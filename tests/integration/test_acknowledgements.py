@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from provisioning.broker.queue import Doorbell, make_app
+from provisioning.broker.queue import Notifier, make_app
 from provisioning.config.settings import Settings
 from provisioning.messages import QUEUE
 
@@ -17,7 +17,7 @@ from provisioning.messages import QUEUE
 def channel(valkey_url: str) -> Iterator[Any]:
     """A channel of our dialect, with a ring in the queue."""
     app = make_app(Settings(redis_url=SecretStr(valkey_url)))
-    Doorbell(app).ring("b1")
+    Notifier(app).ring("b1")
     with app.connection_for_read() as connection:
         yield connection.channel()
 

@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from redis import Redis
 
 from producers.celery_intake import take_in
-from provisioning.broker.queue import Doorbell, make_app
+from provisioning.broker.queue import Notifier, make_app
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.ledger import Ledger, keys
@@ -28,7 +28,7 @@ DEADLINE = 60.0
 ODD = {"key": "a", "bot": {"id": "(1)"}}
 
 
-class Silent(Doorbell):
+class Silent(Notifier):
     """A doorbell without a broker; every worker looks for itself."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ async def test_jobs_of_a_message_are_in_the_ledger(fake_ledger: Ledger) -> None:
     message = {"jobs": [job("a"), job("b")], "batch": "tenants"}
     await take_in(fake_ledger, "t1", (), message, Silent())
     await take_in(fake_ledger, "t1", (), message, Silent())  # delivered twice
-    status = await fake_ledger.view.status(await fake_ledger.view.batch_id("tenants"))
+    status = await fake_ledger.queries.status(await fake_ledger.queries.batch_id("tenants"))
     assert status.accepted == 2
     assert await refused(fake_ledger) == []
 
@@ -56,14 +56,14 @@ async def test_a_message_can_say_that_ids_are_meant(fake_ledger: Ledger) -> None
     for as_is in ([], ["bot.id"]):
         message = {"jobs": [ODD], "batch": "odd", "idempotency_key": f"k{len(as_is)}", "as_is": as_is}
         await take_in(fake_ledger, f"t{len(as_is)}", (), message, Silent())
-    assert (await fake_ledger.view.status(await fake_ledger.view.batch_id("odd"))).accepted == 1
+    assert (await fake_ledger.queries.status(await fake_ledger.queries.batch_id("odd"))).accepted == 1
     [kept] = await refused(fake_ledger)
     assert kept["task"] == "t0"
 
 
 async def test_one_job_without_a_batch_is_urgent(fake_ledger: Ledger) -> None:
     await take_in(fake_ledger, "t1", (), {"jobs": [job("a")]}, Silent())
-    status = await fake_ledger.view.status(await fake_ledger.view.batch_id("single"))
+    status = await fake_ledger.queries.status(await fake_ledger.queries.batch_id("single"))
     assert status.meta["urgent"] == "1"
 
 
@@ -100,7 +100,7 @@ async def test_a_bad_message_is_kept_once_with_its_reason(
     [kept] = await refused(fake_ledger)
     assert reason in kept["reason"]
     assert kept["task"] == "t1"
-    assert [each async for each in fake_ledger.view.batches()] == []
+    assert [each async for each in fake_ledger.queries.batches()] == []
 
 
 @pytest.mark.parametrize("masters", ["", Fernet.generate_key().decode()], ids=["no_key", "another_key"])
@@ -119,7 +119,7 @@ async def test_a_message_that_cannot_be_sealed_here_is_not_kept_in_clear_but_lef
 async def test_good_jobs_of_a_message_with_a_bad_one_are_taken(fake_ledger: Ledger) -> None:
     message = {"jobs": [job("a"), {"key": "bad"}, job("c")], "batch": "mixed"}
     await take_in(fake_ledger, "t1", (), message, Silent())
-    status = await fake_ledger.view.status(await fake_ledger.view.batch_id("mixed"))
+    status = await fake_ledger.queries.status(await fake_ledger.queries.batch_id("mixed"))
     assert status.accepted == 2
     [kept] = await refused(fake_ledger)
     assert kept["message"]["kwargs"] == {"batch": "mixed", "jobs": [{"key": "bad"}]}
@@ -129,7 +129,7 @@ async def test_a_key_that_comes_with_other_jobs_is_refused(fake_ledger: Ledger) 
     for name in ("a", "b"):
         message = {"jobs": [job(name)], "batch": "once", "idempotency_key": "k"}
         await take_in(fake_ledger, f"t-{name}", (), message, Silent())
-    status = await fake_ledger.view.status(await fake_ledger.view.batch_id("once"))
+    status = await fake_ledger.queries.status(await fake_ledger.queries.batch_id("once"))
     assert status.accepted == 1
     [kept] = await refused(fake_ledger)
     assert kept["task"] == "t-b"

@@ -12,7 +12,7 @@ import pytest
 from kombu.exceptions import OperationalError
 from pydantic import SecretStr
 
-from provisioning.broker.queue import Doorbell, Waiting, check_rights, make_app
+from provisioning.broker.queue import Notifier, Waiting, check_rights, make_app
 from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger import Ledger, transitions
@@ -47,8 +47,8 @@ async def test_the_ledger_says_that_it_passes_and_goes_on(front: Front, word: st
         front.refusing = word
         for ask in (
             lambda: ledger.do(transitions.accept("b1", [new_job("k1")], "ana")),
-            lambda: ledger.view.status("b1"),
-            ledger.view.holds,
+            lambda: ledger.queries.status("b1"),
+            ledger.queries.holds,
         ):
             with pytest.raises(LedgerUnavailableError) as caught:
                 await ask()
@@ -56,7 +56,7 @@ async def test_the_ledger_says_that_it_passes_and_goes_on(front: Front, word: st
             assert caught.value.hint
         front.refusing = None
         await ledger.do(transitions.accept("b1", [new_job("k1")], "ana"))
-        assert (await ledger.view.status("b1")).accepted == 1
+        assert (await ledger.queries.status("b1")).accepted == 1
 
 
 @pytest.mark.parametrize("word", TEXTS)
@@ -66,7 +66,7 @@ async def test_every_path_of_the_broker_goes_on(front: Front, word: str) -> None
 
 
 def _paths_of_the_broker(app: Any, front: Front, word: str) -> None:
-    doorbell, waiting = Doorbell(app), Waiting(app)
+    doorbell, waiting = Notifier(app), Waiting(app)
     doorbell.ring("b1")
     given: list[Any] = []
     with app.connection_for_read(transport_options=ONE_TRY) as connection:

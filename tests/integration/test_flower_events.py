@@ -74,7 +74,7 @@ async def test_every_job_is_heard_to_its_end_and_only_problems_if_only_they_are_
         flower.stop()
         troubled = 0
         for number in range(1, 41):
-            troubled += len((await bench.ledger.view.job(f"{batch}.{number}")).attempts) > 1
+            troubled += len((await bench.ledger.queries.job(f"{batch}.{number}")).attempts) > 1
         told = 40 if which == "all" else troubled
         until(lambda: sum(event["type"] == "task-succeeded" for event in events) == told, "all is heard")
     assert 0 < troubled < 40

@@ -59,13 +59,13 @@ async def former(valkey_url: str) -> AsyncIterator[Ledger]:
 async def test_what_the_former_version_has_recorded_is_there_and_goes_on(former: Ledger) -> None:
     await former.check()
     assert await former.redis.get(keys.FORMAT) == FORMAT
-    states = [job.state async for job in former.view.jobs(SETTLED)]
+    states = [job.state async for job in former.queries.jobs(SETTLED)]
     assert states == [State.SUCCEEDED, State.DEAD, State.IN_DOUBT, State.CANCELLED]
-    created = await former.view.job(f"{SETTLED}.1")
+    created = await former.queries.job(f"{SETTLED}.1")
     assert created.result is not None
     assert created.label == "Café 0"
     again = [new_job(f"k{n}", body=b'{"bot":{"id":"other"}}') for n in range(4)]
-    assert [str(each) for each in await former.view.verdicts(again)] == [
+    assert [str(each) for each in await former.queries.verdicts(again)] == [
         "changed",
         "redriven",
         "in_doubt",
@@ -74,7 +74,7 @@ async def test_what_the_former_version_has_recorded_is_there_and_goes_on(former:
     # The lease of the one that was being sent has lapsed; the hold stands until a person lets it go.
     await former.do(transitions.rescue(OPEN, on_in_doubt="hold"))
     assert await claim(former, batch=OPEN) == []
-    await former.hand.release("credential:acme", by="ana")
+    await former.operations.release("credential:acme", by="ana")
     jobs = await claim(former, batch=OPEN)
     assert [job.number for job in jobs] == [1, 2, 3]
     assert all([await send(former, job) for job in jobs])
@@ -124,7 +124,7 @@ async def test_who_comes_just_after_another_has_taken_it_over_leaves_it_alone(fo
     await redis.rpush(keys.outbox(OPEN), "9-0 batch.settled")
     sign = WorkerSign(name="w-new", at=time.time(), in_flight=0, limit=1, in_hand=0)
     await worker_registry.sign(former, sign, queue=None)
-    await take_over(redis, former.view, former.sealer)  # it has read `2` before
+    await take_over(redis, former.queries, former.sealer)  # it has read `2` before
     assert await redis.lrange(keys.outbox(OPEN), 0, -1) == [b"9-0 batch.settled"]
 
 

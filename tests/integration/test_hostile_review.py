@@ -38,7 +38,7 @@ async def bench(valkey_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_cancelled_batches_of_one_credential_cost_another_nothing(bench: Bench) -> None:
     with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
         here = bench.at(sandbox.url, rate=Rate(2.0))
-        await here.ledger.hand.set_pace("default", Rate(None))
+        await here.ledger.operations.set_pace("default", Rate(None))
         async with here.engine() as engine:
             slow = [
                 await here.submit(f"slow{n}", jobs(20, credential="other", prefix=f"s{n}-"))
@@ -46,25 +46,25 @@ async def test_cancelled_batches_of_one_credential_cost_another_nothing(bench: B
             ]
             await here.until(slow[0], lambda status: status.attempts > 0)
             for batch in slow:
-                await here.ledger.hand.cancel(batch, "test")
+                await here.ledger.operations.cancel(batch, "test")
             for batch in slow:
                 await here.settled(batch)
             quick = await here.submit("quick", jobs(200))
             await here.settled(quick)
-            await here.until(quick, lambda _: not engine._hungry)
+            await here.until(quick, lambda _: not engine._backlog)
 
 
 async def test_urgent_jobs_of_a_slow_credential_leave_a_worker_hands_for_others(bench: Bench) -> None:
     with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
         here = bench.at(sandbox.url, rate=Rate(2.0), max_in_flight=20)
-        await here.ledger.hand.set_pace("default", Rate(None))
+        await here.ledger.operations.set_pace("default", Rate(None))
         async with here.engine() as engine:
             urgent = await here.submit("urgent", jobs(1000, credential="other", prefix="u"), urgent="1")
             await here.until(urgent, lambda status: status.attempts > 2)
             quick = await here.submit("quick", jobs(200))
             await here.settled(quick)
             assert engine.in_hand < 50
-            await here.ledger.hand.cancel(urgent, "test")
+            await here.ledger.operations.cancel(urgent, "test")
             await here.settled(urgent)
 
 

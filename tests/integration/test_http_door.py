@@ -15,7 +15,7 @@ from provision_client import Client, RefusedError
 from redis import Redis
 
 from provisioning.ledger import keys
-from provisioning.ledger.codec import KeptJob
+from provisioning.ledger.codec import StoredJob
 from provisioning.lifecycle import State
 from tests.support.http_server import (
     Server,
@@ -44,7 +44,7 @@ def test_a_job_that_was_answered_is_in_the_ledger(server: Server, valkey_url: st
     batch, number = taken["job"].split(".")
     with Redis.from_url(valkey_url) as redis:
         kept: Any = redis.hget(keys.jobs(batch), str(number))
-        assert KeptJob(kept).state is State.QUEUED
+        assert StoredJob(kept).state is State.QUEUED
         assert redis.hget(f"pv:{{{batch}}}", "urgent") == b"1"
     assert server.get(answer.headers["location"]).json()["key"] == "one"
 

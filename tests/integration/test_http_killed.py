@@ -12,7 +12,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from provisioning.ledger.codec import KeptJob
+from provisioning.ledger.codec import StoredJob
 from provisioning.lifecycle import State
 from tests.support.http_server import PATIENCE, Server, csv_of, job, problem, running_server
 
@@ -45,7 +45,7 @@ def whole(redis: Redis, name: str) -> None:
     assert redis.llen(f"{key}:ready:default") == count
     assert int(redis.hget(key, "queued") or 0) == count
     last: Any = redis.hget(f"{key}:jobs", str(count))
-    assert KeptJob(last).state is State.QUEUED
+    assert StoredJob(last).state is State.QUEUED
 
 
 def upload(server: Server, body: bytes) -> httpx.Response:

@@ -14,7 +14,7 @@ from producers import submit as submitting
 from producers.submit import Submission, submit
 from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Ledger, SourceFile, keys
-from provisioning.ledger.pipelined import InTurn
+from provisioning.ledger.pipelined import Pipelined
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import Event, State
 from tests.support.ledger_fixtures import answer, claim, say, send
@@ -64,7 +64,7 @@ async def test_an_extended_and_reordered_file_sends_only_what_is_new(ledger: Led
 async def test_a_renamed_file_of_known_rows_leaves_no_batch_behind(ledger: Ledger) -> None:
     await apply(ledger, [job("a")])
     await apply(ledger, [job("a")], name="renamed")
-    assert [status.name async for status in ledger.view.batches()] == ["t"]
+    assert [status.name async for status in ledger.queries.batches()] == ["t"]
 
 
 async def test_a_mended_file_redrives_the_same_jobs_with_their_history(ledger: Ledger) -> None:
@@ -74,15 +74,15 @@ async def test_a_mended_file_redrives_the_same_jobs_with_their_history(ledger: L
     await say(ledger, answer(refused, Event.REJECTED), batch=first.batch)
     mended = await apply(ledger, [job("a", "right")], name="mended", source=FILE)
     assert (mended.verdicts, mended.touched) == ({Verdict.REDRIVEN: 1}, {first.batch: 1})
-    again = await ledger.view.job(f"{first.batch}.1")
+    again = await ledger.queries.job(f"{first.batch}.1")
     assert (again.state, len(again.attempts), [move.move for move in again.moves]) == (
         State.QUEUED,
         1,
         ["redriven"],
     )
-    assert await ledger.view.body(again.job_id) == job("a", "right").body
+    assert await ledger.queries.body(again.job_id) == job("a", "right").body
     # The batch that the rows belong to knows the file, under whatever name it was applied.
-    assert [source.name for source in (await ledger.view.status(first.batch)).sources] == ["t.csv"]
+    assert [source.name for source in (await ledger.queries.status(first.batch)).sources] == ["t.csv"]
 
 
 @pytest.mark.parametrize("names", [("t", "t"), ("ana's", "ben's")])
@@ -131,9 +131,9 @@ async def test_a_kill_around_a_chunk_costs_nothing(
 ) -> None:
     monkeypatch.setattr(submitting, "CHUNK", 3)
     jobs = [job(str(n)) for n in range(10)]
-    say, calls = InTurn.say, 0
+    say, calls = Pipelined.say, 0
 
-    async def until_killed(self: InTurn, call: Call[Any]) -> Any:
+    async def until_killed(self: Pipelined, call: Call[Any]) -> Any:
         nonlocal calls
         calls += 1
         if calls == 2 and before:
@@ -144,7 +144,7 @@ async def test_a_kill_around_a_chunk_costs_nothing(
         return replies
 
     with monkeypatch.context() as patched:
-        patched.setattr(InTurn, "say", until_killed)
+        patched.setattr(Pipelined, "say", until_killed)
         with pytest.raises(Killed):
             await apply(ledger, jobs)
     again = await apply(ledger, jobs)
@@ -157,7 +157,7 @@ async def test_a_batch_knows_each_file_that_was_handed_over_to_its_end_once(ledg
     first = await apply(ledger, [job("a")], source=FILE)
     await apply(ledger, [job("a")], source=FILE)
     await apply(ledger, [job("b")], source=other)
-    status = await ledger.view.status(first.batch)
+    status = await ledger.queries.status(first.batch)
     assert [(each.name, each.sha256, each.rows, each.by) for each in status.sources] == [
         ("t.csv", "a" * 64, 3, "ana"),
         ("more.csv", "b" * 64, 2, "ben"),

@@ -31,7 +31,7 @@ async def _all(ledger: Ledger, between: Callable[[int], Awaitable[object]]) -> l
     await ledger.redis.flushall()
     await ledger.redis.script_flush()  # a new Redis knows none
     await ledger.do(transitions.open_batch("b1", "b1", {}))
-    return [word async for words in ledger.do_in_turn(_rounds(between)) for word in words]
+    return [word async for words in ledger.do_pipelined(_rounds(between)) for word in words]
 
 
 async def _nothing(_: int) -> None:
@@ -57,10 +57,10 @@ async def test_a_connection_lost_between_two_calls_is_said_and_the_same_again_br
     async with other, Ledger.at(valkey_url) as ledger:
         with pytest.raises(LedgerUnavailableError):
             await _all(ledger, cut)
-        recorded = (await ledger.view.status("b1")).accepted
+        recorded = (await ledger.queries.status("b1")).accepted
         assert recorded in (SOME, 2 * SOME)
-        words = [word async for words in ledger.do_in_turn(_rounds(_nothing)) for word in words]
-        assert (await ledger.view.status("b1")).accepted == ROUNDS * SOME
+        words = [word async for words in ledger.do_pipelined(_rounds(_nothing)) for word in words]
+        assert (await ledger.queries.status("b1")).accepted == ROUNDS * SOME
     assert Counter(word.verdict for word in words) == {
         Verdict.QUEUED: recorded,
         Verdict.NEW: ROUNDS * SOME - recorded,
@@ -104,13 +104,13 @@ async def test_what_breaks_the_source_is_raised_and_leaves_no_answer_behind(valk
         with pytest.raises(TimeoutError, match="slow disk"):
             await _all(ledger, broken)
         # The only connection there is answers for what it is asked now.
-        assert (await ledger.view.status("b1")).accepted == 4 * SOME
+        assert (await ledger.queries.status("b1")).accepted == 4 * SOME
 
 
 async def test_a_redis_that_is_gone_is_said_as_such() -> None:
     async with Ledger.at("redis://127.0.0.1:9/0") as ledger:
         with pytest.raises(LedgerUnavailableError):
-            async for _ in ledger.do_in_turn(_rounds(_nothing)):
+            async for _ in ledger.do_pipelined(_rounds(_nothing)):
                 pass
 
 
@@ -128,9 +128,9 @@ async def test_bodies_of_jobs_of_another_batch_are_sealed_for_that_one_in_the_mi
                 jobs = [new_job(f"k{n * SOME + m}", body=body) for m in range(SOME)]
                 yield transitions.accept("b1", jobs, "ana")
 
-        words = [word async for words in ledger.do_in_turn(calls()) for word in words]
+        words = [word async for words in ledger.do_pipelined(calls()) for word in words]
         assert [word.job_id for word in words[::SOME]] == [f"b0.{n}" for n in range(1, ROUNDS + 1)]
         assert {word.verdict for word in words[::SOME]} == {Verdict.REPLACED}
         assert len({word.job_id for word in words}) == ROUNDS * SOME
-        await ledger.hand.shred("b1", by="ana")
-        assert await ledger.view.bodies("b0", range(1, ROUNDS + 1)) == [body] * ROUNDS
+        await ledger.operations.shred("b1", by="ana")
+        assert await ledger.queries.bodies("b0", range(1, ROUNDS + 1)) == [body] * ROUNDS

@@ -45,14 +45,14 @@ async def test_a_worker_without_the_key_hands_back_and_says_why_till_it_has_it(
             )
             assert "brake.applied" in caplog.text
             assert f"provision resume {batch}" in caplog.text
-            reasons = {each.reason async for each in here.ledger.view.jobs(batch)}
+            reasons = {each.reason async for each in here.ledger.queries.jobs(batch)}
             assert "sealed" in reasons
             assert reasons <= {"sealed", "accepted"}
             # Lifted too early, it is put on again.
-            await here.ledger.hand.release(scopes.of_batch(batch), by="ana")
+            await here.ledger.operations.release(scopes.of_batch(batch), by="ana")
             await here.until(batch, lambda status: bool(status.holds) and not status.states[State.CLAIMED])
         async with here.engine("w1", encryption_keys=SecretStr(NEW)):
-            await here.ledger.hand.release(scopes.of_batch(batch), by="ana")
+            await here.ledger.operations.release(scopes.of_batch(batch), by="ana")
             status = await here.settled(batch)
     assert status.states[State.SUCCEEDED] == status.attempts == 300
 

@@ -38,19 +38,21 @@ async def test_a_hundred_thousand_dead_letters_are_looked_through_paged_and_redr
 
     began = time.monotonic()
     risky = [
-        match.risky async for page in ledger.view.matching("b1", Selection(State.DEAD)) for match in page
+        match.risky async for page in ledger.queries.matching("b1", Selection(State.DEAD)) for match in page
     ]
     looked = time.monotonic() - began
     assert (len(risky), sum(risky)) == (HEAP, HEAP // 100)
 
     began = time.monotonic()
     wanted = Selection(State.DEAD)
-    first = await anext(ledger.view.jobs("b1", wanted, after=wanted.place(await ledger.view.job("b1.90000"))))
+    first = await anext(
+        ledger.queries.jobs("b1", wanted, after=wanted.place(await ledger.queries.job("b1.90000")))
+    )
     paged = time.monotonic() - began
     assert first.number != 90_000
 
     began = time.monotonic()
-    came = await ledger.hand.redrive("b1", Selection(State.DEAD), "ana")
+    came = await ledger.operations.redrive("b1", Selection(State.DEAD), "ana")
     redriven = time.monotonic() - began
     assert came == Redriven(queued=HEAP - HEAP // 100, risky=0, left=HEAP // 100)
 

@@ -322,14 +322,14 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: not self.holds)
     @rule(scope=st.sampled_from(HOLDS))
     def hold(self, scope: str) -> None:
-        assert self.run(self.ledger.hand.hold(scope, by="ana", why="")) == (scope not in self.holds)
+        assert self.run(self.ledger.operations.hold(scope, by="ana", why="")) == (scope not in self.holds)
         self.holds.add(scope)
 
     @precondition(lambda self: self.holds)
     @rule()
     def release(self) -> None:
         for scope in self.holds:
-            assert self.run(self.ledger.hand.release(scope)) == "released"
+            assert self.run(self.ledger.operations.release(scope)) == "released"
         self.holds.clear()
 
     @precondition(lambda self: self.some_job_is(State.QUEUED, State.CLAIMED, State.SENDING))
@@ -361,7 +361,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         n = doubtful[pick % len(doubtful)]
         after = model.resolved(self.jobs[n], created=created)
         result = Result("typed") if created and typed else None
-        assert self.run(self.ledger.hand.resolve(B, n, created=created, by="ana", result=result)) == (
+        assert self.run(self.ledger.operations.resolve(B, n, created=created, by="ana", result=result)) == (
             after != self.jobs[n]
         )
         self.put(n, after)

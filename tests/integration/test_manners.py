@@ -73,7 +73,7 @@ async def test_a_pace_that_is_changed_while_running_is_kept_from_then_on(bench: 
         async with paced.engine():
             batch = await paced.submit("paced", jobs(300))
             await paced.until(batch, lambda status: status.attempts >= 1)
-            await paced.ledger.hand.set_pace("default", Rate(400.0))
+            await paced.ledger.operations.set_pace("default", Rate(400.0))
             status = await paced.settled(batch)
     assert status.states[State.SUCCEEDED] == 300
 
@@ -95,7 +95,7 @@ async def test_the_first_401_stops_a_credential_and_costs_no_job_an_attempt(benc
     [hold] = status.holds
     assert hold.scope == scopes.of_credential("wrong")
     assert "provision resume --credential wrong" in hold.why
-    async for job in here.ledger.view.jobs(wrong):
+    async for job in here.ledger.queries.jobs(wrong):
         assert all(attempt.error == "unauthorized" for attempt in job.attempts)
 
 
@@ -106,7 +106,7 @@ async def test_resume_sends_one_probe_and_opens_only_on_its_success(bench: Bench
             batch = await here.submit("wrong", jobs(100, credential="wrong"))
             await here.until(batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 100)
             before = sandbox.stats()["posts"]
-            assert await here.ledger.hand.release(scopes.of_credential("wrong")) == "probe"
+            assert await here.ledger.operations.release(scopes.of_credential("wrong")) == "probe"
             await here.until(batch, lambda _: sandbox.stats()["posts"] == before + 1)
             await here.until(batch, lambda status: status.states[State.QUEUED] == 100)
             assert (await here.status(batch)).holds
@@ -116,7 +116,7 @@ async def test_resume_sends_one_probe_and_opens_only_on_its_success(bench: Bench
         assert file is not None
         file.write_text(file.read_text().replace("'wrong'\n", "'sandbox'\n"))
         async with here.engine("w2"):
-            await here.ledger.hand.release(scopes.of_credential("wrong"))
+            await here.ledger.operations.release(scopes.of_credential("wrong"))
             status = await here.settled(batch)
     assert status.states[State.SUCCEEDED] == 100
     assert not status.holds
@@ -208,7 +208,7 @@ async def test_under_suspicion_rows_from_anywhere_are_asked_and_what_failed_wait
         async with here.engine() as engine:
             batch = await here.submit("down", jobs(400))
             await here.until(batch, lambda status: in_outage(engine.state()) and status.attempts >= 12)
-            found = [job async for job in here.ledger.view.jobs(batch)]
+            found = [job async for job in here.ledger.queries.jobs(batch)]
             sent = [job for job in found if any(attempt.status for attempt in job.attempts)]
             posts = sandbox.stats()["posts"]
         assert len(sent) == posts  # none of them twice
@@ -244,7 +244,7 @@ async def test_a_quota_is_learned_and_kept_by_all_workers(bench: Bench) -> None:
         async with here.engine("w1") as one, here.engine("w2"):
             batch = await here.submit("limited", jobs(300))
             await here.until(batch, lambda _: bool(one.state().rates))
-            limits = await here.ledger.view.limits([one.state()])
+            limits = await here.ledger.queries.limits([one.state()])
             status = await here.settled(batch)
         posts = sandbox.stats()["posts"]
     [learned] = [limit for limit in limits if limit.kind == "learned_rate"]
@@ -282,7 +282,7 @@ async def test_a_batch_whose_first_jobs_all_die_of_one_cause_is_paused(bench: Be
             # Beside those in flight, some were answered and not yet recorded when the 25th was.
             assert 25 <= status.states[State.DEAD] < 200
             # A person who wants to go on all the same is not stopped twice.
-            await here.ledger.hand.release(hold.scope)
+            await here.ledger.operations.release(hold.scope)
             status = await here.settled(batch)
     assert status.states[State.DEAD] == 500
 
@@ -297,7 +297,7 @@ async def test_a_small_batch_behind_a_large_one_gets_its_share_at_once(bench: Be
             before = (await here.status(large)).attempts
             await here.settled(small)
             meanwhile = (await here.status(large)).attempts - before
-            await here.ledger.hand.cancel(large, "test")
+            await here.ledger.operations.cancel(large, "test")
             await here.settled(large)
     # Taking turns costs ten turns; a second of looking round and a line of claimed jobs come on top.
     assert meanwhile < 250
@@ -314,7 +314,7 @@ async def test_an_urgent_batch_goes_before_all_others(bench: Bench) -> None:
             await engine.drain(urgent)
             await here.settled(urgent)
             meanwhile = (await here.status(large)).attempts - before
-            await here.ledger.hand.cancel(large, "test")
+            await here.ledger.operations.cancel(large, "test")
             await here.settled(large)
     assert meanwhile <= 10
 
@@ -322,13 +322,13 @@ async def test_an_urgent_batch_goes_before_all_others(bench: Bench) -> None:
 async def test_a_batch_of_another_credential_is_not_slowed_by_a_paced_one(bench: Bench) -> None:
     with running_sandbox("--client", "sandbox:sandbox", "--client", "other:other") as sandbox:
         here = bench.at(sandbox.url, rate=Rate(2.0))
-        await here.ledger.hand.set_pace("other", UNLIMITED)
+        await here.ledger.operations.set_pace("other", UNLIMITED)
         async with here.engine():
             slow = await here.submit("slow", jobs(200))
             quick = await here.submit("quick", jobs(500, credential="other", prefix="o"))
             await here.settled(quick)
             assert (await here.status(slow)).states[State.SUCCEEDED] < 100
-            await here.ledger.hand.cancel(slow, "test")
+            await here.ledger.operations.cancel(slow, "test")
             await here.settled(slow)
 
 
@@ -338,16 +338,16 @@ async def test_no_post_starts_after_a_pause(bench: Bench) -> None:
         async with here.engine("w1"), here.engine("w2"):
             batch = await here.submit("paused", jobs(2000))
             await here.until(batch, lambda status: status.attempts > 20)
-            await here.ledger.hand.hold(scopes.of_batch(batch), by="ana", why="coffee")
+            await here.ledger.operations.hold(scopes.of_batch(batch), by="ana", why="coffee")
             status = await here.until(batch, lambda status: not status.states[State.SENDING])
             posts = sandbox.stats()["posts"]
             # Two looks of every engine later nothing has moved.
             await asyncio.sleep(2.2)
             assert sandbox.stats()["posts"] == posts == status.attempts
             assert status.paused
-            await here.ledger.hand.release(scopes.of_batch(batch))
+            await here.ledger.operations.release(scopes.of_batch(batch))
             await here.until(batch, lambda status: status.attempts > posts)
-            await here.ledger.hand.cancel(batch, "test")
+            await here.ledger.operations.cancel(batch, "test")
             await here.settled(batch)
 
 
@@ -358,7 +358,7 @@ async def test_jobs_in_backoff_hold_no_slot(bench: Bench) -> None:
             batch = await here.submit("flaky", jobs(200))
             # Far more jobs than slots have had their first attempt before the first backoffs are over.
             await here.until(batch, lambda status: status.attempts >= 200)
-            await here.ledger.hand.cancel(batch, "test")
+            await here.ledger.operations.cancel(batch, "test")
             await here.settled(batch)
 
 

@@ -58,7 +58,7 @@ async def test_a_redis_that_refuses_writes_when_it_is_met_settles_when_it_takes_
         await configure(valkey, name, value)
         with pytest.raises(LedgerUnavailableError):
             await claim(ledger)
-        assert (await ledger.view.status("b1")).accepted == 1  # it can be read
+        assert (await ledger.queries.status("b1")).accepted == 1  # it can be read
         assert not told
         await configure(valkey, name, ended)
         with pytest.raises(LedgerUnavailableError, match="may have lost its last writes"):

@@ -30,7 +30,7 @@ async def _dead_and_cancelled(ledger: Ledger) -> None:
     [first, *_] = await claim(ledger, 1)
     await send(ledger, first)
     await say(ledger, answer(first, Event.REJECTED))
-    await ledger.hand.cancel("b1", "ana")
+    await ledger.operations.cancel("b1", "ana")
 
 
 async def test_a_token_that_only_submits_changes_no_job_that_had_ended(
@@ -45,9 +45,9 @@ async def test_a_token_that_only_submits_changes_no_job_that_had_ended(
     taken = server.client.post("/v1/batches", json=batch, headers=submitter).json()
     assert [each["verdict"] for each in taken["jobs"]] == ["ended", "ended", "new"]
     assert taken["accepted"] == 1
-    states = (await ledger.view.status("b1")).states
+    states = (await ledger.queries.status("b1")).states
     assert (states[State.DEAD], states[State.CANCELLED], states[State.QUEUED]) == (1, 1, 0)
-    assert await ledger.view.body("b1.1") == b'{"a":1}'
+    assert await ledger.queries.body("b1.1") == b'{"a":1}'
 
     for each in jobs:  # the server's own token may operate as well
         assert server.post("/v1/jobs", each).json()["verdict"] == "redriven"
@@ -73,7 +73,7 @@ async def test_a_webhook_is_its_setters_and_the_operators(
     assert again.json()["secret"] != first.json()["secret"]
     assert client.delete(path).status_code == 204
 
-    acts = [act async for act in ledger.view.audit()]
+    acts = [act async for act in ledger.queries.audit()]
     assert [(act.act, act.on, act.facts["done"]) for act in acts] == [
         ("webhook", "batch:b1", "removed"),
         ("webhook", "batch:b1", "set"),

@@ -68,7 +68,7 @@ async def test_the_slowest_credential_sets_the_time(fake_ledger: Ledger) -> None
 
 
 async def test_a_pace_that_an_operator_has_set_counts(fake_ledger: Ledger) -> None:
-    await fake_ledger.hand.set_pace("y", Rate.parse("30/m"))
+    await fake_ledger.operations.set_pace("y", Rate.parse("30/m"))
     plan = await plan_of(fake_ledger, "a,x,1\nb,x,2\nc,x,3\nd,y,4\n", rate="2/s")
     assert (plan.slowest, plan.seconds) == ("y", 2.0)
     assert str(plan.paces["y"]) == "30/m"

@@ -54,7 +54,7 @@ async def findings(url: str) -> list[Finding]:
 
 async def look(url: str) -> None:
     async with Ledger.at(url) as ledger:
-        await ledger.view.holds()
+        await ledger.queries.holds()
 
 
 def fatal(found: list[Finding]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from provisioning.broker.queue import Doorbell, make_app
+from provisioning.broker.queue import Notifier, make_app
 from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger, transitions
@@ -168,7 +168,7 @@ async def test_a_connection_that_leads_to_a_replica_is_made_anew(tmp_path: Path)
             await ledger.do(call)
         await ledger.do(call)
         await ledger.close()
-        doorbell = Doorbell(make_app(Settings(redis_url=SecretStr(address))))
+        doorbell = Notifier(make_app(Settings(redis_url=SecretStr(address))))
         await asyncio.to_thread(doorbell.ring, "b1")
         with Redis.from_url(new.url) as redis:
             redis.execute_command("REPLICAOF", "127.0.0.1", "1")

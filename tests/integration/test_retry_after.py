@@ -67,7 +67,7 @@ class Busy:
 
 
 async def only_job(bench: Bench, batch: str) -> JobRecord:
-    return await bench.ledger.view.job(f"{batch}.1")
+    return await bench.ledger.queries.job(f"{batch}.1")
 
 
 async def test_retry_after_in_seconds_is_obeyed(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from provisioning.broker.queue import Doorbell, Waiting, make_app
+from provisioning.broker.queue import Notifier, Waiting, make_app
 from provisioning.checks.broker import check_broker
 from provisioning.checks.finding import Level
 from provisioning.config.settings import Settings
@@ -48,7 +48,7 @@ async def waited_out(do: Callable[[], Awaitable[object]]) -> list[LedgerUnavaila
                 await asyncio.sleep(0.05)
 
 
-def ring_until_heard(doorbell: Doorbell, batch: str) -> None:
+def ring_until_heard(doorbell: Notifier, batch: str) -> None:
     def rung() -> bool:
         with contextlib.suppress(LedgerUnavailableError):
             doorbell.ring(batch)
@@ -69,7 +69,7 @@ async def test_the_ledger_goes_on_with_the_next_primary_and_has_lost_nothing(sen
         assert PASSWORD not in str(met)
         assert OWN not in str(met)
         assert sentinels.primary() != old
-        assert (await ledger.view.status("b1")).accepted == 2
+        assert (await ledger.queries.status("b1")).accepted == 2
 
 
 async def test_an_old_primary_that_comes_back_gets_nothing(sentinels: Sentinels) -> None:
@@ -82,15 +82,15 @@ async def test_an_old_primary_that_comes_back_gets_nothing(sentinels: Sentinels)
         await waited_out(lambda: ledger.do(transitions.accept("b1", [new_job("k1")], "ana")))
         await ledger.redis.connection_pool.disconnect()
         await ledger.do(transitions.accept("b1", [new_job("k2")], "ana"))
-        assert (await ledger.view.status("b1")).accepted == 2
+        assert (await ledger.queries.status("b1")).accepted == 2
 
 
 async def test_a_failover_by_hand_is_followed(sentinels: Sentinels) -> None:
     """Nobody dies: open connections lead to a server that has become a replica."""
-    doorbell = Doorbell(make_app(settings_of(sentinels.url)))
+    doorbell = Notifier(make_app(settings_of(sentinels.url)))
     async with Ledger.at(sentinels.url, connections=4) as ledger:
         await ledger.do(transitions.open_batch("b1", "b1", {}))
-        await asyncio.gather(*(ledger.view.status("b1") for _ in range(4)))  # every connection is open
+        await asyncio.gather(*(ledger.queries.status("b1") for _ in range(4)))  # every connection is open
         await asyncio.to_thread(doorbell.ring, "b1")
         old = sentinels.primary()
         with sentinels.sentinel(sentinels.sentinels[0]) as sentinel:
@@ -99,7 +99,7 @@ async def test_a_failover_by_hand_is_followed(sentinels: Sentinels) -> None:
         for n in range(8):
             jobs = [new_job(f"k{n}")]
             await waited_out(lambda jobs=jobs: ledger.do(transitions.accept("b1", jobs, "ana")))  # type: ignore[misc]
-        assert (await ledger.view.status("b1")).accepted == 8
+        assert (await ledger.queries.status("b1")).accepted == 8
         await asyncio.to_thread(ring_until_heard, doorbell, "b2")
         with sentinels.server(sentinels.primary()) as redis:
             assert redis.llen(QUEUE) == 2
@@ -110,19 +110,19 @@ async def test_a_sentinel_that_is_away_is_passed_over_and_all_of_them_are_waited
 ) -> None:
     async with Ledger.at(sentinels.url) as ledger:
         sentinels.kill(sentinels.sentinels[0])
-        await ledger.view.holds()
+        await ledger.queries.holds()
         for port in sentinels.sentinels[1:]:
             sentinels.kill(port)
-        await ledger.view.holds()  # an open connection needs none of them
+        await ledger.queries.holds()  # an open connection needs none of them
         await ledger.redis.connection_pool.disconnect()
         with pytest.raises(LedgerUnavailableError, match="cannot be found") as caught:
-            await ledger.view.holds()
+            await ledger.queries.holds()
         assert "start the Sentinels" in caught.value.hint
-        doorbell = Doorbell(make_app(settings_of(sentinels.url)))
+        doorbell = Notifier(make_app(settings_of(sentinels.url)))
         with pytest.raises(LedgerUnavailableError, match="the broker cannot be reached"):
             await asyncio.to_thread(doorbell.ring, "b1")
         sentinels.start_sentinel(sentinels.sentinels[2])
-        await ledger.view.holds()
+        await ledger.queries.holds()
         await asyncio.to_thread(doorbell.ring, "b1")
 
 
@@ -135,8 +135,8 @@ async def test_whom_they_name_must_be_a_primary(sentinels: Sentinels) -> None:
     url = sentinels.url.replace(f"/{NAME}/", "/stale/")
     async with Ledger.at(url) as ledger:
         with pytest.raises(LedgerUnavailableError, match="whom they name, is a replica"):
-            await ledger.view.holds()
-    doorbell = Doorbell(make_app(settings_of(url)))
+            await ledger.queries.holds()
+    doorbell = Notifier(make_app(settings_of(url)))
     with pytest.raises(LedgerUnavailableError, match="whom they name, is a replica"):
         await asyncio.to_thread(doorbell.ring, "b1")
 
@@ -157,13 +157,13 @@ async def test_what_is_wrong_with_an_address_is_said(tmp_path: Path, url: Any, s
     with running_sentinels(tmp_path / "redis", replicas=0, password=PASSWORD, sentinel_password=OWN) as it:
         async with Ledger.at(url(it)) as ledger:
             with pytest.raises(LedgerUnavailableError, match=said) as caught:
-                await ledger.view.holds()
+                await ledger.queries.holds()
     assert "PROVISION_" in caught.value.hint
 
 
 def test_messages_outlive_the_primary_and_a_consumer_goes_on(sentinels: Sentinels) -> None:
     app = make_app(settings_of(sentinels.url))
-    doorbell, waiting = Doorbell(app), Waiting(app)
+    doorbell, waiting = Notifier(app), Waiting(app)
     doorbell.ring("before")
     assert (waiting.count(), waiting.taken()) == (1, 0)
     for port in sentinels.servers[1:]:

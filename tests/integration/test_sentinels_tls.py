@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from provisioning.broker.queue import Doorbell, Waiting, make_app
+from provisioning.broker.queue import Notifier, Waiting, make_app
 from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
 from provisioning.ledger import Ledger
@@ -86,12 +86,12 @@ async def test_ledger_and_broker_go_by_tls(places: tuple[str, Path]) -> None:
     for options in (f"ssl_ca_certs={authority}", "ssl_cert_reqs=none"):
         url = f"sentinels://{hosts}/secure/0?{options}"
         async with Ledger.at(url) as ledger:
-            await ledger.view.holds()
+            await ledger.queries.holds()
             [connection] = ledger.redis.connection_pool._available_connections
             assert connection._writer is not None
             assert connection._writer.get_extra_info("ssl_object") is not None
         app = make_app(Settings(redis_url=SecretStr(url)))
-        await asyncio.to_thread(Doorbell(app).ring, "b1")
+        await asyncio.to_thread(Notifier(app).ring, "b1")
         waiting = Waiting(app)
         assert await asyncio.to_thread(waiting.count) >= 1
         waiting.close()
@@ -101,8 +101,8 @@ async def test_an_authority_that_is_not_trusted_is_said_to_be_that(places: tuple
     url = f"sentinels://{places[0]}/secure/0"
     async with Ledger.at(url) as ledger:
         with pytest.raises(LedgerUnfitError, match="self-signed certificate") as caught:
-            await ledger.view.holds()
+            await ledger.queries.holds()
     assert "ssl_ca_certs" in caught.value.hint
-    doorbell = Doorbell(make_app(Settings(redis_url=SecretStr(url))))
+    doorbell = Notifier(make_app(Settings(redis_url=SecretStr(url))))
     with pytest.raises(LedgerUnavailableError, match="self-signed certificate"):
         await asyncio.to_thread(doorbell.ring, "b1")

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from provisioning.broker import redis_transport
-from provisioning.broker.queue import Doorbell, Waiting, make_app
+from provisioning.broker.queue import Notifier, Waiting, make_app
 from provisioning.config.settings import Settings
 from provisioning.messages import QUEUE
 
@@ -39,7 +39,7 @@ def connection(redis: Any, valkey_url: str) -> Iterator[Any]:
 
 
 def ring(valkey_url: str, *batches: str) -> None:
-    doorbell = Doorbell(make_app(Settings(redis_url=SecretStr(valkey_url))))
+    doorbell = Notifier(make_app(Settings(redis_url=SecretStr(valkey_url))))
     for batch in batches:
         doorbell.ring(batch)
 

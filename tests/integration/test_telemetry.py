@@ -14,7 +14,7 @@ from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from tests.support.engine_bench import DEADLINE, Bench, fresh_bench, jobs
 from tests.support.sandbox_process import running_sandbox
-from worker.events.telemetry import Attempted, Claimed, Ended, Happening, Lapsed
+from worker.events.telemetry import Attempted, Claimed, Ended, Lapsed, TelemetryEvent
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ async def bench(valkey_url: str) -> AsyncIterator[Bench]:
 
 
 async def test_every_claim_attempt_and_end_is_told_once_and_agrees_with_the_ledger(bench: Bench) -> None:
-    told: list[Happening] = []
+    told: list[TelemetryEvent] = []
 
-    def broken(_: Happening) -> None:
+    def broken(_: TelemetryEvent) -> None:
         raise RuntimeError("a listener's own trouble")
 
     with running_sandbox("--fault", "error-500=0.3", "--seed", "7") as sandbox:
@@ -45,7 +45,7 @@ async def test_every_claim_attempt_and_end_is_told_once_and_agrees_with_the_ledg
 
 
 async def test_a_lease_that_lapsed_is_told_by_whoever_settles_it(bench: Bench) -> None:
-    told: list[Happening] = []
+    told: list[TelemetryEvent] = []
     batch = await bench.submit("left", jobs(1))
     url = bench.settings.api_url
     await bench.ledger.do(transitions.claim(batch, worker="gone", lease=0.001, target=url, most=1, rooms={}))
@@ -57,10 +57,10 @@ async def test_a_lease_that_lapsed_is_told_by_whoever_settles_it(bench: Bench) -
 
 
 async def test_a_job_that_is_called_off_while_it_waits_for_its_turn_is_told(bench: Bench) -> None:
-    told: list[Happening] = []
+    told: list[TelemetryEvent] = []
     ended = asyncio.Event()
 
-    def hear(happening: Happening) -> None:
+    def hear(happening: TelemetryEvent) -> None:
         told.append(happening)
         if isinstance(happening, Ended) and happening.state is State.CANCELLED:
             ended.set()

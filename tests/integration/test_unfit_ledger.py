@@ -9,7 +9,7 @@ import pytest
 from provisioning import scopes
 from provisioning.config.settings import Settings
 from provisioning.errors import ContractError
-from provisioning.health.liveness import Signs
+from provisioning.health.liveness import Liveness
 from provisioning.ledger import Ledger, keys
 from provisioning.ledger.schema import FORMAT
 from provisioning.lifecycle import State
@@ -25,10 +25,10 @@ async def test_jobs_that_another_version_keeps_are_left_alone_and_the_worker_is_
     bench = Bench(ledger, Settings.from_env(CREDENTIAL))
     batch = await bench.submit("b", jobs(3))
     redis: Any = ledger.redis
-    await ledger.hand.hold(scopes.EVERYTHING, by="ana", why="to look, not to send")
+    await ledger.operations.hold(scopes.EVERYTHING, by="ana", why="to look, not to send")
     await redis.set(keys.FORMAT, b"1")
     before = await redis.lrange(keys.ready(batch, "default"), 0, -1)
-    signs = Signs(engine=0.0, ledger=0.0, message=0.0)
+    signs = Liveness(engine=0.0, ledger=0.0, message=0.0)
     engine = Engine(bench.settings, ledger, {}, name="w1", ring=lambda _: None, signs=signs)
     with pytest.raises(ContractError, match="format 1"):
         await engine.drain(batch)

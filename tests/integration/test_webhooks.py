@@ -90,7 +90,7 @@ async def test_the_end_of_a_batch_is_told_once_and_signed(fake_ledger: Ledger, r
     webhooks = Webhooks(fake_ledger, allow_private=True)
     webhook = await webhooks.set(batch, receiver.url)
     assert await tell(webhooks) == 0  # it has only begun
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     assert [await tell(webhooks) for _ in range(3)] == [1, 0, 0]
     [(headers, body)] = receiver.heard
     said = json.loads(body)
@@ -124,7 +124,7 @@ async def test_a_receiver_that_is_down_is_told_again_under_the_same_id(
     webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(5.0, 30.0), clock=clock)
     batch = await batch_of(fake_ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     receiver.answers = [500, 302]
     assert await tell(webhooks) == 0
     assert await tell(webhooks) == 0  # not before its time
@@ -143,7 +143,7 @@ async def test_an_event_that_nobody_takes_is_given_up_and_counted(
     webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(0.0,))
     batch = await batch_of(fake_ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     receiver.answers = [500] * 10
     for _ in range(5):
         await tell(webhooks)
@@ -155,7 +155,7 @@ async def test_a_receiver_that_is_gone_is_told_no_more(fake_ledger: Ledger, rece
     webhooks = Webhooks(fake_ledger, allow_private=True)
     batch = await batch_of(fake_ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     receiver.answers = [410]
     await tell(webhooks)
     assert await webhooks.get(batch) is None
@@ -169,7 +169,7 @@ async def test_no_private_address_is_called(fake_ledger: Ledger, receiver: Recei
     # A name is judged when the connection is made: this one leads to the loopback interface.
     port = receiver.url.split(":")[2]
     await strict.set(batch, f"https://localhost:{port}")
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     assert await tell(strict, allow_private=False) == 0
     assert (await state_of(strict, batch)).failure == "unreachable"
     assert receiver.heard == []
@@ -182,7 +182,7 @@ async def test_a_failure_does_not_tell_a_closed_port_from_an_open_one(
     batch = await batch_of(fake_ledger)
     webhooks = Webhooks(fake_ledger, allow_private=True)
     await webhooks.set(batch, url.format(garbage=garbage))
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     await tell(webhooks)
     assert (await state_of(webhooks, batch)).failure == "unreachable"
 
@@ -203,7 +203,7 @@ async def garbage() -> AsyncIterator[str]:
 async def _settle_again(ledger: Ledger, batch: str, key: str) -> None:
     """One more job that comes and ends."""
     await ledger.do(transitions.accept(batch, [new_job(key)], "ana"))
-    await ledger.hand.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
 
 
 async def test_each_settling_of_a_batch_that_goes_on_growing_is_told(
@@ -233,7 +233,7 @@ async def test_two_batches_with_the_same_webhook_are_both_told(
     await fill(fake_ledger, new_job("x"), batch="b2")
     await redis.hset(keys.WEBHOOKS, "b2", await redis.hget(keys.WEBHOOKS, batch))
     for each in (batch, "b2"):
-        await fake_ledger.hand.cancel(each, "ana")
+        await fake_ledger.operations.cancel(each, "ana")
     assert await tell(webhooks) == 2
 
 
@@ -249,9 +249,9 @@ async def test_secret_and_address_are_sealed_where_bodies_are(
     assert kept.startswith(b"pv1:webhooks:")
     assert webhook.secret.encode() not in kept
     assert await webhooks.get(batch) == (webhook, WebhookState())
-    await sealed.hand.cancel(batch, "ana")
+    await sealed.operations.cancel(batch, "ana")
     assert await tell(webhooks) == 1
-    await sealed.hand.shred(batch, by="ana")  # the webhook is not the batch's secret
+    await sealed.operations.shred(batch, by="ana")  # the webhook is not the batch's secret
     assert (await webhooks.get(batch)) is not None
     keyless = Webhooks(fake_ledger, allow_private=True)
     with pytest.raises(KeylessError):
@@ -274,7 +274,7 @@ async def test_a_single_job_tells_of_its_end_even_of_one_before_it_had_a_webhook
     if not ended_before:
         await webhooks.set(job, receiver.url)
         assert await tell(webhooks) == 0
-    await fake_ledger.hand.cancel("b9", "ana")
+    await fake_ledger.operations.cancel("b9", "ana")
     if ended_before:
         await webhooks.set(job, receiver.url)
     assert [await tell(webhooks) for _ in range(2)] == [1, 0]
@@ -289,7 +289,7 @@ async def test_each_end_of_a_redriven_job_is_told(fake_ledger: Ledger, receiver:
     job = await single(fake_ledger)
     await webhooks.set(job, receiver.url)
     for _ in range(2):
-        await fake_ledger.hand.cancel("b9", "ana")
+        await fake_ledger.operations.cancel("b9", "ana")
         await fake_ledger.do(transitions.redrive("b9", [1], "ana"))
     assert await tell(webhooks) == 2
     ids = [headers["webhook-id"] for headers, _ in receiver.heard]
@@ -302,7 +302,7 @@ async def test_a_server_that_dies_while_it_tells_leaves_the_event_to_another_und
     batch = await batch_of(fake_ledger)
     webhooks = Webhooks(fake_ledger, allow_private=True, clock=clock)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     dying = await fake_ledger.webhooks.take(batch, lease=LEASE)
     assert dying is not None
     assert await tell(webhooks) == 0  # another server has it
@@ -319,7 +319,7 @@ async def test_a_server_that_dies_while_it_tells_leaves_the_event_to_another_und
 async def test_many_servers_tell_each_event_once(fake_ledger: Ledger, receiver: Receiver) -> None:
     batch = await batch_of(fake_ledger)
     await Webhooks(fake_ledger, allow_private=True).set(batch, receiver.url)
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     servers = [Webhooks(fake_ledger, allow_private=True) for _ in range(5)]
     assert sum(await asyncio.gather(*(tell(server) for server in servers))) == 1
     assert len(receiver.heard) == 1
@@ -331,7 +331,7 @@ async def test_what_is_tried_again_is_what_was_said_at_first(
     webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(5.0,), clock=clock)
     batch = await batch_of(fake_ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     receiver.answers = [500]
     await tell(webhooks)
     await fake_ledger.do(transitions.accept(batch, [new_job("k9")], "ana"))  # it is open again
@@ -346,7 +346,7 @@ async def test_a_webhook_that_is_removed_takes_what_it_was_to_be_told_along(
     webhooks = Webhooks(fake_ledger, allow_private=True)
     batch = await batch_of(fake_ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     before = await fake_ledger.redis.keys("pv:*webhook*")
     assert before
     assert await webhooks.remove(batch)
@@ -360,7 +360,7 @@ async def settled(ledger: Ledger, receiver: Receiver, clock: Clock) -> tuple[str
     webhooks = Webhooks(ledger, allow_private=True, clock=clock)
     batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
-    await ledger.hand.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
     return batch, webhooks
 
 
@@ -432,7 +432,7 @@ async def test_to_set_a_webhook_is_no_event_and_what_it_tells_has_its_own_time(
     fake_ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
     batch = await batch_of(fake_ledger)
-    await fake_ledger.hand.cancel(batch, "ana")
+    await fake_ledger.operations.cancel(batch, "ana")
     clock.advance(86_400)
     last = await fake_ledger.events.last()
     webhooks = Webhooks(fake_ledger, allow_private=True, clock=clock)

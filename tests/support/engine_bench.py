@@ -68,7 +68,7 @@ class Bench:
         return done.batch
 
     async def status(self, batch: str) -> BatchStatus:
-        return await self.ledger.view.status(batch)
+        return await self.ledger.queries.status(batch)
 
     async def until(self, batch: str, holds: Callable[[BatchStatus], bool]) -> BatchStatus:
         """Waits until a batch is as expected. Raises: AssertionError with its state if it never is."""

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import NewJob
 from provisioning.ledger import Answered, Claim, Intent, Ledger, transitions
-from provisioning.ledger.codec import KeptJob, words_of
+from provisioning.ledger.codec import StoredJob, words_of
 from provisioning.ledger.schema import JOB
 from provisioning.lifecycle import Event
 
@@ -144,7 +144,7 @@ async def snapshot(redis: Redis) -> dict[str, Any]:
 
 
 def _job(value: str, words: dict[int, str]) -> dict[str, str]:
-    kept = KeptJob(value.encode(), words)
+    kept = StoredJob(value.encode(), words)
     texts = {
         name: kept.text(name) for name in ("key", "credential", "fingerprint", "worker", "label", "trace")
     }

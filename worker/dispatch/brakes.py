@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Hold, Ledger, Shown, transitions
 from provisioning.observability import log_events
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from worker.events.telemetry import BrakeApplied, BrakeReleased, Telemetry
 
 T = TypeVar("T")
@@ -55,5 +55,5 @@ async def _insist(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         try:
             return await ask()
         except LedgerUnavailableError as error:
-            say(log_events.LEDGER_LOST, doing="brake", delay_s=1.0, error=error)
+            log_event(log_events.LEDGER_LOST, doing="brake", delay_s=1.0, error=error)
             await asyncio.sleep(1.0)

@@ -22,23 +22,23 @@ from provisioning.checks.redis_server import judge_redis, may_lose_writes
 from provisioning.config.credentials import Credential
 from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError, LedgerUnfitError
-from provisioning.health.liveness import Signs
+from provisioning.health.liveness import Liveness
 from provisioning.ledger import Affirmation, Claim, Claims, Deferral, Ledger, WorkerSign, transitions
 from provisioning.ledger.reaper import Reaper
 from provisioning.ledger.server import clock_skew, read_facts
 from provisioning.observability import log_events
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from provisioning.pace import Tokens
 from worker.dispatch.brakes import Brakes
-from worker.dispatch.registry import Presence
+from worker.dispatch.registry import WorkerRegistry
 from worker.dispatch.rescuer import Rescuer
 from worker.events.telemetry import Claimed, Listener, Telemetry
 from worker.execution.api import Timeouts, WidgetApi
-from worker.execution.executor import Equipment, Performance
+from worker.execution.executor import Dependencies, JobExecutor
 from worker.execution.policy import RetryPolicy
 from worker.execution.recorder import Recorder
 from worker.execution.transport import AiohttpTransport
-from worker.flow.credential_queue import Line, Slots
+from worker.flow.credential_queue import ConcurrencySlots, CredentialQueue
 from worker.flow.limit import ConcurrencyLimit
 from worker.flow.probing import Probing
 from worker.flow.rate_learner import RateLearner
@@ -94,7 +94,7 @@ class Engine:
         *,
         name: str,
         ring: Callable[[str], None],
-        signs: Signs | None = None,
+        signs: Liveness | None = None,
         beat: Callable[[], None] = lambda: None,
         waiting: Callable[[], int] | None = None,
         listeners: Sequence[Listener] = (),
@@ -111,27 +111,27 @@ class Engine:
         self._skew = 0.0
         self._ledger_is_fit = False
         self._telemetry = Telemetry(listeners)
-        self._presence = Presence(ledger, name=name, signs=signs, waiting=waiting)
+        self._presence = WorkerRegistry(ledger, name=name, signs=signs, waiting=waiting)
         self._brakes = Brakes(ledger, self._telemetry, name=name)
         self._rescuer = Rescuer(
             ledger, self._telemetry, on_in_doubt=settings.on_in_doubt, attempts=settings.attempts
         )
         self._limit = ConcurrencyLimit(settings.max_in_flight)
-        self._slots = Slots(self._limit)
+        self._slots = ConcurrencySlots(self._limit)
         self._probing = Probing(self._slots, self, self._telemetry)
         self._learner = RateLearner(ledger, worker=name)
         self._most_held = settings.max_in_flight * HELD_PER_SLOT
-        self._lines: dict[str, Line] = {}
-        self._line_room = Line.room_for(settings.rate.per_second, self._slots.free)
-        self._held: dict[Performance, asyncio.Task[None]] = {}
-        self._hungry: dict[str, None] = {}  # batches with more than we could take up, in turn
+        self._lines: dict[str, CredentialQueue] = {}
+        self._line_room = CredentialQueue.room_for(settings.rate.per_second, self._slots.free)
+        self._held: dict[JobExecutor, asyncio.Task[None]] = {}
+        self._backlog: dict[str, None] = {}  # batches with more than we could take up, in turn
         self._credentials_of: dict[str, set[str]] = defaultdict(set)  # of the hungry batches, as far as seen
         self._draining: set[str] = set()
         self._shared: dict[str, float] = {}  # batch → when we last rang for it, monotonic
         self._due: dict[str, asyncio.TimerHandle] = {}
         self._room = asyncio.Event()
-        self._chores: list[asyncio.Task[None]] = []
-        self._errands: set[asyncio.Task[Any]] = set()
+        self._periodic: list[asyncio.Task[None]] = []
+        self._background: set[asyncio.Task[Any]] = set()
         self._telling = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._recorder = Recorder(
@@ -151,7 +151,7 @@ class Engine:
             transport=AiohttpTransport(ca_file=str(settings.ca_file) if settings.ca_file else None),
         )
         self._reaper = Reaper(ledger, settings.retention_days)
-        self._equipment = Equipment(
+        self._equipment = Dependencies(
             api=self._api,
             recorder=self._recorder,
             policies={
@@ -177,7 +177,7 @@ class Engine:
         await self._api.__aenter__()
         self._ledger.primary.on_change.append(self._note_new_primary)
         self._recorder.start()
-        self._chores = [
+        self._periodic = [
             asyncio.create_task(self._for_ever("look", TICK, self._look), name="look"),
             asyncio.create_task(self._for_ever("renew", self._settings.lease / 4, self._renew), name="renew"),
             asyncio.create_task(self._feed(), name="feed"),
@@ -188,7 +188,7 @@ class Engine:
         ]
         if self._waiting is not None:
             asking = self._for_ever("ask the broker", BROKER_TICK, self._presence.ask_broker)
-            self._chores.append(asyncio.create_task(asking, name="ask the broker"))
+            self._periodic.append(asyncio.create_task(asking, name="ask the broker"))
 
     async def stop(self) -> None:
         """
@@ -198,14 +198,14 @@ class Engine:
         """
         self._stopping.set()
         await self._end_claims()
-        for task in self._chores:
+        for task in self._periodic:
             if task.get_name() in ("look", "feed", "probe"):
                 task.cancel()
         self._call_off("shutdown", lambda each: not each.sending)
         await self._settle(GRACE)
         self._call_off("shutdown")
         await self._settle(1.0)
-        for task in self._chores:
+        for task in self._periodic:
             task.cancel()
         await self._recorder.stop()
         await self._api.__aexit__(None, None, None)
@@ -228,7 +228,7 @@ class Engine:
             await asyncio.wait(list(self._held.values()), timeout=seconds)
 
     def _call_off(
-        self, reason: str, which: Callable[[Performance], bool] = lambda _: True
+        self, reason: str, which: Callable[[JobExecutor], bool] = lambda _: True
     ) -> list[asyncio.Task[None]]:
         """Has those jobs hand themselves back."""
         chosen = {each: task for each, task in self._held.items() if which(each)}
@@ -273,10 +273,12 @@ class Engine:
         await self._ledger.expose(self._recorder.journal.on)
         for finding in judge_redis(facts):
             if finding.check in DURABILITY and finding.level is Level.WARNING:
-                say(log_events.LEDGER_EXPOSED, error=LedgerUnfitError(finding.said, hint=finding.advice))
+                log_event(
+                    log_events.LEDGER_EXPOSED, error=LedgerUnfitError(finding.said, hint=finding.advice)
+                )
 
     def _note_new_primary(self) -> None:
-        self._run_errand(self._tell_new_primary())
+        self._in_background(self._tell_new_primary())
 
     async def _tell_new_primary(self) -> None:
         """Tells a Redis that was restarted, or has taken over, what it may have lost of ours."""
@@ -284,7 +286,7 @@ class Engine:
             async with self._telling:
                 held = [(each.job, each.granted) for each in self._held]
                 words = await self._recorder.affirm(held)
-            say(log_events.PRIMARY_CHANGED, **{str(word): words[word] for word in Affirmation})
+            log_event(log_events.PRIMARY_CHANGED, **{str(word): words[word] for word in Affirmation})
 
     async def _claim(self, batch: str) -> int:
         await self._make_sure()
@@ -292,7 +294,7 @@ class Engine:
         while not self._stopping.is_set():
             most = min(SLICE, self._most_held - len(self._held))
             if most <= 0 or self._slots.closed:  # closed: only probes are claimed
-                self._hungry[batch] = None
+                self._backlog[batch] = None
                 break
             rooms = self._rooms(batch)
             claims = await self._ledger.do(
@@ -311,10 +313,10 @@ class Engine:
             if claims.next_due is not None:
                 self._wake_at(batch, claims.next_due)
             if not claims.more:
-                self._hungry.pop(batch, None)
+                self._backlog.pop(batch, None)
                 self._credentials_of.pop(batch, None)
                 break
-            self._hungry[batch] = None
+            self._backlog[batch] = None
             if len(claims.jobs) < most:
                 if len(self._held) >= self._limit.whole:  # as much as can be on the wire
                     self._share(batch)
@@ -326,7 +328,7 @@ class Engine:
             self._credentials_of[batch].add(job.credential)
             self._take_up(job, probe=probe)
         if claims.sealed:
-            self._run_errand(self._hand_back_sealed(batch, claims.sealed))
+            self._in_background(self._hand_back_sealed(batch, claims.sealed))
 
     async def send_probes(self, count: int) -> int:
         """
@@ -337,7 +339,7 @@ class Engine:
 
         Returns: how many were sent; 0 if none is left that was never sent.
         """
-        batches = await self._ledger.view.active()
+        batches = await self._ledger.queries.active()
         random.shuffle(batches)
         found = await self._claim_probes(batches, count, fresh=True)
         return found and found + await self._claim_probes(batches, 1, fresh=False)
@@ -374,20 +376,20 @@ class Engine:
     def go_on(self) -> None:
         """Takes work up again, now that the API is up."""
         self._room.set()
-        self._run_errand(self._unless_lost("look", self._look()))
+        self._in_background(self._unless_lost("look", self._look()))
 
     async def _unless_lost(self, doing: str, errand: Coroutine[Any, Any, None]) -> None:
         """Does what is done again in time, should the ledger be away now."""
         try:
             await errand
         except LedgerUnavailableError as error:
-            say(log_events.LEDGER_LOST, doing=doing, error=error)
+            log_event(log_events.LEDGER_LOST, doing=doing, error=error)
 
     def _learn(self, credential: str, burst: Burst) -> None:
         if not self._learner.is_deaf(credential):
             line = self._lines[credential]
             line.relearning = True  # from now on, not from when the errand begins
-            self._run_errand(self._unless_lost("learn", self._learner.learn(credential, line, burst)))
+            self._in_background(self._unless_lost("learn", self._learner.learn(credential, line, burst)))
 
     async def _look_at_rates(self) -> None:
         await self._learner.look(self._lines)
@@ -398,13 +400,13 @@ class Engine:
         if now - self._shared.get(batch, 0.0) < TICK:
             return
         self._shared = {each: at for each, at in self._shared.items() if now - at < TICK} | {batch: now}
-        self._run_errand(self._ring_for(batch))
+        self._in_background(self._ring_for(batch))
 
     async def _ring_for(self, batch: str) -> None:
         try:
             await asyncio.to_thread(self._ring, batch)
         except LedgerUnavailableError as error:
-            say(log_events.RING_LOST, batch_id=batch, error=error)
+            log_event(log_events.RING_LOST, batch_id=batch, error=error)
 
     def _rooms(self, batch: str) -> dict[str, tuple[int, int]]:
         """
@@ -412,7 +414,7 @@ class Engine:
 
         Batches that want the same line share its room; each has at least one place in a line that moves.
         """
-        others = [self._credentials_of.get(each) for each in self._hungry if each != batch]
+        others = [self._credentials_of.get(each) for each in self._backlog if each != batch]
         rooms = {}
         for name, line in self._lines.items():
             sharers = 1 + sum(not wanted or name in wanted for wanted in others)
@@ -424,31 +426,33 @@ class Engine:
         if credential is None:
             if probe:
                 self._probing.probe_ended(failed=False)
-            self._run_errand(self._refuse(job))
+            self._in_background(self._refuse(job))
             return
-        performance = Performance(job, credential, self._line(job.credential), self._equipment, probe=probe)
+        performance = JobExecutor(job, credential, self._line(job.credential), self._equipment, probe=probe)
         self._telemetry.tell(Claimed(job))
         task = asyncio.get_running_loop().create_task(performance.run())
         self._held[performance] = task
         task.add_done_callback(lambda _: self._let_go(performance))
 
-    def _let_go(self, performance: Performance) -> None:
+    def _let_go(self, performance: JobExecutor) -> None:
         task = self._held.pop(performance)
         if not task.cancelled() and task.exception() is not None:
             # A bug, ours: the lease will lapse and the rescuer settle the job as its state demands.
             job = performance.job
-            say(log_events.JOB_ABANDONED, job_id=job.job_id, batch_id=job.batch, exception=task.exception())
-        if self._hungry and not self._held:
+            log_event(
+                log_events.JOB_ABANDONED, job_id=job.job_id, batch_id=job.batch, exception=task.exception()
+            )
+        if self._backlog and not self._held:
             self._room.set()
 
-    def _line(self, credential: str) -> Line:
+    def _line(self, credential: str) -> CredentialQueue:
         if credential not in self._lines:
             rate = self._settings.rate
 
             async def take(want: int) -> Tokens:
                 return await self._ledger.do(transitions.take(credential, rate, want))
 
-            self._lines[credential] = Line(self._slots, take, rate=rate, on_room=self._room.set)
+            self._lines[credential] = CredentialQueue(self._slots, take, rate=rate, on_room=self._room.set)
         return self._lines[credential]
 
     async def _refuse(self, job: Claim) -> None:
@@ -485,19 +489,19 @@ class Engine:
         while True:
             await self._room.wait()
             self._room.clear()
-            for batch in list(self._hungry):
+            for batch in list(self._backlog):
                 if not self._wants(batch):
                     continue
                 # To the back first, so that another batch is the first to find room next time.
-                self._hungry.pop(batch, None)
-                self._hungry[batch] = None
+                self._backlog.pop(batch, None)
+                self._backlog[batch] = None
                 try:
                     await self.drain(batch)
                 except LedgerUnavailableError as error:
-                    say(log_events.LEDGER_LOST, doing="feed", error=error)
+                    log_event(log_events.LEDGER_LOST, doing="feed", error=error)
                     break
                 except Exception as error:  # noqa: BLE001 - one batch must not keep the others from being fed
-                    say(log_events.CHORE_FAILED, doing="feed", exception=error)
+                    log_event(log_events.CHORE_FAILED, doing="feed", exception=error)
 
     def _wants(self, batch: str) -> bool:
         """Whether a line that a hungry batch has stood in has room again."""
@@ -511,9 +515,9 @@ class Engine:
         await self._make_sure()
         await self._presence.sign(self.state())
         self._recorder.journal.forget()
-        active = await self._ledger.view.active()
-        for batch in self._hungry.keys() - set(active):  # cancelled, or finished by others
-            self._hungry.pop(batch)
+        active = await self._ledger.queries.active()
+        for batch in self._backlog.keys() - set(active):  # cancelled, or finished by others
+            self._backlog.pop(batch)
             self._credentials_of.pop(batch, None)
         if not active:
             return
@@ -525,7 +529,7 @@ class Engine:
         self._skew = round(await clock_skew(self._ledger), 3)
         gone = await self._reaper.run_once(time.time())
         if gone.total():
-            say(log_events.BATCH_REAPED, **{str(kept): count for kept, count in gone.items()})
+            log_event(log_events.BATCH_REAPED, **{str(kept): count for kept, count in gone.items()})
 
     def state(self) -> WorkerSign:
         """What this worker is doing now. Only counts are read, so any thread may ask."""
@@ -544,7 +548,7 @@ class Engine:
         )
 
     async def _renew(self) -> None:
-        by_batch: dict[str, list[Performance]] = defaultdict(list)
+        by_batch: dict[str, list[JobExecutor]] = defaultdict(list)
         for performance in self._held:
             by_batch[performance.job.batch].append(performance)
         calls = []
@@ -565,20 +569,20 @@ class Engine:
 
         def wake() -> None:
             self._due.pop(batch, None)
-            self._run_errand(self.drain(batch))
+            self._in_background(self.drain(batch))
 
         self._due[batch] = asyncio.get_running_loop().call_later(delay, wake)
 
-    def _run_errand(self, errand: Coroutine[Any, Any, Any]) -> None:
+    def _in_background(self, errand: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(errand)
-        self._errands.add(task)
-        task.add_done_callback(self._end_errand)
+        self._background.add(task)
+        task.add_done_callback(self._end_background)
 
-    def _end_errand(self, task: asyncio.Task[Any]) -> None:
-        self._errands.discard(task)
+    def _end_background(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, LedgerUnavailableError):
-            say(log_events.CHORE_FAILED, doing="errand", exception=error)
+            log_event(log_events.CHORE_FAILED, doing="errand", exception=error)
 
     async def _for_ever(
         self, doing: str, pause: float, chore: Callable[[], Coroutine[Any, Any, None]]
@@ -587,9 +591,9 @@ class Engine:
             try:
                 await chore()
             except LedgerUnavailableError as error:
-                say(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=error)
+                log_event(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next round may do
-                say(log_events.CHORE_FAILED, doing=doing, exception=error)
+                log_event(log_events.CHORE_FAILED, doing=doing, exception=error)
             await asyncio.sleep(pause)
 
 

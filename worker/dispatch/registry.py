@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 
 from provisioning.errors import LedgerUnavailableError
-from provisioning.health.liveness import Signs
+from provisioning.health.liveness import Liveness
 from provisioning.ledger import Ledger, WorkerSign, worker_registry
 from provisioning.messages import QUEUE
 from provisioning.observability import log_events
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 
-class Presence:
+class WorkerRegistry:
     """
     Shows that a worker is there.
 
@@ -24,7 +24,7 @@ class Presence:
     """
 
     def __init__(
-        self, ledger: Ledger, *, name: str, signs: Signs | None, waiting: Callable[[], int] | None
+        self, ledger: Ledger, *, name: str, signs: Liveness | None, waiting: Callable[[], int] | None
     ) -> None:
         self._ledger = ledger
         self._name = name
@@ -54,5 +54,5 @@ class Presence:
             if await asyncio.to_thread(self._waiting) == 0:
                 self._signs.message = time.monotonic()
         except LedgerUnavailableError as error:
-            say(log_events.BROKER_LOST, error=error)
+            log_event(log_events.BROKER_LOST, error=error)
             self._signs.reconnect_at(time.monotonic())

@@ -17,9 +17,9 @@ from typing import Any
 from celery import Celery
 
 from provisioning.observability.log_events import EVENTS_DELAYED, EVENTS_DROPPED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from worker.events.flower_story import Event, Which, events_of, is_worth_telling
-from worker.events.telemetry import Claimed, Happening
+from worker.events.telemetry import Claimed, TelemetryEvent
 
 PAUSE = 0.1
 """Seconds between sends: what Flower is behind."""
@@ -51,7 +51,7 @@ class FlowerEvents:
         self._hostname = hostname
         self._which: Which = which
         self._lease = lease
-        self._waiting: deque[tuple[float, Happening]] = deque()
+        self._waiting: deque[tuple[float, TelemetryEvent]] = deque()
         self._later: deque[Event] = deque()
         self._unsent: list[Event] = []
         self._connection: Any = None
@@ -63,7 +63,7 @@ class FlowerEvents:
         self.dropped = 0
         self._dropped_said = 0
 
-    def __call__(self, happening: Happening) -> None:
+    def __call__(self, happening: TelemetryEvent) -> None:
         """Takes note of a happening; never waits."""
         now = time.time()
         if not is_worth_telling(happening, now, self._which, self._lease):
@@ -98,14 +98,14 @@ class FlowerEvents:
                 self._hang_up()
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
                 self._again_at = time.monotonic() + self._pause
-                say(EVENTS_DELAYED, error=error, delay_s=self._pause)
+                log_event(EVENTS_DELAYED, error=error, delay_s=self._pause)
                 if at_the_end:
                     return
             else:
                 self._unsent = []
                 self._pause = PAUSE
         if self.dropped > self._dropped_said:
-            say(EVENTS_DROPPED, left_out=self.dropped - self._dropped_said)
+            log_event(EVENTS_DROPPED, left_out=self.dropped - self._dropped_said)
             self._dropped_said = self.dropped
 
     def _take(self, *, at_the_end: bool) -> list[Event]:

@@ -28,7 +28,7 @@ from provisioning.attempt import Attempt
 from provisioning.causes import advice
 from provisioning.ledger import Claim
 from provisioning.lifecycle import State
-from worker.events.telemetry import Attempted, Claimed, Ended, Happening, Lapsed, Returned
+from worker.events.telemetry import Attempted, Claimed, Ended, Lapsed, Returned, TelemetryEvent
 
 TASK = "provision.create_widget"
 """Name under which Flower shows jobs. No worker takes such a task: it is for the eyes only."""
@@ -57,7 +57,7 @@ class Event(msgspec.Struct, frozen=True):
     due: float = 0.0
 
 
-def is_worth_telling(happening: Happening, now: float, which: Which, lease: float) -> bool:
+def is_worth_telling(happening: TelemetryEvent, now: float, which: Which, lease: float) -> bool:
     """
     Whether Flower is to hear of it.
 
@@ -85,7 +85,7 @@ def is_worth_telling(happening: Happening, now: float, which: Which, lease: floa
     return not (smooth and now - made[0].at < lease)
 
 
-def events_of(happening: Happening, now: float, which: Which) -> Iterator[Event]:
+def events_of(happening: TelemetryEvent, now: float, which: Which) -> Iterator[Event]:
     """What is to be sent of a happening that is worth telling, in order; `now` is when it happened."""
     if isinstance(happening, Claimed):
         yield from _claimed(happening.job, now)

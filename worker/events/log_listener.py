@@ -30,19 +30,19 @@ from provisioning.observability.log_events import (
     TARGET_SUSPECTED,
     Event,
 )
-from provisioning.observability.logs import say, wanted
+from provisioning.observability.logs import log_event, wanted
 from worker.events.telemetry import (
     Attempted,
     BrakeApplied,
     BrakeReleased,
     Claimed,
     Ended,
-    Happening,
     Lapsed,
     Returned,
     TargetLost,
     TargetRecovered,
     TargetSuspected,
+    TelemetryEvent,
 )
 
 _CLOSING: Final = {
@@ -56,7 +56,7 @@ _COUNTS: Final = frozenset([Outcome.CREATED, Outcome.FAILED, Outcome.IN_DOUBT])
 """Outcomes by which there may be one widget more."""
 
 
-def log_happening(happening: Happening) -> None:
+def log_happening(happening: TelemetryEvent) -> None:
     """Says what has happened, if anybody wants to know."""
     if isinstance(happening, Ended):
         _close(happening)
@@ -65,23 +65,23 @@ def log_happening(happening: Happening) -> None:
     elif isinstance(happening, Claimed):
         if wanted(JOB_CLAIMED):
             job = happening.job
-            say(JOB_CLAIMED, **_ids(job), row=job.row, credential=job.credential, attempts=job.attempts)
+            log_event(JOB_CLAIMED, **_ids(job), row=job.row, credential=job.credential, attempts=job.attempts)
     elif isinstance(happening, Returned):
         if wanted(JOB_DEFERRED):
-            say(JOB_DEFERRED, **_ids(happening.job), cause=happening.reason, delay_s=happening.delay)
+            log_event(JOB_DEFERRED, **_ids(happening.job), cause=happening.reason, delay_s=happening.delay)
     elif isinstance(happening, Lapsed):
         _tell_lapsed(happening)
     elif isinstance(happening, BrakeApplied):
         scope = happening.scope
-        say(BRAKE_APPLIED, scope=scope, cause=happening.cause, advice=_advice(happening))
+        log_event(BRAKE_APPLIED, scope=scope, cause=happening.cause, advice=_advice(happening))
     elif isinstance(happening, BrakeReleased):
-        say(BRAKE_RELEASED, scope=happening.scope)
+        log_event(BRAKE_RELEASED, scope=happening.scope)
     elif isinstance(happening, TargetSuspected):
-        say(TARGET_SUSPECTED, cause=happening.cause)
+        log_event(TARGET_SUSPECTED, cause=happening.cause)
     elif isinstance(happening, TargetLost):
-        say(TARGET_LOST, cause=happening.cause)
+        log_event(TARGET_LOST, cause=happening.cause)
     elif isinstance(happening, TargetRecovered):
-        say(TARGET_RECOVERED, duration_s=round(happening.seconds, 3))
+        log_event(TARGET_RECOVERED, duration_s=round(happening.seconds, 3))
     else:
         assert_never(happening)
 
@@ -100,7 +100,7 @@ def _close(ended: Ended) -> None:
         return
     job, attempts = ended.job, ended.attempts
     last = attempts[-1] if attempts else None  # it may be called off before its first
-    say(
+    log_event(
         event,
         **_ids(job),
         row=job.row,
@@ -127,7 +127,7 @@ def _tell_attempt(happening: Attempted) -> None:
     event: Event = RETRY_SCHEDULED if happening.again else ATTEMPT_FINISHED
     if not wanted(event):
         return
-    say(
+    log_event(
         event,
         **_ids(happening.job),
         attempt=attempt.n,
@@ -143,7 +143,7 @@ def _tell_attempt(happening: Attempted) -> None:
 
 def _tell_lapsed(happening: Lapsed) -> None:
     event = JOB_DOUBTED if happening.state is State.IN_DOUBT else LEASE_EXPIRED
-    say(
+    log_event(
         event,
         job_id=happening.job_id,
         batch_id=happening.batch,

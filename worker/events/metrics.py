@@ -32,12 +32,12 @@ from worker.events.telemetry import (
     BrakeReleased,
     Claimed,
     Ended,
-    Happening,
     Lapsed,
     Returned,
     TargetLost,
     TargetRecovered,
     TargetSuspected,
+    TelemetryEvent,
 )
 
 CLAIMED: Final = Metric("provision_jobs_claimed_total", "counter", "Jobs that this worker has taken up")
@@ -171,7 +171,7 @@ class WorkerMetrics:
         }
         self._begin_at_zero()
 
-    def listen(self, happening: Happening) -> None:
+    def listen(self, happening: TelemetryEvent) -> None:
         """Counts what has happened."""
         self._hear[type(happening)](happening)
 

@@ -16,7 +16,7 @@ from provisioning.attempt import Attempt, Result
 from provisioning.ledger import Claim
 from provisioning.lifecycle import State
 from provisioning.observability.log_events import LISTENER_FAILED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -151,7 +151,7 @@ class TargetRecovered(msgspec.Struct, frozen=True):
     seconds: float
 
 
-Happening = (
+TelemetryEvent = (
     Claimed
     | Attempted
     | Ended
@@ -164,7 +164,7 @@ Happening = (
     | TargetRecovered
 )
 
-Listener = Callable[[Happening], None]
+Listener = Callable[[TelemetryEvent], None]
 
 
 class Telemetry:
@@ -173,10 +173,10 @@ class Telemetry:
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, happening: TelemetryEvent) -> None:
         """Tells them what has happened."""
         for listener in self._listeners:
             try:
                 listener(happening)
             except Exception as error:  # noqa: BLE001 - whatever it is, a job goes on
-                say(LISTENER_FAILED, exception=error)
+                log_event(LISTENER_FAILED, exception=error)

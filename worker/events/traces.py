@@ -14,7 +14,7 @@ from provisioning.attempt import Outcome
 from provisioning.ledger import Claim
 from provisioning.lifecycle import State
 from provisioning.observability.tracing import Span, Tracer, is_sampled
-from worker.events.telemetry import Attempted, Claimed, Ended, Happening, Returned
+from worker.events.telemetry import Attempted, Claimed, Ended, Returned, TelemetryEvent
 
 MOST: Final = 20_000
 """Jobs whose span is open at most: twice what a worker holds. The oldest beyond are lost, and ended."""
@@ -29,7 +29,7 @@ class Traces:
         self._tracer = tracer
         self._open: dict[tuple[str, int], Span] = {}  # by batch and token, the oldest first
 
-    def listen(self, happening: Happening) -> None:
+    def listen(self, happening: TelemetryEvent) -> None:
         """Makes of it what belongs into a trace."""
         if isinstance(happening, Claimed):
             self._claimed(happening.job)

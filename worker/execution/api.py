@@ -21,7 +21,7 @@ from provisioning.attempt import Evidence
 from provisioning.config.credentials import Credential
 from provisioning.errors import ConfigurationError
 from provisioning.observability.log_events import ANSWER_MISREAD
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from worker.causes import Cause
 from worker.execution.reply import Answer, NoAnswer, Reply
 from worker.execution.transport import AiohttpTransport, Wire
@@ -146,7 +146,7 @@ class WidgetApi:
         except Exception as exc:  # noqa: BLE001  a widget may exist: whatever happened, the ledger is to know
             # Never the exception's own words: they may quote the answer, and with it the widget's key.
             kind = type(exc).__name__
-            say(ANSWER_MISREAD, evidence=wire.evidence, status=wire.status, exception=exc)
+            log_event(ANSWER_MISREAD, evidence=wire.evidence, status=wire.status, exception=exc)
             cause = Cause.CONNECT_FAILURE if wire.evidence is Evidence.NOTHING_SENT else Cause.PROTOCOL_ERROR
             return _no_answer(wire, cause, f"an unforeseen {kind}", self._clock() - began)
         headers = {

@@ -33,7 +33,7 @@ from worker.execution.recorder import Recorder
 from worker.execution.reply import NoAnswer, Reply
 from worker.execution.retrying import until_decided
 from worker.execution.transport import Wire
-from worker.flow.credential_queue import Line, Slots
+from worker.flow.credential_queue import ConcurrencySlots, CredentialQueue
 from worker.flow.limit import ConcurrencyLimit
 from worker.flow.probing import HANDED_BACK, Probing
 from worker.flow.refusals import Burst
@@ -95,7 +95,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class Dependencies:
     """
     What every performance on this worker shares.
 
@@ -115,13 +115,13 @@ class Equipment:
     refused: Refused
     probing: Probing
     limit: ConcurrencyLimit
-    slots: Slots
+    slots: ConcurrencySlots
     stopping: asyncio.Event
     telemetry: Telemetry
 
 
 @dataclass(slots=True, eq=False)
-class Performance:
+class JobExecutor:
     """
     A job in hand.
 
@@ -140,8 +140,8 @@ class Performance:
 
     job: Claim
     credential: Credential
-    line: Line
-    kit: Equipment
+    line: CredentialQueue
+    deps: Dependencies
     spent: float = 0.0
     due: float = 0.0
     attempts: int = 0
@@ -156,7 +156,7 @@ class Performance:
     @property
     def policy(self) -> RetryPolicy:
         """How this job is tried again."""
-        return self.kit.policies[self.job.on_in_doubt]
+        return self.deps.policies[self.job.on_in_doubt]
 
     def __post_init__(self) -> None:
         self.attempts = self.job.attempts
@@ -192,7 +192,7 @@ class Performance:
             decision = await self._conclude(posted) if posted else Lost()
         finally:
             self.sending = False
-        if self.kit.stopping.is_set() and isinstance(decision, Retry):
+        if self.deps.stopping.is_set() and isinstance(decision, Retry):
             await self._defer(decision.delay, "shutdown")
             return Lost()
         if isinstance(decision, Retry):
@@ -205,14 +205,14 @@ class Performance:
         at, asked = time.time(), time.monotonic()
         n = self.attempts + 1
         job = self.job
-        grant = await self.kit.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
+        grant = await self.deps.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
         if grant.word is Go.HELD:
             self._tell_rest(State.QUEUED, grant.reason)
             self.line.pace_anew()  # by what another worker has learned, if that is what holds it
         if grant.word is Go.CANCELLED:
             self._tell_rest(State.CANCELLED, State.CANCELLED)
         if not grant.go:
-            if grant.word is not Go.HELD and time.monotonic() - asked > self.kit.lease / 2:
+            if grant.word is not Go.HELD and time.monotonic() - asked > self.deps.lease / 2:
                 # Redis was away for so long that an intent it had recorded, and could not confirm, has
                 # lapsed into doubt. Nobody but us can know that not a byte of that POST has left.
                 self.attempts = n
@@ -227,9 +227,9 @@ class Performance:
         sent_at, began = time.time(), time.monotonic()
         self.number = self.line.refusals.sent(began)
         try:
-            reply: Reply = await self.kit.api.create_widget(job.body, self.credential, wire)
+            reply: Reply = await self.deps.api.create_widget(job.body, self.credential, wire)
         except asyncio.CancelledError:
-            if not self.kit.stopping.is_set():
+            if not self.deps.stopping.is_set():
                 raise
             seconds = time.monotonic() - began
             reply = NoAnswer(wire.evidence, "shutdown", "the worker had to stop", wire.status, seconds)
@@ -242,11 +242,11 @@ class Performance:
         We are leaving; or were frozen for so long that the job may be another's already; or other answers
         have come meanwhile by which nothing is to be sent now.
         """
-        if self.kit.stopping.is_set():
+        if self.deps.stopping.is_set():
             return "shutdown"
-        if time.monotonic() - asked > self.kit.lease / 2:
+        if time.monotonic() - asked > self.deps.lease / 2:
             return "frozen"
-        if self.kit.slots.closed and not self.probe:
+        if self.deps.slots.closed and not self.probe:
             return HANDED_BACK
         return Cause.RATE_LIMITED if self.line.relearning else ""
 
@@ -259,7 +259,7 @@ class Performance:
             outcome=Outcome.UNPROCESSED,
             evidence=Evidence.NOTHING_SENT,
             error=reason,
-            worker=self.kit.worker,
+            worker=self.deps.worker,
         )
         change = _CHANGE[Outcome.UNPROCESSED]
         answer = Answered(
@@ -272,7 +272,7 @@ class Performance:
             key=self.job.key,
         )
         self.granted = 0
-        recorded = await self.kit.recorder.answered(self.job, answer)
+        recorded = await self.deps.recorder.answered(self.job, answer)
         if recorded.moved:
             self._tell_rest(recorded.state, recorded.reason)
 
@@ -292,7 +292,7 @@ class Performance:
             error=classified.cause,
             message=classified.message,
             next_delay=round(decision.delay, 3) if isinstance(decision, Retry | Defer) else None,
-            worker=self.kit.worker,
+            worker=self.deps.worker,
         )
         event, reason = _arrow(decision)
         answer = Answered(
@@ -307,7 +307,7 @@ class Performance:
             key=self.job.key,
         )
         self.granted = 0
-        recorded = await self.kit.recorder.answered(self.job, answer)
+        recorded = await self.deps.recorder.answered(self.job, answer)
         if self.trial:  # only now: nothing comes before the record of a widget
             await self._report_trial(classified, reply.status)
         self._tell(answer, recorded, posted.sent_at)
@@ -317,10 +317,10 @@ class Performance:
         """Lets all that steers by answers know of this one."""
         reply, classified = posted.reply, posted.classified
         pushed_back = classified.outcome in PUSHED_BACK and reply.status not in (500, 502)
-        self.kit.limit.see(
-            time.monotonic(), reply.seconds, pushed_back=pushed_back, in_flight=self.kit.slots.taken
+        self.deps.limit.see(
+            time.monotonic(), reply.seconds, pushed_back=pushed_back, in_flight=self.deps.slots.taken
         )
-        self.kit.probing.see(classified, fresh=self.fresh, sent_at=posted.began)
+        self.deps.probing.see(classified, fresh=self.fresh, sent_at=posted.began)
         self._end_probe(failed=classified.alive is False)
         if reply.status == 429:
             self._count_refusal(posted)
@@ -328,12 +328,12 @@ class Performance:
         if classified.outcome is Outcome.DENIED:
             self.line.hold_off(STAND_BACK)
         elif classified.outcome is Outcome.MISDIRECTED:
-            self.kit.slots.hold_off(STAND_BACK)
+            self.deps.slots.hold_off(STAND_BACK)
 
     def _end_probe(self, *, failed: bool) -> None:
         if self.probe:
             self.probe = False
-            self.kit.probing.probe_ended(failed=failed)
+            self.deps.probing.probe_ended(failed=failed)
 
     def _count_refusal(self, posted: Posted) -> None:
         least, share = SHOWS_ANOTHER_RATE if self.line.learned else SHOWS_A_RATE
@@ -346,7 +346,7 @@ class Performance:
             paced=self.line.learned,
         )
         if burst and not self.line.relearning:
-            self.kit.refused(self.job.credential, burst)
+            self.deps.refused(self.job.credential, burst)
 
     async def _report_trial(self, classified: Classification, status: int | None) -> None:
         """What this POST, let through a brake, has shown of the credential and of the target."""
@@ -354,12 +354,12 @@ class Performance:
         served = outcome in (Outcome.CREATED, Outcome.REJECTED)
         credential = Shown.GOOD if served else Shown.BAD if outcome is Outcome.DENIED else Shown.UNCLEAR
         alive = served or outcome is Outcome.DENIED or status == 429
-        await self.kit.tried(scopes.of_credential(self.job.credential), credential)
-        await self.kit.tried(scopes.of_target(self.kit.target), Shown.GOOD if alive else Shown.BAD)
+        await self.deps.tried(scopes.of_credential(self.job.credential), credential)
+        await self.deps.tried(scopes.of_target(self.deps.target), Shown.GOOD if alive else Shown.BAD)
 
     async def _defer(self, delay: float, reason: str) -> None:
         deferral = Deferral(self.job.number, self.job.token, delay, reason)
-        recorded = await self.kit.recorder.deferred(self.job.batch, deferral)
+        recorded = await self.deps.recorder.deferred(self.job.batch, deferral)
         if recorded.moved:
             self._tell_rest(recorded.state, recorded.reason, delay)
 
@@ -371,7 +371,7 @@ class Performance:
         if recorded.late:
             attempt = msgspec.structs.replace(attempt, late=True, token=answer.token)
         self.made.append(attempt)
-        self.kit.telemetry.tell(Attempted(self.job, attempt, recorded.state, recorded.reason, sent_at))
+        self.deps.telemetry.tell(Attempted(self.job, attempt, recorded.state, recorded.reason, sent_at))
         if recorded.moved:
             self._tell_rest(recorded.state, recorded.reason, attempt.next_delay or 0.0, answer.result)
 
@@ -380,25 +380,25 @@ class Performance:
     ) -> None:
         """Tells that the job is out of this worker's hands, if it is: in the queue, or at its end."""
         if state is State.QUEUED:
-            self.kit.telemetry.tell(Returned(self.job, delay, reason, self.made))
+            self.deps.telemetry.tell(Returned(self.job, delay, reason, self.made))
         elif state is not None and state not in UNSETTLED:
-            self.kit.telemetry.tell(Ended(self.job, state, reason, self.made, result))
+            self.deps.telemetry.tell(Ended(self.job, state, reason, self.made, result))
 
     async def _brake(self, decision: Halt, classified: Classification) -> None:
         said = f"{classified.cause}: {classified.message}" if classified.message else classified.cause
         if decision.scope == "credential":
             name = self.job.credential
-            await self.kit.brake(
+            await self.deps.brake(
                 scopes.of_credential(name),
                 classified.cause,
                 f"the API refused credential {name!r} ({said}); correct it, then: provision resume"
                 f" --credential {name}, and restart the workers (or apply again where one command did all)",
             )
         elif decision.scope == "target":
-            await self.kit.brake(
-                scopes.of_target(self.kit.target),
+            await self.deps.brake(
+                scopes.of_target(self.deps.target),
                 classified.cause,
-                f"{self.kit.target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
+                f"{self.deps.target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
                 " restart the workers, then: provision resume --target",
             )
 

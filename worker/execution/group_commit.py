@@ -16,7 +16,7 @@ from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger
 from provisioning.ledger.scripts import Call
 from provisioning.observability.log_events import CHORE_FAILED, LEDGER_LOST
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 MOST = 200
 """Jobs in one script call: about a millisecond of Redis' time."""
@@ -66,7 +66,7 @@ class GroupCommit:
             for _, done in entries:
                 done.cancel()
 
-    def say(self, kind: Kind, batch: str, what: Any) -> asyncio.Future[Any]:
+    def write(self, kind: Kind, batch: str, what: Any) -> asyncio.Future[Any]:
         """Has something written of a job. Returns: the ledger's answer, once it has come."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._stopped:
@@ -88,7 +88,7 @@ class GroupCommit:
                 replies = await self._insist([_call(*group) for group in groups])
             except Exception as error:  # noqa: BLE001
                 # What cannot be written must not keep what can: each for itself.
-                say(CHORE_FAILED, doing="record", exception=error)
+                log_event(CHORE_FAILED, doing="record", exception=error)
                 for group in groups:
                     await self._write_alone(*group)
             else:
@@ -122,7 +122,7 @@ class GroupCommit:
                 replies = await self._ledger.do_all(calls)
             except LedgerUnavailableError as error:
                 self._flows.clear()
-                say(LEDGER_LOST, doing="record", delay_s=pause, error=error)
+                log_event(LEDGER_LOST, doing="record", delay_s=pause, error=error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
             else:

@@ -21,7 +21,7 @@ from provisioning.ledger import (
 )
 from provisioning.lifecycle import Event
 from provisioning.observability.log_events import ANSWER_UNRECORDED, JOB_LOST
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from worker.execution.group_commit import GroupCommit
 from worker.execution.journal import Journal
 
@@ -66,18 +66,18 @@ class Recorder:
 
     async def sending(self, batch: str, intent: Intent) -> Grant:
         """Records the intent to POST; only on its grant may a byte leave."""
-        grant: Grant = await self._intents.say(self._sending, batch, intent)
+        grant: Grant = await self._intents.write(self._sending, batch, intent)
         return grant
 
     async def answered(self, job: Claim, answer: Answered) -> Recorded:
         """Records what came of a POST. Returns: what became of the job by it."""
         await self._answers_may_go.wait()
-        recorded: Recorded = await self._others.say(self._answered, job.batch, answer)
+        recorded: Recorded = await self._others.write(self._answered, job.batch, answer)
         if not recorded.taken and self.journal.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
             recorded = await self._say_again(job, answer)
         self.journal.add(job, answer)
         if not recorded.taken:
-            say(
+            log_event(
                 ANSWER_UNRECORDED,
                 job_id=job.job_id,
                 batch_id=job.batch,
@@ -88,7 +88,7 @@ class Recorder:
 
     async def deferred(self, batch: str, deferral: Deferral) -> Recorded:
         """Hands a claimed job back. Returns: what became of it by that."""
-        recorded: Recorded = await self._others.say(transitions.deferred, batch, deferral)
+        recorded: Recorded = await self._others.write(transitions.deferred, batch, deferral)
         return recorded
 
     async def affirm(self, held: Sequence[tuple[Claim, int]]) -> Counter[Affirmation]:
@@ -118,20 +118,20 @@ class Recorder:
         """Tells of an answer that was recorded; only behind its POST, which makes its job anew."""
         # One that was refused, or of which nothing was sent, is given back: it was of no POST under way.
         word = await self._affirmed(job, 0 if answer.event is Event.REFUSED else answer.attempt.n)
-        await self._others.say(self._answered, job.batch, answer)
+        await self._others.write(self._answered, job.batch, answer)
         self.journal.add(job, answer)  # this Redis may lose it in its turn
         return word
 
     async def _affirmed(self, job: Claim, attempt: int) -> Affirmation:
-        word: Affirmation = await self._others.say(self._affirm, job.batch, (job, attempt))
+        word: Affirmation = await self._others.write(self._affirm, job.batch, (job, attempt))
         if word is Affirmation.OTHER:
-            say(JOB_LOST, job_id=job.job_id, batch_id=job.batch, attempt=attempt, row=job.row)
+            log_event(JOB_LOST, job_id=job.job_id, batch_id=job.batch, attempt=attempt, row=job.row)
         return word
 
     async def _say_again(self, job: Claim, answer: Answered) -> Recorded:
         """Of a job, or a POST, that this Redis does not know of: it may have lost it."""
         await self._affirmed(job, answer.attempt.n)
-        recorded: Recorded = await self._others.say(self._answered, job.batch, answer)
+        recorded: Recorded = await self._others.write(self._answered, job.batch, answer)
         return recorded
 
 

@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable
 
 from provisioning.errors import LedgerUnavailableError
 from provisioning.observability.log_events import CHORE_FAILED, LEDGER_LOST
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from provisioning.pace import Rate, Tokens
-from worker.flow.fair_queue import Turns
+from worker.flow.fair_queue import FairQueue
 from worker.flow.limit import ConcurrencyLimit
 from worker.flow.refusals import Refusals
 
@@ -35,7 +35,7 @@ STALE = 0.1
 """Seconds after its time that a reserved token is let go, so that a stall is not made up by a burst."""
 
 
-class Slots:
+class ConcurrencySlots:
     """
     POSTs that one worker may have in flight: as many as `limit` says the API can stand.
 
@@ -49,7 +49,7 @@ class Slots:
         self.taken = 0
         self._idle_since = time.monotonic()
         self.closed = False
-        self._lines: list[Line] = []
+        self._lines: list[CredentialQueue] = []
         self._first = 0
 
     @property
@@ -57,7 +57,7 @@ class Slots:
         """Slots that nobody holds and anybody may have."""
         return 0 if self.closed else max(0, self.limit.whole - self.taken)
 
-    def join(self, line: Line) -> None:
+    def join(self, line: CredentialQueue) -> None:
         """Has a line served from these slots."""
         self._lines.append(line)
 
@@ -92,7 +92,7 @@ class Slots:
                 line.move()
 
 
-class Line:
+class CredentialQueue:
     """
     One credential's jobs waiting for their turn.
 
@@ -111,7 +111,7 @@ class Line:
 
     def __init__(
         self,
-        slots: Slots,
+        slots: ConcurrencySlots,
         take: Callable[[int], Awaitable[Tokens]],
         *,
         rate: Rate,
@@ -121,7 +121,7 @@ class Line:
         self._take = take
         self._on_room = on_room
         self._loop = asyncio.get_running_loop()
-        self._waiting: Turns[asyncio.Future[None]] = Turns()
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
         self._probes: deque[asyncio.Future[None]] = deque()
         self.refusals = Refusals(self._loop.time())
         self._tokens: deque[float] = deque()  # loop times at which they become good
@@ -248,10 +248,10 @@ class Line:
         try:
             await self._reserve()
         except LedgerUnavailableError as error:
-            say(LEDGER_LOST, doing="pace", delay_s=0.5, error=error)
+            log_event(LEDGER_LOST, doing="pace", delay_s=0.5, error=error)
             await asyncio.sleep(0.5)
         except Exception as error:  # noqa: BLE001 - whatever it is, the line goes on
-            say(CHORE_FAILED, doing="pace", exception=error)
+            log_event(CHORE_FAILED, doing="pace", exception=error)
             await asyncio.sleep(1.0)
         finally:
             self._fetching = None

@@ -13,7 +13,7 @@ from typing import Protocol
 from provisioning.ledger import Outage
 from worker.classification import Classification
 from worker.events.telemetry import TargetLost, TargetRecovered, TargetSuspected, Telemetry
-from worker.flow.credential_queue import Slots
+from worker.flow.credential_queue import ConcurrencySlots
 from worker.flow.failure_detector import FailureDetector, Suspicion
 
 HANDED_BACK = "api_down"
@@ -44,7 +44,7 @@ class Probing:
     one may be the only one that the target cannot be reached from.
     """
 
-    def __init__(self, slots: Slots, rows: Rows, telemetry: Telemetry) -> None:
+    def __init__(self, slots: ConcurrencySlots, rows: Rows, telemetry: Telemetry) -> None:
         self.detector = FailureDetector()
         self._slots = slots
         self._rows = rows

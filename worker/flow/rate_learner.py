@@ -8,7 +8,7 @@ from functools import partial
 
 from provisioning.learned_rate import LearnedRate, grown, joined, learn
 from provisioning.ledger import KnownRate, Ledger, transitions
-from worker.flow.credential_queue import Line
+from worker.flow.credential_queue import CredentialQueue
 from worker.flow.refusals import Burst
 
 TRIES = 10
@@ -40,7 +40,7 @@ class RateLearner:
         known = self._known.get(credential)
         return known is not None and not known.in_force
 
-    async def learn(self, credential: str, line: Line, burst: Burst) -> None:
+    async def learn(self, credential: str, line: CredentialQueue, burst: Burst) -> None:
         """
         Has the line go by what a burst teaches; its caller has seen to it that nobody is let go meanwhile.
         """
@@ -50,7 +50,7 @@ class RateLearner:
             line.relearning = False
             line.pace_anew()
 
-    async def look(self, lines: Mapping[str, Line]) -> None:
+    async def look(self, lines: Mapping[str, CredentialQueue]) -> None:
         """
         Counts what was sent, lets rates grow, and hears of what other workers have learned. Every second.
         """
@@ -71,7 +71,7 @@ class RateLearner:
         )
         return new or known.rate
 
-    def _grown(self, credential: str, line: Line, known: KnownRate) -> LearnedRate | None:
+    def _grown(self, credential: str, line: CredentialQueue, known: KnownRate) -> LearnedRate | None:
         rate, mine, now = known.rate, self._known.get(credential), time.monotonic()
         if rate is None:
             return None
@@ -82,7 +82,7 @@ class RateLearner:
         taken, seconds = line.refusals.taken, line.refusals.seconds(now)
         return grown(rate, known.now, worker=self._worker, taken=taken, seconds=seconds)
 
-    async def _revise(self, credential: str, line: Line, revise: Revise) -> None:
+    async def _revise(self, credential: str, line: CredentialQueue, revise: Revise) -> None:
         known = await self._ledger.do(transitions.learned_rate(credential))
         for _ in range(TRIES):
             new = revise(known)
@@ -93,7 +93,7 @@ class RateLearner:
                 break
         self._adopt(credential, line, known)
 
-    def _adopt(self, credential: str, line: Line, known: KnownRate) -> None:
+    def _adopt(self, credential: str, line: CredentialQueue, known: KnownRate) -> None:
         """Goes by what is known now, and counts anew if that is news."""
         before, now = self._known.pop(credential, None), time.monotonic()
         line.learned = False

@@ -18,7 +18,7 @@ from celery.apps import worker as celery_worker
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import celeryd_init, setup_logging, task_postrun, task_prerun
 
-from provisioning.broker.queue import Doorbell, Waiting, check_queue, make_app
+from provisioning.broker.queue import Notifier, Waiting, check_queue, make_app
 from provisioning.checks.at_start import WAITED_FOR, check_ledger, check_settings, most_files, take_files
 from provisioning.checks.finding import Finding, Level
 from provisioning.checks.relations import SPARE_FILES, room_for
@@ -34,7 +34,7 @@ from provisioning.observability.log_events import (
     SIGNAL_RECEIVED,
     STOP_REQUESTED,
 )
-from provisioning.observability.logs import configure, say
+from provisioning.observability.logs import configure, log_event
 from worker.dispatch.engine import Engine
 from worker.events.flower_events import FlowerEvents
 from worker.events.log_listener import log_happening
@@ -89,11 +89,11 @@ def _set_up_logging(sender: str, **_: Any) -> None:
 def _on_signal(text: str, *_: Any) -> None:
     """Celery's word on a signal, which it writes past all logging: a reader of JSON would trip over it."""
     if "shutdown" in text:
-        say(STOP_REQUESTED)
+        log_event(STOP_REQUESTED)
     elif text.startswith(("Restarting", "SIG")):
-        say(SIGNAL_RECEIVED, message=text)
+        log_event(SIGNAL_RECEIVED, message=text)
     else:  # SIGUSR1: who sends it wants to read the stacks, and does
-        say(SIGNAL_RECEIVED, message="SIGUSR1: the stacks of all threads follow")
+        log_event(SIGNAL_RECEIVED, message="SIGUSR1: the stacks of all threads follow")
         os.write(2, text.encode() + b"\n")
 
 
@@ -140,7 +140,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             _consumer_turns()
             worker.hub.call_repeatedly(1.0, _consumer_turns)
         watchdog.start()
-        say(
+        log_event(
             PROGRAM_STARTED,
             api_url=settings.api_url,
             max_in_flight=settings.max_in_flight,
@@ -159,7 +159,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
             flower.stop()
         if heartbeat is not None:
             heartbeat.close()
-        say(PROGRAM_STOPPED)
+        log_event(PROGRAM_STOPPED)
         tracing.close()
 
     terminate = stop
@@ -226,7 +226,7 @@ def check() -> None:
         print(f"waiting: {error.message}", file=sys.stderr)
     for finding in findings:
         if finding.level is Level.WARNING:
-            say(CHECK_WARNED, trouble=finding.said, advice=finding.advice)
+            log_event(CHECK_WARNED, trouble=finding.said, advice=finding.advice)
     refusals = [each for each in findings if each.level is Level.FATAL and each.check not in WAITED_FOR]
     if refusals:
         for finding in refusals:
@@ -259,7 +259,7 @@ def build_engine(name: str) -> Engine:
         Ledger.at(settings.redis, masters=settings.masters, replicas=settings.redis_replicas),
         load_credentials(settings),
         name=name,
-        ring=Doorbell(app).ring,
+        ring=Notifier(app).ring,
         signs=watchdog.signs,
         beat=heartbeat.write,
         waiting=Waiting(app).count if settings.broker_url else None,

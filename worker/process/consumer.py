@@ -19,7 +19,7 @@ from kombu.utils.json import dumps
 from provisioning.broker.redis_transport import UNREADABLE, refusal
 from provisioning.messages import DRAIN, REFUSE, Letter, UnreadableError, read
 from provisioning.observability.log_events import BROKER_REFUSED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 JSON = "application/json"
 
@@ -69,7 +69,7 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
             refused = refusal(exc)
             if refused is None:
                 return  # it is away: Celery waits until it is back
-            say(BROKER_REFUSED, error=refused, delay_s=PAUSE)
+            log_event(BROKER_REFUSED, error=refused, delay_s=PAUSE)
             until = time.monotonic() + PAUSE
             while time.monotonic() < until:
                 sign()

@@ -12,9 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from provisioning.health.heartbeat import is_left_over
-from provisioning.health.liveness import Signs
+from provisioning.health.liveness import Liveness
 from provisioning.observability.log_events import HEARTBEAT_FAILED
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 
 class HeartbeatFile:
@@ -24,7 +24,7 @@ class HeartbeatFile:
     A folder that cannot be written is said once and does not keep anybody from working.
     """
 
-    def __init__(self, folder: Path, worker: str, signs: Signs, *, credentials: int = 0) -> None:
+    def __init__(self, folder: Path, worker: str, signs: Liveness, *, credentials: int = 0) -> None:
         safe = "".join(char if char.isalnum() or char in "@.-_" else "_" for char in worker)
         self.path = folder / f"{safe}.json"
         self._worker = worker
@@ -96,7 +96,7 @@ class HeartbeatFile:
     def _say(self, error: OSError) -> None:
         if not self._failed:
             self._failed = True
-            say(
+            log_event(
                 HEARTBEAT_FAILED,
                 error=error,
                 advice="set PROVISION_HEARTBEATS to a folder that the worker can write",

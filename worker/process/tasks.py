@@ -5,7 +5,7 @@ from __future__ import annotations
 from provisioning.errors import LedgerUnavailableError
 from provisioning.messages import DRAIN
 from provisioning.observability.log_events import LEDGER_LOST
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 from worker.process import app as running
 
 
@@ -17,5 +17,5 @@ def drain(v: int, batch: str) -> int:  # noqa: ARG001 - the consumer has checked
     try:
         return running.engine.drain(batch)
     except LedgerUnavailableError as error:
-        say(LEDGER_LOST, doing="drain", error=error)
+        log_event(LEDGER_LOST, doing="drain", error=error)
         return 0  # every worker looks for itself, and will once the ledger is there

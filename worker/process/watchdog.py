@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from provisioning.health.liveness import LIMIT, Signs, diagnose
+from provisioning.health.liveness import LIMIT, Liveness, diagnose
 from provisioning.observability.log_events import WORKER_STUCK
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 TICK = 2.0
 """Seconds between looks."""
@@ -34,7 +34,7 @@ class Watchdog:
 
     def __init__(self, stop: Callable[[], None], *, end: Callable[[int], None] = os._exit) -> None:
         now = time.monotonic()
-        self.signs = Signs(engine=now, ledger=now, message=now)
+        self.signs = Liveness(engine=now, ledger=now, message=now)
         self._stop = stop
         self._end = end
         self._done = threading.Event()
@@ -60,7 +60,7 @@ class Watchdog:
                 self.signs.reconnect_at(now)
             trouble = diagnose(self.signs, now)
             if trouble:
-                say(WORKER_STUCK, trouble=trouble)
+                log_event(WORKER_STUCK, trouble=trouble)
                 if now - self.signs.engine <= LIMIT:
                     self._stop()
                 self._end(STUCK)

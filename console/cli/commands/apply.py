@@ -253,11 +253,11 @@ def _stopping_words(own_worker: bool) -> str:
 async def _is_open(ledger: Ledger, name: str) -> bool:
     """Whether a batch of this name has work left from an earlier time."""
     with contextlib.suppress(NotFoundError):
-        return not (await ledger.view.status(await ledger.view.batch_id(name))).settled
+        return not (await ledger.queries.status(await ledger.queries.batch_id(name))).settled
     return False
 
 
 async def _status_if_any(ledger: Ledger, batch: str) -> BatchStatus | None:
     with contextlib.suppress(NotFoundError):
-        return await ledger.view.status(batch)
+        return await ledger.queries.status(batch)
     return None

@@ -85,7 +85,7 @@ def resolve(
                     )
                 record = await job_called(ledger, job_id, credential)
                 shown_id = job_id if job_id == record.job_id else f"{record.job_id} ({shown(job_id)})"
-                if await ledger.hand.resolve(
+                if await ledger.operations.resolve(
                     *split_job_id(record.job_id), created=created, by=applying.who(), result=result
                 ):
                     out.print(f"{shown_id} is {'created' if created else 'queued again'}")
@@ -179,7 +179,7 @@ def reconcile(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            found = await ledger.view.batch_id(batch)
+            found = await ledger.queries.batch_id(batch)
             jobs = [each async for each in candidates(ledger, found, path)]
             if resolve_absent and (why := why_not_whole(table, jobs)):
                 raise InvalidInputError(
@@ -193,7 +193,9 @@ def reconcile(
             if not dry_run:
                 facts: dict[str, str | int] = {str(each): counts[each] for each in Finding}
                 facts |= {"created": done[Finding.MATCHED], "queued": done[Finding.ABSENT], "file": seen.name}
-                await ledger.hand.note("reconcile", by=applying.who(), on=scopes.of_batch(found), facts=facts)
+                await ledger.operations.note(
+                    "reconcile", by=applying.who(), on=scopes.of_batch(found), facts=facts
+                )
             if json:
                 _emit(found, judged, counts, done, table)
             else:
@@ -223,7 +225,7 @@ async def _settle(ledger: Ledger, batch: str, judged: list[Judged], resolve_abse
             continue
         created = each.finding is Finding.MATCHED
         result = result_of(each.seen) if each.seen else None
-        done[each.finding] += await ledger.hand.resolve(
+        done[each.finding] += await ledger.operations.resolve(
             batch, each.number, created=created, by=applying.who(), result=result
         )
     return done

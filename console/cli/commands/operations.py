@@ -43,7 +43,7 @@ async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_
             hint="for example: tenants, or --all",
         )
     if batch is not None:
-        return scopes.of_batch(await ledger.view.batch_id(batch))
+        return scopes.of_batch(await ledger.queries.batch_id(batch))
     if credential is None:
         return scopes.EVERYTHING
     await make_sure_of(credential, ledger)
@@ -70,7 +70,7 @@ def pause(
         async with open_ledger() as ledger:
             scope = await _scope(ledger, batch, credential, all_)
             by = applying.who()
-            if await ledger.hand.hold(scope, by=by, why=because.strip() or f"paused by {by}"):
+            if await ledger.operations.hold(scope, by=by, why=because.strip() or f"paused by {by}"):
                 out.print(f"paused {scope}")
             else:
                 out.print(f"{scope} was held already")
@@ -102,7 +102,7 @@ def resume(
                 "released": f"{scope} goes on",
                 "probe": f"{scope}: one job is sent to try; the brake comes off if it is answered well",
             }
-            out.print(words[await ledger.hand.release(scope, by=applying.who())])
+            out.print(words[await ledger.operations.release(scope, by=applying.who())])
 
     asyncio.run(work())
 
@@ -124,15 +124,15 @@ def cancel(
         async with open_ledger() as ledger:
             await _scope(ledger, batch, credential, all_)
             if batch is not None:
-                batches = [await ledger.view.batch_id(batch)]
+                batches = [await ledger.queries.batch_id(batch)]
             else:
-                batches = await ledger.view.active()
+                batches = await ledger.queries.active()
             if not yes and sys.stdin.isatty():
                 typer.confirm(
                     f"Cancel what has not been sent of {amount(len(batches), 'batch')}?", abort=True
                 )
             for each in batches:
-                count = await ledger.hand.cancel(each, applying.who(), credential=credential)
+                count = await ledger.operations.cancel(each, applying.who(), credential=credential)
                 out.print(f"{amount(count, 'job')} of {each} cancelled")
 
     asyncio.run(work())
@@ -164,16 +164,18 @@ def redrive(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            found = await ledger.view.batch_id(batch)
+            found = await ledger.queries.batch_id(batch)
             if dry_run:
-                risks = [match.risky async for page in ledger.view.matching(found, wanted) for match in page]
+                risks = [
+                    match.risky async for page in ledger.queries.matching(found, wanted) for match in page
+                ]
                 safe, risky = len(risks) - sum(risks), sum(risks)
                 if json:
                     emit({"batch": found, "safe": safe, "risky": risky})
                 else:
                     out.print(f"{safe:,} are safe, {risky:,} may make a second widget")
                 return
-            came = await ledger.hand.redrive(found, wanted, applying.who(), because=why)
+            came = await ledger.operations.redrive(found, wanted, applying.who(), because=why)
             if json:
                 emit({"batch": found, "queued": came.queued, "risky": came.risky, "left": came.left})
                 return
@@ -194,7 +196,7 @@ def redrive(
 
 async def _say_what_was_cancelled(ledger: Ledger, batch: str) -> None:
     """Who cancelled a batch by mistake looks for its jobs among the dead."""
-    status = await ledger.view.status(batch)
+    status = await ledger.queries.status(batch)
     if cancelled := status.states[State.CANCELLED]:
         verb = f"provision redrive {word_of(status)} --state cancelled"
         talk.print(f"{amount(cancelled, 'job')} cancelled; to send them after all: {verb}", soft_wrap=True)
@@ -227,8 +229,8 @@ def pace(
         async with open_ledger() as ledger:
             if credential is not None and (clear or wanted is not None):
                 await warn_of(credential, ledger)
-                await ledger.hand.set_pace(credential, wanted, by=applying.who())
-            paces = await ledger.view.paces()
+                await ledger.operations.set_pace(credential, wanted, by=applying.who())
+            paces = await ledger.queries.paces()
             names = [credential] if credential is not None else sorted(await known_names(ledger))
             for name in names:
                 _show_pace(name, paces.get(name), json=json, just_set=wanted is not None)

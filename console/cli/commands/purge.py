@@ -54,7 +54,7 @@ def purge(
     async def work() -> None:
         async with open_ledger() as ledger:
             if shred:
-                batch = await ledger.view.batch_id(shred)
+                batch = await ledger.queries.batch_id(shred)
                 await _shred(ledger, batch, dry_run=dry_run, yes=yes, json=json)
                 return
             reaper = Reaper(ledger, retention)
@@ -67,7 +67,7 @@ def purge(
                 counts = {kept: gone[kept] for kept in Kept}
                 if gone.total():
                     facts: dict[str, str | int] = {str(kept): count for kept, count in counts.items()}
-                    await ledger.hand.note("purge", by=applying.who(), on="all", facts=facts)
+                    await ledger.operations.note("purge", by=applying.who(), on="all", facts=facts)
             if json:
                 emit({"dry_run": dry_run, **{str(kept): count for kept, count in counts.items()}})
                 return
@@ -82,7 +82,7 @@ def purge(
 
 
 async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, yes: bool, json: bool) -> None:
-    status = await ledger.view.status(batch)
+    status = await ledger.queries.status(batch)
     if not status.settled or status.states[State.IN_DOUBT]:
         raise InvalidInputError(
             f"{batch} has jobs that are unsettled or in doubt: they would be lost",
@@ -91,7 +91,7 @@ async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, yes: bool, json: 
     what = f"the bodies and widget keys of {amount(status.accepted, 'job')}"
     if not (dry_run or yes):
         _ask(batch, what)
-    had = not dry_run and await ledger.hand.shred(batch, by=applying.who())
+    had = not dry_run and await ledger.operations.shred(batch, by=applying.who())
     if json:
         emit({"batch": batch, "dry_run": dry_run, "shredded": had})
     elif dry_run:
@@ -126,7 +126,7 @@ def rotate_keys() -> None:
     async def work() -> None:
         async with open_ledger() as ledger:
             count = await ledger.sealer.rotate()
-            await ledger.hand.note("rotate-keys", by=applying.who(), on="all", facts={"keys": count})
+            await ledger.operations.note("rotate-keys", by=applying.who(), on="all", facts={"keys": count})
             out.print(f"{amount(count, 'data key')} wrapped with the newest key")
 
     asyncio.run(work())

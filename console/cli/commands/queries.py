@@ -42,7 +42,7 @@ from outcomes.story import job_called, past_retention, story_json, story_of
 from outcomes.words import shown, state_of
 from provisioning.config.settings import Settings
 from provisioning.errors import InvalidInputError
-from provisioning.ledger import BatchStatus, Buried, JobRecord, Ledger, Selection, WorkerSign
+from provisioning.ledger import BatchStatus, JobRecord, Ledger, Selection, Tombstone, WorkerSign
 from provisioning.lifecycle import State
 
 
@@ -66,7 +66,7 @@ def status(
     async def work() -> None:
         async with open_ledger() as ledger:
             if batch is None:
-                statuses = [each async for each in ledger.view.batches()]
+                statuses = [each async for each in ledger.queries.batches()]
                 if json:
                     for each in statuses:
                         emit(each.public())
@@ -74,21 +74,21 @@ def status(
                     show_batches(out, statuses)
                     workers = await _workers(ledger)
                     show_workers(out, workers)
-                    show_limits(out, await ledger.view.limits(workers))
-                    for hold in await ledger.view.holds():
+                    show_limits(out, await ledger.queries.limits(workers))
+                    for hold in await ledger.queries.holds():
                         name = f"batch {hold.scope.removeprefix('batch:')}"
                         out.print(Text(held(hold, name), style="yellow"), soft_wrap=True)
                 return
-            found = await ledger.view.batch_id(batch)
+            found = await ledger.queries.batch_id(batch)
             if history:
                 await _history(ledger, found, json=json)
                 return
             if watch:
                 with progress_of(json=json, quiet=False) as progress:
                     await applying.watch(ledger, found, progress, lambda: None, _advice())
-            one = await ledger.view.status(found)
+            one = await ledger.queries.status(found)
             workers = await _workers(ledger)
-            limits = await ledger.view.limits(workers)
+            limits = await ledger.queries.limits(workers)
             if json:
                 emit(
                     {
@@ -109,10 +109,10 @@ def status(
 
 
 async def _history(ledger: Ledger, batch: str, *, json: bool) -> None:
-    spans = await ledger.view.history(batch)
+    spans = await ledger.queries.history(batch)
     if not json:
         minutes = minutes_a_line(spans)
-        show_history(out, await ledger.view.history(batch, minutes=minutes))
+        show_history(out, await ledger.queries.history(batch, minutes=minutes))
         return
     for span in spans:
         emit(msgspec.to_builtins(span))
@@ -125,7 +125,7 @@ def _advice() -> str:
 
 
 async def _workers(ledger: Ledger) -> list[WorkerSign]:
-    return await ledger.view.workers()
+    return await ledger.queries.workers()
 
 
 @cli.command()
@@ -168,7 +168,7 @@ def jobs(
             if batch is None:
                 found = _everywhere(ledger, wanted)
             else:
-                found = ledger.view.jobs(await ledger.view.batch_id(batch), wanted)
+                found = ledger.queries.jobs(await ledger.queries.batch_id(batch), wanted)
             count = 0
             lines = JobLines(out)
             async for job in found:
@@ -187,8 +187,8 @@ def jobs(
 
 
 async def _everywhere(ledger: Ledger, wanted: Selection) -> AsyncIterator[JobRecord]:
-    async for found in ledger.view.find(wanted.key, wanted.credential):
-        if isinstance(found, Buried):
+    async for found in ledger.queries.find(wanted.key, wanted.credential):
+        if isinstance(found, Tombstone):
             talk.print(shown(past_retention(found)), soft_wrap=True)
         elif wanted.fits(found):
             yield found
@@ -247,9 +247,9 @@ def _causes(batch: str | None, wanted: Selection, state: State, *, json: bool) -
     async def work() -> None:
         async with open_ledger() as ledger:
             if batch is None:
-                statuses = [each async for each in ledger.view.batches()]
+                statuses = [each async for each in ledger.queries.batches()]
             else:
-                statuses = [await ledger.view.status(await ledger.view.batch_id(batch))]
+                statuses = [await ledger.queries.status(await ledger.queries.batch_id(batch))]
             causes = [
                 each for one in statuses if one.states[state] for each in await _by_cause(ledger, one, wanted)
             ]
@@ -264,9 +264,9 @@ def _causes(batch: str | None, wanted: Selection, state: State, *, json: bool) -
 
 async def _by_cause(ledger: Ledger, status: BatchStatus, wanted: Selection) -> list[CauseCount]:
     """The causes of a state, the most frequent first, each with one job as an example."""
-    groups = await ledger.view.causes(status.batch, wanted)
+    groups = await ledger.queries.causes(status.batch, wanted)
     return [
-        CauseCount(status, group, await ledger.view.job(f"{status.batch}.{group.example}"))
+        CauseCount(status, group, await ledger.queries.job(f"{status.batch}.{group.example}"))
         for group in groups
     ]
 
@@ -286,7 +286,7 @@ def audit(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            acts = [act async for act in ledger.view.audit(limit)]
+            acts = [act async for act in ledger.queries.audit(limit)]
             if json:
                 for act in acts:
                     emit({"why": "", "facts": {}, **msgspec.to_builtins(act)})
@@ -312,7 +312,7 @@ def export(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            status = await ledger.view.status(await ledger.view.batch_id(batch))
+            status = await ledger.queries.status(await ledger.queries.batch_id(batch))
             folder = to or Path(applying.folder_name(status.name))
             written = await export_files(ledger, status.batch, folder)
             if json:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from console.cli.display.batch_report import held_since
 from console.cli.display.tables import facts, indented, listing
-from outcomes.story import Happening, Story, happenings
+from outcomes.story import Story, TelemetryEvent, happenings
 from outcomes.words import STATE_STYLES, STATE_WORDS, clock, shown, time_of_day, widgets
 from provisioning.ledger import JobRecord
 from provisioning.lifecycle import State
@@ -115,7 +115,7 @@ def _facts(story: Story) -> dict[str, str]:
     }
 
 
-def _show_happenings(out: Console, lines: list[Happening]) -> None:
+def _show_happenings(out: Console, lines: list[TelemetryEvent]) -> None:
     days = {time.localtime(line.at)[:3] for line in lines if line.at is not None}
     word = time_of_day if len(days) < 2 else clock
     table = facts()

@@ -94,7 +94,7 @@ async def test_an_export_that_cannot_be_complete_leaves_the_files_that_were_ther
     fake_ledger: Ledger, tmp_path: Path
 ) -> None:
     before = (await exported(fake_ledger, tmp_path)).read_bytes()
-    batch = await fake_ledger.view.batch_id("tenants")
+    batch = await fake_ledger.queries.batch_id("tenants")
     await fake_ledger.redis.hdel(keys.jobs(batch), "2")
     with pytest.raises(Exception, match="1 of 6 jobs"):
         await export(fake_ledger, batch, tmp_path)

@@ -65,7 +65,7 @@ async def test_what_people_did_to_its_batch_is_told_as_far_as_it_explains_a_wait
     # The audit goes by the clock of the world: the batch of a test was opened long before.
     redis: Any = fake_ledger.redis
     await redis.hset(keys.batch("b1"), "opened_at", "1000")
-    hand = fake_ledger.hand
+    hand = fake_ledger.operations
     await hand.hold("batch:b1", by="ana", why="lunch")
     await hand.hold("batch:b2", by="ana", why="lunch")
     await hand.hold("credential:acme", by="bob", why="a new secret")

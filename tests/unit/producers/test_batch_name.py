@@ -77,9 +77,9 @@ def test_no_id_is_a_name() -> None:
 async def test_an_id_means_its_batch_whatever_others_are_called(fake_ledger: Ledger) -> None:
     await fake_ledger.do(transitions.open_batch("b94dg5zh", "payroll", {}))
     await fake_ledger.do(transitions.open_batch("b2222222", "b94dg5zh", {}))  # by an older version
-    assert await fake_ledger.view.batch_id("b94dg5zh") == "b94dg5zh"
-    assert await fake_ledger.view.batch_id("payroll") == "b94dg5zh"
-    assert await fake_ledger.view.batch_id("b2222222") == "b2222222"
+    assert await fake_ledger.queries.batch_id("b94dg5zh") == "b94dg5zh"
+    assert await fake_ledger.queries.batch_id("payroll") == "b94dg5zh"
+    assert await fake_ledger.queries.batch_id("b2222222") == "b2222222"
 
 
 async def test_nothing_is_handed_over_under_such_a_name(fake_ledger: Ledger) -> None:
@@ -92,7 +92,7 @@ async def test_nothing_is_handed_over_under_such_a_name(fake_ledger: Ledger) -> 
 async def test_a_message_with_such_a_name_is_kept_with_its_reason(fake_ledger: Ledger, name: str) -> None:
     await take_in(fake_ledger, "t1", (), {"jobs": [job("a")], "batch": name}, Silent())
     assert ["the name of a batch" in kept["reason"] for kept in await refused(fake_ledger)] == [True]
-    assert [status async for status in fake_ledger.view.batches()] == []
+    assert [status async for status in fake_ledger.queries.batches()] == []
 
 
 @pytest.mark.parametrize("file", ["bandejas.csv", "data/b94dg5zh.csv.gz"])

@@ -54,7 +54,7 @@ async def test_a_job_of_a_message_with_a_name_that_nobody_has_is_kept_with_its_r
     await show(fake_ledger, "w1", "acme")
     jobs = [job("a", credential="acme"), job("b", credential="invented")]
     await take_in(fake_ledger, "t1", (), {"jobs": jobs, "batch": "tenants"}, Silent())
-    assert (await fake_ledger.view.status(await fake_ledger.view.batch_id("tenants"))).accepted == 1
+    assert (await fake_ledger.queries.status(await fake_ledger.queries.batch_id("tenants"))).accepted == 1
     [kept] = await refused(fake_ledger)
     assert "no worker has credentials of this name" in kept["reason"]
     assert "invented" not in kept["reason"]
@@ -67,8 +67,8 @@ async def test_a_status_does_not_grow_with_what_holds_the_batch_back(fake_ledger
         scope = scopes.of_credential(f"c{n}")
         brake = Hold(scope=scope, at=float(n), by="w1", why="nobody has it", kind="brake")
         await redis.hset(keys.HOLDS, scope, msgspec.json.encode(brake))
-    await fake_ledger.hand.hold(scopes.EVERYTHING, by="ana", why="wait")
-    shown = (await fake_ledger.view.status("b1")).public()
+    await fake_ledger.operations.hold(scopes.EVERYTHING, by="ana", why="wait")
+    shown = (await fake_ledger.queries.status("b1")).public()
     assert shown["hold_count"] == 301
     assert [hold["scope"] for hold in shown["holds"]] == ["all", *(f"credential:c{n}" for n in range(19))]
     assert len(shown["holds"]) == HOLDS_SHOWN

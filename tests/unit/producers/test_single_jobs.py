@@ -31,10 +31,10 @@ async def test_each_day_has_a_batch_and_the_name_is_the_latest_ones(
     assert second != first
     # A server whose clock is behind joins the batch that is there.
     assert await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "d") == second
-    assert await fake_ledger.view.batch_id("single") == second
-    assert await fake_ledger.view.batch_id("single-2026-11-26") == first
-    assert (await fake_ledger.view.status(first)).name == "single-2026-11-26"
-    assert "period" not in (await fake_ledger.view.status(first)).meta
+    assert await fake_ledger.queries.batch_id("single") == second
+    assert await fake_ledger.queries.batch_id("single-2026-11-26") == first
+    assert (await fake_ledger.queries.status(first)).name == "single-2026-11-26"
+    assert "period" not in (await fake_ledger.queries.status(first)).meta
     # A job that is known is where it was.
     assert await _hand_over(fake_ledger, monkeypatch, "2026-11-28", "a") == first
 
@@ -45,7 +45,7 @@ async def test_the_batch_of_an_older_version_gives_the_name_up(
     old = await _hand_over(fake_ledger, monkeypatch, "", "a")
     new = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "b")
     assert new != old
-    assert await fake_ledger.view.batch_id("single-before-2026-11-27") == old
+    assert await fake_ledger.queries.batch_id("single-before-2026-11-27") == old
 
 
 async def test_what_was_chosen_goes_on_with_the_name_and_a_pause_keeps_it(
@@ -53,14 +53,14 @@ async def test_what_was_chosen_goes_on_with_the_name_and_a_pause_keeps_it(
 ) -> None:
     webhooks = Webhooks(fake_ledger, allow_private=False)
     first = await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "a")
-    await fake_ledger.hand.choose_on_in_doubt(first, "retry")
+    await fake_ledger.operations.choose_on_in_doubt(first, "retry")
     await webhooks.set(first, "https://crm.example/hook")
-    await fake_ledger.hand.hold(scopes.of_batch(first), by="ana", why="wait")
+    await fake_ledger.operations.hold(scopes.of_batch(first), by="ana", why="wait")
     assert await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "b") == first
-    await fake_ledger.hand.release(scopes.of_batch(first), by="ana")
+    await fake_ledger.operations.release(scopes.of_batch(first), by="ana")
     second = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "c")
     assert second != first
-    assert (await fake_ledger.view.status(second)).meta["on_in_doubt"] == "retry"
+    assert (await fake_ledger.queries.status(second)).meta["on_in_doubt"] == "retry"
     assert await webhooks.get(second) == await webhooks.get(first)
 
 
@@ -71,10 +71,10 @@ async def test_a_day_that_brings_nothing_new_leaves_the_name_and_what_was_chosen
     webhooks = Webhooks(fake_ledger, allow_private=True)
     await webhooks.set(first, "http://127.0.0.1:9/")
     assert await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "a") == first
-    assert await fake_ledger.view.batch_id("single") == first
+    assert await fake_ledger.queries.batch_id("single") == first
     assert await fake_ledger.redis.hkeys(keys.WEBHOOKS) == [first.encode()]
     assert await fake_ledger.redis.hgetall(keys.NAMES) == {b"single": first.encode()}
     second = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "b")
     assert second != first
     assert await webhooks.get(second) is not None
-    assert await fake_ledger.view.batch_id("single-2026-11-26") == first
+    assert await fake_ledger.queries.batch_id("single-2026-11-26") == first

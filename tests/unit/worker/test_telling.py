@@ -63,9 +63,9 @@ async def test_what_was_recorded_is_told_behind_its_job_whatever_is_recorded_mea
         await recorder.affirm([])
         await waits
         for job in (done, under_way):
-            record = await fake_ledger.view.job(job.job_id)
+            record = await fake_ledger.queries.job(job.job_id)
             assert (record.state, record.bounds) == (State.SUCCEEDED, Bounds(1, 1))
-        assert (await fake_ledger.view.status("b1")).conserved
+        assert (await fake_ledger.queries.status("b1")).conserved
 
 
 async def test_an_answer_that_comes_while_its_post_is_told_of_is_recorded_behind_it(
@@ -79,7 +79,7 @@ async def test_an_answer_that_comes_while_its_post_is_told_of_is_recorded_behind
         await asyncio.sleep(0)
         await recorder.answered(under_way, answer(under_way, Event.REFUSED))
         assert await telling == {Affirmation.KNOWN: 2}
-    record = await fake_ledger.view.job(under_way.job_id)
+    record = await fake_ledger.queries.job(under_way.job_id)
     assert (record.state, record.bounds) == (State.QUEUED, Bounds())
 
 
@@ -92,7 +92,7 @@ async def test_what_was_told_is_told_again_to_the_next_redis(fake_ledger: Ledger
         for _ in range(2):
             await go_back(fake_ledger, before)
             assert await recorder.affirm([]) == {Affirmation.RESTORED: 1}
-            assert (await fake_ledger.view.job(job.job_id)).state is State.SUCCEEDED
+            assert (await fake_ledger.queries.job(job.job_id)).state is State.SUCCEEDED
 
 
 @pytest.mark.parametrize("sent", [True, False])
@@ -113,5 +113,5 @@ async def test_an_attempt_that_was_given_back_is_not_in_doubt_because_that_was_l
         assert changed(after, await snapshot(fake_ledger.redis)) == {}  # nothing was lost
         await go_back(fake_ledger, before)
         await recorder.affirm([])
-    record = await fake_ledger.view.job(job.job_id)
+    record = await fake_ledger.queries.job(job.job_id)
     assert (record.state, record.bounds) == (State.QUEUED, Bounds())

@@ -26,7 +26,7 @@ async def test_rows_that_were_lost_are_counted_in_a_batch_that_goes_on_as_well(
     submission = await handed_over("first", "l1", "l2")
 
     async def applied() -> Applied:
-        status = await fake_ledger.view.status(submission.batch)
+        status = await fake_ledger.queries.status(submission.batch)
         return Applied(cast(Plan, None), submission, status, [], [], 1.0)
 
     assert (await applied()).lost == 0

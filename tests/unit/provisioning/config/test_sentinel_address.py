@@ -210,4 +210,4 @@ async def test_what_is_no_sentinel_is_passed_over_like_one_that_is_away(said: by
         place = Place("127.0.0.1", server.sockets[0].getsockname()[1])
         async with Ledger.at(SentinelAddress((place,), "m").for_client()) as ledger:
             with pytest.raises(LedgerUnavailableError, match="what answers there is no Sentinel"):
-                await ledger.view.holds()
+                await ledger.queries.holds()

@@ -58,15 +58,15 @@ async def test_a_post_that_was_lost_is_under_way_again_and_its_answer_is_in_time
     job = await sent_and_lost(fake_ledger, clock, lost=lost)
     word = Affirmation.RESTORED if lost == "acceptance" else Affirmation.TAKEN_UP
     assert [await affirm(fake_ledger, job) for _ in range(2)] == [word, Affirmation.KNOWN]
-    record = await fake_ledger.view.job(job.job_id)
+    record = await fake_ledger.queries.job(job.job_id)
     assert (record.state, record.key, record.credential) == (State.SENDING, "k2", "acme")
     assert record.bounds == Bounds(0, 1)
     assert [each.key for each in await claim(fake_ledger)].count("k2") == 0
     [recorded] = await fake_ledger.do(transitions.answered("b1", [answer(job, event)]))
     assert recorded.how is How.IN_TIME
-    record = await fake_ledger.view.job(job.job_id)
+    record = await fake_ledger.queries.job(job.job_id)
     assert record.bounds == Bounds(0, 1) + CHANGE[event]
-    status = await fake_ledger.view.status("b1")
+    status = await fake_ledger.queries.status("b1")
     assert status.conserved
     assert status.attempts == 1
 
@@ -83,12 +83,12 @@ async def test_a_restored_job_keeps_its_number_and_no_other_gets_it(
     assert [each.verdict for each in accepted] == [Verdict.NEW, Verdict.QUEUED]
     assert accepted[0].job_id == "b1.6"
     assert accepted[1].job_id == job.job_id
-    status = await fake_ledger.view.status("b1")
+    status = await fake_ledger.queries.status("b1")
     assert status.accepted == 4
     assert status.conserved
-    numbers = [record.number async for record in fake_ledger.view.jobs("b1")]
+    numbers = [record.number async for record in fake_ledger.queries.jobs("b1")]
     assert numbers == [1, 2, 5, 6]
-    assert await fake_ledger.hand.cancel("b1", "ana") == 2  # the one above the gap included
+    assert await fake_ledger.operations.cancel("b1", "ana") == 2  # the one above the gap included
 
 
 async def test_a_job_that_was_claimed_and_lost_is_queued_again(fake_ledger: Ledger, clock: Clock) -> None:
@@ -96,7 +96,7 @@ async def test_a_job_that_was_claimed_and_lost_is_queued_again(fake_ledger: Ledg
     assert await affirm(fake_ledger, job, 0) is Affirmation.RESTORED
     assert await affirm(fake_ledger, job, 0) is Affirmation.KNOWN
     assert [each.key for each in await claim(fake_ledger)] == ["k2", "k1"]
-    assert (await fake_ledger.view.status("b1")).bounds == Bounds()
+    assert (await fake_ledger.queries.status("b1")).bounds == Bounds()
 
 
 async def test_a_batch_that_was_lost_as_a_whole_is_there_again(fake_ledger: Ledger) -> None:
@@ -105,7 +105,7 @@ async def test_a_batch_that_was_lost_as_a_whole_is_there_again(fake_ledger: Ledg
     await send(fake_ledger, job)
     await fake_ledger.redis.flushall()
     assert await affirm(fake_ledger, job) is Affirmation.RESTORED
-    [batch] = [each async for each in fake_ledger.view.batches()]
+    [batch] = [each async for each in fake_ledger.queries.batches()]
     assert (batch.batch, batch.accepted, batch.states[State.SENDING]) == ("b1", 1, 1)
     assert await fake_ledger.redis.get(keys.FORMAT) == FORMAT  # or nobody would start on it
 
@@ -114,7 +114,7 @@ async def test_a_number_that_another_job_has_by_now_is_left_to_it(fake_ledger: L
     job = await sent_and_lost(fake_ledger, clock, lost="acceptance")
     await fake_ledger.do(transitions.accept("b1", [new_job("other")], "ana"))
     assert await affirm(fake_ledger, job) is Affirmation.OTHER
-    record = await fake_ledger.view.job("b1.2")
+    record = await fake_ledger.queries.job("b1.2")
     assert (record.key, record.state, record.bounds) == ("other", State.QUEUED, Bounds())
 
 
@@ -127,16 +127,16 @@ async def test_the_answer_of_a_lost_job_does_not_end_the_one_that_has_its_number
         [recorded] = await fake_ledger.do(transitions.answered("b1", [answer(job, Event.CREATED)]))
         assert recorded.how is How.LOST
         assert await affirm(fake_ledger, job) is Affirmation.OTHER
-    record = await fake_ledger.view.job("b1.2")
+    record = await fake_ledger.queries.job("b1.2")
     assert (record.key, record.state, record.result) == ("other", State.QUEUED, None)
-    assert (await fake_ledger.view.status("b1")).bounds == Bounds()
+    assert (await fake_ledger.queries.status("b1")).bounds == Bounds()
 
 
 async def test_a_key_that_has_another_job_by_now_is_left_to_it(fake_ledger: Ledger, clock: Clock) -> None:
     job = await sent_and_lost(fake_ledger, clock, lost="acceptance")
     await fill(fake_ledger, new_job("k2"), batch="b2")
     assert await affirm(fake_ledger, job) is Affirmation.OTHER
-    assert (await fake_ledger.view.status("b1")).conserved
+    assert (await fake_ledger.queries.status("b1")).conserved
 
 
 async def test_what_the_ledger_knows_is_left_as_it_is(fake_ledger: Ledger) -> None:
@@ -161,7 +161,7 @@ async def test_a_redriven_job_is_not_taken_for_one_whose_attempt_was_lost(fake_l
     assert await affirm(fake_ledger, job) is Affirmation.KNOWN
     [recorded] = await fake_ledger.do(transitions.answered("b1", [answer(job, Event.REJECTED)]))
     assert recorded.how is How.LOST
-    assert (await fake_ledger.view.status("b1")).attempts == 1
+    assert (await fake_ledger.queries.status("b1")).attempts == 1
 
 
 @pytest.mark.parametrize("lost", ["claim", "intent"])
@@ -169,12 +169,12 @@ async def test_of_a_job_that_a_person_has_cancelled_meanwhile_the_answer_counts(
     fake_ledger: Ledger, clock: Clock, lost: str
 ) -> None:
     job = await sent_and_lost(fake_ledger, clock, lost=lost)
-    await fake_ledger.hand.cancel("b1", "ana")
+    await fake_ledger.operations.cancel("b1", "ana")
     assert await affirm(fake_ledger, job) is Affirmation.TAKEN_UP
-    record = await fake_ledger.view.job(job.job_id)
+    record = await fake_ledger.queries.job(job.job_id)
     assert (record.state, record.bounds) == (State.CANCELLED, Bounds(0, 1))
     await say(fake_ledger, answer(job, Event.CREATED))
-    record = await fake_ledger.view.job(job.job_id)
+    record = await fake_ledger.queries.job(job.job_id)
     assert (record.state, record.bounds) == (State.SUCCEEDED, Bounds(1, 1))
 
 
@@ -191,11 +191,11 @@ async def test_an_earlier_attempt_whose_answer_was_lost_too_stays_counted(
     await send(fake_ledger, second)
     await go_back(fake_ledger, before)
     assert await affirm(fake_ledger, second) is Affirmation.TAKEN_UP
-    assert (await fake_ledger.view.job("b1.1")).bounds == Bounds(0, 2)
+    assert (await fake_ledger.queries.job("b1.1")).bounds == Bounds(0, 2)
     await say(fake_ledger, answer(first, Event.REFUSED))
     await say(fake_ledger, answer(second, Event.CREATED))
-    assert (await fake_ledger.view.job("b1.1")).bounds == Bounds(1, 1)
-    assert (await fake_ledger.view.status("b1")).conserved
+    assert (await fake_ledger.queries.job("b1.1")).bounds == Bounds(1, 1)
+    assert (await fake_ledger.queries.status("b1")).conserved
 
 
 async def meet(ledger: Ledger, run_id: str, clock: Clock, *, before: str = "") -> int:
@@ -223,7 +223,7 @@ async def test_a_redis_that_may_have_lost_writes_takes_no_jobs_before_it_is_told
             await fake_ledger.do(refused)
         said, _ = in_words(error.value) or ("", "")
         assert "lost its last writes" in said
-    assert (await fake_ledger.view.status("b1")).primary_changed_at == clock()
+    assert (await fake_ledger.queries.status("b1")).primary_changed_at == clock()
     clock.advance(SETTLING_MS / 1000)
     assert len(await claim(fake_ledger)) == 1
 
@@ -259,4 +259,4 @@ async def test_a_redis_that_loses_nothing_goes_on_at_once(fake_ledger: Ledger, c
     await fake_ledger.expose(False)
     assert await meet(fake_ledger, "b", clock) == 0
     assert len(await claim(fake_ledger)) == 1
-    assert (await fake_ledger.view.status("b1")).primary_changed_at is None
+    assert (await fake_ledger.queries.status("b1")).primary_changed_at is None

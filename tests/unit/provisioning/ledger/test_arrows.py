@@ -92,7 +92,7 @@ class Stage:
             await say(ledger, answer(self.stale, said))
 
     async def state(self) -> State:
-        return (await self.ledger.view.job("b1.1")).state
+        return (await self.ledger.queries.job("b1.1")).state
 
     async def _send(self) -> None:
         [self.now] = await claim(self.ledger)
@@ -120,4 +120,4 @@ async def test_the_scripts_draw_the_arrows_of_the_table(
         assert [key for key in moved if not beside.fullmatch(key)] == []
     elif TRANSITIONS[state, event] is not state:
         assert "pv:{b1}:jobs 1 reason" in moved
-    assert (await fake_ledger.view.status("b1")).conserved
+    assert (await fake_ledger.queries.status("b1")).conserved

@@ -15,18 +15,18 @@ from tests.support.ledger_fixtures import claim, fill, new_job
 
 def breaking(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *scripts: str) -> None:
     """Has the connection break over each call of `scripts`."""
-    real = ledger.hand._do
+    real = ledger.operations._do
 
     async def do(call: Call[Any]) -> Any:
         if call.script in scripts:
             raise ConnectionError(call.script)
         return await real(call)
 
-    monkeypatch.setattr(ledger.hand, "_do", do)
+    monkeypatch.setattr(ledger.operations, "_do", do)
 
 
 async def holds(ledger: Ledger) -> list[str]:
-    return [hold.scope for hold in (await ledger.view.status("b1")).holds]
+    return [hold.scope for hold in (await ledger.queries.status("b1")).holds]
 
 
 async def test_a_cancel_that_breaks_off_lifts_its_hold(
@@ -35,7 +35,7 @@ async def test_a_cancel_that_breaks_off_lifts_its_hold(
     await fill(fake_ledger, new_job("a"))
     breaking(fake_ledger, monkeypatch, "cancel")
     with pytest.raises(ConnectionError, match="cancel"):
-        await fake_ledger.hand.cancel("b1", "ana")
+        await fake_ledger.operations.cancel("b1", "ana")
     assert await holds(fake_ledger) == []
 
 
@@ -46,18 +46,18 @@ async def test_a_cancel_lifts_the_hold_that_one_before_it_left(
     with monkeypatch.context() as broken:
         breaking(fake_ledger, broken, "cancel", "release")
         with pytest.raises(ConnectionError):
-            await fake_ledger.hand.cancel("b1", "ana")
+            await fake_ledger.operations.cancel("b1", "ana")
     assert await holds(fake_ledger) == ["batch:b1"]
 
-    assert await fake_ledger.hand.cancel("b1", "ben") == 2
-    status = await fake_ledger.view.status("b1")
+    assert await fake_ledger.operations.cancel("b1", "ben") == 2
+    status = await fake_ledger.queries.status("b1")
     assert (status.states[State.CANCELLED], status.holds) == (2, [])
 
 
 async def test_a_cancel_leaves_a_persons_pause_alone(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, new_job("a"))
-    await fake_ledger.hand.hold(scopes.of_batch("b1"), by="ana", why="lunch")
-    assert await fake_ledger.hand.cancel("b1", "ben") == 1
+    await fake_ledger.operations.hold(scopes.of_batch("b1"), by="ana", why="lunch")
+    assert await fake_ledger.operations.cancel("b1", "ben") == 1
     assert await holds(fake_ledger) == ["batch:b1"]
 
 
@@ -68,4 +68,4 @@ async def test_a_job_that_was_cancelled_and_queued_again_is_claimed_once_though_
     await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
     await fake_ledger.do(transitions.redrive("b1", [1], "ana"))
     assert sorted(int(job.number) for job in await claim(fake_ledger)) == [1, 2]
-    assert (await fake_ledger.view.status("b1")).conserved
+    assert (await fake_ledger.queries.status("b1")).conserved

@@ -51,7 +51,9 @@ async def _live(ledger: Ledger) -> None:
         assert job.body == BODY
         assert await send(ledger, job)
     await say(ledger, answer(made, Event.CREATED, widget="w-1"), answer(doubted, Event.DOUBTED))
-    assert await ledger.hand.resolve("b1", 2, created=True, by="ana", result=Result("w-2", key="key of w-2"))
+    assert await ledger.operations.resolve(
+        "b1", 2, created=True, by="ana", result=Result("w-2", key="key of w-2")
+    )
 
 
 async def _everything(ledger: Ledger) -> str:
@@ -84,9 +86,9 @@ async def test_what_was_sealed_is_opened_for_whoever_has_the_keys(
 ) -> None:
     await _live(_ledger(server, clock, NEW))
     other = _ledger(server, clock, NEW)
-    assert await other.view.body("b1.1") == BODY
-    assert await other.view.bodies("b1", [1, 3]) == [BODY, BODY]
-    results = [job.result and job.result.key async for job in other.view.jobs("b1")]
+    assert await other.queries.body("b1.1") == BODY
+    assert await other.queries.bodies("b1", [1, 3]) == [BODY, BODY]
+    results = [job.result and job.result.key async for job in other.queries.jobs("b1")]
     assert results == ["key of w-1", "key of w-2", None]
 
 
@@ -96,7 +98,7 @@ async def test_the_same_body_is_known_again_through_its_sealed_fingerprint(
     ledger = _ledger(server, clock, NEW)
     await _live(ledger)
     again = [new_job("k0", body=BODY), new_job("k0", fingerprint="other")]
-    planned = await ledger.view.verdicts(again)
+    planned = await ledger.queries.verdicts(again)
     accepted = await ledger.do(transitions.accept("b2", again, "ana"))
     assert [each.verdict for each in accepted] == planned == [Verdict.SUCCEEDED, Verdict.CHANGED]
 
@@ -122,9 +124,9 @@ async def test_after_a_rotation_the_old_key_is_not_needed_any_more(
 ) -> None:
     await _live(_ledger(server, clock, OLD))
     assert await _ledger(server, clock, f"{NEW},{OLD}").sealer.rotate() == 2
-    assert await _ledger(server, clock, NEW).view.body("b1.1") == BODY
+    assert await _ledger(server, clock, NEW).queries.body("b1.1") == BODY
     with pytest.raises(SealedError):
-        await _ledger(server, clock, OLD).view.body("b1.1")
+        await _ledger(server, clock, OLD).queries.body("b1.1")
 
 
 async def test_a_batchs_key_can_be_destroyed_alone(server: fakeredis.FakeServer, clock: Clock) -> None:
@@ -132,12 +134,12 @@ async def test_a_batchs_key_can_be_destroyed_alone(server: fakeredis.FakeServer,
     await _live(ledger)
     await fill(ledger, new_job("other", body=BODY), batch="b2")
     copy: Any = await ledger.redis.hget(keys.bodies("b1"), "1")
-    assert await ledger.hand.shred("b1", by="ana")
-    assert not await ledger.hand.shred("b1", by="ana")
+    assert await ledger.operations.shred("b1", by="ana")
+    assert not await ledger.operations.shred("b1", by="ana")
     reader = _ledger(server, clock, NEW)
     with pytest.raises(SealedError, match="destroyed"):
         await reader.sealer.open(copy)
-    assert await reader.view.body("b2.1") == BODY
+    assert await reader.queries.body("b2.1") == BODY
     assert await reader.sealer.rotate() == 2  # b2 and the fingerprints: a destroyed key does not come back
     with pytest.raises(SealedError, match="destroyed"):
         await reader.sealer.open(copy)
@@ -177,7 +179,7 @@ async def test_an_answer_is_recorded_though_the_keys_were_rotated_away_while_it_
     await _ledger(server, clock, f"{NEW},{OLD}").sealer.rotate()
     monkeypatch.setattr(encryption, "CACHED_SECONDS", 0.0)
     assert await say(worker, answer(job, Event.CREATED, widget="w-1")) == [True]
-    shown = (await _ledger(server, clock, NEW).view.job("b1.1")).result
+    shown = (await _ledger(server, clock, NEW).queries.job("b1.1")).result
     assert shown is not None
     assert shown.key == "key of w-1"
 
@@ -200,7 +202,7 @@ async def test_destroying_the_key_of_a_batch_that_has_none_does_not_make_the_led
 ) -> None:
     plain = _ledger(server, clock, "")
     await _live(plain)
-    assert not await plain.hand.shred("b1", by="ana")
+    assert not await plain.operations.shred("b1", by="ana")
     another = _ledger(server, clock, "")
     assert not (await another.sealer.census()).keys
     await fill(another, new_job("new"), batch="b2")
@@ -214,7 +216,7 @@ async def _found_by_nobody_but_made(server: fakeredis.FakeServer, clock: Clock) 
     assert await send(ledger, lost)
     clock.advance(LEASE + 1)
     await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
-    assert await ledger.hand.resolve("b1", 1, created=False, by="ana")
+    assert await ledger.operations.resolve("b1", 1, created=False, by="ana")
     [job] = await claim(ledger)
     assert await send(ledger, job)
     await say(ledger, answer(job, Event.CREATED, widget="w-2"))
@@ -229,9 +231,9 @@ async def test_a_second_widget_is_counted_though_its_answer_comes_after_the_key_
     late = _ledger(server, clock, NEW)
     if has_the_key:
         await late.sealer.seal("b1", b"{}")
-    await _ledger(server, clock, NEW).hand.shred("b1", by="ana")
+    await _ledger(server, clock, NEW).operations.shred("b1", by="ana")
     assert await say(late, answer(lost, Event.CREATED, widget="w-1")) == [True]
-    job = await _ledger(server, clock, NEW).view.job("b1.1")
+    job = await _ledger(server, clock, NEW).queries.job("b1.1")
     assert job.bounds == Bounds(2, 2)
     assert (job.result, job.late_results) == (None, [])
 
@@ -241,7 +243,7 @@ async def test_jobs_can_be_shown_where_whoever_destroyed_the_key_died_before_the
 ) -> None:
     await _live(_ledger(server, clock, NEW))
     await _ledger(server, clock, NEW).sealer.shred("b1")
-    shown = [job.result async for job in _ledger(server, clock, NEW).view.jobs("b1")]
+    shown = [job.result async for job in _ledger(server, clock, NEW).queries.jobs("b1")]
     assert shown == [None, None, None]
 
 
@@ -253,7 +255,7 @@ async def test_a_key_that_is_lost_is_not_taken_for_one_that_was_destroyed(
     lost: Any = reader.redis
     await lost.hdel(keys.DATA_KEYS, "b1")
     with pytest.raises(SealedError, match="lost"):
-        await reader.view.job("b1.1")
+        await reader.queries.job("b1.1")
 
 
 def test_keys_stand_between_commas_or_lines_and_are_never_quoted() -> None:
@@ -272,12 +274,12 @@ async def test_a_body_handed_over_in_another_batch_is_sealed_for_the_batch_it_li
     ledger = _ledger(server, clock, NEW)
     await fill(ledger, new_job("k0"), new_job("k1"))
     if ended:
-        await ledger.hand.cancel("b1", "ana")
+        await ledger.operations.cancel("b1", "ana")
     mended = [new_job("new"), new_job("k1", fingerprint="other", body=BODY)]
     words = await ledger.do(transitions.accept("b2", mended, "ana"))
     assert [each.verdict for each in words] == [Verdict.NEW, Verdict.REDRIVEN if ended else Verdict.REPLACED]
-    await ledger.hand.shred("b2", by="ana")
-    assert await _ledger(server, clock, NEW).view.body("b1.2") == BODY
+    await ledger.operations.shred("b2", by="ana")
+    assert await _ledger(server, clock, NEW).queries.body("b1.2") == BODY
 
 
 async def test_a_job_of_a_batch_whose_key_was_destroyed_is_sent_again_and_its_widget_is_kept(
@@ -285,10 +287,10 @@ async def test_a_job_of_a_batch_whose_key_was_destroyed_is_sent_again_and_its_wi
 ) -> None:
     ledger = _ledger(server, clock, NEW)
     await fill(ledger, new_job("k0", body=BODY))
-    await ledger.hand.cancel("b1", "ana")
+    await ledger.operations.cancel("b1", "ana")
     for _ in range(2):
         copy: Any = await ledger.redis.hget(keys.bodies("b1"), "1")
-        await ledger.hand.shred("b1", by="ana")
+        await ledger.operations.shred("b1", by="ana")
         [word] = await ledger.do(transitions.accept("b2", [new_job("k0", body=BODY)], "ana"))
         assert word.verdict is Verdict.REDRIVEN
         with pytest.raises(SealedError, match="destroyed"):
@@ -300,12 +302,12 @@ async def test_a_job_of_a_batch_whose_key_was_destroyed_is_sent_again_and_its_wi
         mended = new_job("k0", body=BODY, fingerprint="other")
         [word] = await ledger.do(transitions.accept("b2", [mended], "ana"))
         assert word.verdict is Verdict.REDRIVEN
-        await ledger.hand.cancel("b1", "ana")
+        await ledger.operations.cancel("b1", "ana")
     await ledger.do(transitions.accept("b1", [new_job("k0", body=BODY)], "ana"))
     [job] = await claim(ledger)
     await send(ledger, job)
     await say(ledger, answer(job, Event.CREATED))
-    record = await _ledger(server, clock, NEW).view.job("b1.1")
+    record = await _ledger(server, clock, NEW).queries.job("b1.1")
     assert record.result is not None
 
 
@@ -314,8 +316,8 @@ async def test_what_is_handed_over_again_is_not_sealed_with_a_key_that_another_p
 ) -> None:
     ledger = _ledger(server, clock, NEW)
     await fill(ledger, new_job("k1", body=BODY))
-    await ledger.hand.cancel("b1", "ana")
-    await _ledger(server, clock, NEW).hand.shred("b1", by="ana")
+    await ledger.operations.cancel("b1", "ana")
+    await _ledger(server, clock, NEW).operations.shred("b1", by="ana")
     again = new_job("k1", body=b'{"other":1}')
     [accepted] = await ledger.do(transitions.accept("b1", [again], "ana"))
     assert accepted.verdict is Verdict.REDRIVEN

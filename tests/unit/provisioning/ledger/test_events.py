@@ -52,7 +52,7 @@ async def test_the_end_of_a_single_job_is_told_and_that_of_a_row_is_not(fake_led
     for job in (first, second):
         await send(fake_ledger, job)
     await say(fake_ledger, answer(first, Arrow.DOUBTED), answer(second, Arrow.CREATED))
-    await fake_ledger.hand.resolve("b1", 1, created=True, by="ana")
+    await fake_ledger.operations.resolve("b1", 1, created=True, by="ana")
     events, last = await fake_ledger.events.after(BEGINNING, "b1")
     assert [(event.happened, event.job) for event in events] == [
         (Happened.JOB_IN_DOUBT, 1),
@@ -91,7 +91,7 @@ async def test_a_hold_is_told_to_the_batches_that_it_holds(
     await fill(fake_ledger, new_job("k1"))
     for _ in range(2):
         await fake_ledger.do(transitions.hold(brake(scope)))
-    await fake_ledger.hand.release(scope, by="ana")  # a brake waits for a probe
+    await fake_ledger.operations.release(scope, by="ana")  # a brake waits for a probe
     await fake_ledger.do(transitions.tried(scope, Shown.GOOD))
     braked, released = Happened.BATCH_BRAKED, Happened.BATCH_RELEASED
     found = [each for each in await happened(fake_ledger) if each is not Happened.ACT]
@@ -142,8 +142,8 @@ async def test_a_stop_loss_stops_the_batch(fake_ledger: Ledger) -> None:
 
 async def test_a_persons_act_is_in_it(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, new_job("k1"))
-    await fake_ledger.hand.hold(scopes.of_batch("b1"), by="ana", why="lunch")
-    await fake_ledger.hand.hold(scopes.EVERYTHING, by="ana", why="lunch")
+    await fake_ledger.operations.hold(scopes.of_batch("b1"), by="ana", why="lunch")
+    await fake_ledger.operations.hold(scopes.EVERYTHING, by="ana", why="lunch")
     assert await happened(fake_ledger) == [Happened.BATCH_PAUSED, Happened.ACT, Happened.BATCH_PAUSED]
     assert await happened(fake_ledger, "") == [Happened.ACT]
 
@@ -197,6 +197,6 @@ async def test_either_protocol_of_redis_brings_events(valkey_url: str, protocol:
         await ledger.redis.flushall()
         await fill(ledger, new_job("k1"))
         assert await ledger.events.wait(BEGINNING, 0.01) == []
-        await ledger.hand.cancel("b1", "ana")
+        await ledger.operations.cancel("b1", "ana")
         events = await ledger.events.wait(BEGINNING, 1.0)
         assert [event.happened for event in events] == [Happened.BATCH_SETTLED, Happened.ACT]

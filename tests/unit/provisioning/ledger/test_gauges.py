@@ -31,7 +31,7 @@ async def _live(ledger: Ledger, clock: Clock, batches: int) -> None:
 @pytest.mark.parametrize("stretch", [1, 2, 3, 250])
 async def test_the_sums_are_those_of_all_batches(fake_ledger: Ledger, clock: Clock, stretch: int) -> None:
     await _live(fake_ledger, clock, 6)
-    statuses = [status async for status in fake_ledger.view.batches()]
+    statuses = [status async for status in fake_ledger.queries.batches()]
     sums = await sum_up(fake_ledger, stretch=stretch)
     assert sums.batches == 6
     for state in State:

@@ -28,7 +28,7 @@ async def _two_minutes(ledger: Ledger, clock: Clock) -> None:
 
 async def test_outcomes_and_attempts_are_counted_by_the_minute(fake_ledger: Ledger, clock: Clock) -> None:
     await _two_minutes(fake_ledger, clock)
-    assert await fake_ledger.view.history("b1") == [
+    assert await fake_ledger.queries.history("b1") == [
         Span(MINUTE, 60, 1, {State.SUCCEEDED: 1}),
         Span(MINUTE + 60, 60, 2, {State.DEAD: 2}),
     ]
@@ -36,7 +36,7 @@ async def test_outcomes_and_attempts_are_counted_by_the_minute(fake_ledger: Ledg
 
 async def test_a_longer_look_sums_minutes_up(fake_ledger: Ledger, clock: Clock) -> None:
     await _two_minutes(fake_ledger, clock)
-    [span] = await fake_ledger.view.history("b1", minutes=60)
+    [span] = await fake_ledger.queries.history("b1", minutes=60)
     assert (span.attempts, span.ended) == (3, {State.SUCCEEDED: 1, State.DEAD: 2})
 
 
@@ -56,15 +56,15 @@ async def test_what_is_old_is_kept_by_the_hour_then_by_the_day_and_every_end_is_
     ends = [begin + 60.0 * n for n in range(130)]
     for at in ends:
         await _one_at(ledger, clock, at)
-    lengths = [span.seconds for span in await ledger.view.history("b1")]
+    lengths = [span.seconds for span in await ledger.queries.history("b1")]
     assert lengths == [60] * 130
     # A day and an hour and a half later the first hour is a day old as a whole, and the second is not.
     await _one_at(ledger, clock, begin + 86400 + 5400)
-    hour, *minutes = await ledger.view.history("b1")
+    hour, *minutes = await ledger.queries.history("b1")
     assert hour == Span(begin, 3600, 60, {State.SUCCEEDED: 60})
     assert [span.at for span in minutes] == [*ends[60:], begin + 86400 + 5400]
     assert {span.seconds for span in minutes} == {60}
-    by_hour = await ledger.view.history("b1", minutes=60)
+    by_hour = await ledger.queries.history("b1", minutes=60)
     assert [(span.at - begin, span.attempts) for span in by_hour] == [
         (0, 60),
         (3600, 60),
@@ -72,7 +72,7 @@ async def test_what_is_old_is_kept_by_the_hour_then_by_the_day_and_every_end_is_
         (86400 + 3600, 1),
     ]
     await _one_at(ledger, clock, begin + 60 * 86400)
-    assert await ledger.view.history("b1") == [
+    assert await ledger.queries.history("b1") == [
         Span(begin, 86400, 130, {State.SUCCEEDED: 130}),
         Span(begin + 86400, 86400, 1, {State.SUCCEEDED: 1}),
         Span(begin + 60 * 86400, 60, 1, {State.SUCCEEDED: 1}),
@@ -87,7 +87,7 @@ async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
     [job] = await claim(fake_ledger)
     await send(fake_ledger, job)
     await say(fake_ledger, answer(job, Event.DOUBTED))
-    hand, scope = fake_ledger.hand, scopes.of_batch("b1")
+    hand, scope = fake_ledger.operations, scopes.of_batch("b1")
     assert await hand.hold(scope, by="ana", why="coffee")
     assert not await hand.hold(scope, by="eva", why="too late to count")
     await hand.release(scope, by="eva")
@@ -95,7 +95,7 @@ async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
     await hand.resolve("b1", 4, created=True, by="ana")
     await hand.redrive("b1", Selection(State.DEAD), "ana")
     await hand.cancel("b1", "eva")
-    acts = [(act.act, act.by, act.on) async for act in fake_ledger.view.audit()]
+    acts = [(act.act, act.by, act.on) async for act in fake_ledger.queries.audit()]
     assert acts == [
         ("cancel", "eva", "batch:b1"),
         ("redrive", "ana", "batch:b1"),
@@ -104,13 +104,13 @@ async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
         ("resume", "eva", "batch:b1"),
         ("pause", "ana", "batch:b1"),
     ]
-    assert len([act async for act in fake_ledger.view.audit(2)]) == 2
+    assert len([act async for act in fake_ledger.queries.audit(2)]) == 2
 
 
 async def test_the_audit_reads_all_that_it_keeps_page_by_page(fake_ledger: Ledger) -> None:
     for n in range(1001):
-        await fake_ledger.hand.note("pause", by=f"p{n}", on="all")
-    read = [act.by async for act in fake_ledger.view.audit()]
+        await fake_ledger.operations.note("pause", by=f"p{n}", on="all")
+    read = [act.by async for act in fake_ledger.queries.audit()]
     assert read == [f"p{n}" for n in reversed(range(1001))]
 
 
@@ -129,23 +129,23 @@ FACTS = st.dictionaries(
 async def test_an_act_is_read_with_the_facts_that_were_noted(
     fake_ledger: Ledger, facts: dict[str, Fact]
 ) -> None:
-    await fake_ledger.hand.note("redrive", by="ana", on="all", facts=facts)
-    [read] = [act async for act in fake_ledger.view.audit(1)]
+    await fake_ledger.operations.note("redrive", by="ana", on="all", facts=facts)
+    [read] = [act async for act in fake_ledger.queries.audit(1)]
     assert read.facts == facts
 
 
 async def test_a_redrive_since_a_time_leaves_the_audit_readable(fake_ledger: Ledger) -> None:
     wanted = Selection(State.DEAD, since=1_764_000_000.5, until=1_764_000_001.0)
-    await fake_ledger.hand.redrive("b1", wanted, "ana")
-    [act] = [act async for act in fake_ledger.view.audit()]
+    await fake_ledger.operations.redrive("b1", wanted, "ana")
+    [act] = [act async for act in fake_ledger.queries.audit()]
     assert (act.facts["since"], act.facts["until"]) == (1_764_000_000.5, 1_764_000_001.0)
 
 
 async def test_a_name_with_stray_bytes_is_noted(fake_ledger: Ledger) -> None:
-    await fake_ledger.hand.note(
+    await fake_ledger.operations.note(
         "reconcile", by="ana\udcff", on="all", why="x\udcfe", facts={"file": "t\udcff.csv"}
     )
-    [act] = [act async for act in fake_ledger.view.audit()]
+    [act] = [act async for act in fake_ledger.queries.audit()]
     assert (act.by, act.why, act.facts) == ("ana\\xff", "x\\xfe", {"file": "t\\xff.csv"})
 
 
@@ -162,10 +162,10 @@ async def test_a_name_with_stray_bytes_is_noted(fake_ledger: Ledger) -> None:
 async def test_an_entry_that_cannot_be_read_is_shown_as_such_and_hides_no_other(
     fake_ledger: Ledger, fields: dict[str, bytes]
 ) -> None:
-    await fake_ledger.hand.note("pause", by="ana", on="all")
+    await fake_ledger.operations.note("pause", by="ana", on="all")
     await fake_ledger.redis.xadd(keys.AUDIT, fields)  # type: ignore[arg-type]
-    await fake_ledger.hand.note("resume", by="eva", on="all")
-    acts = [act async for act in fake_ledger.view.audit()]
+    await fake_ledger.operations.note("resume", by="eva", on="all")
+    acts = [act async for act in fake_ledger.queries.audit()]
     assert [act.act for act in acts] == ["resume", "unreadable", "pause"]
     assert acts[1].at == pytest.approx(acts[0].at, abs=60)
     assert acts[1].facts["entry"]

@@ -44,8 +44,8 @@ async def _resolve(ledger: Ledger, *, created: bool, result: Result | None = Non
 
 
 async def _job(ledger: Ledger) -> JobRecord:
-    status = await ledger.view.status("b1")
-    job = await ledger.view.job("b1.1")
+    status = await ledger.queries.status("b1")
+    job = await ledger.queries.job("b1.1")
     assert status.conserved
     assert status.states[job.state] == 1
     assert status.bounds == job.bounds
@@ -194,7 +194,7 @@ async def test_created_revives_a_job_that_a_successor_gave_up(
     job = await _job(fake_ledger)
     assert job.state is State.SUCCEEDED
     assert await fake_ledger.redis.zcard("pv:{b1}:dead") == 0
-    assert (await fake_ledger.view.status("b1")).causes == {}
+    assert (await fake_ledger.queries.status("b1")).causes == {}
     assert [a.token for a in job.attempts] == [stale.token, None]
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from provisioning.ledger import Buried, JobRecord, Ledger, Selection, keys, queries, transitions
+from provisioning.ledger import JobRecord, Ledger, Selection, Tombstone, keys, queries, transitions
 from provisioning.lifecycle import Event, State
 from tests.support.ledger_fixtures import NOW, Clock, answer, claim, fill, new_job, say, send
 
 
 async def _numbers(ledger: Ledger, wanted: Selection, after: str = "") -> list[int]:
-    return [job.number async for job in ledger.view.jobs("b1", wanted, after=after)]
+    return [job.number async for job in ledger.queries.jobs("b1", wanted, after=after)]
 
 
 async def _four(ledger: Ledger, clock: Clock) -> None:
@@ -65,7 +65,7 @@ async def test_a_listing_goes_on_after_any_job_of_it(
         await send(fake_ledger, job)
         clock.advance(1 if job.number % 3 else 0)  # some get there in the same instant
         await say(fake_ledger, answer(job, Event.REJECTED))
-    everything = [record async for record in fake_ledger.view.jobs("b1", wanted)]
+    everything = [record async for record in fake_ledger.queries.jobs("b1", wanted)]
     assert sorted(record.number for record in everything) == list(range(1, 10))
     for index, record in enumerate(everything):
         rest = await _numbers(fake_ledger, wanted, after=wanted.place(record))
@@ -77,7 +77,7 @@ async def test_pages_say_where_they_end_and_the_last_that_nothing_is_left(
 ) -> None:
     monkeypatch.setattr(queries, "PAGE", 2)
     await fill(fake_ledger, *(new_job(f"k{n}") for n in range(4)))
-    pages = [(len(page.jobs), page.end) async for page in fake_ledger.view.pages("b1")]
+    pages = [(len(page.jobs), page.end) async for page in fake_ledger.queries.pages("b1")]
     assert pages == [(2, "2"), (2, "")]
 
 
@@ -93,7 +93,7 @@ async def test_dead_letters_are_listed_in_the_order_in_which_they_died(
 
 
 async def _found(ledger: Ledger, key: str, credential: str = "") -> set[tuple[str, str]]:
-    return {(found.credential, found.job_id) async for found in ledger.view.find(key, credential)}
+    return {(found.credential, found.job_id) async for found in ledger.queries.find(key, credential)}
 
 
 async def test_a_tenant_is_found_in_whichever_batch_and_under_whichever_credential(
@@ -116,8 +116,8 @@ async def test_of_a_tenant_past_its_retention_is_told_how_it_ended(fake_ledger: 
     redis: Any = fake_ledger.redis
     settled = await redis.hget(keys.batch("b1"), "settled_at")
     await fake_ledger.do(transitions.reap("b1", "batches", settled.decode(), 10))
-    [found] = [each async for each in fake_ledger.view.find("lima")]
-    assert found == Buried("b1.1", "lima", "acme", State.SUCCEEDED)
+    [found] = [each async for each in fake_ledger.queries.find("lima")]
+    assert found == Tombstone("b1.1", "lima", "acme", State.SUCCEEDED)
     assert not isinstance(found, JobRecord)
 
 

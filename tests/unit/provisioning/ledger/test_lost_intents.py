@@ -58,11 +58,11 @@ async def test_the_answer_of_a_post_whose_intent_is_lost_counts(
         [recorded] = await fake_ledger.do(transitions.answered("b1", [answer(job, event)]))
         assert recorded.how in (How.LATE, How.LATE_MOVE)
         assert recorded.state is ENDS[event]
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert record.bounds == Bounds(0, 1) + CHANGE[event]
     assert (record.result is not None) == (event is Event.CREATED)
     assert [attempt.late for attempt in record.attempts] == [True]
-    status = await fake_ledger.view.status("b1")
+    status = await fake_ledger.queries.status("b1")
     assert status.conserved
     assert status.bounds == record.bounds
     jobs = await claim(fake_ledger)
@@ -77,7 +77,7 @@ async def test_what_was_withdrawn_without_a_byte_is_no_answer(fake_ledger: Ledge
     withdrawn = type(said)(said.number, said.token, said.event, said.reason, said.change, attempt)
     [recorded] = await fake_ledger.do(transitions.answered("b1", [withdrawn]))
     assert recorded.how is How.LOST
-    assert (await fake_ledger.view.job("b1.1")).bounds == Bounds()
+    assert (await fake_ledger.queries.job("b1.1")).bounds == Bounds()
 
 
 async def test_an_answer_that_comes_again_after_its_job_has_gone_on_is_not_taken_for_one(
@@ -111,10 +111,10 @@ async def test_an_answer_from_a_worker_that_comes_when_another_has_the_job_count
     for each in answers if first == "late" else reversed(answers):
         [recorded] = await fake_ledger.do(transitions.answered("b1", [each]))
         assert recorded.taken
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert record.state is State.SUCCEEDED
     assert record.bounds == Bounds(1, 1) + Bounds(0, 1) + CHANGE[event]
-    assert (await fake_ledger.view.status("b1")).conserved
+    assert (await fake_ledger.queries.status("b1")).conserved
 
 
 async def test_an_answer_before_the_one_whose_attempt_is_known_counts(
@@ -126,7 +126,7 @@ async def test_an_answer_before_the_one_whose_attempt_is_known_counts(
             transitions.answered("b1", [answer(job, Event.RETRY_DUE, attempt=attempt)])
         )
         assert recorded.taken
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert (record.state, record.bounds, len(record.attempts)) == (State.QUEUED, Bounds(0, 2), 2)
 
 

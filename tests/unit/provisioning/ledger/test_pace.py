@@ -95,7 +95,7 @@ async def test_a_quickened_pace_is_felt_at_once(fake_ledger: Ledger, clock: Cloc
     assert (await _take(fake_ledger, 1 / 3600, 10)).count == 1
     waiting = await _take(fake_ledger, 1 / 3600, 10)
     assert (waiting.count, waiting.start) == (0, 1.0)  # not an hour: the pace may change meanwhile
-    await fake_ledger.hand.set_pace("acme", Rate(50.0))
+    await fake_ledger.operations.set_pace("acme", Rate(50.0))
     clock.advance(0.1)
     tokens = await _take(fake_ledger, 1 / 3600, 10)
     while not tokens.count:
@@ -108,9 +108,9 @@ async def test_a_quickened_pace_is_felt_at_once(fake_ledger: Ledger, clock: Cloc
 async def test_an_operators_pace_goes_before_the_setting_and_unlimited_is_no_pace(
     fake_ledger: Ledger,
 ) -> None:
-    await fake_ledger.hand.set_pace("acme", Rate(None))
+    await fake_ledger.operations.set_pace("acme", Rate(None))
     assert (await _take(fake_ledger, 5.0, 10)).count is None
-    await fake_ledger.hand.set_pace("acme", Rate(2.0))
+    await fake_ledger.operations.set_pace("acme", Rate(2.0))
     assert (await _take(fake_ledger, 5.0, 10)).interval == 0.5
 
 

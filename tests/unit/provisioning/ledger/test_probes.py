@@ -60,7 +60,7 @@ async def test_a_job_that_was_sent_twice_at_most_may_be_asked_too_where_it_is_me
 
 async def test_a_pause_holds_probes_too(ledger: Ledger) -> None:
     await fill(ledger, new_job("k1"))
-    await ledger.hand.hold(scopes.of_batch("b1"), by="ana", why="")
+    await ledger.operations.hold(scopes.of_batch("b1"), by="ana", why="")
     assert await probes(ledger, 5) == []
 
 
@@ -73,14 +73,14 @@ async def test_a_brake_lets_one_probe_through_on_a_person_s_word_and_comes_off_i
     for shown, off in ((Shown.BAD, False), (Shown.GOOD, True)):
         await ledger.do(transitions.hold(hold))
         assert await claim(ledger, 10) == []
-        assert await ledger.hand.release(scope) is Released.PROBE
+        assert await ledger.operations.release(scope) is Released.PROBE
         [job] = await claim(ledger, 10)
         intent = Intent(job.number, job.token, job.attempts + 1, "acme")
         [grant] = await ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
         assert grant.word is Go.TRIAL
         assert await claim(ledger, 10) == []
         assert await ledger.do(transitions.tried(scope, shown)) is off
-        assert bool(await ledger.view.holds()) is not off
+        assert bool(await ledger.queries.holds()) is not off
         await ledger.do(transitions.deferred("b1", [Deferral(job.number, job.token, 0.0, "braked")]))
 
 
@@ -93,5 +93,5 @@ async def test_a_brake_of_a_former_version_that_healed_by_itself_is_taken_off(
     await ledger.do(transitions.hold(hold))
     await ledger.redis.hset(keys.brake(scope), mapping={"stage": 1, "top": 100, "next": 10**15})
     assert len(await claim(ledger, 10)) == 1
-    assert await ledger.view.holds() == []
-    assert (await ledger.view.status("b1")).states[State.CLAIMED] == 1
+    assert await ledger.queries.holds() == []
+    assert (await ledger.queries.status("b1")).states[State.CLAIMED] == 1

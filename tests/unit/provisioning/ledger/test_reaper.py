@@ -60,8 +60,8 @@ async def test_a_batch_with_something_unresolved_is_kept(
 ) -> None:
     await _ended(fake_ledger, *names)
     await _purge(fake_ledger, clock, "batches=7")
-    assert (await fake_ledger.view.status("b1")).accepted == len(names)
-    assert len([job async for job in fake_ledger.view.jobs("b1")]) == len(names)
+    assert (await fake_ledger.queries.status("b1")).accepted == len(names)
+    assert len([job async for job in fake_ledger.queries.jobs("b1")]) == len(names)
 
 
 async def test_the_doubtful_lose_nothing_to_any_class(fake_ledger: Ledger, clock: Clock) -> None:
@@ -75,10 +75,10 @@ async def test_a_tenant_whose_batch_is_gone_is_not_created_again(fake_ledger: Le
     await _ended(fake_ledger, "created", "dead", "risky")
     await _purge(fake_ledger, clock, "batches=7")
     with pytest.raises(NotFoundError):
-        await fake_ledger.view.status("b1")
+        await fake_ledger.queries.status("b1")
     names = ("created", "dead", "risky")
     jobs = [new_job(name, fingerprint="other") for name in names]
-    planned = await fake_ledger.view.verdicts(jobs)
+    planned = await fake_ledger.queries.verdicts(jobs)
     await fake_ledger.do(transitions.open_batch("b2", "b1", {}))
     accepted = await fake_ledger.do(transitions.accept("b2", jobs, "ana"))
     assert [each.verdict for each in accepted] == planned
@@ -104,7 +104,7 @@ async def test_a_dead_letter_without_its_body_is_not_redriven_but_handed_over_an
 ) -> None:
     await _ended(fake_ledger, "dead")
     await _purge(fake_ledger, clock, "dead=7")
-    assert await fake_ledger.hand.redrive("b1", Selection(State.DEAD), "ana") == Redriven()
+    assert await fake_ledger.operations.redrive("b1", Selection(State.DEAD), "ana") == Redriven()
     [accepted] = await fake_ledger.do(transitions.accept("b2", [new_job("dead")], "ana"))
     assert (accepted.verdict, accepted.job_id) == (Verdict.REDRIVEN, "b1.1")
     [again] = await claim(fake_ledger)
@@ -117,7 +117,7 @@ async def test_a_batch_that_was_opened_again_is_gone_over_from_the_start(
     await _ended(fake_ledger, "created")
     await _purge(fake_ledger, clock, "payloads=7")
     await _ended(fake_ledger, "created", "dead")
-    await fake_ledger.hand.redrive("b1", Selection(State.DEAD), "ana")
+    await fake_ledger.operations.redrive("b1", Selection(State.DEAD), "ana")
     assert await _purge(fake_ledger, clock, "payloads=7") == {}  # it has not settled
     [job] = await claim(fake_ledger)
     await send(fake_ledger, job)
@@ -176,8 +176,8 @@ async def test_a_batch_that_goes_on_growing_lets_go_of_each_job_in_its_time(
         clock.advance(DAY_SECONDS)
     bodies = await redis.hlen(keys.bodies("b1"))
     assert bodies == 1 + 7
-    assert (await fake_ledger.view.status("b1")).accepted == 61
-    assert await fake_ledger.view.body("b1.1")
+    assert (await fake_ledger.queries.status("b1")).accepted == 61
+    assert await fake_ledger.queries.body("b1.1")
 
 
 async def _end_one(ledger: Ledger, key: str, event: Event) -> None:
@@ -193,7 +193,7 @@ async def test_a_doubt_that_is_resolved_late_is_let_go_of_in_its_own_time(
 ) -> None:
     await _ended(fake_ledger, "created", "doubted")
     assert await _purge(fake_ledger, clock, "payloads=7") == {Kept.PAYLOADS: 1}
-    await fake_ledger.hand.resolve("b1", 2, created=True, by="ana")
+    await fake_ledger.operations.resolve("b1", 2, created=True, by="ana")
     assert await _purge(fake_ledger, clock, "payloads=7", days=6) == {}
     assert await _purge(fake_ledger, clock, "payloads=7", days=2) == {Kept.PAYLOADS: 1}
     assert await Reaper(fake_ledger, Retention.parse("payloads=7")).plan(clock()) == []
@@ -211,7 +211,7 @@ async def test_a_batch_is_gone_over_once_a_day_and_no_more_once_nothing_can_come
     before = await snapshot(fake_ledger.redis)
     assert await reaper.run_once(clock()) == {}
     assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    await fake_ledger.hand.cancel("b1", "ana")
+    await fake_ledger.operations.cancel("b1", "ana")
     clock.advance(8 * DAY_SECONDS)
     await reaper.run_once(clock())
     settled = await redis.hget(keys.batch("b1"), "settled_at")

@@ -47,7 +47,7 @@ async def _three(ledger: Ledger, clock: Clock) -> None:
 
 
 async def _numbers(ledger: Ledger, wanted: Selection) -> list[int]:
-    return [match.number async for page in ledger.view.matching("b1", wanted) for match in page]
+    return [match.number async for page in ledger.queries.matching("b1", wanted) for match in page]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ async def test_what_may_make_a_second_widget_is_left_where_it_is_and_counted(
     fake_ledger: Ledger, clock: Clock
 ) -> None:
     await _three(fake_ledger, clock)
-    assert await fake_ledger.hand.redrive("b1", DEAD, "ana") == Redriven(queued=2, risky=0, left=1)
-    status = await fake_ledger.view.status("b1")
+    assert await fake_ledger.operations.redrive("b1", DEAD, "ana") == Redriven(queued=2, risky=0, left=1)
+    status = await fake_ledger.queries.status("b1")
     assert (status.states[State.QUEUED], status.states[State.DEAD]) == (2, 1)
     assert status.causes == {"dead": {"http_500": 1}}
 
@@ -91,21 +91,21 @@ async def test_the_reason_for_accepting_a_second_widget_is_kept_with_the_job_and
     fake_ledger: Ledger, clock: Clock
 ) -> None:
     await _three(fake_ledger, clock)
-    came = await fake_ledger.hand.redrive("b1", DEAD, "ana", because=WHY)
+    came = await fake_ledger.operations.redrive("b1", DEAD, "ana", because=WHY)
     assert came == Redriven(queued=3, risky=1, left=0)
-    [move] = (await fake_ledger.view.job("b1.2")).moves
+    [move] = (await fake_ledger.queries.job("b1.2")).moves
     assert (move.move, move.by, move.was, move.why) == ("redriven", "ana", "http_500", WHY)
-    [safe] = (await fake_ledger.view.job("b1.1")).moves
+    [safe] = (await fake_ledger.queries.job("b1.1")).moves
     assert safe.why == ""
-    [act] = [act async for act in fake_ledger.view.audit()]
+    [act] = [act async for act in fake_ledger.queries.audit()]
     assert (act.act, act.by, act.on, act.why) == ("redrive", "ana", "batch:b1", WHY)
     assert (act.facts["queued"], act.facts["risky"]) == (3, 1)
 
 
 async def test_bounds_are_kept_over_a_redrive(fake_ledger: Ledger, clock: Clock) -> None:
     await _three(fake_ledger, clock)
-    await fake_ledger.hand.redrive("b1", DEAD, "ana", because=WHY)
-    assert (await fake_ledger.view.job("b1.2")).bounds == Bounds(0, 1)
+    await fake_ledger.operations.redrive("b1", DEAD, "ana", because=WHY)
+    assert (await fake_ledger.queries.job("b1.2")).bounds == Bounds(0, 1)
 
 
 @pytest.mark.parametrize("same_time", [True, False])
@@ -121,7 +121,7 @@ async def test_every_match_is_found_once_however_the_stretches_fall(
         event = Event.EXHAUSTED if job.number % 4 == 0 else Event.REJECTED
         await say(fake_ledger, answer(job, event))
     assert sorted(await _numbers(fake_ledger, DEAD)) == list(range(1, 12))
-    assert await fake_ledger.hand.redrive("b1", DEAD, "ana") == Redriven(queued=9, risky=0, left=2)
+    assert await fake_ledger.operations.redrive("b1", DEAD, "ana") == Redriven(queued=9, risky=0, left=2)
     assert sorted(await _numbers(fake_ledger, DEAD)) == [4, 8]
 
 
@@ -140,7 +140,7 @@ async def test_cancelled_jobs_are_found_by_their_numbers(
 async def _mend(ledger: Ledger, key: str, *, because: str = "") -> tuple[Verdict, Verdict]:
     """What the plan says of a mended row, and what handing it over comes to."""
     job = new_job(key, body=b'{"a":2}')
-    [planned] = await ledger.view.verdicts([job], accept_duplicates=bool(because))
+    [planned] = await ledger.queries.verdicts([job], accept_duplicates=bool(because))
     [accepted] = await ledger.do(transitions.accept("b2", [job], "ana", because=because))
     return planned, accepted.verdict
 
@@ -160,16 +160,16 @@ async def test_a_mended_row_is_sent_where_somebody_says_why_a_second_widget_is_a
 ) -> None:
     await _three(fake_ledger, clock)
     assert await _mend(fake_ledger, "b", because=WHY) == (Verdict.REDRIVEN, Verdict.REDRIVEN)
-    [move] = (await fake_ledger.view.job("b1.2")).moves
+    [move] = (await fake_ledger.queries.job("b1.2")).moves
     assert (move.move, move.why) == ("redriven", WHY)
-    assert await fake_ledger.view.body("b1.2") == b'{"a":2}'
+    assert await fake_ledger.queries.body("b1.2") == b'{"a":2}'
 
 
 async def test_causes_come_with_their_count_risk_first_and_last_time_and_an_example(
     fake_ledger: Ledger, clock: Clock
 ) -> None:
     await _three(fake_ledger, clock)
-    groups = await fake_ledger.view.causes("b1", DEAD)
+    groups = await fake_ledger.queries.causes("b1", DEAD)
     assert [(g.cause, g.count, g.risky, g.first - NOW, g.last - NOW, g.example) for g in groups] == [
         ("bot_not_found", 2, 0, 1.0, 3.0, 1),
         ("http_500", 1, 1, 2.0, 2.0, 2),

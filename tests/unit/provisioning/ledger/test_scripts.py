@@ -43,7 +43,7 @@ async def _verdicts(ledger: Ledger, *bodies: str, batch: str = "b1", key: str = 
 
 
 async def _state(ledger: Ledger, number: int = 1) -> State:
-    return (await ledger.view.job(f"b1.{number}")).state
+    return (await ledger.queries.job(f"b1.{number}")).state
 
 
 async def _lapse(ledger: Ledger, clock: Clock) -> Rescue:
@@ -59,7 +59,7 @@ async def test_one_identity_is_one_job_in_one_call_in_one_batch_and_across_batch
 ) -> None:
     assert await _verdicts(fake_ledger, "fp", "fp") == ["new b1.1", "queued b1.1"]
     assert await _verdicts(fake_ledger, "fp", batch="b2") == ["queued b1.1"]
-    assert (await fake_ledger.view.status("b1")).accepted == 1
+    assert (await fake_ledger.queries.status("b1")).accepted == 1
 
 
 async def test_the_same_key_of_another_credential_is_another_job(fake_ledger: Ledger) -> None:
@@ -96,18 +96,18 @@ async def test_a_job_that_was_never_attempted_gets_the_body_it_is_handed_over_wi
     await _verdicts(fake_ledger, "fp")
     job = NewJob("k", "acme", b'{"bot":{"id":"2"}}', 7, "new name")
     before = await snapshot(fake_ledger.redis)
-    assert await fake_ledger.view.verdicts([job]) == [Verdict.REPLACED]
+    assert await fake_ledger.queries.verdicts([job]) == [Verdict.REPLACED]
     assert changed(before, await snapshot(fake_ledger.redis)) == {}
     [accepted] = await fake_ledger.do(transitions.accept("b2", [job], "ana"))
     assert (accepted.verdict, accepted.job_id) == (Verdict.REPLACED, "b1.1")
-    [record] = [each async for each in fake_ledger.view.jobs("b1")]
+    [record] = [each async for each in fake_ledger.queries.jobs("b1")]
     assert (record.state, record.label, record.row) == (State.QUEUED, "new name", 7)
     assert [(move.move, move.by) for move in record.moves] == [("replaced", "ana")]
     [claimed] = await claim(fake_ledger)
     assert claimed.body == job.body
     # From now on it is in a worker's hand: another body cannot take its place.
     assert await _verdicts(fake_ledger, "third") == ["changed b1.1"]
-    assert await fake_ledger.view.verdicts([job]) == [Verdict.QUEUED]
+    assert await fake_ledger.queries.verdicts([job]) == [Verdict.QUEUED]
 
 
 async def test_two_bodies_of_one_key_in_one_call_are_not_taken_for_one(fake_ledger: Ledger) -> None:
@@ -121,7 +121,7 @@ async def test_a_new_job_is_never_taken_for_a_known_one_whose_id_and_key_read_al
     await fake_ledger.do(transitions.accept("b1", known, "ana"))
     # The first gets the id b1.12; `b1.12` and `1` read like `b1.1` and `21`.
     again = [new_job("1", fingerprint="fp"), new_job("21", fingerprint="other"), *known[1:]]
-    planned = await fake_ledger.view.verdicts(again)
+    planned = await fake_ledger.queries.verdicts(again)
     accepted = await fake_ledger.do(transitions.accept("b1", again, "ana"))
     assert [each.verdict for each in accepted] == planned
     assert planned == [Verdict.NEW, Verdict.REPLACED, *[Verdict.QUEUED] * 10]
@@ -129,7 +129,7 @@ async def test_a_new_job_is_never_taken_for_a_known_one_whose_id_and_key_read_al
 
 async def test_one_key_of_two_credentials_is_two_jobs(fake_ledger: Ledger) -> None:
     jobs = [new_job("k", credential, fingerprint=credential) for credential in ("acme", "zeta", "acme")]
-    planned = await fake_ledger.view.verdicts(jobs)
+    planned = await fake_ledger.queries.verdicts(jobs)
     accepted = await fake_ledger.do(transitions.accept("b1", jobs, "ana"))
     assert [each.verdict for each in accepted] == planned == [Verdict.NEW, Verdict.NEW, Verdict.QUEUED]
 
@@ -144,9 +144,9 @@ async def test_a_key_is_one_identity_however_its_accents_are_written(
     assert await _verdicts(fake_ledger, "fp", key=first) == ["new b1.1"]
     assert await _verdicts(fake_ledger, "fp", key=then) == ["queued b1.1"]
     for asked in (COMPOSED, DECOMPOSED):
-        [found] = [record async for record in fake_ledger.view.find(asked)]
+        [found] = [record async for record in fake_ledger.queries.find(asked)]
         assert found.key == COMPOSED
-        [listed] = [record async for record in fake_ledger.view.jobs("b1", Selection(key=asked))]
+        [listed] = [record async for record in fake_ledger.queries.jobs("b1", Selection(key=asked))]
         assert listed.number == 1
 
 
@@ -160,11 +160,11 @@ async def test_a_ledger_that_holds_a_key_of_another_normal_form_goes_on_with_it(
     assert await fake_ledger.redis.hkeys("pv:identity:acme") == [spelled.encode()]
     again = new_job(spelled, fingerprint="fp")
     assert again.key != spelled
-    assert await fake_ledger.view.verdicts([again]) == [Verdict.QUEUED]
+    assert await fake_ledger.queries.verdicts([again]) == [Verdict.QUEUED]
     assert await _verdicts(fake_ledger, "fp", key=spelled) == ["queued b1.1"]
-    [found] = [record async for record in fake_ledger.view.find(spelled)]
+    [found] = [record async for record in fake_ledger.queries.find(spelled)]
     assert found.key == spelled
-    pages = [some async for some in fake_ledger.view.matching("b1", Selection(key=spelled))]
+    pages = [some async for some in fake_ledger.queries.matching("b1", Selection(key=spelled))]
     assert [match.number for some in pages for match in some] == [1]
 
 
@@ -180,7 +180,7 @@ async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_sto
     assert (accepted.verdict, accepted.job_id) == (Verdict.REDRIVEN, "b1.1")
     [again] = await claim(fake_ledger)
     assert (again.body, again.attempts) == (b'{"a":2}', 0)
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert ([a.error for a in record.attempts], [m.move for m in record.moves]) == (
         ["exhausted"],
         ["redriven"],
@@ -192,7 +192,7 @@ async def test_a_job_whose_record_is_gone_is_not_sent_again(fake_ledger: Ledger)
     await _verdicts(fake_ledger, "fp")
     await fake_ledger.redis.hdel(JOBS, "1")
     assert await _verdicts(fake_ledger, "fp") == ["in_doubt b1.1"]
-    assert await fake_ledger.view.verdicts([new_job("k", fingerprint="fp")]) == [Verdict.IN_DOUBT]
+    assert await fake_ledger.queries.verdicts([new_job("k", fingerprint="fp")]) == [Verdict.IN_DOUBT]
 
 
 async def test_jobs_handed_to_a_batch_that_was_just_taken_back_are_listed_all_the_same(
@@ -201,7 +201,7 @@ async def test_jobs_handed_to_a_batch_that_was_just_taken_back_are_listed_all_th
     await fake_ledger.do(transitions.open_batch("b1", "name", {}))
     assert await fake_ledger.do(transitions.discard_batch("b1"))
     await _verdicts(fake_ledger, "fp")
-    assert [status.batch async for status in fake_ledger.view.batches()] == ["b1"]
+    assert [status.batch async for status in fake_ledger.queries.batches()] == ["b1"]
 
 
 async def test_a_batch_that_another_has_found_by_its_name_is_not_taken_back(fake_ledger: Ledger) -> None:
@@ -209,8 +209,8 @@ async def test_a_batch_that_another_has_found_by_its_name_is_not_taken_back(fake
     assert await fake_ledger.do(transitions.open_batch("b2", "name", {})) == ("b1", False)
     assert not await fake_ledger.do(transitions.discard_batch("b1"))
     await _verdicts(fake_ledger, "fp")
-    assert await fake_ledger.view.batch_id("name") == "b1"
-    assert (await fake_ledger.view.status("b1")).meta == {"urgent": "1"}
+    assert await fake_ledger.queries.batch_id("name") == "b1"
+    assert (await fake_ledger.queries.status("b1")).meta == {"urgent": "1"}
 
 
 # -- open, discard -----------------------------------------------------------------------------------
@@ -222,16 +222,16 @@ async def test_opening_a_batch_twice_says_the_same_and_a_name_belongs_to_the_fir
     call = transitions.open_batch("b1", "name", {"on_in_doubt": "retry"})
     assert [await fake_ledger.do(call) for _ in range(2)] == [("b1", True), ("b1", True)]
     assert await fake_ledger.do(transitions.open_batch("b2", "name", {})) == ("b1", False)
-    assert (await fake_ledger.view.status("b1")).meta["on_in_doubt"] == "retry"
+    assert (await fake_ledger.queries.status("b1")).meta["on_in_doubt"] == "retry"
 
 
 async def test_an_empty_batch_is_settled_from_the_start_and_leaves_no_trace(fake_ledger: Ledger) -> None:
     before = await snapshot(fake_ledger.redis)
     await fake_ledger.do(transitions.open_batch("b1", "name", {}))
-    status = await fake_ledger.view.status("b1")
+    status = await fake_ledger.queries.status("b1")
     assert (status.settled, status.conserved, status.accepted) == (True, True, 0)
     assert await claim(fake_ledger) == []
-    assert await fake_ledger.view.active() == []
+    assert await fake_ledger.queries.active() == []
     assert [await fake_ledger.do(transitions.discard_batch("b1")) for _ in range(2)] == [True, True]
     assert changed(before, await snapshot(fake_ledger.redis)) == {keys.FORMAT: FORMAT.decode()}
 
@@ -289,9 +289,9 @@ async def test_a_credential_claims_no_more_than_its_room(fake_ledger: Ledger) ->
 )
 async def test_nothing_is_claimed_under_a_hold_and_all_of_it_after(fake_ledger: Ledger, scope: str) -> None:
     await fill(fake_ledger, new_job("k"))
-    await fake_ledger.hand.hold(scope, by="ana", why="")
+    await fake_ledger.operations.hold(scope, by="ana", why="")
     assert await claim(fake_ledger) == []
-    await fake_ledger.hand.release(scope)
+    await fake_ledger.operations.release(scope)
     assert len(await claim(fake_ledger)) == 1
 
 
@@ -308,7 +308,7 @@ async def test_a_job_whose_body_is_gone_does_not_keep_those_that_are_claimed_wit
 async def test_of_hundreds_of_credentials_none_is_overlooked(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, *(new_job("k", f"c{n}") for n in range(300)))
     for n in range(0, 300, 2):
-        await fake_ledger.hand.hold(scopes.of_credential(f"c{n}"), by="ana", why="")
+        await fake_ledger.operations.hold(scopes.of_credential(f"c{n}"), by="ana", why="")
     assert len(await claim(fake_ledger, 100)) == 100
     assert len(await claim(fake_ledger, 100)) == 50
     assert await claim(fake_ledger, 100) == []
@@ -350,7 +350,7 @@ async def test_an_intent_said_twice_is_granted_twice_and_counted_once(fake_ledge
     before = await snapshot(fake_ledger.redis)
     assert await send(fake_ledger, job)
     assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    assert (await fake_ledger.view.status("b1")).bounds == Bounds(0, 1)
+    assert (await fake_ledger.queries.status("b1")).bounds == Bounds(0, 1)
 
 
 async def test_a_copy_of_an_intent_that_the_network_kept_back_starts_nothing(fake_ledger: Ledger) -> None:
@@ -369,11 +369,11 @@ async def test_a_hold_that_comes_between_claim_and_intent_queues_the_job_unconsu
 ) -> None:
     await fill(fake_ledger, new_job("k"))
     [job] = await claim(fake_ledger)
-    await fake_ledger.hand.hold(scopes.of_batch("b1"), by="ana", why="")
+    await fake_ledger.operations.hold(scopes.of_batch("b1"), by="ana", why="")
     intent = Intent(1, job.token, 1, "acme")
     [grant] = await fake_ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
     assert (grant.word, grant.reason) == (Go.HELD, "paused")
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert (record.state, record.reason, record.bounds) == (State.QUEUED, "paused", Bounds())
 
 
@@ -481,11 +481,11 @@ async def test_a_job_called_off_while_being_sent_is_not_sent_again(
     await fill(fake_ledger, new_job("k"))
     [job] = await claim(fake_ledger)
     await send(fake_ledger, job)
-    assert await fake_ledger.hand.cancel("b1", "ana") == 0
-    assert await fake_ledger.hand.cancel("b1", "ana") == 0
+    assert await fake_ledger.operations.cancel("b1", "ana") == 0
+    assert await fake_ledger.operations.cancel("b1", "ana") == 0
     for _ in range(2):
         assert await say(fake_ledger, answer(job, event)) == [True]
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert (record.state, [move.move for move in record.moves]) == (state, ["called_off"])
     assert await claim(fake_ledger) == []
 
@@ -496,7 +496,7 @@ async def test_a_silence_after_a_call_off_is_a_doubt_even_where_doubts_are_retri
     await fill(fake_ledger, new_job("k"))
     [job] = await claim(fake_ledger)
     await send(fake_ledger, job)
-    await fake_ledger.hand.cancel("b1", "ana")
+    await fake_ledger.operations.cancel("b1", "ana")
     clock.advance(LEASE + 1)
     await fake_ledger.do(transitions.rescue("b1", on_in_doubt="retry"))
     assert await _state(fake_ledger) is State.IN_DOUBT
@@ -506,19 +506,19 @@ async def test_a_cancelled_job_waits_for_nothing_and_holds_nothing(fake_ledger: 
     await fill(fake_ledger, new_job("k1"), new_job("k2"))
     jobs = await claim(fake_ledger)
     await fake_ledger.do(transitions.deferred("b1", [Deferral(1, jobs[0].token, 60, "x")]))
-    assert await fake_ledger.hand.cancel("b1", "ana") == 2
+    assert await fake_ledger.operations.cancel("b1", "ana") == 2
     left = await snapshot(fake_ledger.redis)
     assert not {"pv:{b1}:waiting", "pv:{b1}:leases", keys.ACTIVE, keys.HOLDS} & set(left)
     clock.advance(61)
     assert await claim(fake_ledger) == []
-    assert (await fake_ledger.view.status("b1")).settled
+    assert (await fake_ledger.queries.status("b1")).settled
 
 
 async def test_a_redrive_ends_an_old_call_off(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, new_job("k"))
     [job] = await claim(fake_ledger)
     await send(fake_ledger, job)
-    await fake_ledger.hand.cancel("b1", "ana")
+    await fake_ledger.operations.cancel("b1", "ana")
     await say(fake_ledger, answer(job, Event.RETRY_DUE))
     await fake_ledger.do(transitions.redrive("b1", [1], "ana", because="why not"))
     [again] = await claim(fake_ledger)
@@ -538,12 +538,15 @@ async def test_a_doubt_resolved_as_absent_begins_a_new_drive_and_one_resolved_as
     for job in jobs:
         await send(fake_ledger, job)
     await say(fake_ledger, *(answer(job, Event.DOUBTED) for job in jobs))
-    assert (await fake_ledger.view.status("b1")).bounds == Bounds(0, 2)
-    assert await fake_ledger.hand.resolve("b1", 1, created=False, by="ana")
-    assert await fake_ledger.hand.resolve("b1", 2, created=True, by="ana")
-    assert [await fake_ledger.hand.resolve("b1", n, created=True, by="eva") for n in (1, 2)] == [False, False]
+    assert (await fake_ledger.queries.status("b1")).bounds == Bounds(0, 2)
+    assert await fake_ledger.operations.resolve("b1", 1, created=False, by="ana")
+    assert await fake_ledger.operations.resolve("b1", 2, created=True, by="ana")
+    assert [await fake_ledger.operations.resolve("b1", n, created=True, by="eva") for n in (1, 2)] == [
+        False,
+        False,
+    ]
     assert [await _state(fake_ledger, n) for n in (1, 2)] == [State.QUEUED, State.SUCCEEDED]
-    assert (await fake_ledger.view.status("b1")).bounds == Bounds(1, 1)
+    assert (await fake_ledger.queries.status("b1")).bounds == Bounds(1, 1)
     [again] = await claim(fake_ledger)
     assert (again.number, again.attempts) == (1, 0)
 
@@ -593,7 +596,7 @@ async def test_what_a_batch_says_of_doubts_goes_before_the_setting(
     await send(fake_ledger, job)
     clock.advance(LEASE + 1)
     await fake_ledger.do(transitions.rescue("b1", on_in_doubt="retry" if setting == "retry" else "hold"))
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert (record.state, record.bounds) == (state, Bounds(0, 1))
 
 
@@ -621,7 +624,7 @@ async def test_an_answer_with_a_long_wait_hands_the_job_back_in_the_same_write(
     await send(fake_ledger, job)
     busy = msgspec.structs.replace(answer(job, Event.RETRY_DUE, next_delay=90.0), delay=90.0)
     assert [await say(fake_ledger, busy) for _ in range(2)] == [[True], [True]]
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert (record.state, record.not_before, record.worker) == (State.QUEUED, NOW + 90, "")
     assert len(record.attempts) == 1
     clock.advance(89)
@@ -693,13 +696,13 @@ async def test_whatever_people_call_things_comes_back_as_it_was(ledger: Ledger) 
         attempt = msgspec.structs.replace(made.attempt, error=odd, message=odd * 3, worker=odd)
         result = Result(odd, odd, odd, odd, odd)
         assert await say(ledger, msgspec.structs.replace(made, attempt=attempt, result=result)) == [True]
-    records = [job async for job in ledger.view.jobs("b1")]
+    records = [job async for job in ledger.queries.jobs("b1")]
     for record, odd in zip(records, ODD, strict=True):
         [attempt] = record.attempts
         assert (record.key, record.credential, record.label, record.row) == (odd, odd, odd, 10**9)
         assert (attempt.error, attempt.message, attempt.worker) == (odd, odd * 3, odd)
         assert record.result == Result(odd, odd, odd, odd, odd)
-    assert (await ledger.view.status("b1")).conserved
+    assert (await ledger.queries.status("b1")).conserved
 
 
 async def test_words_beyond_those_that_get_a_number_are_kept_as_they_are(ledger: Ledger) -> None:
@@ -707,7 +710,7 @@ async def test_words_beyond_those_that_get_a_number_are_kept_as_they_are(ledger:
         await fill(ledger, *(new_job(f"k{n}", f"c{n}") for n in range(first, first + 500)))
     redis: Any = ledger.redis
     assert await redis.hlen(keys.words("b1")) == 2 * 1000
-    assert [job.credential async for job in ledger.view.jobs("b1")] == [f"c{n}" for n in range(1500)]
+    assert [job.credential async for job in ledger.queries.jobs("b1")] == [f"c{n}" for n in range(1500)]
     claimed = {job.key: job.credential for _ in range(15) for job in await claim(ledger)}
     assert claimed == {f"k{n}": f"c{n}" for n in range(1500)}
 
@@ -718,7 +721,7 @@ async def test_a_job_of_a_hundred_attempts_tells_them_all(fake_ledger: Ledger) -
     for n in range(1, 101):
         assert await send(fake_ledger, job, n)
         assert await say(fake_ledger, answer(job, Event.RETRY_DUE, attempt=n, next_delay=0.1)) == [True]
-    record = await fake_ledger.view.job("b1.1")
+    record = await fake_ledger.queries.job("b1.1")
     assert [attempt.n for attempt in record.attempts] == [*range(1, 101)]
     assert record.bounds == Bounds(0, 100)
 
@@ -728,4 +731,4 @@ async def test_a_call_with_thousands_of_jobs_is_carried_out_whole(ledger: Ledger
         await fill(ledger, *(new_job(f"k{n}") for n in range(first, first + 500)))
     assert len(await claim(ledger, 4000)) == 4000
     assert await ledger.redis.zcard(keys.leases("b1")) == 4000
-    assert (await ledger.view.status("b1")).states[State.CLAIMED] == 4000
+    assert (await ledger.queries.status("b1")).states[State.CLAIMED] == 4000

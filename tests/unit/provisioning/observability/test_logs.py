@@ -30,13 +30,13 @@ from worker.events.telemetry import (
     BrakeReleased,
     Claimed,
     Ended,
-    Happening,
     Lapsed,
     Returned,
     TargetLost,
     TargetRecovered,
     TargetSuspected,
     Telemetry,
+    TelemetryEvent,
 )
 
 CLIENT_SECRET = "s3cret-of-the-company"
@@ -98,7 +98,7 @@ FAILED = _attempt(1, Outcome.FAILED, status=500)
 CREATED = _attempt(2, Outcome.CREATED, at=1001.0)
 RESULT = Result("w1", WIDGET_KEY)
 
-HAPPENINGS: list[Happening] = [
+HAPPENINGS: list[TelemetryEvent] = [
     Claimed(_job()),
     Attempted(_job(), FAILED, State.CLAIMED, "http_500"),
     Attempted(_job(), CREATED, State.SUCCEEDED, "created"),
@@ -147,7 +147,7 @@ def test_one_line_closes_a_job_with_all_that_one_asks_first(log: Log) -> None:
 
 
 @pytest.mark.parametrize("happening", HAPPENINGS, ids=lambda each: type(each).__name__)
-def test_every_happening_makes_one_line(log: Log, happening: Happening) -> None:
+def test_every_happening_makes_one_line(log: Log, happening: TelemetryEvent) -> None:
     log_happening(happening)
     assert len(log.lines) == 1
 
@@ -175,7 +175,7 @@ def test_a_line_says_where_it_was_said(log: Log) -> None:
             await asyncio.create_task(said())
 
     async def said() -> None:
-        logs.say(log_events.ANSWER_MISREAD, exception=ValueError())
+        logs.log_event(log_events.ANSWER_MISREAD, exception=ValueError())
 
     asyncio.run(work())
     assert (log.lines[0]["job_id"], log.lines[0]["batch_id"]) == ("b.1", "b")
@@ -231,8 +231,8 @@ ERRORS = [
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_no_secret_is_in_an_exception(log: Log, error: BaseException) -> None:
     caught = _raise(error)
-    logs.say(log_events.CHORE_FAILED, doing="look", exception=caught)
-    logs.say(log_events.LEDGER_LOST, doing="look", error=caught)
+    logs.log_event(log_events.CHORE_FAILED, doing="look", exception=caught)
+    logs.log_event(log_events.LEDGER_LOST, doing="look", error=caught)
     logging.getLogger("asyncio").error("Task exception %r", caught, exc_info=caught)
     Telemetry([lambda _: (_ for _ in ()).throw(error)]).tell(HAPPENINGS[0])
     assert len(log.lines) == 4
@@ -243,7 +243,7 @@ def test_no_secret_is_in_an_exception(log: Log, error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("happening", HAPPENINGS, ids=lambda each: type(each).__name__)
-def test_no_secret_is_in_a_happening(log: Log, happening: Happening) -> None:
+def test_no_secret_is_in_a_happening(log: Log, happening: TelemetryEvent) -> None:
     log_happening(happening)
     _assert_clean(log)
 
@@ -265,7 +265,7 @@ SMUGGLED: list[object] = [
 @pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.name)
 def test_no_secret_passes_through_any_field_of_any_event(log: Log, event: log_events.Event) -> None:
     for value in SMUGGLED:
-        logs.say(event, **dict.fromkeys((*event.fields, "body", "key", "widget_key"), value))
+        logs.log_event(event, **dict.fromkeys((*event.fields, "body", "key", "widget_key"), value))
     assert len(log.lines) == len(SMUGGLED)
     for line in log.lines:
         assert set(line) <= {"timestamp", "level", "event", *CONTEXT, *event.fields}
@@ -338,11 +338,11 @@ def test_a_bug_in_a_line_is_said_and_forgotten(log: Log, monkeypatch: pytest.Mon
 
 
 def _said() -> Iterator[tuple[str, set[str] | None, str]]:
-    """Every call of `say` in the code: the event's constant, the fields given by name, where."""
+    """Every call of `log_event` in the code: the event's constant, the fields given by name, where."""
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "log_event":
                     named = {keyword.arg for keyword in node.keywords if keyword.arg}
                     for constant in _constants(node.args[0]):
                         yield constant, named, f"{path.name}:{node.lineno}"

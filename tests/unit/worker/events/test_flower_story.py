@@ -19,9 +19,9 @@ from worker.events.telemetry import (
     BrakeReleased,
     Claimed,
     Ended,
-    Happening,
     Lapsed,
     Returned,
+    TelemetryEvent,
 )
 
 NOW = 1_800_000_000.0
@@ -49,7 +49,7 @@ class Flower:
         self.fields = ""
         self.clock = itertools.count()
 
-    def hear(self, *happenings: Happening, now: float = NOW + 9, worker: str = "w1") -> Any:
+    def hear(self, *happenings: TelemetryEvent, now: float = NOW + 9, worker: str = "w1") -> Any:
         """Returns: the task as it stands afterwards; None if Flower knows nothing of it."""
         for happening in happenings:
             if is_worth_telling(happening, now, self.which, LEASE):
@@ -66,9 +66,9 @@ def flower(request: pytest.FixtureRequest) -> Flower:
     return Flower(request.param)
 
 
-def _made(job: Claim, attempts: Sequence[Attempt], state: State) -> list[Happening]:
+def _made(job: Claim, attempts: Sequence[Attempt], state: State) -> list[TelemetryEvent]:
     """A performance as the engine tells it: all attempts but the last are repeated."""
-    told: list[Happening] = [Claimed(job)]
+    told: list[TelemetryEvent] = [Claimed(job)]
     told += [Attempted(job, attempt, State.CLAIMED, attempt.error) for attempt in attempts[:-1]]
     told.append(Attempted(job, attempts[-1], state, attempts[-1].error))
     result = RESULT if state is State.SUCCEEDED else None

@@ -22,9 +22,9 @@ from worker.events.telemetry import (
     BrakeReleased,
     Claimed,
     Ended,
-    Happening,
     Lapsed,
     Returned,
+    TelemetryEvent,
 )
 from worker.execution.classify import classify
 from worker.execution.reply import Answer
@@ -91,7 +91,7 @@ def _value(metrics: WorkerMetrics, name: str, **labels: str) -> float | None:
         (BrakeReleased("target:http://x"), "provision_brakes_released_total", {"scope": "target"}),
     ],
 )
-def test_what_is_told_is_counted_once(told: Happening, name: str, labels: dict[str, str]) -> None:
+def test_what_is_told_is_counted_once(told: TelemetryEvent, name: str, labels: dict[str, str]) -> None:
     metrics = WorkerMetrics()
     before = _value(metrics, name, **labels) or 0.0
     metrics.listen(told)

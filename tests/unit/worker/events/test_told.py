@@ -13,8 +13,8 @@ from provisioning.attempt import Attempt
 from provisioning.ledger import Answered, Claim, Ledger, Recorded, transitions
 from provisioning.lifecycle import UNSETTLED, Event, State
 from tests.support.ledger_fixtures import LEASE, OUTCOME, Clock, answer, claim, fill, new_job, send
-from worker.events.telemetry import Attempted, Ended, Happening, Returned, Telemetry
-from worker.execution.executor import Performance
+from worker.events.telemetry import Attempted, Ended, Returned, Telemetry, TelemetryEvent
+from worker.execution.executor import JobExecutor
 
 AT_ONCE = ("", "called off", "lapsed", "lapsed and called off")
 """What befalls a job between its POST and the answer, where its worker is the last that had it."""
@@ -46,7 +46,7 @@ class Post:
 
     async def _go_on(self, what: str) -> None:
         if not self.retry:
-            await self.ledger.hand.resolve("b1", 1, created=False, by="ana")
+            await self.ledger.operations.resolve("b1", 1, created=False, by="ana")
         if what == "cancelled":
             await self.ledger.do(transitions.cancel("b1", 1, 1, "ana"))
             return
@@ -58,11 +58,11 @@ class Post:
             await self.ledger.do(transitions.answered("b1", [answer(other, ended, widget="w-2")]))
 
 
-def told_of(job: Claim, said: Answered, recorded: Recorded) -> list[Happening]:
+def told_of(job: Claim, said: Answered, recorded: Recorded) -> list[TelemetryEvent]:
     """What listeners are told of an answer by the worker that brings it."""
-    told: list[Happening] = []
-    kit = SimpleNamespace(telemetry=Telemetry([told.append]))
-    performance = Performance(job, cast(Any, None), cast(Any, None), cast(Any, kit))
+    told: list[TelemetryEvent] = []
+    deps = SimpleNamespace(telemetry=Telemetry([told.append]))
+    performance = JobExecutor(job, cast(Any, None), cast(Any, None), cast(Any, deps))
     performance._tell(said, recorded, 0.0)
     return told
 
@@ -77,13 +77,13 @@ async def test_listeners_are_told_what_the_ledger_says(
     post = Post(fake_ledger, clock, retry=retry)
     await post.begin()
     await post.befall(what)
-    before = await fake_ledger.view.job("b1.1")
+    before = await fake_ledger.queries.job("b1.1")
     said = answer(post.job, event, next_delay=delay)
     if event is Event.RETRY_DUE:
         said = msgspec.structs.replace(said, delay=delay)
     clock.advance(1)
     replies = [(await fake_ledger.do(transitions.answered("b1", [said])))[0] for _ in range(2)]
-    now = await fake_ledger.view.job("b1.1")
+    now = await fake_ledger.queries.job("b1.1")
 
     assert replies[0] == replies[1]  # said again after a lost reply, it is answered as at first
     told = told_of(post.job, said, replies[0])

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.flow.fair_queue import Turns
+from worker.flow.fair_queue import FairQueue
 
 
-def taken(turns: Turns[str]) -> list[str]:
+def taken(turns: FairQueue[str]) -> list[str]:
     return [turns.take() for _ in range(len(turns))]
 
 
 def test_ten_behind_a_thousand_wait_for_ten() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairQueue[str] = FairQueue()
     for n in range(1000):
         turns.add("large", f"l{n}")
     for n in range(10):
@@ -26,14 +26,14 @@ def test_ten_behind_a_thousand_wait_for_ten() -> None:
 
 
 def test_what_is_urgent_goes_first() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairQueue[str] = FairQueue()
     turns.add("batch", "a")
     turns.add("api", "b", urgent=True)
     assert taken(turns) == ["b", "a"]
 
 
 def test_first_shows_what_take_will_bring() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairQueue[str] = FairQueue()
     turns.add("x", "a")
     turns.add("y", "b")
     while turns:
@@ -42,14 +42,14 @@ def test_first_shows_what_take_will_bring() -> None:
 
 def test_an_empty_queue_has_no_first() -> None:
     with pytest.raises(IndexError):
-        Turns().first()
+        FairQueue().first()
     with pytest.raises(IndexError):
-        Turns().take()
+        FairQueue().take()
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans())))
 def test_nothing_is_lost_and_each_group_keeps_its_order(adds: list[tuple[int, bool]]) -> None:
-    turns: Turns[tuple[int, bool, int]] = Turns()
+    turns: FairQueue[tuple[int, bool, int]] = FairQueue()
     for n, (group, urgent) in enumerate(adds):
         turns.add(f"{group}{urgent}", (group, urgent, n), urgent=urgent)
     out = [turns.take() for _ in range(len(turns))]

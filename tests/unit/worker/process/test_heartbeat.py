@@ -14,7 +14,7 @@ import pytest
 
 from provisioning.config.settings import Settings
 from provisioning.health.heartbeat import Heartbeat, folder_of, read_heartbeat, read_heartbeats
-from provisioning.health.liveness import LEDGER_LIMIT, PROBE_LIMIT, Signs
+from provisioning.health.liveness import LEDGER_LIMIT, PROBE_LIMIT, Liveness
 from tests.support.commands import until
 from tests.support.repository import ROOT
 from worker.process.heartbeat import HeartbeatFile
@@ -28,7 +28,7 @@ PROBE_EVERY = 10.0
 
 def beat(*, credentials: int = 1, stopping: bool = False, **signs: float | bool | None) -> Heartbeat:
     given = {"engine": NOW, "ledger": NOW, "message": NOW, "consumer": NOW, "looked": True, **signs}
-    return Heartbeat("w@host", 7, 0.0, Signs(**given), credentials, stopping)  # type: ignore[arg-type]
+    return Heartbeat("w@host", 7, 0.0, Liveness(**given), credentials, stopping)  # type: ignore[arg-type]
 
 
 def test_a_worker_whose_loops_turn_is_alive_and_ready() -> None:
@@ -75,9 +75,9 @@ def test_a_living_worker_that_cannot_take_work_says_why(heartbeat: Heartbeat, sa
 # --- The file ---
 
 
-def signs() -> Signs:
+def signs() -> Liveness:
     now = time.monotonic()
-    return Signs(engine=now, ledger=now, message=now, consumer=now)
+    return Liveness(engine=now, ledger=now, message=now, consumer=now)
 
 
 def test_what_was_written_last_is_read(tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def test_a_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from provisioning.health.liveness import Signs
+from provisioning.health.liveness import Liveness
 from worker.process.heartbeat import HeartbeatFile
 now = time.monotonic()
-HeartbeatFile(Path(sys.argv[1]), "dead@host", Signs(now, now, now)).open()
+HeartbeatFile(Path(sys.argv[1]), "dead@host", Liveness(now, now, now)).open()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -149,10 +149,10 @@ def test_a_reader_never_meets_half_a_heartbeat(tmp_path: Path) -> None:
 BUSY = """
 import sys, time
 from pathlib import Path
-from provisioning.health.liveness import Signs
+from provisioning.health.liveness import Liveness
 from worker.process.heartbeat import HeartbeatFile
 now = time.monotonic()
-file = HeartbeatFile(Path(sys.argv[1]), "busy@host", Signs(now, now, now))
+file = HeartbeatFile(Path(sys.argv[1]), "busy@host", Liveness(now, now, now))
 file.open()
 while True:
     file.write()

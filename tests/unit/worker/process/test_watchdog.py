@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning.health.liveness import LIMIT, RECONNECT, Signs, diagnose
+from provisioning.health.liveness import LIMIT, RECONNECT, Liveness, diagnose
 
 NOW = 1000.0
 LONG_AGO = NOW - LIMIT - 1
 
 
-def signs(**last: float | None) -> Signs:
-    return Signs(**{"engine": NOW, "ledger": NOW, "message": NOW, "consumer": NOW, **last})  # type: ignore[arg-type]
+def signs(**last: float | None) -> Liveness:
+    return Liveness(**{"engine": NOW, "ledger": NOW, "message": NOW, "consumer": NOW, **last})  # type: ignore[arg-type]
 
 
 def test_a_worker_whose_parts_all_give_signs_is_well() -> None:

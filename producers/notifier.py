@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from provisioning.errors import LedgerUnavailableError
 from provisioning.observability.log_events import RING_LOST
-from provisioning.observability.logs import say
+from provisioning.observability.logs import log_event
 
 
-class Ringer:
+class BackgroundNotifier:
     """Takes wishes to ring from any thread and rings from one of its own."""
 
     def __init__(self, ring: Callable[[str], None]) -> None:
@@ -48,6 +48,6 @@ class Ringer:
                 try:
                     self._ring(batch)
                 except LedgerUnavailableError as error:
-                    say(RING_LOST, batch_id=batch, error=error)
+                    log_event(RING_LOST, batch_id=batch, error=error)
             if closing:
                 return
