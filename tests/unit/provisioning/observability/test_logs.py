@@ -342,7 +342,11 @@ def _said() -> Iterator[tuple[str, set[str] | None, str]]:
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "log_event":
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Name)
+                    and node.func.id == "log_event"
+                ):
                     named = {keyword.arg for keyword in node.keywords if keyword.arg}
                     for constant in _constants(node.args[0]):
                         yield constant, named, f"{path.name}:{node.lineno}"
