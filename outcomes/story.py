@@ -18,7 +18,7 @@ from outcomes.words import answer, duration, shown
 from provisioning import scopes
 from provisioning.attempt import Attempt, Outcome
 from provisioning.errors import InvalidInputError, NotFoundError
-from provisioning.ledger import Act, BatchStatus, Tombstone, Hold, JobRecord, Ledger, Move
+from provisioning.ledger import Act, BatchStatus, Hold, JobRecord, Ledger, Move, Tombstone
 from provisioning.lifecycle import UNSETTLED
 
 TOLD = ("pause", "resume", "pace")
