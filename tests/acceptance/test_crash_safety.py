@@ -7,8 +7,8 @@ flight, the bounds hold the sandbox's truth, every success names a widget that e
 
 from __future__ import annotations
 
-from tests.chaos.matrix import BY_NAME
-from tests.chaos.verdict import Verdict
+from chaos.matrix import BY_NAME
+from chaos.verdict import Verdict
 
 SEED = 1
 

@@ -14,11 +14,11 @@ from celery import Celery
 from pydantic import SecretStr
 from redis import Redis
 
+from chaos.matrix import BY_NAME
+from chaos.valkey import Valkey
 from provisioning.broker.queue import Waiting, make_app
 from provisioning.config.settings import Settings
 from provisioning.messages import QUEUE
-from tests.chaos.matrix import BY_NAME
-from tests.chaos.valkey import Valkey
 from tests.integration.test_unreadable_messages import UNREADABLE, good
 from tests.support.commands import BIN, Desk, rows_of, running_worker, tenants, until
 from tests.support.http_server import job, make_token, running_server

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.chaos.disk import Synced, missing
-from tests.chaos.valkey import Valkey
+from chaos.disk import Synced, missing
+from chaos.valkey import Valkey
 
 FILE = "/data/appendonlydir/a.aof"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.chaos.checkpoints import BY_NAME as CHECKPOINTS
-from tests.chaos.matrix import BY_NAME, QUICK, SCENARIOS
-from tests.chaos.table import HEAD, PRICES
+from chaos.checkpoints import BY_NAME as CHECKPOINTS
+from chaos.matrix import BY_NAME, QUICK, SCENARIOS
+from chaos.table import HEAD, PRICES
 from tests.support.repository import ROOT
 
 PAGE = (ROOT / "docs/explanation/crash-matrix.md").read_text(encoding="utf-8")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from chaos.valkey import Valkey
 from provisioning.ledger import keys
 from provisioning.ledger.tokens import Scope
 from provisioning.ledger.tokens import make_token as new_token
-from tests.chaos.valkey import Valkey
 from tests.support.http_server import (
     PATIENCE,
     PROVISION,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from chaos.valkey import Valkey
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger, transitions
-from tests.chaos.valkey import Valkey
 from tests.support.ledger_fixtures import claim, new_job
 
 REFUSING = {

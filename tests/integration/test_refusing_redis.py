@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from chaos.valkey import Valkey
 from provisioning.broker.queue import Notifier, make_app
 from provisioning.config.settings import Settings
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger, transitions
 from provisioning.pace import Rate
-from tests.chaos.valkey import Valkey
 from tests.support.commands import Desk, running_worker, tenants, until
 from tests.support.sandbox_process import running_sandbox
 

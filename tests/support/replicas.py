@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from tests.chaos.valkey import Fsync, Valkey
+from chaos.valkey import Fsync, Valkey
 from tests.support.wire import Wire
 
 WAIT_SECONDS = 30.0

@@ -7,13 +7,13 @@ import signal
 import time
 from contextlib import suppress
 
+from chaos.again import nothing_is_sent, price
+from chaos.load import jobs
+from chaos.scenario import Scenario
+from chaos.serving import Server
+from chaos.stage import Stage
+from chaos.verdict import Verdict
 from provisioning.errors import NotFoundError
-from tests.chaos.again import nothing_is_sent, price
-from tests.chaos.load import jobs
-from tests.chaos.scenario import Scenario
-from tests.chaos.serving import Server
-from tests.chaos.stage import Stage
-from tests.chaos.verdict import Verdict
 
 JOBS = 1200
 """Some seconds of work for two workers."""

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from chaos.load import jobs
+from chaos.scenario import Scenario
+from chaos.stage import Stage
+from chaos.verdict import Verdict
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import NewJob
-from tests.chaos.load import jobs
-from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Stage
-from tests.chaos.verdict import Verdict
 from tests.support.wire import wire
 
 JOBS = 600

@@ -6,12 +6,12 @@ import asyncio
 import signal
 import time
 
-from tests.chaos.checkpoints import SUBMITTER, WORKER, Checkpoint
-from tests.chaos.load import jobs
-from tests.chaos.processes import Victim
-from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Stage
-from tests.chaos.verdict import Verdict
+from chaos.checkpoints import SUBMITTER, WORKER, Checkpoint
+from chaos.load import jobs
+from chaos.processes import Victim
+from chaos.scenario import Scenario
+from chaos.stage import Stage
+from chaos.verdict import Verdict
 
 JOBS = 300
 """Two or three seconds of work for one worker: long enough to be hit in the middle."""

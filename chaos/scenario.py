@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos import disk
+from chaos.serving import Server
+from chaos.stage import ONE_SERVER, Stage, staged
+from chaos.verdict import Verdict
 from provisioning.errors import ProvisioningError
-from tests.chaos import disk
-from tests.chaos.serving import Server
-from tests.chaos.stage import ONE_SERVER, Stage, staged
-from tests.chaos.verdict import Verdict
 from tests.support.rabbitmq import RabbitMq
 
 Play = Callable[[Stage], Awaitable[Verdict]]

@@ -19,6 +19,11 @@ import msgspec
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from chaos.load import jobs
+from chaos.processes import Victim
+from chaos.serving import Server, Serving, serving
+from chaos.valkey import Valkey
+from chaos.verdict import Verdict, examine
 from producers.submit import submit
 from provisioning.broker.queue import Notifier, Waiting, make_app
 from provisioning.config.settings import PREFIX, Settings
@@ -27,11 +32,6 @@ from provisioning.job import NewJob
 from provisioning.ledger import BatchStatus, Ledger
 from provisioning.lifecycle import State
 from provisioning.messages import QUEUE, SUBMIT
-from tests.chaos.load import jobs
-from tests.chaos.processes import Victim
-from tests.chaos.serving import Server, Serving, serving
-from tests.chaos.valkey import Valkey
-from tests.chaos.verdict import Verdict, examine
 from tests.support.rabbitmq import RabbitMq
 from tests.support.replicas import Replicas
 from tests.support.sandbox_process import SandboxProcess, running_sandbox
@@ -133,7 +133,7 @@ class Stage:
         """
         deadly = ["--die-at", die_at, "--nth", str(nth)] if die_at else []
         arguments = [*deadly, "--name", name, "--node", node]
-        worker = Victim(name, "tests.chaos.worker", arguments, self._env(settings), self.folder)
+        worker = Victim(name, "chaos.worker", arguments, self._env(settings), self.folder)
         self.workers.append(worker)
         self._victims.append(worker)
         return worker
@@ -142,7 +142,7 @@ class Stage:
         """Starts a submission of `jobs(count)` as the batch `tenants`."""
         deadly = ["--die-at", die_at, "--nth", str(nth)] if die_at else []
         arguments = [*deadly, "--count", str(count), "--name", "tenants"]
-        submitter = Victim(name, "tests.chaos.submitter", arguments, self._env({}), self.folder)
+        submitter = Victim(name, "chaos.submitter", arguments, self._env({}), self.folder)
         self._victims.append(submitter)
         return submitter
 

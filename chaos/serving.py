@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.valkey import Fsync, Valkey
+from chaos.valkey import Fsync, Valkey
 from tests.support.replicas import Replicas
 from tests.support.sentinels import Sentinels, running_sentinels
 

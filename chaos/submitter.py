@@ -1,5 +1,5 @@
 """
-A real submission that dies where it is told: `python -m tests.chaos.submitter --count N --die-at CHECKPOINT`.
+A real submission that dies where it is told: `python -m chaos.submitter --count N --die-at CHECKPOINT`.
 
 It writes a line for every chunk with the number of jobs that it has been told are accepted.
 """
@@ -11,19 +11,19 @@ import asyncio
 import os
 from pathlib import Path
 
+from chaos import checkpoints, seams
+from chaos.fuse import Fuse
+from chaos.gauge import Gauge
+from chaos.load import jobs
 from producers.submit import Submission, submit
 from provisioning.broker.queue import Notifier, make_app
 from provisioning.config.settings import Settings
 from provisioning.ledger import Ledger
-from tests.chaos import checkpoints, seams
-from tests.chaos.fuse import Fuse
-from tests.chaos.gauge import Gauge
-from tests.chaos.load import jobs
 
 
 def main() -> None:
     """Submits the same jobs as `load.jobs(count)`, and may not live to see it."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.submitter", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m chaos.submitter", description=__doc__)
     parser.add_argument("--gauge", type=Path, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--name", required=True, help="of the batch")

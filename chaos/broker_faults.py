@@ -6,10 +6,10 @@ import asyncio
 import time
 from typing import Any
 
-from tests.chaos.load import jobs
-from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Stage
-from tests.chaos.verdict import Verdict
+from chaos.load import jobs
+from chaos.scenario import Scenario
+from chaos.stage import Stage
+from chaos.verdict import Verdict
 
 JOBS = 400
 QUEUE = "celery"

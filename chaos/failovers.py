@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from chaos.again import nothing_is_sent, price
+from chaos.load import jobs
+from chaos.scenario import Scenario
+from chaos.serving import Server
+from chaos.stage import Stage
+from chaos.valkey import Valkey
+from chaos.verdict import Verdict
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger, transitions
-from tests.chaos.again import nothing_is_sent, price
-from tests.chaos.load import jobs
-from tests.chaos.scenario import Scenario
-from tests.chaos.serving import Server
-from tests.chaos.stage import Stage
-from tests.chaos.valkey import Valkey
-from tests.chaos.verdict import Verdict
 from tests.support.replicas import info
 from tests.support.wire import wire
 

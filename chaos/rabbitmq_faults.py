@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from tests.chaos.load import jobs
-from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Stage
-from tests.chaos.verdict import Verdict
+from chaos.load import jobs
+from chaos.scenario import Scenario
+from chaos.stage import Stage
+from chaos.verdict import Verdict
 from tests.support.rabbitmq import RabbitMq
 
 JOBS = 1500

@@ -14,14 +14,14 @@ from typing import Any
 
 import aiohttp
 
+from chaos.fuse import Fuse
+from chaos.gauge import Gauge
 from provisioning.attempt import Evidence
 from provisioning.broker.queue import Notifier
 from provisioning.ledger import Intent, Ledger
 from provisioning.ledger.pipelined import Pipelined
 from provisioning.ledger.schema import Answer
 from provisioning.ledger.scripts import Call
-from tests.chaos.fuse import Fuse
-from tests.chaos.gauge import Gauge
 
 AT_WORK = 0.03
 """Seconds after the first byte by which a request on loopback has arrived whole; the sandbox takes longer."""

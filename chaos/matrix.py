@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos import (
+from chaos import (
     broker_faults,
     failovers,
     kills,

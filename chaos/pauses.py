@@ -6,11 +6,11 @@ import asyncio
 import signal
 import time
 
+from chaos.load import jobs
+from chaos.scenario import Scenario
+from chaos.stage import Stage
+from chaos.verdict import Verdict
 from provisioning.lifecycle import State
-from tests.chaos.load import jobs
-from tests.chaos.scenario import Scenario
-from tests.chaos.stage import Stage
-from tests.chaos.verdict import Verdict
 
 JOBS = 300
 

@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from tests.chaos.load import jobs
-from tests.chaos.processes import Victim
-from tests.chaos.scenario import Scenario
-from tests.chaos.serving import Server
-from tests.chaos.stage import Stage
-from tests.chaos.valkey import Fsync
-from tests.chaos.verdict import Verdict
+from chaos.load import jobs
+from chaos.processes import Victim
+from chaos.scenario import Scenario
+from chaos.serving import Server
+from chaos.stage import Stage
+from chaos.valkey import Fsync
+from chaos.verdict import Verdict
 
 JOBS = 800
 """Some seconds of work for two workers."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.chaos.scenario import Scenario
-from tests.chaos.verdict import Verdict
+from chaos.scenario import Scenario
+from chaos.verdict import Verdict
 
 HEAD = ("scenario", "jobs", "in flight", "lost", "duplicate", "in doubt", "widgets", "bounds", "settled in")
 

@@ -1,5 +1,5 @@
 """
-A real worker that dies where it is told: `python -m tests.chaos.worker --gauge FILE --die-at CHECKPOINT`.
+A real worker that dies where it is told: `python -m chaos.worker --gauge FILE --die-at CHECKPOINT`.
 
 Without `--die-at` it is a healthy worker whose gauge can be read. It stops when its standard input ends.
 """
@@ -11,14 +11,14 @@ import sys
 import threading
 from pathlib import Path
 
-from tests.chaos import checkpoints, seams
-from tests.chaos.fuse import Fuse
-from tests.chaos.gauge import Gauge
+from chaos import checkpoints, seams
+from chaos.fuse import Fuse
+from chaos.gauge import Gauge
 
 
 def main() -> None:
     """Wraps the seams and becomes the worker."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m chaos.worker", description=__doc__)
     parser.add_argument("--gauge", type=Path, required=True, help="file that shows what is in flight")
     parser.add_argument("--die-at", choices=[each.name for each in checkpoints.WORKER])
     parser.add_argument("--nth", type=int, default=1, help="the passing that kills")

@@ -10,10 +10,10 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.chaos.matrix import BY_NAME, ON_RABBITMQ, QUICK, SCENARIOS
-from tests.chaos.scenario import Scenario
-from tests.chaos.table import prices, table
-from tests.chaos.verdict import Verdict
+from chaos.matrix import BY_NAME, ON_RABBITMQ, QUICK, SCENARIOS
+from chaos.scenario import Scenario
+from chaos.table import prices, table
+from chaos.verdict import Verdict
 from tests.support.rabbitmq import ABSENT, RabbitMq, rabbitmq_scripts, running_rabbitmq
 
 

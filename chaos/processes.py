@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.chaos.gauge import Gauge
+from chaos.gauge import Gauge
 from tests.support.repository import ROOT
 
 

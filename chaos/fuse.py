@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.chaos.gauge import Gauge
+from chaos.gauge import Gauge
 
 
 class Fuse:
