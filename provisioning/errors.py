@@ -10,8 +10,7 @@ Exceptions are broken promises; replies of the target API are values (see `attem
     ├── LedgerUnavailableError   Redis cannot be reached, or refuses
     │   └── LedgerUnfitError     this Redis would lose jobs: waiting does not help
     ├── ContractError            a message or record that this version cannot read
-    ├── IllegalTransitionError   an event that the state does not know; carries both
-    └── LeaseLostError           another worker owns the job now; stop without writing
+    └── IllegalTransitionError   an event that the state does not know; carries both
 
 A message says what happened and to which row, field, setting or id; `hint` says the way out.
 """
@@ -96,7 +95,3 @@ class IllegalTransitionError(ProvisioningError):
         super().__init__(f"a job that is {state} cannot take the event {event!r}")
         self.state = state
         self.event = event
-
-
-class LeaseLostError(ProvisioningError):
-    """Another worker owns the job now; stop without writing."""

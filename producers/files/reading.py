@@ -282,8 +282,3 @@ def header_rule(maps: Mapping[str, str]) -> HeaderRule:
         return "bot.id" in paths or ("key" in paths and len(paths) > 1)
 
     return HeaderRule(familiar=lambda header: header in maps or is_familiar(header), certain=certain)
-
-
-def read_jobs(where: str | Path | BinaryIO, options: ReadOptions | None = None) -> Reading:
-    """The jobs of a file, of standard input (`-`), or of a binary stream; see `Reading`."""
-    return Reading(where, options)

@@ -20,7 +20,7 @@ import typer
 import console.cli.app  # noqa: F401 - puts the commands into `cli`
 from console.cli.file_options import read_options
 from console.cli.shell import cli
-from producers.files.reading import ReadOptions, read_jobs
+from producers.files.reading import Reading, ReadOptions
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.printable import printable_lines
 from tests.fixtures.make_nasty_files import HEAD, NASTY, Nasty
@@ -66,7 +66,7 @@ def told(path: Path, options: ReadOptions) -> list[InvalidInputError]:
     """All that is said against a file."""
     found: list[InvalidInputError] = []
     try:
-        with read_jobs(path, options) as reading:
+        with Reading(path, options) as reading:
             found += [item for item in reading if isinstance(item, InvalidJobError)]
     except InvalidInputError as error:
         found.append(error)

@@ -6,7 +6,7 @@ import importlib.machinery
 import importlib.util
 import json
 
-from producers.files.reading import ReadOptions, read_jobs
+from producers.files.reading import Reading, ReadOptions
 from producers.files.repeats import Repeats
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
@@ -26,7 +26,7 @@ def test_the_example_is_what_its_script_writes() -> None:
 
 
 def test_four_of_its_300_rows_are_wrong_and_six_will_be_refused() -> None:
-    reading = read_jobs(TENANTS)
+    reading = Reading(TENANTS)
     items = list(reading)
     problems = [(item.row, item.field) for item in items if isinstance(item, InvalidJobError)]
     assert problems == [(25, "bot.id"), (103, "widget.theme.status"), (168, "bot.id"), (252, "key")]
@@ -42,7 +42,7 @@ def test_four_of_its_300_rows_are_wrong_and_six_will_be_refused() -> None:
 
 def test_its_theme_is_a_body_that_rows_can_be_laid_over() -> None:
     theme = json.loads((ROOT / "examples" / "theme.json").read_text(encoding="utf-8"))
-    reading = read_jobs(TENANTS, ReadOptions(defaults=theme))
+    reading = Reading(TENANTS, ReadOptions(defaults=theme))
     jobs = [item for item in reading if isinstance(item, NewJob)]
     assert len(jobs) == 296
     first = json.loads(jobs[0].body)["widget"]

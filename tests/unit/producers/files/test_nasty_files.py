@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.files.reading import ReadOptions, read_jobs
+from producers.files.reading import Reading, ReadOptions
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 from tests.fixtures.make_nasty_files import NASTY, Nasty
@@ -26,7 +26,7 @@ def test_a_nasty_file_gets_the_report_expected_of_it(nasty: Nasty, tmp_path: Pat
     stopped: InvalidInputError | None = None
     reading = None
     try:
-        reading = read_jobs(path, ReadOptions(**nasty.options))
+        reading = Reading(path, ReadOptions(**nasty.options))
         items.extend(reading)
     except InvalidInputError as error:
         stopped = error

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.files.columns import Columns
-from producers.files.reading import read_jobs
+from producers.files.reading import Reading
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
@@ -285,7 +285,7 @@ def test_a_row_of_an_outcome_file_was_a_tenant_whatever_it_looks_like() -> None:
 @pytest.mark.parametrize("line", ["# old ones below", "# old,ones below", "Total,40"])
 def test_a_row_that_lacks_cells_is_called_what_it_is(line: str) -> None:
     file = BytesIO(f"{','.join(TABLE)}\nquito,Quito,100200300,normal\n{line}\n".encode())
-    _, problem = read_jobs(file)
+    _, problem = Reading(file)
     assert isinstance(problem, InvalidJobError)
     assert problem.row == 3
     assert "no tenant" in problem.message

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from producers.files.file_kinds import Format
-from producers.files.reading import Reading, ReadOptions, read_jobs
+from producers.files.reading import Reading, ReadOptions
 from producers.files.repeats import Repeats
 from producers.files.source import Source
 from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError
@@ -29,18 +29,18 @@ GOOD = b"key,bot.id\na,100\nb,200\n"
 def test_a_missing_file_is_one_line_and_names_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "tenants.csv").write_bytes(GOOD)
     with pytest.raises(InvalidInputError, match="there is no file") as caught:
-        read_jobs(tmp_path / "tenant.csv")
+        Reading(tmp_path / "tenant.csv")
     assert "tenants.csv" in caught.value.hint
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="is a directory"):
-        read_jobs(tmp_path)
+        Reading(tmp_path)
 
 
 def test_standard_input_is_read_once_and_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(GOOD)))
-    reading = read_jobs("-")
+    reading = Reading("-")
     assert [item.key for item in reading if isinstance(item, NewJob)] == ["a", "b"]
     assert reading.sha256 == hashlib.sha256(GOOD).hexdigest()
     assert reading.name == "standard input"
@@ -51,7 +51,7 @@ def test_a_pipe_that_trickles_is_read_like_a_file() -> None:
         def read(self, size: int | None = -1) -> bytes:
             return super().read(min(size or 3, 3))
 
-    reading = read_jobs(Trickle(b"\xef\xbb\xbf" + GOOD))
+    reading = Reading(Trickle(b"\xef\xbb\xbf" + GOOD))
     assert reading.headers == ("key", "bot.id")
     assert len(list(reading)) == 2
 
@@ -62,7 +62,7 @@ def test_a_pipe_with_a_name_is_read_as_standard_input_is(content: bytes, tmp_pat
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(content,))
     writer.start()
-    with read_jobs(pipe) as reading:
+    with Reading(pipe) as reading:
         jobs = list(reading)
     writer.join()
     assert [job.key for job in jobs if isinstance(job, NewJob)] == ["a", "b"]
@@ -72,7 +72,7 @@ def test_a_pipe_with_a_name_is_read_as_standard_input_is(content: bytes, tmp_pat
 def test_a_disk_without_room_is_named_where_a_workbook_is_laid_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.TemporaryFile", partial(Path("/dev/full").open, "w+b", buffering=0))
     with pytest.raises(NoRoomError, match="temporary file for the input cannot be written: No space"):
-        read_jobs(io.BytesIO(WORKBOOK))
+        Reading(io.BytesIO(WORKBOOK))
 
 
 class Failing(io.BytesIO):
@@ -91,7 +91,7 @@ class Failing(io.BytesIO):
 def test_a_disk_that_fails_is_an_error_of_the_file() -> None:
     head = b"key,bot.id\n" + b"a,100\n" * 100_000
     with pytest.raises(InvalidInputError, match="the input cannot be read: Input/output error"):
-        list(read_jobs(Failing(head, 300_000)))
+        list(Reading(Failing(head, 300_000)))
 
 
 def test_a_disk_that_fails_under_a_workbook_is_not_taken_for_a_damaged_workbook(
@@ -99,13 +99,13 @@ def test_a_disk_that_fails_under_a_workbook_is_not_taken_for_a_damaged_workbook(
 ) -> None:
     monkeypatch.setattr(Source, "seekable", lambda _: Failing(WORKBOOK, len(WORKBOOK) - 100))
     with pytest.raises(InvalidInputError, match="the input cannot be read: Input/output error"):
-        list(read_jobs(io.BytesIO(WORKBOOK)))
+        list(Reading(io.BytesIO(WORKBOOK)))
 
 
 def test_notes_are_not_lost_where_the_reading_ends_in_an_error() -> None:
     for content in (b"titulo\nClave,bot.id\nPe\xf1a,100\n", b'key,bot.id\na,Pe\xf1a\n"b,100\n'):
         with pytest.raises(InvalidInputError) as caught:
-            list(read_jobs(io.BytesIO(content)))
+            list(Reading(io.BytesIO(content)))
         assert any("passed over" in note or "Windows-1252" in note for note in caught.value.__notes__)
 
 
@@ -123,7 +123,7 @@ def test_a_reading_knows_its_columns_its_counts_and_its_format() -> None:
 
 def test_options_that_are_wrong_are_said_before_the_file_is_opened() -> None:
     with pytest.raises(InvalidInputError, match="looks like a secret"):
-        read_jobs("no such file", ReadOptions(credential="id:secret"))
+        Reading("no such file", ReadOptions(credential="id:secret"))
 
 
 def test_memory_does_not_grow_with_the_file() -> None:
@@ -133,7 +133,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
     stream = io.BytesIO(content)
     tracemalloc.start()
     try:
-        count = sum(1 for _ in read_jobs(stream))
+        count = sum(1 for _ in Reading(stream))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from producers.files.cells import cells_of, columns_for, csv_line, escape, guard, inert, unescape, unguard
 from producers.files.file_kinds import Format
-from producers.files.reading import ReadOptions, read_jobs
+from producers.files.reading import Reading, ReadOptions
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob, fingerprint
 from provisioning.printable import is_shown
@@ -40,7 +40,7 @@ def written(
 
 
 def read(content: bytes, **options: Any) -> list[NewJob | InvalidJobError]:
-    return list(read_jobs(io.BytesIO(content), ReadOptions(**{"new_bots": True, **options})))
+    return list(Reading(io.BytesIO(content), ReadOptions(**{"new_bots": True, **options})))
 
 
 @given(TEXTS)

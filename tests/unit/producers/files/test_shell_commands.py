@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from producers.files.file_kinds import _MAGIC
-from producers.files.reading import read_jobs
+from producers.files.reading import Reading
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob
 
@@ -70,7 +70,7 @@ NOT_TRIED = {"7z x": "nothing here makes 7-Zip archives", "unrar x": "nothing he
 
 def hint_for(where: Path | io.BytesIO | str) -> str:
     with pytest.raises(InvalidInputError) as told:
-        list(read_jobs(where))
+        list(Reading(where))
     return told.value.hint
 
 
@@ -88,7 +88,7 @@ def run(command: str, cwd: Path, content: bytes | None = None) -> bytes:
 
 
 def keys(where: Path | io.BytesIO) -> list[str]:
-    return [job.key for job in read_jobs(where) if isinstance(job, NewJob)]
+    return [job.key for job in Reading(where) if isinstance(job, NewJob)]
 
 
 def printed(hint: str, before: str) -> str:

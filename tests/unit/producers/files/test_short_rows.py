@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from producers.files.csv_file import RawRow
 from producers.files.header_row import HeaderRule
-from producers.files.reading import ReadOptions, read_jobs
+from producers.files.reading import Reading, ReadOptions
 from producers.files.short_rows import Rules, ShortRows
 from producers.files.table import Table
 from provisioning.errors import InvalidJobError
@@ -63,14 +63,14 @@ def sent(lines: Sequence[str], headers: str = "key,bot.id,label,note,colour", **
     """Numbers of the rows of a file that become jobs."""
     maps = {"note": "", "colour": "", "phone": ""}
     file = BytesIO("\n".join([headers, *lines, ""]).encode())
-    reading = read_jobs(file, ReadOptions(maps=maps, **options))
+    reading = Reading(file, ReadOptions(maps=maps, **options))
     return [item.row or 0 for item in reading if isinstance(item, NewJob)]
 
 
 def told(lines: Sequence[str], headers: str = "key,bot.id,label,note,colour") -> dict[int, str]:
     """What is wrong with the rows of a file, by their numbers."""
     file = BytesIO("\n".join([headers, *lines, ""]).encode())
-    items = read_jobs(file, ReadOptions(maps={"note": "", "colour": "", "phone": ""}))
+    items = Reading(file, ReadOptions(maps={"note": "", "colour": "", "phone": ""}))
     return {item.row or 0: item.message for item in items if isinstance(item, InvalidJobError)}
 
 
