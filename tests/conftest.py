@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import fakeredis
 import pytest
@@ -11,6 +12,21 @@ from provisioning.ledger import Ledger
 from provisioning.ledger.client import connect
 from tests.support.ledger_fixtures import Clock
 from tests.support.valkey_server import valkey_by_network
+
+
+KINDS = ("unit", "docs", "deploy", "bench", "chaos", "workbooks", "integration", "acceptance")
+"""Folders of tests, the quick kinds first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has the quick kinds run first; a folder that is not in `KINDS` runs at the end."""
+    folder = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        kind = item.path.relative_to(folder).parts[0]
+        return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
