@@ -13,7 +13,6 @@ from provisioning.ledger.client import connect
 from tests.support.ledger_fixtures import Clock
 from tests.support.valkey_server import valkey_by_network
 
-
 KINDS = ("unit", "docs", "deploy", "bench", "chaos", "workbooks", "integration", "acceptance")
 """Folders of tests, the quick kinds first."""
 
