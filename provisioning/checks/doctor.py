@@ -9,7 +9,6 @@ from pathlib import Path
 
 from provisioning.checks.api import gather_api, judge_api
 from provisioning.checks.at_start import check_ledger, check_settings, most_files
-from provisioning.checks.broker import check_broker
 from provisioning.checks.encryption import judge_masters
 from provisioning.checks.finding import Finding, fatal, ok
 from provisioning.checks.home import gather_home, holds_secrets, judge_home
@@ -66,6 +65,9 @@ async def _at(place: Workplace, only: Collection[str]) -> list[Finding]:
     if {"redis", "clock", "encryption", "workers"} & set(only):
         found += await _ledger(place)
     if "broker" in only:
+        # Here, since it loads Celery, and every command loads this module.
+        from provisioning.checks.broker import check_broker
+
         found += check_broker(place.settings)
     return found
 
