@@ -14,7 +14,7 @@ from provisioning.embedded.own_process import own_module
 from provisioning.embedded.workplace import local_sandbox, undisturbed
 from provisioning.errors import InvalidInputError
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "tenants.csv"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "tenants.csv"
 OUTCOMES = Path("outcomes") / "demo"
 
 
