@@ -28,6 +28,7 @@ class Primary:
 
     def __init__(self) -> None:
         self.run_id = ""
+        self._is_noted = False  # whether a worker has looked at the one last met
         self.on_change: list[Callable[[], None]] = []
 
     async def meet(self, connection: Any) -> None:
@@ -45,9 +46,9 @@ class Primary:
         if run_id == self.run_id:
             return
         try:
-            said = (keys.PRIMARY, "", run_id, self.run_id)
+            said = (keys.PRIMARY, "", run_id, self.run_id if self._is_noted else "")
             await connection.send_command("EVAL", source("meet"), 1, *said)
-            await connection.read_response()
+            self._is_noted = await connection.read_response() >= 0
         except ResponseError:
             # Full, read-only, without replicas: who writes by this connection is refused likewise, and who
             # only reads may. But it is not met yet, so the connection is not used a second time.
@@ -70,4 +71,5 @@ class Primary:
 
     async def expose(self, redis: Any, exposed: bool) -> None:
         """Notes whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
+        self._is_noted = True
         await redis.hset(keys.PRIMARY, mapping={"exposed": int(exposed), "run_id": self.run_id})
