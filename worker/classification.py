@@ -13,7 +13,7 @@ class Classification:
     The meaning of one reply.
 
     Attributes:
-        cause: one stable word (`causes.Cause`, `http_500`, or the API's own error key); empty when created.
+        cause: one stable word (`Cause`, `http_500`, or the API's own error key); empty when created.
         message: the API's explanation, at most 300 characters; no credential and no widget key.
         retry_after: seconds the server asked to be left alone; None if it did not.
         result: set exactly if `outcome` is created.

@@ -21,10 +21,10 @@ import msgspec
 import pytest
 
 from provisioning.attempt import Evidence, Outcome
+from provisioning.causes import Cause
 from provisioning.config.credentials import Credential
 from provisioning.errors import ConfigurationError
 from tests.support.raw_server import Connection, RawServer, Script
-from worker.causes import Cause
 from worker.execution.api import Timeouts, WidgetApi
 from worker.execution.classify import classify
 from worker.execution.reply import Answer, NoAnswer, Reply

@@ -18,11 +18,11 @@ from typing import Final, Self
 import httpx
 
 from provisioning.attempt import Evidence
+from provisioning.causes import Cause
 from provisioning.config.credentials import Credential
 from provisioning.errors import ConfigurationError
 from provisioning.observability.log_events import ANSWER_MISREAD
 from provisioning.observability.logs import log_event
-from worker.causes import Cause
 from worker.execution.reply import Answer, NoAnswer, Reply
 from worker.execution.transport import AiohttpTransport, Wire
 

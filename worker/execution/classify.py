@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from provisioning.attempt import Evidence, Outcome, Result
-from worker.causes import Cause, http_status
+from provisioning.causes import Cause, http_status
 from worker.classification import Classification
 from worker.execution.reply import Answer, NoAnswer, Reply
 

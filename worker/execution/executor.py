@@ -18,12 +18,12 @@ import msgspec
 
 from provisioning import scopes
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
+from provisioning.causes import Cause
 from provisioning.config.credentials import Credential
 from provisioning.ledger import Answered, Claim, Deferral, Intent, Recorded, Shown
 from provisioning.ledger.schema import Go
 from provisioning.lifecycle import UNSETTLED, Event, State
 from provisioning.observability.logs import bound
-from worker.causes import Cause
 from worker.classification import Classification
 from worker.events.telemetry import Attempted, Ended, Returned, Telemetry
 from worker.execution.api import WidgetApi

@@ -41,7 +41,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from provisioning.attempt import Evidence
-from worker.causes import Cause
+from provisioning.causes import Cause
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 """A created widget answers with 1 to 20 KB; a megabyte is somebody's download page."""

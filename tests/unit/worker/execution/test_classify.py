@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.attempt import Evidence, Outcome, Result
-from worker.causes import Cause
+from provisioning.causes import Cause
 from worker.classification import Classification
 from worker.execution.classify import MESSAGE_LENGTH, classify
 from worker.execution.reply import Answer, NoAnswer
