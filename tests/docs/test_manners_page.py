@@ -14,7 +14,7 @@ from provisioning import learned_rate
 from provisioning.config.settings import PREFIX, Settings
 from provisioning.ledger import limits as ledger_limits
 from tests.support.repository import ROOT
-from worker.execution import executor
+from worker.execution import flow_control
 from worker.execution.classify import LONGEST_RETRY_AFTER_SECONDS
 from worker.flow import failure_detector, limit, probing, refusals
 from worker.flow.failure_detector import FailureDetector
@@ -60,7 +60,7 @@ def test_the_default_pace_on_the_page_is_that_of_the_settings() -> None:
     assert f"`{PREFIX}RATE` ({Settings.model_fields['rate'].default} unless set)" in SENTENCES
 
 
-@pytest.mark.parametrize("module", [limit, failure_detector, probing, refusals, learned_rate, executor])
+@pytest.mark.parametrize("module", [limit, failure_detector, probing, refusals, learned_rate, flow_control])
 def test_no_constant_that_steers_is_left_out(module: Any) -> None:
     word = module.__name__.rpartition(".")[2]
     # `NOTHING` is what a worker has counted that has counted nothing.

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-import worker.dispatch.brakes
 import worker.dispatch.engine
 import worker.flow.limit
 from provisioning.ledger import JobRecord

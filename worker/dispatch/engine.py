@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
-from provisioning import scopes
 from provisioning.checks.finding import Level
 from provisioning.checks.redis_server import judge_redis, may_lose_writes
 from provisioning.config.credentials import Credential
@@ -28,21 +27,21 @@ from provisioning.ledger.reaper import Reaper
 from provisioning.ledger.server import clock_skew, read_facts
 from provisioning.observability import log_events
 from provisioning.observability.logs import log_event
-from provisioning.pace import Tokens
-from worker.dispatch.brakes import Brakes
 from worker.dispatch.registry import WorkerRegistry
 from worker.dispatch.rescuer import Rescuer
 from worker.events.telemetry import Claimed, Listener, Telemetry
 from worker.execution.api import Timeouts, WidgetApi
-from worker.execution.executor import Dependencies, JobExecutor
+from worker.execution.brakes import Brakes
+from worker.execution.executor import Dependencies, JobExecutor, WorkerContext
+from worker.execution.flow_control import FlowControl
 from worker.execution.policy import RetryPolicy
 from worker.execution.recorder import Recorder
 from worker.execution.transport import AiohttpTransport
-from worker.flow.credential_queue import ConcurrencySlots, CredentialQueue
+from worker.flow.credential_queue import ConcurrencySlots
 from worker.flow.limit import ConcurrencyLimit
 from worker.flow.probing import Probing
+from worker.flow.queues import CredentialQueues
 from worker.flow.rate_learner import RateLearner
-from worker.flow.refusals import Burst
 
 T = TypeVar("T")
 
@@ -112,24 +111,30 @@ class Engine:
         self._ledger_is_fit = False
         self._telemetry = Telemetry(listeners)
         self._presence = WorkerRegistry(ledger, name=name, signs=signs, waiting=waiting)
-        self._brakes = Brakes(ledger, self._telemetry, name=name)
+        self._brakes = Brakes(ledger, self._telemetry, worker=name, target=settings.api_url)
         self._rescuer = Rescuer(
             ledger, self._telemetry, on_in_doubt=settings.on_in_doubt, attempts=settings.attempts
         )
+        self._room = asyncio.Event()
         self._limit = ConcurrencyLimit(settings.max_in_flight)
         self._slots = ConcurrencySlots(self._limit)
         self._probing = Probing(self._slots, self, self._telemetry)
-        self._learner = RateLearner(ledger, worker=name)
+        self._lines = CredentialQueues(ledger, self._slots, rate=settings.rate, on_room=self._room.set)
+        self._flow = FlowControl(
+            self._slots,
+            self._lines,
+            self._probing,
+            RateLearner(ledger, worker=name),
+            retry_after_cap=settings.retry_after_cap,
+            in_background=lambda doing, task: self._in_background(self._unless_lost(doing, task)),
+        )
         self._most_held = settings.max_in_flight * HELD_PER_SLOT
-        self._lines: dict[str, CredentialQueue] = {}
-        self._line_room = CredentialQueue.room_for(settings.rate.per_second, self._slots.free)
         self._held: dict[JobExecutor, asyncio.Task[None]] = {}
         self._backlog: dict[str, None] = {}  # batches with more than we could take up, in turn
         self._credentials_of: dict[str, set[str]] = defaultdict(set)  # of the hungry batches, as far as seen
         self._draining: set[str] = set()
         self._shared: dict[str, float] = {}  # batch → when we last rang for it, monotonic
         self._due: dict[str, asyncio.TimerHandle] = {}
-        self._room = asyncio.Event()
         self._periodic: list[asyncio.Task[None]] = []
         self._background: set[asyncio.Task[Any]] = set()
         self._telling = asyncio.Lock()
@@ -159,16 +164,9 @@ class Engine:
                 "hold": _policy(settings, "hold"),
                 "retry": _policy(settings, "retry"),
             },
-            worker=name,
-            target=settings.api_url,
-            lease=settings.lease,
-            brake=self._brakes.apply,
-            tried=self._brakes.tried,
-            refused=self._learn,
-            probing=self._probing,
-            limit=self._limit,
-            slots=self._slots,
-            stopping=self._stopping,
+            worker=WorkerContext(name, settings.api_url, settings.lease, self._stopping),
+            flow=self._flow,
+            brakes=self._brakes,
             telemetry=self._telemetry,
         )
 
@@ -184,7 +182,7 @@ class Engine:
             asyncio.create_task(self._turn(), name="turn"),
             asyncio.create_task(self._for_ever("reap", REAPER_TICK, self._reap), name="reap"),
             asyncio.create_task(self._for_ever("probe", 0.0, self._probing.step), name="probe"),
-            asyncio.create_task(self._for_ever("learn", TICK, self._look_at_rates), name="learn"),
+            asyncio.create_task(self._for_ever("learn", TICK, self._flow.update_rates), name="learn"),
         ]
         if self._waiting is not None:
             asking = self._for_ever("ask the broker", BROKER_TICK, self._presence.ask_broker)
@@ -305,7 +303,7 @@ class Engine:
                     target=self._settings.api_url,
                     most=most,
                     rooms=rooms,
-                    usual_room=self._line_room,
+                    usual_room=self._lines.usual_room,
                 )
             )
             self._take_up_all(batch, claims)
@@ -385,15 +383,6 @@ class Engine:
         except LedgerUnavailableError as error:
             log_event(log_events.LEDGER_LOST, doing=doing, error=error)
 
-    def _learn(self, credential: str, burst: Burst) -> None:
-        if not self._learner.is_deaf(credential):
-            line = self._lines[credential]
-            line.relearning = True  # from now on, not from when the errand begins
-            self._in_background(self._unless_lost("learn", self._learner.learn(credential, line, burst)))
-
-    async def _look_at_rates(self) -> None:
-        await self._learner.look(self._lines)
-
     def _share(self, batch: str) -> None:
         """Tells other workers, now and then, of a batch that has more than we can take up."""
         now = time.monotonic()
@@ -428,8 +417,8 @@ class Engine:
                 self._probing.probe_ended(failed=False)
             self._in_background(self._refuse(job))
             return
-        performance = JobExecutor(job, credential, self._line(job.credential), self._equipment, probe=probe)
-        self._telemetry.tell(Claimed(job))
+        performance = JobExecutor(job, credential, self._lines[job.credential], self._equipment, probe=probe)
+        self._telemetry.publish(Claimed(job))
         task = asyncio.get_running_loop().create_task(performance.run())
         self._held[performance] = task
         task.add_done_callback(lambda _: self._let_go(performance))
@@ -445,35 +434,14 @@ class Engine:
         if self._backlog and not self._held:
             self._room.set()
 
-    def _line(self, credential: str) -> CredentialQueue:
-        if credential not in self._lines:
-            rate = self._settings.rate
-
-            async def take(want: int) -> Tokens:
-                return await self._ledger.do(transitions.take(credential, rate, want))
-
-            self._lines[credential] = CredentialQueue(self._slots, take, rate=rate, on_room=self._room.set)
-        return self._lines[credential]
-
     async def _refuse(self, job: Claim) -> None:
-        name = job.credential
-        await self._brakes.apply(
-            scopes.of_credential(name),
-            "no_credential",
-            f"worker {self._name} has no credential named {name!r}; add it to PROVISION_CREDENTIALS_FILE"
-            f" where the workers run, restart them, then: provision resume --credential {name}",
-        )
+        await self._brakes.halt_missing_credential(job.credential)
         deferral = Deferral(job.number, job.token, 0.0, "no_credential")
         await self._recorder.deferred(job.batch, deferral)
 
     async def _hand_back_sealed(self, batch: str, jobs: Sequence[Claim]) -> None:
         # The brake first: what is queued again before it would be claimed again at once.
-        await self._brakes.apply(
-            scopes.of_batch(batch),
-            "sealed",
-            f"worker {self._name} cannot open its bodies with PROVISION_ENCRYPTION_KEYS; give it the keys the"
-            f" others have, restart it, then: provision resume {batch}",
-        )
+        await self._brakes.halt_sealed(batch)
         deferrals = (Deferral(job.number, job.token, 0.0, "sealed") for job in jobs)
         await asyncio.gather(*(self._recorder.deferred(batch, each) for each in deferrals))
 
@@ -541,7 +509,7 @@ class Engine:
             in_hand=len(self._held),
             refused=round(self._limit.share, 3),
             outage=self._probing.outage(time.time()),
-            rates=self._learner.rates,
+            rates=self._flow.learner.rates,
             credentials=sorted(self._credentials),
             settings=self._common,
             skew=self._skew,

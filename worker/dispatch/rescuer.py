@@ -37,7 +37,7 @@ class Rescuer:
         for batch, first in zip(batches, rescues, strict=True):
             settled = first
             while settled.jobs:
-                self._tell(batch, settled)
+                self._publish(batch, settled)
                 if len(settled.jobs) < transitions.RESCUED:
                     break
                 settled = await self._ledger.do(self._call(batch))
@@ -47,6 +47,6 @@ class Rescuer:
     def _call(self, batch: str) -> Call[Rescue]:
         return transitions.rescue(batch, on_in_doubt=self._on_in_doubt, attempts=self._attempts)
 
-    def _tell(self, batch: str, settled: Rescue) -> None:
+    def _publish(self, batch: str, settled: Rescue) -> None:
         for job in settled.jobs:
-            self._telemetry.tell(Lapsed(batch, job.number, job.state, job.key, job.row, job.worker))
+            self._telemetry.publish(Lapsed(batch, job.number, job.state, job.key, job.row, job.worker))

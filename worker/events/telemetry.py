@@ -1,9 +1,9 @@
 """
-What a worker tells of its work, as frozen values, and who listens.
+What a worker publishes of its work, as frozen values, and who listens.
 
-The engine knows neither logs nor metrics nor Flower nor traces: it tells what happened, once the ledger has
-it, and whoever wants to know is a `Listener`. Listening must be quick (it runs on the engine's loop) and can
-do no harm: an error in a listener is said and forgotten.
+The engine knows neither logs nor metrics nor Flower nor traces: it publishes what happened, once the ledger
+has recorded it, and whoever wants to know is a `Listener`. A listener must be quick (it runs on the engine's
+loop) and can do no harm: its errors are logged, and the job goes on.
 """
 
 from __future__ import annotations
@@ -168,15 +168,15 @@ Listener = Callable[[TelemetryEvent], None]
 
 
 class Telemetry:
-    """Tells every listener, in order; none can keep a job from its end."""
+    """Publishes events to listeners, in order; none can keep a job from its end."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
 
-    def tell(self, happening: TelemetryEvent) -> None:
-        """Tells them what has happened."""
+    def publish(self, event: TelemetryEvent) -> None:
+        """Calls every listener with what has happened."""
         for listener in self._listeners:
             try:
-                listener(happening)
+                listener(event)
             except Exception as error:  # noqa: BLE001 - whatever it is, a job goes on
                 log_event(LISTENER_FAILED, exception=error)

@@ -117,11 +117,11 @@ class Probing:
         self._changed.set()
         self._slots.closed = now is not Suspicion.NONE
         if now is Suspicion.SUSPECTED:
-            self._telemetry.tell(TargetSuspected(self.detector.cause))
+            self._telemetry.publish(TargetSuspected(self.detector.cause))
         elif now is Suspicion.CERTAIN:
-            self._telemetry.tell(TargetLost(self.detector.cause))
+            self._telemetry.publish(TargetLost(self.detector.cause))
         else:
-            self._telemetry.tell(TargetRecovered(time.monotonic() - self.detector.since))
+            self._telemetry.publish(TargetRecovered(time.monotonic() - self.detector.since))
             if before is Suspicion.CERTAIN:
                 self._slots.limit.begin_anew()
             self._slots.move()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from provisioning.learned_rate import NOISE_SECONDS, LearnedRate, grown, joined, learn
-from worker.execution.executor import SHOWS_A_RATE, SHOWS_ANOTHER_RATE
+from worker.execution.flow_control import SHOWS_A_RATE, SHOWS_ANOTHER_RATE
 from worker.flow.limit import ConcurrencyLimit
 from worker.flow.refusals import Refusals
 

@@ -234,7 +234,7 @@ def test_no_secret_is_in_an_exception(log: Log, error: BaseException) -> None:
     logs.log_event(log_events.CHORE_FAILED, doing="look", exception=caught)
     logs.log_event(log_events.LEDGER_LOST, doing="look", error=caught)
     logging.getLogger("asyncio").error("Task exception %r", caught, exc_info=caught)
-    Telemetry([lambda _: (_ for _ in ()).throw(error)]).tell(HAPPENINGS[0])
+    Telemetry([lambda _: (_ for _ in ()).throw(error)]).publish(HAPPENINGS[0])
     assert len(log.lines) == 4
     for line in log.lines:
         assert type(error).__name__ in json.dumps(line)

@@ -62,8 +62,8 @@ def told_of(job: Claim, said: Answered, recorded: Recorded) -> list[TelemetryEve
     """What listeners are told of an answer by the worker that brings it."""
     told: list[TelemetryEvent] = []
     deps = SimpleNamespace(telemetry=Telemetry([told.append]))
-    performance = JobExecutor(job, cast(Any, None), cast(Any, None), cast(Any, deps))
-    performance._tell(said, recorded, 0.0)
+    executor = JobExecutor(job, cast(Any, None), cast(Any, None), cast(Any, deps))
+    executor._publish(said, recorded, 0.0)
     return told
 
 

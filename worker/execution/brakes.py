@@ -1,0 +1,112 @@
+"""Brakes that this worker puts on, each with what a person has to do, and what trials show."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from provisioning import scopes
+from provisioning.attempt import Outcome
+from provisioning.errors import LedgerUnavailableError
+from provisioning.ledger import Hold, Ledger, Shown, transitions
+from provisioning.observability import log_events
+from provisioning.observability.logs import log_event
+from worker.classification import Classification
+from worker.events.telemetry import BrakeApplied, BrakeReleased, Telemetry
+from worker.execution.policy import Halt
+from worker.execution.posted import Posted
+
+T = TypeVar("T")
+
+
+class Brakes:
+    """
+    Puts brakes on, whatever it takes: no POST of theirs is to be begun while the ledger does not know.
+
+    Args:
+        worker: its name, which stands as who put it on.
+        target: base address of the API.
+    """
+
+    def __init__(self, ledger: Ledger, telemetry: Telemetry, *, worker: str, target: str) -> None:
+        self._ledger = ledger
+        self._telemetry = telemetry
+        self._worker = worker
+        self._target = target
+        self._applying: dict[str, asyncio.Task[None]] = {}
+
+    async def halt(self, decision: Halt, classified: Classification, credential: str) -> None:
+        """Holds back the credential or the target that an answer has shown to be wrong."""
+        said = f"{classified.cause}: {classified.message}" if classified.message else classified.cause
+        if decision.scope == "credential":
+            await self._apply_once(
+                scopes.of_credential(credential),
+                classified.cause,
+                f"the API refused credential {credential!r} ({said}); correct it, then: provision resume"
+                f" --credential {credential}, and restart the workers (or apply again where one command did"
+                " all)",
+            )
+        elif decision.scope == "target":
+            await self._apply_once(
+                scopes.of_target(self._target),
+                classified.cause,
+                f"{self._target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
+                " restart the workers, then: provision resume --target",
+            )
+
+    async def halt_missing_credential(self, credential: str) -> None:
+        """Holds back a credential that this worker does not have."""
+        await self._apply_once(
+            scopes.of_credential(credential),
+            "no_credential",
+            f"worker {self._worker} has no credential named {credential!r}; add it to"
+            " PROVISION_CREDENTIALS_FILE where the workers run, restart them, then: provision resume"
+            f" --credential {credential}",
+        )
+
+    async def halt_sealed(self, batch: str) -> None:
+        """Holds back a batch whose bodies this worker cannot decrypt."""
+        await self._apply_once(
+            scopes.of_batch(batch),
+            "sealed",
+            f"worker {self._worker} cannot open its bodies with PROVISION_ENCRYPTION_KEYS; give it the keys"
+            f" the others have, restart it, then: provision resume {batch}",
+        )
+
+    async def report_trial(self, posted: Posted, credential: str) -> None:
+        """Records what a POST that was let through a brake has shown of the credential and of the target."""
+        outcome = posted.classified.outcome
+        served = outcome in (Outcome.CREATED, Outcome.REJECTED)
+        shown = Shown.GOOD if served else Shown.BAD if outcome is Outcome.DENIED else Shown.UNCLEAR
+        alive = served or outcome is Outcome.DENIED or posted.reply.status == 429
+        await self._report(scopes.of_credential(credential), shown)
+        await self._report(scopes.of_target(self._target), Shown.GOOD if alive else Shown.BAD)
+
+    async def _report(self, scope: str, shown: Shown) -> None:
+        if await _insist(lambda: self._ledger.do(transitions.tried(scope, shown))):
+            self._telemetry.publish(BrakeReleased(scope))
+
+    async def _apply_once(self, scope: str, cause: str, why: str) -> None:
+        """Puts a brake on; of many that call for the same one at once, the first counts."""
+        if scope not in self._applying:
+            applying = asyncio.create_task(self._apply(scope, cause, why))
+            self._applying[scope] = applying
+            applying.add_done_callback(lambda _: self._applying.pop(scope))
+        await asyncio.shield(self._applying[scope])
+
+    async def _apply(self, scope: str, cause: str, why: str) -> None:
+        hold = Hold(scope=scope, at=time.time(), by=self._worker, why=why, kind="brake")
+        if await _insist(lambda: self._ledger.do(transitions.hold(hold))):
+            self._telemetry.publish(BrakeApplied(scope, why, cause))
+
+
+async def _insist(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Asks the ledger until it answers."""
+    while True:
+        try:
+            return await ask()
+        except LedgerUnavailableError as error:
+            log_event(log_events.LEDGER_LOST, doing="brake", delay_s=1.0, error=error)
+            await asyncio.sleep(1.0)
