@@ -51,7 +51,7 @@ async def test_cancelled_batches_of_one_credential_cost_another_nothing(bench: B
                 await here.settled(batch)
             quick = await here.submit("quick", jobs(200))
             await here.settled(quick)
-            await here.until(quick, lambda _: not engine._backlog)
+            await here.until(quick, lambda _: not engine._feed.backlog)
 
 
 async def test_urgent_jobs_of_a_slow_credential_leave_a_worker_hands_for_others(bench: Bench) -> None:

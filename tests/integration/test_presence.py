@@ -20,12 +20,12 @@ async def test_a_worker_whose_clock_is_off_is_seen(
     there = time.time
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(time, "time", lambda: there() + off)
-        await WorkerRegistry(ledger, name="w1", signs=None, waiting=None).sign(SIGN)
+        await WorkerRegistry(ledger, name="w1").sign(SIGN)
         assert [each.name for each in await ledger.queries.workers()] == ["w1"]
     assert [each.name for each in await ledger.queries.workers()] == ["w1"]
 
 
 async def test_a_worker_that_gives_no_sign_any_more_is_gone(ledger: Ledger) -> None:
-    await WorkerRegistry(ledger, name="w1", signs=None, waiting=None).sign(SIGN)
+    await WorkerRegistry(ledger, name="w1").sign(SIGN)
     await ledger.redis.zincrby(keys.WORKERS, -ALIVE_WITHIN * 1000, "w1")
     assert await ledger.queries.workers() == []

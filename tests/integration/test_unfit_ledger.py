@@ -15,6 +15,7 @@ from provisioning.ledger.schema import FORMAT
 from provisioning.lifecycle import State
 from tests.support.engine_bench import Bench, fresh_bench, jobs
 from worker.dispatch.engine import Engine
+from worker.dispatch.registry import Supervision
 
 CREDENTIAL = {"PROVISION_CLIENT_ID": "c", "PROVISION_CLIENT_SECRET": "s"}
 
@@ -29,7 +30,9 @@ async def test_jobs_that_another_version_keeps_are_left_alone_and_the_worker_is_
     await redis.set(keys.FORMAT, b"1")
     before = await redis.lrange(keys.ready(batch, "default"), 0, -1)
     signs = Liveness(engine=0.0, ledger=0.0, message=0.0)
-    engine = Engine(bench.settings, ledger, {}, name="w1", ring=lambda _: None, signs=signs)
+    engine = Engine(
+        bench.settings, ledger, {}, name="w1", notify=lambda _: None, supervision=Supervision(signs)
+    )
     with pytest.raises(ContractError, match="format 1"):
         await engine.drain(batch)
     with pytest.raises(ContractError, match="format 1"):

@@ -53,7 +53,7 @@ class Bench:
             ledger,
             load_credentials(settings),
             name=name,
-            ring=lambda _: None,
+            notify=lambda _: None,
             listeners=listeners,
         )
         await engine.start()

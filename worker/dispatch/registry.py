@@ -1,10 +1,11 @@
-"""A worker's signs of life in the ledger, and what it shows its own watchdog of Redis and the broker."""
+"""A worker's signs of life: in the ledger, for other processes, and for its own watchdog."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from provisioning.errors import LedgerUnavailableError
 from provisioning.health.liveness import Liveness
@@ -12,6 +13,30 @@ from provisioning.ledger import Ledger, WorkerSign, worker_registry
 from provisioning.messages import QUEUE
 from provisioning.observability import log_events
 from provisioning.observability.logs import log_event
+from worker.dispatch.periodic import TICK
+
+
+def _no_heartbeat() -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """
+    How the process around an engine is supervised.
+
+    Attributes:
+        signs: what the watchdog reads; None where there is none.
+        heartbeat: called once a second by the engine's loop, after its sign.
+        waiting: asks the broker how many messages wait, where that is not the ledger's Redis. May block;
+            called off the loop.
+    """
+
+    signs: Liveness | None = None
+    heartbeat: Callable[[], None] = _no_heartbeat
+    waiting: Callable[[], int] | None = None
+
+
+UNSUPERVISED = Supervision()
 
 
 class WorkerRegistry:
@@ -19,17 +44,15 @@ class WorkerRegistry:
     Shows that a worker is there.
 
     Args:
-        signs: where the watchdog looks; None where there is none.
-        waiting: asks the broker how many messages wait, where that is not the ledger's Redis. May block.
+        name: the worker's.
     """
 
-    def __init__(
-        self, ledger: Ledger, *, name: str, signs: Liveness | None, waiting: Callable[[], int] | None
-    ) -> None:
+    def __init__(self, ledger: Ledger, *, name: str, supervision: Supervision = UNSUPERVISED) -> None:
         self._ledger = ledger
         self._name = name
-        self._signs = signs
-        self._waiting = waiting
+        self._signs = supervision.signs
+        self._heartbeat = supervision.heartbeat
+        self._waiting = supervision.waiting
 
     async def sign(self, state: WorkerSign) -> None:
         """Gives the ledger a sign of life, and the watchdog one of the ledger."""
@@ -43,8 +66,20 @@ class WorkerRegistry:
             self._signs.message = time.monotonic()
 
     async def sign_off(self) -> None:
-        """Says that the worker leaves."""
+        """Records that the worker leaves."""
         await worker_registry.sign_off(self._ledger, self._name)
+
+    async def show_turns(self) -> None:
+        """Shows the watchdog that this loop turns."""
+        while self._signs:
+            self._signs.engine = time.monotonic()
+            self._heartbeat()
+            await asyncio.sleep(TICK)
+
+    @property
+    def has_own_broker(self) -> bool:
+        """Whether the broker is another server than the ledger's Redis."""
+        return self._waiting is not None
 
     async def ask_broker(self) -> None:
         """Shows the watchdog that no message waits, or that the broker is away and Celery waits for it."""

@@ -36,6 +36,7 @@ from provisioning.observability.log_events import (
 )
 from provisioning.observability.logs import configure, log_event
 from worker.dispatch.engine import Engine
+from worker.dispatch.registry import Supervision
 from worker.events.flower_events import FlowerEvents
 from worker.events.log_listener import log_happening
 from worker.events.metrics import WorkerMetrics, serve
@@ -259,10 +260,12 @@ def build_engine(name: str) -> Engine:
         Ledger.at(settings.redis, masters=settings.masters, replicas=settings.redis_replicas),
         load_credentials(settings),
         name=name,
-        ring=Notifier(app).ring,
-        signs=watchdog.signs,
-        beat=heartbeat.write,
-        waiting=Waiting(app).count if settings.broker_url else None,
+        notify=Notifier(app).ring,
+        supervision=Supervision(
+            signs=watchdog.signs,
+            heartbeat=heartbeat.write,
+            waiting=Waiting(app).count if settings.broker_url else None,
+        ),
         listeners=[
             log_happening,
             *([Traces(tracer).listen] if tracer else []),

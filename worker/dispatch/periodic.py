@@ -1,0 +1,76 @@
+"""What runs on the engine's loop beside the jobs: periodic tasks, and background tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from provisioning.errors import LedgerUnavailableError
+from provisioning.observability import log_events
+from provisioning.observability.logs import log_event
+
+TICK = 1.0
+"""Seconds between looks for batches that nobody notified us of, and for lapsed leases."""
+
+
+class PeriodicTasks:
+    """Tasks that run until they are cancelled, by name."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def run(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+        """Starts a task that repeats by itself."""
+        self._tasks[name] = asyncio.create_task(task, name=name)
+
+    def every(self, seconds: float, name: str, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Repeats a step, so many seconds after the last; one that fails is logged, and the next follows."""
+        self.run(name, _repeat(name, seconds, step))
+
+    def cancel(self, *names: str) -> None:
+        """Cancels these tasks, or all if none is named."""
+        for name in names or self._tasks:
+            if name in self._tasks:
+                self._tasks[name].cancel()
+
+
+async def _repeat(doing: str, pause: float, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        try:
+            await step()
+        except LedgerUnavailableError as error:
+            log_event(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next round may succeed
+            log_event(log_events.CHORE_FAILED, doing=doing, exception=error)
+        await asyncio.sleep(pause)
+
+
+class BackgroundTasks:
+    """Tasks that run once and that nobody waits for; their failures are logged."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def run(self, task: Coroutine[Any, Any, Any]) -> None:
+        """Starts a task. A ledger that is away is no failure: periodic tasks log that."""
+        running = asyncio.get_running_loop().create_task(task)
+        self._tasks.add(running)
+        running.add_done_callback(self._end)
+
+    def run_unless_lost(self, doing: str, task: Coroutine[Any, Any, None]) -> None:
+        """Starts a task that is repeated in time, should the ledger be away now, which is logged."""
+        self.run(_unless_lost(doing, task))
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, LedgerUnavailableError):
+            log_event(log_events.CHORE_FAILED, doing="background task", exception=error)
+
+
+async def _unless_lost(doing: str, task: Coroutine[Any, Any, None]) -> None:
+    try:
+        await task
+    except LedgerUnavailableError as error:
+        log_event(log_events.LEDGER_LOST, doing=doing, error=error)
