@@ -6,16 +6,17 @@ from provisioning.errors import LedgerUnavailableError
 from provisioning.messages import DRAIN
 from provisioning.observability.log_events import LEDGER_LOST
 from provisioning.observability.logs import log_event
-from worker.process import app as running
+from worker.process.app import app, running
 
 
-@running.app.task(name=DRAIN, acks_late=True)  # type: ignore[untyped-decorator]
+@app.task(name=DRAIN, acks_late=True)  # type: ignore[untyped-decorator]
 def drain(v: int, batch: str) -> int:  # noqa: ARG001 - the consumer has checked the version
-    """Begins to perform what a batch has ready. Returns: how many jobs this ring brought."""
-    if running.engine is None:
-        return 0  # the ring came while the worker starts or stops; every worker looks for itself
+    """Starts to execute what a batch has ready. Returns: how many jobs were claimed."""
+    process = running()
+    if process is None:
+        return 0  # the message came while the worker starts; every worker looks for itself
     try:
-        return running.engine.drain(batch)
+        return process.engine.drain(batch)
     except LedgerUnavailableError as error:
         log_event(LEDGER_LOST, doing="drain", error=error)
         return 0  # every worker looks for itself, and will once the ledger is there

@@ -1,0 +1,69 @@
+"""What is checked before a worker starts; what is wrong for good ends the process with exit code 2."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import NoReturn
+
+from provisioning.checks.at_start import WAITED_FOR, check_ledger, check_settings, most_files, take_files
+from provisioning.checks.finding import Finding, Level
+from provisioning.checks.relations import SPARE_FILES, room_for
+from provisioning.config.settings import Settings
+from provisioning.errors import LedgerUnavailableError, LedgerUnfitError, ProvisioningError
+from provisioning.ledger import Ledger
+from provisioning.observability.log_events import CHECK_WARNED
+from provisioning.observability.logs import log_event
+
+
+def fail(error: ProvisioningError) -> NoReturn:
+    """Prints an error and its hint, and ends the process with exit code 2."""
+    hint = f"\n\nhint: {error.hint}" if error.hint else ""
+    print(f"error: {error.message}{hint}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def check(settings: Settings) -> None:
+    """
+    Prints what is wrong with settings, credentials and ledger, and ends the process if that is fatal.
+
+    A Redis that is away is waited for, by Celery and by the engine.
+    """
+
+    async def look() -> list[Finding]:
+        async with ledger_of(settings) as ledger:
+            return await check_ledger(ledger)
+
+    findings = check_settings(settings, most_files())
+    try:
+        findings += asyncio.run(look())
+    except LedgerUnfitError:
+        raise  # waiting does not help
+    except LedgerUnavailableError as error:
+        print(f"waiting: {error.message}", file=sys.stderr)
+    for finding in findings:
+        if finding.level is Level.WARNING:
+            log_event(CHECK_WARNED, trouble=finding.said, advice=finding.advice)
+    refusals = [each for each in findings if each.level is Level.FATAL and each.check not in WAITED_FOR]
+    if refusals:
+        for finding in refusals:
+            print(f"error: {finding.said}\n\nhint: {finding.advice}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def with_room(settings: Settings) -> Settings:
+    """
+    Settings whose POSTs in flight this process has descriptors for, after it has taken all that it may.
+
+    One too few would look as if the API did not let us in.
+    """
+    take_files(settings.max_in_flight + 2 * SPARE_FILES)
+    files = most_files()
+    if files is None or settings.max_in_flight <= room_for(files):
+        return settings
+    return settings.model_copy(update={"max_in_flight": room_for(files)})
+
+
+def ledger_of(settings: Settings) -> Ledger:
+    """The ledger of these settings; not connected yet."""
+    return Ledger.at(settings.redis or "", masters=settings.masters, replicas=settings.redis_replicas)
