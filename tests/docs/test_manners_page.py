@@ -79,7 +79,7 @@ def _is_number(value: object) -> bool:
 def test_the_numbers_in_sentences_about_pace_and_retries_follow_from_the_constants() -> None:
     assert LONGEST_RETRY_AFTER_SECONDS == 7 * 24 * 3600
     assert "more than a week is cut to one" in SENTENCES
-    assert constant("pace", "BURST") + constant("credential_queue", "STALE") == pytest.approx(1 / 5)
+    assert constant("pace", "BURST") + constant("pacer", "STALE") == pytest.approx(1 / 5)
     assert "at most a fifth more" in SENTENCES
     assert f"{limit.FIRST} a worker at first" in SENTENCES
 
@@ -187,6 +187,6 @@ def test_the_numbers_of_the_run_are_those_that_the_page_tells() -> None:
 
 
 def test_the_run_never_went_faster_than_the_page_says() -> None:
-    most = 1 + constant("pace", "BURST") + constant("credential_queue", "STALE")
+    most = 1 + constant("pace", "BURST") + constant("pacer", "STALE")
     # The sandbox notes an arrival when it is awake to do so: on a busy machine some come late, and together.
     assert RUN["end"]["fullest_second"] <= RUN["pace"] * most * 1.1

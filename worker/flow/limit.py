@@ -60,6 +60,8 @@ class ConcurrencyLimit:
     that push back, each step is a trial: down by half that share, or up. A step down stays if goodput
     (answers that do not push back, a second) holds, a step up if goodput follows.
 
+    Its attributes, more than a dozen, are the state of one control loop, which makes sense only as a whole.
+
     Args:
         most: it never grows beyond (`PROVISION_MAX_IN_FLIGHT`).
 

@@ -14,7 +14,7 @@ class CredentialQueues(dict[str, CredentialQueue]):
     Queues by credential; each is made when it is first asked for by its key.
 
     Args:
-        rate: the pace of a credential until Redis has said another.
+        rate: the pace of a credential until Redis has another.
         on_room: called when a queue has become short enough to take up more jobs.
 
     Attributes:

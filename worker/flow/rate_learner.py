@@ -40,23 +40,23 @@ class RateLearner:
         known = self._known.get(credential)
         return known is not None and not known.in_force
 
-    async def learn(self, credential: str, line: CredentialQueue, burst: Burst) -> None:
+    async def learn(self, credential: str, queue: CredentialQueue, burst: Burst) -> None:
         """
-        Has the line go by what a burst teaches; its caller has seen to it that nobody is let go meanwhile.
+        Adjusts the pace to what a burst teaches; its caller sees to it that no POST starts meanwhile.
         """
         try:
-            await self._revise(credential, line, lambda known: self._learned(known, burst))
+            await self._revise(credential, queue, lambda known: self._learned(known, burst))
         finally:
-            line.relearning = False
-            line.pace_anew()
+            queue.relearning = False
+            queue.pace_anew()
 
-    async def look(self, lines: Mapping[str, CredentialQueue]) -> None:
+    async def look(self, queues: Mapping[str, CredentialQueue]) -> None:
         """
-        Counts what was sent, lets rates grow, and hears of what other workers have learned. Every second.
+        Counts what was sent, lets rates grow, and adopts what other workers have learned. Every second.
         """
-        for credential, line in list(lines.items()):
-            if (line.learned or credential in self._known) and not line.relearning:
-                await self._revise(credential, line, partial(self._grown, credential, line))
+        for credential, queue in list(queues.items()):
+            if (queue.learned or credential in self._known) and not queue.relearning:
+                await self._revise(credential, queue, partial(self._grown, credential, queue))
 
     def _learned(self, known: KnownRate, burst: Burst) -> LearnedRate | None:
         new = learn(
@@ -71,18 +71,18 @@ class RateLearner:
         )
         return new or known.rate
 
-    def _grown(self, credential: str, line: CredentialQueue, known: KnownRate) -> LearnedRate | None:
+    def _grown(self, credential: str, queue: CredentialQueue, known: KnownRate) -> LearnedRate | None:
         rate, mine, now = known.rate, self._known.get(credential), time.monotonic()
         if rate is None:
             return None
         if mine is None or mine.since != rate.since:  # another worker has met a burst
-            taken, seconds = line.refusals.lately(now)
+            taken, seconds = queue.refusals.lately(now)
             more = joined(rate, known.now, worker=self._worker, taken=taken, seconds=seconds)
             return more or rate
-        taken, seconds = line.refusals.taken, line.refusals.seconds(now)
+        taken, seconds = queue.refusals.taken, queue.refusals.seconds(now)
         return grown(rate, known.now, worker=self._worker, taken=taken, seconds=seconds)
 
-    async def _revise(self, credential: str, line: CredentialQueue, revise: Revise) -> None:
+    async def _revise(self, credential: str, queue: CredentialQueue, revise: Revise) -> None:
         known = await self._ledger.do(transitions.learned_rate(credential))
         for _ in range(TRIES):
             new = revise(known)
@@ -91,15 +91,15 @@ class RateLearner:
             known = await self._ledger.do(transitions.replace_learned_rate(credential, known.raw, new))
             if known.replaced:
                 break
-        self._adopt(credential, line, known)
+        self._adopt(credential, queue, known)
 
-    def _adopt(self, credential: str, line: CredentialQueue, known: KnownRate) -> None:
+    def _adopt(self, credential: str, queue: CredentialQueue, known: KnownRate) -> None:
         """Goes by what is known now, and counts anew if that is news."""
         before, now = self._known.pop(credential, None), time.monotonic()
-        line.learned = False
+        queue.learned = False
         if known.rate is None:
             return
         self._known[credential] = known.rate
-        line.learned = known.rate.in_force
+        queue.learned = known.rate.in_force
         if before is None or before.since != known.rate.since:
-            line.refusals.begin_anew(now + max(0.0, known.rate.since - known.now))
+            queue.refusals.begin_anew(now + max(0.0, known.rate.since - known.now))
