@@ -12,6 +12,7 @@ import contextlib
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
@@ -47,15 +48,12 @@ class FlowerEvents:
     """
 
     def __init__(self, app: Celery, hostname: str, which: Which, lease: float) -> None:
-        self._app = app
-        self._hostname = hostname
+        self._sender = EventSender(app, hostname)
         self._which: Which = which
         self._lease = lease
         self._waiting: deque[tuple[float, TelemetryEvent]] = deque()
         self._later: deque[Event] = deque()
         self._unsent: list[Event] = []
-        self._connection: Any = None
-        self._dispatcher: Any = None
         self._again_at = 0.0
         self._pause = PAUSE
         self._stopping = threading.Event()
@@ -88,14 +86,14 @@ class FlowerEvents:
             self._send_waiting()
         self._again_at = 0.0
         self._send_waiting(at_the_end=True)
-        self._hang_up()
+        self._sender.hang_up()
 
     def _send_waiting(self, *, at_the_end: bool = False) -> None:
         while time.monotonic() >= self._again_at and self._take(at_the_end=at_the_end):
             try:
-                self._send()
+                self._sender.send(self._unsent)
             except Exception as error:  # noqa: BLE001 - kombu's transports each raise their own
-                self._hang_up()
+                self._sender.hang_up()
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
                 self._again_at = time.monotonic() + self._pause
                 log_event(EVENTS_DELAYED, error=error, delay_s=self._pause)
@@ -121,7 +119,23 @@ class FlowerEvents:
                 (self._later if event.due > now and not at_the_end else self._unsent).append(event)
         return self._unsent
 
-    def _send(self) -> None:
+
+class EventSender:
+    """
+    Sends events to the broker, over a connection that it makes when it needs one.
+
+    Args:
+        hostname: the worker's, to whom the events are attributed.
+    """
+
+    def __init__(self, app: Celery, hostname: str) -> None:
+        self._app = app
+        self._hostname = hostname
+        self._connection: Any = None
+        self._dispatcher: Any = None
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Sends events in one message. Raises: what kombu's transports raise, each its own."""
         if self._dispatcher is None:
             # No heartbeats: nobody would send them between two messages, and a lost connection is made anew.
             self._connection = self._app.connection_for_write(heartbeat=0)
@@ -132,11 +146,12 @@ class FlowerEvents:
                 buffer_limit=2 * MOST_AT_ONCE,  # beyond any of ours: we say when it is sent
                 buffer_while_offline=False,
             )
-        for event in self._unsent:
+        for event in events:
             self._dispatcher.send(event.type, **event.fields)
         self._dispatcher.flush(errors=False)
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Closes the connection; the next events are sent over another."""
         connection, self._connection, self._dispatcher = self._connection, None, None
         if connection is not None:
             with contextlib.suppress(Exception):  # it was broken: that is why it is closed
