@@ -1,8 +1,8 @@
 """
 One job, from its claim to its record: turn → intent → POST → classify → decide → record.
 
-Three questions in three places: `classify` says what happened, `decide` says what now, a ledger
-transition writes it down. tenacity only loops.
+Three questions in three places: `classify` finds what happened, `decide` what follows, and a ledger
+transition records it. tenacity only loops.
 """
 
 from __future__ import annotations
@@ -111,13 +111,13 @@ class JobExecutor:
     queue: CredentialQueue
     deps: Dependencies
     probe: bool = False
-    spent: float = 0.0
-    due: float = 0.0
-    attempts: int = 0
-    sending: bool = False
-    granted: int = 0
-    called_off: str = ""
-    made: list[Attempt] = field(default_factory=list)
+    spent: float = field(default=0.0, init=False)
+    due: float = field(default=0.0, init=False)
+    attempts: int = field(default=0, init=False)
+    sending: bool = field(default=False, init=False)
+    granted: int = field(default=0, init=False)
+    called_off: str = field(default="", init=False)
+    made: list[Attempt] = field(default_factory=list, init=False)
 
     @property
     def policy(self) -> RetryPolicy:
@@ -129,7 +129,7 @@ class JobExecutor:
 
     @property
     def fresh(self) -> bool:
-        """Whether no POST of this job has ever been answered: only such a row tells of the API."""
+        """Whether no POST of this job has ever been answered: only such a row shows how the API is."""
         return self.attempts <= 1 and self.job.most == 0
 
     async def run(self) -> None:

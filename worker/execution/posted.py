@@ -17,7 +17,7 @@ class Posted:
         at: Unix seconds when it was intended.
         sent_at, began: when it began; Unix and monotonic seconds.
         number: among the POSTs of its credential (`Refusals.sent`).
-        fresh: no POST of its job was ever answered before: only such a row tells of the API.
+        fresh: no POST of its job was ever answered before: only such a row shows how the API is.
         trial: it was let through a brake, to try.
         reply, classified: what came back, and what that means.
     """

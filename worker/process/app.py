@@ -2,7 +2,7 @@
 The Celery app of a worker: `celery -A worker.process.app worker`.
 
 Celery needs the app when this module is imported, before there is a worker. All else is a `WorkerProcess`,
-which is made when the worker starts and hangs on the app.
+which is made when the worker starts and is kept as an attribute of the app.
 """
 
 from __future__ import annotations
