@@ -89,7 +89,7 @@ class Backlog:
     def move_back(self, batch: str) -> None:
         """A batch has its turn now, and is the last to have another."""
         self._in_turn.pop(batch, None)
-        self._in_turn[batch] = None
+        self.add(batch)
 
     def remove(self, batch: str) -> None:
         """A batch has no job left that could be claimed now."""
@@ -107,8 +107,8 @@ class Backlog:
 
     def has_room(self, batch: str, queues: Mapping[str, CredentialQueue]) -> bool:
         """Whether a queue that jobs of this batch were seen in has room."""
-        # It found no room yet: then any queue may be its own.
-        seen = self._batches[batch].credentials or queues
+        # It found no room yet, or was forgotten meanwhile: then any queue may be its own.
+        seen = self.of(batch).credentials or queues
         return any(queues[name].room for name in seen if name in queues)
 
     def rooms(self, batch: str, queues: Mapping[str, CredentialQueue]) -> dict[str, tuple[int, int]]:

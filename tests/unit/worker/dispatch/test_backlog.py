@@ -82,6 +82,15 @@ def test_what_is_not_active_any_more_is_forgotten() -> None:
     assert set(made._batches) == {"going"}
 
 
+def test_a_batch_that_was_forgotten_in_the_middle_of_a_round_may_still_be_asked_about() -> None:
+    made = backlog(first="x", over="x")
+    for batch in made:
+        made.keep_only({"first"}, NOW)
+        assert made.has_room(batch, queues(x=1))
+        made.move_back(batch)
+        assert made.rooms("first", queues(x=2))
+
+
 def test_a_batch_is_remembered_for_as_long_as_something_is_under_way() -> None:
     made = Backlog()
     made.of("draining").draining = True
