@@ -125,15 +125,15 @@ async def _invalid(_: Request, error: Exception) -> Response:
         {"row": None, "field": ".".join(map(str, each["loc"][1:])), "problem": each["msg"], "hint": ""}
         for each in errors
     ]
-    return ProblemError(Kind.INVALID, "a parameter breaks a rule", problems=problems).response()
+    return ProblemError(Kind.INVALID, "a parameter is invalid", problems=problems).response()
 
 
 async def _gone(_: Request, error: Exception) -> Response:  # noqa: ARG001 - nobody will read it
-    return ProblemError(Kind.BAD_REQUEST, "the request broke off").response()
+    return ProblemError(Kind.BAD_REQUEST, "the request ended early").response()
 
 
 async def _not_found(_: Request, error: Exception) -> Response:  # noqa: ARG001
-    return ProblemError(Kind.NOT_FOUND, "the ledger does not know it").response()
+    return ProblemError(Kind.NOT_FOUND, "not found in the ledger").response()
 
 
 async def _unreadable(_: Request, error: Exception) -> Response:
@@ -147,7 +147,7 @@ async def _no_ledger(_: Request, error: Exception) -> Response:  # noqa: ARG001
 
 async def _no_room(_: Request, error: Exception) -> Response:
     detail = error.message if isinstance(error, NoRoomError) else ""
-    return ProblemError(Kind.NO_ROOM, detail, hint="tell whoever runs the server").response()
+    return ProblemError(Kind.NO_ROOM, detail, hint="report it to the operator of the server").response()
 
 
 async def _sealed(_: Request, error: Exception) -> Response:
@@ -156,4 +156,4 @@ async def _sealed(_: Request, error: Exception) -> Response:
 
 
 async def _internal(_: Request, error: Exception) -> Response:  # noqa: ARG001
-    return ProblemError(Kind.INTERNAL, "an error that was not foreseen; the server's log has it").response()
+    return ProblemError(Kind.INTERNAL, "unexpected error; see the log of the server").response()

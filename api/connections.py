@@ -216,7 +216,7 @@ class StrictConnection(h11.Connection):
         if isinstance(event, h11.Request):
             names = {name for name, _ in event.headers}
             if b"transfer-encoding" in names and (b"content-length" in names or event.http_version < b"1.1"):
-                raise h11.RemoteProtocolError("two ways to tell where the body ends")
+                raise h11.RemoteProtocolError("the length of the body is given in two ways")
         return event
 
 
@@ -225,7 +225,7 @@ class _StrictLines(ReceiveBuffer):
         data, size = self._data[: HEAD_LARGEST * 2], len(self)
         lines = super().maybe_extract_lines()
         if lines is not None and _BARE_LF.search(data, 0, size - len(self)):
-            raise h11.LocalProtocolError("a line ends without CR")
+            raise h11.LocalProtocolError("a header line ends without CR")
         return lines
 
 
@@ -242,7 +242,7 @@ class Throttle(logging.Filter):
         if now - self._minute >= 60:
             kept_back = sum(count - LOGGED for count in self._counts.values() if count > LOGGED)
             if kept_back:
-                record.msg = f"{record.msg} ({kept_back:,} lines like it were kept back in a minute)"
+                record.msg = f"{record.msg} ({kept_back:,} similar lines suppressed within a minute)"
             self._minute, self._counts = now, Counter()
         kind = str(record.msg)
         self._counts[kind] += 1

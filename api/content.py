@@ -26,7 +26,7 @@ def charset(request: Request) -> str | None:
     header["Content-Type"] = request.headers.get("content-type", "")
     if header.get_param("header") == "absent":
         raise ProblemError(
-            Kind.WRONG_TYPE, "a table without headers is not read", hint="the first row holds the headers"
+            Kind.WRONG_TYPE, "a table needs a header row", hint="the first row must hold the headers"
         )
     named = header.get_content_charset()
     if named is None:
@@ -35,7 +35,7 @@ def charset(request: Request) -> str | None:
         b"text".decode(named)
     except (LookupError, UnicodeError, ValueError):
         raise ProblemError(
-            Kind.WRONG_TYPE, "the charset of the Content-Type is unknown", hint="such as charset=utf-8"
+            Kind.WRONG_TYPE, "unknown charset in Content-Type", hint="for example charset=utf-8"
         ) from None
     return named
 
@@ -43,4 +43,4 @@ def charset(request: Request) -> str | None:
 def check_json(request: Request) -> None:
     """Raises: ProblemError if a JSON body is said to be encoded otherwise than JSON is (RFC 8259 §8.1)."""
     if (charset(request) or "utf-8") not in _UTF_8:
-        raise ProblemError(Kind.WRONG_TYPE, "JSON is UTF-8", hint="leave charset out")
+        raise ProblemError(Kind.WRONG_TYPE, "JSON must be UTF-8", hint="omit charset")

@@ -54,10 +54,12 @@ EVENT = {
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "Each event tells the whole batch; the stream ends when it has settled.",
+            "description": (
+                "A stream of events; each holds the whole batch. The stream ends when the batch has settled."
+            ),
             "content": {"text/event-stream": {"schema": EVENT}},
         },
-        204: {"description": "It has settled, and you know: there is nothing to wait for."},
+        204: {"description": "The batch has settled and Last-Event-ID is its last event: nothing follows."},
         **refusals(Kind.NOT_FOUND, Kind.BAD_REQUEST),
     },
     openapi_extra={
@@ -66,7 +68,7 @@ EVENT = {
                 "name": "Last-Event-ID",
                 "in": "header",
                 "required": False,
-                "description": "Id of the last event that was heard; those after it follow.",
+                "description": "Id of the last event received; the stream continues after it.",
                 "schema": {"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,10}$"},
             }
         ]
@@ -84,7 +86,7 @@ async def follow(request: Request, caller: Reader, batch: str) -> Response:  # n
     if last is None:
         last = await door.ledger.events.last()
     elif not _ID.fullmatch(last):
-        raise ProblemError(Kind.BAD_REQUEST, "this is not the id of an event")
+        raise ProblemError(Kind.BAD_REQUEST, "Last-Event-ID is not the id of an event")
     elif (await door.ledger.queries.status(found)).settled and not await _news(door, found, last):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

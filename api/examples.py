@@ -18,22 +18,24 @@ JOB: dict[str, Any] = {
 
 JOB_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "The body of the POST, with the job's own members beside it.",
+    "description": "The request body of the widget API, plus the members of the job.",
     "properties": {
         "key": {
             "type": ["string", "null"],
             "minLength": 1,
             "maxLength": MAX_KEY_LENGTH,
-            "description": "The tenant's own reference: with `credential` the job's permanent identity.",
+            "description": (
+                "The tenant's own reference. `key` and `credential` together identify a job permanently."
+            ),
         },
         "credential": {
             "type": ["string", "null"],
             "maxLength": MAX_CREDENTIAL_LENGTH,
-            "description": "Name of the company's credentials, never the credentials themselves.",
+            "description": "Name of the company's credential, never the client id or secret.",
         },
         "label": {"type": ["string", "null"], "maxLength": MAX_LABEL_LENGTH, "description": "For people."},
         "bot": {"type": "object", "properties": {"id": {"type": "string", "minLength": 1}}},
-        "widget": {"type": "object", "description": "Free, as far as the API documents it."},
+        "widget": {"type": "object", "description": "As documented by the widget API."},
         "credentials": {
             "type": "object",
             "properties": {"whiteList": {"type": "array", "items": {"type": "string"}}},
@@ -48,7 +50,10 @@ BATCH_SCHEMA: dict[str, Any] = {
     "properties": {
         "name": {"type": ["string", "null"], "maxLength": 200},
         "credential": {"type": ["string", "null"], "maxLength": MAX_CREDENTIAL_LENGTH},
-        "defaults": {"type": ["object", "null"], "description": "A body that every job is laid over."},
+        "defaults": {
+            "type": ["object", "null"],
+            "description": "Default body; the members of a job override it.",
+        },
         "new_bots": {"type": ["boolean", "null"]},
         "jobs": {"type": "array", "items": JOB_SCHEMA},
     },
@@ -65,7 +70,9 @@ BATCH_BODIES: dict[str, Any] = {
         "schema": BATCH_SCHEMA,
         "examples": {"tenants": {"value": {"name": "tenants", "jobs": [JOB]}}},
     },
-    "application/x-ndjson": {"schema": {"type": "string", "description": f"A job a line: {LINES.strip()}"}},
+    "application/x-ndjson": {
+        "schema": {"type": "string", "description": f"One job per line: {LINES.strip()}"}
+    },
     "text/csv": {"schema": {"type": "string"}, "examples": {"tenants": {"value": CSV}}},
     "text/tab-separated-values": {
         "schema": {"type": "string"},

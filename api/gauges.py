@@ -31,64 +31,65 @@ def _gauge(name: str, meaning: str, *labels: str) -> Metric:
     return Metric(f"provision_ledger_{name}", "gauge", meaning, labels)
 
 
-READ: Final = _gauge("read_seconds", "Time that reading the ledger took; one reading does for three seconds")
-BATCHES: Final = _gauge("batches", "Batches kept, by whether there is nothing left to do for them", "settled")
-JOBS: Final = _gauge("jobs", "Jobs of the batches kept, by state", "state")
-ACCEPTED: Final = _gauge("accepted_jobs", "Jobs ever accepted by the batches kept: the sum of all states")
-WAITING: Final = _gauge("waiting_jobs", "Queued jobs that have a time before which they may not start")
+READ: Final = _gauge("read_seconds", "Time to read the ledger; one reading is reused for three seconds")
+BATCHES: Final = _gauge("batches", "Batches in the ledger, settled or not", "settled")
+JOBS: Final = _gauge("jobs", "Jobs in the ledger, by state", "state")
+ACCEPTED: Final = _gauge("accepted_jobs", "Jobs accepted by the batches in the ledger: the sum of all states")
+WAITING: Final = _gauge("waiting_jobs", "Queued jobs that wait for a start time (backoff)")
 OLDEST: Final = _gauge(
     "queue_oldest_seconds",
-    "Age of the job that has been ready for longest, looked for in the eight oldest batches that have any;"
-    " 0 if none is ready",
+    "Age of the oldest ready job, within the eight oldest batches that have one; 0 if none is ready",
 )
-DEAD: Final = _gauge(
-    "dead_letters", "Dead jobs by cause; there is one series for each cause there is", "cause"
-)
-IN_DOUBT: Final = _gauge("in_doubt", "Jobs in doubt by cause; one series for each cause there is", "cause")
-OLDEST_DOUBT: Final = _gauge("in_doubt_oldest_seconds", "Age of the oldest doubt; 0 if there is none")
-ATTEMPTS: Final = _gauge("attempts", "POSTs begun for the batches kept")
-LEAST: Final = _gauge("widgets_least", "Widgets that exist for the batches kept, at least")
-MOST: Final = _gauge("widgets_most", "Widgets that exist for the batches kept, at most")
+DEAD: Final = _gauge("dead_letters", "Dead jobs by cause; one series per cause", "cause")
+IN_DOUBT: Final = _gauge("in_doubt", "Jobs in doubt by cause; one series per cause", "cause")
+OLDEST_DOUBT: Final = _gauge("in_doubt_oldest_seconds", "Age of the oldest job in doubt; 0 if there is none")
+ATTEMPTS: Final = _gauge("attempts", "POSTs started for the batches in the ledger")
+LEAST: Final = _gauge("widgets_least", "Widgets that exist for the batches in the ledger, at least")
+MOST: Final = _gauge("widgets_most", "Widgets that exist for the batches in the ledger, at most")
 HOLDS: Final = _gauge(
     "holds",
-    "Pauses and brakes: `kind` is paused, brake or stop_loss, `scope` what is held, `trying` whether a probe"
-    " is sent on a person's word",
+    "Pauses, brakes and stop-losses by `kind` (paused, brake, stop_loss) and `scope`; `trying`: a "
+    "person resumed it and a probe is sent",
     "kind",
     "scope",
     "trying",
 )
 USUAL_PACE: Final = _gauge(
-    "pace_default_per_second", "POSTs a second of each credential that has no pace of its own"
+    "pace_default_per_second", "Pace (POSTs per second) of every credential without its own pace"
 )
 PACE: Final = _gauge(
     "pace_per_second",
-    "POSTs a second of a credential whose pace an operator has set; fifty of them at most",
+    "Pace (POSTs per second) that an operator set for a credential; at most fifty credentials",
     "credential",
 )
-WORKERS: Final = _gauge("workers", "Workers that gave a sign of life in the last ten seconds")
-IN_FLIGHT: Final = _gauge("workers_in_flight", "POSTs under way on all of them")
-LIMIT: Final = _gauge("workers_in_flight_limit", "POSTs that they take the API to stand at once")
-IN_HAND: Final = _gauge("workers_in_hand", "Jobs that they hold under a lease")
+WORKERS: Final = _gauge("workers", "Workers with a heartbeat in the last ten seconds")
+IN_FLIGHT: Final = _gauge("workers_in_flight", "POSTs in flight on all workers")
+LIMIT: Final = _gauge(
+    "workers_in_flight_limit", "Concurrency limit (POSTs in flight) of all workers together"
+)
+IN_HAND: Final = _gauge("workers_in_hand", "Jobs that workers hold under a lease")
 REFUSED_SHARE: Final = _gauge(
     "workers_refused_share",
-    "Largest share of the last answers on one of them that pushed back: 429, 503, time-outs",
+    "Largest share of recent answers on one worker that were 429, 503 or a timeout",
 )
 OUTAGE: Final = _gauge(
-    "workers_in_outage", "Workers that suspect the API to be down, or are certain of it", "certain"
+    "workers_in_outage", "Workers that suspect that the API is down, or are certain of it", "certain"
 )
 LEARNED: Final = _gauge(
     "learned_rate_per_second",
-    "POSTs a second that 429s have taught of a credential; fifty at most",
+    "Rate (POSTs per second) of a credential learned from 429 answers; at most fifty credentials",
     "credential",
 )
-MESSAGES: Final = _gauge("queue_messages", "Celery messages that wait; not told while the broker is away")
+MESSAGES: Final = _gauge(
+    "queue_messages", "Celery messages that wait; absent while the broker is unavailable"
+)
 TAKEN: Final = _gauge(
     "queue_taken_messages",
-    "Celery messages that workers have taken and not settled; told where the ledger's Redis is the broker",
+    "Celery messages delivered and not yet acknowledged; only if the ledger's Redis is the broker",
 )
-REFUSED: Final = _gauge("refused_messages", "Messages that the Celery intake has refused and keeps")
-MEMORY: Final = _gauge("redis_memory_used_bytes", "Memory that Redis uses")
-MEMORY_MOST: Final = _gauge("redis_memory_max_bytes", "Memory that it may use; 0 if nothing limits it")
+REFUSED: Final = _gauge("refused_messages", "Refused Celery messages in the ledger")
+MEMORY: Final = _gauge("redis_memory_used_bytes", "Memory used by Redis")
+MEMORY_MOST: Final = _gauge("redis_memory_max_bytes", "Memory limit of Redis; 0 if there is none")
 APPEND_ONLY: Final = _gauge("redis_append_only", "1 if Redis keeps an append-only file")
 SOUND: Final = _gauge(
     "redis_persistence_ok",

@@ -29,10 +29,10 @@ _ONLY_LEDGER: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/healthz",
     response_class=Response,
-    responses={200: {"model": Health, "description": "The process answers."}},
+    responses={200: {"model": Health, "description": "The process is alive."}},
 )
 async def healthz() -> Response:
-    """Say whether the process lives. Redis is not asked: starting anew would not bring it back."""
+    """Liveness: the process answers. Redis is not checked, because a restart would not repair it."""
     return json_answer({"status": "alive"})
 
 
@@ -40,13 +40,13 @@ async def healthz() -> Response:
 @router.get(
     "/readyz",
     response_class=Response,
-    responses={200: {"model": Health, "description": "The ledger answers."}, **_ONLY_LEDGER},
+    responses={200: {"model": Health, "description": "The ledger is available."}, **_ONLY_LEDGER},
 )
 async def readyz(request: Request) -> Response:
     """
-    Say whether the ledger answers, and keeps what it is given.
+    Readiness: the ledger answers and accepts writes.
 
-    A full backlog is no reason to be out of service: then jobs are to be read, cancelled and followed.
+    A full backlog does not make the server unready: jobs can still be read, cancelled and followed.
     """
     door = state_of(request)
     try:

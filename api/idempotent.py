@@ -40,11 +40,13 @@ async def once(
             return await _answer(turn, work)
     except InUseError:
         raise ProblemError(
-            Kind.IN_PROGRESS, "a request with this Idempotency-Key is being worked on", retry_after=LEASE / 5
+            Kind.IN_PROGRESS, "a request with this Idempotency-Key is in progress", retry_after=LEASE / 5
         ) from None
     except OtherRequestError:
         raise ProblemError(
-            Kind.OTHER_BODY, "this Idempotency-Key came with another request before", hint="take a new key"
+            Kind.OTHER_BODY,
+            "this Idempotency-Key was used for another request",
+            hint="use a new Idempotency-Key",
         ) from None
 
 

@@ -82,26 +82,27 @@ def look_through(file: Readable) -> JsonBatch:
     starts_at, count = -1, 0
     for name in text.members():
         if name in said or (name == "jobs" and starts_at >= 0):
-            raise _not_a_batch(f"{name} is given twice")
+            raise _not_a_batch(f"member {name} appears twice")
         if name == "jobs":
             if not text.begins(b"["):
-                raise _not_a_batch("jobs is no list")
+                raise _not_a_batch("jobs is not a list")
             text.take(b"[")
             starts_at = text.place
             for _ in text.items():
                 count += 1
                 if count > MOST_JOBS:
                     raise InvalidInputError(
-                        f"the body has more than {MOST_JOBS:,} jobs", hint="send it in parts, or as CSV"
+                        f"the body has more than {MOST_JOBS:,} jobs",
+                        hint="send it in several requests, or as CSV",
                     )
         elif name in Settings.__struct_fields__:
             said[name] = text.value()
         else:
             known = ", ".join(("jobs", *Settings.__struct_fields__))
-            raise _not_a_batch(f"it has an unknown member; known are {known}")
+            raise _not_a_batch(f"unknown member; known members: {known}")
     text.end()
     if starts_at < 0:
-        raise _not_a_batch("it has no jobs")
+        raise _not_a_batch("jobs is missing")
     return JsonBatch(_settings(said), starts_at, count)
 
 
@@ -109,7 +110,7 @@ def _settings(said: dict[str, bytes]) -> Settings:
     try:
         return msgspec.convert({name: msgspec.json.decode(value) for name, value in said.items()}, Settings)
     except RecursionError:
-        raise _not_a_batch("it is nested too deep") from None
+        raise _not_a_batch("nested too deeply") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _not_a_batch(str(error)) from error
 
@@ -245,7 +246,7 @@ class _Text:
 
     def _check_size(self) -> None:
         if len(self._text) - self._at > LARGEST:
-            raise InvalidInputError(f"a job of the body, or a setting, has more than {LARGEST:,} bytes")
+            raise InvalidInputError(f"a job or a setting in the body has more than {LARGEST:,} bytes")
 
     def _more(self) -> bool:
         """Reads some more, and lets go of what was taken."""
@@ -267,4 +268,4 @@ class _Text:
             raise self._broken() from None
 
     def _broken(self) -> InvalidInputError:
-        return _not_a_batch(f"it is no JSON object, or breaks off, at byte {self.place:,}")
+        return _not_a_batch(f"not a JSON object, or incomplete, at byte {self.place:,}")

@@ -36,14 +36,14 @@ Scraper = Annotated[Token, Depends(_scraper)]
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/plain": {"schema": {"type": "string"}}},
-        "description": "Prometheus' text format.",
+        "description": "Metrics in the Prometheus text format.",
     }
 }
 
 
 @router.get("/metrics", response_class=Response, responses={**_TEXT, **refusals()})
 async def metrics(request: Request, caller: Scraper) -> Response:  # noqa: ARG001
-    """Tell the ledger in numbers, for Prometheus."""
+    """Metrics of the ledger, for Prometheus."""
     door = state_of(request)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)

@@ -21,7 +21,7 @@ class Shape(BaseModel):
 
 
 class RowProblem(Shape):
-    """What is wrong with a row, without what stands in it."""
+    """A problem in a row; the values of the row are not included."""
 
     row: int | None
     field: str
@@ -30,16 +30,14 @@ class RowProblem(Shape):
 
 
 class Problem(Shape):
-    """A refusal (RFC 9457)."""
+    """An error (RFC 9457)."""
 
     type: str = Field(examples=["urn:widget-provisioner:problem:not-found"])
     title: str
     status: int
     detail: str
     hint: str = ""
-    notes: list[str] = Field(
-        [], description="Of a batch: what a person should know and nothing was refused for."
-    )
+    notes: list[str] = Field([], description="Warnings about the batch; no row was refused because of them.")
 
 
 class BoundsShape(Shape):
@@ -50,7 +48,7 @@ class BoundsShape(Shape):
 
 
 class HoldShape(Shape):
-    """Something that keeps jobs back."""
+    """A pause, brake or stop-loss: no job in its scope is sent."""
 
     scope: str
     at: Time
@@ -60,7 +58,7 @@ class HoldShape(Shape):
 
 
 class Batch(Shape):
-    """A batch in numbers; the states add up to `accepted`."""
+    """Status of a batch; the counts in `states` add up to `accepted`."""
 
     batch: str = Field(examples=["b7k2m9qx"])
     name: str
@@ -71,13 +69,13 @@ class Batch(Shape):
     causes: dict[str, dict[str, int]]
     paused: bool
     brakes: list[HoldShape]
-    holds: list[HoldShape] = Field(description="The first twenty.")
+    holds: list[HoldShape] = Field(description="The first twenty holds.")
     hold_count: Number
     settled: bool
     opened_at: Time
     settled_at: Time | None
     primary_changed_at: Time | None = Field(
-        description="When Redis was last found restarted or replaced, and may have lost writes."
+        description="Last time Redis was restarted or replaced and may have lost writes."
     )
 
 
@@ -89,7 +87,7 @@ class Batches(Shape):
 
 
 class Job(Shape):
-    """A job with its story."""
+    """A job with its history."""
 
     job: str = Field(examples=["b7k2m9qx.17"])
     batch: str
@@ -113,14 +111,14 @@ class Job(Shape):
 
 
 class Jobs(Shape):
-    """A page of jobs; it may hold fewer than asked for although `next` says that there are more."""
+    """A page of jobs; it may hold fewer than `limit` although `next` shows that there are more."""
 
     jobs: list[Job]
     next: str | None
 
 
 class TakenJob(Shape):
-    """A row that was handed over, and the ledger's word on it."""
+    """A submitted row and its verdict."""
 
     row: int | None
     key: str
@@ -130,68 +128,72 @@ class TakenJob(Shape):
 
 class TakenBatch(Shape):
     """
-    What became of an upload.
+    Result of an upload.
 
     `jobs` and `problems` hold the first thousand each; the counts hold all.
     """
 
-    batch: str | None = Field(description="Null if nothing in it was new.")
+    batch: str | None = Field(description="Null if the upload contained nothing new.")
     name: str
     rows: Number
-    accepted: Number = Field(description="Jobs that will be sent because of this upload.")
+    accepted: Number = Field(description="Number of jobs that this upload queued.")
     bad_rows: Number
     verdicts: dict[str, Number]
     jobs: list[TakenJob]
     problem_count: Number
     problems: list[RowProblem]
-    others: dict[str, Number] = Field(description="Other batches in which known jobs were queued again.")
-    notes: list[str] = Field(description="What a person should know and nothing was refused for.")
+    others: dict[str, Number] = Field(
+        description="Other batches in which this upload queued known jobs again."
+    )
+    notes: list[str] = Field(description="Warnings; no row was refused because of them.")
 
 
 class TakenOne(Shape):
-    """A job that is in the ledger."""
+    """A job in the ledger."""
 
     job: str = Field(examples=["b7k2m9qx.17"])
     batch: str
     key: str
-    verdict: str = Field(description="new, redriven, replaced, queued or succeeded.")
+    verdict: str = Field(description="One of new, redriven, replaced, queued or succeeded.")
 
 
 class Changed(Shape):
-    """What an act of the operator came to."""
+    """Result of an operation."""
 
     batch: str
     done: str
     jobs: Number | None = None
-    risky: Number | None = Field(None, description="Of these, jobs for which a widget may exist (redrive).")
-    left: Number | None = Field(None, description="Jobs left as they are because one may exist (redrive).")
+    risky: Number | None = Field(
+        None, description="Jobs among these that may already have a widget (redrive)."
+    )
+    left: Number | None = Field(
+        None, description="Jobs not queued because they may already have a widget (redrive)."
+    )
 
 
 class Resolved(Shape):
-    """A doubt that was settled."""
+    """A job in doubt that was resolved."""
 
     job: str
     state: str
 
 
 class NewWebhook(Shape):
-    """A webhook, with the secret that signs what it is told."""
+    """A webhook, with the secret that signs its notifications."""
 
     batch: str
     secret: str = Field(examples=["whsec_…"])
 
 
 class NewJobWebhook(Shape):
-    """A single job's webhook, with the secret that signs what it is told."""
+    """A job's webhook, with the secret that signs its notifications."""
 
     job: str
     secret: str = Field(examples=["whsec_…"])
 
 
 class _WebhookGoes(Shape):
-    url: str = Field(
-        description="Scheme, host and port; the rest is not shown.", examples=["https://crm.example/…"]
-    )
+    url: str = Field(description="Scheme, host and port only.", examples=["https://crm.example/…"])
     tries: Number
     failure: str
     given_up: Number
@@ -199,15 +201,15 @@ class _WebhookGoes(Shape):
 
 class WebhookState(_WebhookGoes):
     """
-    How a webhook goes; `failure` is empty unless the last try failed. It is then the HTTP status, or
-    `unreachable` where no answer came, for whatever reason.
+    Status of a webhook. `failure` is empty unless the last delivery failed: then it is the HTTP status, or
+    `unreachable` if there was no answer.
     """
 
     batch: str
 
 
 class JobWebhookState(_WebhookGoes):
-    """How a single job's webhook goes, likewise."""
+    """Status of a job's webhook."""
 
     job: str
 
@@ -228,6 +230,6 @@ class RefusedMessages(Shape):
 
 
 class Health(Shape):
-    """How the server feels."""
+    """Health status."""
 
     status: str

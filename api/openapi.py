@@ -16,10 +16,11 @@ from api.problem import Kind, ProblemError
 from api.request import admit, bearer_or_basic
 
 INTRODUCTION = """\
-Hand widgets to be created over, follow them, and act on them.
+Submit jobs that create widgets, follow their progress, and operate on them.
 
-What is answered with 202 is in the ledger and will be done. The same job again (credential and key) sends
-nothing twice. Send `Authorization: Bearer TOKEN`; `provision token create` makes tokens.
+An answer of 202 means that the jobs are in the ledger and will be sent. Submitting the same job again (same
+credential and key) does not send it twice. Authenticate with `Authorization: Bearer TOKEN`; create tokens
+with `provision token create`.
 """
 
 OPEN = ("/healthz", "/readyz")

@@ -29,7 +29,7 @@ _DONE = {200: {"model": Changed, "description": "Done."}, **refusals(Kind.NOT_FO
 
 @router.post("/v1/batches/{batch}/pause", response_class=Response, responses=_DONE)
 async def pause(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
-    """Keep a batch back: no further POST of it starts."""
+    """Pause sending for a batch."""
     ledger = state_of(request).ledger
     found = await ledger.queries.batch_id(batch)
     why = because.strip() or f"paused by {caller.name}"
@@ -39,7 +39,7 @@ async def pause(request: Request, caller: Operator, batch: str, because: Because
 
 @router.post("/v1/batches/{batch}/resume", response_class=Response, responses=_DONE)
 async def resume(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
-    """Let a batch go on that was paused, or that a stop-loss holds back."""
+    """Resume sending after a pause or a stop-loss."""
     ledger = state_of(request).ledger
     found = await ledger.queries.batch_id(batch)
     words = {"not_held": "not held", "released": "goes on", "probe": "one job is sent to try"}
@@ -49,7 +49,7 @@ async def resume(request: Request, caller: Operator, batch: str, because: Becaus
 
 @router.post("/v1/batches/{batch}/cancel", response_class=Response, responses=_DONE)
 async def cancel(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
-    """Call off every job of a batch that has not begun to be sent."""
+    """Cancel all unsent jobs of a batch."""
     ledger = state_of(request).ledger
     found = await ledger.queries.batch_id(batch)
     count = await ledger.operations.cancel(found, caller.name, why=because.strip())
@@ -67,21 +67,21 @@ async def redrive(
     key: Key = "",
     since: Since = None,
     until: Until = None,
-    dry_run: Annotated[bool, Query(description="Only count them.")] = False,
+    dry_run: Annotated[bool, Query(description="Count the jobs, and change nothing.")] = False,
     because: Annotated[
         str,
         Query(
             min_length=1,
             max_length=500,
-            description="Why a second widget is accepted; without, risky jobs are left.",
+            description="Reason for accepting a second widget; without it, risky jobs are not queued.",
         ),
     ] = "",
 ) -> Response:
     """
-    Queue dead or cancelled jobs again: fresh attempts, history kept.
+    Queue dead or cancelled jobs again, with new attempts; their history is kept.
 
-    Jobs for which a widget may exist are left out and counted as `left`, unless `because` says why a second
-    one is accepted; the reason is kept.
+    Jobs that may already have a widget are not queued and are counted as `left`, unless `because` gives the
+    reason for accepting a second one. The reason is recorded.
     """
     door = state_of(request)
     found = await door.ledger.queries.batch_id(batch)
@@ -136,7 +136,7 @@ _RESOLUTION = {
     openapi_extra={"requestBody": {"required": True, "content": _RESOLUTION}},
 )
 async def resolve(request: Request, caller: Operator, job: str) -> Response:
-    """Settle a doubt by a person's word: its widget was found, or there is none."""
+    """Resolve a job in doubt: its widget exists (`created`) or not (`absent`)."""
     door = state_of(request)
     body = await read_body(request)
     check_said_once(body)
@@ -144,16 +144,16 @@ async def resolve(request: Request, caller: Operator, job: str) -> Response:
         said = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise ProblemError(
-            Kind.INVALID, "the body is not a resolution", hint='{"found": "created"} or {"found": "absent"}'
+            Kind.INVALID, "the body must be a resolution", hint='{"found": "created"} or {"found": "absent"}'
         ) from None
     if said.found == "absent" and said.widget_id:
-        raise ProblemError(Kind.INVALID, "a widget that is absent has no widget_id; nothing was changed")
+        raise ProblemError(Kind.INVALID, "found=absent takes no widget_id; nothing was changed")
     if len(said.widget_id) > 200:
-        raise ProblemError(Kind.INVALID, "widget_id has 200 characters at most")
+        raise ProblemError(Kind.INVALID, "widget_id may have at most 200 characters")
     try:
         batch, number = split_job_id(job)
     except ValueError as error:
-        raise NotFoundError("there is no such job") from error
+        raise NotFoundError("unknown job") from error
     settled = await door.ledger.operations.resolve(
         batch,
         number,

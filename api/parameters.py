@@ -23,7 +23,7 @@ async def check_said(request: Request) -> None:
     _check_query([name for name, _ in request.query_params.multi_items()], _known(route.dependant))
     if "requestBody" not in (route.openapi_extra or {}) and await _has_body(request):
         raise ProblemError(
-            Kind.INVALID, "no body is read here", hint="leave it out; settings are query parameters"
+            Kind.INVALID, "this route takes no body", hint="send no body; settings are query parameters"
         )
 
 
@@ -36,7 +36,7 @@ def _check_query(said: Iterable[str], known: Mapping[str, bool]) -> None:
     counts = Counter(said)
     problems = [_unknown(name, known) for name in counts if name not in known]
     problems += [
-        {"row": None, "field": name, "problem": "it is given more than once", "hint": "say it once"}
+        {"row": None, "field": name, "problem": "given more than once", "hint": "send it once"}
         for name, several in known.items()
         if counts[name] > 1 and not several
     ]
@@ -55,9 +55,9 @@ def _unknown(name: str, known: Mapping[str, bool]) -> dict[str, Any]:
     taken = (
         "did you mean " + near[0]
         if near
-        else ("known here: " + ", ".join(known) if known else "it takes none")
+        else ("known parameters: " + ", ".join(known) if known else "this route takes no parameters")
     )
-    return {"row": None, "field": "", "problem": "a query parameter is unknown", "hint": taken}
+    return {"row": None, "field": "", "problem": "unknown query parameter", "hint": taken}
 
 
 def _known(dependant: Dependant) -> dict[str, bool]:

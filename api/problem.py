@@ -23,27 +23,27 @@ PREFIX = "urn:widget-provisioner:problem:"
 class Kind(Enum):
     """Every refusal: its status, the last part of its type, its title."""
 
-    BAD_REQUEST = 400, "bad-request", "The request cannot be understood"
-    BAD_KEY = 400, "bad-idempotency-key", "The Idempotency-Key cannot be used"
-    NO_TOKEN = 401, "no-token", "A token is needed"
-    NO_SCOPE = 403, "no-scope", "The token does not reach so far"
-    NOT_FOUND = 404, "not-found", "There is no such thing"
-    NOT_ALLOWED = 405, "method-not-allowed", "This cannot be done here"
-    IN_PROGRESS = 409, "in-progress", "The same request is being worked on"
-    NOT_ACCEPTED = 409, "not-accepted", "The job is known and was not queued"
-    NOT_IN_DOUBT = 409, "not-in-doubt", "The job is not in doubt"
-    TOO_LARGE = 413, "too-large", "The body is too large"
-    WRONG_TYPE = 415, "unsupported-content", "This kind of body is not read here"
-    INVALID = 422, "invalid", "The request breaks a rule"
-    BAD_ROWS = 422, "bad-rows", "Rows break rules"
-    OTHER_BODY = 422, "idempotency-key-reused", "The Idempotency-Key belongs to another request"
-    TOO_FAST = 429, "too-fast", "The token's rate is used up"
-    INTERNAL = 500, "internal", "Something went wrong here"
-    FULL = 503, "backlog-full", "There is too much to do already"
-    BUSY = 503, "busy", "Too many uploads are being read"
-    NO_LEDGER = 503, "ledger-unavailable", "The ledger cannot be reached"
-    NO_KEYS = 503, "keys-missing", "The ledger is sealed, and its keys are not here"
-    NO_ROOM = 507, "no-room", "The server has no room for temporary files"
+    BAD_REQUEST = 400, "bad-request", "Invalid request"
+    BAD_KEY = 400, "bad-idempotency-key", "Invalid Idempotency-Key"
+    NO_TOKEN = 401, "no-token", "Missing or unknown token"
+    NO_SCOPE = 403, "no-scope", "Insufficient scope"
+    NOT_FOUND = 404, "not-found", "Not found"
+    NOT_ALLOWED = 405, "method-not-allowed", "Method not allowed"
+    IN_PROGRESS = 409, "in-progress", "The same request is in progress"
+    NOT_ACCEPTED = 409, "not-accepted", "Job already known; not queued"
+    NOT_IN_DOUBT = 409, "not-in-doubt", "Job not in doubt"
+    TOO_LARGE = 413, "too-large", "Body too large"
+    WRONG_TYPE = 415, "unsupported-content", "Unsupported content type"
+    INVALID = 422, "invalid", "Invalid parameter or body"
+    BAD_ROWS = 422, "bad-rows", "Invalid rows"
+    OTHER_BODY = 422, "idempotency-key-reused", "Idempotency-Key used for another request"
+    TOO_FAST = 429, "too-fast", "Too many requests"
+    INTERNAL = 500, "internal", "Internal error"
+    FULL = 503, "backlog-full", "Backlog full"
+    BUSY = 503, "busy", "Too many uploads at the same time"
+    NO_LEDGER = 503, "ledger-unavailable", "Ledger unavailable"
+    NO_KEYS = 503, "keys-missing", "Encryption keys missing"
+    NO_ROOM = 507, "no-room", "No space for temporary files"
 
     def __init__(self, status: int, slug: str, title: str) -> None:
         self.status = status
@@ -113,7 +113,9 @@ class ProblemError(Exception):
 def no_ledger() -> ProblemError:
     """The refusal while Redis is away, starting, full or not one of ours."""
     return ProblemError(
-        Kind.NO_LEDGER, "the ledger cannot be reached or takes nothing; say it again", retry_after=1
+        Kind.NO_LEDGER,
+        "the ledger is not reachable or does not accept writes; send the request again",
+        retry_after=1,
     )
 
 

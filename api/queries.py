@@ -39,25 +39,30 @@ FILES = ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv", "mani
 HAS_KEYS = "created.csv"
 """The file that holds the keys of widgets."""
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="Most of a page.")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum number of entries on a page.")]
+Cursor = Annotated[str | None, Query(max_length=200, description="The `next` value of the previous page.")]
 
 
 @router.get(
     "/v1/batches",
     response_class=Response,
-    responses={200: {"model": Batches, "description": "A page."}, **refusals()},
+    responses={200: {"model": Batches, "description": "One page of the list."}, **refusals()},
 )
 async def list_batches(
     request: Request,
     caller: Reader,  # noqa: ARG001 - being let in is all
     limit: Limit = 50,
     cursor: Cursor = None,
-    since: Annotated[float | None, Query(ge=0, le=1e11, description="Opened since; Unix seconds.")] = None,
-    settled: Annotated[bool | None, Query(description="Only those that have, or have not.")] = None,
-    state: Annotated[State | None, Query(description="Only those with jobs in this state.")] = None,
+    since: Annotated[
+        float | None,
+        Query(ge=0, le=1e11, description="Only batches opened at or after this time; Unix seconds."),
+    ] = None,
+    settled: Annotated[
+        bool | None, Query(description="Only settled batches (true), or only unsettled ones (false).")
+    ] = None,
+    state: Annotated[State | None, Query(description="Only batches with jobs in this state.")] = None,
 ) -> Response:
-    """List batches, the newest first."""
+    """List batches, newest first."""
     door = state_of(request)
     found: list[dict[str, Any]] = []
     place = _place(cursor)
@@ -85,7 +90,9 @@ def _place(cursor: str | None) -> Place | None:
         at, _, batch = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
         return int(at), batch
     except (binascii.Error, ValueError):
-        raise ProblemError(Kind.INVALID, "this is no cursor", hint="take `next` of the page before") from None
+        raise ProblemError(
+            Kind.INVALID, "invalid cursor", hint="use the `next` value of the previous page"
+        ) from None
 
 
 async def _status_or_none(door: AppState, batch: str) -> BatchStatus | None:
@@ -98,10 +105,10 @@ async def _status_or_none(door: AppState, batch: str) -> BatchStatus | None:
 @router.get(
     "/v1/batches/{batch}",
     response_class=Response,
-    responses={200: {"model": Batch, "description": "As it stands."}, **refusals(Kind.NOT_FOUND)},
+    responses={200: {"model": Batch, "description": "Status of the batch."}, **refusals(Kind.NOT_FOUND)},
 )
 async def show_batch(request: Request, caller: Reader, batch: str) -> Response:  # noqa: ARG001
-    """Show how a batch stands, by id or name."""
+    """Show the status of a batch, by id or name."""
     view = state_of(request).ledger.queries
     return json_answer((await view.status(await view.batch_id(batch))).public())
 
@@ -109,7 +116,7 @@ async def show_batch(request: Request, caller: Reader, batch: str) -> Response: 
 @router.get(
     "/v1/batches/{batch}/jobs",
     response_class=Response,
-    responses={200: {"model": Jobs, "description": "A page."}, **refusals(Kind.NOT_FOUND)},
+    responses={200: {"model": Jobs, "description": "One page of the list."}, **refusals(Kind.NOT_FOUND)},
 )
 async def list_jobs(
     request: Request,
@@ -118,7 +125,7 @@ async def list_jobs(
     limit: Limit = 100,
     cursor: Annotated[
         str | None,
-        Query(pattern="^[0-9]{1,15}(-[0-9]{1,15})?$", description="`next` of the page before."),
+        Query(pattern="^[0-9]{1,15}(-[0-9]{1,15})?$", description="The `next` value of the previous page."),
     ] = None,
     state: State | None = None,
     reason: Reason = "",
@@ -128,16 +135,19 @@ async def list_jobs(
     until: Until = None,
 ) -> Response:
     """
-    List the jobs of a batch that all filters mean.
+    List the jobs of a batch that match all filters.
 
-    They come in the order in which they were handed over; with state `dead` or `in_doubt`, in that of
-    their time there.
+    In order of submission; with state `dead` or `in_doubt`, in order of the time they reached it.
     """
     door = state_of(request)
     found = await door.ledger.queries.batch_id(batch)
     wanted = Selection(state, reason, credential, key, since, until)
     if cursor and ("-" in cursor) != wanted.by_time:
-        raise ProblemError(Kind.INVALID, "the cursor is of another listing", hint="keep the filters")
+        raise ProblemError(
+            Kind.INVALID,
+            "the cursor belongs to another list or other filters",
+            hint="use the same filters for every page",
+        )
     jobs: list[dict[str, Any]] = []
     pages, end = 0, ""
     async for page in door.ledger.queries.pages(found, wanted, after=cursor or ""):
@@ -153,10 +163,10 @@ async def list_jobs(
 @router.get(
     "/v1/jobs/{job}",
     response_class=Response,
-    responses={200: {"model": Job, "description": "With its story."}, **refusals(Kind.NOT_FOUND)},
+    responses={200: {"model": Job, "description": "The job with its history."}, **refusals(Kind.NOT_FOUND)},
 )
 async def show_job(request: Request, caller: Reader, job: str) -> Response:
-    """Tell the whole story of one job."""
+    """Show the full history of one job."""
     _check_job_id(job)
     return json_answer(job_json(await state_of(request).ledger.queries.job(job), caller))
 
@@ -166,7 +176,7 @@ def _check_job_id(job: str) -> None:
     try:
         split_job_id(job)
     except ValueError as error:
-        raise NotFoundError("there is no such job") from error
+        raise NotFoundError("unknown job") from error
 
 
 @router.get(
@@ -174,7 +184,7 @@ def _check_job_id(job: str) -> None:
     response_class=FileResponse,
     responses={
         200: {
-            "description": "The file, as `provision export` writes it.",
+            "description": "The file, identical to that of `provision export`.",
             "content": {
                 "text/csv": {"schema": {"type": "string"}},
                 "application/json": {"schema": {"type": "object"}},
@@ -185,15 +195,15 @@ def _check_job_id(job: str) -> None:
 )
 async def outcome_file(request: Request, caller: Reader, batch: str, file: str) -> Response:
     """
-    Fetch an outcome file of a batch.
+    Download an outcome file of a batch.
 
-    They are created.csv, failed.csv, in_doubt.csv, not_attempted.csv and manifest.json.
-    The first holds the keys of widgets and takes the scope `keys` as well.
+    The files are created.csv, failed.csv, in_doubt.csv, not_attempted.csv and manifest.json.
+    created.csv holds widget keys and also needs the scope `keys`.
     """
     door = state_of(request)
     found = await door.ledger.queries.batch_id(batch)
     if file not in FILES or door.export is None:
-        raise ProblemError(Kind.NOT_FOUND, "there is no such file", hint="one of " + ", ".join(FILES))
+        raise ProblemError(Kind.NOT_FOUND, "unknown outcome file", hint="one of " + ", ".join(FILES))
     _check_keys(file, caller)
     folder = tempfile.TemporaryDirectory(prefix="outcomes-")
     try:
@@ -219,10 +229,10 @@ def _check_keys(file: str, caller: Token) -> None:
 @router.get(
     "/v1/refused-messages",
     response_class=Response,
-    responses={200: {"model": RefusedMessages, "description": "The latest hundred."}, **refusals()},
+    responses={200: {"model": RefusedMessages, "description": "The latest hundred messages."}, **refusals()},
 )
 async def refused_messages(request: Request, caller: Reader) -> Response:  # noqa: ARG001
-    """List what the Celery intake refused, and why; without the messages themselves."""
+    """List messages that the Celery intake refused, and why; their contents are not included."""
     kept = await read_refused(state_of(request).ledger, 100)
     shown = [{name: each[name] for name in ("at", "reason", "task", "batch")} for each in kept]
     return json_answer({"messages": shown})

@@ -38,7 +38,7 @@ def bearer(request: Request) -> str:
     """The token in the Authorization header. Raises: ProblemError if there is none."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
-        raise ProblemError(Kind.NO_TOKEN, "send the header Authorization: Bearer TOKEN")
+        raise ProblemError(Kind.NO_TOKEN, "send the header: Authorization: Bearer TOKEN")
     return token.strip()
 
 
@@ -50,7 +50,7 @@ def bearer_or_basic(request: Request) -> str:
     try:
         return base64.b64decode(rest, validate=True).decode().partition(":")[2]
     except (binascii.Error, UnicodeDecodeError):
-        raise ProblemError(Kind.NO_TOKEN, "the Authorization header cannot be read") from None
+        raise ProblemError(Kind.NO_TOKEN, "the Authorization header is invalid") from None
 
 
 async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
@@ -70,7 +70,7 @@ def _check_headers(request: Request) -> None:
     for name in SINGLE:
         if len(request.headers.getlist(name)) > 1:
             kind = Kind.BAD_KEY if name == "idempotency-key" else Kind.BAD_REQUEST
-            raise ProblemError(kind, f"the header {name} is given more than once", hint="send one")
+            raise ProblemError(kind, f"the header {name} appears more than once", hint="send one")
 
 
 async def _submitter(request: Request) -> Token:
@@ -106,14 +106,18 @@ async def read_body(request: Request, limit: int = SMALL) -> bytes:
 def check_length(request: Request, limit: int) -> None:
     """Raises: ProblemError if the request says itself that it is too large, or packed."""
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise ProblemError(Kind.WRONG_TYPE, "packed bodies are not read", hint="leave Content-Encoding out")
+        raise ProblemError(
+            Kind.WRONG_TYPE, "compressed bodies are not accepted", hint="omit Content-Encoding"
+        )
     length = request.headers.get("content-length", "")
     if is_whole_number(length) and len(length) < 20 and int(length) > limit:
         raise too_large(limit)
 
 
 def too_large(limit: int) -> ProblemError:
-    return ProblemError(Kind.TOO_LARGE, f"at most {limit:,} bytes are read", hint="send it in parts")
+    return ProblemError(
+        Kind.TOO_LARGE, f"at most {limit:,} bytes are accepted", hint="send it in several requests"
+    )
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -123,5 +127,5 @@ def idempotency_key(request: Request) -> str | None:
         return None
     found = _KEY.fullmatch(text.strip())
     if found is None:
-        raise ProblemError(Kind.BAD_KEY, "an Idempotency-Key has 1 to 255 visible ASCII characters")
+        raise ProblemError(Kind.BAD_KEY, "an Idempotency-Key must have 1 to 255 visible ASCII characters")
     return found[1]

@@ -66,7 +66,7 @@ def serve(
     Raises: ConfigurationError if the address cannot be taken; LedgerUnfitError, ContractError.
     """
     if settings.redis is None:
-        raise ConfigurationError("the HTTP door needs a Redis")
+        raise ConfigurationError("the HTTP API needs a Redis")
     configure("serve", settings)
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).addFilter(Throttle())
@@ -133,7 +133,8 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen at {host} port {port} ({error.strerror})", hint="is it taken?"
+            f"cannot listen on {host} port {port} ({error.strerror})",
+            hint="the port may be in use; choose another --port",
         ) from error
     return listener
 

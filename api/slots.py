@@ -45,7 +45,7 @@ class Slots:
                         await stack.enter_async_context(self._all)
                 except TimeoutError:
                     raise ProblemError(
-                        Kind.BUSY, "other uploads are being read; nothing was handed over", retry_after=5
+                        Kind.BUSY, "too many uploads are in progress; nothing was submitted", retry_after=5
                     ) from None
                 yield
         finally:

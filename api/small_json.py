@@ -18,7 +18,7 @@ def check_said_once(body: bytes) -> None:
         json.loads(body, object_pairs_hook=_once)
     except _TwiceError:
         raise ProblemError(
-            Kind.INVALID, "the body gives a member twice; nothing was done", hint="say it once"
+            Kind.INVALID, "a member appears twice in the body; nothing was done", hint="send it once"
         ) from None
     except (ValueError, RecursionError):
         return

@@ -57,7 +57,9 @@ class Rates:
                 return
             got, wait = await self._ledger.tokens.reserve(token.id, self._rate, BLOCK, BURST)
             if not got:
-                raise ProblemError(Kind.TOO_FAST, f"more than {self._rate} with this token", retry_after=wait)
+                raise ProblemError(
+                    Kind.TOO_FAST, f"more than {self._rate} requests with this token", retry_after=wait
+                )
             if got > 0:
                 self._blocks[token.id] = (got - 1, time.monotonic() + BLOCK_GOOD_FOR)
 
@@ -92,7 +94,7 @@ class Fullness:
         if await self._ledger.queries.memory_share() > most:
             return f"Redis uses more than {most:.0%} of its memory"
         if longest and (backlog := await self._ledger.queries.backlog()) >= longest:
-            return f"{backlog:,} jobs wait already; at {longest:,} no more are taken"
+            return f"{backlog:,} jobs are waiting; the limit is {longest:,}"
         return ""
 
 
@@ -150,7 +152,7 @@ class AppState:
         token = await self.tokens.holder(shown)
         if token is None:
             raise ProblemError(
-                Kind.NO_TOKEN, "this token is not known", hint="provision token create NAME --scope read"
+                Kind.NO_TOKEN, "unknown token", hint="provision token create NAME --scope read"
             )
         missing = [scope for scope in scopes if scope not in token.scopes]
         if missing:

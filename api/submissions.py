@@ -40,13 +40,13 @@ from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, Verdict, split_job_id
 from provisioning.ledger.tokens import Scope, Token
 
-router = APIRouter(tags=["Hand over"])
+router = APIRouter(tags=["Submit"])
 
 IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key with the same request gets the same answer, for two days.",
+    "description": "The same key and the same request get the same answer for two days.",
     "schema": {"type": "string", "pattern": '^"?[!#-~]{1,255}"?$'},
 }
 
@@ -56,8 +56,9 @@ Because = Annotated[
     Query(
         min_length=1,
         max_length=500,
-        description="Why a second widget is accepted of jobs that had ended and may have one; kept with them "
-        "and in the audit. Takes the scope `operate` as well. Without a reason such jobs are left.",
+        description="Reason for accepting a second widget for jobs that ended and may have one; "
+        "recorded with the jobs and in the audit. Also needs the scope `operate`. "
+        "Without a reason, such jobs are not queued.",
     ),
 ]
 
@@ -75,7 +76,7 @@ def _links(name: str, *operations: str) -> dict[str, Any]:
     responses={
         202: {
             "model": TakenBatch,
-            "description": "In the ledger, row by row.",
+            "description": "The accepted rows are in the ledger.",
             "links": _links(
                 "batch", "show_batch", "list_jobs", "follow", "pause", "resume", "cancel", "redrive"
             ),
@@ -98,43 +99,41 @@ async def submit_batch(
     request: Request,
     caller: Submitter,
     name: Annotated[
-        str | None, Query(max_length=200, description="Name of the batch; one that exists is continued.")
+        str | None, Query(max_length=200, description="Name of the batch; an existing batch continues.")
     ] = None,
-    credential: Annotated[
-        str, Query(description="Name of the credentials of rows that name none.")
-    ] = "default",
-    new_bots: Annotated[bool, Query(description="Whether a row without bot.id makes a new bot.")] = False,
+    credential: Annotated[str, Query(description="Credential for rows that name none.")] = "default",
+    new_bots: Annotated[bool, Query(description="Create a new bot for a row without bot.id.")] = False,
     as_is: Annotated[
-        list[str] | None, Query(max_length=4, description="Columns whose ids are meant as they stand.")
+        list[str] | None, Query(max_length=4, description="Columns whose ids are accepted unchanged.")
     ] = None,
-    all_or_nothing: Annotated[bool, Query(description="Whether one bad row refuses them all.")] = False,
+    all_or_nothing: Annotated[bool, Query(description="Refuse all rows if one row is invalid.")] = False,
     separator: Annotated[
-        str, Query(min_length=1, max_length=10, description="Between items of a list.")
+        str, Query(min_length=1, max_length=10, description="Separator of list items in a cell.")
     ] = ";",
     delimiter: Annotated[
-        str | None, Query(min_length=1, max_length=1, description="Between cells; found out by default.")
+        str | None, Query(min_length=1, max_length=1, description="Separator of cells; detected by default.")
     ] = None,
-    encoding: Annotated[str | None, Query(max_length=40, description="Of the text.")] = None,
+    encoding: Annotated[str | None, Query(max_length=40, description="Text encoding.")] = None,
     map_: Annotated[
-        list[str] | None, Query(alias="map", max_length=500, description="OLD=NEW renames a column.")
+        list[str] | None, Query(alias="map", max_length=500, description="Rename a column, as OLD=NEW.")
     ] = None,
-    defaults: Annotated[str | None, Query(description="JSON object that every row is laid over.")] = None,
+    defaults: Annotated[
+        str | None, Query(description="Default body as a JSON object; the values of a row override it.")
+    ] = None,
     because: Because = "",
 ) -> Response:
     """
-    Hand many jobs over.
+    Submit a batch of jobs.
 
-    Good rows are accepted and bad ones told of, unless `all_or_nothing` is set. The same body again
-    sends nothing twice. Jobs that were given up or cancelled are queued again with their new body only for
+    Valid rows are accepted and invalid ones reported, unless `all_or_nothing` is set. Submitting the same
+    body again sends nothing twice. Dead or cancelled jobs are queued again with their new body only for
     a token with the scope `operate` (verdict `redriven`, else `ended`).
     """
     door = state_of(request)
     _check_power(caller, because)
     kind = media_type(request)
     if kind not in FORMATS:
-        raise ProblemError(
-            Kind.WRONG_TYPE, "this Content-Type is not read", hint="one of " + ", ".join(FORMATS)
-        )
+        raise ProblemError(Kind.WRONG_TYPE, "unsupported Content-Type", hint="one of " + ", ".join(FORMATS))
     given = frozenset(request.query_params)
     _check_heeded(given, FORMATS[kind])
     encoding = _encoding(request, FORMATS[kind], encoding)
@@ -183,7 +182,9 @@ def _check_power(caller: Token, because: str) -> None:
     """Raises: ProblemError if second widgets are accepted by a token that may not."""
     if because.strip() and Scope.OPERATE not in caller.scopes:
         raise ProblemError(
-            Kind.NO_SCOPE, "the token lacks the scope operate", hint="without because, risky jobs are left"
+            Kind.NO_SCOPE,
+            "the token lacks the scope operate",
+            hint="without because, risky jobs are not queued",
         )
 
 
@@ -195,7 +196,7 @@ def _encoding(request: Request, format_: Format | None, given: str | None) -> st
     named = charset(request)
     if named and given and codecs.lookup(named).name != _codec(given):
         raise ProblemError(
-            Kind.INVALID, "encoding and the charset of the Content-Type differ", hint="say one"
+            Kind.INVALID, "encoding and the charset in Content-Type differ", hint="send only one of them"
         )
     return given or named
 
@@ -221,8 +222,8 @@ def _check_heeded(given: frozenset[str], format_: Format | None) -> None:
     if unheeded:
         raise ProblemError(
             Kind.INVALID,
-            f"{', '.join(sorted(unheeded))}: not for this Content-Type; nothing was handed over",
-            hint="leave it out",
+            f"{', '.join(sorted(unheeded))}: not allowed with this Content-Type; nothing was submitted",
+            hint="omit it",
         )
 
 
@@ -230,7 +231,7 @@ def _maps(pairs: list[str]) -> dict[str, str]:
     maps = {}
     for text in pairs:
         if (mapped := pair(text)) is None:
-            raise InvalidInputError("map is OLD=NEW", hint="for example map=bot_id%3Dbot.id")
+            raise InvalidInputError("map must be OLD=NEW", hint="example: map=bot_id%3Dbot.id")
         old, new = mapped
         maps[old] = new
     return maps
@@ -242,7 +243,7 @@ def _defaults(text: str | None) -> dict[str, Any]:
     try:
         return msgspec.convert(decode(text), dict[str, Any])
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
-        raise InvalidInputError(f"defaults is not a JSON object that can be read: {error}") from error
+        raise InvalidInputError(f"defaults is not a valid JSON object: {error}") from error
 
 
 @router.post(
@@ -250,10 +251,10 @@ def _defaults(text: str | None) -> dict[str, Any]:
     status_code=202,
     response_class=Response,
     responses={
-        200: {"model": TakenOne, "description": "Its widget exists already."},
+        200: {"model": TakenOne, "description": "The widget exists already."},
         202: {
             "model": TakenOne,
-            "description": "In the ledger; it will be sent.",
+            "description": "The job is in the ledger and will be sent.",
             "links": _links("job", "show_job", "resolve"),
         },
         **refusals(
@@ -272,21 +273,21 @@ def _defaults(text: str | None) -> dict[str, Any]:
 async def submit_job(
     request: Request,
     caller: Submitter,
-    new_bots: Annotated[bool, Query(description="Whether a job without bot.id makes a new bot.")] = False,
+    new_bots: Annotated[bool, Query(description="Create a new bot for a job without bot.id.")] = False,
     as_is: Annotated[
-        list[str] | None, Query(max_length=4, description="Columns whose ids are meant as they stand.")
+        list[str] | None, Query(max_length=4, description="Columns whose ids are accepted unchanged.")
     ] = None,
     because: Because = "",
 ) -> Response:
     """
-    Hand one job over. It is in the ledger before the answer, and goes before every file.
+    Submit one job. It is in the ledger before the answer, and is sent before all files.
 
-    One that was given up or cancelled is queued again only for a token with the scope `operate`.
+    A dead or cancelled job is queued again only for a token with the scope `operate`.
     """
     door = state_of(request)
     _check_power(caller, because)
     if media_type(request) != "application/json":
-        raise ProblemError(Kind.WRONG_TYPE, "a job is JSON", hint="Content-Type: application/json")
+        raise ProblemError(Kind.WRONG_TYPE, "send a job as JSON", hint="Content-Type: application/json")
     check_json(request)
     await door.fullness.check()
     body = await read_body(request)
@@ -298,11 +299,11 @@ async def submit_job(
 
 
 _NOT_ACCEPTED = {
-    Verdict.DEAD: "it was given up with this very body; redriving it is a person's decision",
-    Verdict.RISKY: "it was given up and may have made a widget; redriving it is a person's decision",
-    Verdict.ENDED: "it was given up or cancelled; to have it done again takes the scope operate",
-    Verdict.CHANGED: "its widget was created, or attempted, with another body; this one is not sent",
-    Verdict.IN_DOUBT: "its widget may exist already; somebody has to resolve that first",
+    Verdict.DEAD: "the job is dead and its body is unchanged; an operator must redrive it",
+    Verdict.RISKY: "the job is dead and may have created a widget; an operator must redrive it",
+    Verdict.ENDED: "the job is dead or cancelled; to queue it again needs the scope operate",
+    Verdict.CHANGED: "the widget was created or attempted with another body; this one is not sent",
+    Verdict.IN_DOUBT: "the widget may exist already; a person must resolve the job first",
 }
 
 
@@ -313,9 +314,9 @@ async def _take_one(
     try:
         value = decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ProblemError(Kind.INVALID, f"the body is not JSON that can be read: {error}") from None
+        raise ProblemError(Kind.INVALID, f"the body is not valid JSON: {error}") from None
     except RecursionError:
-        raise ProblemError(Kind.INVALID, "the body is nested too deep") from None
+        raise ProblemError(Kind.INVALID, "the body is nested too deeply") from None
     try:
         check_as_is(as_is)
     except InvalidInputError as error:
@@ -327,7 +328,7 @@ async def _take_one(
     if not isinstance(job, NewJob):
         raise ProblemError(
             Kind.BAD_ROWS,
-            "the job breaks rules",
+            "the job is invalid",
             problem_count=len(job),
             problems=problems_json(job),
         )

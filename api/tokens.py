@@ -38,7 +38,7 @@ def _parse_preset(number: int, item: str) -> Token:
     ):
         raise ConfigurationError(
             f"PROVISION_API_TOKENS: entry {number} is not NAME:SCOPE+SCOPE:ID:SHA256",
-            hint="provision token create NAME --scope read --json prints it as preset",
+            hint="provision token create NAME --scope read --json prints the entry (member preset)",
         )
     return Token(id_, name, frozenset(map(Scope, scopes.split("+"))), digest)
 

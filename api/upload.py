@@ -261,7 +261,7 @@ def _reader(file: Watched, wish: UploadRequest) -> _Reader:
     file.seek(0)
     if file.read(2) == GZIP:
         # A few bytes may unpack to any number: whoever reads a file of their own may do that to themselves.
-        raise ProblemError(Kind.WRONG_TYPE, "packed bodies are not read", hint="send it unpacked")
+        raise ProblemError(Kind.WRONG_TYPE, "compressed bodies are not accepted", hint="send it uncompressed")
     if wish.format is not None:
 
         def rows() -> Reading:
@@ -278,7 +278,7 @@ def _with_settings(wish: UploadRequest, settings: Settings) -> UploadRequest:
     """The wish with what a JSON body says beside its jobs."""
     for setting in Settings.__struct_fields__:
         if getattr(settings, setting) is not None and setting in wish.given:
-            raise InvalidInputError(f"{setting} is given in the query and in the body", hint="say it once")
+            raise InvalidInputError(f"{setting} appears in the query and in the body", hint="send it once")
     options = wish.options
     if settings.credential is not None:
         options = replace(options, credential=settings.credential)
@@ -347,7 +347,7 @@ def _judge(
             taken.problems.append(problem)
         if taken.bad_rows > MOST_BAD:
             taken.notes = (*repeats.notes, *rows.notes)
-            raise _bad_rows(taken, f"more than {MOST_BAD:,} rows break rules; the rest was not read, and")
+            raise _bad_rows(taken, f"more than {MOST_BAD:,} rows are invalid; the rest was not read, and")
 
     repeats = Repeats()
     good = sum(1 for _ in checked(of_known(rows, known), complain, repeats=repeats))
@@ -358,15 +358,15 @@ def _judge(
 
 def _refuse(taken: UploadResult, wish: UploadRequest) -> None:
     if taken.rows == 0:
-        raise ProblemError(Kind.INVALID, "there are no jobs in the body", notes=notes_json(taken.notes))
+        raise ProblemError(Kind.INVALID, "the body contains no jobs", notes=notes_json(taken.notes))
     if taken.bad_rows == taken.rows or (wish.all_or_nothing and taken.bad_rows):
-        raise _bad_rows(taken, f"{taken.bad_rows:,} of {taken.rows:,} rows break rules;")
+        raise _bad_rows(taken, f"{taken.bad_rows:,} of {taken.rows:,} rows are invalid;")
 
 
 def _bad_rows(taken: UploadResult, what: str) -> ProblemError:
     return ProblemError(
         Kind.BAD_ROWS,
-        f"{what} nothing was handed over",
+        f"{what} nothing was submitted",
         problem_count=taken.problem_count,
         problems=problems_json(taken.problems),
         notes=notes_json(taken.notes),

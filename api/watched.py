@@ -36,15 +36,15 @@ class Watched:
         if self._deadline is not None and self._clock() > self._deadline:
             raise ProblemError(
                 Kind.TOO_LARGE,
-                f"the body takes more than {JUDGED_WITHIN:g} s to read; nothing was handed over",
-                hint="send it in parts",
+                f"the body takes more than {JUDGED_WITHIN:g} s to read; nothing was submitted",
+                hint="send it in several requests",
             )
         data = self._file.read(size)
         self._blank = 0 if data.strip(_NOTHING) else self._blank + len(data)
         if self._blank > MOST_BLANK:
             raise InvalidInputError(
-                f"the body has more than {MOST_BLANK >> 20} MB of nothing but blank rows",
-                hint="leave them out",
+                f"the body has more than {MOST_BLANK >> 20} MB of blank rows in sequence",
+                hint="remove them",
             )
         return data
 

@@ -45,18 +45,18 @@ _BODY = {
     "/v1/batches/{batch}/webhook",
     response_class=Response,
     responses={
-        200: {"model": models.NewWebhook, "description": "It will be told."},
+        200: {"model": models.NewWebhook, "description": "The webhook is set."},
         **refusals(Kind.NOT_FOUND, Kind.TOO_LARGE, Kind.WRONG_TYPE),
     },
     openapi_extra={"requestBody": {"required": True, "content": _BODY}},
 )
 async def set_webhook(request: Request, caller: Submitter, batch: str) -> Response:
     """
-    Have an address told when the batch has settled, or a stop-loss or brake holds it.
+    Set the webhook of a batch: notify when it settles, or when a stop-loss or brake holds it.
 
-    Signed as Standard Webhooks has it, with the secret in the answer, which is shown this once. Tried again
-    for some nineteen hours. Addresses of private networks are refused. To replace one that another token has
-    set takes the scope `operate`.
+    Notifications are signed (Standard Webhooks) with the secret in the answer, which is shown only once.
+    Failed deliveries are retried for about nineteen hours. Addresses in private networks are refused. To
+    replace the webhook of another token, the scope `operate` is needed.
     """
     found = await state_of(request).ledger.queries.batch_id(batch)
     webhook = await _set(request, caller, found, scopes.of_batch(found))
@@ -67,17 +67,17 @@ async def set_webhook(request: Request, caller: Submitter, batch: str) -> Respon
     "/v1/jobs/{job}/webhook",
     response_class=Response,
     responses={
-        200: {"model": models.NewJobWebhook, "description": "It will be told."},
+        200: {"model": models.NewJobWebhook, "description": "The webhook is set."},
         **refusals(Kind.NOT_FOUND, Kind.TOO_LARGE, Kind.WRONG_TYPE),
     },
     openapi_extra={"requestBody": {"required": True, "content": _BODY}},
 )
 async def set_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
     """
-    Have an address told when a job that came by POST /v1/jobs has ended; at once if it has already.
+    Set the webhook of a job from POST /v1/jobs: notify when it ends, or now if it has ended.
 
-    Signed and tried again as a batch's webhook. A job that another token has handed over takes the scope
-    `operate`.
+    Signed and retried like the webhook of a batch. For a job that another token submitted, the scope
+    `operate` is needed.
     """
     await _check_theirs(request, caller, job)
     webhook = await _set(request, caller, job, scopes.of_job(job))
@@ -88,15 +88,15 @@ async def set_job_webhook(request: Request, caller: Submitter, job: str) -> Resp
     "/v1/batches/{batch}/webhook",
     response_class=Response,
     responses={
-        200: {"model": models.WebhookState, "description": "How it goes."},
+        200: {"model": models.WebhookState, "description": "Status of the webhook."},
         **refusals(Kind.NOT_FOUND),
     },
 )
 async def show_webhook(request: Request, caller: Submitter, batch: str) -> Response:
     """
-    Show how the batch's webhook goes, without its secret, and of its address where it is.
+    Show the status of the batch's webhook, without its secret and the path of its address.
 
-    One that another token has set takes the scope `operate`.
+    For the webhook of another token, the scope `operate` is needed.
     """
     found = await state_of(request).ledger.queries.batch_id(batch)
     return json_answer({"batch": found, **_shown(*await _theirs(request, caller, found))})
@@ -106,12 +106,12 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
     "/v1/jobs/{job}/webhook",
     response_class=Response,
     responses={
-        200: {"model": models.JobWebhookState, "description": "How it goes."},
+        200: {"model": models.JobWebhookState, "description": "Status of the webhook."},
         **refusals(Kind.NOT_FOUND),
     },
 )
 async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
-    """Show how the job's webhook goes. One that another token has set takes the scope `operate`."""
+    """Show the status of the job's webhook. For that of another token, the scope `operate` is needed."""
     return json_answer({"job": job, **_shown(*await _theirs(request, caller, job))})
 
 
@@ -119,10 +119,10 @@ async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Res
     "/v1/batches/{batch}/webhook",
     status_code=204,
     response_class=Response,
-    responses={204: {"description": "Nobody will be told."}, **refusals(Kind.NOT_FOUND)},
+    responses={204: {"description": "The webhook is removed."}, **refusals(Kind.NOT_FOUND)},
 )
 async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Response:
-    """Have nobody told any more. One that another token has set takes the scope `operate`."""
+    """Remove the webhook. For that of another token, the scope `operate` is needed."""
     found = await state_of(request).ledger.queries.batch_id(batch)
     return await _remove(request, caller, found, scopes.of_batch(found))
 
@@ -131,10 +131,10 @@ async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Res
     "/v1/jobs/{job}/webhook",
     status_code=204,
     response_class=Response,
-    responses={204: {"description": "Nobody will be told."}, **refusals(Kind.NOT_FOUND)},
+    responses={204: {"description": "The webhook is removed."}, **refusals(Kind.NOT_FOUND)},
 )
 async def remove_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
-    """Have nobody told any more. One that another token has set takes the scope `operate`."""
+    """Remove the webhook. For that of another token, the scope `operate` is needed."""
     return await _remove(request, caller, job, scopes.of_job(job))
 
 
@@ -144,15 +144,15 @@ async def _set(request: Request, caller: Token, on: str, scope: str) -> Webhook:
     try:
         wanted = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise ProblemError(Kind.INVALID, "the body is not a webhook", hint='{"url": "https://…"}') from None
+        raise ProblemError(Kind.INVALID, "the body must be a webhook", hint='{"url": "https://…"}') from None
     if len(wanted.url) > 2000:
-        raise ProblemError(Kind.INVALID, "an address has 2,000 characters at most")
+        raise ProblemError(Kind.INVALID, "an address may have at most 2,000 characters")
     try:
         webhook = await state_of(request).webhooks.set(
             on, wanted.url, by=caller.id, may_replace=_may_all(caller)
         )
     except NotYoursError:
-        raise _not_yours("another token has set this webhook") from None
+        raise _not_yours("another token set this webhook") from None
     await _note(request, caller, scope, "set", webhook)
     return webhook
 
@@ -171,7 +171,7 @@ async def _theirs(request: Request, caller: Token, on: str) -> tuple[Webhook, We
     if found is None:
         raise _none()
     if found[0].by != caller.id and not _may_all(caller):
-        raise _not_yours("another token has set this webhook")
+        raise _not_yours("another token set this webhook")
     return found
 
 
@@ -182,11 +182,11 @@ async def _check_theirs(request: Request, caller: Token, job: str) -> None:
     if accepted is None:
         raise ProblemError(
             Kind.INVALID,
-            "the job came with a batch",
-            hint=f"PUT /v1/batches/{record.batch}/webhook tells of the batch",
+            "the job belongs to a batch",
+            hint=f"PUT /v1/batches/{record.batch}/webhook notifies about the batch",
         )
     if accepted.by != caller.name and not _may_all(caller):
-        raise _not_yours("another token has handed this job over")
+        raise _not_yours("another token submitted this job")
 
 
 def _shown(webhook: Webhook, state: WebhookState) -> dict[str, str | int]:
@@ -204,7 +204,7 @@ def _may_all(caller: Token) -> bool:
 
 
 def _none() -> ProblemError:
-    return ProblemError(Kind.NOT_FOUND, "there is no webhook")
+    return ProblemError(Kind.NOT_FOUND, "no webhook is set")
 
 
 def _not_yours(hint: str) -> ProblemError:

@@ -26,7 +26,7 @@ class Scenario:
     Attributes:
         name: as `script/chaos --only` takes it.
         claim: what is shown, one sentence.
-        play: does it, and says what came of it.
+        play: does it, and says result.
         latency: of the sandbox, in seconds.
         server: what the ledger lies in.
         duplicates_allowed: the scenario chooses possible second widgets; the bounds must own up to them.

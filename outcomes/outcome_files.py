@@ -79,7 +79,7 @@ async def export(ledger: Ledger, batch: str, folder: Path) -> Export:
     if not status.conserved:
         raise ProvisioningError(
             f"{batch} does not add up: {status.accepted} accepted, {sum(status.states.values())} in states",
-            hint="this must never happen: keep the Redis data and report it",
+            hint="this is a bug: keep the Redis data and report it",
         )
     columns = await _columns(ledger, batch)
     try:
@@ -99,7 +99,7 @@ async def export(ledger: Ledger, batch: str, folder: Path) -> Export:
                 missing = status.accepted - sum(rows.values())
                 raise ProvisioningError(
                     f"{missing} of {status.accepted} jobs of {batch} are not there",
-                    hint="has somebody deleted keys in Redis? no file was written",
+                    hint="keys may have been deleted in Redis; no file was written",
                 )
         _write_manifest(folder, status, rows, Bounds(bounds["least"], bounds["most"]))
     except OSError as error:

@@ -126,19 +126,23 @@ def _judge_one(
     job: Candidate, rows: Sequence[Seen], rivals: int, like: Seen | None, known: Collection[str]
 ) -> Judged:
     if not job.value:
-        return Judged(job.number, "", Finding.UNCLEAR, "it has no value there")
+        return Judged(job.number, "", Finding.UNCLEAR, "the job has no value there")
     if not rows and like is not None:
         where = f"row {like.row}" if like.row else "a row"
-        return Judged(job.number, job.value, Finding.UNCLEAR, f"{where} has {shorten(like.value)}, nearly it")
+        return Judged(
+            job.number, job.value, Finding.UNCLEAR, (f"{where} has {shorten(like.value)}, which is similar")
+        )
     if not rows:
         return Judged(job.number, job.value, Finding.ABSENT)
     if len(rows) > 1:
-        return Judged(job.number, job.value, Finding.UNCLEAR, f"{len(rows)} rows have it")
+        return Judged(job.number, job.value, Finding.UNCLEAR, f"{len(rows)} rows have this value")
     if rows[0].widget_id in known:
         where = f"row {rows[0].row}" if rows[0].row else "a row"
-        return Judged(job.number, job.value, Finding.UNCLEAR, f"{where} has it beside another job's widget")
+        return Judged(
+            job.number, job.value, Finding.UNCLEAR, (f"{where} has this value beside another job's widget")
+        )
     if rivals > 1:
-        return Judged(job.number, job.value, Finding.UNCLEAR, f"{rivals} jobs have it")
+        return Judged(job.number, job.value, Finding.UNCLEAR, f"{rivals} jobs have this value")
     return Judged(job.number, job.value, Finding.MATCHED, seen=rows[0])
 
 
@@ -189,7 +193,7 @@ def read_table(
             if table.headers.count(name) != 1:
                 has = "no column" if name not in table.headers else "more than one column"
                 raise InvalidInputError(
-                    f"{table.name} has {has} {name!r}", hint=f"it has: {', '.join(table.headers)}"
+                    f"{table.name} has {has} {name!r}", hint=f"columns: {', '.join(table.headers)}"
                 )
         at = table.headers.index(column)
         others = {name: table.headers.index(name) for name in (id_column, key_column) if name}
@@ -249,8 +253,8 @@ def why_not_whole(table: SeenTable, jobs: Iterable[Candidate]) -> str | None:
         where = f"row {first.row}" + (f", {first.field}" if first.field else "")
         shown = f" ({first.value})" if first.value else ""
         return (
-            f"{table.total - len(table.rows):,} of the {table.total:,} rows of {table.name} were not "
-            f"understood, and any job may be theirs; {where}: {first.message}{shown}"
+            f"{table.total - len(table.rows):,} of the {table.total:,} rows of {table.name} could not be "
+            f"read, and any job may belong to them; {where}: {first.message}{shown}"
         )
     known = [job for job in jobs if not job.doubtful]
     values = {row.value for row in table.rows}

@@ -108,11 +108,13 @@ async def job_called(ledger: Ledger, name: str, credential: str = "") -> JobReco
         case []:
             where = f" under {credential}" if credential else ""
             raise NotFoundError(
-                f"there is neither a job nor a tenant's key {name!r}{where}",
-                hint="provision jobs --key KEY; abc* for all that begin so",
+                f"unknown job or tenant key {name!r}{where}",
+                hint="search with: provision jobs --key KEY (abc* for every key that starts with abc)",
             )
     several = ", ".join(f"{each.credential} ({each.job_id})" for each in found)
-    raise InvalidInputError(f"there are several: {several}", hint="add --credential NAME, or take the id")
+    raise InvalidInputError(
+        f"several jobs match: {several}", hint=("add --credential NAME, or give the job id")
+    )
 
 
 def past_retention(gone: Tombstone) -> str:
@@ -184,13 +186,13 @@ def _move(move: Move) -> TelemetryEvent:
     was = f", was {move.was}" if move.was else ""
     why = f", because {shown(move.why)}" if move.why else ""
     word = move.move.replace("_", " ")
-    return TelemetryEvent(move.at, f"{word} by {shown(move.by) or 'nobody named'}{was}{why}")
+    return TelemetryEvent(move.at, f"{word} by {shown(move.by) or 'unknown'}{was}{why}")
 
 
 def _act(act: Act) -> TelemetryEvent:
     words = {"pause": "paused", "resume": "resumed", "pace": "pace"}
     pace = f" {shown(str(act.facts['pace']))}" if "pace" in act.facts else ""
-    by = shown(act.by) or "nobody named"
+    by = shown(act.by) or "unknown"
     # A pause without a reason of its own repeats who made it.
     why = "" if act.why in ("", f"paused by {act.by}") else f", because {shown(act.why)}"
     return TelemetryEvent(act.at, f"{act.on} {words[act.act]}{pace} by {by}{why}")

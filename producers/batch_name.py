@@ -32,18 +32,18 @@ def check_batch_name(name: str) -> str:
     Raises: InvalidInputError, which does not repeat it.
     """
     if wrong := _wrong(name):
-        raise InvalidInputError(wrong, hint="letters, digits, blanks and . _ - make a good name")
+        raise InvalidInputError(wrong, hint="use letters, digits, spaces and . _ -")
     return name
 
 
 def _wrong(name: str) -> str:
     """What keeps this from being a batch's name; empty if nothing does."""
     if not name.strip() or len(name) > LONGEST or not is_shown(name):
-        return f"the name of a batch has 1 to {LONGEST} visible characters"
+        return f"the name of a batch must have 1 to {LONGEST} visible characters"
     if "/" in name or "\\" in name:
-        return "the name of a batch has no / and no \\"
+        return "the name of a batch must not contain / or \\"
     if name.strip() in (".", ".."):
         return "the name of a batch cannot be . or .."
     if _ID.fullmatch(name.strip()):
-        return "the name of a batch cannot look like the id of one: b and seven letters or digits"
+        return "the name of a batch must not look like a batch id: b and seven letters or digits"
     return ""

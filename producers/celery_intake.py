@@ -209,7 +209,7 @@ async def take_in(
 
 def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
     if args:
-        raise RefusedError("arguments without a name are not read: send kwargs")
+        raise RefusedError("positional arguments are not accepted: send kwargs")
     try:
         message = msgspec.convert(dict(kwargs), Message)
     except msgspec.ValidationError as error:
@@ -217,7 +217,7 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
     if not message.jobs:
         raise RefusedError("the message has no jobs")
     if len(message.jobs) > MOST_JOBS:
-        raise RefusedError(f"the message has {len(message.jobs):,} jobs; {MOST_JOBS:,} are read at most")
+        raise RefusedError(f"the message has {len(message.jobs):,} jobs; at most {MOST_JOBS:,} are accepted")
     try:
         check_as_is(message.as_is)
         if message.batch is not None:
@@ -244,7 +244,7 @@ async def _once(ledger: Ledger, task: str, message: Message, doorbell: Notifier)
             await _submit(ledger, task, message, doorbell)
             await turn.keep(Answer(202, "", {}, b""))
     except OtherRequestError:
-        raise RefusedError("its idempotency_key came with other jobs before") from None
+        raise RefusedError("its idempotency_key was used for other jobs") from None
     except InUseError:
         # It is in another worker's hands, or was in a dead one's: the ledger takes each job once.
         await _submit(ledger, task, message, doorbell)

@@ -52,9 +52,9 @@ def of_known(
 def unknown_credential(row: int | None) -> InvalidJobError:
     """What is wrong with such a job; the name is not repeated, for it may be a secret in the wrong place."""
     return InvalidJobError(
-        "no worker has credentials of this name",
+        "no worker has a credential with this name",
         row=row,
         field="credential",
         value="(not shown)",
-        hint="provision doctor says which names workers have",
+        hint="provision doctor shows which credentials workers have",
     )

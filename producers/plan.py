@@ -215,9 +215,9 @@ class _BadRows:
 def _unknown_credential(job: NewJob, known: frozenset[str]) -> InvalidJobError:
     names = ", ".join(sorted(known)) or "none"
     return InvalidJobError(
-        f"there is no credential named {job.credential!r} here",
+        f"unknown credential {job.credential!r}",
         row=job.row,
         field="credential",
         value=job.credential,
-        hint=f"known: {names}; others go into PROVISION_CREDENTIALS_FILE",
+        hint=f"known: {names}; add others to PROVISION_CREDENTIALS_FILE",
     )

@@ -68,104 +68,112 @@ class Explained:
     advice: str
 
 
-_RESEND = "Nothing was sent: when it is mended, redrive them as they are."
+_RESEND = "Nothing was sent: after the repair, redrive the jobs."
 _LOOK = (
-    "Look in Jelou's console; then resolve or reconcile them: created where there is a widget, else absent."
+    "Look in Jelou's console; then resolve or reconcile the jobs: created if there is a widget, else absent."
 )
-_LOST = "There very likely is a widget, its key lost: look in Jelou's console and resolve them as created."
-_READ = "Read what the API said (provision job JOB); mend the rows in failed.csv and apply it, or redrive."
+_LOST = (
+    "A widget very likely exists, but its key is lost: look in Jelou's "
+    "console and resolve the jobs as created."
+)
+_READ = "Read the answer of the API (provision job JOB); fix the rows in failed.csv and apply it, or redrive."
 _RISKY = (
     "Each may have a widget: look in Jelou's console, then redrive with --accept-duplicates --because TEXT."
 )
-_COMPANY = (
-    "Have the credential put right, then provision resume --credential NAME; the jobs have stayed queued."
-)
-_ADDRESS = "Set PROVISION_API_URL to the API's address, restart the workers, then provision resume --target."
+_COMPANY = "Correct the credential, then run provision resume --credential NAME; the jobs are still queued."
+_ADDRESS = "Correct PROVISION_API_URL, restart the workers, then run provision resume --target."
 
 CAUSES: dict[str, dict[str, Explained]] = {
     "Nothing was sent, and that is proven": {
         Cause.DNS_FAILURE: Explained(
-            "the name has no address, or nobody could say",
-            "Mend the workers' DNS, or PROVISION_API_URL. " + _RESEND,
+            "the host name has no address, or DNS did not answer",
+            "Fix the DNS of the workers, or PROVISION_API_URL. " + _RESEND,
         ),
-        Cause.CONNECT_REFUSED: Explained("nobody listens there", "Find out why the API is down. " + _RESEND),
+        Cause.CONNECT_REFUSED: Explained(
+            "the API refused the connection", "Find out why the API is down. " + _RESEND
+        ),
         Cause.CONNECT_TIMEOUT: Explained(
-            "look-up, TCP and TLS together took too long", "Look at the network between. " + _RESEND
+            "DNS, TCP and TLS together took too long",
+            "Check the network between the workers and the API. " + _RESEND,
         ),
         Cause.CONNECT_FAILURE: Explained(
-            "no connection for any other reason", "Look at the network between. " + _RESEND
+            "no connection, for another reason",
+            "Check the network between the workers and the API. " + _RESEND,
         ),
         Cause.TLS_FAILURE: Explained(
-            "no handshake, or a certificate that we do not trust",
+            "the TLS handshake failed, or the certificate is not trusted",
             "Set PROVISION_CA_FILE if a proxy signs with its own. " + _RESEND,
         ),
         Cause.POOL_TIMEOUT: Explained(
-            "our own cap on connections left no room in time",
+            "no free connection in time under our own limit",
             "Lower the pace, or raise PROVISION_MAX_IN_FLIGHT. " + _RESEND,
         ),
     },
     "At least one byte may have left": {
-        Cause.WRITE_TIMEOUT: Explained("the server did not take the body in time", _LOOK),
-        Cause.WRITE_FAILURE: Explained("the connection was gone before the body was through", _LOOK),
-        Cause.READ_TIMEOUT: Explained("silence, or an answer that dribbled past the deadline", _LOOK),
-        Cause.READ_FAILURE: Explained("the connection failed while we waited", _LOOK),
-        Cause.CONNECTION_RESET: Explained("RST: the peer threw the connection away", _LOOK),
-        Cause.CONNECTION_CLOSED: Explained("FIN: the peer hung up without an answer", _LOOK),
-        Cause.PROTOCOL_ERROR: Explained("what came is not HTTP", _LOOK),
-        Cause.TRUNCATED_ANSWER: Explained("status and headers came, the body did not come whole", _LOST),
-        Cause.ANSWER_TOO_LARGE: Explained("the body is longer than we are willing to hold", _LOST),
+        Cause.WRITE_TIMEOUT: Explained("the server did not read the request in time", _LOOK),
+        Cause.WRITE_FAILURE: Explained("the connection closed before the whole request was sent", _LOOK),
+        Cause.READ_TIMEOUT: Explained("no answer, or an incomplete one, before the deadline", _LOOK),
+        Cause.READ_FAILURE: Explained("the connection failed before the answer", _LOOK),
+        Cause.CONNECTION_RESET: Explained("the server reset the connection (RST)", _LOOK),
+        Cause.CONNECTION_CLOSED: Explained("the server closed the connection without an answer (FIN)", _LOOK),
+        Cause.PROTOCOL_ERROR: Explained("the answer is not HTTP", _LOOK),
+        Cause.TRUNCATED_ANSWER: Explained("status and headers arrived, but not the whole body", _LOST),
+        Cause.ANSWER_TOO_LARGE: Explained("the body of the answer is too large to read", _LOST),
     },
     "A 200 that does not prove a widget": {
-        Cause.NOT_JSON: Explained("not an object in JSON: a page of a proxy, or a cut body", _LOOK),
-        Cause.STATUS_NOT_1: Explained("the envelope's own status or word is not that of success", _LOOK),
-        Cause.KEY_MISSING: Explained("a success without the widget's key: made, perhaps, and lost", _LOST),
+        Cause.NOT_JSON: Explained(
+            "the answer is not a JSON object: a proxy page, or an incomplete body", _LOOK
+        ),
+        Cause.STATUS_NOT_1: Explained("the status inside the answer does not mean success", _LOOK),
+        Cause.KEY_MISSING: Explained(
+            "success without the widget key: the widget may exist, its key is lost", _LOST
+        ),
     },
     "An answer whose reason has no error key of its own": {
         Cause.UNAUTHORIZED: Explained("401", _COMPANY),
-        Cause.NO_COMPANY: Explained("any answer that says so: the credential belongs to nobody", _COMPANY),
-        Cause.NOT_THE_API: Explained(
-            "404 without a bot code: nothing of ours lives at that address", _ADDRESS
-        ),
+        Cause.NO_COMPANY: Explained("the API answered that the credential belongs to no company", _COMPANY),
+        Cause.NOT_THE_API: Explained("404 without a bot error: the address is not that of the API", _ADDRESS),
         Cause.REDIRECTED: Explained("3xx", _ADDRESS),
         Cause.METHOD_NOT_ALLOWED: Explained("405", _ADDRESS),
         Cause.RATE_LIMITED: Explained(
-            "429", "Lower the pace (provision pace NAME RATE), then redrive them: nothing was done."
+            "429", "Lower the pace (provision pace NAME RATE), then redrive the jobs: no widget was created."
         ),
     },
     "The API's own error keys": {
         "bot_not_found": Explained(
-            "the bot is not assigned to the company",
-            "Mend bot.id in failed.csv and apply it, or have the bot assigned and redrive.",
+            "the bot does not belong to the company",
+            "Fix bot.id in failed.csv and apply it, or assign the bot to the company and redrive.",
         ),
         "forbidden_bot": Explained(
             "the company may not use this bot",
-            "Have the company allowed to use the bot and redrive, or mend bot.id in failed.csv and apply it.",
+            "Give the company access to the bot and redrive, or fix bot.id in failed.csv and apply it.",
         ),
         "unprocessable_entity": Explained(
-            "a field is missing or wrong; the message names it", "Mend the field in failed.csv and apply it."
+            "a field is missing or wrong; the message names it", "Fix the field in failed.csv and apply it."
         ),
         "message_could_not_be_send": Explained(
-            "400, of other calls of the API",
+            "400, an error of other API calls",
             "Read its message with provision job, and make sure that PROVISION_API_URL is right.",
         ),
         "notification_could_not_be_send": Explained(
-            "400, of other calls of the API",
+            "400, an error of other API calls",
             "Read its message with provision job, and make sure that PROVISION_API_URL is right.",
         ),
         "e0422": Explained(
-            "likewise, by the code alone", "Mend the field that the message names in failed.csv and apply it."
+            "a field is missing or wrong; the answer has only a code",
+            "Fix the field that the message names in failed.csv and apply it.",
         ),
     },
     "Of the program itself": {
         Cause.LEASE_LAPSED: Explained(
-            "the worker fell silent while it was sending: nobody knows what came of the POST", _LOOK
+            "the worker stopped while it was sending: the outcome of the POST is unknown", _LOOK
         ),
         Cause.SHUTDOWN: Explained(
-            "the worker had to stop: before a POST nothing was sent, during one it is in doubt", _LOOK
+            "the worker was stopped: before the POST nothing was sent; during it the job is in doubt", _LOOK
         ),
         Cause.FROZEN: Explained(
-            "the worker stood still for so long that the job might be another's; nothing was sent",
-            "Nothing need be done: the job is queued. Look at why the worker's machine stalled.",
+            "the worker was frozen longer than its lease; nothing was sent",
+            "No action needed: the job is queued. Find out why the machine of the worker stalled.",
         ),
     },
 }

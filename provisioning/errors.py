@@ -68,7 +68,7 @@ class NoRoomError(ProvisioningError):
         reason = getattr(error, "strerror", None) or error
         super().__init__(
             f"the temporary file for {purpose} cannot be written: {reason}",
-            hint="let TMPDIR name a folder with room for it",
+            hint="set TMPDIR to a folder with enough space",
         )
 
 

@@ -16,7 +16,7 @@ from provisioning.errors import IllegalTransitionError
 
 
 class State(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "queued"  # in the ledger, nobody's; may have to wait for a time or a brake
     CLAIMED = "claimed"  # one worker's, under a lease; nothing of this attempt has been sent

@@ -123,15 +123,17 @@ def _converted(value: Any, to: type[Any], what: str) -> Any:
 def _check_task(task: str, tasks: Collection[str] = TASKS) -> None:
     if task not in tasks:
         near = difflib.get_close_matches(task[:100], tasks, n=1)
-        raise UnreadableError(f"no task is named {task[:100]!r}" + (f"; is {near[0]} meant?" if near else ""))
+        raise UnreadableError(
+            f"no task is named {task[:100]!r}" + (f"; did you mean {near[0]}?" if near else "")
+        )
 
 
 def _check_ring(args: Collection[Any], kwargs: Mapping[str, Any]) -> None:
     if args:
-        raise UnreadableError("a ring has no arguments without a name")
+        raise UnreadableError("a notification takes only keyword arguments")
     ring = _converted(kwargs, _Ring, "the ring")
     if ring.v != VERSION:
-        raise UnreadableError(f"a ring of version {ring.v}; this worker knows version {VERSION}")
+        raise UnreadableError(f"a notification of version {ring.v}; this worker supports version {VERSION}")
 
 
 def _check_times(read: _Headers, now: datetime) -> None:
@@ -145,7 +147,7 @@ def _moment(text: str, header: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UnreadableError(f"the header {header} is no time as ISO 8601 has it") from None
+        raise UnreadableError(f"the header {header} is not an ISO 8601 time") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

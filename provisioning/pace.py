@@ -40,7 +40,7 @@ class Rate:
         match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*([smh])", word)
         if match is None or float(match[1]) <= 0:
             raise ConfigurationError(
-                f"{text!r} is not a pace", hint="write it as 5/s, 300/m, 1000/h or unlimited"
+                f"{text!r} is not a valid pace", hint="write it as 5/s, 300/m, 1000/h or unlimited"
             )
         return cls(float(match[1]) / _UNITS[match[2]])
 

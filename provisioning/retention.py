@@ -68,15 +68,17 @@ class Retention:
             try:
                 found[Kept(name.strip())] = float(days)
             except ValueError:
-                raise ConfigurationError(f"{part!r} is no retention", hint=hint) from None
+                raise ConfigurationError(f"{part!r} is not a valid retention", hint=hint) from None
             if not 0 <= found[name.strip()] < float("inf"):
-                raise ConfigurationError(f"{part!r} is no retention: days are 0 or more", hint=hint)
+                raise ConfigurationError(
+                    f"{part!r} is not a valid retention: days must be 0 or more", hint=hint
+                )
         retention = cls(**found)
         if retention.batches is not None and any(
             days is not None and days > retention.batches
             for days in (retention.payloads, retention.results, retention.dead)
         ):
-            raise ConfigurationError("a batch cannot be let go of before what is in it", hint=hint)
+            raise ConfigurationError("batches= must not be less than the other values", hint=hint)
         return retention
 
     def __str__(self) -> str:

@@ -66,14 +66,16 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:
-        talk.print("interrupted: the same command goes on where it was")
+        talk.print("interrupted: run the same command again to continue")
     sys.exit(code)
 
 
 def _of_a_file(error: OSError) -> tuple[str, str]:
     """What failed and the way out, where the system refused what none of our own errors foresees."""
     name = f"{error.filename}: " if error.filename else ""
-    return f"{name}{error.strerror or error}", "what is in the ledger is safe; the same command goes on"
+    return f"{name}{error.strerror or error}", (
+        "everything in the ledger is safe; run the same command again to continue"
+    )
 
 
 def _in_house_style(message: str) -> str:

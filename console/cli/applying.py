@@ -54,8 +54,8 @@ RATE_WINDOW = 10.0
 ALONE_AFTER = 5.0
 """Seconds of watching without any worker before we say so: our own takes one to start."""
 
-START_A_WORKER = "no worker is running; start one: provision worker"
-APPLY_AGAIN = "nothing is being sent; to go on, give the same provision apply again"
+START_A_WORKER = "no worker is running; start one with: provision worker"
+APPLY_AGAIN = "nothing is being sent; run the same provision apply again to continue"
 
 
 def known_credentials(place: Workplace) -> frozenset[str] | None:
@@ -123,8 +123,8 @@ async def check(
         )
         if _stamp(file) != before:
             raise InvalidInputError(
-                f"{reading.name} was changed while it was read; nothing was handed over",
-                hint="once nobody writes to it, give the same command again",
+                f"{reading.name} changed while it was read; nothing was submitted",
+                hint="wait until nothing writes to it, then run the same command again",
             )
         for note in (*reading.notes, *plan.notes):
             progress.note(f"note: {note}")
@@ -187,7 +187,7 @@ def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[s
             ring(batch)
         except LedgerUnavailableError as error:
             away = True
-            progress.note(f"{error.message}; workers see the batch by themselves")
+            progress.note(f"{error.message}; workers will find the batch without it")
 
     return ring_unless_away
 
@@ -229,7 +229,7 @@ async def watch(
             raise  # waiting does not help
         except LedgerUnavailableError:
             if not lost:
-                progress.note("Redis is away; waiting for it")
+                progress.note("Redis is not available; waiting for it")
             lost += 1
             if lost > PATIENCE_WITH_OWN:
                 check_ledger()
@@ -327,12 +327,12 @@ def batch_name(file: str) -> str:
     # `/dev/stdin` is what `-` is; `/dev/fd/63` is what a shell gives for `<(…)`: a number that means nothing.
     name = "stdin" if file.startswith(("/dev/", "/proc/")) or file == "-" else bare_name(path)
     if not name:
-        raise InvalidInputError(f"{file} gives no name to the batch", hint="give it one with --name")
+        raise InvalidInputError(f"{file} gives the batch no name", hint="name the batch with --name")
     try:
         return check_batch_name(name)
     except InvalidInputError as error:
-        hint = "give it another with --name; the outcome files are named after it"
-        raise InvalidInputError(f"{file} gives no name to the batch: {error.message}", hint=hint) from error
+        hint = "choose another name with --name; the outcome files use it"
+        raise InvalidInputError(f"{file} gives the batch no name: {error.message}", hint=hint) from error
 
 
 def who() -> str:

@@ -27,13 +27,13 @@ async def make_sure_of(name: str, ledger: Ledger) -> None:
         return
     if not names:
         talk.print(
-            f"no worker has shown its credentials yet: {shown(name)} is taken as it is", soft_wrap=True
+            f"no worker has reported its credentials yet: {shown(name)} is not checked", soft_wrap=True
         )
         return
     near = difflib.get_close_matches(name, names, n=1)
     raise InvalidInputError(
-        f"there is no credential {name!r}: it is not set here, no worker has it, and it has no jobs",
-        hint=f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(names))}",
+        f"there is no credential {name!r}: it is not set here, no worker has it, and no job uses it",
+        hint=f"did you mean {near[0]}?" if near else f"known credentials: {', '.join(sorted(names))}",
     )
 
 
@@ -41,7 +41,7 @@ async def warn_of(name: str, ledger: Ledger) -> None:
     """Says if a credential is not known: what is set for it may be meant for later."""
     if name not in await _known(name, ledger):
         talk.print(
-            f"nobody knows a credential {shown(name)} yet; it is set for when there is one", soft_wrap=True
+            f"credential {shown(name)} is not known yet; the setting applies when it exists", soft_wrap=True
         )
 
 

@@ -32,7 +32,7 @@ def run_demo(rate: str) -> int:
         with local_sandbox(home / "sandbox.log", "--scenario", "demo", "--seed", "7") as api:
             command = ["provision", "apply", os.path.relpath(EXAMPLE)]
             command += ["--skip-invalid", "--yes", "--to", str(OUTCOMES)]
-            talk.print(f"a sandbox with faults listens at {api.url}")
+            talk.print(f"a sandbox with faults is running at {api.url}")
             talk.print(f"$ {' '.join(command)}\n", style="bold", soft_wrap=True)
             environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
             environ |= {
@@ -44,7 +44,7 @@ def run_demo(rate: str) -> int:
             }
             code = _run(own_module("console", *command[1:]), environ)
     if code in (0, 3):
-        talk.print("\nthat was all: sandbox, worker and ledger are gone, the outcome files are there")
+        talk.print("\ndone: sandbox, worker and ledger are removed; the outcome files are kept")
         return 0
     return code
 

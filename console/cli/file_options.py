@@ -22,44 +22,47 @@ FileArgument = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help="CSV, TSV, .xlsx or JSON Lines, also .gz; - is standard input; or an https:// address.",
+        help="CSV, TSV, .xlsx or JSON Lines file, also .gz; - for standard input; or an https:// address.",
     ),
 ]
 MapOption = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="OLD=NEW", help="Rename a column (bot_id=bot.id); OLD= passes it over."),
+    typer.Option("--map", metavar="OLD=NEW", help="Rename a column (bot_id=bot.id); OLD= ignores it."),
 ]
 MapFileOption = Annotated[
     Path | None,
-    typer.Option("--map-file", metavar="FILE.csv", help="Columns to rename: a CSV with the headers old,new."),
+    typer.Option(
+        "--map-file", metavar="FILE.csv", help=("Columns to rename: a CSV file with the headers old,new.")
+    ),
 ]
 DefaultsOption = Annotated[
-    Path | None, typer.Option("--defaults", metavar="FILE.json", help="A body that every row is laid over.")
+    Path | None,
+    typer.Option("--defaults", metavar="FILE.json", help=("Default body; the values of a row override it.")),
 ]
 CredentialOption = Annotated[
-    str, typer.Option("--credential", metavar="NAME", help="Credential of rows that name none.")
+    str, typer.Option("--credential", metavar="NAME", help="Credential for rows that name none.")
 ]
-NewBotsOption = Annotated[bool, typer.Option("--new-bots", help="A row without bot.id makes a new bot.")]
+NewBotsOption = Annotated[bool, typer.Option("--new-bots", help="Create a new bot for a row without bot.id.")]
 SeparatorOption = Annotated[
-    str, typer.Option("--column-separator", metavar="TEXT", help="Separates the items of a list in a cell.")
+    str, typer.Option("--column-separator", metavar="TEXT", help="Separator of list items in a cell.")
 ]
 DelimiterOption = Annotated[
-    str | None, typer.Option("--delimiter", metavar="CHAR", help="Separates cells; found out by default.")
+    str | None, typer.Option("--delimiter", metavar="CHAR", help="Separator of cells; detected by default.")
 ]
 EncodingOption = Annotated[
-    str | None, typer.Option("--encoding", metavar="NAME", help="Of the text; found out by default.")
+    str | None, typer.Option("--encoding", metavar="NAME", help="Text encoding; detected by default.")
 ]
-FormatOption = Annotated[
-    Format | None, typer.Option("--format", help="How rows are written; found out by default.")
-]
+FormatOption = Annotated[Format | None, typer.Option("--format", help="File format; detected by default.")]
 SheetOption = Annotated[
-    str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of a workbook [the first visible one].")
+    str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of a workbook [the first visible sheet].")
 ]
 AsIsOption = Annotated[
     list[str] | None,
-    typer.Option("--as-is", metavar="COLUMN", help="Ids of this column are meant as they stand (bot.id)."),
+    typer.Option("--as-is", metavar="COLUMN", help="Accept the ids of this column unchanged (bot.id)."),
 ]
-SkipInvalidOption = Annotated[bool, typer.Option("--skip-invalid", help="Apply the good rows of the file.")]
+SkipInvalidOption = Annotated[
+    bool, typer.Option("--skip-invalid", help=("Skip rows with errors and apply the others."))
+]
 
 
 def read_options(
@@ -110,7 +113,8 @@ def read_defaults(path: Path) -> dict[str, Any]:
         defaults: dict[str, Any] = msgspec.convert(decode(path.read_bytes()), dict[str, Any])
     except OSError as error:
         raise InvalidInputError(
-            f"--defaults: cannot read {path} ({error.strerror})", hint="it is a file with a JSON object"
+            (f"--defaults: cannot read {path} ({error.strerror})"),
+            hint="--defaults takes a file with a JSON object",
         ) from error
     except msgspec.MsgspecError as error:
         raise InvalidInputError(

@@ -43,9 +43,9 @@ FORGOTTEN_AFTER = 24 * 3600
 COLUMNS = "uuid,state,retries,args,exception,name,result,received,runtime,worker"
 """Of the tasks page: what one looks for first; the last need a wide screen."""
 
-NO_DOOR = "Flower is no door for jobs: provision apply, the HTTP API or provision.submit take them"
-NO_PACE = "the pace is per credential: provision pace"
-NO_TASK = "a job is not Celery's to call off: provision cancel, provision pause"
+NO_DOOR = "Flower does not accept jobs: use provision apply, the HTTP API or provision.submit"
+NO_PACE = "the rate limit is per credential: use provision pace"
+NO_TASK = "Flower cannot cancel jobs: use provision cancel or provision pause"
 
 
 class _Refused(ControlHandler):  # type: ignore[misc] # Flower ships no types
@@ -95,7 +95,7 @@ def run_flower(
             port = flower.start_http_server()
         except OSError as error:
             raise ConfigurationError(
-                f"Flower cannot listen at {host}:{port} ({error.strerror})", hint="choose another --port"
+                f"Flower cannot listen on {host}:{port} ({error.strerror})", hint="choose another --port"
             ) from error
         on_ready(_url(host, port), made)
         try:
@@ -113,7 +113,7 @@ def _auth(settings: Settings, host: str) -> tuple[str, str]:
         return auth, ""
     if not _is_loopback(host):
         raise ConfigurationError(
-            f"Flower at {host} can be reached by others and has no password",
+            f"Flower at {host} is reachable from the network and has no password",
             hint="set PROVISION_FLOWER_AUTH to USER:PASSWORD",
         )
     password = secrets.token_urlsafe(12)
@@ -135,7 +135,7 @@ def _memory(home: Path) -> Path:
         folder.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(
-            f"Flower cannot keep its memory in {folder} ({error.strerror})", hint="set PROVISION_HOME"
+            f"Flower cannot save its state in {folder} ({error.strerror})", hint="set PROVISION_HOME"
         ) from error
     return folder
 
@@ -145,7 +145,7 @@ def _alone(lock: int, memory: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ConfigurationError(
-            f"another Flower has its memory in {memory}", hint="one is enough; or set PROVISION_HOME"
+            f"another Flower saves its state in {memory}", hint="stop one of them, or set PROVISION_HOME"
         ) from None
 
 

@@ -18,34 +18,41 @@ from provisioning.ledger import Selection
 from provisioning.lifecycle import State
 
 ReasonOption = Annotated[
-    str, typer.Option("--reason", "--cause", metavar="CAUSE", help="Only those with this cause.")
+    str, typer.Option("--reason", "--cause", metavar="CAUSE", help="Only jobs with this cause.")
 ]
 CredentialOption = Annotated[
-    str, typer.Option("--credential", metavar="NAME", help="Only those of this credential.")
+    str, typer.Option("--credential", metavar="NAME", help="Only jobs of this credential.")
 ]
 KeyOption = Annotated[
-    str, typer.Option("--key", metavar="KEY", help="Only the one with this key; abc* for all that begin so.")
+    str,
+    typer.Option(
+        "--key", metavar="KEY", help=("Only the job with this key; abc* for every key that starts with abc.")
+    ),
 ]
 SinceOption = Annotated[
     str,
     typer.Option(
         "--since",
         metavar="TIME",
-        help="Only those that got there since: 2h, 3d, 2026-11-23, 2026-11-23T14:30.",
+        help="Only jobs that reached this state since: 2h, 3d, 2026-11-23, 2026-11-23T14:30.",
     ),
 ]
 UntilOption = Annotated[
-    str, typer.Option("--until", metavar="TIME", help="Only those that got there before then.")
+    str, typer.Option("--until", metavar="TIME", help="Only jobs that reached this state before this time.")
 ]
 AcceptDuplicatesFlag = Annotated[
     bool,
     typer.Option(
-        "--accept-duplicates", help="Send again also what may make a second widget; needs --because."
+        "--accept-duplicates", help="Also resend jobs that may create a second widget; needs --because."
     ),
 ]
 BecauseOption = Annotated[
     str,
-    typer.Option("--because", metavar="TEXT", help="Why that is accepted; kept with the jobs and the audit."),
+    typer.Option(
+        "--because",
+        metavar="TEXT",
+        help=("Reason for accepting it; recorded with the jobs and in the audit."),
+    ),
 ]
 
 _AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
@@ -121,7 +128,8 @@ def moment(text: str, now: float) -> float:
         return datetime.fromisoformat(text.strip()).timestamp()
     except ValueError:
         raise InvalidInputError(
-            f"{text!r} is not a time", hint="an age such as 30m, 2h or 3d, or 2026-11-23, or 2026-11-23T14:30"
+            f"{text!r} is not a time",
+            hint=("write an age (30m, 2h, 3d), a date (2026-11-23) or a time (2026-11-23T14:30)"),
         ) from None
 
 
@@ -133,7 +141,7 @@ def reason_to_accept(accept_duplicates: bool, because: str) -> str:
     """
     if accept_duplicates != bool(because.strip()):
         raise InvalidInputError(
-            "--accept-duplicates and --because go together",
+            "--accept-duplicates and --because must be used together",
             hint='for example: --accept-duplicates --because "the console shows none of them"',
         )
     return because.strip()

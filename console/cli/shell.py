@@ -15,7 +15,7 @@ from provisioning.ledger import Ledger
 from provisioning.version import version
 
 cli = typer.Typer(
-    help="Create widgets in bulk, each once, with every outcome on record.",
+    help="Create widgets in bulk, and record the outcome of every one.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -41,10 +41,10 @@ def _program(
 ) -> None: ...
 
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
 AnyBatchArgument = Annotated[
-    str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch; all of them without.")
+    str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch; default: all batches.")
 ]
 
 

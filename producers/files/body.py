@@ -36,7 +36,7 @@ MAX_CREDENTIAL_LENGTH = 100
 """Characters in the *name* of a company's credentials."""
 
 AS_TEXT_HINT = (
-    "a spreadsheet changed this value: format the column as text, enter the value again and export anew"
+    "a spreadsheet changed this value: format the column as text, enter the value again and export again"
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -135,7 +135,7 @@ def check_key(key: str, *, as_is: bool = False) -> tuple[str, str] | None:
     if not key:
         return (
             "the key is empty",
-            "give every row the tenant's own reference, or leave the column out altogether",
+            "give every row the tenant's own reference, or remove the column",
         )
     if wrong := check_name(key, MAX_KEY_LENGTH):
         return f"the key {wrong}", "use the tenant's own reference, as plain text"
@@ -155,7 +155,7 @@ def check_credential(name: str) -> tuple[str, str] | None:
             "name the credentials here and keep their secret in PROVISION_CREDENTIALS_FILE",
         )
     if not name:
-        return "the name of the credentials is empty", "leave the cell out to use the default credentials"
+        return "the name of the credentials is empty", "remove the column to use the default credential"
     if wrong := check_name(name, MAX_CREDENTIAL_LENGTH):
         return f"the name of the credentials {wrong}", "use the name they have in the credentials file"
     return None
@@ -173,13 +173,13 @@ def check_label(label: str) -> tuple[str, str] | None:
 
 
 def _or_as_is(way_out: str, path: str) -> str:
-    return f"{way_out}; if it is meant so, say it: --as-is {path}"
+    return f"{way_out}; if it is correct, use --as-is {path}"
 
 
 def check_bot_id(bot_id: str, *, as_is: bool = False) -> tuple[str, str] | None:
     """What is wrong with a bot's id that is not empty, and the way out. `as_is`: it is meant so."""
     if wrong := check_name(bot_id, MAX_KEY_LENGTH):
-        return f"the bot id {wrong}", "copy the id anew, as plain text"
+        return f"the bot id {wrong}", "copy the id again, as plain text"
     if damage := spreadsheet_damage(bot_id):
         return f"the bot id {damage}", AS_TEXT_HINT
     if not as_is and (odd := not_an_id(bot_id)):
@@ -200,8 +200,8 @@ def check_item(item: str, path: str, *, as_is: bool = False) -> tuple[str, str] 
 
 
 NO_BOT = (
-    "no bot id: this would make a new bot",
-    "fill it in; if a new bot is wanted, say so with --new-bots",
+    "no bot id: this would create a new bot",
+    "fill it in; to create a new bot, use --new-bots",
 )
 
 
@@ -255,7 +255,7 @@ def _problems(
                 yield InvalidJobError(NO_BOT[0], row=row, field="bot.id", hint=NO_BOT[1])
         elif bot_id == "":
             yield InvalidJobError(
-                "the bot id is empty", row=row, field="bot.id", hint='leave "id" out to make a new bot'
+                "the bot id is empty", row=row, field="bot.id", hint='omit "id" to create a new bot'
             )
         elif isinstance(bot_id, str) and (wrong := check_bot_id(bot_id, as_is="bot.id" in as_is)):
             yield InvalidJobError(wrong[0], row=row, field="bot.id", value=shorten(bot_id), hint=wrong[1])
@@ -342,7 +342,9 @@ def _unknown(path: str, value: Any, row: int | None) -> InvalidJobError:
         row=row,
         field=shorten(path),
         value=shorten(value),
-        hint=f"did you mean {meant}?" if meant and meant != path else "only members under widget are free",
+        hint=f"did you mean {meant}?"
+        if meant and meant != path
+        else "unknown members are allowed only under widget",
     )
 
 
@@ -381,7 +383,7 @@ def make_job(
         return InvalidJobError(
             f"the body has {len(encoded):,} bytes; at most {MAX_BODY_BYTES:,} are allowed",
             row=row,
-            hint="was a picture pasted into a cell? send its address instead",
+            hint="a picture may be in a cell; use its URL instead",
         )
     content = fingerprint(body)
     if key is None:

@@ -51,7 +51,7 @@ def problem_of(kind: CellKind, path: str) -> tuple[str, str] | None:
     identifier = path in _IDENTIFIERS or FIELDS.get(path) is Kind.LIST
     match kind:
         case CellKind.ERROR:
-            return "holds a spreadsheet's error value", "mend the formula, or enter the value as text"
+            return "holds a spreadsheet's error value", "fix the formula, or enter the value as text"
         case CellKind.UNCOMPUTED:
             return "is a formula without a saved result", _COMPUTE
         case CellKind.BROKEN:
@@ -70,7 +70,7 @@ def problem_of(kind: CellKind, path: str) -> tuple[str, str] | None:
             )
         case CellKind.FORMATTED:
             return (
-                "is shown otherwise than it is stored, by a format that is not followed here",
+                "is displayed in an unsupported number format",
                 f"{_AS_TEXT}, or give whole numbers the format 0",
             )
         case CellKind.BOOLEAN if FIELDS.get(path) is not Kind.FLAG:

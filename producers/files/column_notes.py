@@ -70,7 +70,7 @@ class ColumnNotes:
         for path, shapes in (("bot.id", self.bot_ids), ("key", self.keys)):
             if path not in self._as_is:
                 notes += [
-                    note + (" Sent as it stands" if note.endswith("?") else "; sent as it stands")
+                    note + (" Sent unchanged" if note.endswith("?") else "; sent unchanged")
                     for note in shapes.notes()
                 ]
         for (what, column), (count, row, text) in self._counts.items():
@@ -80,7 +80,7 @@ class ColumnNotes:
                     cells = "1 cell is a number" if count == 1 else f"{count:,} cells are numbers"
                     notes.append(
                         f"{shorten(column)}: {cells} of which a spreadsheet may have lost digits; {shown}; "
-                        "sent as it stands"
+                        "sent unchanged"
                     )
                 case "spoiled" if column not in self._as_is:
                     texts = "1 text looks" if count == 1 else f"{count:,} texts look"
@@ -88,31 +88,29 @@ class ColumnNotes:
                     word = next(filter(repaired, text.split()), text)
                     notes.append(
                         f"{shorten(column)}: {texts} like UTF-8 that was read in another encoding before; "
-                        f"row {row} has {quoted(word)}, probably {quoted(repaired(word))}; sent as it stands"
+                        f"row {row} has {quoted(word)}, probably {quoted(repaired(word))}; sent unchanged"
                     )
                 case "lost letter" if column not in self._as_is:
                     texts = "1 text has" if count == 1 else f"{count:,} texts have"
                     word = next(filter(has_lost_letter, text.split()), text)
                     notes.append(
                         f"{shorten(column)}: {texts} a question mark within a word; row {row} has "
-                        f"{quoted(word)}: was a letter lost before? Sent as it stands"
+                        f"{quoted(word)}: a letter may be lost; sent unchanged"
                     )
                 case "odd key" if "key" not in self._as_is:
                     keys = "1 key is a word" if count == 1 else f"{count:,} keys are words"
-                    notes.append(
-                        f"{keys} for a total or a column, not for a tenant; {shown}; sent as it stands"
-                    )
+                    notes.append(f"{keys} for a total or a column, not for a tenant; {shown}; sent unchanged")
                 case "hash":
                     begin = "1 row begins" if count == 1 else f"{count:,} rows begin"
                     notes.append(
                         f"{shorten(column)}: {begin} with # there, as a comment would, but "
-                        f"{'has a bot' if count == 1 else 'have bots'}; {shown}; sent as it stands"
+                        f"{'has a bot' if count == 1 else 'have bots'}; {shown}; sent unchanged"
                     )
                 case "nothing own" if self.some_own:
                     have = "1 row has" if count == 1 else f"{count:,} rows have"
                     notes.append(
                         f"{have} nothing but a name where others have a bot or a widget's members; {shown}; "
-                        "sent as it stands"
+                        "sent unchanged"
                     )
                 case "no key" if self.keys.seen:
                     have = "1 object has" if count == 1 else f"{count:,} objects have"

@@ -3,7 +3,7 @@ A table's columns, understood once from its headers and then run over every row.
 
 No I/O: cells in, row after row, `NewJob` or all problems of the row out. `cells` holds the inverse.
 
-Speed is a promise here (docs/explanation/intake.md), so a row is judged by a few cheap tests that nearly
+Speed is a promise here (docs/explanation/scale.md), so a row is judged by a few cheap tests that nearly
 every row passes (`str.isprintable` over the whole row, the first character of a cell), and the exact rules
 run only for a cell that fails one of them.
 """
@@ -189,7 +189,9 @@ class Columns:
             run.look_for_lost_characters(self._texts)
         for column in self._nameless:
             if cells[column] and not cells[column].isspace():
-                run.problem(column, "this column has a value but no header", "name the column, or clear it")
+                run.problem(
+                    column, "this column has a value but no header", "give the column a header, or clear it"
+                )
 
         body: dict[str, Any] = {"bot": self._bot(run)}
         body.update(run.build(self._plan, self._defaults) or {})

@@ -153,7 +153,7 @@ class CsvRows:
         reason = str(exc)
         if "unexpected end of data" in reason:
             raise InvalidInputError(
-                f"row {row}: a quote is never closed and swallows the rest of the file ({lines:,} lines)",
+                f"row {row}: a quote is never closed; the rest of the file is inside it ({lines:,} lines)",
                 hint=_QUOTE_HINT,
             ) from exc
         if lines > 1:
@@ -166,7 +166,7 @@ class CsvRows:
             return InvalidJobError(
                 f"a cell has more than {csv.field_size_limit():,} characters",
                 row=row,
-                hint="was a picture pasted into it? or a quote left open?",
+                hint="a picture may be in the cell, or a quote is not closed",
             )
         return InvalidJobError("the quotes of this row are broken", row=row, hint=_QUOTE_HINT)
 
@@ -174,8 +174,8 @@ class CsvRows:
         record = self._record()
         if record is None:
             raise InvalidInputError(
-                "the file has nothing in it but blank lines" if self.blank else "the file is empty",
-                hint="the first row holds the headers, such as key and bot.id",
+                "the file contains only blank lines" if self.blank else "the file is empty",
+                hint="the first row must hold the headers, such as key and bot.id",
             )
         return record
 

@@ -29,9 +29,7 @@ def check_as_is(paths: Collection[str]) -> None:
     """Raises: InvalidInputError, naming a path that is no identifier."""
     for path in paths:
         if path not in AS_IS:
-            raise InvalidInputError(
-                f"{path!r} is no column of identifiers", hint=f"it is one of {', '.join(AS_IS)}"
-            )
+            raise InvalidInputError(f"{path!r} is not a column of ids", hint=f"use one of {', '.join(AS_IS)}")
 
 
 def check_defaults(defaults: Any, as_is: Collection[str] = ()) -> None:

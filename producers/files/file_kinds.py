@@ -124,7 +124,9 @@ def recognise(
     Raises: InvalidInputError if it is empty, or a kind of file that we do not read, or not the one wanted.
     """
     if not head:
-        raise InvalidInputError(f"{name} is empty", hint="was it saved? was the pipe fed?")
+        raise InvalidInputError(
+            f"{name} is empty", hint="check that the file was saved, or that the pipe has input"
+        )
     if head.startswith(_ZIP):
         return _unless_wanted(name, Format.XLSX, "an Excel file or another ZIP archive", wanted, can_say)
     before = ["gunzip"] if compressed else []
@@ -172,7 +174,7 @@ def _unless_wanted(name: str, found: Format, what: str, wanted: Format | None, c
         return found
     raise InvalidInputError(
         f"{name} is {what}, not {wanted}",
-        hint="leave --format away" if can_say else "send it as what it is, or save it as CSV UTF-8",
+        hint="omit --format" if can_say else "send it with its own Content-Type, or save it as CSV UTF-8",
     )
 
 

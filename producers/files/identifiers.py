@@ -20,7 +20,7 @@ EXPORT_ANEW = "export it anew as UTF-8, from where it comes"
 _ALONE = "write the id alone, as plain text"
 _MADE_OF_IT = "write the id there; if a spreadsheet made this of it, format the column as text first"
 _WAIT = "write the id there, or leave the row out until there is one"
-_AS_TEXT = "format the column as text, enter the value again and export anew"
+_AS_TEXT = "format the column as text, enter the value again and export again"
 
 _ERRORS = re.compile(
     r"#(?:NV|N/[AD]|ND|GETTING_DATA)|#?(?:err(?:ors?|os?|ores)?)(?::\d{3}|!)?"

@@ -254,7 +254,7 @@ class Row:
             self.problem(column, str(exc), KEEP_ONE)
             return None
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as exc:
-            reason = "it is nested too deep" if isinstance(exc, RecursionError) else str(exc)
+            reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
             self.problem(
                 column,
                 f"the cell starts like JSON and cannot be read as JSON: {reason}",

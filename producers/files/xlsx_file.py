@@ -61,7 +61,7 @@ class XlsxRows:
         if first is None:
             raise InvalidInputError(
                 f"the {'sheet' if sheet else 'first sheet'} of {name} is empty",
-                hint=self._elsewhere() or "the first row holds the headers, such as key and bot.id",
+                hint=self._elsewhere() or "the first row must hold the headers, such as key and bot.id",
             )
         if not rule.likely(first.cells):
             first = self._searched(first, rule)

@@ -74,15 +74,15 @@ def judge_api(facts: ApiFacts) -> Iterator[Finding]:
     if facts.unreached:
         yield fatal(
             "api.reachable",
-            f"the API at {facts.url} cannot be reached ({facts.unreached})",
-            "check PROVISION_API_URL, the network and its firewalls",
+            f"cannot connect to the API at {facts.url} ({facts.unreached})",
+            "check PROVISION_API_URL, the network and the firewalls",
         )
         return
     if facts.untrusted:
         yield fatal(
             "api.tls",
-            f"the certificate of {facts.url} is not accepted ({facts.untrusted})",
-            "if it is your own, name its authority in PROVISION_CA_FILE; else tell the API's owner",
+            f"the certificate of {facts.url} is not trusted ({facts.untrusted})",
+            "for a CA of your own, set PROVISION_CA_FILE; otherwise contact the owner of the API",
         )
         return
     if facts.tls:
@@ -90,23 +90,23 @@ def judge_api(facts: ApiFacts) -> Iterator[Finding]:
     if facts.status is None:
         yield warning(
             "api.reachable",
-            f"{facts.url} takes connections and answers no HEAD",
-            "check that PROVISION_API_URL is the API's",
+            f"{facts.url} accepts connections but does not answer a HEAD request",
+            "check that PROVISION_API_URL is the address of the API",
         )
     elif facts.status >= 500:
         yield warning(
             "api.reachable",
             f"{facts.url} answers {facts.status}: it may be down",
-            "try again, or ask its owner",
+            "try again later, or contact the owner of the API",
         )
     else:
         yield ok("api.reachable", f"{facts.url} answers ({facts.status} to HEAD, which creates nothing)")
 
 
 def _lasting(days: float, issuer: str) -> Finding:
-    said = f"its certificate, by {issuer or 'nobody who says so'}, ends in {days:.0f} days"
+    said = f"its certificate, issued by {issuer or 'an unknown issuer'}, expires in {days:.0f} days"
     if days < SOON:
-        return warning("api.tls", said, "have its owner renew it: without it every POST fails, unsent")
+        return warning("api.tls", said, "ask its owner to renew it: after that date no POST can be sent")
     return ok("api.tls", said)
 
 
@@ -131,5 +131,5 @@ def _words(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, TimeoutError):
-        return "it does not answer in time"
+        return "no answer in time"
     return str(getattr(error, "strerror", None) or error)

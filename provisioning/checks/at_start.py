@@ -43,13 +43,13 @@ def judge_proxies(environ: Mapping[str, str]) -> list[Finding]:
     What a person who has set a proxy must know: workers send to the API directly.
 
     >>> [finding.said for finding in judge_proxies({"HTTPS_PROXY": "http://user:secret@proxy:3128"})]
-    ['HTTPS_PROXY is set, and workers do not use it: they connect to the API directly']
+    ['HTTPS_PROXY is set, but workers ignore it: they connect to the API directly']
     """
     return [
         warning(
             "settings.proxy",
-            f"{name} is set, and workers do not use it: they connect to the API directly",
-            "let the workers' hosts reach PROVISION_API_URL themselves; unset it where that is so",
+            f"{name} is set, but workers ignore it: they connect to the API directly",
+            "make sure that the hosts of the workers can reach PROVISION_API_URL directly; then unset it",
         )
         for name in PROXIES
         if environ.get(name)

@@ -22,14 +22,14 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
         return
     try:
         if check_rights(make_app(settings)):
-            yield ok("broker.rights", "Celery may do there what it needs")
+            yield ok("broker.rights", "the user has all rights that Celery needs")
     except ConfigurationError as error:
         yield fatal("broker.rights", error.message, error.hint)
 
 
 def _reach(settings: Settings) -> Finding:
     if settings.broker_url is None:
-        return ok("broker.reachable", f"it is the ledger's Redis{_messages(settings)}")
+        return ok("broker.reachable", f"the broker is the Redis of the ledger{_messages(settings)}")
     connection = make_app(settings).connection_for_write(connect_timeout=WITHIN)
     where = _shown(settings.broker_url.get_secret_value()) or connection.as_uri()  # without its password
     try:
@@ -38,12 +38,12 @@ def _reach(settings: Settings) -> Finding:
         said = str(error).strip() or type(error).__name__
         return fatal(
             "broker.reachable",
-            f"the broker at {where} cannot be reached ({said})",
-            "start it, or correct PROVISION_BROKER_URL; without that setting it is the ledger's Redis",
+            f"cannot connect to the broker at {where} ({said})",
+            "start it, or correct PROVISION_BROKER_URL; if unset, the broker is the Redis of the ledger",
         )
     finally:
         connection.release()
-    return ok("broker.reachable", f"{where} lets us in{_messages(settings)}")
+    return ok("broker.reachable", f"connected to {where}{_messages(settings)}")
 
 
 def _shown(url: str) -> str:
@@ -60,4 +60,4 @@ def _messages(settings: Settings) -> str:
         return ""
     finally:
         waiting.close()
-    return f"; messages that wait: {wait}" + ("" if taken is None else f", in workers' hands: {taken}")
+    return f"; waiting messages: {wait}" + ("" if taken is None else f", being processed: {taken}")

@@ -17,14 +17,16 @@ def check_ca_file(file: Path | None) -> Iterator[Finding]:
     try:
         context.load_verify_locations(file)
     except ssl.SSLError:
-        why = "it holds no certificate in PEM"
+        why = "it holds no PEM certificate"
     except OSError as error:
         why = error.strerror or str(error)
     else:
-        yield ok("settings.ca_file", f"the certificates in {file} are trusted besides the system's")
+        yield ok(
+            "settings.ca_file", f"the certificates in {file} are trusted in addition to those of the system"
+        )
         return
     yield fatal(
         "settings.ca_file",
-        f"PROVISION_CA_FILE is {file}, which cannot be used: {why}",
-        "name a file that begins with -----BEGIN CERTIFICATE-----, or unset it",
+        f"PROVISION_CA_FILE is {file}, which is not usable: {why}",
+        "use a file that starts with -----BEGIN CERTIFICATE-----, or unset PROVISION_CA_FILE",
     )

@@ -56,17 +56,17 @@ def judge_credentials(facts: CredentialFacts) -> Iterator[Finding]:
     """Every finding on them."""
     if facts.problem:
         yield fatal(
-            "credentials.loaded", facts.problem, facts.advice or "correct it, and restart the workers"
+            "credentials.loaded", facts.problem, facts.advice or "correct the file, and restart the workers"
         )
     elif not facts.names:
         yield warning(
             "credentials.loaded",
-            "no credential is set here: a worker could do no job",
-            "where workers run, set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET, or"
+            "no credential is set here: a worker could not send any job",
+            "on the hosts of workers, set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET, or"
             " PROVISION_CREDENTIALS_FILE",
         )
     else:
-        where = " (one in the environment, which whoever may inspect the process can read)"
+        where = " (one in the environment, readable by anybody who can inspect the process)"
         count = len(facts.names)
         yield ok(
             "credentials.loaded",
@@ -83,12 +83,12 @@ def _permissions(file: Path, mode: int, *, foreign: bool, mounted: bool) -> Find
     if foreign:
         return fatal(
             "credentials.file",
-            f"{file} belongs to another user, who could have jobs sent in any company's name",
-            f"chown it to the user of the workers, and {mend}",
+            f"{file} belongs to another user, who could send jobs for any company",
+            f"change its owner (chown) to the user of the workers, then {mend}",
         )
     if mode & stat.S_IWOTH:
-        return fatal("credentials.file", f"{file} can be written by everybody (mode {mode:04o})", mend)
+        return fatal("credentials.file", f"{file} is writable by everybody (mode {mode:04o})", mend)
     if mode & 0o077:
         others = "everybody" if mode & stat.S_IROTH else "its group"
         return warning("credentials.file", f"{file} is open to {others} (mode {mode:04o})", mend)
-    return ok("credentials.file", f"{file} is its owner's alone (mode {mode:04o})")
+    return ok("credentials.file", f"{file} is private to its owner (mode {mode:04o})")

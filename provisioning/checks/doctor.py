@@ -44,7 +44,7 @@ async def examine(only: Collection[str] = GROUPS) -> list[Finding]:
         settings = Settings.from_env(os.environ)
     except ConfigurationError as error:
         return found + [fatal("settings.read", line, error.hint) for line in error.message.splitlines()]
-    found += [ok("settings.read", "every setting can be read"), *check_settings(settings, most_files())]
+    found += [ok("settings.read", "all settings are valid"), *check_settings(settings, most_files())]
     found += judge_secret_files(secret_files(os.environ, Path.cwd()))
     if NEEDS_LEDGER & set(only):
         try:
@@ -88,4 +88,4 @@ async def _ledger(place: Workplace) -> list[Finding]:
     finally:
         await ledger.close()
     workers_found = judge_workers(workers, embedded=place.embedded)
-    return [ok("redis.reachable", "it answers"), *found, *malformed, *workers_found]
+    return [ok("redis.reachable", "Redis answers"), *found, *malformed, *workers_found]

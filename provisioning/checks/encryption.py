@@ -24,24 +24,27 @@ def judge_encryption(census: Census) -> Finding:
     check = "encryption.keys"
     if not census.keys:
         said = (
-            "keys are set: bodies and widgets are sealed"
+            "encryption keys are set: request bodies and widgets are encrypted"
             if census.masters
             else "nothing is encrypted at rest"
         )
         return ok(check, said)
     if not census.masters:
-        return fatal(check, ENCRYPTED, "set it to the keys that the other workers have")
+        return fatal(check, ENCRYPTED, "set it to the same keys as on the other workers")
     if not census.fingerprints or (census.closed and not census.opened):
         return fatal(
             check,
-            "none of PROVISION_ENCRYPTION_KEYS opens this ledger: they belong to another, or are too new",
-            "add the old keys behind the new one; provision rotate-keys makes them unneeded",
+            (
+                "no key in PROVISION_ENCRYPTION_KEYS can decrypt this ledger: "
+                "they are of another ledger, or too new"
+            ),
+            "add the old keys after the new one; then run provision rotate-keys",
         )
     if census.closed:
         return warning(
             check,
-            f"PROVISION_ENCRYPTION_KEYS does not open the keys of {census.closed} of"
-            f" {census.opened + census.closed} batches: their jobs cannot be sent or shown",
-            "add the old keys behind the new one, then provision rotate-keys",
+            f"PROVISION_ENCRYPTION_KEYS cannot decrypt the data keys of {census.closed} of"
+            f" {census.opened + census.closed} batches: these jobs cannot be sent or shown",
+            "add the old keys after the new one; then run provision rotate-keys",
         )
-    return ok(check, f"the keys open all of {census.opened} that lie in the ledger")
+    return ok(check, f"the keys decrypt all {census.opened} data keys of the ledger")

@@ -1,4 +1,4 @@
-"""Whether the folder of the embedded Valkey has room, and is its owner's alone. `judge_home` is pure."""
+"""Whether the folder of the embedded Valkey has room, and is private to its owner. `judge_home` is pure."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def judge_home(facts: HomeFacts, *, embedded: bool = True) -> Iterator[Finding]:
     if facts.mode & 0o077:
         yield warning(
             "home.permissions",
-            f"{facts.folder} is open to others (mode {facts.mode:04o}), and widget keys lie there",
+            f"{facts.folder} is open to others (mode {facts.mode:04o}), and contains widget keys",
             f"chmod 700 {facts.folder}",
         )
     else:
-        yield ok("home.permissions", f"{facts.folder} is its owner's alone")
+        yield ok("home.permissions", f"{facts.folder} is private to its owner")
     if not embedded:
         return
     said = f"{facts.free / 2**30:.1f} GiB free for the embedded Valkey"
-    room = "make room, or set PROVISION_HOME to a folder on another disk"
+    room = "free some space, or set PROVISION_HOME to a folder on another disk"
     if facts.free < HARDLY_ANY:
         yield fatal("home.space", said, room)
     elif facts.free < LITTLE:

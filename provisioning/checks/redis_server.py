@@ -14,7 +14,7 @@ FULL = 0.9
 """Share of its memory from which on a Redis is too full: the HTTP door takes no more at the same."""
 
 SLOW, SLOWEST = 0.010, 0.100
-"""Seconds of a round trip: each job waits for three of them, which at the second number is what limits it."""
+"""Seconds of a round trip: each job needs three of them, which at the second number is what limits it."""
 
 SKEW = 2.0
 """Seconds that a clock may be off. Leases go by Redis' clock alone; waits, holds and signs are also shown and
@@ -56,14 +56,14 @@ def judge_eviction(policy: str | None) -> Finding:
     if policy is None:
         return warning(
             "redis.eviction",
-            "this Redis does not say whether it evicts keys",
+            "cannot find out whether this Redis evicts keys",
             "make sure that its maxmemory-policy is noeviction",
         )
     try:
         check_eviction(policy)
     except LedgerUnfitError as error:
         return fatal("redis.eviction", error.message, error.hint)
-    return ok("redis.eviction", "it evicts nothing")
+    return ok("redis.eviction", "it evicts no keys")
 
 
 def judge_skew(seconds: float) -> Finding:
@@ -72,7 +72,7 @@ def judge_skew(seconds: float) -> Finding:
         return warning(
             "clock.redis",
             f"this host's clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} Redis'",
-            "set both by NTP; leases go by Redis' clock and hold, but waits and what is shown are off",
+            "synchronize both with NTP; leases are not affected, but waits and displayed times are wrong",
         )
     return ok("clock.redis", f"this host and Redis agree to within {max(abs(seconds), 0.01):.2f} s")
 
@@ -81,27 +81,27 @@ def _role(facts: RedisFacts) -> Finding:
     if facts.cluster:
         return fatal(
             "redis.role",
-            "this Redis is a node of a cluster: the ledger's scripts use keys of several slots",
-            "use one primary, with replicas if you like (docs/decisions/0004-one-redis-primary.md)",
+            "this Redis is a cluster node: the scripts of the ledger need keys in several slots",
+            "use one primary, with or without replicas (docs/decisions/0004-one-redis-primary.md)",
         )
     if facts.role != "master":
         return fatal(
             "redis.role",
-            "this Redis is a replica: it takes no writes",
+            "this Redis is a replica: it refuses writes",
             "set PROVISION_REDIS_URL to its primary",
         )
     has = f"a primary with {facts.replicas} replica{'' if facts.replicas == 1 else 's'}"
     if facts.replicas < facts.confirming:
         return warning(
             "redis.role",
-            f"{has}, of which {facts.confirming} must confirm what is written: nothing is sent",
+            f"{has}, of which {facts.confirming} must confirm each write: no job is sent",
             "connect more replicas, or lower PROVISION_REDIS_REPLICAS",
         )
     if facts.replicas and not facts.confirming:
         return warning(
             "redis.role",
-            f"{has} that nobody waits for: a failover may lose intents, and their widgets be made twice",
-            "PROVISION_REDIS_REPLICAS=1, for workers, servers and commands",
+            f"{has} that no write waits for: a failover may lose intents, and widgets may be created twice",
+            "set PROVISION_REDIS_REPLICAS=1 for workers, servers and commands",
         )
     return ok(
         "redis.role",
@@ -113,20 +113,20 @@ def _rights(facts: RedisFacts) -> Finding:
     if facts.denied:
         return fatal(
             "redis.rights",
-            f"this user of Redis may not use {', '.join(facts.denied)}",
+            f"this Redis user lacks the right to use {', '.join(facts.denied)}",
             f"ACL SETUSER NAME {rights()}",
         )
-    return ok("redis.rights", "it may be read and written as the ledger is")
+    return ok("redis.rights", "the user has all rights that the ledger needs")
 
 
 def _writes(facts: RedisFacts) -> Finding:
     if facts.refused:
         return fatal(
             "redis.writes",
-            f"this Redis takes no writes ({facts.refused})",
-            "see its log: its disk may be full, its memory short, or its last snapshot failed",
+            f"this Redis refuses writes ({facts.refused})",
+            "see the Redis log: the disk or the memory may be full, or the last snapshot failed",
         )
-    return ok("redis.writes", "it takes writes")
+    return ok("redis.writes", "it accepts writes")
 
 
 def _persistence(facts: RedisFacts) -> Iterator[Finding]:
@@ -136,26 +136,28 @@ def _persistence(facts: RedisFacts) -> Iterator[Finding]:
             yield warning(
                 "redis.rewrite",
                 "the last rewrite of its append-only file failed: the file grows",
-                "see its log, and make room for twice the file on its disk",
+                "see the Redis log, and free twice the size of the file on its disk",
             )
         return
-    mend = "CONFIG SET appendonly yes, and the same in its configuration file"
+    mend = "run CONFIG SET appendonly yes, and set the same in the configuration file"
     if facts.save == "" and not facts.replicas:
         yield fatal(
             "redis.persistence",
-            "this Redis keeps nothing on disk: after a restart no job is known, and all could be created"
-            " again",
+            "this Redis stores nothing on disk: a restart loses all jobs, and all widgets could "
+            "be created again",
             mend,
         )
     else:
         yield warning(
             "redis.persistence",
-            "this Redis has no append-only file: a restart goes back to its last snapshot, and what was sent"
-            " since could be created again",
+            "this Redis has no append-only file: a restart returns to the last snapshot, and later"
+            " widgets could be created again",
             mend,
         )
     if not facts.snapshot:
-        yield warning("redis.snapshot", "its last snapshot failed", "see its log, and make room on its disk")
+        yield warning(
+            "redis.snapshot", "its last snapshot failed", "see the Redis log, and free space on its disk"
+        )
 
 
 def _append_only(facts: RedisFacts) -> Finding:
@@ -163,22 +165,22 @@ def _append_only(facts: RedisFacts) -> Finding:
         return fatal(
             "redis.persistence",
             "this Redis could not write its append-only file",
-            "see its log: its disk may be full",
+            "see the Redis log: the disk may be full",
         )
     if facts.appendfsync == "no":
         return warning(
             "redis.persistence",
-            "appendfsync is no: a power cut may cost half a minute of what was acknowledged",
-            "CONFIG SET appendfsync always (or everysec)",
+            "appendfsync is no: a power cut may lose half a minute of acknowledged writes",
+            "run CONFIG SET appendfsync always (or everysec)",
         )
     if facts.appendfsync == "everysec":
         return warning(
             "redis.persistence",
-            "append-only, flushed every second: a power cut may lose the intents of two seconds, and their"
-            " widgets may be made twice",
-            "CONFIG SET appendfsync always, and the same in its configuration file",
+            "append-only, flushed every second: a power cut may lose two seconds of intents, and"
+            " those widgets may be created twice",
+            "run CONFIG SET appendfsync always, and set the same in the configuration file",
         )
-    return ok("redis.persistence", f"append-only, flushed {facts.appendfsync or 'as it does not say'}")
+    return ok("redis.persistence", f"append-only, flushed {facts.appendfsync or 'at an unknown interval'}")
 
 
 def _memory(facts: RedisFacts) -> Finding:
@@ -186,13 +188,13 @@ def _memory(facts: RedisFacts) -> Finding:
     if not most:
         return ok("redis.memory", f"{_size(facts.used)} used")
     share = facts.used / most
-    limit = "its maxmemory" if facts.most else "its machine's memory"
+    limit = "its maxmemory" if facts.most else "the memory of its host"
     said = f"{_size(facts.used)} used of {_size(most)}, {limit}"
     if share >= FULL:
         return warning(
             "redis.memory",
-            f"{said}: at the limit it takes no further job",
-            "give it memory, or let old batches go: PROVISION_RETENTION_DAYS, provision purge",
+            f"{said}: at the limit no further job is accepted",
+            "add memory, or delete old batches: PROVISION_RETENTION_DAYS, provision purge",
         )
     return ok("redis.memory", said)
 
@@ -200,8 +202,8 @@ def _memory(facts: RedisFacts) -> Finding:
 def _latency(facts: RedisFacts) -> Finding:
     said = f"a round trip takes {facts.latency * 1000:.1f} ms"
     if facts.latency > SLOW:
-        lines = "everything waits for it" if facts.latency > SLOWEST else "each job waits for three"
-        return warning("redis.latency", f"{said}: {lines}", "put workers and Redis into one network")
+        lines = "it slows down everything" if facts.latency > SLOWEST else "each job needs three"
+        return warning("redis.latency", f"{said}: {lines}", "run workers and Redis in the same network")
     return ok("redis.latency", said)
 
 

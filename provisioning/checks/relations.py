@@ -43,7 +43,7 @@ def judge_relations(settings: Settings, files: int | None = None) -> list[Findin
         files: descriptors that a process may have open; None if it is not known or has no limit.
     """
     odd = [*_times(settings), *_numbers(settings, files), *_choices(settings)]
-    return odd or [ok("settings.relations", "they go together")]
+    return odd or [ok("settings.relations", "the settings are consistent")]
 
 
 def is_loopback(host: str | None) -> bool:
@@ -67,7 +67,7 @@ def _times(settings: Settings) -> Iterator[Finding]:
         yield fatal(
             "settings.lease",
             f"PROVISION_LEASE is {settings.lease:g} s and must be below {MOST_LEASE} s:"
-            " the jobs of a dead worker would wait for so long",
+            " the jobs of a dead worker would wait that long",
             "set PROVISION_LEASE to 20",
         )
     elif settings.lease > LONG_LEASE:
@@ -79,14 +79,14 @@ def _times(settings: Settings) -> Iterator[Finding]:
     elif settings.lease < SHORT_LEASE:
         yield warning(
             "settings.lease",
-            f"PROVISION_LEASE is {settings.lease:g} s: a Redis that is slow for {settings.lease * 0.75:g} s"
-            " puts what is being sent in doubt",
+            f"PROVISION_LEASE is {settings.lease:g} s: if Redis is slow for {settings.lease * 0.75:g} s,"
+            " the jobs being sent become in doubt",
             "set PROVISION_LEASE to 20",
         )
     if settings.connect_timeout >= settings.backoff_budget:
         yield warning(
             "settings.budget",
-            f"one attempt that finds no connection takes PROVISION_CONNECT_TIMEOUT"
+            f"an attempt without a connection takes PROVISION_CONNECT_TIMEOUT"
             f" ({settings.connect_timeout:g} s), the whole PROVISION_BACKOFF_BUDGET"
             f" ({settings.backoff_budget:g} s): it is never retried",
             f"set PROVISION_BACKOFF_BUDGET well above it; a whole attempt may take {attempt:g} s",
@@ -95,15 +95,15 @@ def _times(settings: Settings) -> Iterator[Finding]:
         yield warning(
             "settings.budget",
             f"PROVISION_BACKOFF_BASE ({settings.backoff_base:g} s) is not below PROVISION_BACKOFF_BUDGET"
-            f" ({settings.backoff_budget:g} s): few jobs are tried twice",
+            f" ({settings.backoff_budget:g} s): few jobs are retried",
             "set PROVISION_BACKOFF_BUDGET well above it",
         )
     if settings.retry_after_cap > settings.backoff_budget:
         yield warning(
             "settings.retry_after",
             f"PROVISION_RETRY_AFTER_CAP ({settings.retry_after_cap:g} s) is above PROVISION_BACKOFF_BUDGET"
-            f" ({settings.backoff_budget:g} s): such a wait ends the job's time",
-            "set PROVISION_RETRY_AFTER_CAP below it; longer ones go back to the ledger and wait there",
+            f" ({settings.backoff_budget:g} s): such a wait uses up the whole budget of a job",
+            "set PROVISION_RETRY_AFTER_CAP below it; for longer waits the job returns to the queue",
         )
 
 
@@ -112,9 +112,9 @@ def _numbers(settings: Settings, files: int | None) -> Iterator[Finding]:
     if pace is not None and settings.max_in_flight < pace:
         yield warning(
             "settings.in_flight",
-            f"PROVISION_MAX_IN_FLIGHT ({settings.max_in_flight}) holds one worker below PROVISION_RATE"
-            f" ({settings.rate}) as soon as an answer takes {settings.max_in_flight / pace:.1f} s",
-            "raise PROVISION_MAX_IN_FLIGHT: a POST in flight costs a socket and little else",
+            f"PROVISION_MAX_IN_FLIGHT ({settings.max_in_flight}) limits one worker to less than"
+            f" PROVISION_RATE ({settings.rate}) if an answer takes {settings.max_in_flight / pace:.1f} s",
+            "raise PROVISION_MAX_IN_FLIGHT: a POST in flight needs little more than a socket",
         )
     if files is not None and files < settings.max_in_flight + SPARE_FILES:
         yield warning(
@@ -139,37 +139,37 @@ def _choices(settings: Settings) -> Iterator[Finding]:
     if settings.on_in_doubt == "retry":
         yield warning(
             "settings.on_in_doubt",
-            "PROVISION_ON_IN_DOUBT is retry: a POST without an answer is sent again, and may make a second"
+            "PROVISION_ON_IN_DOUBT is retry: a POST without an answer is sent again, and may create a second"
             " widget",
-            "set it to hold, unless second widgets are cheaper than looking",
+            "set it to hold, unless duplicate widgets are acceptable",
         )
     if settings.rate == Rate(None):
         yield warning(
             "settings.rate",
-            "PROVISION_RATE is unlimited: only the API's own limits hold workers back",
-            "set a pace, such as 5/s, unless the API's owner agrees",
+            "PROVISION_RATE is unlimited: only the limits of the API slow the workers down",
+            "set a rate such as 5/s, unless the owner of the API agrees",
         )
     password = settings.flower_auth.get_secret_value().partition(":")[2]
     if password and (len(password) < SHORTEST_PASSWORD or len(set(password)) < SHORTEST_PASSWORD // 2):
         yield warning(
             "settings.flower_auth",
-            "the password in PROVISION_FLOWER_AUTH is easily guessed: whoever has it sees every tenant",
-            f"use {SHORTEST_PASSWORD} characters or more; unset, Flower gets a new one each start",
+            "the password in PROVISION_FLOWER_AUTH is easy to guess: it gives access to all tenants",
+            f"use {SHORTEST_PASSWORD} characters or more; if unset, a new one is made at each start",
         )
     parts = urlsplit(settings.api_url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         yield warning(
             "settings.api_url",
-            f"PROVISION_API_URL is http:// and not of this machine ({parts.hostname}): credentials and bodies"
-            " go in clear",
+            f"PROVISION_API_URL is http:// and not on this machine ({parts.hostname}): credentials and bodies"
+            " are sent unencrypted",
             "use https://",
         )
     if settings.redis and _is_open(addresses.parse(settings.redis)):
         yield warning(
             "settings.redis_password",
-            "PROVISION_REDIS_URL has no password and is not of this machine: whoever reaches it reads widget"
-            " keys",
-            "give Redis a password (requirepass, or a user) and put it into the address",
+            "PROVISION_REDIS_URL has no password and is not on this machine: anybody who can connect reads"
+            " widget keys",
+            "give Redis a password (requirepass, or a user) and set PROVISION_REDIS_PASSWORD",
         )
 
 

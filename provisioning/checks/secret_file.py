@@ -100,7 +100,7 @@ def judge_secret_files(files: Iterator[tuple[str, SecretFile]]) -> Iterator[Find
                 f"chmod 600 {file.path}",
             )
         else:
-            yield ok("settings.secret_file", f"{file.path} is its owner's alone")
+            yield ok("settings.secret_file", f"{file.path} is private to its owner")
 
 
 def _secrets_in(file: Path) -> list[str]:

@@ -18,14 +18,14 @@ def judge_workers(workers: Sequence[WorkerSign], *, embedded: bool) -> Iterator[
     """
     if workers:
         yield ok(
-            "workers.alive", f"{len(workers)} at work: {', '.join(sorted(each.name for each in workers))}"
+            "workers.alive", f"{len(workers)} running: {', '.join(sorted(each.name for each in workers))}"
         )
         yield from _disagreements(workers)
         yield from _skews(workers)
     elif embedded:
-        yield ok("workers.alive", "provision apply starts one of its own")
+        yield ok("workers.alive", "provision apply starts its own worker")
     else:
-        yield warning("workers.alive", "no worker has given a sign of life", "start one: provision worker")
+        yield warning("workers.alive", "no worker is running", "start one with: provision worker")
 
 
 def _disagreements(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
@@ -39,7 +39,7 @@ def _disagreements(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
                 "workers.settings",
                 f"workers differ in PROVISION_{name.upper()}:"
                 f" {', '.join(f'{worker} has {value}' for worker, value in sorted(said.items()))}",
-                "give all the same and restart them",
+                "use the same value on all workers and restart them",
             )
     known = {tuple(each.credentials) for each in workers}
     if len(known) > 1:
@@ -48,12 +48,12 @@ def _disagreements(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
         anywhere = set.union(*(set(names) for names in known))
         yield warning(
             "workers.credentials",
-            f"not every worker has {', '.join(sorted(anywhere - everywhere))}: one without it brakes the"
-            " credential for all",
-            "give all the same PROVISION_CREDENTIALS_FILE and restart them",
+            f"not every worker has {', '.join(sorted(anywhere - everywhere))}: a worker without it stops"
+            " the credential for all",
+            "use the same PROVISION_CREDENTIALS_FILE on all workers and restart them",
         )
     if agreed and len(workers) > 1:
-        yield ok("workers.settings", "they agree in their settings and credentials")
+        yield ok("workers.settings", "all workers have the same settings and credentials")
 
 
 def _skews(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def _skews(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
             "clock.workers",
             f"the clock of {each.name} is {abs(each.skew):.1f} s"
             f" {'ahead of' if each.skew > 0 else 'behind'} Redis'",
-            "set its host's clock by NTP",
+            "synchronize the clock of its host with NTP",
         )
     if not off:
-        yield ok("clock.workers", "the clocks of all workers agree with Redis'")
+        yield ok("clock.workers", "the clocks of all workers agree with that of Redis")

@@ -70,12 +70,12 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    api_url: str = Field("https://api.jelou.ai", description="Base address of the target API.")
+    api_url: str = Field("https://api.jelou.ai", description="Base URL of the widget API.")
     client_id: str = Field("", description="Client id of the credential named `default`.")
     client_secret: SecretStr = Field(SecretStr(""), description="Client secret of the credential `default`.")
     credentials_file: Path | None = Field(
         None,
-        description="TOML file with further credentials: a table a name, with client_id and client_secret.",
+        description="TOML file with more credentials: one table per name, with client_id and client_secret.",
     )
     redis_url: SecretStr | None = Field(
         None,
@@ -83,130 +83,159 @@ class Settings(BaseModel):
         " Unset: an embedded Valkey in PROVISION_HOME.",
     )
     redis_password: SecretStr = Field(
-        SecretStr(""), description="Password for PROVISION_REDIS_URL, where that holds none."
+        SecretStr(""), description="Password for PROVISION_REDIS_URL, if the URL holds none."
     )
     redis_replicas: int = Field(
         0,
         ge=0,
         le=9,
-        description="Replicas of the ledger's Redis that must have an intent, an answer or an acceptance"
-        " before anything goes by it: a failover loses none of them then.",
+        description="Replicas of the ledger's Redis that must confirm every acceptance, intent "
+        "and answer. With at least one, a failover loses none of them.",
     )
     broker_url: SecretStr | None = Field(
         None,
-        description="Celery's broker: an address like the ledger's, amqp:// or amqps://."
-        " Unset: the ledger's Redis.",
+        description="URL of the Celery broker: Redis as above, amqp:// or amqps://. Unset: the "
+        "ledger's Redis.",
     )
     broker_password: SecretStr = Field(
-        SecretStr(""), description="Password for PROVISION_BROKER_URL, where that holds none."
+        SecretStr(""), description="Password for PROVISION_BROKER_URL, if the URL holds none."
     )
     sentinel_password: SecretStr = Field(
         SecretStr(""),
-        description="Password of the Sentinels themselves, where an address of theirs holds none.",
+        description="Password for the Sentinels themselves, if their address holds none.",
     )
     home: Path = Field(Path(".provision"), description="Folder of the embedded Valkey and its data.")
     heartbeats: Path | None = Field(
         None,
-        description="Folder where workers show that they live, for `provision health`."
-        " Unset: heartbeats in PROVISION_HOME.",
+        description="Folder for worker heartbeats, read by `provision health`. Unset: heartbeats "
+        "in PROVISION_HOME.",
     )
     rate: Annotated[Rate, BeforeValidator(_rate)] = Field(
         Rate(5.0),
-        description="Pace per credential, over all workers: 5/s, 300/m or unlimited.",
+        description="Pace (rate limit) per credential, over all workers: 5/s, 300/m or unlimited.",
     )
     max_in_flight: int = Field(
-        500, ge=1, le=10_000, description="POSTs that one worker has on the wire at most."
+        500, ge=1, le=10_000, description="Maximum concurrency of one worker: POSTs in flight."
     )
-    attempts: int = Field(6, ge=1, le=100, description="POSTs of one job before it is a dead letter.")
-    backoff_base: Seconds = Field(0.5, description="Ceiling of the wait after the first failed attempt.")
+    attempts: int = Field(
+        6, ge=1, le=100, description="Maximum attempts per job; after them it is a dead letter."
+    )
+    backoff_base: Seconds = Field(
+        0.5, description="Backoff: upper limit of the wait after the first failed attempt."
+    )
     backoff_factor: float = Field(
-        2.0, ge=1, allow_inf_nan=False, description="Growth of that ceiling from attempt to attempt."
+        2.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="Backoff: factor by which that limit grows with each attempt.",
     )
-    backoff_cap: Seconds = Field(30.0, description="Ceiling of the wait, whatever the attempt.")
+    backoff_cap: Seconds = Field(30.0, description="Backoff: upper limit of the wait after any attempt.")
     backoff_budget: Seconds = Field(
-        120.0, description="Time one job may spend on attempts and waits in one go."
+        120.0, description="Retry budget: total time of the attempts and waits of one job."
     )
     retry_after_cap: Seconds = Field(
         60.0,
-        description="Longest Retry-After waited out in the worker; a longer one goes back to the ledger.",
+        description=(
+            "Longest Retry-After that a worker waits itself; for a longer one the job returns to the queue."
+        ),
     )
-    connect_timeout: Seconds = Field(5.0, description="For a connection to the API, TLS included.")
-    write_timeout: Seconds = Field(10.0, description="For the request to be taken.")
+    connect_timeout: Seconds = Field(5.0, description="Time limit to connect to the API, including TLS.")
+    write_timeout: Seconds = Field(10.0, description="Time limit to write the request.")
     read_timeout: Seconds = Field(
-        30.0, description="For the next bytes of the answer; the whole may take twice that."
+        30.0,
+        description="Time limit for the next bytes of the answer; the whole answer may take twice as long.",
     )
-    ca_file: Path | None = Field(None, description="Certificates to trust besides the system's (PEM).")
+    ca_file: Path | None = Field(None, description="File of additional trusted CA certificates (PEM).")
     on_in_doubt: Literal["hold", "retry"] = Field(
         "hold",
-        description="A POST with no conclusive answer: hold for a person, or retry (may make a second).",
+        description=(
+            "After a POST without a conclusive answer: hold the job for a person, "
+            "or retry (may create a second widget)."
+        ),
     )
     stop_loss: int = Field(
-        25, ge=0, description="So many first jobs of a batch dead of one cause pause it; 0 for never."
+        25,
+        ge=0,
+        description="Stop-loss: pause a batch when this many first jobs all die of one cause; 0 for never.",
     )
     lease: Seconds = Field(
         20.0,
         ge=2,
-        description="A worker silent for so long loses its jobs to others. Renewed every quarter of it.",
+        description=(
+            "Lease: a worker that does not renew it for this long loses its jobs to other "
+            "workers. It is renewed every quarter of this time."
+        ),
     )
     encryption_keys: SecretStr = Field(
         SecretStr(""),
-        description="Keys that encrypt bodies and widgets at rest: Fernet keys, the newest first, commas or"
-        " lines between. Unset: no encryption.",
+        description="Fernet keys that encrypt request bodies and widgets at rest: newest first, "
+        "separated by commas or newlines. Unset: no encryption.",
     )
     retention_days: Annotated[Retention, BeforeValidator(_retention)] = Field(
         Retention(),
-        description="Days kept after a job has ended, or a batch settled: payloads=7,results=90,dead=180,"
-        "batches=365, or one number for all. Unset: for ever.",
+        description="Retention: days to keep data after a job ended or a batch settled: "
+        "payloads=7,results=90,dead=180,batches=365, or one number for all. Unset: "
+        "keep forever.",
     )
     api_tokens: SecretStr = Field(
         SecretStr(""),
-        description="API tokens beside those in the ledger: NAME:SCOPE+SCOPE:ID:SHA256, commas or lines"
-        " between.",
+        description="API tokens in addition to those in the ledger: NAME:SCOPE+SCOPE:ID:SHA256, "
+        "separated by commas or newlines.",
     )
     api_max_body: int = Field(
-        100 * 1024 * 1024, ge=1024, description="Bytes of one upload through the HTTP door at most."
+        100 * 1024 * 1024, ge=1024, description="Maximum bytes of one upload to the HTTP API."
     )
     api_rate: Annotated[Rate, BeforeValidator(_rate)] = Field(
         Rate(200.0),
-        description="Requests of one API token, over all servers; ten seconds' worth may come at once.",
+        description=(
+            "Rate limit of one API token, over all servers; a burst may use ten seconds of it at once."
+        ),
     )
     api_backlog: int = Field(
-        1_000_000, ge=0, description="Unsettled jobs from which on the HTTP door takes no more; 0 for never."
+        1_000_000,
+        ge=0,
+        description=(
+            "Backlog limit: the HTTP API refuses new jobs when this many are unsettled; 0 for no limit."
+        ),
     )
     api_memory: float = Field(
-        0.9, gt=0, le=1, description="Share of Redis' maxmemory from which on the HTTP door takes no more."
+        0.9,
+        gt=0,
+        le=1,
+        description="The HTTP API refuses new jobs when Redis uses this share of its maxmemory.",
     )
     pull_token: SecretStr = Field(
-        SecretStr(""), description="Bearer token for addresses that plan and apply read from."
+        SecretStr(""), description="Bearer token for https:// addresses that plan and apply read."
     )
     flower_events: Literal["all", "problems", "none"] = Field(
         "problems",
-        description="Jobs that workers show in Flower: all, those that did not succeed at once, or none.",
+        description="Jobs shown in Flower: all, only those with problems, or none.",
     )
     flower_auth: SecretStr = Field(
         SecretStr(""),
-        description="Who may look at Flower, as USER:PASSWORD. Unset: a new password each start.",
+        description="Login for Flower, as USER:PASSWORD. Unset: a new password at each start.",
     )
     allow_private: bool = Field(
-        False, description="Whether webhooks and pulls may go to addresses of private networks."
+        False, description="Allow webhooks and pulls to addresses in private networks."
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Lowest level that is logged; the verbs that are not servers begin at warning."
+        "info", description="Lowest log level; commands that are not servers log warnings and above."
     )
     log_format: Literal["auto", "json", "text"] = Field(
-        "auto", description="Lines of the log: JSON, or text for people. auto: text on a terminal."
+        "auto", description="Log format: json or text; auto: text on a terminal, else JSON."
     )
 
     metrics_port: int | None = Field(
         None,
         ge=0,
         le=65535,
-        description="Port at which a worker answers /metrics, each of a host its own; 0 for any free one."
-        " Unset: none. `provision serve` has /metrics at its own port.",
+        description="Port for /metrics of a worker, different for each worker on a host; 0 for "
+        "any free port. Unset: none. `provision serve` has /metrics on its own port.",
     )
     metrics_host: str = Field(
-        "127.0.0.1", description="Address at which it does; it asks for no token, so keep it in the house."
+        "127.0.0.1",
+        description="Address for /metrics of a worker. Unauthenticated: bind to a private address.",
     )
 
     @field_validator("api_url")
@@ -253,7 +282,7 @@ class Settings(BaseModel):
             )
         if bool(self.client_id) != bool(self.client_secret.get_secret_value()):
             missing = "CLIENT_SECRET" if self.client_id else "CLIENT_ID"
-            raise ValueError(f"PROVISION_{missing} is missing: a credential needs both its id and its secret")
+            raise ValueError(f"PROVISION_{missing} is missing: a credential needs both id and secret")
         for name in _SERVERS:
             if getattr(self, f"{name}_password").get_secret_value() and not getattr(self, f"{name}_url"):
                 name = name.upper()
@@ -261,8 +290,8 @@ class Settings(BaseModel):
         urls = (url.get_secret_value() for url in (self.redis_url, self.broker_url) if url)
         if self.sentinel_password.get_secret_value() and not any(map(addresses.is_of_sentinels, urls)):
             raise ValueError(
-                "PROVISION_SENTINEL_PASSWORD is set, and neither PROVISION_REDIS_URL nor PROVISION_BROKER_URL"
-                " is an address of Sentinels"
+                "PROVISION_SENTINEL_PASSWORD is set, but neither PROVISION_REDIS_URL nor PROVISION_BROKER_URL"
+                " is a sentinel:// address"
             )
         return self
 
@@ -368,7 +397,7 @@ def _check_port(parts: SplitResult) -> None:
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, Settings.model_fields, n=1)
     guess = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
-    return f"{PREFIX}{name.upper()} is no setting{guess}"
+    return f"unknown setting {PREFIX}{name.upper()}{guess}"
 
 
 def _problem(detail: Any) -> str:

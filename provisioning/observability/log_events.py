@@ -53,61 +53,64 @@ _CLOSING: Final = (
 # --- Jobs, as a worker sees them ---
 
 JOB_CLAIMED = Event(
-    "job.claimed", logging.DEBUG, "A worker has taken a job.", (*_JOB, "row", "credential", "attempts")
+    "job.claimed", logging.DEBUG, "A worker claimed a job.", (*_JOB, "row", "credential", "attempts")
 )
 ATTEMPT_FINISHED = Event(
     "attempt.finished",
     logging.DEBUG,
-    "What came of a POST is in the ledger.",
+    "The outcome of a POST is in the ledger.",
     (*_JOB, "attempt", "outcome", "status", "evidence", "cause", "duration_s", "state"),
 )
 RETRY_SCHEDULED = Event(
     "retry.scheduled",
     logging.WARNING,
-    "An attempt came to nothing; the job is tried again after `delay_s`.",
+    "An attempt failed; the job is retried after `delay_s`.",
     (*_JOB, "attempt", "outcome", "status", "evidence", "cause", "duration_s", "delay_s"),
 )
 JOB_DEFERRED = Event(
     "job.deferred",
     logging.DEBUG,
-    "A job is back in the queue, for `delay_s` at least.",
+    "A job returned to the queue, for at least `delay_s`.",
     (*_JOB, "cause", "delay_s"),
 )
 JOB_SUCCEEDED = Event("job.succeeded", logging.INFO, "A widget was created. Closes the job.", _CLOSING)
 JOB_DEAD_LETTERED = Event(
-    "job.dead_lettered", logging.ERROR, "A job was given up: `provision dead-letters`. Closes it.", _CLOSING
+    "job.dead_lettered", logging.ERROR, "A job is dead: `provision dead-letters`. Closes the job.", _CLOSING
 )
 JOB_DOUBTED = Event(
     "job.doubted",
     logging.ERROR,
-    "Nobody knows whether a widget was created: `provision in-doubt`. Closes the job until it is resolved.",
+    "The outcome of a job is unknown: `provision in-doubt`. Closes the job until it is resolved.",
     _CLOSING,
 )
 JOB_CANCELLED = Event(
-    "job.cancelled", logging.INFO, "A job was called off while it was being sent. Closes it.", _CLOSING
+    "job.cancelled", logging.INFO, "A job was cancelled while it was being sent. Closes the job.", _CLOSING
 )
 LEASE_EXPIRED = Event(
     "lease.expired",
     logging.WARNING,
-    "A worker fell silent; its job is queued again. One that was being sent is a `job.doubted`.",
+    (
+        "The lease of a worker expired; its job is queued again. A job that "
+        "was being sent is logged as `job.doubted`."
+    ),
     ("job_id", "batch_id", "row", "state", "silent_worker"),
 )
 JOB_ABANDONED = Event(
     "job.abandoned",
     logging.ERROR,
-    "A bug of ours ended the work on a job; its lease will lapse, and its state decide what follows.",
+    "A bug in the worker stopped the work on a job; its lease expires, and its state decides what follows.",
     ("job_id", "batch_id", "exception"),
 )
 BODY_UNOPENED = Event(
     "body.unopened",
     logging.WARNING,
-    "A body is gone, damaged, or its key is lost; its job is queued again when its lease lapses.",
+    "A request body is missing, damaged or not decryptable; its job is queued again when its lease expires.",
     ("job_id", "batch_id", "error"),
 )
 ANSWER_MISREAD = Event(
     "answer.misread",
     logging.ERROR,
-    "An unforeseen error while a POST was made or its answer read; it is judged by its evidence.",
+    "An unexpected error during a POST; the evidence of the attempt decides the outcome.",
     ("evidence", "status", "exception"),
 )
 
@@ -116,110 +119,115 @@ ANSWER_MISREAD = Event(
 BRAKE_APPLIED = Event(
     "brake.applied",
     logging.ERROR,
-    "A credential or the target is held back; `advice` says what to do.",
+    "A brake stopped sending for a credential or the target; `advice` says what to do.",
     ("scope", "cause", "advice"),
 )
-BRAKE_RELEASED = Event("brake.released", logging.WARNING, "A probe has shown that it goes on.", ("scope",))
+BRAKE_RELEASED = Event(
+    "brake.released", logging.WARNING, "A probe succeeded; the brake is released.", ("scope",)
+)
 TARGET_SUSPECTED = Event(
     "target.suspected",
     logging.WARNING,
-    "The API may be down: rows that were never sent fail one after the other. Only probes are sent.",
+    "The API may be down: several first attempts failed in sequence. Only probes are sent.",
     ("cause",),
 )
 TARGET_LOST = Event(
     "target.lost",
     logging.ERROR,
-    "The API is down: a probe has failed as well. Probes go on, and jobs wait; nothing need be done.",
+    "The API is down: a probe failed too. Probes continue and jobs wait; no action is needed.",
     ("cause",),
 )
 TARGET_RECOVERED = Event(
     "target.recovered",
     logging.WARNING,
-    "The API answers, or no row is left that was never sent: jobs are sent again.",
+    "The API answers again, or no unsent job is left: sending resumes.",
     ("duration_s",),
 )
 BATCH_REAPED = Event(
     "batch.reaped",
     logging.INFO,
-    "What was past its retention was let go, of any number of batches.",
+    "Data past its retention was deleted, in one or more batches.",
     ("payloads", "results", "dead", "batches"),
 )
 LEDGER_LOST = Event(
     "ledger.lost",
     logging.WARNING,
-    "Redis is away or refuses; `doing` waits for it and is tried again after `delay_s`. Once in ten seconds.",
+    "Redis is unavailable or refuses; `doing` is retried after `delay_s`. Logged at most every ten seconds.",
     ("doing", "delay_s", "error"),
     every=10.0,
 )
 LEDGER_EXPOSED = Event(
     "ledger.exposed",
     logging.WARNING,
-    "A power cut or a failover may lose what Redis has acknowledged, and widgets be made twice;"
-    " `provision doctor` says what to do.",
+    "A power cut or a failover may lose acknowledged writes, and widgets may be created twice; "
+    "`provision doctor` says what to do.",
     ("error",),
 )
 PRIMARY_CHANGED = Event(
     "ledger.primary_changed",
     logging.WARNING,
-    "Redis was restarted, or another has taken over, and may have lost its last writes: this worker has told"
-    " it what it holds and what it lately had recorded. Counts of what Redis knew of it.",
+    "Redis was restarted or replaced and may have lost its last writes: this worker recorded its "
+    "jobs and recent results again. The counts show what Redis still had.",
     ("known", "taken_up", "restored", "other"),
 )
 JOB_LOST = Event(
     "job.lost",
     logging.ERROR,
-    "Redis has lost a job that was sent, and its number or key is another job's by now: a widget may exist of"
-    " which the ledger knows nothing.",
+    "Redis lost a job that was sent, and another job now uses its number or key: a widget may "
+    "exist that is not in the ledger.",
     ("job_id", "batch_id", "attempt", "row"),
 )
 BROKER_LOST = Event(
     "broker.lost",
     logging.DEBUG,
-    "The broker did not say how many messages wait; Celery says aloud that it is away.",
+    "The number of waiting messages could not be read from the broker; Celery logs that it is unavailable.",
     ("error",),
 )
 BROKER_REFUSED = Event(
     "broker.refused",
     logging.WARNING,
-    "The broker is there and refuses; a new connection is made after `delay_s`. Once in ten seconds.",
+    "The broker refused; a new connection is made after `delay_s`. Logged at most every ten seconds.",
     ("error", "delay_s"),
     every=10.0,
 )
 ANSWER_UNRECORDED = Event(
     "answer.unrecorded",
     logging.ERROR,
-    "An answer found its job gone: Redis was emptied, or the batch deleted. There may be a widget.",
+    (
+        "An answer arrived for a job that is no longer in the ledger: Redis was "
+        "emptied or the batch deleted. A widget may exist."
+    ),
     ("job_id", "batch_id", "attempt", "outcome"),
 )
 RING_LOST = Event(
     "ring.lost",
     logging.WARNING,
-    "The broker did not take a ring; workers will see the batch by themselves.",
+    "The broker did not accept a notification; workers will find the batch without it.",
     ("batch_id", "error"),
 )
 CHORE_FAILED = Event(
     "chore.failed",
     logging.ERROR,
-    "A bug of ours in something that is done over and over; it is tried again.",
+    "A bug in a periodic task; it is tried again.",
     ("doing", "exception"),
 )
 LISTENER_FAILED = Event(
     "listener.failed",
     logging.ERROR,
-    "A bug of ours in logs, metrics or traces; the work goes on.",
+    "A bug in logs, metrics or traces; the work continues.",
     ("exception",),
 )
 
 EVENTS_DELAYED = Event(
     "events.delayed",
     logging.WARNING,
-    "The broker does not take what Flower is told; it is kept for `delay_s` and tried again.",
+    "The broker does not accept events for Flower; they are kept and sent again after `delay_s`.",
     ("error", "delay_s"),
 )
 EVENTS_DROPPED = Event(
     "events.dropped",
     logging.WARNING,
-    "More happens than the broker takes: Flower is not told of so many happenings. The ledger has them all.",
+    "More events than the broker accepts: this many were dropped for Flower. The ledger has all of them.",
     ("left_out",),
 )
 
@@ -228,53 +236,53 @@ EVENTS_DROPPED = Event(
 PROGRAM_STARTED = Event(
     "program.started",
     logging.INFO,
-    "A program is ready to work.",
+    "A program started and is ready.",
     ("api_url", "max_in_flight", "traced", "metrics_url"),
 )
 STOP_REQUESTED = Event(
     "stop.requested",
     logging.INFO,
-    "A signal tells a worker to stop: it takes no more, and finishes what is in flight.",
+    "A worker received a signal to stop: it claims no more jobs and finishes those in flight.",
 )
 SIGNAL_RECEIVED = Event(
     "signal.received",
     logging.INFO,
-    "A signal other than to stop. After SIGUSR1 the stacks of all threads follow, as plain text.",
+    "A program received another signal. After SIGUSR1 the stacks of all threads follow, as plain text.",
     ("message",),
 )
-PROGRAM_STOPPED = Event("program.stopped", logging.INFO, "A program has stopped in good order.")
+PROGRAM_STOPPED = Event("program.stopped", logging.INFO, "A program stopped normally.")
 CHECK_WARNED = Event(
     "check.warned",
     logging.WARNING,
-    "A worker starts, and something is not as it should be: `provision doctor`.",
+    "A check failed at the start of a worker: `provision doctor`.",
     ("trouble", "advice"),
 )
 WORKER_STUCK = Event(
     "worker.stuck",
     logging.CRITICAL,
-    "The watchdog ends a worker that is up and does nothing; a supervisor starts another.",
+    "The watchdog ends a worker that makes no progress; a supervisor should start another.",
     ("trouble",),
 )
 HEARTBEAT_FAILED = Event(
     "heartbeat.failed",
     logging.WARNING,
-    "A worker cannot write its heartbeat: `provision health` does not see it. It is said once.",
+    "A worker cannot write its heartbeat, so `provision health` does not see it. Logged once.",
     ("error", "advice"),
 )
 TRACES_REFUSED = Event(
     "traces.refused",
     logging.WARNING,
-    "An OTLP endpoint is set and the extra `otel` is not installed: nothing is traced.",
+    "An OTLP endpoint is set but the extra `otel` is not installed: no traces are sent.",
     ("advice",),
 )
 LIBRARY_LOGGED = Event(
     "library.logged",
     logging.INFO,
-    "A library logged something; the level is its own.",
+    "A library logged a line; the level is that of the library.",
     ("logger", "message", "exception"),
 )
 LOG_FAILED = Event(
-    "log.failed", logging.ERROR, "A bug of ours while a line was made; the line is lost.", ("kind",)
+    "log.failed", logging.ERROR, "A bug while a log line was written; the line is lost.", ("kind",)
 )
 
 # --- Doors ---
@@ -282,37 +290,40 @@ LOG_FAILED = Event(
 BATCH_SUBMITTED = Event(
     "batch.submitted",
     logging.INFO,
-    "A submission has come to its end: its jobs are in the ledger.",
+    "A submission is complete: its jobs are in the ledger.",
     ("batch_id", "trace_id", "by", "handed_over", "new", "redriven", "duration_s"),
 )
 JOB_SUBMITTED = Event(
     "job.submitted",
     logging.DEBUG,
-    "A job that came alone through the HTTP door is in the ledger, or was known to it.",
+    "A single job from the HTTP API is in the ledger, or was there already.",
     ("job_id", "trace_id", "by"),
 )
 ROW_REJECTED = Event(
     "row.rejected",
     logging.DEBUG,
-    "A row of an upload or of a Celery message breaks a rule and is not handed over.",
+    "A row of an upload or a Celery message is invalid and was not submitted.",
     ("row", "by"),
 )
 MESSAGE_RETURNED = Event(
     "message.returned",
     logging.WARNING,
-    "The ledger is away; a Celery message goes back to the queue and comes again.",
+    "The ledger is unavailable; a Celery message returns to the queue and is delivered again.",
     ("task_id", "error"),
 )
 MESSAGE_REFUSED = Event(
     "message.refused",
     logging.ERROR,
-    "A Celery message was not taken: `provision refused-messages`.",
+    "A Celery message was refused: `provision refused-messages`.",
     ("task_id",),
 )
 REQUEST_ANSWERED = Event(
     "request.answered",
     logging.INFO,
-    "The HTTP door has answered. Health checks at debug; 503 a warning, another 5xx or no answer an error.",
+    (
+        "The HTTP API answered a request. Level: debug for health checks, warning "
+        "for 503, error for other 5xx or no answer."
+    ),
     (
         "method",
         "route",
@@ -328,22 +339,25 @@ REQUEST_ANSWERED = Event(
 ACT_NOTED = Event(
     "act.noted",
     logging.INFO,
-    "A person's act is in the audit, which has its reason and its facts.",
+    "A person's action was recorded in the audit, with its reason and details.",
     ("act", "on", "by"),
 )
 WEBHOOK_DELIVERED = Event(
-    "webhook.delivered", logging.INFO, "A receiver has taken an event.", ("batch_id", "told", "attempt")
+    "webhook.delivered",
+    logging.INFO,
+    "A webhook receiver accepted an event.",
+    ("batch_id", "told", "attempt"),
 )
 WEBHOOK_POSTPONED = Event(
     "webhook.postponed",
     logging.WARNING,
-    "A receiver did not take an event; it is told again after `delay_s`.",
+    "A webhook receiver did not accept an event; it is sent again after `delay_s`.",
     ("batch_id", "told", "attempt", "cause", "delay_s"),
 )
 WEBHOOK_ABANDONED = Event(
     "webhook.abandoned",
     logging.ERROR,
-    "A receiver took an event in none of all tries, or said that it is gone.",
+    "A webhook receiver did not accept an event in any delivery, or answered 410 Gone. No more deliveries.",
     ("batch_id", "told", "attempt", "cause"),
 )
 

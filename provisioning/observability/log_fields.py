@@ -96,53 +96,53 @@ _ADDRESS: Final = r"https?://[\w.:\[\]-]{1,255}(/[\w./-]{0,200})?"
 FIELDS: Final[dict[str, Field]] = {
     "job_id": Field(_matching(r"[\w-]{1,40}\.[0-9]{1,12}"), "id", "The job."),
     "batch_id": Field(_matching(r"[\w-]{1,40}"), "id", "Its batch."),
-    "trace_id": Field(_matching(r"[0-9a-f]{32}"), "id", "The trace of the request that handed it over."),
+    "trace_id": Field(_matching(r"[0-9a-f]{32}"), "id", "The trace of the request that submitted it."),
     "request_id": Field(
-        _matching(r"[\w-]{8,64}"), "id", "The caller's `X-Request-Id`, or one of ours; it is in the answer."
+        _matching(r"[\w-]{8,64}"),
+        "id",
+        "`X-Request-Id` of the caller, or a generated one; also in the answer.",
     ),
     "task_id": Field(_matching(r"[\w-]{1,64}"), "id", "The Celery task."),
     "row": Field(_number, "number", "Row of its file; the header is row 1."),
     "attempt": Field(_number, "number", "Number of the attempt; the first is 1."),
     "attempts": Field(_number, "number", "POSTs of the job so far."),
-    "silent_worker": Field(_matching(_NAME), "name", "The worker whose lease lapsed."),
+    "silent_worker": Field(_matching(_NAME), "name", "The worker whose lease expired."),
     "credential": Field(
         _matching(r"\w[\w.@+-]{0,99}"), "name", "Name of the company's credentials, if it has no spaces."
     ),
-    "state": Field(_one_of(State), "word", "Where the job stands by it."),
+    "state": Field(_one_of(State), "word", "State of the job after the event."),
     "outcome": Field(_one_of(Outcome), "word", "What the answer means."),
-    "evidence": Field(_one_of(Evidence), "word", "How far the POST demonstrably got."),
+    "evidence": Field(_one_of(Evidence), "word", "How far the POST provably got."),
     "cause": Field(_matching(_WORD), "word", "Why; see [the causes](causes.md)."),
     "status": Field(_number, "number", "HTTP status."),
-    "duration_s": Field(
-        _number, "seconds", "How long it took; of a job, since it was claimed by this worker."
-    ),
-    "delay_s": Field(_number, "seconds", "Wait before the next try."),
-    "least": Field(_number, "number", "Widgets that this drive has made at least."),
-    "most": Field(_number, "number", "Widgets that may exist for the job."),
+    "duration_s": Field(_number, "seconds", "Duration; of a job, since this worker claimed it."),
+    "delay_s": Field(_number, "seconds", "Wait before the next attempt."),
+    "least": Field(_number, "number", "Widgets that this drive created, at least."),
+    "most": Field(_number, "number", "Widgets that may exist for the job, at most."),
     "scope": Field(
         _matching(rf"all|(batch|credential):\w[\w.@+-]{{0,99}}|target:{_ADDRESS}"),
         "words",
-        "What is held back.",
+        "Scope of the hold.",
     ),
     "advice": Field(_text, "sentence", "What to do."),
     "doing": Field(_matching(r"[a-z][a-z ]{0,63}"), "words", "What was being done."),
-    "error": Field(_error, "sentence", "What went wrong, without anybody's data."),
-    "exception": Field(_exception, "lines", "What went wrong and where: types, files, lines, functions."),
+    "error": Field(_error, "sentence", "The error, without user data."),
+    "exception": Field(_exception, "lines", "The error and its place: types, files, lines, functions."),
     "kind": Field(_matching(r"[A-Za-z_]\w{0,63}"), "word", "Type of an error."),
-    "trouble": Field(_text, "sentence", "What is stuck."),
+    "trouble": Field(_text, "sentence", "The part that makes no progress."),
     "logger": Field(_matching(r"[\w.]{1,100}"), "name", "The library's logger."),
-    "message": Field(_text, "sentence", "Its words, without what is not a word."),
-    "known": Field(_number, "number", "Jobs, and attempts, that Redis knew as they are."),
+    "message": Field(_text, "sentence", "Its message, only words."),
+    "known": Field(_number, "number", "Jobs and attempts that Redis still had unchanged."),
     "taken_up": Field(_number, "number", "Attempts that Redis had lost."),
     "restored": Field(_number, "number", "Jobs that Redis had lost."),
     "other": Field(_number, "number", "Jobs that Redis had lost, and that stay lost: `job.lost` names them."),
-    "payloads": Field(_number, "number", "Bodies let go."),
-    "results": Field(_number, "number", "Widgets' keys let go."),
-    "dead": Field(_number, "number", "Dead letters let go."),
-    "batches": Field(_number, "number", "Batches let go."),
+    "payloads": Field(_number, "number", "Deleted request bodies."),
+    "results": Field(_number, "number", "Deleted widget keys."),
+    "dead": Field(_number, "number", "Deleted dead letters."),
+    "batches": Field(_number, "number", "Deleted batches."),
     "api_url": Field(_matching(_ADDRESS), "address", "The API."),
-    "metrics_url": Field(_matching(_ADDRESS), "address", "Where a worker shows its metrics."),
-    "max_in_flight": Field(_number, "number", "POSTs on the wire at most."),
+    "metrics_url": Field(_matching(_ADDRESS), "address", "Address of the metrics of a worker."),
+    "max_in_flight": Field(_number, "number", "Concurrency limit: POSTs in flight."),
     "traced": Field(_number, "`true` or `false`", "Whether traces are sent."),
     "by": Field(_matching(_NAME), "name", "Who: a user and host, a token's name, or `celery`."),
     "act": Field(_matching(_WORD), "word", "What was done."),
@@ -151,11 +151,11 @@ FIELDS: Final[dict[str, Field]] = {
             rf"all|(batch|credential):\w[\w.@+-]{{0,99}}|job:[\w-]{{1,40}}\.[0-9]{{1,12}}|target:{_ADDRESS}"
         ),
         "words",
-        "What it was done to.",
+        "Object of the action.",
     ),
-    "handed_over": Field(_number, "number", "Jobs of which the ledger has given its word."),
-    "new": Field(_number, "number", "Of these, those it did not know."),
-    "redriven": Field(_number, "number", "Of these, those that are queued again."),
+    "handed_over": Field(_number, "number", "Jobs accepted by the ledger."),
+    "new": Field(_number, "number", "Of these, new jobs."),
+    "redriven": Field(_number, "number", "Of these, jobs queued again."),
     "method": Field(_matching(r"[A-Z]{3,10}"), "word", "HTTP method."),
     "route": Field(
         _matching(r"/[\w/{}.-]{0,200}"), "template", "The path as the OpenAPI has it; no ids, no query."
@@ -164,15 +164,15 @@ FIELDS: Final[dict[str, Field]] = {
     "idempotency_hash": Field(
         _matching(r"[0-9a-f]{12}"), "hash", "First characters of the SHA-256 of the Idempotency-Key."
     ),
-    "left_out": Field(_number, "number", "What nobody is told of."),
-    "told": Field(_matching(r"[a-z]+\.[a-z_]+"), "word", "The event of the batch that was told."),
+    "left_out": Field(_number, "number", "Number of dropped events."),
+    "told": Field(_matching(r"[a-z]+\.[a-z_]+"), "word", "The event that was sent."),
 }
 """By name; an event names those that it may have."""
 
 CONTEXT: Final = ("program", "worker", "request_id", "job_id", "batch_id")
 """Fields that a line may get from where it was said."""
 
-FIELDS["program"] = Field(_one_of(["worker", "serve", "cli"]), "word", "The program that says so.")
+FIELDS["program"] = Field(_one_of(["worker", "serve", "cli"]), "word", "The program that logs the line.")
 FIELDS["worker"] = Field(_matching(_NAME), "name", "The worker's name, as Celery has it.")
 
 

@@ -31,13 +31,13 @@ def is_one_clear_line(ran: Ran, says: str, hint: str) -> bool:
 
 
 FILES = {
-    "empty.csv": (b"", "is empty", "was it saved?"),
+    "empty.csv": (b"", "is empty", "check that the file was saved"),
     "headers-only.csv": (b"key,bot.id\n", "headers but no rows", "saved with its rows"),
     "typo.csv": (b"key,bot.idd\na,100200300\n", "did you mean bot.id?", "--map bot.idd=bot.id"),
-    "no-bot.csv": (b"key,bot.id\na,100200300\nb,\n", "1 of 2 rows cannot be sent", "--skip-invalid"),
+    "no-bot.csv": (b"key,bot.id\na,100200300\nb,\n", "1 of 2 rows have errors", "--skip-invalid"),
     "broken-utf-8.csv": (
         "key,bot.id,label\na,100200300,café\n".encode() + b"b,100200301,\xff\xc3\n",
-        "1 of 2 rows cannot be sent",
+        "1 of 2 rows have errors",
         "--skip-invalid",
     ),
 }
@@ -81,7 +81,7 @@ SETTINGS = {
     ),
     "an address that is none": ({"REDIS_URL": "http://x"}, "REDIS_URL: must be an address", "settings"),
     "a port that is none": ({"REDIS_URL": "redis://x:port/0"}, "the port must be a number", "settings"),
-    "a bad rate": ({"RATE": "fast"}, "PROVISION_RATE: 'fast' is not a pace", "settings"),
+    "a bad rate": ({"RATE": "fast"}, "PROVISION_RATE: 'fast' is not a valid pace", "settings"),
     "a misspelt setting": ({"RAET": "5/s"}, "did you mean PROVISION_RATE?", "settings"),
     "half a credential": ({"CLIENT_SECRET": ""}, "PROVISION_CLIENT_SECRET is missing", "settings"),
     "no credential": (
@@ -139,7 +139,7 @@ ASKED = {
     "unknown batch of jobs": (["jobs", "nobody"], "there is no batch 'nobody'", "provision status lists"),
     "unknown job": (
         ["job", "b2222222.1"],
-        "neither a job nor a tenant's key 'b2222222.1'",
+        "unknown job or tenant key 'b2222222.1'",
         "provision jobs --key",
     ),
     "unknown state": (["jobs", "x", "--state", "lost"], "'lost' is not a state", "in_doubt"),
@@ -148,7 +148,7 @@ ASKED = {
     "no file named": (["apply"], "missing argument 'FILE'", "provision apply --help"),
     "a map that is none": (["plan", "x", "--map", "bot"], "--map bot is not OLD=NEW", "--map bot_id=bot.id"),
     "defaults that are none": (["plan", "x", "--defaults", "."], "cannot read .", "a JSON object"),
-    "nothing to pause": (["pause"], "say which", "--all"),
+    "nothing to pause": (["pause"], "choose exactly one", "--all"),
 }
 
 

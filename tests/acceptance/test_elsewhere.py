@@ -18,7 +18,7 @@ def test_rows_that_wait_in_another_batch_are_followed_there_and_decide_the_exit_
     # The secret is right now, but the brake is still on: nothing is created, and that is not a success.
     again = desk.run("apply", "tenants.csv")
     assert again.code == 3, again.out
-    assert "40 already on their way" in again.out
+    assert "40 already queued or being sent" in again.out
     assert "provision resume --credential default" in again.out
     assert sandbox.stats()["widgets"] == 0
 

@@ -26,7 +26,7 @@ def test_asked_to_stop_it_records_what_is_in_flight_and_goes_on_later(
     stopped = apply.end(number)
     assert stopped.code == 130
     assert "Traceback" not in stopped.err
-    assert "stopping: what is in flight is answered and recorded first" in stopped.err
+    assert "stopping: waiting for the answers to requests in flight" in stopped.err
     assert desk.processes() == []
     status = desk.status("tenants")
     assert status["states"]["sending"] == status["states"]["in_doubt"] == 0

@@ -138,7 +138,7 @@ def test_rabbitmq_that_is_away_does_not_keep_jobs_from_being_handed_over_and_don
         try:
             done = desk.run("apply", "tenants.csv", "--detach", REDIS_URL=redis_url, BROKER_URL=node.url)
             assert done.code == 0, done.err
-            assert done.err.count("workers see the batch by themselves") == 1
+            assert done.err.count("workers will find the batch without it") == 1
             settled(redis_url, desk, "tenants", 1200)
             assert worker.process.poll() is None
         finally:

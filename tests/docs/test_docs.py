@@ -146,8 +146,8 @@ def test_the_glossary_gives_each_word_one_meaning_in_alphabetical_order() -> Non
 
 def test_the_glossary_has_the_words_of_the_code() -> None:
     text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-    wanted = """attempt batch bounds claim credential decision defer doorbell evidence identity intent job
-        key lease ledger outcome reason redrive resolve state token"""
+    wanted = """attempt batch bounds claim credential decision defer evidence identity intent job
+        key lease ledger notification outcome reason redrive resolve state token"""
     for word in wanted.split():
         assert f"| **{word}** |" in text, word
 

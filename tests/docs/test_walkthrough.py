@@ -116,7 +116,7 @@ def test_the_walkthroughs_go_as_the_pages_say(terminal: Terminal) -> None:
         terminal.follow(shown)
     terminal.batch = json.loads(terminal.type("provision status tenants --json"))["batch"]
 
-    copy, mended, dry_run, redrive, again = _commands(APPLY, "Mend and apply again")
+    copy, mended, dry_run, redrive, again = _commands(APPLY, "Fix and apply again")
     terminal.follow(copy)
     _mend(terminal.folder / "mended.csv")
     terminal.follow(mended)

@@ -89,7 +89,7 @@ async def test_one_job_without_a_batch_is_urgent(fake_ledger: Ledger) -> None:
         ((), {"jobs": [{"bot": {"id": "2026-01-02"}}]}, "a date, which is no id"),
         ((), {"jobs": [{"bot": {"id": "0"}}]}, 'say it: "as_is": ["bot.id"]'),
         ((), {"jobs": [{"key": "a"}]}, 'say so with "new_bots": true'),
-        ((), {"jobs": [job("a")], "as_is": ["label"]}, "'label' is no column of identifiers (it is one of"),
+        ((), {"jobs": [job("a")], "as_is": ["label"]}, "'label' is not a column of ids (it is one of"),
     ],
 )
 async def test_a_bad_message_is_kept_once_with_its_reason(

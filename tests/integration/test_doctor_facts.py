@@ -254,7 +254,7 @@ async def test_a_named_authority_is_trusted_besides_those_of_the_system(
     assert facts.untrusted == ""
 
 
-@pytest.mark.parametrize("text", [None, "", "no certificate"])
+@pytest.mark.parametrize("text", [None, "", "no PEM certificate"])
 def test_certificates_that_cannot_be_used_are_fatal_before_a_worker_begins(
     tmp_path: Path, text: str | None
 ) -> None:

@@ -391,7 +391,7 @@ def test_a_parameter_that_no_route_knows_does_nothing_and_names_the_nearest(serv
         answer = server.post(f"{path}&{said}")
         assert (problem(answer), answer.json()["hint"]) == ("invalid", f"did you mean {meant}")
     twice = server.post(f"{path}&dry_run=true&dry_run=false")
-    assert "dry_run: it is given more than once" in twice.json()["detail"]
+    assert "dry_run: given more than once" in twice.json()["detail"]
     secret = server.post(f"{path}&s3cret=s3cret")
     assert problem(secret) == "invalid"
     assert "s3cret" not in secret.text
@@ -631,7 +631,7 @@ def test_what_is_no_bot_id_is_refused_at_this_door_with_its_way_out(server: Serv
         assert problem(answer) == "bad-rows"
         [wrong] = answer.json()["problems"]
         assert wrong["field"] == "bot.id"
-        assert wrong["hint"].endswith("if it is meant so, say it: as_is=bot.id")
+        assert wrong["hint"].endswith("if it is correct, use as_is=bot.id")
 
 
 @pytest.mark.parametrize("path", ["jobs", "jobs?as_is=key"])

@@ -60,8 +60,9 @@ async def test_three_workers_together_keep_the_pace_of_one_credential(bench: Ben
             batch = await paced.submit("paced", jobs(200))
             await paced.settled(batch)
         arrivals = raw_arrivals(sandbox)
-    # The stated burst is a fifth (docs/explanation/manners.md); the rest is for a machine that stalls after
-    # the turn was given. What the bucket itself gives is proven to the token in unit/ledger/test_pace.py.
+    # The stated burst is a fifth (docs/explanation/rate-limiting.md); the rest is for a machine that stalls
+    # after the turn was given. What the bucket itself gives is proven to the token in
+    # unit/ledger/test_pace.py.
     assert most_in_any_second(arrivals) <= 50 * 1.3
     seconds = (arrivals[-1] - arrivals[0]) / 1000
     assert len(arrivals) / seconds >= 0.9 * 50

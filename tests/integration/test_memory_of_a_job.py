@@ -1,4 +1,4 @@
-"""What a job takes in Redis at rest: its body and at most 400 bytes (docs/explanation/memory.md)."""
+"""What a job takes in Redis at rest: its body and at most 400 bytes (docs/explanation/scale.md)."""
 
 from __future__ import annotations
 

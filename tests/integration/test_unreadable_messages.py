@@ -150,7 +150,7 @@ def test_whatever_cannot_be_understood_is_kept_with_its_reason_and_the_worker_go
     assert all(reasons)
     assert len(kept) == len(UNREADABLE)
     assert "the body is a list of 2 and not [args, kwargs, embed]" in reasons
-    assert "no task is named 'provision.sumbit'; is provision.submit meant?" in reasons
+    assert "no task is named 'provision.sumbit'; did you mean provision.submit?" in reasons
     assert "its content type is 'application/x-python-serialize': only JSON is read" in reasons
     assert "it expired at 2020-01-01T00:00:00+00:00, before a worker took it" in reasons
 

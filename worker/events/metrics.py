@@ -40,67 +40,69 @@ from worker.events.telemetry import (
     TelemetryEvent,
 )
 
-CLAIMED: Final = Metric("provision_jobs_claimed_total", "counter", "Jobs that this worker has taken up")
+CLAIMED: Final = Metric("provision_jobs_claimed_total", "counter", "Jobs that this worker claimed")
 ENDED: Final = Metric(
     "provision_jobs_ended_total",
     "counter",
-    "Jobs that came to rest here, by where and why; one that is redriven, or whose doubt a late answer"
-    " settles, ends once more",
+    "Jobs that ended here, by state and cause; a redriven job, or one settled by a late "
+    "answer, is counted again",
     ("state", "cause"),
 )
 RETURNED: Final = Metric(
-    "provision_jobs_returned_total", "counter", "Jobs handed back to the queue, by why", ("cause",)
+    "provision_jobs_returned_total", "counter", "Jobs returned to the queue, by cause", ("cause",)
 )
 ATTEMPTS: Final = Metric(
     "provision_attempts_total",
     "counter",
-    "POSTs whose outcome is recorded, by what it meant and by HTTP status (`none`: no status line came)",
+    "POSTs with a recorded outcome, by outcome and HTTP status (`none`: no status line)",
     ("outcome", "status"),
 )
 POST_SECONDS: Final = Metric(
     "provision_post_duration_seconds",
     "histogram",
-    "Time from the intent to the answer, or to giving up on it; POSTs of which provably nothing was sent"
-    " are left out",
+    "Time from the intent to the answer or the timeout; without POSTs of which provably nothing was sent",
 )
 RETRIES: Final = Metric(
     "provision_retries_scheduled_total",
     "counter",
-    "Retries scheduled, here or by way of the queue, by why",
+    "Retries scheduled, in the worker or through the queue, by cause",
     ("cause",),
 )
 LAPSED: Final = Metric(
     "provision_leases_expired_total",
     "counter",
-    "Jobs of workers that fell silent, settled by this one, by where they went",
+    "Expired leases that this worker settled, by the new state of the job",
     ("state",),
 )
 BRAKED: Final = Metric(
-    "provision_brakes_applied_total", "counter", "Brakes that this worker has put on, by what on", ("scope",)
+    "provision_brakes_applied_total",
+    "counter",
+    "Brakes (circuit breakers) that this worker opened, by scope",
+    ("scope",),
 )
 RELEASED: Final = Metric(
     "provision_brakes_released_total",
     "counter",
-    "Brakes that came off by an answer this worker got, by what on",
+    "Brakes (circuit breakers) that an answer to this worker closed, by scope",
     ("scope",),
 )
-IN_FLIGHT: Final = Metric("provision_in_flight", "gauge", "POSTs under way")
+IN_FLIGHT: Final = Metric("provision_in_flight", "gauge", "POSTs in flight")
 LIMIT: Final = Metric(
-    "provision_in_flight_limit", "gauge", "POSTs that this worker takes the API to stand from it at once"
+    "provision_in_flight_limit", "gauge", "Concurrency limit of this worker (POSTs in flight)"
 )
 IN_HAND: Final = Metric(
-    "provision_in_hand", "gauge", "Jobs held under a lease, those that wait for a retry included"
+    "provision_in_hand", "gauge", "Jobs held under a lease, including those that wait for a retry"
 )
 REFUSED: Final = Metric(
-    "provision_refused_share", "gauge", "Share of the last answers that pushed back: 429, 503, time-outs"
+    "provision_refused_share", "gauge", "Share of recent answers that were 429, 503 or a timeout"
 )
 OUTAGE: Final = Metric(
-    "provision_outage", "gauge", "1 if this worker suspects the API to be down, 2 if it is certain; else 0"
+    "provision_outage", "gauge", "1 if this worker suspects that the API is down, 2 if it is certain; else 0"
 )
 NEXT_PROBE: Final = Metric(
     "provision_next_probe_timestamp_seconds",
     "gauge",
-    "When the next probes of an outage go; 0 if there is none",
+    "Time of the next probes of an outage; 0 if there is none",
 )
 
 METRICS: Final = (
@@ -252,8 +254,8 @@ def serve(metrics: WorkerMetrics, host: str, port: int) -> str:
     except OSError as error:
         raise ConfigurationError(
             f"cannot show metrics at {host} port {port} ({error.strerror})",
-            hint="is it taken? Each worker of a host needs a PROVISION_METRICS_PORT of its own; 0 takes any"
-            " free one",
+            hint="the port may be in use; each worker on a host needs its own PROVISION_METRICS_PORT; "
+            "0 uses any free port",
         ) from error
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{server.server_port}/metrics"

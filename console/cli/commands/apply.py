@@ -85,7 +85,7 @@ def apply(
     name: Annotated[
         str | None,
         typer.Option(
-            "--name", metavar="NAME", help="Name of the batch [the file's]; one that exists goes on."
+            "--name", metavar="NAME", help="Name of the batch [the file's name]; an existing batch continues."
         ),
     ] = None,
     maps: MapOption = None,
@@ -101,21 +101,24 @@ def apply(
     as_is: AsIsOption = None,
     skip_invalid: SkipInvalidOption = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Return once all rows are in the ledger; workers do the rest.")
+        bool, typer.Option("--detach", help="Return when all rows are in the ledger; workers send them.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Folder for the outcome files [NAME.outcomes].")
     ] = None,
     on_in_doubt: Annotated[
         OnInDoubt | None,
         typer.Option(
-            "--on-in-doubt", help="A POST with no conclusive answer [the workers' setting]: hold, or retry."
+            "--on-in-doubt",
+            help=(
+                "What to do with a POST without a conclusive answer: hold or retry [the workers' setting]."
+            ),
         ),
     ] = None,
     accept_duplicates: AcceptDuplicatesFlag = False,
     because: BecauseOption = "",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the end.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result, no progress.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -163,8 +166,8 @@ def apply(
 async def _check(order: Order, place: Workplace, spool: Spool, progress: Progress) -> Checked:
     if place.embedded and order.detach:
         raise InvalidInputError(
-            "--detach needs workers that stay: PROVISION_REDIS_URL is not set",
-            hint="set it and start one with: provision worker; or leave --detach away",
+            "--detach needs separate workers: PROVISION_REDIS_URL is not set",
+            hint="set it and start a worker with: provision worker; or omit --detach",
         )
     known = applying.known_credentials(place)
     if place.embedded:
@@ -191,8 +194,8 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
     if plan.bad_rows and not order.skip_invalid:
         show_problems(talk, plan)
         raise InvalidInputError(
-            f"{plan.bad_rows:,} of {amount(plan.rows, 'row')} cannot be sent; nothing was",
-            hint="mend them, or apply the good rows with --skip-invalid",
+            f"{plan.bad_rows:,} of {amount(plan.rows, 'row')} have errors; nothing was sent",
+            hint="fix them, or skip them with --skip-invalid",
         )
     if order.ask and talk.is_terminal and (answers := person()):
         talk.print(f"{amount(plan.rows, 'row')}, to {place.settings.api_url}", soft_wrap=True)
@@ -236,7 +239,7 @@ async def _apply(
                 folders = applying.folders_for(status, others, order.to)
                 files = [await export(ledger, batch, folder) for batch, folder in folders.items()]
             except ProvisioningError as error:
-                hint = error.hint or "the same command goes on where it was"
+                hint = error.hint or "run the same command again to continue"
                 raise UnfinishedError(error.message, hint=hint) from error
             except asyncio.CancelledError:
                 progress.end(_stopping_words(worker is not None))
@@ -246,8 +249,8 @@ async def _apply(
 
 def _stopping_words(own_worker: bool) -> str:
     if own_worker:
-        return "stopping: what is in flight is answered and recorded first"
-    return "no longer watching: what was handed over stays in the ledger, and workers go on with it"
+        return "stopping: waiting for the answers to requests in flight"
+    return "stopped watching: the jobs stay in the ledger, and workers continue to send them"
 
 
 async def _is_open(ledger: Ledger, name: str) -> bool:

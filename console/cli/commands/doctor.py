@@ -24,20 +24,20 @@ _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FATA
 def doctor(
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help=f"One of {', '.join(GROUPS)}."),
+        typer.Option("--only", metavar="NAME", help=f"Only these checks: {', '.join(GROUPS)}."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as failures.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """
-    Look for what is wrong, and say what to do about it: exit code 2 if something is.
+    Check the installation and say what to fix; exit code 2 if a check fails.
 
     Example: provision doctor --strict
     """
     unknown = set(only or ()) - set(GROUPS)
     if unknown:
         raise InvalidInputError(
-            f"there is no check {sorted(unknown)[0]!r}", hint=f"--only takes {', '.join(GROUPS)}"
+            f"unknown check {sorted(unknown)[0]!r}", hint=f"known checks: {', '.join(GROUPS)}"
         )
     found = asyncio.run(examine(only or GROUPS))
     if json:
@@ -63,5 +63,5 @@ def _show(found: list[Finding]) -> None:
     out.print(
         f"\n{amount(len(found), 'check')}: {fatal} fatal, {amount(warnings, 'warning')}"
         if fatal or warnings
-        else f"\n{amount(len(found), 'check')}, all well"
+        else f"\n{amount(len(found), 'check')}, no problems"
     )

@@ -44,34 +44,36 @@ UNCLEAR_SHOWN = 20
 def resolve(
     job_ids: Annotated[
         list[str],
-        typer.Argument(metavar="JOB", help="Id of a job in doubt, or a tenant's key; may be repeated."),
+        typer.Argument(metavar="JOB", help="Id of a job in doubt, or a tenant's key; several are allowed."),
     ],
     credential: CredentialOption = "",
-    created: Annotated[bool, typer.Option("--created", help="Its widget was found.")] = False,
-    absent: Annotated[bool, typer.Option("--absent", help="It has no widget: send it again.")] = False,
-    widget_id: Annotated[str, typer.Option("--widget-id", help="The widget that was found.")] = "",
+    created: Annotated[bool, typer.Option("--created", help="The widget exists.")] = False,
+    absent: Annotated[
+        bool, typer.Option("--absent", help=("The widget does not exist: send the job again."))
+    ] = False,
+    widget_id: Annotated[str, typer.Option("--widget-id", help="Id of the widget that was found.")] = "",
     widget_key: Annotated[
         str,
         typer.Option(
             "--widget-key",
             metavar="FROM",
-            help="Where its key is read: a file, - for standard input, or ask. Never the key itself.",
+            help="Source of the widget key: a file, - for standard input, or ask. Never the key itself.",
         ),
     ] = "",
 ) -> None:
     """
-    Settle a doubt by hand, or several that were found alike.
+    Settle jobs in doubt by hand.
 
     Example: provision resolve b7k2m9qx.17 --created --widget-id 4711
     """
     if created == absent:
         raise InvalidInputError(
-            "say what was found: --created or --absent", hint="provision job JOB shows what is known"
+            "choose one: --created or --absent", hint="provision job JOB shows what is recorded"
         )
     if absent and (widget_id or widget_key):
-        raise InvalidInputError("a widget that is absent has neither id nor key")
+        raise InvalidInputError("--absent takes no widget id and no widget key")
     if len(job_ids) > 1 and (widget_id or widget_key):
-        raise InvalidInputError("one widget belongs to one job", hint="resolve them one by one")
+        raise InvalidInputError("a widget id or key belongs to one job only", hint="resolve them one by one")
     key = read_key(widget_key) if widget_key else ""
     result = Result(widget_id=widget_id, key=key) if widget_id or key else None
 
@@ -81,7 +83,7 @@ def resolve(
             for job_id in job_ids:
                 if job_id.endswith("*"):
                     raise InvalidInputError(
-                        f"{job_id} may be any job", hint="a doubt is settled by a job's id, or its whole key"
+                        f"{job_id} may match several jobs", hint="give a job id or a complete key, without *"
                     )
                 record = await job_called(ledger, job_id, credential)
                 shown_id = job_id if job_id == record.job_id else f"{record.job_id} ({shown(job_id)})"
@@ -113,8 +115,8 @@ def read_key(source: str) -> str:
                 key = stream.read(MAX_KEY + 2)
         except (OSError, ValueError):
             raise InvalidInputError(
-                "--widget-key names no file that can be read",
-                hint="it is a file, - or ask; the key itself does not belong on a command line",
+                "--widget-key: cannot read the file",
+                hint="--widget-key takes a file, - or ask; do not write the key on the command line",
             ) from None
     key = key.strip()
     if not key or len(key) > MAX_KEY or not key.isprintable():
@@ -130,7 +132,7 @@ def reconcile(
         typer.Option(
             "--seen",
             metavar="FILE",
-            help="CSV, TSV or .xlsx of the widgets that somebody has seen, also .gz; - is standard input.",
+            help="CSV, TSV or .xlsx list of the widgets that exist, also .gz; - for standard input.",
         ),
     ],
     match: Annotated[
@@ -138,7 +140,7 @@ def reconcile(
         typer.Option(
             "--match",
             metavar="PATH[=COLUMN]",
-            help="Dotted path of the body that tells them apart, and the column that has it.",
+            help="Path in the body that identifies a job (bot.id), and the column that holds it.",
         ),
     ],
     widget_id: Annotated[
@@ -148,16 +150,18 @@ def reconcile(
         str, typer.Option("--widget-key", metavar="COLUMN", help="Column with the widget's key.")
     ] = "",
     resolve_absent: Annotated[
-        bool, typer.Option("--resolve-absent", help="Send again what is not in the file.")
+        bool, typer.Option("--resolve-absent", help="Send jobs again that are not in the list.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=("Show what would be done, and change nothing."))
+    ] = False,
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     sheet: SheetOption = None,
     json: JsonFlag = False,
 ) -> None:
     """
-    Settle the doubts of a batch by a table exported elsewhere.
+    Settle jobs in doubt from a list of existing widgets.
 
     A job in doubt whose value one row has, and no other job, is created; one whose value no row has is
     absent, and is sent again only with --resolve-absent, and only if every row was understood. Where several
@@ -184,8 +188,8 @@ def reconcile(
             if resolve_absent and (why := why_not_whole(table, jobs)):
                 raise InvalidInputError(
                     f"--resolve-absent: {why}; nothing was done",
-                    hint="export the table anew, its columns as text; leave --resolve-absent out to settle "
-                    "what was found",
+                    hint="export the table again with its columns as text; or omit "
+                    "--resolve-absent to settle only what was found",
                 )
             judged = judge(jobs, table.rows)
             counts = Counter(each.finding for each in judged)
@@ -214,7 +218,7 @@ def _tell_of(table: SeenTable) -> None:
         talk.print(f"… and {amount(len(table.problems) - UNCLEAR_SHOWN, 'other')}")
     for note in table.notes:
         talk.print(f"note: {shown(note)}", soft_wrap=True)
-    talk.print(f"{len(table.rows):,} of {amount(table.total, 'row')} of {shown(table.name)} understood")
+    talk.print(f"{len(table.rows):,} of {amount(table.total, 'row')} of {shown(table.name)} read")
 
 
 async def _settle(ledger: Ledger, batch: str, judged: list[Judged], resolve_absent: bool) -> Counter[Finding]:
@@ -246,7 +250,7 @@ def _show(
     words = {
         Finding.MATCHED: "would be created" if dry_run else f"{done[Finding.MATCHED]:,} created now",
         Finding.ABSENT: _absent_words(done[Finding.ABSENT], dry_run=dry_run, resolve_absent=resolve_absent),
-        Finding.UNCLEAR: "nothing is done about them",
+        Finding.UNCLEAR: "not changed",
     }
     for finding in Finding:
         out.print(f"{counts[finding]:>7,} {finding}: {words[finding]}")
@@ -259,7 +263,7 @@ def _show(
 
 def _absent_words(done: int, *, dry_run: bool, resolve_absent: bool) -> str:
     if not resolve_absent:
-        return "left in doubt; --resolve-absent sends them again"
+        return "still in doubt; --resolve-absent sends them again"
     return "would be sent again" if dry_run else f"{done:,} queued again"
 
 

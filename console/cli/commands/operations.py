@@ -30,17 +30,17 @@ from provisioning.lifecycle import State
 from provisioning.pace import Rate
 
 CredentialScope = Annotated[
-    str | None, typer.Option("--credential", metavar="NAME", help="Everything of one credential.")
+    str | None, typer.Option("--credential", metavar="NAME", help="All jobs of one credential.")
 ]
-AllScope = Annotated[bool, typer.Option("--all", help="Everything.")]
+AllScope = Annotated[bool, typer.Option("--all", help="All jobs.")]
 BatchScope = Annotated[str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
 
 
 async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_: bool) -> str:
     if [batch is not None, credential is not None, all_].count(True) != 1:
         raise InvalidInputError(
-            "say which, and only one: BATCH, --credential NAME or --all",
-            hint="for example: tenants, or --all",
+            "choose exactly one: BATCH, --credential NAME or --all",
+            hint="for BATCH write the name of a batch, such as tenants",
         )
     if batch is not None:
         return scopes.of_batch(await ledger.queries.batch_id(batch))
@@ -57,11 +57,13 @@ def pause(
     all_: AllScope = False,
     because: Annotated[
         str,
-        typer.Option("--because", metavar="TEXT", help="Why; shown wherever the pause is, and in the audit."),
+        typer.Option(
+            "--because", metavar="TEXT", help=("Reason; shown with the pause and recorded in the audit.")
+        ),
     ] = "",
 ) -> None:
     """
-    Keep jobs back: no further POST of them starts.
+    Pause sending for a batch, a credential or everything.
 
     Example: provision pause tenants
     """
@@ -73,7 +75,7 @@ def pause(
             if await ledger.operations.hold(scope, by=by, why=because.strip() or f"paused by {by}"):
                 out.print(f"paused {scope}")
             else:
-                out.print(f"{scope} was held already")
+                out.print(f"{scope} was already paused")
 
     asyncio.run(work())
 
@@ -83,10 +85,12 @@ def resume(
     batch: BatchScope = None,
     credential: CredentialScope = None,
     all_: AllScope = False,
-    target: Annotated[bool, typer.Option("--target", help="The API at PROVISION_API_URL.")] = False,
+    target: Annotated[
+        bool, typer.Option("--target", help=("All jobs for the API at PROVISION_API_URL."))
+    ] = False,
 ) -> None:
     """
-    Let jobs go on that were paused, or that a brake keeps back.
+    Resume sending after a pause, a brake or a stop-loss.
 
     Example: provision resume --credential default
     """
@@ -98,9 +102,9 @@ def resume(
             else:
                 scope = await _scope(ledger, batch, credential, all_)
             words = {
-                "not_held": f"{scope} was not held",
-                "released": f"{scope} goes on",
-                "probe": f"{scope}: one job is sent to try; the brake comes off if it is answered well",
+                "not_held": f"{scope} was not paused",
+                "released": f"{scope} resumed",
+                "probe": f"{scope}: sending one probe; sending resumes if it succeeds",
             }
             out.print(words[await ledger.operations.release(scope, by=applying.who())])
 
@@ -112,10 +116,10 @@ def cancel(
     batch: BatchScope = None,
     credential: CredentialScope = None,
     all_: AllScope = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Cancel without asking.")] = False,
 ) -> None:
     """
-    Call off every job of a batch that has not begun to be sent.
+    Cancel all unsent jobs of a batch, a credential or everything.
 
     Example: provision cancel tenants
     """
@@ -128,9 +132,7 @@ def cancel(
             else:
                 batches = await ledger.queries.active()
             if not yes and sys.stdin.isatty():
-                typer.confirm(
-                    f"Cancel what has not been sent of {amount(len(batches), 'batch')}?", abort=True
-                )
+                typer.confirm(f"Cancel all unsent jobs of {amount(len(batches), 'batch')}?", abort=True)
             for each in batches:
                 count = await ledger.operations.cancel(each, applying.who(), credential=credential)
                 out.print(f"{amount(count, 'job')} of {each} cancelled")
@@ -143,10 +145,12 @@ def cancel(
 def redrive(
     batch: BatchArgument,
     filters: Filters,
-    state: Annotated[State, typer.Option("--state", help="dead or cancelled.")] = State.DEAD,
+    state: Annotated[
+        State, typer.Option("--state", help=("State of the jobs: dead or cancelled."))
+    ] = State.DEAD,
     accept_duplicates: AcceptDuplicatesFlag = False,
     because: BecauseOption = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the jobs, and change nothing.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -173,7 +177,7 @@ def redrive(
                 if json:
                     emit({"batch": found, "safe": safe, "risky": risky})
                 else:
-                    out.print(f"{safe:,} are safe, {risky:,} may make a second widget")
+                    out.print(f"{safe:,} cannot create a second widget, {risky:,} may create one")
                 return
             came = await ledger.operations.redrive(found, wanted, applying.who(), because=why)
             if json:
@@ -183,10 +187,10 @@ def redrive(
             if came == Redriven() and state is State.DEAD:
                 await _say_what_was_cancelled(ledger, found)
             if came.risky:
-                out.print(f"{came.risky:,} of them may make a second widget: accepted because {shown(why)}")
+                out.print(f"{came.risky:,} may create a second widget: accepted because {shown(why)}")
             if came.left:
                 out.print(
-                    f"{came.left:,} left: they may have made a widget; to send them all the same:"
+                    f"{came.left:,} not queued: they may have created a widget; to send them anyway:"
                     " --accept-duplicates --because TEXT",
                     soft_wrap=True,
                 )
@@ -199,31 +203,31 @@ async def _say_what_was_cancelled(ledger: Ledger, batch: str) -> None:
     status = await ledger.queries.status(batch)
     if cancelled := status.states[State.CANCELLED]:
         verb = f"provision redrive {word_of(status)} --state cancelled"
-        talk.print(f"{amount(cancelled, 'job')} cancelled; to send them after all: {verb}", soft_wrap=True)
+        talk.print(f"{amount(cancelled, 'job')} cancelled; to send them: {verb}", soft_wrap=True)
 
 
 @cli.command()
 def pace(
     credential: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Name of a credential; all of them without.")
+        str | None, typer.Argument(metavar="NAME", help="Name of a credential; default: all credentials.")
     ] = None,
     rate: Annotated[
         str | None,
-        typer.Argument(metavar="RATE", help="5/s, 300/m, 1000/h or unlimited; shows the pace without."),
+        typer.Argument(metavar="RATE", help="5/s, 300/m, 1000/h or unlimited; without it, show the pace."),
     ] = None,
     clear: Annotated[
-        bool, typer.Option("--clear", help="No pace of its own any more: the PROVISION_RATE of each worker.")
+        bool, typer.Option("--clear", help="Remove the pace; use the PROVISION_RATE of each worker.")
     ] = False,
     json: JsonFlag = False,
 ) -> None:
     """
-    Show the pace of every credential or of one, or set it on all workers, while they run.
+    Show or set the pace (rate limit) of a credential on all running workers.
 
     Example: provision pace default 20/s
     """
     wanted = Rate.parse(rate) if rate is not None else None
     if clear and (credential is None or rate is not None):
-        raise InvalidInputError("--clear goes with a NAME and no RATE", hint="provision pace default --clear")
+        raise InvalidInputError("--clear takes a NAME and no RATE", hint="provision pace default --clear")
 
     async def work() -> None:
         async with open_ledger() as ledger:
@@ -235,7 +239,7 @@ def pace(
             for name in names:
                 _show_pace(name, paces.get(name), json=json, just_set=wanted is not None)
             if not names:
-                talk.print("no worker has shown its credentials yet, and none is set here", soft_wrap=True)
+                talk.print("no worker has reported its credentials yet, and none is set here", soft_wrap=True)
 
     asyncio.run(work())
 

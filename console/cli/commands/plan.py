@@ -54,7 +54,7 @@ def plan(
     sheet: SheetOption = None,
     as_is: AsIsOption = None,
     errors_to: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.csv", help="Write every problem into this file.")
+        Path | None, typer.Option("--out", metavar="FILE.csv", help="Write every problem to this file.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -138,5 +138,5 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidInputError(
-            f"--out: cannot write {path} ({error.strerror})", hint="make space, or name another place"
+            f"--out: cannot write {path} ({error.strerror})", hint="free some space, or choose another folder"
         ) from error

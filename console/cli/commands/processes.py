@@ -32,16 +32,16 @@ def worker(context: typer.Context) -> None:
 
 @cli.command()
 def flower(
-    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free one.")
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port; 0 for any free port.")
     ] = 5555,
     control: Annotated[
-        bool, typer.Option("--control", help="Let those who know the password shut workers down.")
+        bool, typer.Option("--control", help="Allow users of Flower to shut down workers.")
     ] = False,
 ) -> None:
     """
-    Watch workers and troubled jobs in a browser, with Flower.
+    Show workers and problem jobs in a browser, with Flower.
 
     Example: provision flower --port 5555
     """
@@ -57,7 +57,7 @@ def flower(
                 talk.print(f"user {USER}, password {password}", soft_wrap=True, highlight=False)
             if place.embedded:
                 talk.print(
-                    f"it watches what runs on the embedded Valkey of {place.settings.home}: provision apply",
+                    f"it shows what runs on the embedded Valkey of {place.settings.home}: provision apply",
                     soft_wrap=True,
                     highlight=False,
                 )
@@ -72,7 +72,7 @@ def flower(
 )
 def sandbox(context: typer.Context) -> None:
     """
-    Run a local stand-in for the API, with faults on demand.
+    Run a local simulation of the API, with faults on demand.
 
     Example: provision sandbox --scenario rough
     """
@@ -84,7 +84,7 @@ def sandbox(context: typer.Context) -> None:
 )
 def health(context: typer.Context) -> None:
     """
-    Say whether the workers of this host are well: exit code 0, or 1 if not.
+    Check the health of the workers on this host; exit code 0 if healthy, else 1.
 
     Example: provision health --live
     """
@@ -101,7 +101,7 @@ def demo(
     ] = "60/s",
 ) -> None:
     """
-    See it all at work: sandbox, faults, worker, 300 rows.
+    Run a demonstration: sandbox with faults, worker, 300 rows.
 
     Example: provision demo
     """

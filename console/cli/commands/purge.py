@@ -22,27 +22,29 @@ from provisioning.lifecycle import State
 from provisioning.retention import Kept
 
 WORDS = {
-    Kept.PAYLOADS: "bodies of jobs that succeeded",
-    Kept.RESULTS: "their widgets and attempts",
-    Kept.DEAD: "bodies and attempts of dead and cancelled jobs",
-    Kept.BATCHES: "jobs of whole batches; tenants with a widget stay known",
+    Kept.PAYLOADS: "request bodies of jobs that succeeded",
+    Kept.RESULTS: "results and attempts of jobs that succeeded",
+    Kept.DEAD: "request bodies and attempts of dead and cancelled jobs",
+    Kept.BATCHES: "all jobs of settled batches; the keys of tenants with a widget are kept",
 }
 
 
 @cli.command()
 def purge(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be let go of.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=("Show what would be deleted, and delete nothing."))
+    ] = False,
     shred: Annotated[
         str,
         typer.Option(
-            "--shred", metavar="BATCH", help="Instead, destroy the key of this batch and what it has sealed."
+            "--shred", metavar="BATCH", help="Destroy the encryption key of this batch, and with it its data."
         ),
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --shred.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Destroy without asking.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """
-    Let go of what is past PROVISION_RETENTION_DAYS; workers do so by themselves.
+    Delete data past its retention; workers also do this by themselves.
 
     Nothing that is unsettled or in doubt is ever deleted. After --shred the bodies and widget keys of a batch
     cannot be read any more; what became of its jobs stays. It asks first; off a terminal it takes --yes.
@@ -72,9 +74,9 @@ def purge(
                 emit({"dry_run": dry_run, **{str(kept): count for kept, count in counts.items()}})
                 return
             if retention.for_ever:
-                out.print("everything is kept for ever: PROVISION_RETENTION_DAYS is not set")
+                out.print("nothing is ever deleted: PROVISION_RETENTION_DAYS is not set")
                 return
-            verb = "would go" if dry_run else "gone"
+            verb = "would be deleted" if dry_run else "deleted"
             for kept, count in counts.items():
                 out.print(f"{amount(count, 'job')} {verb}: {WORDS[kept]}")
 
@@ -85,8 +87,8 @@ async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, yes: bool, json: 
     status = await ledger.queries.status(batch)
     if not status.settled or status.states[State.IN_DOUBT]:
         raise InvalidInputError(
-            f"{batch} has jobs that are unsettled or in doubt: they would be lost",
-            hint="resolve or cancel them first: provision in-doubt",
+            f"{batch} has jobs that have not ended or are in doubt: they would be lost",
+            hint=f"provision status {batch} shows them; wait, or resolve or cancel them first",
         )
     what = f"the bodies and widget keys of {amount(status.accepted, 'job')}"
     if not (dry_run or yes):
@@ -103,11 +105,11 @@ async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, yes: bool, json: 
 def _ask(batch: str, what: str) -> None:
     if not sys.stdin.isatty():
         raise InvalidInputError(
-            f"--shred destroys {what} for good",
-            hint=f"provision export {batch} saves the widget keys; to destroy them: --yes",
+            f"--shred destroys {what} permanently",
+            hint=f"provision export {batch} saves the widget keys; then confirm with --yes",
         )
     typer.confirm(
-        f"Destroy {what} for good? provision export {batch} saves the widget keys first.",
+        f"Destroy {what} permanently? provision export {batch} saves the widget keys first.",
         abort=True,
         err=True,
     )

@@ -49,19 +49,19 @@ from provisioning.lifecycle import State
 @cli.command()
 def status(
     batch: Annotated[
-        str | None, typer.Argument(metavar="BATCH", help="Id or name; all batches without.")
+        str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch; default: all batches.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until it settles.")] = False,
-    history: Annotated[bool, typer.Option("--history", help="What it came to over time, instead.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch the batch until it settles.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="Show results over time instead.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """
-    Show how a batch, or every batch, stands.
+    Show the status of a batch, or of every batch.
 
     Example: provision status tenants --watch
     """
     if history and (watch or batch is None):
-        raise InvalidInputError("--history is of one batch, and without --watch")
+        raise InvalidInputError("--history takes one BATCH and no --watch")
 
     async def work() -> None:
         async with open_ledger() as ledger:
@@ -134,23 +134,23 @@ def jobs(
     filters: Filters,
     batch: Annotated[
         str | None,
-        typer.Argument(metavar="BATCH", help="Id or name of a batch; with --key, all of them without."),
+        typer.Argument(metavar="BATCH", help="Id or name of a batch; optional with --key."),
     ] = None,
     state: Annotated[
         str | None,
         typer.Option(
             "--state",
             metavar="STATE",
-            help="Only queued, claimed, sending, succeeded, dead, in_doubt or cancelled jobs.",
+            help="Only jobs in this state: queued, claimed, sending, succeeded, dead, in_doubt or cancelled.",
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all.")
+        int, typer.Option("--limit", metavar="N", min=0, help="Maximum number of jobs; 0 for all.")
     ] = 0,
     json: JsonFlag = False,
 ) -> None:
     """
-    List the jobs of a batch, or those of a tenant in all batches.
+    List the jobs of a batch, or of a tenant in all batches.
 
     They come in the order in which they were handed over; with --state dead or in_doubt, in that of their
     time there.
@@ -160,7 +160,7 @@ def jobs(
     wanted = filters.of(state_of(state) if state else None)
     if batch is None and not wanted.key:
         raise InvalidInputError(
-            "say which: BATCH, or --key KEY to look in all of them", hint="provision status lists all batches"
+            "give a BATCH, or --key KEY to search all batches", hint="provision status lists all batches"
         )
 
     async def work() -> None:
@@ -204,7 +204,7 @@ def job(
     json: JsonFlag = False,
 ) -> None:
     """
-    Tell the whole story of one job.
+    Show the full history of one job.
 
     Example: provision job b7k2m9qx.17
     """
@@ -225,7 +225,7 @@ def job(
 @filtered
 def dead_letters(filters: Filters, batch: AnyBatchArgument = None, json: JsonFlag = False) -> None:
     """
-    Show what was given up, grouped by cause, and what to do about each.
+    List dead jobs by cause, with what to do about each.
 
     Example: provision dead-letters tenants --since 2h
     """
@@ -236,7 +236,7 @@ def dead_letters(filters: Filters, batch: AnyBatchArgument = None, json: JsonFla
 @filtered
 def in_doubt(filters: Filters, batch: AnyBatchArgument = None, json: JsonFlag = False) -> None:
     """
-    Show what waits for a person: it may have been created.
+    List jobs whose outcome is unknown.
 
     Example: provision in-doubt tenants
     """
@@ -274,12 +274,12 @@ async def _by_cause(ledger: Ledger, status: BatchStatus, wanted: Selection) -> l
 @cli.command()
 def audit(
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all that are kept.")
+        int, typer.Option("--limit", metavar="N", min=0, help="Maximum number of entries; 0 for all.")
     ] = 50,
     json: JsonFlag = False,
 ) -> None:
     """
-    Show what people did, the latest first: pause, resume, cancel, redrive, resolve and the like.
+    List what people did (pause, cancel, redrive, ...), the latest first.
 
     Example: provision audit --limit 20
     """
@@ -300,12 +300,12 @@ def audit(
 def export(
     batch: BatchArgument,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="Folder to write into [NAME.outcomes].")
+        Path | None, typer.Option("--to", metavar="DIR", help="Folder for the outcome files [NAME.outcomes].")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
     """
-    Write the outcome files of a batch into a folder.
+    Write the outcome files of a batch to a folder.
 
     Example: provision export tenants --to outcomes
     """

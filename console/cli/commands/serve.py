@@ -21,13 +21,13 @@ from provisioning.ledger.tokens import AccessTokens, Scope
 
 @cli.command()
 def serve(
-    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free one.")
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port; 0 for any free port.")
     ] = 8080,
 ) -> None:
     """
-    Let other services hand jobs over by HTTP.
+    Run the HTTP API for other services.
 
     Example: provision serve --port 8080
     """
@@ -59,13 +59,11 @@ class TokenAction(StrEnum):
 
 @cli.command()
 def token(
-    action: Annotated[TokenAction, typer.Argument(metavar="create|list|revoke", help="What to do.")],
+    action: Annotated[TokenAction, typer.Argument(metavar="create|list|revoke", help="Action.")],
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Who will use it; it stands in every story.")
+        str | None, typer.Argument(metavar="NAME", help="Name of the caller; shown in every job history.")
     ] = None,
-    scope: Annotated[
-        list[Scope] | None, typer.Option("--scope", help="What it is good for; may be repeated.")
-    ] = None,
+    scope: Annotated[list[Scope] | None, typer.Option("--scope", help="What the token permits.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -75,12 +73,12 @@ def token(
     """
     if (name is None) != (action is TokenAction.LIST):
         raise InvalidInputError(
-            "list takes no name; create and revoke take one",
+            "list takes no NAME; create and revoke need one",
             hint="provision token create onboarding --scope read",
         )
     if (action is TokenAction.CREATE) != bool(scope):
         raise InvalidInputError(
-            "create takes at least one --scope; the others none",
+            "create needs at least one --scope; list and revoke take none",
             hint="--scope " + ", ".join(Scope),
         )
 
@@ -90,7 +88,7 @@ def token(
                 await _create(ledger.tokens, name or "", scope or [], json=json)
             elif action is TokenAction.REVOKE:
                 await ledger.tokens.revoke(name or "")
-                out.print(f"{name} is revoked")
+                out.print(f"{name} revoked")
             else:
                 for each in await ledger.tokens.all():
                     if json:
@@ -106,14 +104,14 @@ async def _create(tokens: AccessTokens, name: str, scopes: list[Scope], *, json:
     if json:
         emit({"token": secret, **made.public(), "preset": made.preset})
         return
-    talk.print("This is the only time that it is shown:", soft_wrap=True)
+    talk.print("Copy it now; it is not shown again:", soft_wrap=True)
     out.print(secret, soft_wrap=True)
 
 
 @cli.command("refused-messages")
 def refused_messages(json: JsonFlag = False) -> None:
     """
-    Show what the Celery intake refused, and why.
+    List messages that the Celery intake refused, and why.
 
     Example: provision refused-messages
     """

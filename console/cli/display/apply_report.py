@@ -33,7 +33,7 @@ def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
     submission = applied.submission
     if applied.plan.bad_rows:
         rows = amount(applied.plan.bad_rows, "row")
-        out.print(Text(f"{rows} of the file left out: provision plan says why", style="red"))
+        out.print(Text(f"{rows} of the file skipped: provision plan shows why", style="red"))
     if not submission.queued and not applied.batches:
         out.print("nothing new to send")
     for verdict in TOLD:
@@ -41,11 +41,11 @@ def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
             out.print(f"{count:,} {VERDICT_WORDS[verdict]}")
     if applied.lost:
         rows = amount(applied.lost, "accepted row")
-        out.print(Text(f"{rows} lost by Redis: apply the same file again", style="red"))
+        out.print(Text(f"{rows} lost in Redis: apply the same file again", style="red"))
     for status in applied.batches:
         show_batch(out, status)
     if submission.queued and applied.files:
-        out.print(f"  {duration(seconds)} in all{_speed(applied)}")
+        out.print(f"  {duration(seconds)} in total{_speed(applied)}")
     for export in applied.files:
         out.print(f"  outcome files in {export.folder}/", soft_wrap=True)
         for name, count in export.rows.items():
@@ -62,7 +62,7 @@ def _speed(applied: Applied) -> str:
 
 def say_how_to_follow(talk: Console, status: BatchStatus) -> None:
     """The way on after `--detach`."""
-    talk.print(f"follow it with: provision status {word_of(status)} --watch", soft_wrap=True)
+    talk.print(f"watch it with: provision status {word_of(status)} --watch", soft_wrap=True)
 
 
 def emit_applied(applied: Applied, *, seconds: float) -> None:

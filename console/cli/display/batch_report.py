@@ -41,14 +41,14 @@ def show_batch(out: Console, status: BatchStatus) -> None:
     out.print(f"  {widgets(status.bounds, status.accepted)}")
     if not status.bounds.exact:
         out.print(
-            Text("  (a 5xx or a lost answer may have made one; the outcome files mark the rows)", "dim")
+            Text("  (a 5xx or a lost answer may have created one; the outcome files mark the rows)", "dim")
         )
     if status.primary_changed_at:
         said = (
             f"Redis was restarted or replaced at {clock(status.primary_changed_at)} and may have lost writes:"
         )
         out.print(Text(f"  {said}", "yellow"))
-        out.print(Text("  what a worker had sent that ended at the same time is not counted", "yellow"))
+        out.print(Text("  jobs of a worker that ended at the same time are not counted", "yellow"))
     seconds = (status.settled_at or status.opened_at) - status.opened_at
     took = f" · settled after {duration(seconds)}" if status.settled and status.settled_at else ""
     out.print(f"  {amount(status.attempts, 'attempt')}{took}")
@@ -129,7 +129,7 @@ def show_workers(out: Console, workers: list[WorkerSign]) -> None:
     if workers:
         in_flight = sum(worker.in_flight for worker in workers)
         in_hand = sum(worker.in_hand for worker in workers)
-        out.print(f"{amount(len(workers), 'worker')}: {in_flight:,} in flight, {in_hand:,} jobs in hand")
+        out.print(f"{amount(len(workers), 'worker')}: {in_flight:,} in flight, {in_hand:,} jobs claimed")
 
 
 def show_limits(out: Console, limits: Sequence[SendingLimit]) -> None:
@@ -174,14 +174,12 @@ def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
         out.print(f"{cause}, {span}: {advice(cause)}", soft_wrap=True)
     risky = sum(each.group.risky for each in causes)
     if state is State.DEAD and risky:
-        out.print(
-            f"{risky:,} of these may have a widget; a redrive leaves them unless you accept a second one"
-        )
+        out.print(f"{risky:,} of these may have a widget; redrive skips them unless you accept a second one")
     batch, cause = word_of(causes[0].status), causes[0].group.cause
     ways = {
         State.DEAD: (
             f"list them:        provision jobs {batch} --state dead --reason {cause}",
-            f"mend and resend:  provision export {batch}; then apply its failed.csv",
+            f"fix and resend:   provision export {batch}; then apply its failed.csv",
             f"resend as is:     provision redrive {batch} --reason {cause}",
         ),
         State.IN_DOUBT: (

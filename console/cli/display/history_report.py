@@ -31,7 +31,7 @@ def show_history(out: Console, spans: Sequence[Span]) -> None:
     if not spans:
         out.print("nothing has happened yet")
         return
-    numbers = ("attempts", "created", "dead", "in doubt", "cancelled", "a second")
+    numbers = ("attempts", "created", "dead", "in doubt", "cancelled", "per second")
     table = listing("from", *numbers, numbers=numbers)
     for span in spans:
         ends = [span.ended.get(state, 0) for state in _ENDS]
@@ -49,9 +49,9 @@ _ENDS = (State.SUCCEEDED, State.DEAD, State.IN_DOUBT, State.CANCELLED)
 def show_audit(out: Console, acts: Sequence[Act]) -> None:
     """Acts of people, one a line."""
     if not acts:
-        out.print("nobody has done anything yet")
+        out.print("nothing recorded yet")
         return
-    wordy = ("by", "on", "why", "what came of it")
+    wordy = ("by", "on", "why", "result")
     table = listing("when", "act", *wordy, wraps=wordy)
     for act in acts:
         facts = ", ".join(_fact(name, value) for name, value in act.facts.items())

@@ -111,7 +111,7 @@ def _facts(story: Story) -> dict[str, str]:
         "beside it": shown(", ".join(late.widget_id for late in job.late_results)),
         "not before": clock(job.not_before) if job.not_before else "",
         "held by": shown(job.worker),
-        "body": "not kept any more" if story.body is None else shown(story.body),
+        "body": "deleted (retention)" if story.body is None else shown(story.body),
     }
 
 

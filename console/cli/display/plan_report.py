@@ -15,16 +15,16 @@ from provisioning.job import Verdict
 from provisioning.pace import Rate
 
 VERDICT_WORDS = {
-    Verdict.NEW: "new, to be sent",
-    Verdict.REDRIVEN: "given up or cancelled before: to be sent again",
-    Verdict.DEAD: "given up before and not mended: not sent (provision redrive does)",
-    Verdict.RISKY: "given up before, and may have made a widget: not sent without --accept-duplicates",
-    Verdict.ENDED: "given up or cancelled before: left as it is",
-    Verdict.QUEUED: "already on their way",
-    Verdict.REPLACED: "queued with another body, never attempted: replaced by this one",
+    Verdict.NEW: "new: will be sent",
+    Verdict.REDRIVEN: "dead or cancelled before: will be sent again",
+    Verdict.DEAD: "dead before, not changed: not sent (use provision redrive)",
+    Verdict.RISKY: "dead before, may have created a widget: not sent without --accept-duplicates",
+    Verdict.ENDED: "dead or cancelled before: not sent",
+    Verdict.QUEUED: "already queued or being sent",
+    Verdict.REPLACED: "queued with another body, not attempted: replaced",
     Verdict.SUCCEEDED: "already created: skipped",
-    Verdict.CHANGED: "already created, or attempted, with another body: not sent",
-    Verdict.IN_DOUBT: "in doubt: refused until resolved",
+    Verdict.CHANGED: "already created or attempted with another body: not sent",
+    Verdict.IN_DOUBT: "in doubt: not sent until resolved",
 }
 
 PROBLEMS_SHOWN = 20
@@ -37,19 +37,19 @@ def show_plan(out: Console, plan: Plan) -> None:
         if plan.verdicts[verdict]:
             table.add_row(f"{plan.verdicts[verdict]:,}", words)
     if plan.bad_rows:
-        again = f", {plan.repeated:,} for a key that another row has" if plan.repeated else ""
+        again = f", {plan.repeated:,} with the key of another row" if plan.repeated else ""
         table.add_row(f"{plan.bad_rows:,}", Text("with problems" + again, style="red"))
     out.print(indented(table))
     if (slowest := plan.slowest) and plan.seconds is not None:
         of = f" of {shown(slowest)}" if len(set(map(str, plan.paces.values()))) > 1 else " per credential"
         out.print(f"  at least {duration(plan.seconds)} at {plan.paces[slowest]}{of}; retries come on top")
     elif plan.to_send and plan.paces:
-        out.print("  no pace is set: workers begin gently, and speed up for as long as the API stands it")
+        out.print("  no rate limit; concurrency rises until the API slows down")
 
 
 def show_problems(out: Console, plan: Plan) -> None:
     """What is wrong with a file, row by row."""
-    table = listing("row", "column", "value", "what is wrong", "what to do", wraps=_WORDY, numbers=("row",))
+    table = listing("row", "column", "value", "problem", "what to do", wraps=_WORDY, numbers=("row",))
     for problem in plan.problems[:PROBLEMS_SHOWN]:
         table.add_row(*(shown(cell) for cell in problem_cells(problem)))
     out.print(table)
@@ -57,11 +57,11 @@ def show_problems(out: Console, plan: Plan) -> None:
         out.print(f"… and {plan.problem_count - PROBLEMS_SHOWN:,} more: provision plan FILE --out errors.csv")
 
 
-_WORDY = ("column", "value", "what is wrong", "what to do")
+_WORDY = ("column", "value", "problem", "what to do")
 
 
 def problem_cells(problem: InvalidJobError) -> tuple[str, str, str, str, str]:
-    """Row, column, value, what is wrong and what to do."""
+    """Row, column, value, problem and what to do."""
     row = "" if problem.row is None else str(problem.row)
     return row, problem.field, problem.value, problem.message, problem.hint
 

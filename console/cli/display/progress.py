@@ -80,7 +80,7 @@ class Quiet:
 
 
 class Events:
-    """One JSON object a line on standard output."""
+    """One JSON object a line."""
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +134,7 @@ class Lines:
 
     def submitting(self, submission: Submission) -> None:
         handed_over = submission.handed_over
-        self._now_and_then("submitting", f"handed over {amount(handed_over, 'row')}", handed_over)
+        self._now_and_then("submitting", f"submitted {amount(handed_over, 'row')}", handed_over)
 
     def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
         for hold in status.holds:
@@ -194,7 +194,7 @@ class Bar:
         self._live.update(Text(f"checking rows … {plan.rows:,}"))
 
     def submitting(self, submission: Submission) -> None:
-        self._live.update(Text(f"handing over … {submission.handed_over:,}"))
+        self._live.update(Text(f"submitting … {submission.handed_over:,}"))
 
     def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
         numbers = Text(f" {ended(status):,}/{status.accepted:,} ", no_wrap=True, overflow="ellipsis")

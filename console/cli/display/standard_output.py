@@ -81,7 +81,7 @@ def writing() -> Iterator[None]:
         raise ReaderGone from error
     except OSError as error:
         raise InvalidInputError(
-            f"cannot write the output ({error.strerror})", hint="make space, or send it elsewhere"
+            f"cannot write the output ({error.strerror})", hint="free some space, or write to another place"
         ) from error
 
 

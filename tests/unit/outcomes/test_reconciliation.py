@@ -69,7 +69,7 @@ def test_a_row_with_the_widget_of_a_job_of_another_value_is_unclear_and_never_ab
     jobs = [_made(1, "7", "w-1"), _doubtful(2, "8"), _doubtful(3, "9")]
     judged = judge(jobs, [Seen("8", "w-1", row=4)])
     assert [each.finding.value for each in judged] == ["unclear", "absent"]
-    assert judged[0].why == "row 4 has it beside another job's widget"
+    assert judged[0].why == "row 4 has this value beside another job's widget"
     assert _findings([_made(1, "+59", "w-1"), _doubtful(2, "8")], [Seen("59", "w-1")]) == {2: "absent"}
 
 
@@ -84,7 +84,7 @@ def test_a_table_without_the_column_is_refused_with_those_that_it_has(tmp_path: 
     path.write_text("name,bot\n")
     with pytest.raises(InvalidInputError, match=r"no column 'bot\.id'") as error:
         read_table(path, "bot.id")
-    assert error.value.hint == "it has: name, bot"
+    assert error.value.hint == "columns: name, bot"
 
 
 @pytest.mark.parametrize(

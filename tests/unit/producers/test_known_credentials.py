@@ -56,7 +56,7 @@ async def test_a_job_of_a_message_with_a_name_that_nobody_has_is_kept_with_its_r
     await take_in(fake_ledger, "t1", (), {"jobs": jobs, "batch": "tenants"}, Silent())
     assert (await fake_ledger.queries.status(await fake_ledger.queries.batch_id("tenants"))).accepted == 1
     [kept] = await refused(fake_ledger)
-    assert "no worker has credentials of this name" in kept["reason"]
+    assert "no worker has a credential with this name" in kept["reason"]
     assert "invented" not in kept["reason"]
 
 

@@ -47,10 +47,13 @@ def test_a_message_may_wait_for_its_time_and_expire_later_than_now() -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"task": "provision.submitt"}, "no task is named 'provision.submitt'; is provision.submit meant?"),
+        (
+            {"task": "provision.submitt"},
+            "no task is named 'provision.submitt'; did you mean provision.submit?",
+        ),
         ({"task": "celery.chain"}, "no task is named 'celery.chain'"),
         ({"id": None}, "the headers cannot be read"),
-        ({"eta": "tomorrow"}, "the header eta is no time as ISO 8601 has it"),
+        ({"eta": "tomorrow"}, "the header eta is not an ISO 8601 time"),
         ({"expires": "2026-11-25T23:59:59Z"}, "it expired at 2026-11-25T23:59:59Z"),
         ({"expires": "2026-11-26T00:00:00"}, "it expired at"),
     ],

@@ -87,7 +87,7 @@ def json_lines() -> bytes:
 def test_the_note_comes_in_every_format_and_not_where_the_column_is_meant(content: bytes, row: int) -> None:
     reading = Reading(io.BytesIO(content))
     assert sum(1 for _ in reading) == 40
-    assert f"39 of 40 bot ids are digits; row {row} is 'centro'; sent as it stands" in reading.notes
+    assert f"39 of 40 bot ids are digits; row {row} is 'centro'; sent unchanged" in reading.notes
     meant = Reading(io.BytesIO(content), ReadOptions(as_is=["bot.id"]))
     assert sum(1 for _ in meant) == 40
     assert meant.notes == ()
@@ -108,9 +108,9 @@ def test_a_rounded_number_in_a_column_of_text_is_noted_once_and_sent(text: str) 
     notes = [note for note in reading.notes if "lost digits" in note]
     assert notes == [
         f"widget.x: 1 cell is a number of which a spreadsheet may have lost digits; row 2 is {text!r}; "
-        "sent as it stands",
+        "sent unchanged",
         f"label: 2 cells are numbers of which a spreadsheet may have lost digits; row 2 is {text!r}; "
-        "sent as it stands",
+        "sent unchanged",
     ]
 
 
@@ -134,7 +134,7 @@ def test_a_text_that_was_read_in_another_encoding_before_is_noted_in_every_forma
     ]
     in_table = [
         "widget.x: 2 texts look like UTF-8 that was read in another encoding before; "
-        f"row 2 has {text!r}, probably {was!r}; sent as it stands"
+        f"row 2 has {text!r}, probably {was!r}; sent unchanged"
     ]
     assert spoiled_notes("\n".join(map(",".join, table)).encode()) == in_table
     assert spoiled_notes(workbook(table)) == in_table
@@ -192,8 +192,8 @@ def test_a_question_mark_in_the_place_of_a_letter_is_noted(content: str) -> None
     reading = Reading(io.BytesIO(content.encode()))
     assert sum(1 for _ in reading) == reading.good
     assert [note.replace("row 1 ", "row 2 ") for note in reading.notes if "?" in note] == [
-        "label: 1 text has a question mark within a word; row 2 has 'Pe?a': was a letter lost before? "
-        "Sent as it stands"
+        "label: 1 text has a question mark within a word; row 2 has 'Pe?a': a letter may be lost; "
+        "sent unchanged"
     ]
 
 

@@ -159,7 +159,7 @@ def test_what_may_be_a_bot_id_passes(text: str) -> None:
 def test_words_for_nothing_are_no_bot_id_with_a_number_behind_them_either(text: str) -> None:
     wrong, hint = check_bot_id(text) or ("", "")
     assert wrong == "the bot id stands for nothing"
-    assert hint.startswith("write the id there, or leave the row out until there is one; if it is meant so")
+    assert hint.startswith("write the id there, or leave the row out until there is one; if it is correct")
 
 
 @pytest.mark.parametrize("text", OTHER_VALUES)
@@ -314,7 +314,7 @@ def test_a_key_that_is_null_is_empty_and_a_key_that_is_not_there_is_none(line: s
 
 
 def test_only_identifiers_can_be_meant_as_they_stand() -> None:
-    with pytest.raises(InvalidInputError, match="'label' is no column of identifiers"):
+    with pytest.raises(InvalidInputError, match="'label' is not a column of ids"):
         Columns.parse(["bot.id"], as_is=["label"])
 
 

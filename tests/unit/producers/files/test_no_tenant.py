@@ -227,7 +227,7 @@ def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
     for row, key in enumerate(["quito", "total", "Label", "TOTAL:", "Gran total", "Bot-Id", "totalidad"], 2):
         assert isinstance(plan.job([key, "", f"10020030{row}", ""], row), NewJob)
     assert plan.seen.notes() == [
-        "5 keys are words for a total or a column, not for a tenant; row 3 is 'total'; sent as it stands"
+        "5 keys are words for a total or a column, not for a tenant; row 3 is 'total'; sent unchanged"
     ]
     meant = Columns.parse(TABLE, as_is=["key"])
     assert isinstance(meant.job(["total", "", "100200300", ""], 2), NewJob)
@@ -261,7 +261,7 @@ def test_a_name_with_a_hash_beside_a_bot_of_its_own_is_no_comment(column: str, b
     [note] = [note for note in plan.seen.notes() if "#" in note]
     assert note == (
         f"{column}: 2 rows begin with # there, as a comment would, but have bots; "
-        "row 3 is '#Fiesta'; sent as it stands"
+        "row 3 is '#Fiesta'; sent unchanged"
     )
 
 

@@ -69,6 +69,6 @@ def test_every_file_named_after_an_at_and_every_file_of_settings_is_looked_at(fo
     opened = "is open to everybody (mode 0644), and holds PROVISION_"
     assert found == {
         f"{folder / 'keys'} {opened}ENCRYPTION_KEYS": Level.WARNING,
-        f"{folder / 'password'} is its owner's alone": Level.OK,
+        f"{folder / 'password'} is private to its owner": Level.OK,
         f"{folder / '.env'} {opened}CLIENT_SECRET": Level.WARNING,
     }

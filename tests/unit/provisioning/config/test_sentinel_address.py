@@ -1,4 +1,4 @@
-"""An address of Sentinels means one thing, whoever reads it, and shows no password."""
+"""An sentinel:// address means one thing, whoever reads it, and shows no password."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_password_in_the_address_stays() -> None:
 
 
 def test_a_password_of_sentinels_without_sentinels_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="address of Sentinels"):
+    with pytest.raises(ConfigurationError, match="sentinel:// address"):
         Settings.from_env({"PROVISION_REDIS_URL": "redis://h", "PROVISION_SENTINEL_PASSWORD": "x"})
     Settings.from_env(
         {

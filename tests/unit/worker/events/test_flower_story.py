@@ -108,7 +108,7 @@ def test_a_dead_job_says_why_and_what_to_do(flower: Flower) -> None:
     task = flower.hear(*_made(FIRST, [_attempt(1, 404, "bot_not_found")], State.DEAD))
     assert flower.heard == ["received", "started", "failed"]
     assert (task.state, task.exception) == ("FAILURE", "404 bot_not_found")
-    assert task.traceback.splitlines()[-1].startswith("what to do: Mend bot.id")
+    assert task.traceback.splitlines()[-1].startswith("what to do: Fix bot.id")
 
 
 def test_a_doubt_is_a_failure_that_says_so(flower: Flower) -> None:

@@ -38,7 +38,7 @@ def limits_of(*workers: WorkerSign, **learned: LearnedRate) -> list[str]:
 
 def test_workers_are_told_together() -> None:
     text = said(worker("w2@b", 1000), worker("w1@a", 312))
-    assert text.splitlines() == ["2 workers: 1,312 in flight, 1,322 jobs in hand"]
+    assert text.splitlines() == ["2 workers: 1,312 in flight, 1,322 jobs claimed"]
 
 
 def test_what_limits_sending_is_told_with_its_numbers() -> None:

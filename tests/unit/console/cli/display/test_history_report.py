@@ -33,7 +33,7 @@ def test_nothing_is_said_to_be_nothing() -> None:
     out, text = terminal()
     show_history(out, [])
     show_audit(out, [])
-    assert text.getvalue() == "nothing has happened yet\nnobody has done anything yet\n"
+    assert text.getvalue() == "nothing has happened yet\nnothing recorded yet\n"
 
 
 def test_times_among_the_facts_of_an_act_are_shown_as_times() -> None:

@@ -162,7 +162,7 @@ def test_a_jobs_story_is_told_without_its_widgets_key_and_takes_no_text_for_mark
 def test_a_body_that_is_not_kept_any_more_is_said_to_be_so() -> None:
     out, text = terminal()
     show_job(out, story(job(), None, source="tenants.csv", by="ana"))
-    assert "not kept any more" in text.getvalue()
+    assert "deleted (retention)" in text.getvalue()
     assert "tenants.csv" in text.getvalue()
     assert "accepted by ana" in text.getvalue()
 
@@ -239,7 +239,7 @@ def test_causes_come_with_an_example_and_the_way_on() -> None:
     assert "b7k2m9qx.17: Unknown bot" in text.getvalue()
     assert "provision jobs tenants --state dead --reason bot_not_found" in text.getvalue()
     assert " to " in text.getvalue()
-    assert "Mend bot.id in failed.csv" in text.getvalue()
+    assert "Fix bot.id in failed.csv" in text.getvalue()
     assert "1 of these may have a widget" in text.getvalue()
     show_causes(out, [], State.IN_DOUBT)
     assert text.getvalue().endswith("nothing is in doubt\n")
@@ -259,9 +259,9 @@ def test_a_plan_says_what_it_would_do_and_how_long_it_takes() -> None:
     plan.paces.update({"one": Rate(5.0), "two": Rate(5.0)})
     out, text = terminal()
     show_plan(out, plan)
-    assert "90  new, to be sent" in text.getvalue()
+    assert "90  new: will be sent" in text.getvalue()
     assert " 9  already created: skipped" in text.getvalue()
-    assert "1  with problems, 1 for a key that another row has" in text.getvalue()
+    assert "1  with problems, 1 with the key of another row" in text.getvalue()
     assert "at least 15 s at 5/s per credential; retries come on top" in text.getvalue()
     assert plan_json(plan, Rate(5.0))["seconds"] == 15.0
 

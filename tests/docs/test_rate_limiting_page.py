@@ -1,4 +1,4 @@
-"""docs/explanation/manners.md says what the code does, number by number."""
+"""docs/explanation/rate-limiting.md says what the code does, number by number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.flow import failure_detector, limit, probing, refusals
 from worker.flow.failure_detector import FailureDetector
 from worker.flow.limit import ConcurrencyLimit
 
-PAGE = ROOT / "docs" / "explanation" / "manners.md"
+PAGE = ROOT / "docs" / "explanation" / "rate-limiting.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 SENTENCES = " ".join(TEXT.split())
 RUN: dict[str, Any] = json.loads((PAGE.parent / "outage.json").read_text(encoding="utf-8"))
