@@ -43,7 +43,7 @@ def _check_query(said: Iterable[str], known: Mapping[str, bool]) -> None:
     if problems:
         raise ProblemError(
             Kind.INVALID,
-            f"{problems[0]['field'] or 'a query parameter'}: {problems[0]['problem']}; nothing was done",
+            f"{problems[0]['field'] or 'the request'}: {problems[0]['problem']}; nothing was done",
             hint=problems[0]["hint"],
             problems=problems,
         )

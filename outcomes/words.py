@@ -83,7 +83,7 @@ def limit_words(limit: SendingLimit, now: float) -> str:
     rate = f"{limit.per_second:.3g}/s"
     if limit.kind == "learned_rate":
         return f"credential {shown(limit.on)}: {rate}, learned from 429s at {time_of_day(limit.since or now)}"
-    return f"credential {shown(limit.on)}: {rate}, the pace that is set"
+    return f"credential {shown(limit.on)}: {rate}, the configured pace"
 
 
 def state_of(text: str) -> State:

@@ -29,25 +29,29 @@ def parser() -> argparse.ArgumentParser:
     """What `provision health` understands."""
     parser = argparse.ArgumentParser(
         prog="provision health",
-        description="Say whether the workers of this host, or a server, are well: exit code 0, or 1 if not.",
+        description=(
+            "Check the health of the workers on this host, or of a server: exit code 0 if healthy, else 1."
+        ),
         epilog="Example: provision health --live",
         allow_abbrev=False,
     )
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--live", action="store_true", help="whether it lives (this unless --ready is given)")
-    kind.add_argument("--ready", action="store_true", help="whether it can take work")
+    kind.add_argument("--live", action="store_true", help="liveness (the default)")
+    kind.add_argument("--ready", action="store_true", help="readiness: it can accept work")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--worker", metavar="NAME", help="this worker only; all in the folder without")
-    which.add_argument("--file", metavar="FILE", type=Path, help="this heartbeat only")
-    which.add_argument("--url", metavar="URL", help="a server instead: its /healthz, or /readyz with --ready")
+    which.add_argument("--worker", metavar="NAME", help="check only this worker; default: all in the folder")
+    which.add_argument("--file", metavar="FILE", type=Path, help="check only this heartbeat file")
+    which.add_argument(
+        "--url", metavar="URL", help="check a server: its /healthz, or its /readyz with --ready"
+    )
     parser.add_argument(
         "--limit",
         metavar="SECONDS",
         type=_seconds,
         default=PROBE_LIMIT,
-        help=f"without a sign of life it is not alive (default {PROBE_LIMIT:g})",
+        help=f"maximum age of a heartbeat (default {PROBE_LIMIT:g})",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a worker on standard output")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per worker")
     return parser
 
 
@@ -70,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     if not beats:
         where = chosen.file or f"in {folder.absolute()}"
         who = f"worker {chosen.worker}" if chosen.worker else "worker"
-        return _tell_none(f"no living {who} has a heartbeat {where}", as_json=chosen.json)
+        return _tell_none(f"no live {who} has a heartbeat {where}", as_json=chosen.json)
     return _tell(beats, time.monotonic(), ready=chosen.ready, limit=chosen.limit, as_json=chosen.json)
 
 

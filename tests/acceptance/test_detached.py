@@ -66,7 +66,7 @@ def test_without_a_redis_there_is_nobody_to_leave_it_to(desk: Desk, sandbox: San
     tenants(desk.folder / "tenants.csv", 1)
     refused = desk.run("apply", "tenants.csv", "--detach")
     assert refused.code == 2
-    assert "hint: set it and start one with: provision worker" in refused.err
+    assert "hint: set it and start a worker with: provision worker" in refused.err
     assert sandbox.stats()["posts"] == 0
 
 

@@ -60,7 +60,7 @@ def test_a_worker_is_alive_when_idle_and_when_held_and_not_when_frozen_or_dead(
         running.process.wait()
         gone = desk.run("health")
         assert gone.code == 1
-        assert "no living worker has a heartbeat" in gone.out
+        assert "no live worker has a heartbeat" in gone.out
 
 
 def test_a_worker_that_stops_in_good_order_leaves_no_heartbeat(desk: Desk, redis_url: str) -> None:

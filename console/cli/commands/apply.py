@@ -124,8 +124,8 @@ def apply(
     """
     Create a widget for every row of a file.
 
-    Waits until every row has its outcome, and writes them into files. Interrupted, the same command goes
-    on where it was and sends nothing twice.
+    Waits until every row has an outcome, then writes the outcome files. If it is interrupted, run the same
+    command again: it continues and sends nothing twice.
 
     Example: provision apply tenants.csv
     """

@@ -163,9 +163,9 @@ def reconcile(
     """
     Settle jobs in doubt from a list of existing widgets.
 
-    A job in doubt whose value one row has, and no other job, is created; one whose value no row has is
-    absent, and is sent again only with --resolve-absent, and only if every row was understood. Where several
-    have it, or one nearly has it, nothing is done.
+    If exactly one row has the value of a job, the job is resolved as created. If no row has it, the job is
+    absent: it is sent again only with --resolve-absent, and only if all rows could be read. If several rows
+    or jobs have the value, or a row has a similar one, nothing is changed.
 
     Example: provision reconcile tenants --seen export.csv --match bot.id --dry-run
     """

@@ -40,7 +40,7 @@ async def _scope(ledger: Ledger, batch: str | None, credential: str | None, all_
     if [batch is not None, credential is not None, all_].count(True) != 1:
         raise InvalidInputError(
             "choose exactly one: BATCH, --credential NAME or --all",
-            hint="for BATCH write the name of a batch, such as tenants",
+            hint="for BATCH write the name of a batch, such as tenants; or use --all",
         )
     if batch is not None:
         return scopes.of_batch(await ledger.queries.batch_id(batch))
@@ -156,8 +156,8 @@ def redrive(
     """
     Queue dead or cancelled jobs again.
 
-    They get fresh attempts and keep their history. A job that may have made a widget already is left out
-    unless a second one is accepted, with a reason that is kept.
+    They get new attempts and keep their history. A job that may already have a widget is skipped, unless
+    you accept a second one (--accept-duplicates) and give a reason (--because).
 
     Example: provision redrive tenants --reason bot_not_found
     """

@@ -46,8 +46,9 @@ def purge(
     """
     Delete data past its retention; workers also do this by themselves.
 
-    Nothing that is unsettled or in doubt is ever deleted. After --shred the bodies and widget keys of a batch
-    cannot be read any more; what became of its jobs stays. It asks first; off a terminal it takes --yes.
+    Jobs that have not ended or are in doubt are never deleted. --shred makes the request bodies and widget
+    keys of a batch unreadable; the states of its jobs are kept. It asks first; without a terminal it needs
+    --yes.
 
     Example: provision purge --dry-run
     """
@@ -120,7 +121,7 @@ def rotate_keys() -> None:
     """
     Wrap every data key with the newest key of PROVISION_ENCRYPTION_KEYS.
 
-    Put the new key before the old ones everywhere, run this, then take the old ones away.
+    Put the new key before the old ones on all hosts, run this command, then remove the old keys.
 
     Example: provision rotate-keys
     """

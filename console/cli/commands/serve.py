@@ -67,7 +67,7 @@ def token(
     json: JsonFlag = False,
 ) -> None:
     """
-    Make, list or revoke tokens for `serve`.
+    Create, list or revoke API tokens for `serve`.
 
     Example: provision token create onboarding --scope submit --scope read
     """

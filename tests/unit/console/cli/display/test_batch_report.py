@@ -51,7 +51,7 @@ def test_what_limits_sending_is_told_with_its_numbers() -> None:
     )
     assert re.fullmatch(r"  the API is down since \d\d:\d\d:\d\d \(http_503\); next probe in 2\.\d s", outage)
     assert re.fullmatch(r"  credential default: 48\.9/s, learned from 429s at \d\d:\d\d:\d\d", rate)
-    assert pace == "  credential other: 5/s, the pace that is set"
+    assert pace == "  credential other: 5/s, the configured pace"
     assert one == "  w1: at most 64 POSTs at once, 18% of the last answers were refusals"
     assert other == "  w2: at most 64 POSTs at once"
 
