@@ -15,7 +15,7 @@ from provisioning.embedded.workplace import local_sandbox, undisturbed
 from provisioning.errors import InvalidInputError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tenants.csv"
-OUTCOMES = Path("outcomes") / "demo"
+OUTCOMES = Path("demo.outcomes")
 
 
 def run_demo(rate: str) -> int:
