@@ -14,7 +14,7 @@ def test_it_ends_with_a_summary_exit_0_and_nothing_left_running(desk: Desk) -> N
     for word in ("created", "dead", "bot_not_found", "in doubt", "attempts", "widgets exist", "jobs/s"):
         assert word in ran.out
     assert "outcome files in demo.outcomes/" in ran.out
-    assert (desk.folder / "outcomes" / "demo" / "manifest.json").exists()
+    assert (desk.folder / "demo.outcomes" / "manifest.json").exists()
     assert "provision apply" in ran.err
     assert (ROOT / "examples" / "tenants.csv").exists()
     assert desk.processes() == []
