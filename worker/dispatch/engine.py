@@ -148,7 +148,7 @@ class Engine:
         self._deps.recorder.start()
         self._periodic.every(TICK, "look", self._look)
         self._periodic.every(self._deps.worker.lease / 4, "renew", self._pool.renew)
-        self._periodic.run("feed", self._feed.run())
+        self._periodic.every(0.0, "feed", self._feed.step)
         self._periodic.run("turn", self._registry.show_turns())
         self._periodic.every(REAPER_TICK, "reap", self._reap)
         self._periodic.every(0.0, "probe", flow.probing.step)

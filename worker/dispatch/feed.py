@@ -161,23 +161,22 @@ class Feed:
         self._make_sure = make_sure
         self._room = room
 
-    async def run(self) -> None:
-        """Claims for the batches in the backlog, as room appears."""
-        while True:
-            await self._room.wait()
-            self._room.clear()
-            for batch in self.backlog:
-                if not self.backlog.has_room(batch, self._flow.queues):
-                    continue
-                # First, so that another batch is the first to find room next time.
-                self.backlog.move_back(batch)
-                try:
-                    await self.drain(batch)
-                except LedgerUnavailableError as error:
-                    log_event(log_events.LEDGER_LOST, doing="feed", error=error)
-                    break
-                except Exception as error:  # noqa: BLE001 - one batch must not keep the others from being fed
-                    log_event(log_events.CHORE_FAILED, doing="feed", exception=error)
+    async def step(self) -> None:
+        """Waits for room, and claims for the batches in the backlog."""
+        await self._room.wait()
+        self._room.clear()
+        for batch in self.backlog:
+            if not self.backlog.has_room(batch, self._flow.queues):
+                continue
+            # First, so that another batch is the first to find room next time.
+            self.backlog.move_back(batch)
+            try:
+                await self.drain(batch)
+            except LedgerUnavailableError as error:
+                log_event(log_events.LEDGER_LOST, doing="feed", error=error)
+                break
+            except Exception as error:  # noqa: BLE001 - one batch must not keep the others from being fed
+                log_event(log_events.CHORE_FAILED, doing="feed", exception=error)
 
     async def drain(self, batch: str) -> int:
         """
