@@ -1,8 +1,10 @@
-"""Asking the person at the terminal, also where rows come through standard input."""
+"""The person at the terminal: their name, and questions to them, also while rows come by standard input."""
 
 from __future__ import annotations
 
 import contextlib
+import getpass
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -31,3 +33,11 @@ def _answering(terminal: TextIO) -> Iterator[None]:
             yield
         finally:
             sys.stdin = before
+
+
+def who() -> str:
+    """The person at this terminal, for the ledger's story."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):
+        return socket.gethostname()

@@ -233,7 +233,7 @@ async def test_every_field_of_a_batch_that_the_ledger_writes_is_documented(lived
 def test_every_field_documented_is_written_by_a_script() -> None:
     lua = "\n".join(path.read_text() for path in (ROOT / "provisioning" / "ledger" / "lua").glob("*.lua"))
     states = {"queued", "claimed", "sending", "succeeded", "dead", "in_doubt", "cancelled"}
-    given = {"source", "sha256", "by"}  # by `applying.check`, as the batch's meta
+    given = {"source", "sha256", "by"}  # by `checking.check`, as the batch's meta
     for name in table_words(REFERENCE / "ledger.md", under="The batch"):
         if name not in states | given:
             assert re.search(rf"""['"]{name.partition(":")[0]}\b""", lua), name

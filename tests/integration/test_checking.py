@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from console.cli import applying
+from console.cli import checking
 from console.cli.display.progress import Quiet
 from producers.files.reading import ReadOptions
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -23,7 +23,7 @@ async def test_a_file_that_is_changed_while_it_is_read_is_refused(ledger: Ledger
             stream.write("c,3\n")
 
     with pytest.raises(InvalidInputError, match=r"t\.csv was changed while it was read"):
-        await applying.check(
+        await checking.check(
             ledger,
             file,
             ReadOptions(),

@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from console.cli import applying
+from console.cli import checking, names, submitting, watching
 from console.cli.applied import Applied
-from console.cli.applying import Checked
+from console.cli.checking import Checked
 from console.cli.display.apply_report import emit_applied, not_done, say_how_to_follow, show_applied
 from console.cli.display.plan_report import show_plan, show_problems
 from console.cli.display.progress import Progress
@@ -138,7 +138,7 @@ def apply(
         order = Order(
             file=path,
             options=options,
-            name=check_batch_name(name) if name is not None else applying.batch_name(file),
+            name=check_batch_name(name) if name is not None else names.batch_name(file),
             to=to,
             skip_invalid=skip_invalid,
             detach=detach,
@@ -169,13 +169,13 @@ async def _check(order: Order, place: Workplace, spool: Spool, progress: Progres
             "--detach needs separate workers: PROVISION_REDIS_URL is not set",
             hint="set it and start a worker with: provision worker; or omit --detach",
         )
-    known = applying.known_credentials(place)
+    known = checking.known_credentials(place)
     if place.embedded:
         check_reachable(place.settings.api_url, place.settings.connect_timeout)
     async with Ledger.at(
         place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
     ) as ledger:
-        return await applying.check(
+        return await checking.check(
             ledger,
             order.file,
             order.options,
@@ -204,7 +204,7 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
             if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
                 raise typer.Exit(0)
     if not order.detach:
-        check_writable(order.to or Path(applying.folder_name(order.name)))
+        check_writable(order.to or Path(names.folder_name(order.name)))
 
 
 async def _apply(
@@ -220,7 +220,7 @@ async def _apply(
             has_work = plan.to_send or on_their_way or await _is_open(ledger, order.name)
             worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None
             try:
-                submission = await applying.hand_over(
+                submission = await submitting.hand_over(
                     ledger,
                     place,
                     checked,
@@ -231,12 +231,12 @@ async def _apply(
                     because=order.because,
                 )
                 if order.detach:
-                    await applying.warn_if_alone(ledger, progress)
+                    await watching.warn_if_alone(ledger, progress)
                     status = await _status_if_any(ledger, submission.batch)
                     return Applied(plan, submission, status, [], [], time.monotonic() - began)
-                status, others = await applying.follow(ledger, submission, progress, worker)
+                status, others = await watching.follow(ledger, submission, progress, worker)
                 seconds = time.monotonic() - began
-                folders = applying.folders_for(status, others, order.to)
+                folders = names.folders_for(status, others, order.to)
                 files = [await export(ledger, batch, folder) for batch, folder in folders.items()]
             except ProvisioningError as error:
                 hint = error.hint or "run the same command again to continue"

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli import applying
+from console.cli import person
 from console.cli.display.standard_output import emit
 from console.cli.file_options import DelimiterOption, EncodingOption, SheetOption
 from console.cli.selecting import CredentialOption
@@ -88,7 +88,7 @@ def resolve(
                 record = await job_called(ledger, job_id, credential)
                 shown_id = job_id if job_id == record.job_id else f"{record.job_id} ({shown(job_id)})"
                 if await ledger.operations.resolve(
-                    *split_job_id(record.job_id), created=created, by=applying.who(), result=result
+                    *split_job_id(record.job_id), created=created, by=person.who(), result=result
                 ):
                     out.print(f"{shown_id} is {'created' if created else 'queued again'}")
                 else:
@@ -198,7 +198,7 @@ def reconcile(
                 facts: dict[str, str | int] = {str(each): counts[each] for each in Finding}
                 facts |= {"created": done[Finding.MATCHED], "queued": done[Finding.ABSENT], "file": seen.name}
                 await ledger.operations.note(
-                    "reconcile", by=applying.who(), on=scopes.of_batch(found), facts=facts
+                    "reconcile", by=person.who(), on=scopes.of_batch(found), facts=facts
                 )
             if json:
                 _emit(found, judged, counts, done, table)
@@ -230,7 +230,7 @@ async def _settle(ledger: Ledger, batch: str, judged: list[Judged], resolve_abse
         created = each.finding is Finding.MATCHED
         result = result_of(each.seen) if each.seen else None
         done[each.finding] += await ledger.operations.resolve(
-            batch, each.number, created=created, by=applying.who(), result=result
+            batch, each.number, created=created, by=person.who(), result=result
         )
     return done
 

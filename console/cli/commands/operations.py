@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli import applying
+from console.cli import person
 from console.cli.credential_names import known_names, make_sure_of, warn_of
 from console.cli.display.batch_report import word_of
 from console.cli.display.standard_output import emit
@@ -71,7 +71,7 @@ def pause(
     async def work() -> None:
         async with open_ledger() as ledger:
             scope = await _scope(ledger, batch, credential, all_)
-            by = applying.who()
+            by = person.who()
             if await ledger.operations.hold(scope, by=by, why=because.strip() or f"paused by {by}"):
                 out.print(f"paused {scope}")
             else:
@@ -106,7 +106,7 @@ def resume(
                 "released": f"{scope} resumed",
                 "probe": f"{scope}: sending one probe; sending resumes if it succeeds",
             }
-            out.print(words[await ledger.operations.release(scope, by=applying.who())])
+            out.print(words[await ledger.operations.release(scope, by=person.who())])
 
     asyncio.run(work())
 
@@ -134,7 +134,7 @@ def cancel(
             if not yes and sys.stdin.isatty():
                 typer.confirm(f"Cancel all unsent jobs of {amount(len(batches), 'batch')}?", abort=True)
             for each in batches:
-                count = await ledger.operations.cancel(each, applying.who(), credential=credential)
+                count = await ledger.operations.cancel(each, person.who(), credential=credential)
                 out.print(f"{amount(count, 'job')} of {each} cancelled")
 
     asyncio.run(work())
@@ -179,7 +179,7 @@ def redrive(
                 else:
                     out.print(f"{safe:,} cannot create a second widget, {risky:,} may create one")
                 return
-            came = await ledger.operations.redrive(found, wanted, applying.who(), because=why)
+            came = await ledger.operations.redrive(found, wanted, person.who(), because=why)
             if json:
                 emit({"batch": found, "queued": came.queued, "risky": came.risky, "left": came.left})
                 return
@@ -233,7 +233,7 @@ def pace(
         async with open_ledger() as ledger:
             if credential is not None and (clear or wanted is not None):
                 await warn_of(credential, ledger)
-                await ledger.operations.set_pace(credential, wanted, by=applying.who())
+                await ledger.operations.set_pace(credential, wanted, by=person.who())
             paces = await ledger.queries.paces()
             names = [credential] if credential is not None else sorted(await known_names(ledger))
             for name in names:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli import applying
+from console.cli import checking
 from console.cli.display.plan_report import plan_json, problem_cells, problem_json, show_plan, show_problems
 from console.cli.display.standard_output import emit
 from console.cli.file_options import (
@@ -78,7 +78,7 @@ def plan(
                 place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
             ) as ledger:
                 with progress_of(json=False, quiet=json) as progress:
-                    checked = await applying.check(
+                    checked = await checking.check(
                         ledger,
                         source,
                         options,

@@ -12,7 +12,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from console.cli import applying
+from console.cli import names, watching
 from console.cli.display.batch_report import (
     CauseCount,
     cause_json,
@@ -85,7 +85,7 @@ def status(
                 return
             if watch:
                 with progress_of(json=json, quiet=False) as progress:
-                    await applying.watch(ledger, found, progress, lambda: None, _advice())
+                    await watching.watch(ledger, found, progress, lambda: None, _advice())
             one = await ledger.queries.status(found)
             workers = await _workers(ledger)
             limits = await ledger.queries.limits(workers)
@@ -121,7 +121,7 @@ async def _history(ledger: Ledger, batch: str, *, json: bool) -> None:
 def _advice() -> str:
     """What to do where a batch has work and nobody does it."""
     shared = Settings.from_env(os.environ).redis is not None
-    return applying.START_A_WORKER if shared else applying.APPLY_AGAIN
+    return watching.START_A_WORKER if shared else watching.APPLY_AGAIN
 
 
 async def _workers(ledger: Ledger) -> list[WorkerSign]:
@@ -313,7 +313,7 @@ def export(
     async def work() -> None:
         async with open_ledger() as ledger:
             status = await ledger.queries.status(await ledger.queries.batch_id(batch))
-            folder = to or Path(applying.folder_name(status.name))
+            folder = to or Path(names.folder_name(status.name))
             written = await export_files(ledger, status.batch, folder)
             if json:
                 emit({"folder": str(written.folder), "rows": written.rows})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.cli.applying import batch_name
+from console.cli.names import batch_name
 from producers.batch_name import check_batch_name, new_batch_id
 from producers.celery_intake import take_in
 from producers.submit import submit

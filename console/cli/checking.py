@@ -1,0 +1,108 @@
+"""A file read to its end before anything is sent: what applying it would do."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from console.cli.display.progress import Progress
+from console.cli.person import who
+from producers.files.reading import Reading, ReadOptions
+from producers.plan import Plan, make_plan
+from producers.spool import Spool
+from provisioning.config.credentials import load_credentials
+from provisioning.embedded.workplace import Workplace
+from provisioning.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    InvalidJobError,
+)
+from provisioning.ledger import Ledger, SourceFile
+from provisioning.pace import Rate
+
+
+def known_credentials(place: Workplace) -> frozenset[str] | None:
+    """
+    Names of the credentials that rows may use; None where only the workers know.
+
+    Raises: ConfigurationError if the worker would be ours and there is none.
+    """
+    if not place.embedded:
+        return None
+    names = frozenset(load_credentials(place.settings))
+    if not names:
+        raise ConfigurationError(
+            "there are no credentials for the API",
+            hint="set PROVISION_CLIENT_ID and PROVISION_CLIENT_SECRET, or PROVISION_CREDENTIALS_FILE",
+        )
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file that was read to its end: what applying it would do, and what it was, for the manifest."""
+
+    plan: Plan
+    source: SourceFile
+
+    @property
+    def meta(self) -> dict[str, str]:
+        """What a new batch keeps of it, for people."""
+        return {"source": self.source.name, "sha256": self.source.sha256, "by": self.source.by}
+
+
+async def check(
+    ledger: Ledger,
+    file: Path,
+    options: ReadOptions,
+    progress: Progress,
+    *,
+    rate: Rate,
+    known: frozenset[str] | None,
+    accept_duplicates: bool = False,
+    spool: Spool | None = None,
+    on_problem: Callable[[InvalidJobError], None] | None = None,
+) -> Checked:
+    """Judges the whole file and asks the ledger about it; sends nothing. `spool` keeps the good rows."""
+    await ledger.check()
+    before = _stamp(file)
+    stop = Event()
+    try:
+        opened = await asyncio.to_thread(Reading, file, options, stop)
+    except asyncio.CancelledError:
+        stop.set()
+        raise
+    with opened as reading:
+        plan = await make_plan(
+            ledger,
+            reading,
+            rate=rate,
+            known_credentials=known,
+            accept_duplicates=accept_duplicates,
+            spool=spool,
+            on_problem=on_problem,
+            on_chunk=progress.checking,
+            stop=stop,
+        )
+        if _stamp(file) != before:
+            raise InvalidInputError(
+                f"{reading.name} changed while it was read; nothing was submitted",
+                hint="wait until nothing writes to it, then run the same command again",
+            )
+        for note in (*reading.notes, *plan.notes):
+            progress.note(f"note: {note}")
+        return Checked(plan, SourceFile(reading.name, reading.sha256, reading.rows, who()))
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None for standard input, pipes, and what is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    # A pipe changes by being read.
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None

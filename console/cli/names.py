@@ -1,0 +1,49 @@
+"""Names of batches, after their files, and of the folders of their outcome files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from producers.batch_name import check_batch_name
+from producers.files.file_kinds import bare_name
+from provisioning.errors import (
+    InvalidInputError,
+)
+from provisioning.ledger import BatchStatus
+
+
+def folders_for(own: BatchStatus | None, others: list[BatchStatus], to: Path | None) -> dict[str, Path]:
+    """
+    Where the outcome files of each batch go: `to` for the one that was asked for, else NAME.outcomes.
+
+    Where the file only queued jobs of another batch again, that batch is the one that was asked for.
+    """
+    batches = [status for status in (own, *others) if status]
+    folders = {status.batch: Path(folder_name(status.name)) for status in batches}
+    if to and batches:
+        folders[batches[0].batch] = to
+    return folders
+
+
+def folder_name(name: str) -> str:
+    """`tenants.outcomes` for the batch `tenants`: one folder, here, whatever is in the name."""
+    return name.replace("/", "_").replace("\\", "_") + ".outcomes"
+
+
+def batch_name(file: str) -> str:
+    """
+    The name a batch gets from its file: `tenants.may` from `data/tenants.may.csv.gz`.
+
+    Raises: InvalidInputError if nothing is left to name it by, or no batch may be called so.
+    """
+    path = urlsplit(file).path if "://" in file else file
+    # `/dev/stdin` is what `-` is; `/dev/fd/63` is what a shell gives for `<(…)`: a number that means nothing.
+    name = "stdin" if file.startswith(("/dev/", "/proc/")) or file == "-" else bare_name(path)
+    if not name:
+        raise InvalidInputError(f"{file} gives the batch no name", hint="name the batch with --name")
+    try:
+        return check_batch_name(name)
+    except InvalidInputError as error:
+        hint = "choose another name with --name; the outcome files use it"
+        raise InvalidInputError(f"{file} gives the batch no name: {error.message}", hint=hint) from error

@@ -1,0 +1,68 @@
+"""Handing the checked rows of a file to the ledger."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from console.cli.checking import Checked
+from console.cli.display.progress import Progress
+from producers.spool import Spool
+from producers.submit import Submission, submit
+from provisioning.embedded.workplace import Workplace
+from provisioning.errors import (
+    LedgerUnavailableError,
+)
+from provisioning.ledger import Ledger
+from provisioning.observability import tracing
+
+
+async def hand_over(
+    ledger: Ledger,
+    place: Workplace,
+    checked: Checked,
+    jobs: Spool,
+    progress: Progress,
+    *,
+    name: str,
+    on_in_doubt: str | None = None,
+    because: str = "",
+) -> Submission:
+    """Records the good rows of a checked file in the ledger and rings for them."""
+    # Celery takes a tenth of a second to import, which the verbs that only look need not spend.
+    from provisioning.broker.queue import Notifier, make_app
+
+    app = make_app(place.settings)
+    tracing.configure(os.environ, program="cli")
+    try:
+        return await submit(
+            ledger,
+            jobs,
+            name=name,
+            who=checked.source.by,
+            ring=_unless_away(Notifier(app).ring, progress),
+            meta=checked.meta,
+            on_in_doubt=on_in_doubt,
+            because=because,
+            source=checked.source,
+            on_chunk=progress.submitting,
+        )
+    finally:
+        tracing.close()
+
+
+def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[str], None]:
+    """Rings until the broker is away: what is in the ledger is accepted, and workers find it themselves."""
+    away = False
+
+    def ring_unless_away(batch: str) -> None:
+        nonlocal away
+        if away:
+            return
+        try:
+            ring(batch)
+        except LedgerUnavailableError as error:
+            away = True
+            progress.note(f"{error.message}; workers will find the batch without it")
+
+    return ring_unless_away

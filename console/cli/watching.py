@@ -1,0 +1,143 @@
+"""Watching a batch until it has settled, or until a person is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+
+from console.cli.display.progress import Progress
+from producers.submit import Submission
+from provisioning.embedded.workplace import LocalWorker
+from provisioning.errors import (
+    LedgerUnavailableError,
+    LedgerUnfitError,
+    NotFoundError,
+)
+from provisioning.ledger import BatchStatus, Ledger, is_felt
+from provisioning.lifecycle import UNSETTLED, State
+
+POLL = 0.25
+"""Seconds between looks at the ledger while a batch settles."""
+
+PATIENCE_WITH_OWN = 5
+"""Tries, a second apart, before we ask whether an embedded Valkey is there at all."""
+
+RATE_WINDOW = 10.0
+"""Seconds over which the shown rate is taken."""
+
+ALONE_AFTER = 5.0
+"""Seconds of watching without any worker before we say so: our own takes one to start."""
+
+START_A_WORKER = "no worker is running; start one with: provision worker"
+
+APPLY_AGAIN = "nothing is being sent; run the same provision apply again to continue"
+
+
+async def warn_if_alone(ledger: Ledger, progress: Progress) -> None:
+    """Says so if no worker is there to send what was handed over."""
+    if not await ledger.queries.workers():
+        progress.note(START_A_WORKER)
+
+
+async def watch(
+    ledger: Ledger,
+    batch: str,
+    progress: Progress,
+    check_worker: Callable[[], None],
+    advice: str = START_A_WORKER,
+    check_ledger: Callable[[], None] = lambda: None,
+) -> BatchStatus:
+    """
+    Waits until a batch has settled, or until nothing but a person can move it.
+
+    A Redis that is away is waited for.
+
+    Args:
+        check_worker: raises if the worker that should do it is gone.
+        advice: what to say where there is no worker at all.
+        check_ledger: asked when Redis has been away for some time; raises if it will not come back.
+    """
+    recent: deque[tuple[float, int]] = deque()
+    told_alone, lost, last = False, 0, "$"
+    began = time.monotonic()
+    while True:
+        check_worker()
+        try:
+            status = await ledger.queries.status(batch)
+            workers = await ledger.queries.workers()
+            limits = [limit for limit in await ledger.queries.limits(workers) if is_felt(limit)]
+        except LedgerUnfitError:
+            raise  # waiting does not help
+        except LedgerUnavailableError:
+            if not lost:
+                progress.note("Redis is not available; waiting for it")
+            lost += 1
+            if lost > PATIENCE_WITH_OWN:
+                check_ledger()
+            await asyncio.sleep(1.0)
+            continue
+        lost = 0
+        progress.sending(status, _rate(recent, status), limits)
+        if status.settled or (status.blocked and not _under_way(status)):
+            return status
+        if not workers and not told_alone and time.monotonic() - began > ALONE_AFTER:
+            progress.note(advice)
+            told_alone = True
+        last = await _news(ledger, batch, last)
+
+
+async def _news(ledger: Ledger, batch: str, last: str) -> str:
+    """Waits until something happens to a batch, or its counts want a look. Returns: what was seen last."""
+    until = time.monotonic() + POLL
+    with contextlib.suppress(LedgerUnavailableError):
+        while (left := until - time.monotonic()) > 0:
+            for event in await ledger.events.wait(last, left):
+                last = event.id
+                if event.batch == batch:
+                    return last
+        return last
+    await asyncio.sleep(POLL)
+    return last
+
+
+def _rate(recent: deque[tuple[float, int]], status: BatchStatus) -> float:
+    now = time.monotonic()
+    ended = status.accepted - sum(status.states[state] for state in UNSETTLED)
+    recent.append((now, ended))
+    while len(recent) > 2 and recent[0][0] < now - RATE_WINDOW:
+        recent.popleft()
+    then, before = recent[0]
+    return (ended - before) / (now - then) if now > then else 0.0
+
+
+def _under_way(status: BatchStatus) -> int:
+    return status.states[State.CLAIMED] + status.states[State.SENDING]
+
+
+async def follow(
+    ledger: Ledger,
+    submission: Submission,
+    progress: Progress,
+    worker: LocalWorker | None,
+) -> tuple[BatchStatus | None, list[BatchStatus]]:
+    """Watches the batch, and the others in which its jobs are, until they have settled."""
+
+    def check_worker() -> None:
+        if worker:
+            worker.check()
+
+    def check_ledger() -> None:
+        if worker:
+            worker.check_ledger()
+
+    status = None
+    with contextlib.suppress(NotFoundError):  # it brought nothing new and was taken back
+        status = await watch(ledger, submission.batch, progress, check_worker, check_ledger=check_ledger)
+    elsewhere = dict.fromkeys((*submission.touched, *submission.awaited))
+    others = [
+        await watch(ledger, batch, progress, check_worker, check_ledger=check_ledger) for batch in elsewhere
+    ]
+    return status, others
