@@ -22,7 +22,7 @@ async def test_a_file_that_is_changed_while_it_is_read_is_refused(ledger: Ledger
         with file.open("a") as stream:
             stream.write("c,3\n")
 
-    with pytest.raises(InvalidInputError, match=r"t\.csv was changed while it was read"):
+    with pytest.raises(InvalidInputError, match=r"t\.csv changed while it was read"):
         await checking.check(
             ledger,
             file,
