@@ -80,16 +80,16 @@ async def test_one_job_without_a_batch_is_urgent(fake_ledger: Ledger) -> None:
         ((), {"jobs": [5]}, "job 1: the body is a number"),
         ((), {"jobs": [job("a", label="\ud800")]}, "surrogate"),
         ((), {"jobs": [{"key": None, "bot": {"id": "100200300"}}]}, "job 1, key: the key is empty"),
-        ((), {"jobs": [ODD]}, 'say it: "as_is": ["bot.id"]'),
+        ((), {"jobs": [ODD]}, 'use "as_is": ["bot.id"]'),
         (
             (),
             {"jobs": [{"bot": {"id": "TBD"}}]},
             "stands for nothing (write the id there, or leave the row out",
         ),
         ((), {"jobs": [{"bot": {"id": "2026-01-02"}}]}, "a date, which is no id"),
-        ((), {"jobs": [{"bot": {"id": "0"}}]}, 'say it: "as_is": ["bot.id"]'),
-        ((), {"jobs": [{"key": "a"}]}, 'say so with "new_bots": true'),
-        ((), {"jobs": [job("a")], "as_is": ["label"]}, "'label' is not a column of ids (it is one of"),
+        ((), {"jobs": [{"bot": {"id": "0"}}]}, 'use "as_is": ["bot.id"]'),
+        ((), {"jobs": [{"key": "a"}]}, 'use "new_bots": true'),
+        ((), {"jobs": [job("a")], "as_is": ["label"]}, "'label' is not a column of ids (use one of"),
     ],
 )
 async def test_a_bad_message_is_kept_once_with_its_reason(
