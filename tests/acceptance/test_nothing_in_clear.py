@@ -85,7 +85,7 @@ def test_a_shredded_batch_keeps_its_outcomes_and_loses_its_secrets(desk: Desk) -
     assert desk.run("apply", "tenants.csv", "--json", **secure).code == 0
     asked = desk.run("purge", "--shred", "tenants", **secure)
     assert (asked.code, asked.out) == (2, "")
-    assert "--shred destroys the bodies and widget keys of 20 jobs for good" in asked.err
+    assert "--shred destroys the bodies and widget keys of 20 jobs permanently" in asked.err
     assert _on_a_terminal(desk, b"n\n", "purge", "--shred", "tenants", **secure) == 130
     assert desk.run("export", "tenants", "--to", "before", **secure).code == 0
     assert all(row["outcome.widget_key"] for row in rows_of(desk.folder / "before/created.csv"))

@@ -73,7 +73,7 @@ def test_doubts_are_reconciled_with_an_exported_table(desk: Desk, redis_url: str
     told = desk.run(*verb, *columns, **shared)
     assert told.code == 0, told.err
     assert "1 matched: 1 created now" in told.out
-    assert "2 jobs have it" in told.out
+    assert "2 jobs have this value" in told.out
     assert KEY not in told.out + told.err
 
     sent = desk.run(*verb, *columns, "--resolve-absent", "--json", **shared)
@@ -92,7 +92,7 @@ def test_no_job_is_sent_again_by_a_table_that_a_spreadsheet_has_damaged(
 
     refused = desk.run(*verb, "--resolve-absent", **shared)
     assert refused.code == 2
-    assert "1 of the 3 rows of export.csv were not understood" in refused.err
+    assert "1 of the 3 rows of export.csv could not be" in refused.err
     assert "row 3, Bot" in refused.err
     [status] = desk.run("status", "tenants", "--json", **shared).objects
     assert status["states"]["in_doubt"] == len(doubts) - 1
