@@ -101,4 +101,4 @@ def test_no_job_is_sent_again_by_a_table_that_a_spreadsheet_has_damaged(
     told = desk.run(*verb, "--json", **shared)
     assert (told.last["created"], told.last["queued"]) == (1, 0)
     assert (told.last["rows"], told.last["understood"]) == (3, 2)
-    assert "2 of 3 rows of export.csv understood" in told.err
+    assert "2 of 3 rows of export.csv read" in told.err
