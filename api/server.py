@@ -78,12 +78,7 @@ def serve(
     async def run() -> None:
         door = AppState(
             settings,
-            Ledger.at(
-                settings.redis or "",
-                connections=CONNECTIONS,
-                masters=settings.masters,
-                replicas=settings.redis_replicas,
-            ),
+            Ledger.of(settings, connections=CONNECTIONS),
             BackgroundNotifier(door_bell.ring),
             export,
             waiting=Waiting(celery).count if settings.broker != settings.redis else None,

@@ -187,15 +187,12 @@ async def take_in(door: AppState, body: Spooled, wish: UploadRequest, caller: To
 
     Raises: ProblemError; nothing was handed over then. LedgerUnavailableError.
     """
-    redis = door.settings.redis
     known = await door.credentials.names()
-    if redis is None:
+    if door.settings.redis is None:
         raise RuntimeError("a server has a Redis")
 
     async def work() -> UploadResult:
-        async with Ledger.at(
-            redis, connections=4, masters=door.settings.masters, replicas=door.settings.redis_replicas
-        ) as ledger:
+        async with Ledger.of(door.settings, connections=4) as ledger:
             return await _take_in(ledger, body, wish, caller.name, door, known)
 
     async with door.uploads.place(caller.id):

@@ -179,12 +179,7 @@ def _doorbell() -> Notifier:
 
 
 def _ledger() -> Ledger:
-    return Ledger.at(
-        _settings().redis or "",
-        connections=2,
-        masters=_settings().masters,
-        replicas=_settings().redis_replicas,
-    )
+    return Ledger.of(_settings(), connections=2)
 
 
 async def take_in(

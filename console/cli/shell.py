@@ -52,9 +52,7 @@ AnyBatchArgument = Annotated[
 async def open_ledger() -> AsyncIterator[Ledger]:
     """The ledger of the settings, or the embedded one, for as long as the block runs."""
     with workplace() as place:
-        async with Ledger.at(
-            place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
-        ) as ledger:
+        async with Ledger.of(place.settings) as ledger:
             yield ledger
 
 

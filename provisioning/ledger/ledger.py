@@ -1,5 +1,5 @@
 """
-The ledger: one Redis, spoken to in transitions (to change it) and views (to look).
+The ledger: one Redis, spoken to in transitions (to change it) and queries (to look).
 
 It knows how to tell a fit Redis from an unfit one.
 """
@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar, cast
 import msgspec
 from redis.asyncio import Redis
 
+from provisioning.config.settings import Settings
 from provisioning.errors import ContractError
 from provisioning.ledger import keys
 from provisioning.ledger.client import connect
@@ -41,10 +42,10 @@ class Ledger:
     The record of every job, kept in Redis.
 
     Attributes:
-        view: looking at batches and jobs.
-        hand: what a person does: pause, resume, cancel, redrive, resolve.
+        queries: batches and jobs, as they are now.
+        operations: what a person does: pause, resume, cancel, redrive, resolve.
         idempotency: requests that were answered under a key.
-        tokens: who may come through the HTTP door.
+        tokens: who may use the HTTP API.
         events: what has happened to batches, single jobs and by people's hands.
         webhooks: who is told of it.
         replicas: that must have an intent, an answer or an acceptance before anything goes by it.
@@ -85,6 +86,20 @@ class Ledger:
         primary = Primary()
         redis = connect(url, connections, prepare=primary.meet)
         return cls(redis, masters=masters, replicas=replicas, primary=primary)
+
+    @classmethod
+    def of(cls, settings: Settings, *, connections: int = 16) -> Self:
+        """
+        The ledger of these settings, in all that they say of it; nothing is connected until it is used.
+
+        Raises: ConfigurationError if the master keys are none.
+        """
+        return cls.at(
+            settings.redis or "",
+            connections=connections,
+            masters=settings.masters,
+            replicas=settings.redis_replicas,
+        )
 
     async def __aenter__(self) -> Self:
         return self

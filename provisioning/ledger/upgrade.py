@@ -39,7 +39,7 @@ class _Webhook(msgspec.Struct, frozen=True):
     settled_ms: int = 0
 
 
-async def take_over(redis: Redis, view: Queries, sealer: Encryption) -> None:
+async def take_over(redis: Redis, queries: Queries, encryption: Encryption) -> None:
     """
     Makes a ledger of format 2 one of format 3; may be broken off and begun anew at any point.
 
@@ -55,7 +55,7 @@ async def take_over(redis: Redis, view: Queries, sealer: Encryption) -> None:
     try:
         if await client.get(keys.FORMAT) != FORMER:
             return  # another process has done it since we looked, and goes on with it
-        if workers := await view.workers():
+        if workers := await queries.workers():
             names = ", ".join(sorted(worker.name for worker in workers)[:5])
             raise ContractError(
                 f"the jobs in this Redis are kept in format {FORMER.decode()}, and workers are running"
@@ -64,17 +64,17 @@ async def take_over(redis: Redis, view: Queries, sealer: Encryption) -> None:
                 " the first of them takes the ledger over",
             )
         for on, value in (await client.hgetall(keys.WEBHOOKS)).items():
-            if webhook := await _read(sealer, value):
+            if webhook := await _read(encryption, value):
                 await _fill_outbox(client, on.decode(), webhook)
         await client.set(keys.FORMAT, FORMAT)
     finally:
         await client.delete(_LOCK)
 
 
-async def _read(sealer: Encryption, value: bytes) -> _Webhook | None:
+async def _read(encryption: Encryption, value: bytes) -> _Webhook | None:
     """A webhook; None if nobody can read it any more: it must not keep the ledger from being taken over."""
     try:
-        return msgspec.json.decode(await sealer.open(value), type=_Webhook)
+        return msgspec.json.decode(await encryption.open(value), type=_Webhook)
     except KeylessError:
         raise
     except (SealedError, msgspec.MsgspecError, UnicodeDecodeError):

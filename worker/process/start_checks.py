@@ -31,7 +31,7 @@ def check(settings: Settings) -> None:
     """
 
     async def look() -> list[Finding]:
-        async with ledger_of(settings) as ledger:
+        async with Ledger.of(settings) as ledger:
             return await check_ledger(ledger)
 
     findings = check_settings(settings, most_files())
@@ -62,8 +62,3 @@ def with_room(settings: Settings) -> Settings:
     if files is None or settings.max_in_flight <= room_for(files):
         return settings
     return settings.model_copy(update={"max_in_flight": room_for(files)})
-
-
-def ledger_of(settings: Settings) -> Ledger:
-    """The ledger of these settings; not connected yet."""
-    return Ledger.at(settings.redis or "", masters=settings.masters, replicas=settings.redis_replicas)

@@ -11,6 +11,7 @@ from celery import Celery
 from provisioning.broker.queue import Notifier, Waiting
 from provisioning.config.credentials import load_credentials
 from provisioning.config.settings import Settings
+from provisioning.ledger import Ledger
 from provisioning.observability import tracing
 from provisioning.observability.log_events import PROGRAM_STARTED, PROGRAM_STOPPED
 from provisioning.observability.logs import log_event
@@ -24,7 +25,6 @@ from worker.events.traces import Traces
 from worker.process.control import show_sending
 from worker.process.engine_thread import EngineThread
 from worker.process.heartbeat import HeartbeatFile
-from worker.process.start_checks import ledger_of
 from worker.process.watchdog import Watchdog
 
 
@@ -122,7 +122,7 @@ class WorkerProcess:
         """Makes the engine; called on the loop that will run it."""
         return Engine(
             self._settings,
-            ledger_of(self._settings),
+            Ledger.of(self._settings),
             self._credentials,
             name=self._name,
             notify=Notifier(self._app).ring,

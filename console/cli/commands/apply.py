@@ -172,9 +172,7 @@ async def _check(order: Order, place: Workplace, spool: Spool, progress: Progres
     known = checking.known_credentials(place)
     if place.embedded:
         check_reachable(place.settings.api_url, place.settings.connect_timeout)
-    async with Ledger.at(
-        place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
-    ) as ledger:
+    async with Ledger.of(place.settings) as ledger:
         return await checking.check(
             ledger,
             order.file,
@@ -213,9 +211,7 @@ async def _apply(
     began = time.monotonic()
     plan = checked.plan
     with contextlib.ExitStack() as stack:
-        async with Ledger.at(
-            place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
-        ) as ledger:
+        async with Ledger.of(place.settings) as ledger:
             on_their_way = sum(plan.verdicts[verdict] for verdict in ON_THEIR_WAY)
             has_work = plan.to_send or on_their_way or await _is_open(ledger, order.name)
             worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None

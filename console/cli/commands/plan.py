@@ -74,9 +74,7 @@ def plan(
                 emit(problem_json(problem))
 
         async def work() -> Plan:
-            async with Ledger.at(
-                place.redis_url, masters=place.settings.masters, replicas=place.settings.redis_replicas
-            ) as ledger:
+            async with Ledger.of(place.settings) as ledger:
                 with progress_of(json=False, quiet=json) as progress:
                     checked = await checking.check(
                         ledger,
