@@ -72,9 +72,11 @@ class Recorder:
     async def answered(self, job: Claim, answer: Answered) -> Recorded:
         """Records what came of a POST. Returns: what became of the job by it."""
         await self._answers_may_go.wait()
-        recorded: Recorded = await self._others.write(self._answered, job.batch, answer)
+        recorded = await self._write_answer(job, answer)
         if not recorded.taken and self.journal.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
-            recorded = await self._say_again(job, answer)
+            # This Redis may have lost the job, or the POST.
+            await self._affirmed(job, answer.attempt.n)
+            recorded = await self._write_answer(job, answer)
         self.journal.add(job, answer)
         if not recorded.taken:
             log_event(
@@ -118,7 +120,7 @@ class Recorder:
         """Tells of an answer that was recorded; only behind its POST, which makes its job anew."""
         # One that was refused, or of which nothing was sent, is given back: it was of no POST under way.
         word = await self._affirmed(job, 0 if answer.event is Event.REFUSED else answer.attempt.n)
-        await self._others.write(self._answered, job.batch, answer)
+        await self._write_answer(job, answer)
         self.journal.add(job, answer)  # this Redis may lose it in its turn
         return word
 
@@ -128,9 +130,7 @@ class Recorder:
             log_event(JOB_LOST, job_id=job.job_id, batch_id=job.batch, attempt=attempt, row=job.row)
         return word
 
-    async def _say_again(self, job: Claim, answer: Answered) -> Recorded:
-        """Of a job, or a POST, that this Redis does not know of: it may have lost it."""
-        await self._affirmed(job, answer.attempt.n)
+    async def _write_answer(self, job: Claim, answer: Answered) -> Recorded:
         recorded: Recorded = await self._others.write(self._answered, job.batch, answer)
         return recorded
 
