@@ -29,12 +29,11 @@ from api.upload import (
     take_in,
 )
 from producers.batch_name import check_batch_name
-from producers.files.defaults import check_as_is
 from producers.files.file_kinds import Format
 from producers.files.json_text import decode
 from producers.files.jsonl import job_of
 from producers.files.mapping_file import pair
-from producers.files.reading import ReadOptions
+from producers.files.read_options import ReadOptions
 from producers.known_credentials import unknown_credential
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, Verdict, split_job_id
@@ -139,7 +138,6 @@ async def submit_batch(
     encoding = _encoding(request, FORMATS[kind], encoding)
     await door.fullness.check()
     try:
-        check_as_is(as_is or ())
         options = ReadOptions(
             maps=_maps(map_ or []),
             defaults=_defaults(defaults),
@@ -318,11 +316,11 @@ async def _take_one(
     except RecursionError:
         raise ProblemError(Kind.INVALID, "the body is nested too deeply") from None
     try:
-        check_as_is(as_is)
+        options = ReadOptions(new_bots=new_bots, as_is=as_is)
     except InvalidInputError as error:
         raise ProblemError(Kind.INVALID, error.message, hint=error.hint) from error
     known = await state_of(request).credentials.names()
-    job = job_of(value, new_bots=new_bots, as_is=as_is)
+    job = job_of(value, options)
     if isinstance(job, NewJob) and known is not None and job.credential not in known:
         job = [unknown_credential(None)]
     if not isinstance(job, NewJob):

@@ -24,12 +24,12 @@ from api.request import check_length, too_large
 from api.state import AppState
 from api.watched import Watched
 from producers.batch_name import check_batch_name
-from producers.files.body import check_credential
 from producers.files.column_notes import ColumnNotes
-from producers.files.defaults import check_defaults
 from producers.files.file_kinds import Format
+from producers.files.jsonl import read_line
 from producers.files.option_words import HTTP, in_words_of
-from producers.files.reading import Reading, ReadOptions, read_object
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from producers.files.repeats import Repeats
 from producers.known_credentials import of_known
 from producers.plan import checked
@@ -276,17 +276,12 @@ def _with_settings(wish: UploadRequest, settings: Settings) -> UploadRequest:
     for setting in Settings.__struct_fields__:
         if getattr(settings, setting) is not None and setting in wish.given:
             raise InvalidInputError(f"{setting} appears in the query and in the body", hint="send it once")
-    options = wish.options
-    if settings.credential is not None:
-        options = replace(options, credential=settings.credential)
-    if settings.defaults is not None:
-        options = replace(options, defaults=settings.defaults)
-    if settings.new_bots is not None:
-        options = replace(options, new_bots=settings.new_bots)
-    # `Reading` checks these for files; here none is read.
-    if wrong := check_credential(options.credential):
-        raise InvalidInputError(wrong[0], hint=wrong[1])
-    check_defaults(options.defaults, options.as_is)
+    given = {
+        setting: value
+        for setting in ("credential", "defaults", "new_bots")
+        if (value := getattr(settings, setting)) is not None
+    }
+    options = replace(wish.options, **given)
     name = wish.name if settings.name is None else check_batch_name(settings.name)
     return replace(wish, name=name, options=options)
 
@@ -317,7 +312,7 @@ class _JsonRows:
     def _read(self, jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
         try:
             for number, raw in enumerate(jobs, 1):
-                job = read_object(raw.decode("utf-8", "surrogateescape"), number, options, self._seen)
+                job = read_line(raw.decode("utf-8", "surrogateescape"), number, options, self._seen)
                 if isinstance(job, NewJob):
                     yield job
                 else:

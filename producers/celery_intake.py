@@ -31,9 +31,9 @@ from celery.exceptions import Reject
 from celery.worker.request import Request
 
 from producers.batch_name import check_batch_name
-from producers.files.defaults import check_as_is
 from producers.files.jsonl import job_of
 from producers.files.option_words import CELERY, in_words_of
+from producers.files.read_options import ReadOptions
 from producers.known_credentials import KnownCredentials, of_known
 from producers.plan import checked
 from producers.single_jobs import BATCH as SINGLE
@@ -214,7 +214,7 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
     if len(message.jobs) > MOST_JOBS:
         raise RefusedError(f"the message has {len(message.jobs):,} jobs; at most {MOST_JOBS:,} are accepted")
     try:
-        check_as_is(message.as_is)
+        _options(message)
         if message.batch is not None:
             check_batch_name(message.batch)
     except InvalidInputError as error:
@@ -283,9 +283,15 @@ def _batch(task: str, message: Message) -> tuple[str, dict[str, str]]:
     return f"message-{told}", {}
 
 
+def _options(message: Message) -> ReadOptions:
+    """Raises: InvalidInputError, naming the one that is wrong."""
+    return ReadOptions(new_bots=message.new_bots, as_is=message.as_is)
+
+
 def _jobs(message: Message) -> Any:
+    options = _options(message)
     for number, value in enumerate(message.jobs, 1):
-        job = job_of(value, row=number, new_bots=message.new_bots, as_is=message.as_is)
+        job = job_of(value, options, row=number)
         if isinstance(job, NewJob):
             yield job
         else:

@@ -11,7 +11,8 @@ from threading import Event
 
 from console.cli.display.progress import Progress
 from console.cli.person import who
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from producers.plan import Plan, make_plan
 from producers.spool import Spool
 from provisioning.config.credentials import load_credentials

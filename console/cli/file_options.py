@@ -15,7 +15,7 @@ from console.cli.shell import talk
 from producers.files.file_kinds import Format
 from producers.files.json_text import decode
 from producers.files.mapping_file import pair, read_mapping
-from producers.files.reading import ReadOptions
+from producers.files.read_options import ReadOptions
 from provisioning.errors import InvalidInputError
 
 FileArgument = Annotated[

@@ -1,13 +1,12 @@
 """
-A JSON object becomes a job: a line of JSON Lines, or what the HTTP door was handed.
+A JSON object becomes a job: a line of JSON Lines, or one of an HTTP request.
 
 Pure. The object is the body with `key`, `credential` and `label` beside `bot`, `widget` and `credentials`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,10 +16,10 @@ from producers.files.column_notes import ColumnNotes
 from producers.files.defaults import lay_over
 from producers.files.fields import SPECIAL_COLUMNS
 from producers.files.json_text import KEEP_ONE, GivenTwiceError, decode
+from producers.files.read_options import PLAIN, ReadOptions
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _Check = Callable[[str], tuple[str, str] | None]
 _CHECKS: Mapping[str, _Check] = {"key": check_key, "credential": check_credential, "label": check_label}
 
@@ -28,14 +27,17 @@ _CHECKS: Mapping[str, _Check] = {"key": check_key, "credential": check_credentia
 def read_line(
     text: str | bytes,
     row: int,
-    *,
-    defaults: Mapping[str, Any] = _NOTHING,
-    credential: str = "default",
-    new_bots: bool = False,
-    as_is: Collection[str] = (),
+    options: ReadOptions = PLAIN,
     seen: ColumnNotes | None = None,
 ) -> NewJob | list[InvalidJobError]:
-    """The job of one line, or all that is wrong with it; `row` is the number of the line, from 1."""
+    """
+    The job of one JSON text, or all that is wrong with it.
+
+    Args:
+        row: number of its line, or its place in a list, from 1.
+        options: as of a file.
+        seen: takes note of what it holds, where it is one of several.
+    """
     try:
         value = decode(text)
     except UnicodeEncodeError:
@@ -47,39 +49,21 @@ def read_line(
     except msgspec.MsgspecError as exc:
         wrong, hint = f"the line is not JSON: {exc}", "JSON Lines has one whole object on each line"
     else:
-        return job_of(
-            value,
-            row=row,
-            defaults=defaults,
-            credential=credential,
-            new_bots=new_bots,
-            as_is=as_is,
-            seen=seen,
-        )
+        return job_of(value, options, row=row, seen=seen)
     shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
     return [InvalidJobError(wrong, row=row, value=shorten(shown), hint=hint)]
 
 
 def job_of(
-    value: Any,
-    *,
-    row: int | None = None,
-    defaults: Mapping[str, Any] = _NOTHING,
-    credential: str = "default",
-    new_bots: bool = False,
-    as_is: Collection[str] = (),
-    seen: ColumnNotes | None = None,
+    value: Any, options: ReadOptions = PLAIN, *, row: int | None = None, seen: ColumnNotes | None = None
 ) -> NewJob | list[InvalidJobError]:
     """
     The job that a decoded JSON object describes, or all that is wrong with it.
 
     Args:
         value: decoded JSON, of any type.
+        options: as of a file.
         row: line it came from; None where there are no lines.
-        defaults: body that it is laid over.
-        credential: name of the credentials if it names none.
-        new_bots: whether an object without a bot id shall make a new bot.
-        as_is: paths whose identifiers are meant as they stand, however odd.
         seen: takes note of what it holds, where it is one of several.
     """
     if not isinstance(value, dict):
@@ -89,7 +73,7 @@ def job_of(
         special["key"] = ""  # as an empty cell: whoever has keys has one for every tenant
     given = {name: member for name, member in value.items() if name not in SPECIAL_COLUMNS}
     try:
-        body = lay_over(defaults, given) if defaults else given
+        body = lay_over(options.defaults, given) if options.defaults else given
     except RecursionError:
         return [InvalidJobError("the object is nested too deep", row=row)]
     body.setdefault("bot", {})
@@ -108,18 +92,18 @@ def job_of(
     for name, check in _CHECKS.items():
         text = special.get(name)
         if isinstance(text, str) and (wrong := check(text)):
-            meant = name == "key" and name in as_is
+            meant = name == "key" and name in options.as_is
             if meant and check_key(text, as_is=True) is None:
                 continue
             shown = "(not shown)" if name == "credential" else shorten(text)
             problems.append(InvalidJobError(wrong[0], row=row, field=name, value=shown, hint=wrong[1]))
-    problems += check_body(body, new_bots=new_bots, row=row, as_is=as_is)
+    problems += check_body(body, new_bots=options.new_bots, row=row, as_is=options.as_is)
     if problems:
         return problems
     job = make_job(
         body,
         key=special.get("key"),
-        credential=special.get("credential", credential),
+        credential=special.get("credential", options.credential),
         row=row,
         label=special.get("label", ""),
     )

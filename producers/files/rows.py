@@ -1,23 +1,25 @@
 """
 A row under way: its cells become members of a body, and all that is wrong with it is gathered.
 
-Pure. `columns` decides what stands where; this file knows what a cell may say.
+Pure. `layout` knows what stands where; this file knows what a cell may hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from producers.files.body import bad_character, check_item, is_error_value, is_rounded, shorten
 from producers.files.cells import split_list, unescape
 from producers.files.defaults import lay_over
-from producers.files.fields import FIELDS, Kind
+from producers.files.fields import Kind
 from producers.files.identifiers import EXPORT_ANEW, LOST_CHARACTER
 from producers.files.json_text import KEEP_ONE, GivenTwiceError, decode
+from producers.files.layout import Layout, Node
 from producers.files.mojibake import repaired
+from producers.files.read_options import ReadOptions
 from producers.files.truth_words import FALSE_WORDS, TRUE_WORDS
 from provisioning.errors import InvalidJobError
 
@@ -26,60 +28,7 @@ from provisioning.errors import InvalidJobError
 _DIGITS = frozenset("0123456789")
 _ODD_START = frozenset("'{[#+-") | _DIGITS | frozenset(c for c in map(chr, range(0x3001)) if c.isspace())
 
-
 _PLAIN_FLAGS = {"true": True, "false": False}
-
-
-class Leaf(NamedTuple):
-    """One column that holds a member's value; `odd` if that is never passed on as plain text."""
-
-    name: str
-    column: int
-    kind: Kind | None
-    odd: bool
-
-    @classmethod
-    def of(cls, path: str, column: int) -> Leaf:
-        kind = FIELDS.get(path)
-        return cls(path.rpartition(".")[2], column, kind, kind in (Kind.FLAG, Kind.LIST))
-
-
-class Node:
-    """An object of the body: its leaves, the objects in it, and the column of its own JSON if it has one."""
-
-    __slots__ = ("children", "column", "kind", "leaves", "name", "path")
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.name = path.rpartition(".")[2]
-        self.kind = FIELDS.get(path)
-        self.column: int | None = None
-        self.leaves: list[Leaf] = []
-        self.children: list[Node] = []
-
-    def child(self, name: str) -> Node:
-        for node in self.children:
-            if node.name == name:
-                return node
-        node = Node(f"{self.path}.{name}" if self.path else name)
-        self.children.append(node)
-        return node
-
-
-def plan_of(columns: Mapping[str, int]) -> Node:
-    """The tree of these paths; a path with members below it is an object with a cell of its own."""
-    root = Node("")
-    for path in sorted(columns, key=lambda path: path.count(".")):
-        *above, name = path.split(".")
-        node = root
-        for step in above:
-            node = node.child(step)
-        below = path + "."
-        if FIELDS.get(path) is Kind.OBJECT or any(other.startswith(below) for other in columns):
-            node.child(name).column = columns[path]
-        else:
-            node.leaves.append(Leaf.of(path, columns[path]))
-    return root
 
 
 class Row:
@@ -88,10 +37,8 @@ class Row:
 
     Args:
         row: its number, as a spreadsheet counts.
-        headers: what problems call the columns.
-        separator: what separates the items of a list in a cell.
-        secret: a column whose text no problem repeats.
-        as_is: paths whose identifiers are meant as they stand.
+        layout: where its columns stand; no problem repeats the text of the one of credentials.
+        options: how the file is read.
 
     Attributes:
         problems: at most one a column.
@@ -99,35 +46,24 @@ class Row:
         met_json: whether a cell held JSON, so that the finished body needs a look as well.
     """
 
-    __slots__ = ("as_is", "cells", "headers", "met_json", "problems", "rounded", "row", "secret", "separator")
+    __slots__ = ("cells", "layout", "met_json", "options", "problems", "rounded", "row")
 
-    def __init__(
-        self,
-        cells: Sequence[str],
-        row: int,
-        headers: Sequence[str],
-        *,
-        separator: str,
-        secret: int | None,
-        as_is: Collection[str] = (),
-    ) -> None:
-        self.as_is = as_is
+    def __init__(self, cells: Sequence[str], row: int, layout: Layout, options: ReadOptions) -> None:
         self.cells = cells
         self.row = row
-        self.headers = headers
-        self.separator = separator
-        self.secret = secret
+        self.layout = layout
+        self.options = options
         self.rounded: list[tuple[int, str]] | None = None
         self.problems: list[InvalidJobError] = []
         self.met_json = False
 
     def problem(self, column: int | None, message: str, hint: str = "") -> None:
-        header = "bot.id" if column is None else self.headers[column]
+        header = "bot.id" if column is None else self.layout.headers[column]
         if any(known.field == header for known in self.problems):
             return  # the first thing wrong with a cell is enough; the next usually follows from it
         value = "" if column is None else shorten(self.cells[column])
         # A credential that is refused may be a secret in the wrong place: its text is not repeated.
-        if column is not None and column == self.secret:
+        if column is not None and column == self.layout.credential:
             value = "(not shown)"
         self.problems.append(InvalidJobError(message, row=self.row, field=header, value=value, hint=hint))
 
@@ -238,9 +174,9 @@ class Row:
 
     def items(self, column: int, path: str, text: str) -> list[str] | None:
         """The items of a list's cell; None if there are none."""
-        items = split_list(text, self.separator)
+        items = split_list(text, self.options.separator)
         for item in items:
-            if wrong := check_item(item, path, as_is=path in self.as_is):
+            if wrong := check_item(item, path, as_is=path in self.options.as_is):
                 self.problem(column, *wrong)
                 break
         return items or None

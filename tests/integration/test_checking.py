@@ -8,7 +8,7 @@ import pytest
 
 from console.cli import checking
 from console.cli.display.progress import Quiet
-from producers.files.reading import ReadOptions
+from producers.files.read_options import ReadOptions
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.ledger import Ledger
 from provisioning.pace import Rate

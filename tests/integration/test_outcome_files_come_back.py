@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from outcomes.outcome_files import NAMES, export
 from producers.files.body import check_key, check_label
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from producers.plan import make_plan
 from producers.submit import submit
 from provisioning.job import NewJob, Verdict, fingerprint

@@ -41,7 +41,7 @@ from console.cli.shell import JsonFlag, cli, out, progress_of, talk
 from outcomes.outcome_files import check_writable, export
 from outcomes.words import amount
 from producers.batch_name import check_batch_name
-from producers.files.reading import ReadOptions
+from producers.files.read_options import ReadOptions
 from producers.plan import Plan
 from producers.spool import Spool
 from provisioning.embedded.workplace import Workplace, check_reachable, local_worker, workplace

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from outcomes.outcome_files import FILES, check_writable, export
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from producers.submit import submit
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob, fingerprint

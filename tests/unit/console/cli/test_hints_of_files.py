@@ -20,7 +20,8 @@ import typer
 import console.cli.app  # noqa: F401 - puts the commands into `cli`
 from console.cli.file_options import read_options
 from console.cli.shell import cli
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.printable import printable_lines
 from tests.fixtures.make_nasty_files import HEAD, NASTY, Nasty

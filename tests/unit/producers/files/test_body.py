@@ -9,6 +9,7 @@ import pytest
 
 from producers.files.body import check_body, spreadsheet_damage
 from producers.files.jsonl import job_of, read_line
+from producers.files.read_options import ReadOptions
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob, fingerprint
 
@@ -103,7 +104,7 @@ def test_without_a_key_the_body_is_the_key() -> None:
 
 
 def test_a_json_object_is_laid_over_the_defaults() -> None:
-    job = job_of({"bot": {"id": "1"}}, defaults={"widget": {"x": 1}}, credential="acme")
+    job = job_of({"bot": {"id": "1"}}, ReadOptions(defaults={"widget": {"x": 1}}, credential="acme"))
     assert isinstance(job, NewJob)
     assert json.loads(job.body) == {"bot": {"id": "1"}, "widget": {"x": 1}}
     assert job.credential == "acme"

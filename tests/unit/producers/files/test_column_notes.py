@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from producers.files.id_shapes import IdShapes
 from producers.files.mojibake import repaired
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from tests.fixtures.workbook import workbook
 
 

@@ -6,7 +6,8 @@ import importlib.machinery
 import importlib.util
 import json
 
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from producers.files.repeats import Repeats
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob

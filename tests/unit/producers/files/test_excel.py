@@ -11,7 +11,8 @@ import pytest
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 from tests.support.repository import ROOT

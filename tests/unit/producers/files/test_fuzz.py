@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from producers.files.file_kinds import Format
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from producers.files.text import Lines
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob

@@ -12,7 +12,8 @@ import pytest
 from producers.files.body import check_body, check_bot_id
 from producers.files.columns import Columns
 from producers.files.jsonl import job_of
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 from tests.fixtures.workbook import workbook
@@ -144,7 +145,7 @@ def test_what_cannot_be_a_bot_id_is_refused_in_cells_and_json_and_can_be_meant(t
     assert check_body({"bot": {"id": text}, "widget": {}}, as_is=["bot.id"]) == []
     if text[0] != "[":  # no matter: an id's cell is never JSON
         assert isinstance(Columns.parse(["bot.id"]).job([text], 2), list)
-    meant = Columns.parse(["bot.id"], as_is=["bot.id"]).job([text], 2)
+    meant = Columns.parse(["bot.id"], ReadOptions(as_is=["bot.id"])).job([text], 2)
     assert isinstance(meant, NewJob)
     assert msgspec.json.decode(meant.body)["bot"]["id"] == text
 
@@ -206,7 +207,7 @@ def test_a_key_that_stands_for_nothing_is_refused_and_can_be_meant(key: str) -> 
     problems = job_of(body)
     assert isinstance(problems, list)
     assert problems[0].field == "key"
-    assert isinstance(job_of(body, as_is=["key"]), NewJob)
+    assert isinstance(job_of(body, ReadOptions(as_is=["key"])), NewJob)
     assert isinstance(Columns.parse(["key", "bot.id"]).job([key, "100"], 2), list)
 
 
@@ -258,7 +259,7 @@ def test_a_number_that_a_spreadsheet_has_rounded_is_no_identifier_and_can_be_mea
         problems = job_of({"widget": {}, **member})
         assert isinstance(problems, list)
         assert [(problem.field, "15 digits" in problem.message) for problem in problems] == [(path, True)]
-        assert isinstance(job_of({"widget": {}, **member}, as_is=[path]), NewJob)
+        assert isinstance(job_of({"widget": {}, **member}, ReadOptions(as_is=[path])), NewJob)
         [problem] = Reading(io.BytesIO(f"key,bot.id\n{text},100\n".encode()))
         assert not isinstance(problem, NewJob)
 
@@ -299,7 +300,7 @@ def test_a_name_of_which_a_character_was_lost_is_a_problem() -> None:
 
 
 def test_a_column_that_is_passed_over_may_hold_anything() -> None:
-    plan = Columns.parse(["bot.id", "notas"], maps={"notas": ""})
+    plan = Columns.parse(["bot.id", "notas"], ReadOptions(maps={"notas": ""}))
     assert isinstance(plan.job(["100", "caf\ufffd 5.9E+11"], 2), NewJob)
     assert plan.seen.notes() == []
 
@@ -315,7 +316,7 @@ def test_a_key_that_is_null_is_empty_and_a_key_that_is_not_there_is_none(line: s
 
 def test_only_identifiers_can_be_meant_as_they_stand() -> None:
     with pytest.raises(InvalidInputError, match="'label' is not a column of ids"):
-        Columns.parse(["bot.id"], as_is=["label"])
+        Columns.parse(["bot.id"], ReadOptions(as_is=["label"]))
 
 
 def test_a_file_is_read_as_it_is_where_a_person_says_so() -> None:
@@ -330,7 +331,7 @@ def test_a_file_is_read_as_it_is_where_a_person_says_so() -> None:
     "cells", [["key", "Numero de Bot"], ["KEY", "NUMERO DE BOT"], ["numero de bot", "key"]]
 )
 def test_a_header_repeated_among_the_rows_is_no_tenant(cells: list[str]) -> None:
-    plan = Columns.parse(["key", "Numero de Bot"], maps={"Numero de Bot": "bot.id"})
+    plan = Columns.parse(["key", "Numero de Bot"], ReadOptions(maps={"Numero de Bot": "bot.id"}))
     problems = plan.job(cells, 9)
     assert isinstance(problems, list)
     assert "repeats a header" in problems[0].message

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 from tests.fixtures.make_nasty_files import NASTY, Nasty

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.files.columns import Columns
+from producers.files.read_options import ReadOptions
 from producers.files.reading import Reading
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
@@ -21,7 +22,7 @@ def refused(
     cells: Sequence[str], *, headers: Sequence[str] = TABLE, row: int = 41, as_is: Sequence[str] = ()
 ) -> str:
     """What is wrong with a row that may make a new bot; empty if it is a tenant."""
-    found = Columns.parse(headers, new_bots=True, as_is=as_is).job(cells, row)
+    found = Columns.parse(headers, ReadOptions(new_bots=True, as_is=as_is)).job(cells, row)
     if isinstance(found, NewJob):
         return ""
     [problem] = found
@@ -50,7 +51,7 @@ def of_table(
     as_is: Sequence[str] = (),
 ) -> list[str]:
     """What is wrong with each of these rows, which stand below tenants with these bots; "" if none is."""
-    plan = Columns.parse(headers, as_is=as_is)
+    plan = Columns.parse(headers, ReadOptions(as_is=as_is))
     at = list(headers).index("bot.id")
     for row, bot in enumerate(bots, 2):
         cells = [f"t{row}" if header in ("key", "label") else "" for header in headers]
@@ -196,7 +197,7 @@ def test_a_bot_id_that_is_meant_is_a_bot_beside_any_key() -> None:
 
 
 def test_a_total_may_stand_in_a_column_that_is_passed_over() -> None:
-    plan = Columns.parse(["N°", *TABLE], maps={"N°": ""}, new_bots=True)
+    plan = Columns.parse(["N°", *TABLE], ReadOptions(maps={"N°": ""}, new_bots=True))
     problems = plan.job(["Total", "", "", "2", ""], 9)
     assert isinstance(problems, list)
     assert "total" in problems[0].message
@@ -229,7 +230,7 @@ def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
     assert plan.seen.notes() == [
         "5 keys are words for a total or a column, not for a tenant; row 3 is 'total'; sent unchanged"
     ]
-    meant = Columns.parse(TABLE, as_is=["key"])
+    meant = Columns.parse(TABLE, ReadOptions(as_is=["key"]))
     assert isinstance(meant.job(["total", "", "100200300", ""], 2), NewJob)
     assert meant.seen.notes() == []
 
@@ -255,7 +256,7 @@ def test_a_row_that_begins_with_a_hash_is_a_comment(cells: Sequence[str]) -> Non
 @pytest.mark.parametrize("column", ["label", "notas", "Tienda"])
 @pytest.mark.parametrize("bot", ["100200300", "+593987654321", "centro-norte"])
 def test_a_name_with_a_hash_beside_a_bot_of_its_own_is_no_comment(column: str, bot: str) -> None:
-    plan = Columns.parse([column, "key", "bot.id"], maps={"notas": "", "Tienda": "label"})
+    plan = Columns.parse([column, "key", "bot.id"], ReadOptions(maps={"notas": "", "Tienda": "label"}))
     for row, name in enumerate(["Norte", "#Fiesta", " #1Pizza"], 2):
         assert isinstance(plan.job([name, f"k{row}", bot], row), NewJob)
     [note] = [note for note in plan.seen.notes() if "#" in note]
@@ -333,7 +334,7 @@ def test_headers_are_known_again_in_any_order_and_in_a_mapped_table(
     headers = ["Ref.", "Número de bot", "Tienda", "widget.theme.vars.color.grey.200"]
     maps = {"Ref.": "key", "Número de bot": "bot.id", "Tienda": "label"}
     written = [data.draw(st.sampled_from([cell, cell.upper(), cell.replace(" ", "-")])) for cell in cells]
-    plan = Columns.parse(headers, maps=maps, new_bots=data.draw(st.booleans()))
+    plan = Columns.parse(headers, ReadOptions(maps=maps, new_bots=data.draw(st.booleans())))
     problems = plan.job(written, 9)
     assert isinstance(problems, list)
     assert ["repeats a header" in problem.message for problem in problems] == [True]

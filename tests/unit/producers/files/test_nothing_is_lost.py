@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from provisioning.errors import InvalidInputError
 from provisioning.job import NewJob
 from tests.fixtures.workbook import workbook

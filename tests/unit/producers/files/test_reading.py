@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 from producers.files.file_kinds import Format
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from producers.files.repeats import Repeats
 from producers.files.source import Source
 from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError

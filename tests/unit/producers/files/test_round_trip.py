@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from producers.files.cells import cells_of, columns_for, csv_line, escape, guard, inert, unescape, unguard
 from producers.files.file_kinds import Format
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob, fingerprint
 from provisioning.printable import is_shown

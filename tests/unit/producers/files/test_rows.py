@@ -9,6 +9,7 @@ import pytest
 
 from producers.files.columns import Columns
 from producers.files.defaults import lay_over
+from producers.files.read_options import ReadOptions
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import MAX_KEY_LENGTH, NewJob, fingerprint
 
@@ -16,7 +17,7 @@ from provisioning.job import MAX_KEY_LENGTH, NewJob, fingerprint
 def body_of(cells: dict[str, str], **options: Any) -> Any:
     """The body that one row makes; a bot id and a key are added where the test has no word on them."""
     cells = {"key": "k", "bot.id": "100", **cells}
-    job = Columns.parse(list(cells), **options).job(list(cells.values()), 2)
+    job = Columns.parse(list(cells), ReadOptions(**options)).job(list(cells.values()), 2)
     assert isinstance(job, NewJob), [(problem.field, problem.message) for problem in job]
     return json.loads(job.body)
 
@@ -24,7 +25,7 @@ def body_of(cells: dict[str, str], **options: Any) -> Any:
 def problems_of(cells: dict[str, str], **options: Any) -> list[InvalidJobError]:
     """All that is wrong with one row."""
     cells = {"key": "k", "bot.id": "100", **cells}
-    problems = Columns.parse(list(cells), **options).job(list(cells.values()), 2)
+    problems = Columns.parse(list(cells), ReadOptions(**options)).job(list(cells.values()), 2)
     assert isinstance(problems, list)
     return problems
 
@@ -142,7 +143,7 @@ def test_a_secret_in_the_credential_column_is_refused_and_not_repeated() -> None
 
 
 def test_a_row_names_its_credentials_or_gets_the_default() -> None:
-    columns = Columns.parse(["key", "credential", "bot.id"], credential="acme")
+    columns = Columns.parse(["key", "credential", "bot.id"], ReadOptions(credential="acme"))
     first, second = columns.job(["a", "", "1"], 2), columns.job(["b", "other", "1"], 3)
     assert isinstance(first, NewJob)
     assert isinstance(second, NewJob)
@@ -190,7 +191,7 @@ def test_lay_over_merges_objects_and_replaces_all_else() -> None:
 )
 def test_defaults_that_are_no_body_are_refused(defaults: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="the defaults are not a body"):
-        Columns.parse(["bot.id"], defaults=defaults)
+        Columns.parse(["bot.id"], ReadOptions(defaults=defaults))
 
 
 @pytest.mark.parametrize(
@@ -234,9 +235,9 @@ def test_all_headers_that_are_not_understood_are_named_at_once() -> None:
 
 def test_a_mapping_renames_a_column_or_passes_it_over() -> None:
     maps = {"ID bot": "bot.id", "notas": "", "absent": "label"}
-    columns = Columns.parse(["ID bot", "notas", "outcome.reason"], maps=maps)
-    assert columns.paths == ("bot.id", "", "")
-    assert columns.headers == ("ID bot", "notas", "outcome.reason")
+    columns = Columns.parse(["ID bot", "notas", "outcome.reason"], ReadOptions(maps=maps))
+    assert columns.layout.paths == ("bot.id", "", "")
+    assert columns.layout.headers == ("ID bot", "notas", "outcome.reason")
     assert columns.notes == ("no column is named 'absent': this mapping was not used",)
     job = columns.job(["100", "\n", "rejected"], 2)
     assert isinstance(job, NewJob)
@@ -244,7 +245,7 @@ def test_a_mapping_renames_a_column_or_passes_it_over() -> None:
 
 
 def test_problems_name_the_column_as_the_file_does() -> None:
-    [problem] = Columns.parse(["ID bot"], maps={"ID bot": "bot.id"}).job(["#N/A"], 9)  # type: ignore[misc]
+    [problem] = Columns.parse(["ID bot"], ReadOptions(maps={"ID bot": "bot.id"})).job(["#N/A"], 9)  # type: ignore[misc]
     assert problem.field == "ID bot"
 
 
@@ -262,7 +263,7 @@ def test_a_near_miss_under_widget_is_sent_and_noted() -> None:
 
 def test_two_headers_for_one_member_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"bot\.id is given twice: by 'bot' and 'bot\.id'"):
-        Columns.parse(["bot", "bot.id"], maps={"bot": "bot.id"})
+        Columns.parse(["bot", "bot.id"], ReadOptions(maps={"bot": "bot.id"}))
 
 
 def test_the_body_is_compact_json_in_utf8() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from producers.files.csv_file import RawRow
 from producers.files.header_row import HeaderRule
-from producers.files.reading import Reading, ReadOptions
+from producers.files.read_options import ReadOptions
+from producers.files.reading import Reading
 from producers.files.short_rows import Rules, ShortRows
 from producers.files.table import Table
 from provisioning.errors import InvalidJobError

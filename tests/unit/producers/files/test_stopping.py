@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 import pytest
 
 from producers.files.read_ahead import read_ahead
+from producers.files.read_options import ReadOptions
 from producers.files.reading import Reading
 from producers.files.source import StoppedError
 
@@ -40,7 +41,7 @@ async def test_leaving_ends_a_reading_that_would_not_come_back() -> None:
 @pytest.mark.timeout(20)
 async def test_a_header_that_never_comes_can_be_given_up() -> None:
     stop, endless = Event(), Endless()
-    opening = asyncio.create_task(asyncio.to_thread(Reading, cast(BinaryIO, endless), None, stop))
+    opening = asyncio.create_task(asyncio.to_thread(Reading, cast(BinaryIO, endless), ReadOptions(), stop))
     await asyncio.to_thread(endless.asked.wait)
     stop.set()
     with pytest.raises(StoppedError):

@@ -10,6 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from producers.files.jsonl import job_of
+from producers.files.read_options import ReadOptions
 from provisioning.attempt import Bounds, Result
 from provisioning.errors import ConfigurationError
 from provisioning.job import NewJob, Verdict
@@ -107,7 +108,7 @@ async def test_a_tenant_without_a_key_of_its_own_is_known_again_once_encryption_
     server: fakeredis.FakeServer, clock: Clock
 ) -> None:
     body = {"bot": {"id": "7"}}
-    spec = job_of(body, new_bots=False)
+    spec = job_of(body, ReadOptions(new_bots=False))
     assert isinstance(spec, NewJob)
     plain = _ledger(server, clock, "")
     await fill(plain, spec)

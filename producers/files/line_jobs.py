@@ -1,0 +1,52 @@
+"""The jobs of a file of JSON Lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from producers.files.column_notes import ColumnNotes
+from producers.files.jsonl import read_line
+from producers.files.read_options import ReadOptions
+from producers.files.source import Source
+from producers.files.text import END_MARK, Lines
+from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.job import NewJob
+
+
+class LineJobs:
+    """
+    The job of each line, or all that is wrong with it; iterate once.
+
+    Args:
+        seen: takes note of what the lines hold.
+
+    Attributes:
+        headers, paths, delimiter: empty: what a table has.
+        blank: blank lines passed over so far.
+    """
+
+    headers: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    delimiter = ""
+
+    def __init__(self, source: Source, options: ReadOptions, seen: ColumnNotes) -> None:
+        self.blank = 0
+        self._lines = Lines(source.chunks(), options.encoding)
+        self._options = options
+        self._seen = seen
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how the file was read."""
+        return tuple(self._lines.notes)
+
+    def __iter__(self) -> Iterator[NewJob | list[InvalidJobError]]:
+        number = 0
+        try:
+            for number, line in enumerate(self._lines, 1):
+                if line.isspace() or (line[0] == END_MARK and line.strip(END_MARK).isspace()):
+                    self.blank += 1
+                else:
+                    yield read_line(line, number, self._options, self._seen)
+        except InvalidInputError as exc:
+            raise InvalidInputError(f"line {number + 1}: {exc.message}", hint=exc.hint) from exc
