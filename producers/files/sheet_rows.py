@@ -7,14 +7,14 @@ Source: ECMA-376 part 1, §18.3 (worksheets).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import IO
 from xml.etree.ElementTree import Element
 
 from producers.files.cell_kinds import CellKind
+from producers.files.cell_values import CellValues, LackingError
 from producers.files.csv_file import RawRow
-from producers.files.number_format import NumberFormat
-from producers.files.package import SAVE_ANEW, Texts, text_of, unescaped
+from producers.files.package import SAVE_ANEW, text_of, unescaped
 from producers.files.xml_events import LocalNames, elements
 from provisioning.errors import InvalidInputError
 
@@ -24,13 +24,8 @@ MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 """Excel's own limit: the column XFD."""
 
-_EXACT_DIGITS = 15
-
 _NARROW = re.compile(r"0+(?:\.[0-4]\d*)?|\.[0-4]\d*")
 """Less than half a character of width, or half a point of height: nothing can be read of it."""
-
-_OFTEN = 1024
-"""How many of the shared texts are kept as they are; what is often repeated mostly comes early."""
 
 
 def letters(column: int) -> str:
@@ -52,10 +47,7 @@ class SheetRows:
 
     Args:
         stream: the sheet's XML.
-        texts: the shared texts, read when the first cell asks for one.
-        formats: how cells are shown, by style.
-        since_1904: whether days are counted from 1904.
-        to_be_computed: whether the file says that it was not computed.
+        values: what its cells show.
 
     Attributes:
         highest: the last row that is not blank, so far.
@@ -68,25 +60,12 @@ class SheetRows:
     Iterating raises InvalidInputError where the sheet contradicts itself, ParseError where it is not XML.
     """
 
-    def __init__(
-        self,
-        stream: IO[bytes],
-        texts: Callable[[], Texts],
-        formats: Sequence[NumberFormat],
-        *,
-        since_1904: bool = False,
-        to_be_computed: bool = False,
-    ) -> None:
+    def __init__(self, stream: IO[bytes], values: CellValues) -> None:
         self.highest = self.count = self.hidden_rows = self.first_hidden = 0
         self.hidden_columns: list[tuple[int, int]] = []
         self.merged: list[str] = []
         self._stream = stream
-        self._load_texts = texts
-        self._texts: Texts | None = None
-        self._often: dict[str, str] = {}
-        self._formats = formats
-        self._since_1904 = since_1904
-        self._to_be_computed = to_be_computed
+        self._values = values
         self._seen = bytearray(MAX_ROWS // 8 + 1)
         self._columns: dict[str, int] = {}
         self._local = LocalNames()
@@ -142,12 +121,12 @@ class SheetRows:
             try:
                 form, style = cell.get("t"), cell.get("s")
                 if form == "s" and style is None and not formula:
-                    text = self._text(raw)
+                    text = self._values.text(raw)
                 elif form == "inlineStr" and style is None and not formula:
                     text = unescaped(raw)
                 else:
-                    text, kind = self._shown(raw, form or "n", style, formula=formula)
-            except _LackingError as exc:
+                    text, kind = self._values.shown(raw, form or "n", style, formula=formula)
+            except LackingError as exc:
                 raise InvalidInputError(
                     f"the cell {letters(column)}{digits} names a {exc} that the file lacks", hint=SAVE_ANEW
                 ) from exc
@@ -206,73 +185,12 @@ class SheetRows:
                     raw += text_of(child, self._local)
         return raw, formula
 
-    def _shown(self, raw: str, form: str, style: str | None, *, formula: bool) -> tuple[str, CellKind | None]:
-        """What a cell shows and, if that is no text and no whole number, what it holds."""
-        if not formula:
-            return self._value(raw, form, style)
-        if not raw and form != "str":
-            return "", CellKind.UNCOMPUTED
-        text, kind = self._value(raw, form, style)
-        if raw == "0" and kind is not CellKind.ERROR:
-            kind = CellKind.UNCOMPUTED if self._to_be_computed else CellKind.ZERO
-        return text, kind
-
-    def _value(self, raw: str, form: str, style: str | None) -> tuple[str, CellKind | None]:
-        match form:
-            case "n":
-                return self._number_of(raw, self._format(style))
-            case "s" | "str" | "inlineStr":
-                text = self._text(raw) if form == "s" else unescaped(raw)
-                return self._format(style).text(text) if style else (text, None)
-            case "b":
-                return ("true" if raw.strip() in ("1", "true") else "false"), CellKind.BOOLEAN
-            case "d":
-                return raw, CellKind.DATE
-            case "e":
-                return raw, CellKind.ERROR
-            case _:
-                return raw, CellKind.BROKEN
-
-    def _text(self, place: str) -> str:
-        """A shared text, by its place in the table."""
-        if (text := self._often.get(place)) is not None:
-            return text
-        if self._texts is None:
-            self._texts = self._load_texts()
-        if not (place.isdigit() and place.isascii()) or int(place) >= len(self._texts):
-            raise _LackingError("text")
-        text = self._texts[int(place)]
-        if len(self._often) < _OFTEN and len(text) < _OFTEN:
-            self._often[place] = text
-        return text
-
-    def _number_of(self, raw: str, shown: NumberFormat) -> tuple[str, CellKind | None]:
-        if shown.plain and len(raw) <= _EXACT_DIGITS and raw.isascii() and raw.isdigit() and raw[0] != "0":
-            return raw, None
-        try:
-            number = float(raw)
-            if not -1e308 < number < 1e308 or "_" in raw:
-                return raw, CellKind.BROKEN
-        except ValueError:
-            return raw, CellKind.BROKEN
-        return shown.number(number, since_1904=self._since_1904)
-
-    def _format(self, style: str | None) -> NumberFormat:
-        place = int(style) if style else 0
-        if not 0 <= place < len(self._formats):
-            raise _LackingError("style")
-        return self._formats[place]
-
 
 def _is_hidden(element: Element, size: str | None) -> bool:
     """Whether a person does not see a row or column: it says so, or has nothing of a width or height."""
     if element.get("hidden") in ("1", "true"):
         return True
     return size is not None and _NARROW.fullmatch(size) is not None
-
-
-class _LackingError(Exception):
-    """A cell names what is not there."""
 
 
 def _column_of(name: str) -> int:

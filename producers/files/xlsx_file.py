@@ -15,6 +15,7 @@ from itertools import chain, islice
 from typing import IO
 
 from producers.files.cell_kinds import CellKind
+from producers.files.cell_values import CellValues
 from producers.files.csv_file import RawRow
 from producers.files.header_row import SEARCHED, HeaderRule, passed_over
 from producers.files.package import SAVE_ANEW, Package, Sheet
@@ -217,13 +218,13 @@ class XlsxRows:
 
 
 def _rows_of(package: Package, stream: IO[bytes]) -> SheetRows:
-    return SheetRows(
-        stream,
+    values = CellValues(
         package.texts,
         package.formats,
         since_1904=package.since_1904,
         to_be_computed=package.to_be_computed,
     )
+    return SheetRows(stream, values)
 
 
 def _listed(names: list[str]) -> str:
