@@ -32,7 +32,6 @@ import re
 import ssl
 import sys
 from collections.abc import Callable, Mapping
-from time import monotonic
 from typing import Any, Final
 
 import aiohttp
@@ -89,20 +88,16 @@ class Wire:
         reused: whether it went over a pooled connection.
         status: HTTP status, None until a status line was read.
         cause: why there is no answer, as one word; empty while there may still be one.
-        began, sent, answered: monotonic seconds of entering the transport, of the hook before the
-            first byte, and of the status line; 0.0 until then.
+        on_sent: called when the first byte is about to leave.
     """
 
-    __slots__ = ("answered", "began", "cause", "evidence", "on_sent", "reused", "sent", "status")
+    __slots__ = ("cause", "evidence", "on_sent", "reused", "status")
 
     def __init__(self) -> None:
         self.evidence = Evidence.SENT
         self.reused = False
         self.status: int | None = None
         self.cause = ""
-        self.began = 0.0
-        self.sent = 0.0
-        self.answered = 0.0
         self.on_sent: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
@@ -110,16 +105,6 @@ class Wire:
             f"Wire(evidence={self.evidence.value!r}, status={self.status}, "
             f"cause={self.cause!r}, reused={self.reused})"
         )
-
-    @property
-    def connect_seconds(self) -> float | None:
-        """From entering the transport to the first byte: waiting for room, look-up, TCP, TLS."""
-        return self.sent - self.began if self.sent else None
-
-    @property
-    def first_byte_seconds(self) -> float | None:
-        """From the first byte of the request to the status line of the answer."""
-        return self.answered - self.sent if self.answered else None
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -181,7 +166,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if not isinstance(wire, Wire):
             wire = Wire()
         wire.evidence = Evidence.NOTHING_SENT
-        wire.began = monotonic()
         body = (
             b"".join(request.stream)
             if isinstance(request.stream, httpx.ByteStream)
@@ -255,7 +239,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
         wire.status = response.status
         wire.evidence = Evidence.STATUS_SEEN
-        wire.answered = monotonic()
         self._heed(response.headers.get("Keep-Alive"))
         try:
             content = await self._read(response, wire)
@@ -368,7 +351,6 @@ async def _about_to_send(_session: Any, wire: Wire, _params: Any) -> None:
     if wire.evidence is not Evidence.NOTHING_SENT:
         raise aiohttp.ClientConnectionError("refused to send the same request a second time")
     wire.evidence = Evidence.SENT
-    wire.sent = monotonic()
     if wire.on_sent is not None:
         wire.on_sent()
 
