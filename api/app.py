@@ -34,22 +34,22 @@ PARTS = (submissions, queries, events, operations, webhooks, metrics, health, op
 """Modules with routes."""
 
 
-def make_app(door: AppState) -> FastAPI:
+def make_app(app_state: AppState) -> FastAPI:
     """The app that serves `door`; it closes the door's ledger when it ends."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        waiting = asyncio.create_task(wait_for(door.ledger, door.fit, door.closing))
-        reading = asyncio.create_task(door.followers.run(door.closing))
-        telling_them = asyncio.create_task(door.webhooks.run(door.closing, door.followers))
+        waiting = asyncio.create_task(wait_for(app_state.ledger, app_state.fit, app_state.closing))
+        reading = asyncio.create_task(app_state.followers.run(app_state.closing))
+        delivering = asyncio.create_task(app_state.webhooks.run(app_state.closing, app_state.followers))
         yield
-        door.closing.set()
-        await asyncio.gather(waiting, reading, telling_them)
-        door.ringer.close()
-        await door.ledger.close()
+        app_state.closing.set()
+        await asyncio.gather(waiting, reading, delivering)
+        app_state.notifier.close()
+        await app_state.ledger.close()
 
     app = _routes(lifespan)
-    app.state.door = door
+    app.state.app_state = app_state
     _handle(app)
     return app
 

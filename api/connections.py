@@ -71,10 +71,10 @@ class Book:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.idle: dict[DoorProtocol, None] = {}
+        self.idle: dict[LimitedProtocol, None] = {}
         self.lost = 0
 
-    def make_room(self, newcomer: DoorProtocol) -> bool:
+    def make_room(self, newcomer: LimitedProtocol) -> bool:
         """Closes the connection that has been idle for longest. Returns: whether there was one."""
         for each in self.idle:
             if each is not newcomer:
@@ -84,7 +84,7 @@ class Book:
         return False
 
 
-class DoorProtocol(H11Protocol):
+class LimitedProtocol(H11Protocol):
     """One connection. `book` has all of them."""
 
     def __init__(self, *args: Any, book: Book, **kwargs: Any) -> None:

@@ -80,38 +80,40 @@ async def follow(request: Request, caller: Reader, batch: str) -> Response:  # n
 
     Names: batch.progressed, batch.settled, batch.paused, batch.braked, batch.stopped, batch.released.
     """
-    door = state_of(request)
-    found = await door.ledger.queries.batch_id(batch)
+    app_state = state_of(request)
+    found = await app_state.ledger.queries.batch_id(batch)
     last = request.headers.get("last-event-id")
     if last is None:
-        last = await door.ledger.events.last()
+        last = await app_state.ledger.events.last()
     elif not _ID.fullmatch(last):
         raise ProblemError(Kind.BAD_REQUEST, "Last-Event-ID is not the id of an event")
-    elif (await door.ledger.queries.status(found)).settled and not await _news(door, found, last):
+    elif (await app_state.ledger.queries.status(found)).settled and not await _news(app_state, found, last):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(
-        _stream(door, found, last, bearer(request)), media_type="text/event-stream", headers=headers
+        _stream(app_state, found, last, bearer(request)), media_type="text/event-stream", headers=headers
     )
 
 
-async def _news(door: AppState, batch: str, last: str) -> list[Event]:
-    return [each for each in (await door.ledger.events.after(last, batch))[0] if each.happened in FOLLOWED]
+async def _news(app_state: AppState, batch: str, last: str) -> list[Event]:
+    return [
+        each for each in (await app_state.ledger.events.after(last, batch))[0] if each.happened in FOLLOWED
+    ]
 
 
-async def _stream(door: AppState, batch: str, last: str, token: str) -> AsyncIterator[str]:
+async def _stream(app_state: AppState, batch: str, last: str, token: str) -> AsyncIterator[str]:
     told, told_at = b"", time.monotonic()
-    while not door.closing.is_set():
+    while not app_state.closing.is_set():
         try:
-            if await door.tokens.holder(token) is None:
+            if await app_state.tokens.holder(token) is None:
                 return
             # Before the events: where it has settled, the event of that is there already.
-            status = await door.ledger.queries.status(batch)
-            events, seen = await door.ledger.events.after(last, batch)
+            status = await app_state.ledger.queries.status(batch)
+            events, seen = await app_state.ledger.events.after(last, batch)
         except NotFoundError:
             return
         except LedgerUnavailableError:
-            await _pause(door)  # Redis is away: so is the news
+            await _pause(app_state)  # Redis is away: so is the news
             continue
         now = msgspec.json.encode(status.public())
         news = [(each.id, str(each.happened)) for each in events if each.happened in FOLLOWED]
@@ -126,9 +128,9 @@ async def _stream(door: AppState, batch: str, last: str, token: str) -> AsyncIte
         if time.monotonic() - told_at >= BEAT_EVERY:
             told_at = time.monotonic()
             yield ": still here\n\n"
-        await door.followers.wait(batch, LOOK_EVERY)
+        await app_state.followers.wait(batch, LOOK_EVERY)
 
 
-async def _pause(door: AppState) -> None:
+async def _pause(app_state: AppState) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(door.closing.wait(), LOOK_EVERY)
+        await asyncio.wait_for(app_state.closing.wait(), LOOK_EVERY)

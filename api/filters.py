@@ -29,9 +29,12 @@ Until = Annotated[
     Query(ge=0, le=1e11, description="Only jobs that reached this state before this time; Unix seconds."),
 ]
 
-Because = Annotated[
+Justification = Annotated[
     str,
     Query(
-        min_length=1, max_length=500, description="Reason; shown with the result and recorded in the audit."
+        alias="because",
+        min_length=1,
+        max_length=500,
+        description="Reason; shown with the result and recorded in the audit.",
     ),
 ]

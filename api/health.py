@@ -48,12 +48,12 @@ async def readyz(request: Request) -> Response:
 
     A full backlog does not make the server unready: jobs can still be read, cancelled and followed.
     """
-    door = state_of(request)
+    app_state = state_of(request)
     try:
         async with asyncio.timeout(WITHIN):
-            await door.ledger.check()
+            await app_state.ledger.check()
     except (ContractError, TimeoutError):
         raise no_ledger() from None
-    if not door.fit.is_set():
+    if not app_state.fit.is_set():
         raise no_ledger()
     return json_answer({"status": "ready"})

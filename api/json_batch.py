@@ -115,8 +115,8 @@ def _settings(said: dict[str, bytes]) -> Settings:
         raise _not_a_batch(str(error)) from error
 
 
-def _not_a_batch(why: str) -> InvalidInputError:
-    return InvalidInputError(f"the body is not a batch: {why}", hint=HINT)
+def _not_a_batch(reason: str) -> InvalidInputError:
+    return InvalidInputError(f"the body is not a batch: {reason}", hint=HINT)
 
 
 class _Text:

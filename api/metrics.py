@@ -44,9 +44,9 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 @router.get("/metrics", response_class=Response, responses={**_TEXT, **refusals()})
 async def metrics(request: Request, caller: Scraper) -> Response:  # noqa: ARG001
     """Metrics of the ledger, for Prometheus."""
-    door = state_of(request)
+    app_state = state_of(request)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(Collected(samples(await door.readings.latest(), door.settings)))
+    registry.register(Collected(samples(await app_state.readings.latest(), app_state.settings)))
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(registry), media_type=content_type)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import json_answer, refusals
-from api.filters import Because, CredentialName, Key, Reason, Since, Until
+from api.filters import CredentialName, Justification, Key, Reason, Since, Until
 from api.models import Changed, Resolved
 from api.problem import Kind, ProblemError
 from api.request import Operator, read_body, state_of
@@ -28,31 +28,39 @@ _DONE = {200: {"model": Changed, "description": "Done."}, **refusals(Kind.NOT_FO
 
 
 @router.post("/v1/batches/{batch}/pause", response_class=Response, responses=_DONE)
-async def pause(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
+async def pause(
+    request: Request, caller: Operator, batch: str, justification: Justification = ""
+) -> Response:
     """Pause sending for a batch."""
     ledger = state_of(request).ledger
     found = await ledger.queries.batch_id(batch)
-    why = because.strip() or f"paused by {caller.name}"
-    new = await ledger.operations.hold(scopes.of_batch(found), by=caller.name, why=why)
+    justification = justification.strip() or f"paused by {caller.name}"
+    new = await ledger.operations.hold(scopes.of_batch(found), actor=caller.name, justification=justification)
     return json_answer({"batch": found, "done": "paused" if new else "held already"})
 
 
 @router.post("/v1/batches/{batch}/resume", response_class=Response, responses=_DONE)
-async def resume(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
+async def resume(
+    request: Request, caller: Operator, batch: str, justification: Justification = ""
+) -> Response:
     """Resume sending after a pause or a stop-loss."""
     ledger = state_of(request).ledger
     found = await ledger.queries.batch_id(batch)
     words = {"not_held": "not held", "released": "goes on", "probe": "one job is sent to try"}
-    came = await ledger.operations.release(scopes.of_batch(found), by=caller.name, why=because.strip())
+    came = await ledger.operations.release(
+        scopes.of_batch(found), actor=caller.name, justification=justification.strip()
+    )
     return json_answer({"batch": found, "done": words[came]})
 
 
 @router.post("/v1/batches/{batch}/cancel", response_class=Response, responses=_DONE)
-async def cancel(request: Request, caller: Operator, batch: str, because: Because = "") -> Response:
+async def cancel(
+    request: Request, caller: Operator, batch: str, justification: Justification = ""
+) -> Response:
     """Cancel all unsent jobs of a batch."""
     ledger = state_of(request).ledger
     found = await ledger.queries.batch_id(batch)
-    count = await ledger.operations.cancel(found, caller.name, why=because.strip())
+    count = await ledger.operations.cancel(found, caller.name, justification=justification.strip())
     return json_answer({"batch": found, "done": "cancelled", "jobs": count})
 
 
@@ -68,9 +76,10 @@ async def redrive(
     since: Since = None,
     until: Until = None,
     dry_run: Annotated[bool, Query(description="Count the jobs, and change nothing.")] = False,
-    because: Annotated[
+    justification: Annotated[
         str,
         Query(
+            alias="because",
             min_length=1,
             max_length=500,
             description="Reason for accepting a second widget; without it, risky jobs are not queued.",
@@ -83,16 +92,20 @@ async def redrive(
     Jobs that may already have a widget are not queued and are counted as `left`, unless `because` gives the
     reason for accepting a second one. The reason is recorded.
     """
-    door = state_of(request)
-    found = await door.ledger.queries.batch_id(batch)
+    app_state = state_of(request)
+    found = await app_state.ledger.queries.batch_id(batch)
     wanted = Selection(State(state), reason, credential, key, since, until)
     if dry_run:
         risks = [
-            match.risky async for stretch in door.ledger.queries.matching(found, wanted) for match in stretch
+            match.risky
+            async for stretch in app_state.ledger.queries.matching(found, wanted)
+            for match in stretch
         ]
         return json_answer({"batch": found, "done": "nothing", "jobs": len(risks), "risky": sum(risks)})
-    came = await door.ledger.operations.redrive(found, wanted, caller.name, because=because.strip())
-    door.ringer.ring(found)
+    came = await app_state.ledger.operations.redrive(
+        found, wanted, caller.name, justification=justification.strip()
+    )
+    app_state.notifier.notify(found)
     return json_answer(
         {"batch": found, "done": "queued again", "jobs": came.queued, "risky": came.risky, "left": came.left}
     )
@@ -137,7 +150,7 @@ _RESOLUTION = {
 )
 async def resolve(request: Request, caller: Operator, job: str) -> Response:
     """Resolve a job in doubt: its widget exists (`created`) or not (`absent`)."""
-    door = state_of(request)
+    app_state = state_of(request)
     body = await read_body(request)
     check_said_once(body)
     try:
@@ -154,14 +167,14 @@ async def resolve(request: Request, caller: Operator, job: str) -> Response:
         batch, number = split_job_id(job)
     except ValueError as error:
         raise NotFoundError("unknown job") from error
-    settled = await door.ledger.operations.resolve(
+    settled = await app_state.ledger.operations.resolve(
         batch,
         number,
         created=said.found == "created",
-        by=caller.name,
+        actor=caller.name,
         result=Result(widget_id=said.widget_id) if said.widget_id else None,
     )
     if not settled:
         raise ProblemError(Kind.NOT_IN_DOUBT, "the job is not in doubt; nothing was changed")
-    door.ringer.ring(batch)
+    app_state.notifier.notify(batch)
     return json_answer({"job": job, "state": "succeeded" if said.found == "created" else "queued"})

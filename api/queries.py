@@ -63,13 +63,13 @@ async def list_batches(
     state: Annotated[State | None, Query(description="Only batches with jobs in this state.")] = None,
 ) -> Response:
     """List batches, newest first."""
-    door = state_of(request)
+    app_state = state_of(request)
     found: list[dict[str, Any]] = []
     place = _place(cursor)
     for _ in range(SCANNED // PLACES):
-        page = await door.ledger.queries.places(place, since=since)
+        page = await app_state.ledger.queries.places(place, since=since)
         for place in page:
-            status = await _status_or_none(door, place[1])
+            status = await _status_or_none(app_state, place[1])
             if status and settled in (None, status.settled) and (state is None or status.states[state]):
                 found.append(status.public())
             if len(found) == limit:
@@ -95,9 +95,9 @@ def _place(cursor: str | None) -> Place | None:
         ) from None
 
 
-async def _status_or_none(door: AppState, batch: str) -> BatchStatus | None:
+async def _status_or_none(app_state: AppState, batch: str) -> BatchStatus | None:
     try:
-        return await door.ledger.queries.status(batch)
+        return await app_state.ledger.queries.status(batch)
     except NotFoundError:
         return None  # it has been taken back since
 
@@ -139,8 +139,8 @@ async def list_jobs(
 
     In order of submission; with state `dead` or `in_doubt`, in order of the time they reached it.
     """
-    door = state_of(request)
-    found = await door.ledger.queries.batch_id(batch)
+    app_state = state_of(request)
+    found = await app_state.ledger.queries.batch_id(batch)
     wanted = Selection(state, reason, credential, key, since, until)
     if cursor and ("-" in cursor) != wanted.by_time:
         raise ProblemError(
@@ -150,7 +150,7 @@ async def list_jobs(
         )
     jobs: list[dict[str, Any]] = []
     pages, end = 0, ""
-    async for page in door.ledger.queries.pages(found, wanted, after=cursor or ""):
+    async for page in app_state.ledger.queries.pages(found, wanted, after=cursor or ""):
         some = page.jobs[: limit - len(jobs)]
         jobs += [job_json(job, caller) for job in some]
         end = wanted.place(some[-1]) if len(some) < len(page.jobs) else page.end
@@ -200,14 +200,14 @@ async def outcome_file(request: Request, caller: Reader, batch: str, file: str) 
     The files are created.csv, failed.csv, in_doubt.csv, not_attempted.csv and manifest.json.
     created.csv holds widget keys and also needs the scope `keys`.
     """
-    door = state_of(request)
-    found = await door.ledger.queries.batch_id(batch)
-    if file not in FILES or door.export is None:
+    app_state = state_of(request)
+    found = await app_state.ledger.queries.batch_id(batch)
+    if file not in FILES or app_state.export is None:
         raise ProblemError(Kind.NOT_FOUND, "unknown outcome file", hint="one of " + ", ".join(FILES))
     _check_keys(file, caller)
     folder = tempfile.TemporaryDirectory(prefix="outcomes-")
     try:
-        await door.export(door.ledger, found, Path(folder.name))
+        await app_state.export(app_state.ledger, found, Path(folder.name))
     except BaseException:
         folder.cleanup()
         raise

@@ -28,10 +28,10 @@ _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
 def state_of(request: Request) -> AppState:
     """The door that the app was made for."""
-    door = request.app.state.door
-    if not isinstance(door, AppState):
+    app_state = request.app.state.app_state
+    if not isinstance(app_state, AppState):
         raise TypeError("the app has no door")
-    return door
+    return app_state
 
 
 def bearer(request: Request) -> str:

@@ -21,7 +21,7 @@ from api.app import make_app
 from api.connections import (
     ACCEPTED_AT_ONCE,
     Book,
-    DoorProtocol,
+    LimitedProtocol,
     Throttle,
     most_connections,
 )
@@ -73,24 +73,24 @@ def serve(
     tracer = tracing.configure(environ, program="serve")
     asyncio.run(_check(settings.redis))
     celery = make_celery(settings)
-    door_bell = Notifier(celery)
+    notifier = Notifier(celery)
 
     async def run() -> None:
-        door = AppState(
+        app_state = AppState(
             settings,
             Ledger.of(settings, connections=CONNECTIONS),
-            BackgroundNotifier(door_bell.ring),
+            BackgroundNotifier(notifier.notify),
             export,
             waiting=Waiting(celery).count if settings.broker != settings.redis else None,
         )
         config = uvicorn.Config(
-            Access(make_app(door)),
+            Access(make_app(app_state)),
             host=host,
             port=port,
             log_config=None,  # its records come out as ours do
             access_log=False,
             server_header=False,
-            http=cast(Any, partial(DoorProtocol, book=Book(most_connections()))),
+            http=cast(Any, partial(LimitedProtocol, book=Book(most_connections()))),
             backlog=ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=STOP_TIMEOUT,
             ws="none",
@@ -104,7 +104,7 @@ def serve(
                 log_event(PROGRAM_STARTED, traced=tracer is not None)
                 on_ready(f"http://{shown}:{taken}")
 
-            await _Server(config, door, ready).serve([listener])
+            await _Server(config, app_state, ready).serve([listener])
 
     try:
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in good order and says why
@@ -142,9 +142,9 @@ async def _check(redis: str) -> None:
 class _Server(uvicorn.Server):
     """Says when it takes requests, and lets streams of events end when it stops."""
 
-    def __init__(self, config: uvicorn.Config, door: AppState, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, app_state: AppState, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._door = door
+        self._app_state = app_state
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -157,5 +157,5 @@ class _Server(uvicorn.Server):
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._door.closing.set()
+        self._app_state.closing.set()
         await super().shutdown(sockets)

@@ -78,16 +78,16 @@ class Fullness:
         self._ledger = ledger
         self._settings = settings
         self._looked = 0.0
-        self._why = ""
+        self._reason = ""
 
     async def check(self) -> None:
         """Raises: ProblemError if it has not."""
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY:
             self._looked = now
-            self._why = await self._full()
-        if self._why:
-            raise ProblemError(Kind.FULL, self._why, retry_after=5)
+            self._reason = await self._full()
+        if self._reason:
+            raise ProblemError(Kind.FULL, self._reason, retry_after=5)
 
     async def _full(self) -> str:
         most, longest = self._settings.api_memory, self._settings.api_backlog
@@ -112,7 +112,7 @@ class AppState:
 
     settings: Settings
     ledger: Ledger
-    ringer: BackgroundNotifier
+    notifier: BackgroundNotifier
     export: Export | None = None
     waiting: Callable[[], int] | None = None
     tokens: Tokens = field(init=False)
@@ -133,7 +133,7 @@ class AppState:
         self.rates = Rates(self.ledger, self.settings)
         self.fullness = Fullness(self.ledger, self.settings)
         self.credentials = KnownCredentials(self.ledger)
-        self.single = SingleJobs(self.ledger, self.ringer.ring)
+        self.single = SingleJobs(self.ledger, self.notifier.notify)
         self.uploads = Slots()
         self.fit = asyncio.Event()
         self.closing = asyncio.Event()

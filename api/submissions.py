@@ -50,9 +50,10 @@ IDEMPOTENCY = {
 }
 
 
-Because = Annotated[
+Justification = Annotated[
     str,
     Query(
+        alias="because",
         min_length=1,
         max_length=500,
         description="Reason for accepting a second widget for jobs that ended and may have one; "
@@ -119,7 +120,7 @@ async def submit_batch(
     defaults: Annotated[
         str | None, Query(description="Default body as a JSON object; the values of a row override it.")
     ] = None,
-    because: Because = "",
+    justification: Justification = "",
 ) -> Response:
     """
     Submit a batch of jobs.
@@ -128,15 +129,15 @@ async def submit_batch(
     body again sends nothing twice. Dead or cancelled jobs are queued again with their new body only for
     a token with the scope `operate` (verdict `redriven`, else `ended`).
     """
-    door = state_of(request)
-    _check_power(caller, because)
+    app_state = state_of(request)
+    _check_power(caller, justification)
     kind = media_type(request)
     if kind not in FORMATS:
         raise ProblemError(Kind.WRONG_TYPE, "unsupported Content-Type", hint="one of " + ", ".join(FORMATS))
     given = frozenset(request.query_params)
     _check_heeded(given, FORMATS[kind])
     encoding = _encoding(request, FORMATS[kind], encoding)
-    await door.fullness.check()
+    await app_state.fullness.check()
     try:
         options = ReadOptions(
             maps=_maps(map_ or []),
@@ -149,22 +150,22 @@ async def submit_batch(
             encoding=encoding,
             format=FORMATS[kind],
         )
-        wish = UploadRequest(
+        upload = UploadRequest(
             name=None if name is None else check_batch_name(name),
             options=options,
             format=FORMATS[kind],
             all_or_nothing=all_or_nothing,
-            because=because.strip(),
+            justification=justification.strip(),
             leave_ended=_leaves_ended(caller),
             given=given,
         )
     except InvalidInputError as error:
         raise ProblemError(Kind.INVALID, error.message, hint=in_http_words(error.hint)) from error
     with new_file() as file:
-        body = await spool(request, file, door.settings.api_max_body)
+        body = await spool(request, file, app_state.settings.api_max_body)
 
         async def work() -> Response:
-            taken = await take_in(door, body, wish, caller)
+            taken = await take_in(app_state, body, upload, caller)
             where = {"Location": f"/v1/batches/{taken.batch}"} if taken.batch else {}
             return json_answer(taken.public(), 202, where)
 
@@ -176,9 +177,9 @@ def _leaves_ended(caller: Token) -> bool:
     return Scope.OPERATE not in caller.scopes
 
 
-def _check_power(caller: Token, because: str) -> None:
+def _check_power(caller: Token, justification: str) -> None:
     """Raises: ProblemError if second widgets are accepted by a token that may not."""
-    if because.strip() and Scope.OPERATE not in caller.scopes:
+    if justification.strip() and Scope.OPERATE not in caller.scopes:
         raise ProblemError(
             Kind.NO_SCOPE,
             "the token lacks the scope operate",
@@ -275,23 +276,23 @@ async def submit_job(
     as_is: Annotated[
         list[str] | None, Query(max_length=4, description="Columns whose ids are accepted unchanged.")
     ] = None,
-    because: Because = "",
+    justification: Justification = "",
 ) -> Response:
     """
     Submit one job. It is in the ledger before the answer, and is sent before all files.
 
     A dead or cancelled job is queued again only for a token with the scope `operate`.
     """
-    door = state_of(request)
-    _check_power(caller, because)
+    app_state = state_of(request)
+    _check_power(caller, justification)
     if media_type(request) != "application/json":
         raise ProblemError(Kind.WRONG_TYPE, "send a job as JSON", hint="Content-Type: application/json")
     check_json(request)
-    await door.fullness.check()
+    await app_state.fullness.check()
     body = await read_body(request)
 
     async def work() -> Response:
-        return await _take_one(request, caller, body, new_bots, frozenset(as_is or ()), because.strip())
+        return await _take_one(request, caller, body, new_bots, frozenset(as_is or ()), justification.strip())
 
     return await once(request, caller, hashlib.sha256(body).hexdigest(), work)
 
@@ -306,7 +307,7 @@ _NOT_ACCEPTED = {
 
 
 async def _take_one(
-    request: Request, caller: Token, body: bytes, new_bots: bool, as_is: frozenset[str], because: str
+    request: Request, caller: Token, body: bytes, new_bots: bool, as_is: frozenset[str], justification: str
 ) -> Response:
     check_said_once(body)
     try:
@@ -331,7 +332,7 @@ async def _take_one(
             problems=problems_json(job),
         )
     word = await state_of(request).single.hand_over(
-        job, caller.name, because=because, leave_ended=_leaves_ended(caller)
+        job, caller.name, justification=justification, leave_ended=_leaves_ended(caller)
     )
     facts: dict[str, Any] = {
         "job": word.job_id,

@@ -72,7 +72,7 @@ class UploadRequest:
         format: None for a JSON object.
         all_or_nothing: whether one bad row refuses them all.
         meta: kept with a new batch.
-        because: why a second widget is accepted of jobs that had ended; empty if it is not.
+        justification: why a second widget is accepted of jobs that had ended; empty if it is not.
         leave_ended: whether jobs that were given up or cancelled stay as they are.
         given: names of the query parameters, which a JSON body may not give again.
     """
@@ -82,7 +82,7 @@ class UploadRequest:
     format: Format | None
     all_or_nothing: bool = False
     meta: Mapping[str, str] = field(default_factory=dict)
-    because: str = ""
+    justification: str = ""
     leave_ended: bool = False
     given: frozenset[str] = frozenset()
 
@@ -181,32 +181,37 @@ def new_file() -> IO[bytes]:
     return cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY))
 
 
-async def take_in(door: AppState, body: Spooled, wish: UploadRequest, caller: Token) -> UploadResult:
+async def take_in(app_state: AppState, body: Spooled, upload: UploadRequest, caller: Token) -> UploadResult:
     """
     Judges all rows, then hands the good ones over.
 
     Raises: ProblemError; nothing was handed over then. LedgerUnavailableError.
     """
-    known = await door.credentials.names()
-    if door.settings.redis is None:
+    known = await app_state.credentials.names()
+    if app_state.settings.redis is None:
         raise RuntimeError("a server has a Redis")
 
     async def work() -> UploadResult:
-        async with Ledger.of(door.settings, connections=4) as ledger:
-            return await _take_in(ledger, body, wish, caller.name, door, known)
+        async with Ledger.of(app_state.settings, connections=4) as ledger:
+            return await _take_in(ledger, body, upload, caller.name, app_state, known)
 
-    async with door.uploads.place(caller.id):
+    async with app_state.uploads.place(caller.id):
         return await asyncio.to_thread(lambda: asyncio.run(work()))
 
 
 async def _take_in(
-    ledger: Ledger, body: Spooled, wish: UploadRequest, who: str, door: AppState, known: frozenset[str] | None
+    ledger: Ledger,
+    body: Spooled,
+    upload: UploadRequest,
+    actor: str,
+    app_state: AppState,
+    known: frozenset[str] | None,
 ) -> UploadResult:
     try:
         file = Watched(body.file)
-        read = _reader(file, wish)
+        read = _reader(file, upload)
         rows = read.rows()
-        taken = _judge(rows, known, read.wish, body, who)
+        taken = _judge(rows, known, read.upload, body, actor)
     except InvalidInputError as error:
         raise ProblemError(
             Kind.INVALID,
@@ -215,8 +220,8 @@ async def _take_in(
             notes=notes_json(getattr(error, "__notes__", ())),
         ) from error
     file.rest()
-    wish = read.wish
-    _refuse(taken, wish)
+    upload = read.upload
+    _refuse(taken, upload)
 
     def note(job: NewJob, word: Accepted) -> None:
         if len(taken.handed_over) < SHOWN:
@@ -226,11 +231,11 @@ async def _take_in(
         ledger,
         checked(of_known(read.rows(), known), lambda _: None),
         name=taken.name,
-        who=who,
-        ring=door.ringer.ring,
-        because=wish.because,
-        leave_ended=wish.leave_ended,
-        meta={"source": "HTTP", "sha256": body.sha256, "by": who, **wish.meta},
+        actor=actor,
+        notify=app_state.notifier.notify,
+        justification=upload.justification,
+        leave_ended=upload.leave_ended,
+        meta={"source": "HTTP", "sha256": body.sha256, "by": actor, **upload.meta},
         on_verdict=note,
     )
     taken.verdicts = submission.verdicts
@@ -249,41 +254,41 @@ class _Reader:
         wish: with what the body itself says.
     """
 
-    wish: UploadRequest
+    upload: UploadRequest
     rows: Callable[[], Reading | _JsonRows]
 
 
-def _reader(file: Watched, wish: UploadRequest) -> _Reader:
+def _reader(file: Watched, upload: UploadRequest) -> _Reader:
     """Raises: InvalidInputError, ProblemError if the body is none of what is read."""
     file.seek(0)
     if file.read(2) == GZIP:
         # A few bytes may unpack to any number: whoever reads a file of their own may do that to themselves.
         raise ProblemError(Kind.WRONG_TYPE, "compressed bodies are not accepted", hint="send it uncompressed")
-    if wish.format is not None:
+    if upload.format is not None:
 
         def rows() -> Reading:
             file.seek(0)
-            return Reading(cast(BinaryIO, file), wish.options)
+            return Reading(cast(BinaryIO, file), upload.options)
 
-        return _Reader(wish, rows)
+        return _Reader(upload, rows)
     batch = look_through(file)
-    wish = _with_settings(wish, batch.settings)
-    return _Reader(wish, lambda: _JsonRows(batch.jobs(file), wish.options))
+    upload = _with_settings(upload, batch.settings)
+    return _Reader(upload, lambda: _JsonRows(batch.jobs(file), upload.options))
 
 
-def _with_settings(wish: UploadRequest, settings: Settings) -> UploadRequest:
+def _with_settings(upload: UploadRequest, settings: Settings) -> UploadRequest:
     """The wish with what a JSON body says beside its jobs."""
     for setting in Settings.__struct_fields__:
-        if getattr(settings, setting) is not None and setting in wish.given:
+        if getattr(settings, setting) is not None and setting in upload.given:
             raise InvalidInputError(f"{setting} appears in the query and in the body", hint="send it once")
     given = {
         setting: value
         for setting in ("credential", "defaults", "new_bots")
         if (value := getattr(settings, setting)) is not None
     }
-    options = replace(wish.options, **given)
-    name = wish.name if settings.name is None else check_batch_name(settings.name)
-    return replace(wish, name=name, options=options)
+    options = replace(upload.options, **given)
+    name = upload.name if settings.name is None else check_batch_name(settings.name)
+    return replace(upload, name=name, options=options)
 
 
 class _JsonRows:
@@ -324,9 +329,9 @@ class _JsonRows:
 
 
 def _judge(
-    rows: Reading | _JsonRows, known: frozenset[str] | None, wish: UploadRequest, body: Spooled, who: str
+    rows: Reading | _JsonRows, known: frozenset[str] | None, upload: UploadRequest, body: Spooled, actor: str
 ) -> UploadResult:
-    taken = UploadResult(wish.name or f"upload-{body.sha256[:12]}")
+    taken = UploadResult(upload.name or f"upload-{body.sha256[:12]}")
     last: int | None = None
 
     def complain(problem: InvalidJobError) -> None:
@@ -334,7 +339,7 @@ def _judge(
         taken.problem_count += 1
         taken.bad_rows += problem.row is None or problem.row != last
         last = problem.row
-        log_event(ROW_REJECTED, row=problem.row, by=who)
+        log_event(ROW_REJECTED, row=problem.row, by=actor)
         if len(taken.problems) < SHOWN:
             taken.problems.append(problem)
         if taken.bad_rows > MOST_BAD:
@@ -348,10 +353,10 @@ def _judge(
     return taken
 
 
-def _refuse(taken: UploadResult, wish: UploadRequest) -> None:
+def _refuse(taken: UploadResult, upload: UploadRequest) -> None:
     if taken.rows == 0:
         raise ProblemError(Kind.INVALID, "the body contains no jobs", notes=notes_json(taken.notes))
-    if taken.bad_rows == taken.rows or (wish.all_or_nothing and taken.bad_rows):
+    if taken.bad_rows == taken.rows or (upload.all_or_nothing and taken.bad_rows):
         raise _bad_rows(taken, f"{taken.bad_rows:,} of {taken.rows:,} rows are invalid;")
 
 

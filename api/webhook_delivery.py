@@ -95,18 +95,18 @@ class Webhooks:
         self._clock = clock
         self._telling: dict[str, asyncio.Task[int]] = {}
 
-    async def set(self, on: str, url: str, *, by: str = "", may_replace: bool = True) -> Webhook:
+    async def set(self, on: str, url: str, *, actor: str = "", may_replace: bool = True) -> Webhook:
         """
         Has a batch or single job tell this address, what it has come to already included.
 
         Args:
             on: id of the batch or job.
-            by: id of the token that sets it.
+            actor: id of the token that sets it.
             may_replace: whether it takes the place of one that another token has set.
         Raises: InvalidInputError if it may not be called; NotYoursError.
         """
         check_address(url, allow_private=self._allow_private)
-        webhook = Webhook(url, new_secret(), by)
+        webhook = Webhook(url, new_secret(), actor)
         await self._store.set(on, webhook, may_replace=may_replace)
         return webhook
 

@@ -149,7 +149,7 @@ async def _set(request: Request, caller: Token, on: str, scope: str) -> Webhook:
         raise ProblemError(Kind.INVALID, "an address may have at most 2,000 characters")
     try:
         webhook = await state_of(request).webhooks.set(
-            on, wanted.url, by=caller.id, may_replace=_may_all(caller)
+            on, wanted.url, actor=caller.id, may_replace=_may_all(caller)
         )
     except NotYoursError:
         raise _not_yours("another token set this webhook") from None
@@ -213,4 +213,4 @@ def _not_yours(hint: str) -> ProblemError:
 
 async def _note(request: Request, caller: Token, scope: str, done: str, webhook: Webhook) -> None:
     facts: dict[str, str | int] = {"done": done, "address": webhook.address}
-    await state_of(request).ledger.operations.note("webhook", by=caller.name, on=scope, facts=facts)
+    await state_of(request).ledger.operations.note("webhook", actor=caller.name, on=scope, facts=facts)

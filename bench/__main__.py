@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
         results = Results.read()
         _publish(results)
         return _ended(results, check=given.check)
-    if missing := nginx.why_not():
+    if missing := nginx.unavailable_reason():
         print(f"error: {missing}", file=sys.stderr)
         return 2
     options = Options(

@@ -30,7 +30,7 @@ def names() -> list[str]:
     return sorted(lock.stem for lock in REQUIREMENTS.glob("*.lock"))
 
 
-def why_not(environment: str) -> str | None:
+def unavailable_reason(environment: str) -> str | None:
     """What is missing for it; None if nothing is."""
     if not environment or _made_from(environment) == _lock(environment):
         return None
@@ -39,7 +39,7 @@ def why_not(environment: str) -> str | None:
 
 def ensure(environment: str) -> None:
     """Makes an environment from its lock, by hash; quick when nothing has changed."""
-    if why_not(environment) is None:
+    if unavailable_reason(environment) is None:
         return
     home = PEERS_HOME / environment
     print(f"setting up {home.relative_to(ROOT)} …", file=sys.stderr)

@@ -39,8 +39,8 @@ def _play(options: argparse.Namespace, rabbitmq: RabbitMq | None) -> int:
     done: list[tuple[Scenario, Verdict]] = []
     for scenario in chosen:
         print(f"{scenario.name:32} ", end="", file=sys.stderr, flush=True)
-        if why := scenario.missing():
-            print(f"skipped: {why}", file=sys.stderr)
+        if reason := scenario.missing():
+            print(f"skipped: {reason}", file=sys.stderr)
             continue
         verdict = asyncio.run(scenario.run(options.seed, options.keep, rabbitmq=rabbitmq))
         done.append((scenario, verdict))

@@ -49,7 +49,7 @@ async def double_messages(stage: Stage) -> Verdict:
     workers = [stage.worker(f"worker{n}") for n in range(3)]
     await stage.up(*workers)
     for _ in range(50):
-        stage.ring(batch)
+        stage.notify(batch)
     seconds = await stage.settled(batch, began)
     verdict = await stage.verdict(batch, JOBS, in_flight=0, seconds=seconds)
     _all_succeeded(verdict)
@@ -69,8 +69,8 @@ async def ring_late(stage: Stage) -> Verdict:
     began = time.monotonic()
     for message in old:
         await _push(stage, message)
-    stage.ring("bnobody")
-    stage.ring("}:jobs{")  # no id that we make
+    stage.notify("bnobody")
+    stage.notify("}:jobs{")  # no id that we make
 
     async def taken() -> bool:
         return not await _messages(stage)

@@ -43,7 +43,7 @@ async def lose_rabbitmq(
     began = time.monotonic()
     in_flight = stage.in_flight
     try:
-        unrung = await stage.submit(jobs(20, "unrung"), name="unrung", ring=False)
+        unrung = await stage.submit(jobs(20, "unrung"), name="unrung", notify=False)
         seconds = max(await stage.settled(unrung, began), await stage.settled(batch, began))
         await asyncio.sleep(max(0.0, began + absent - time.monotonic()))
     finally:
@@ -60,7 +60,7 @@ async def lose_rabbitmq(
 async def _hear_rings(stage: Stage, verdict: Verdict) -> None:
     later = await stage.submit(jobs(20, "later"), name="later")
     for _ in range(20):
-        stage.ring(later)  # more than one worker is handed at a time
+        stage.notify(later)  # more than one worker is handed at a time
 
     def taken() -> bool:
         return stage.waiting() == 0

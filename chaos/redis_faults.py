@@ -38,7 +38,7 @@ async def lose_redis(stage: Stage, end: Callable[[Stage], None], absent: float, 
     for blow in range(times):
         await stage.succeeded(batch, stage.random.randint(20, 120) + blow * JOBS // times)
         for _ in range(RINGS):
-            stage.ring(batch)
+            stage.notify(batch)
         end(stage)
         in_flight += stage.in_flight
         await asyncio.sleep(absent)

@@ -134,11 +134,11 @@ def watch_connecting(fuse: Fuse) -> None:
 
 def watch_doorbell(fuse: Fuse) -> None:
     """Passes a checkpoint before every ring; a worker's and a submission's are told apart by name."""
-    real = Notifier.ring
+    real = Notifier.notify
 
-    def ring(self: Notifier, batch: str) -> None:
+    def notify(self: Notifier, batch: str) -> None:
         fuse.burn("before-ring")
         fuse.burn("before-first-ring")
         real(self, batch)
 
-    Notifier.ring = ring  # type: ignore[method-assign]
+    Notifier.notify = notify  # type: ignore[method-assign]

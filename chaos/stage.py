@@ -84,7 +84,7 @@ class Stage:
         broker = SecretStr(rabbitmq.url) if rabbitmq else None
         self._served = served
         self._app = make_app(Settings(redis_url=SecretStr(served.url), broker_url=broker))
-        self.ring = Notifier(self._app).ring
+        self.notify = Notifier(self._app).notify
         self.workers: list[Victim] = []
         self._victims: list[Victim] = []
 
@@ -181,10 +181,10 @@ class Stage:
 
     # --- Work ---
 
-    async def submit(self, work: Sequence[NewJob], name: str = "tenants", *, ring: bool = True) -> str:
+    async def submit(self, work: Sequence[NewJob], name: str = "tenants", *, notify: bool = True) -> str:
         """Hands jobs over and rings, if it is not told to keep still. Returns: the batch."""
-        bell = self.ring if ring else lambda _: None
-        done = await submit(self.ledger, work, name=name, who="chaos", ring=bell)
+        bell = self.notify if notify else lambda _: None
+        done = await submit(self.ledger, work, name=name, actor="chaos", notify=bell)
         return done.batch
 
     def sign_up(self, job: NewJob, batch: str) -> None:

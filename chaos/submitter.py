@@ -46,8 +46,8 @@ async def _submit(name: str, count: int, fuse: Fuse) -> None:
         fuse.burn("between-chunks")
 
     async with Ledger.at(settings.redis) as ledger:
-        ring = Notifier(make_app(settings)).ring
-        await submit(ledger, jobs(count), name=name, who="chaos", ring=ring, on_chunk=on_chunk)
+        notify = Notifier(make_app(settings)).notify
+        await submit(ledger, jobs(count), name=name, actor="chaos", notify=notify, on_chunk=on_chunk)
 
 
 if __name__ == "__main__":

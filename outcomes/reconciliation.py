@@ -79,7 +79,7 @@ class Judged:
     number: int
     value: str
     finding: Finding
-    why: str = ""
+    reason: str = ""
     seen: Seen | None = None
 
 
@@ -239,7 +239,7 @@ def _damage(text: str, *, blank: str = "") -> str:
     return ""
 
 
-def why_not_whole(table: SeenTable, jobs: Iterable[Candidate]) -> str | None:
+def incomplete_reason(table: SeenTable, jobs: Iterable[Candidate]) -> str | None:
     """
     Why nothing is proved by what a table lacks, in words; None if it looks whole.
 

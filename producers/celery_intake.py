@@ -53,13 +53,18 @@ from provisioning.ledger.encryption import KeylessError
 from provisioning.ledger.idempotency import Answer, InUseError, OtherRequestError
 from provisioning.messages import REFUSE, SUBMIT
 from provisioning.observability import tracing
-from provisioning.observability.log_events import MESSAGE_REFUSED, MESSAGE_RETURNED, RING_LOST, ROW_REJECTED
+from provisioning.observability.log_events import (
+    MESSAGE_REFUSED,
+    MESSAGE_RETURNED,
+    NOTIFICATION_LOST,
+    ROW_REJECTED,
+)
 from provisioning.observability.logs import log_event
 
 MOST_JOBS = 10_000
 """Jobs in one message: some megabytes, which is much for a broker. More go through another door."""
 
-WHO = "celery"
+ACTOR = "celery"
 """Who hands over, in the ledger's story and for Idempotency-Keys: a broker knows no names."""
 
 HIDDEN = "***"
@@ -183,7 +188,7 @@ def _ledger() -> Ledger:
 
 
 async def take_in(
-    ledger: Ledger, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], doorbell: Notifier
+    ledger: Ledger, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], notifier: Notifier
 ) -> None:
     """
     Records the jobs of a message; what is wrong with it or with some of them is kept with the reason.
@@ -193,7 +198,7 @@ async def take_in(
     """
     try:
         message = _read(args, kwargs)
-        await _once(ledger, task, message, doorbell)
+        await _once(ledger, task, message, notifier)
     except (LedgerUnavailableError, *UNSEALABLE, OSError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept, and not tried for ever
@@ -222,10 +227,10 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
     return message
 
 
-async def _once(ledger: Ledger, task: str, message: Message, doorbell: Notifier) -> None:
+async def _once(ledger: Ledger, task: str, message: Message, notifier: Notifier) -> None:
     key = message.idempotency_key
     if key is None:
-        await _submit(ledger, task, message, doorbell)
+        await _submit(ledger, task, message, notifier)
         return
     said: list[Any] = [message.jobs, message.batch, message.new_bots]
     if message.as_is:  # messages without it have the fingerprint that they always had
@@ -233,24 +238,24 @@ async def _once(ledger: Ledger, task: str, message: Message, doorbell: Notifier)
     content = msgspec.json.encode(said, order="deterministic")
     fingerprint = hashlib.sha256(content).hexdigest()
     try:
-        async with ledger.idempotency.turn(WHO, key, fingerprint) as turn:
+        async with ledger.idempotency.turn(ACTOR, key, fingerprint) as turn:
             if isinstance(turn, Answer):
                 return
-            await _submit(ledger, task, message, doorbell)
+            await _submit(ledger, task, message, notifier)
             await turn.keep(Answer(202, "", {}, b""))
     except OtherRequestError:
         raise RefusedError("its idempotency_key was used for other jobs") from None
     except InUseError:
         # It is in another worker's hands, or was in a dead one's: the ledger takes each job once.
-        await _submit(ledger, task, message, doorbell)
+        await _submit(ledger, task, message, notifier)
 
 
-async def _submit(ledger: Ledger, task: str, message: Message, doorbell: Notifier) -> None:
+async def _submit(ledger: Ledger, task: str, message: Message, notifier: Notifier) -> None:
     bad: dict[int, list[InvalidJobError]] = {}
 
     def complain(problem: InvalidJobError) -> None:
         bad.setdefault((problem.row or 1) - 1, []).append(problem)
-        log_event(ROW_REJECTED, row=problem.row, by=WHO)
+        log_event(ROW_REJECTED, row=problem.row, by=ACTOR)
 
     name, meta = _batch(task, message)
     try:
@@ -261,9 +266,9 @@ async def _submit(ledger: Ledger, task: str, message: Message, doorbell: Notifie
                 ledger,
                 jobs,
                 name=name,
-                who=WHO,
-                ring=lambda batch: _ring(doorbell, batch),
-                meta=meta | {"source": "Celery", "by": WHO},
+                actor=ACTOR,
+                notify=lambda batch: _notify(notifier, batch),
+                meta=meta | {"source": "Celery", "by": ACTOR},
                 period=today() if name == SINGLE else "",
             )
     except InvalidInputError as error:
@@ -308,11 +313,11 @@ def _with_hint(error: InvalidInputError) -> str:
     return f"{error.message} ({in_words_of(CELERY, error.hint)})" if error.hint else error.message
 
 
-def _ring(doorbell: Notifier, batch: str) -> None:
+def _notify(notifier: Notifier, batch: str) -> None:
     try:
-        doorbell.ring(batch)
+        notifier.notify(batch)
     except LedgerUnavailableError as error:
-        log_event(RING_LOST, batch_id=batch, error=error)
+        log_event(NOTIFICATION_LOST, batch_id=batch, error=error)
 
 
 async def _refuse(ledger: Ledger, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> None:

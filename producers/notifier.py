@@ -10,22 +10,22 @@ import threading
 from collections.abc import Callable
 
 from provisioning.errors import LedgerUnavailableError
-from provisioning.observability.log_events import RING_LOST
+from provisioning.observability.log_events import NOTIFICATION_LOST
 from provisioning.observability.logs import log_event
 
 
 class BackgroundNotifier:
     """Takes wishes to ring from any thread and rings from one of its own."""
 
-    def __init__(self, ring: Callable[[str], None]) -> None:
-        self._ring = ring
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self._notify = notify
         self._wanted: set[str] = set()
         self._change = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
         self._thread.start()
 
-    def ring(self, batch: str) -> None:
+    def notify(self, batch: str) -> None:
         """Has a batch rung for soon."""
         with self._change:
             self._wanted.add(batch)
@@ -46,8 +46,8 @@ class BackgroundNotifier:
                 closing = self._closing
             for batch in batches:
                 try:
-                    self._ring(batch)
+                    self._notify(batch)
                 except LedgerUnavailableError as error:
-                    log_event(RING_LOST, batch_id=batch, error=error)
+                    log_event(NOTIFICATION_LOST, batch_id=batch, error=error)
             if closing:
                 return

@@ -37,8 +37,8 @@ def today(now: float | None = None) -> str:
 @dataclass(slots=True)
 class _Waiting:
     job: NewJob
-    who: str
-    because: str
+    actor: str
+    justification: str
     leave_ended: bool
     verdict: asyncio.Future[Accepted]
 
@@ -46,20 +46,20 @@ class _Waiting:
 class SingleJobs:
     """The way in for jobs that come one at a time."""
 
-    def __init__(self, ledger: Ledger, ring: Callable[[str], None]) -> None:
+    def __init__(self, ledger: Ledger, notify: Callable[[str], None]) -> None:
         self._ledger = ledger
-        self._ring = ring
+        self._notify = notify
         self._waiting: list[_Waiting] = []
         self._recording: asyncio.Task[None] | None = None
 
     async def hand_over(
-        self, job: NewJob, who: str, *, because: str = "", leave_ended: bool = False
+        self, job: NewJob, actor: str, *, justification: str = "", leave_ended: bool = False
     ) -> Accepted:
         """
         Records a job. When this returns, it is in the ledger.
 
         Args:
-            because: why a second widget is accepted if it had ended; empty if it is not.
+            justification: why a second widget is accepted if it had ended; empty if it is not.
             leave_ended: whether it stays as it is if it was given up or cancelled.
         Raises: LedgerUnavailableError; it is then unknown whether it is, and it may be said again.
         """
@@ -67,12 +67,12 @@ class SingleJobs:
         with span("submit", "producer") as traced:
             if traced.traceparent:
                 job = msgspec.structs.replace(job, trace=traced.traceparent)
-            self._waiting.append(_Waiting(job, who, because, leave_ended, verdict))
+            self._waiting.append(_Waiting(job, actor, justification, leave_ended, verdict))
             if self._recording is None or self._recording.done():
                 self._recording = asyncio.create_task(self._record())
             word = await verdict
-            traced.add(job_id=word.job_id, by=who)
-        log_event(JOB_SUBMITTED, job_id=word.job_id, by=who, trace_id=trace_id(traced.traceparent))
+            traced.add(job_id=word.job_id, by=actor)
+        log_event(JOB_SUBMITTED, job_id=word.job_id, by=actor, trace_id=trace_id(traced.traceparent))
         return word
 
     async def _record(self) -> None:
@@ -90,21 +90,25 @@ class SingleJobs:
         batch, is_new = await self._ledger.do(call)
         by_caller: dict[tuple[str, str, bool], list[_Waiting]] = {}
         for each in group:
-            by_caller.setdefault((each.who, each.because, each.leave_ended), []).append(each)
+            by_caller.setdefault((each.actor, each.justification, each.leave_ended), []).append(each)
         calls = [
             transitions.accept(
-                batch, [each.job for each in some], who, because=because, leave_ended=leave_ended
+                batch,
+                [each.job for each in some],
+                actor,
+                justification=justification,
+                leave_ended=leave_ended,
             )
-            for (who, because, leave_ended), some in by_caller.items()
+            for (actor, justification, leave_ended), some in by_caller.items()
         ]
         moved: set[str] = set()
         new = False
         for some, accepted in zip(by_caller.values(), await self._ledger.do_all(calls), strict=True):
             for each, word in zip(some, accepted, strict=True):
                 new = new or word.verdict is Verdict.NEW
-                if each.because and word.verdict is Verdict.REDRIVEN:
+                if each.justification and word.verdict is Verdict.REDRIVEN:
                     on = scopes.of_job(word.job_id)
-                    await note_acceptance(self._ledger, on, each.who, each.because, 1)
+                    await note_acceptance(self._ledger, on, each.actor, each.justification, 1)
                 if word.verdict in (Verdict.NEW, Verdict.REDRIVEN):
                     moved.add(split_job_id(word.job_id)[0])
                 if not each.verdict.done():
@@ -112,4 +116,4 @@ class SingleJobs:
         if is_new and not new:
             await self._ledger.do(transitions.discard_batch(batch))
         for home in moved:
-            self._ring(home)
+            self._notify(home)

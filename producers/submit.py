@@ -73,12 +73,12 @@ async def submit(
     jobs: Iterable[NewJob],
     *,
     name: str,
-    who: str,
-    ring: Callable[[str], None],
+    actor: str,
+    notify: Callable[[str], None],
     meta: Mapping[str, str] | None = None,
     source: SourceFile | None = None,
     on_in_doubt: str | None = None,
-    because: str = "",
+    justification: str = "",
     leave_ended: bool = False,
     period: str = "",
     on_chunk: Callable[[Submission], None] | None = None,
@@ -90,13 +90,13 @@ async def submit(
     Args:
         jobs: consumed as they are recorded, a chunk ahead and in a thread, so that a file of any size costs
             constant memory and is read while Redis writes.
-        who: the person or service, for the story of redriven jobs.
+        actor: the person or service, for the story of redriven jobs.
         ring: the doorbell; what it raises is not caught, and the jobs are safe in the ledger.
         meta: kept with a new batch, for people: where it came from.
         source: the file they came from, noted with every batch that it has brought anything to once all
             jobs are handed over.
         on_in_doubt: `hold` or `retry`, the batch's own choice from now on; None leaves it as it is.
-        because: why a second widget is accepted of jobs that had ended; empty leaves those that may make one.
+        justification: reason to accept a second widget for ended jobs; empty skips those that may create one.
         leave_ended: whether jobs that were given up or cancelled stay as they are.
         period: for which a batch has this name; one of an earlier period gives it up. Empty for good.
         on_chunk: told after each chunk.
@@ -118,10 +118,10 @@ async def submit(
         try:
             async with (
                 read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks,
-                aclosing(_recorded(ledger, chunks, batch, who, because, leave_ended)) as recorded,
+                aclosing(_recorded(ledger, chunks, batch, actor, justification, leave_ended)) as recorded,
             ):
                 async for chunk, words in recorded:
-                    _note(submission, chunk, words, ring, on_verdict)
+                    _note(submission, chunk, words, notify, on_verdict)
                     if on_chunk:
                         on_chunk(submission)
             if source:
@@ -130,12 +130,12 @@ async def submit(
                     await ledger.do(transitions.add_source(home, source))
         except BaseException:
             with contextlib.suppress(LedgerUnavailableError):  # what went wrong first is what is told
-                await _round_off(ledger, submission, who, because, is_new=is_new)
+                await _round_off(ledger, submission, actor, justification, is_new=is_new)
             raise
-        await _round_off(ledger, submission, who, because, is_new=is_new)
+        await _round_off(ledger, submission, actor, justification, is_new=is_new)
         facts = {
             "batch_id": batch,
-            "by": who,
+            "by": actor,
             "handed_over": submission.handed_over,
             "new": submission.verdicts[Verdict.NEW],
             "redriven": submission.verdicts[Verdict.REDRIVEN],
@@ -168,22 +168,24 @@ def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
         yield chunk
 
 
-async def _round_off(ledger: Ledger, submission: Submission, who: str, because: str, *, is_new: bool) -> None:
+async def _round_off(
+    ledger: Ledger, submission: Submission, actor: str, justification: str, *, is_new: bool
+) -> None:
     """Notes in the audit that second widgets were accepted; takes a new batch back that stayed empty."""
-    if because:
+    if justification:
         redriven = Counter(submission.touched)
         redriven[submission.batch] += submission.verdicts[Verdict.REDRIVEN] - redriven.total()
         for batch, count in redriven.items():
             if count:
-                await note_acceptance(ledger, scopes.of_batch(batch), who, because, count)
+                await note_acceptance(ledger, scopes.of_batch(batch), actor, justification, count)
     if is_new and not submission.verdicts[Verdict.NEW]:
         await ledger.do(transitions.discard_batch(submission.batch))
 
 
-async def note_acceptance(ledger: Ledger, on: str, who: str, because: str, redriven: int) -> None:
+async def note_acceptance(ledger: Ledger, on: str, actor: str, justification: str, redriven: int) -> None:
     """Notes for which reason jobs were queued again although they may make a second widget."""
     await ledger.operations.note(
-        "accept-duplicates", by=who, on=on, why=because, facts={"redriven": redriven}
+        "accept-duplicates", actor=actor, on=on, justification=justification, facts={"redriven": redriven}
     )
 
 
@@ -191,8 +193,8 @@ async def _recorded(
     ledger: Ledger,
     chunks: AsyncIterator[list[NewJob]],
     batch: str,
-    who: str,
-    because: str,
+    actor: str,
+    justification: str,
     leave_ended: bool,
 ) -> AsyncGenerator[tuple[list[NewJob], list[Accepted]], None]:
     """Each chunk with the ledger's word on its jobs."""
@@ -201,7 +203,9 @@ async def _recorded(
     async def calls() -> AsyncIterator[Call[list[Accepted]]]:
         async for chunk in chunks:
             sent.append(chunk)
-            yield transitions.accept(batch, chunk, who, because=because, leave_ended=leave_ended)
+            yield transitions.accept(
+                batch, chunk, actor, justification=justification, leave_ended=leave_ended
+            )
 
     async with aclosing(ledger.do_pipelined(calls())) as replies:
         async for words in replies:
@@ -212,7 +216,7 @@ def _note(
     submission: Submission,
     chunk: list[NewJob],
     words: list[Accepted],
-    ring: Callable[[str], None],
+    notify: Callable[[str], None],
     on_verdict: OnVerdict | None,
 ) -> None:
     first = not submission.queued
@@ -230,4 +234,4 @@ def _note(
             on_verdict(job, accepted)
     # Once is enough: workers that have taken a batch up go on with it by themselves.
     for batch in moved if first else ():
-        ring(batch)
+        notify(batch)

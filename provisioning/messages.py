@@ -60,7 +60,7 @@ class _Embed(msgspec.Struct):
     chord: dict[str, Any] | None = None
 
 
-class _Ring(msgspec.Struct, forbid_unknown_fields=True):
+class _Notification(msgspec.Struct, forbid_unknown_fields=True):
     """The keyword arguments of `provision.drain`."""
 
     v: int
@@ -131,9 +131,11 @@ def _check_task(task: str, tasks: Collection[str] = TASKS) -> None:
 def _check_ring(args: Collection[Any], kwargs: Mapping[str, Any]) -> None:
     if args:
         raise UnreadableError("a notification takes only keyword arguments")
-    ring = _converted(kwargs, _Ring, "the ring")
-    if ring.v != VERSION:
-        raise UnreadableError(f"a notification of version {ring.v}; this worker supports version {VERSION}")
+    notification = _converted(kwargs, _Notification, "the notification")
+    if notification.v != VERSION:
+        raise UnreadableError(
+            f"a notification of version {notification.v}; this worker supports version {VERSION}"
+        )
 
 
 def _check_times(read: _Headers, now: datetime) -> None:

@@ -260,9 +260,9 @@ def unprocessable(problems: Mapping[str, str], form: int = 0) -> Answer:
     )
 
 
-def bad_request(why: str) -> Answer:
+def bad_request(reason: str) -> Answer:
     """400: nothing could be made of the request. Invented: no 400 is documented for this endpoint."""
-    return _error(400, "E0400", "BAD_REQUEST", why, form=0)
+    return _error(400, "E0400", "BAD_REQUEST", reason, form=0)
 
 
 def too_large() -> Answer:

@@ -27,7 +27,7 @@ from typing import Final, NoReturn
 from bench.results import about
 from bench.scale import page
 from bench.scale.results import FILE, Results, Shape
-from bench.scale.run import run, why_not
+from bench.scale.run import run, unavailable_reason
 from bench.server.nginx import NoServerError
 
 WHOLE: Final = (
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     if chosen:
         numbers = given.workers or [page.USUAL_WORKERS]
         shapes = [Shape(n, w, given.latency) for n in given.rows or [100_000] for w in numbers]
-    if missing := why_not(max(shape.rows for shape in shapes)):
+    if missing := unavailable_reason(max(shape.rows for shape in shapes)):
         print(f"error: {missing}", file=sys.stderr)
         return 2
     results, complete = measure_all(shapes, patience=given.patience)

@@ -63,9 +63,9 @@ class Cpu:
     server: float
 
 
-def why_not(count: int) -> str | None:
+def unavailable_reason(count: int) -> str | None:
     """What this machine lacks for so many rows; None if nothing."""
-    if missing := nginx.why_not():
+    if missing := nginx.unavailable_reason():
         return missing
     with folder() as files:
         free = shutil.disk_usage(files).free

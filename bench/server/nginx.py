@@ -62,7 +62,7 @@ class Server:
         return read_posts(self.log)
 
 
-def why_not() -> str | None:
+def unavailable_reason() -> str | None:
     """What is missing for a server; None if nothing is."""
     if _nginx() is None or _modules() is None:
         return (
@@ -114,7 +114,7 @@ def free_port() -> int:
 def _start(folder: Path, port: int, latency: float, faults: float, over: Over) -> subprocess.Popen[bytes]:
     nginx, modules = _nginx(), _modules()
     if nginx is None or modules is None:
-        raise NoServerError(why_not())
+        raise NoServerError(unavailable_reason())
     text = Template((HERE / "nginx.conf").read_text(encoding="utf-8")).substitute(
         modules=modules,
         folder=folder,

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from console.cli.display.progress import Progress
-from console.cli.person import who
+from console.cli.person import current_user
 from producers.files.read_options import ReadOptions
 from producers.files.reading import Reading
 from producers.plan import Plan, make_plan
@@ -96,7 +96,7 @@ async def check(
             )
         for note in (*reading.notes, *plan.notes):
             progress.note(f"note: {note}")
-        return Checked(plan, SourceFile(reading.name, reading.sha256, reading.rows, who()))
+        return Checked(plan, SourceFile(reading.name, reading.sha256, reading.rows, current_user()))
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

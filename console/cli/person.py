@@ -35,7 +35,7 @@ def _answering(terminal: TextIO) -> Iterator[None]:
             sys.stdin = before
 
 
-def who() -> str:
+def current_user() -> str:
     """The person at this terminal, for the ledger's story."""
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -46,7 +46,7 @@ AcceptDuplicatesFlag = Annotated[
         "--accept-duplicates", help="Also resend jobs that may create a second widget; needs --because."
     ),
 ]
-BecauseOption = Annotated[
+JustificationOption = Annotated[
     str,
     typer.Option(
         "--because",
@@ -133,15 +133,15 @@ def moment(text: str, now: float) -> float:
         ) from None
 
 
-def reason_to_accept(accept_duplicates: bool, because: str) -> str:
+def reason_to_accept(accept_duplicates: bool, justification: str) -> str:
     """
     The reason for which second widgets are accepted; empty if they are not.
 
     Raises: InvalidInputError if one of the two options stands without the other.
     """
-    if accept_duplicates != bool(because.strip()):
+    if accept_duplicates != bool(justification.strip()):
         raise InvalidInputError(
             "--accept-duplicates and --because must be used together",
             hint='for example: --accept-duplicates --because "the console shows none of them"',
         )
-    return because.strip()
+    return justification.strip()

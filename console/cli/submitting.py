@@ -26,7 +26,7 @@ async def hand_over(
     *,
     name: str,
     on_in_doubt: str | None = None,
-    because: str = "",
+    justification: str = "",
 ) -> Submission:
     """Records the good rows of a checked file in the ledger and rings for them."""
     # Celery takes a tenth of a second to import, which the verbs that only look need not spend.
@@ -39,11 +39,11 @@ async def hand_over(
             ledger,
             jobs,
             name=name,
-            who=checked.source.by,
-            ring=_unless_away(Notifier(app).ring, progress),
+            actor=checked.source.by,
+            notify=_unless_away(Notifier(app).notify, progress),
             meta=checked.meta,
             on_in_doubt=on_in_doubt,
-            because=because,
+            justification=justification,
             source=checked.source,
             on_chunk=progress.submitting,
         )
@@ -51,7 +51,7 @@ async def hand_over(
         tracing.close()
 
 
-def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[str], None]:
+def _unless_away(notify: Callable[[str], None], progress: Progress) -> Callable[[str], None]:
     """Rings until the broker is away: what is in the ledger is accepted, and workers find it themselves."""
     away = False
 
@@ -60,7 +60,7 @@ def _unless_away(ring: Callable[[str], None], progress: Progress) -> Callable[[s
         if away:
             return
         try:
-            ring(batch)
+            notify(batch)
         except LedgerUnavailableError as error:
             away = True
             progress.note(f"{error.message}; workers will find the batch without it")

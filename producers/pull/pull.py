@@ -55,8 +55,8 @@ _ACCEPT = "text/csv, application/x-ndjson, application/json;q=0.9, text/tab-sepa
 class _TryAgainError(Exception):
     """The page did not come, and may the next time."""
 
-    def __init__(self, why: str, after: float | None = None) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason)
         self.after = after
 
 

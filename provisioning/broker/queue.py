@@ -30,7 +30,7 @@ from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.messages import DRAIN, QUEUE, UNACKNOWLEDGED, VERSION
 
-RING_TIMEOUT = 5.0
+NOTIFY_TIMEOUT = 5.0
 """Seconds that RabbitMQ has to take a ring and to say that a majority of its nodes has it."""
 
 COUNT_TIMEOUT = 2.0
@@ -167,11 +167,11 @@ class Notifier:
             self._options = {
                 "retry": True,
                 "retry_policy": ONCE_MORE,
-                "timeout": RING_TIMEOUT,
-                "confirm_timeout": RING_TIMEOUT,
+                "timeout": NOTIFY_TIMEOUT,
+                "confirm_timeout": NOTIFY_TIMEOUT,
             }
 
-    def ring(self, batch: str) -> None:
+    def notify(self, batch: str) -> None:
         """
         Says that a batch has work.
 

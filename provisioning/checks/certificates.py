@@ -17,9 +17,9 @@ def check_ca_file(file: Path | None) -> Iterator[Finding]:
     try:
         context.load_verify_locations(file)
     except ssl.SSLError:
-        why = "it holds no PEM certificate"
+        reason = "it holds no PEM certificate"
     except OSError as error:
-        why = error.strerror or str(error)
+        reason = error.strerror or str(error)
     else:
         yield ok(
             "settings.ca_file", f"the certificates in {file} are trusted in addition to those of the system"
@@ -27,6 +27,6 @@ def check_ca_file(file: Path | None) -> Iterator[Finding]:
         return
     yield fatal(
         "settings.ca_file",
-        f"PROVISION_CA_FILE is {file}, which is not usable: {why}",
+        f"PROVISION_CA_FILE is {file}, which is not usable: {reason}",
         "use a file that starts with -----BEGIN CERTIFICATE-----, or unset PROVISION_CA_FILE",
     )

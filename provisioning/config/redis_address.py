@@ -78,14 +78,17 @@ class RedisAddress:
     def for_client(self) -> str:
         """The address as redis-py reads it."""
         if not self.port:
-            return f"unix://{self._who()}{quote(self.place)}?db={self.database}"
+            return f"unix://{self._user_and_password()}{quote(self.place)}?db={self.database}"
         options = {} if self.tls is None else dict(self.tls)
         return self._by_network(options)
 
     def for_celery(self) -> tuple[str, dict[str, str | bool] | None]:
         """The address as Celery's `broker_url` has it, and its `broker_use_ssl`."""
         if not self.port:
-            return f"redis+socket://{self._who()}{quote(self.place)}?virtual_host={self.database}", None
+            return (
+                f"redis+socket://{self._user_and_password()}{quote(self.place)}?virtual_host={self.database}",
+                None,
+            )
         if self.tls is None:
             return self._by_network({}), None
         # Without this kombu would take a certificate of anybody.
@@ -95,13 +98,14 @@ class RedisAddress:
         host = f"[{self.place}]" if ":" in self.place else quote(self.place, safe="")
         query = urlencode(options)
         scheme = "redis" if self.tls is None else "rediss"
-        return f"{scheme}://{self._who()}{host}:{self.port}/{self.database}{'?' if query else ''}{query}"
+        user = self._user_and_password()
+        return f"{scheme}://{user}{host}:{self.port}/{self.database}{'?' if query else ''}{query}"
 
-    def _who(self) -> str:
-        return who(self.user, self.password)
+    def _user_and_password(self) -> str:
+        return user_and_password(self.user, self.password)
 
 
-def who(user: str, password: str) -> str:
+def user_and_password(user: str, password: str) -> str:
     """User and password as they stand before a host; nothing where there is neither."""
     if not user and not password:
         return ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from provisioning.config.redis_address import database_of, tls_of, who
+from provisioning.config.redis_address import database_of, tls_of, user_and_password
 from provisioning.digits import is_whole_number
 
 SENTINEL_SCHEMES = ("sentinel", "sentinels")
@@ -105,7 +105,7 @@ class SentinelAddress:
         scheme = "sentinel" if self.tls is None else "sentinels"
         places = ",".join(str(place) for place in self.places)
         return (
-            f"{scheme}://{who(self.user, self.password)}{places}/{self.name}/{self.database}"
+            f"{scheme}://{user_and_password(self.user, self.password)}{places}/{self.name}/{self.database}"
             f"{'?' if query else ''}{query}"
         )
 
@@ -115,7 +115,7 @@ class SentinelAddress:
 
         It names one Sentinel; our transport asks all of them (`sentinel_broker`).
         """
-        url = f"sentinel://{who(self.user, self.password)}{self.places[0]}/{self.database}"
+        url = f"sentinel://{user_and_password(self.user, self.password)}{self.places[0]}/{self.database}"
         return url, None if self.tls is None else {"ssl_cert_reqs": "required", **self.tls}
 
     def __str__(self) -> str:

@@ -371,8 +371,8 @@ def _is_secret(field: FieldInfo | None) -> bool:
 
 def _unreadable(name: str, error: Exception) -> str:
     # What stands behind the @ is not repeated: it may be a secret that begins with one.
-    why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-    return f"{PREFIX}{name.upper()}: the file named after the @ cannot be read: {why}"
+    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return f"{PREFIX}{name.upper()}: the file named after the @ cannot be read: {reason}"
 
 
 def _with_password(url: str, password: str) -> str:

@@ -73,8 +73,8 @@ def main(arguments: Sequence[str]) -> int:
         return _tell_none(f"the heartbeat cannot be read ({error.strerror})", as_json=chosen.json)
     if not beats:
         where = chosen.file or f"in {folder.absolute()}"
-        who = f"worker {chosen.worker}" if chosen.worker else "worker"
-        return _tell_none(f"no live {who} has a heartbeat {where}", as_json=chosen.json)
+        subject = f"worker {chosen.worker}" if chosen.worker else "worker"
+        return _tell_none(f"no live {subject} has a heartbeat {where}", as_json=chosen.json)
     return _tell(beats, time.monotonic(), ready=chosen.ready, limit=chosen.limit, as_json=chosen.json)
 
 
@@ -116,11 +116,11 @@ def _public(beat: Heartbeat, now: float, stuck: str | None, unready: str | None)
     }
 
 
-def _tell_none(why: str, *, as_json: bool) -> int:
+def _tell_none(reason: str, *, as_json: bool) -> int:
     if as_json:
-        print(json.dumps({"worker": None, "alive": False, "ready": False, "why": why}))
+        print(json.dumps({"worker": None, "alive": False, "ready": False, "why": reason}))
     else:
-        print(printable(why))
+        print(printable(reason))
     return UNWELL
 
 

@@ -43,7 +43,7 @@ class Operations:
         self._do = do
         self._sealer = sealer
 
-    async def hold(self, scope: str, *, by: str, why: str) -> bool:
+    async def hold(self, scope: str, *, actor: str, justification: str) -> bool:
         """
         Pauses `scope` by a person's word: no POST of it starts from now on, on any worker.
 
@@ -51,23 +51,25 @@ class Operations:
             scope: a field of `keys.HOLDS`.
         Returns: False if it was held already; the first word stands.
         """
-        new = await self._hold(scope, by, why, HoldKind.PAUSED)
+        new = await self._hold(scope, actor, justification, HoldKind.PAUSED)
         if new:
-            await self.note("pause", by=by, on=scope, why=why)
+            await self.note("pause", actor=actor, on=scope, justification=justification)
         return new
 
-    async def _hold(self, scope: str, by: str, why: str, kind: HoldKind) -> bool:
-        hold = Hold(scope=scope, at=time.time(), by=by, why=why, kind=kind)
+    async def _hold(self, scope: str, actor: str, justification: str, kind: HoldKind) -> bool:
+        hold = Hold(scope=scope, at=time.time(), by=actor, why=justification, kind=kind)
         return bool(await self._do(transitions.hold(hold)))
 
-    async def release(self, scope: str, *, by: str = "", why: str = "") -> Released:
+    async def release(self, scope: str, *, actor: str = "", justification: str = "") -> Released:
         """Lets `scope` go on: at once after a pause, after one probe's success under a brake."""
         word: Released = await self._do(transitions.release(scope))
         if word is not Released.NOT_HELD:
-            await self.note("resume", by=by, on=scope, why=why, facts={"came_of_it": str(word)})
+            await self.note(
+                "resume", actor=actor, on=scope, justification=justification, facts={"came_of_it": str(word)}
+            )
         return word
 
-    async def set_pace(self, credential: str, rate: Rate | None, *, by: str = "") -> None:
+    async def set_pace(self, credential: str, rate: Rate | None, *, actor: str = "") -> None:
         """
         Sets the pace of a credential on all workers, in force within a second and across restarts.
 
@@ -79,9 +81,9 @@ class Operations:
         else:
             await self._redis.hset(keys.RATES, credential, rate.word)
         facts: dict[str, str | int] = {"pace": "not set" if rate is None else str(rate)}
-        await self.note("pace", by=by, on=scopes.of_credential(credential), facts=facts)
+        await self.note("pace", actor=actor, on=scopes.of_credential(credential), facts=facts)
 
-    async def shred(self, batch: str, *, by: str) -> bool:
+    async def shred(self, batch: str, *, actor: str) -> bool:
         """
         Destroys the data key of a batch, and deletes what it had sealed. Returns: whether there was one.
 
@@ -92,19 +94,27 @@ class Operations:
         last_job = await last_number(self._redis, batch)
         for first in range(1, last_job + 1, STRETCH):
             await self._do(transitions.shred(batch, first, min(first + STRETCH - 1, last_job)))
-        await self.note("shred", by=by, on=scopes.of_batch(batch), facts={"had_a_key": str(had).lower()})
+        await self.note(
+            "shred", actor=actor, on=scopes.of_batch(batch), facts={"had_a_key": str(had).lower()}
+        )
         return had
 
     async def note(
-        self, act: str, *, by: str, on: str, why: str = "", facts: Mapping[str, Fact] | None = None
+        self,
+        act: str,
+        *,
+        actor: str,
+        on: str,
+        justification: str = "",
+        facts: Mapping[str, Fact] | None = None,
     ) -> None:
         """Adds an act to the audit. Its facts hold no payload, credential or widget key."""
         line = Act(
             act=act,
             at=time.time(),
-            by=_encodable(by),
+            by=_encodable(actor),
             on=_encodable(on),
-            why=_encodable(why),
+            why=_encodable(justification),
             facts={
                 name: _encodable(fact) if isinstance(fact, str) else fact
                 for name, fact in (facts or {}).items()
@@ -115,13 +125,15 @@ class Operations:
         entry = {"event": str(Happened.ACT), "batch": _batch_of(on), "job": "", "on": line.on}
         pipeline.xadd(keys.EVENTS, entry, maxlen=EVENTS_KEPT, approximate=True)
         await pipeline.execute()
-        log_event(ACT_NOTED, act=act, on=on, by=by)
+        log_event(ACT_NOTED, act=act, on=on, by=actor)
 
     async def choose_on_in_doubt(self, batch: str, choice: str) -> None:
         """Has the doubtful jobs of a batch wait for a person (`hold`), or tried again (`retry`)."""
         await self._redis.hset(keys.batch(batch), "on_in_doubt", choice)
 
-    async def cancel(self, batch: str, by: str, *, credential: str | None = None, why: str = "") -> int:
+    async def cancel(
+        self, batch: str, actor: str, *, credential: str | None = None, justification: str = ""
+    ) -> int:
         """
         Calls off every job of a batch, or of one credential in it, that has not begun to be sent.
 
@@ -129,14 +141,14 @@ class Operations:
         Returns: how many.
         """
         scope = scopes.of_batch(batch)
-        mine = await self._hold(scope, by, "being cancelled", HoldKind.CANCELLING)
+        mine = await self._hold(scope, actor, "being cancelled", HoldKind.CANCELLING)
         mine = mine or await self._left_by_a_cancel(scope)
         cancelled = 0
         try:
             last_job = await last_number(self._redis, batch)
             for first in range(1, last_job + 1, STRETCH):
                 last = min(first + STRETCH - 1, last_job)
-                cancelled += await self._do(transitions.cancel(batch, first, last, by, credential))
+                cancelled += await self._do(transitions.cancel(batch, first, last, actor, credential))
         finally:
             try:
                 if mine:
@@ -145,7 +157,7 @@ class Operations:
                 facts: dict[str, str | int] = {"jobs": cancelled}
                 if credential is not None:
                     facts["credential"] = credential
-                await self.note("cancel", by=by, on=scope, why=why, facts=facts)
+                await self.note("cancel", actor=actor, on=scope, justification=justification, facts=facts)
         return cancelled
 
     async def _left_by_a_cancel(self, scope: str) -> bool:
@@ -153,13 +165,14 @@ class Operations:
         held = await self._redis.hget(keys.HOLDS, scope)
         return held is not None and msgspec.json.decode(held, type=Hold).kind == HoldKind.CANCELLING
 
-    async def redrive(self, batch: str, wanted: Selection, by: str, *, because: str = "") -> Redriven:
+    async def redrive(
+        self, batch: str, wanted: Selection, actor: str, *, justification: str = ""
+    ) -> Redriven:
         """
         Queues dead or cancelled jobs again: fresh attempts, history kept. They go at the credential's pace.
 
         Args:
-            because: why a second widget is accepted. Empty leaves the jobs for which one may exist; they are
-                counted.
+            justification: reason to accept a second widget; empty skips and counts those that may create one.
         """
         # All are looked up first: those that die again meanwhile are not queued over and over.
         numbers: list[int] = []
@@ -172,7 +185,9 @@ class Operations:
         try:
             for first in range(0, len(numbers), STRETCH):
                 stretch = numbers[first : first + STRETCH]
-                came += await self._do(transitions.redrive(batch, stretch, by, because=because))
+                came += await self._do(
+                    transitions.redrive(batch, stretch, actor, justification=justification)
+                )
         finally:
             facts: dict[str, Fact] = {"state": str(wanted.state), **msgspec.structs.asdict(came)}
             facts |= {
@@ -180,11 +195,13 @@ class Operations:
                 for name in ("reason", "credential", "key", "since", "until")
                 if (value := getattr(wanted, name))
             }
-            await self.note("redrive", by=by, on=scopes.of_batch(batch), why=because, facts=facts)
+            await self.note(
+                "redrive", actor=actor, on=scopes.of_batch(batch), justification=justification, facts=facts
+            )
         return came
 
     async def resolve(
-        self, batch: str, number: int, *, created: bool, by: str, result: Result | None = None
+        self, batch: str, number: int, *, created: bool, actor: str, result: Result | None = None
     ) -> bool:
         """
         Settles a doubt by a person's word. Returns: whether the job was in doubt.
@@ -194,11 +211,13 @@ class Operations:
         if not await self._redis.hexists(keys.jobs(batch), str(number)):
             raise NotFoundError(f"there is no job {batch}.{number}")
         settled = bool(
-            await self._do(transitions.resolve(batch, number, created=created, who=by, result=result))
+            await self._do(transitions.resolve(batch, number, created=created, actor=actor, result=result))
         )
         if settled:
             found = "created" if created else "absent"
-            await self.note("resolve", by=by, on=scopes.of_job(f"{batch}.{number}"), facts={"found": found})
+            await self.note(
+                "resolve", actor=actor, on=scopes.of_job(f"{batch}.{number}"), facts={"found": found}
+            )
         return settled
 
 

@@ -258,8 +258,8 @@ class Queries:
             jobs: some hundred.
             accept_duplicates: whether they were handed over with a reason to accept a second widget.
         """
-        because = "accepted" if accept_duplicates else ""
-        accepted = await self._do(transitions.accept("", jobs, "", because=because, dry=True))
+        justification = "accepted" if accept_duplicates else ""
+        accepted = await self._do(transitions.accept("", jobs, "", justification=justification, dry=True))
         return [each.verdict for each in accepted]
 
     async def jobs(

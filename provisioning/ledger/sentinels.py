@@ -77,7 +77,7 @@ class Finder:
                 refusals.append((place, None))
             except _NO_ANSWER as error:
                 refusals.append((place, error))
-        raise self._nobody(refusals)
+        raise self._no_primary(refusals)
 
     def primary_by_blocking(self) -> Place:
         """
@@ -96,7 +96,7 @@ class Finder:
                 refusals.append((place, None))
             except _NO_ANSWER as error:
                 refusals.append((place, error))
-        raise self._nobody(refusals)
+        raise self._no_primary(refusals)
 
     def options_of(self, place: Place) -> dict[str, Any]:
         """How redis-py connects to a Sentinel."""
@@ -112,14 +112,14 @@ class Finder:
         self.last = Place(host, said[1])
         return self.last
 
-    def _nobody(self, refusals: list[tuple[Place, Exception | None]]) -> NoPrimaryError:
+    def _no_primary(self, refusals: list[tuple[Place, Exception | None]]) -> NoPrimaryError:
         said = {str(place): self._refusal(error) for place, error in refusals}
         if len(set(said.values())) == 1:  # the usual case: of all the same
-            nobody = NoPrimaryError(said.popitem()[1])
+            error_to_raise = NoPrimaryError(said.popitem()[1])
         else:
-            nobody = NoPrimaryError("; ".join(f"{place}: {why}" for place, why in said.items()))
-        nobody.__cause__ = next((error for _, error in reversed(refusals) if error), None)
-        return nobody
+            error_to_raise = NoPrimaryError("; ".join(f"{place}: {why}" for place, why in said.items()))
+        error_to_raise.__cause__ = next((error for _, error in reversed(refusals) if error), None)
+        return error_to_raise
 
     def _refusal(self, error: Exception | None) -> str:
         if error is None:

@@ -83,9 +83,9 @@ def add_source(batch: str, source: SourceFile) -> Call[bool]:
 def accept(
     batch: str,
     jobs: Sequence[NewJob],
-    who: str,
+    actor: str,
     *,
-    because: str = "",
+    justification: str = "",
     leave_ended: bool = False,
     dry: bool = False,
     home: str = "",
@@ -95,14 +95,14 @@ def accept(
 
     Args:
         jobs: at most a few hundred at a time; Lua's stack takes some thousand arguments.
-        who: the person or service that hands over, for the story of a redriven job.
-        because: why a second widget is accepted of jobs that had ended; empty if it is not.
+        actor: the person or service that hands over, for the story of a redriven job.
+        justification: why a second widget is accepted of jobs that had ended; empty if it is not.
         leave_ended: whether jobs that were given up or cancelled stay as they are.
         dry: whether nothing is changed, and the verdicts are those there would be now. `batch` is '' then.
         home: batch with whose key the bodies are sealed; empty for `batch`.
     """
     spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
-    head = schema.Accept(who, because, leave_ended, dry, spellings or None)
+    head = schema.Accept(actor, justification, leave_ended, dry, spellings or None)
     rows = [_handed_over(job, dry) for job in jobs]
 
     def read(reply: Any) -> list[Any]:
@@ -114,7 +114,9 @@ def accept(
         ]
 
     def again(which: int, home: str) -> Call[list[Accepted]]:
-        return accept(batch, [jobs[which]], who, because=because, leave_ended=leave_ended, home=home)
+        return accept(
+            batch, [jobs[which]], actor, justification=justification, leave_ended=leave_ended, home=home
+        )
 
     return Call("accept", keys.batch(batch), read, head, rows, home, again)
 
@@ -242,9 +244,9 @@ def rescue(
     return Call("rescue", keys.batch(batch), read, schema.RescueJobs(most, on_in_doubt, attempts))
 
 
-def cancel(batch: str, first: int, last: int, who: str, credential: str | None = None) -> Call[int]:
+def cancel(batch: str, first: int, last: int, actor: str, credential: str | None = None) -> Call[int]:
     """Calls off what is queued or claimed between two numbers. Reads: how many jobs that were."""
-    return Call("cancel", keys.batch(batch), int, schema.Cancel(first, last, who, credential or ""))
+    return Call("cancel", keys.batch(batch), int, schema.Cancel(first, last, actor, credential or ""))
 
 
 def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple[str, list[Match]]]:
@@ -268,16 +270,20 @@ def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple
     return Call("matching", keys.batch(batch), read, head, [schema.Word(other) for other in other_spellings])
 
 
-def redrive(batch: str, numbers: Sequence[int], who: str, *, because: str = "") -> Call[Redriven]:
+def redrive(batch: str, numbers: Sequence[int], actor: str, *, justification: str = "") -> Call[Redriven]:
     """
     Queues dead or cancelled jobs again.
 
     Args:
-        because: why a second widget is accepted; empty leaves the jobs that may make one.
+        justification: why a second widget is accepted; empty leaves the jobs that may make one.
     """
     rows = [schema.Number(number) for number in numbers]
     return Call(
-        "redrive", keys.batch(batch), lambda reply: Redriven(*reply), schema.Redrive(who, because), rows
+        "redrive",
+        keys.batch(batch),
+        lambda reply: Redriven(*reply),
+        schema.Redrive(actor, justification),
+        rows,
     )
 
 
@@ -296,10 +302,12 @@ def reap(
     return Call("reap", keys.batch(batch), lambda reply: (int(reply[0]), reply[1] == 1), head)
 
 
-def resolve(batch: str, number: int, *, created: bool, who: str, result: Result | None = None) -> Call[bool]:
+def resolve(
+    batch: str, number: int, *, created: bool, actor: str, result: Result | None = None
+) -> Call[bool]:
     """Settles a doubt by a person's word. Reads: whether the job was in doubt."""
     found = codec.encode_result(result) if result else b""
-    return Call("resolve", keys.batch(batch), bool, schema.Resolve(number, created, who, found))
+    return Call("resolve", keys.batch(batch), bool, schema.Resolve(number, created, actor, found))
 
 
 def shred(batch: str, first: int, last: int) -> Call[int]:

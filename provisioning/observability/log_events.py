@@ -199,13 +199,13 @@ ANSWER_UNRECORDED = Event(
     ),
     ("job_id", "batch_id", "attempt", "outcome"),
 )
-RING_LOST = Event(
+NOTIFICATION_LOST = Event(
     "ring.lost",
     logging.WARNING,
     "The broker did not accept a notification; workers will find the batch without it.",
     ("batch_id", "error"),
 )
-CHORE_FAILED = Event(
+PERIODIC_TASK_FAILED = Event(
     "chore.failed",
     logging.ERROR,
     "A bug in a periodic task; it is tried again.",

@@ -103,7 +103,10 @@ def test_one_trace_leads_from_the_caller_through_the_door_to_the_post(
     )
     for post, record in zip(by_name["POST"], by_name["record"], strict=True):
         assert claim.start <= post.start <= post.end <= record.end
-    assert (door.resource["provision.program"], claim.resource["provision.program"]) == ("serve", "worker")
+    assert (door.resource["provision.program"], claim.resource["provision.program"]) == (
+        "serve",
+        "worker",
+    )
     assert door.attributes["http.route"] == "/v1/jobs"
     assert door.attributes["provision.token"] == "onboarding"
     assert collector.paths == {"/v1/traces"}

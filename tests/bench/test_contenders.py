@@ -20,14 +20,16 @@ JOBS = 50
 
 A_FEW = Scenario("a few", "a few", 0.02, 0.1, in_flight=4, processes=1, jobs=JOBS, seconds=10.0)
 
-needs_nginx = pytest.mark.skipif(nginx.why_not() is not None, reason=str(nginx.why_not()))
+needs_nginx = pytest.mark.skipif(
+    nginx.unavailable_reason() is not None, reason=str(nginx.unavailable_reason())
+)
 
 
 @needs_nginx
 @pytest.mark.slow
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)
 def test_it_creates_a_widget_for_every_row_and_tries_the_failed_ones_again(contender: Contender) -> None:
-    if missing := environments.why_not(contender.environment):
+    if missing := environments.unavailable_reason(contender.environment):
         pytest.skip(missing)
     run = stage.run(contender, A_FEW, jobs=JOBS)
     # Which attempts fail is the server's choice and the same for all: none of the rows may be spared.
@@ -41,7 +43,7 @@ def test_it_creates_a_widget_for_every_row_and_tries_the_failed_ones_again(conte
 @pytest.mark.slow
 @pytest.mark.parametrize("contender", [OURS, *PEERS], ids=lambda contender: contender.name)
 def test_handing_over_puts_all_rows_into_redis_and_sends_nothing(contender: Contender) -> None:
-    if missing := environments.why_not(contender.environment):
+    if missing := environments.unavailable_reason(contender.environment):
         pytest.skip(missing)
     assert stage.enqueue(contender, jobs=200).enqueue_s > 0
 

@@ -16,7 +16,9 @@ from bench.server import nginx
 from bench.weather import run
 from bench.weather.table import LATENCY, WEATHERS, Weather
 
-pytestmark = pytest.mark.skipif(nginx.why_not() is not None, reason=str(nginx.why_not()))
+pytestmark = pytest.mark.skipif(
+    nginx.unavailable_reason() is not None, reason=str(nginx.unavailable_reason())
+)
 
 FIRST = rows.FIRST_BOT + 1_000
 
@@ -156,7 +158,7 @@ def test_a_server_that_leaves_answers_what_it_has_and_is_back_with_its_log(tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("contender", UNDER_WEATHER, ids=lambda contender: contender.name)
 def test_what_becomes_of_the_rows_is_counted_the_same_by_contender_and_server(contender: Contender) -> None:
-    if missing := environments.why_not(contender.environment):
+    if missing := environments.unavailable_reason(contender.environment):
         pytest.skip(missing)
     weather = Weather("10-percent-500-once", "a few", rows=100)
     found = run.run(contender, weather, processes=2 if contender is OURS else 1, bound=60.0)

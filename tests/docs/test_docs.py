@@ -210,7 +210,7 @@ async def _lapse(ledger: Ledger, clock: Clock) -> None:
     """What was being sent and never answered is rescued, resolved, redriven, and answered late."""
     clock.advance(LEASE + 1)
     await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
-    await ledger.operations.resolve("b1", 3, created=True, by="ana", result=Result(widget_id="w"))
+    await ledger.operations.resolve("b1", 3, created=True, actor="ana", result=Result(widget_id="w"))
     await ledger.do(transitions.redrive("b1", [2], "ana"))
     hold = Hold(scope=f"target:{TARGET}", at=clock.now, by="w1", why="down", kind="brake")
     await ledger.do(transitions.hold(hold))

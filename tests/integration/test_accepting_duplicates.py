@@ -30,9 +30,9 @@ async def _audit(ledger: Ledger) -> list[Act]:
     return [act async for act in ledger.queries.audit()]
 
 
-async def _again(ledger: Ledger, *keys: str, because: str = WHY) -> None:
+async def _again(ledger: Ledger, *keys: str, justification: str = WHY) -> None:
     jobs = [new_job(key, body=b'{"mended":1}') for key in keys]
-    await submit(ledger, jobs, name="again", who="ana", ring=lambda _: None, because=because)
+    await submit(ledger, jobs, name="again", actor="ana", notify=lambda _: None, justification=justification)
 
 
 async def test_the_reason_for_which_second_widgets_are_accepted_is_in_the_audit(ledger: Ledger) -> None:
@@ -61,7 +61,7 @@ async def test_what_went_wrong_first_is_told_though_the_empty_batch_cannot_be_ta
     await _risky(ledger, "a")
     jobs = [new_job("a")]
     with pytest.raises(ZeroDivisionError):
-        await submit(ledger, jobs, name="x", who="ana", ring=lambda _: None, on_verdict=fall_over)
+        await submit(ledger, jobs, name="x", actor="ana", notify=lambda _: None, on_verdict=fall_over)
 
 
 @pytest.fixture

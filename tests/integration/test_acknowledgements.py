@@ -17,16 +17,16 @@ from provisioning.messages import QUEUE
 def channel(valkey_url: str) -> Iterator[Any]:
     """A channel of our dialect, with a ring in the queue."""
     app = make_app(Settings(redis_url=SecretStr(valkey_url)))
-    Notifier(app).ring("b1")
+    Notifier(app).notify("b1")
     with app.connection_for_read() as connection:
         yield connection.channel()
 
 
 def test_a_ring_is_acknowledged_through_a_closed_channel_without_ending_the_worker(channel: Any) -> None:
-    ring = channel.basic_get(QUEUE)
+    notify = channel.basic_get(QUEUE)
     channel.close()
     channel._disconnect_pools()
-    channel.qos.ack(ring.delivery_tag)
+    channel.qos.ack(notify.delivery_tag)
 
 
 def test_unacknowledged_rings_are_let_go_when_the_connection_is_gone(channel: Any) -> None:

@@ -34,7 +34,7 @@ class Silent(Notifier):
     def __init__(self) -> None:
         super().__init__(Celery())
 
-    def ring(self, batch: str) -> None:  # noqa: ARG002
+    def notify(self, batch: str) -> None:  # noqa: ARG002
         raise LedgerUnavailableError("no broker")
 
 

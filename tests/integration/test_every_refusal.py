@@ -66,8 +66,8 @@ async def test_every_path_of_the_broker_goes_on(front: Front, word: str) -> None
 
 
 def _paths_of_the_broker(app: Any, front: Front, word: str) -> None:
-    doorbell, waiting = Notifier(app), Waiting(app)
-    doorbell.ring("b1")
+    notifier, waiting = Notifier(app), Waiting(app)
+    notifier.notify("b1")
     given: list[Any] = []
     with app.connection_for_read(transport_options=ONE_TRY) as connection:
 
@@ -77,7 +77,7 @@ def _paths_of_the_broker(app: Any, front: Front, word: str) -> None:
         consume()
         connection.drain_events(timeout=5)
         front.refusing = word
-        for ask in (lambda: doorbell.ring("b2"), waiting.count, waiting.taken):
+        for ask in (lambda: notifier.notify("b2"), waiting.count, waiting.taken):
             with pytest.raises(LedgerUnavailableError):
                 ask()
         if word != "NOPERM":  # which it is there to find
@@ -93,7 +93,7 @@ def _paths_of_the_broker(app: Any, front: Front, word: str) -> None:
         connection.collect()
         front.refusing = None
         consume()
-        doorbell.ring("b3")
+        notifier.notify("b3")
         until(lambda: "b3" in _drained(connection, given), "what came later is taken")
         for message in given[-1:]:
             message.ack()

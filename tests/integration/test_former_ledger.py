@@ -74,7 +74,7 @@ async def test_what_the_former_version_has_recorded_is_there_and_goes_on(former:
     # The lease of the one that was being sent has lapsed; the hold stands until a person lets it go.
     await former.do(transitions.rescue(OPEN, on_in_doubt="hold"))
     assert await claim(former, batch=OPEN) == []
-    await former.operations.release("credential:acme", by="ana")
+    await former.operations.release("credential:acme", actor="ana")
     jobs = await claim(former, batch=OPEN)
     assert [job.number for job in jobs] == [1, 2, 3]
     assert all([await send(former, job) for job in jobs])

@@ -78,14 +78,14 @@ async def test_the_oldest_doubt_is_told_and_forgotten_when_it_is_settled(
         await say(ledger, answer(job, Event.DOUBTED, reason="read_timeout"))
         clock.advance(ago)
     assert (await read_gauges(ledger)).oldest_doubt == pytest.approx(400, abs=30)
-    await ledger.operations.resolve("b1", one.number, created=True, by="ana")
+    await ledger.operations.resolve("b1", one.number, created=True, actor="ana")
     assert (await read_gauges(ledger)).oldest_doubt == pytest.approx(200, abs=30)
 
 
 async def test_holds_are_told_by_kind_and_never_by_name(ledger: Ledger, clock: Clock) -> None:
-    await ledger.operations.hold(scopes.of_batch("secret"), by="ana", why="secret")
-    await ledger.operations.hold(scopes.of_credential("secret"), by="ana", why="secret")
-    await ledger.operations.hold(scopes.of_credential("secret2"), by="ana", why="secret")
+    await ledger.operations.hold(scopes.of_batch("secret"), actor="ana", justification="secret")
+    await ledger.operations.hold(scopes.of_credential("secret"), actor="ana", justification="secret")
+    await ledger.operations.hold(scopes.of_credential("secret2"), actor="ana", justification="secret")
     brake = Hold(scope=scopes.of_target(TARGET), at=clock.now, by="w", why="secret", kind="brake")
     await ledger.do(transitions.hold(brake))
     shown = samples(Reading(await read_gauges(ledger), 0.1, 0), SETTINGS)
@@ -121,8 +121,8 @@ async def test_rates_that_429s_have_taught_are_told_while_they_are_in_force(ledg
 
 
 async def test_paces_are_told_of_a_few_credentials(ledger: Ledger) -> None:
-    await ledger.operations.set_pace("acme", Rate(20.0), by="ana")
-    await ledger.operations.set_pace("globex", Rate(None), by="ana")
+    await ledger.operations.set_pace("acme", Rate(20.0), actor="ana")
+    await ledger.operations.set_pace("globex", Rate(None), actor="ana")
     assert (await read_gauges(ledger)).paces == {"acme": 20.0, "globex": math.inf}
     for n in range(2 * PACES):
         await ledger.redis.hset(keys.RATES, f"company-{n:03}", Rate(5.0).word)

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api import connections
-from api.connections import LOGGED, Book, DoorProtocol, Throttle
+from api.connections import LOGGED, Book, LimitedProtocol, Throttle
 from tests.support.http_server import PATIENCE, running_server
 
 GOOD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -41,7 +41,7 @@ async def _serving(book: Book | None = None) -> AsyncIterator[int]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    http: Any = partial(DoorProtocol, book=book or Book(100))
+    http: Any = partial(LimitedProtocol, book=book or Book(100))
     config = uvicorn.Config(_echo, http=http, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve([listener]))

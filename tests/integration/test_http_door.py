@@ -576,9 +576,9 @@ def test_notes_have_a_place_in_the_answer_in_the_words_of_this_door(server: Serv
 
 @pytest.mark.parametrize("wish", ["", "&all_or_nothing=true"])
 @pytest.mark.parametrize("kind", ["text/csv", "application/json", "application/x-ndjson"])
-def test_notes_come_with_a_refusal_as_with_what_is_taken(server: Server, kind: str, wish: str) -> None:
+def test_notes_come_with_a_refusal_as_with_what_is_taken(server: Server, kind: str, upload: str) -> None:
     rows = [(f"noted-{n}", "centro" if n == 5 else f"1002003{n:02}", "PeÃ±a") for n in range(11)]
-    if not wish:  # then nothing but bad rows is refused
+    if not upload:  # then nothing but bad rows is refused
         rows = [(key, "TBD", label) for key, _, label in rows]
     table = "".join(
         f"{key},{bot},{label}\n" for key, bot, label in [("key", "bot.id", "label"), *rows, ("x", "", "")]
@@ -589,12 +589,12 @@ def test_notes_come_with_a_refusal_as_with_what_is_taken(server: Server, kind: s
         "application/json": json.dumps({"jobs": jobs}),
         "application/x-ndjson": "\n\n" + "\n".join(map(json.dumps, jobs)),
     }[kind]
-    answer = server.post(f"/v1/batches?name=refused-{kind[-3:]}{wish}", body.encode(), Content_Type=kind)
+    answer = server.post(f"/v1/batches?name=refused-{kind[-3:]}{upload}", body.encode(), Content_Type=kind)
     assert problem(answer) == "bad-rows"
     notes = answer.json()["notes"]
     assert any("2 blank rows were passed over" in note for note in notes) == (kind != "application/json")
-    assert any("10 of 11 bot ids are digits" in note for note in notes) == bool(wish)
-    assert any("probably 'Peña'" in note for note in notes) == bool(wish)
+    assert any("10 of 11 bot ids are digits" in note for note in notes) == bool(upload)
+    assert any("probably 'Peña'" in note for note in notes) == bool(upload)
 
 
 def test_notes_come_with_a_body_that_cannot_be_read_to_its_end(server: Server) -> None:

@@ -29,7 +29,7 @@ def job(key: str, text: str = "x") -> NewJob:
 async def apply(
     ledger: Ledger, jobs: Iterable[NewJob], name: str = "t", source: SourceFile | None = None
 ) -> Submission:
-    return await submit(ledger, jobs, name=name, who="ana", ring=lambda _: None, source=source)
+    return await submit(ledger, jobs, name=name, actor="ana", notify=lambda _: None, source=source)
 
 
 async def widgets(ledger: Ledger, batch: str) -> Counter[str]:

@@ -132,5 +132,5 @@ async def test_bodies_of_jobs_of_another_batch_are_sealed_for_that_one_in_the_mi
         assert [word.job_id for word in words[::SOME]] == [f"b0.{n}" for n in range(1, ROUNDS + 1)]
         assert {word.verdict for word in words[::SOME]} == {Verdict.REPLACED}
         assert len({word.job_id for word in words}) == ROUNDS * SOME
-        await ledger.operations.shred("b1", by="ana")
+        await ledger.operations.shred("b1", actor="ana")
         assert await ledger.queries.bodies("b0", range(1, ROUNDS + 1)) == [body] * ROUNDS

@@ -49,10 +49,10 @@ async def test_a_worker_without_the_key_hands_back_and_says_why_till_it_has_it(
             assert "sealed" in reasons
             assert reasons <= {"sealed", "accepted"}
             # Lifted too early, it is put on again.
-            await here.ledger.operations.release(scopes.of_batch(batch), by="ana")
+            await here.ledger.operations.release(scopes.of_batch(batch), actor="ana")
             await here.until(batch, lambda status: bool(status.holds) and not status.states[State.CLAIMED])
         async with here.engine("w1", encryption_keys=SecretStr(NEW)):
-            await here.ledger.operations.release(scopes.of_batch(batch), by="ana")
+            await here.ledger.operations.release(scopes.of_batch(batch), actor="ana")
             status = await here.settled(batch)
     assert status.states[State.SUCCEEDED] == status.attempts == 300
 

@@ -159,17 +159,17 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         return str(self.run(snapshot(self.redis))[f"{keys.jobs(B)} {n}"]["fingerprint"])
 
     @precondition(lambda self: self.some_job_is(State.DEAD, State.CANCELLED, State.SUCCEEDED, State.QUEUED))
-    @rule(pick=st.integers(0, 4), fp=st.sampled_from(["fp", "other"]), because=BECAUSE)
-    def hand_over_again(self, pick: int, fp: str, because: str) -> None:
+    @rule(pick=st.integers(0, 4), fp=st.sampled_from(["fp", "other"]), justification=BECAUSE)
+    def hand_over_again(self, pick: int, fp: str, justification: str) -> None:
         n = pick % len(self.jobs) + 1
         job = self.jobs[n]
         again = new_job(f"k{n}", self.credential[n], fingerprint=fp)
         same = self.kept_fingerprint(n) == fp
-        [planned] = self.do(transitions.accept("", [again], "", because=because, dry=True))
-        [accepted] = self.do(transitions.accept("b2", [again], "ana", because=because))
+        [planned] = self.do(transitions.accept("", [again], "", justification=justification, dry=True))
+        [accepted] = self.do(transitions.accept("b2", [again], "ana", justification=justification))
         assert planned == accepted
         kept = self.kept_fingerprint(n)
-        refused = job.bounds.most > 0 and not because
+        refused = job.bounds.most > 0 and not justification
         verdicts = {
             State.SUCCEEDED: Verdict.SUCCEEDED if same else Verdict.CHANGED,
             State.IN_DOUBT: Verdict.IN_DOUBT,
@@ -322,7 +322,9 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: not self.holds)
     @rule(scope=st.sampled_from(HOLDS))
     def hold(self, scope: str) -> None:
-        assert self.run(self.ledger.operations.hold(scope, by="ana", why="")) == (scope not in self.holds)
+        assert self.run(self.ledger.operations.hold(scope, actor="ana", justification="")) == (
+            scope not in self.holds
+        )
         self.holds.add(scope)
 
     @precondition(lambda self: self.holds)
@@ -344,14 +346,14 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         assert self.do(transitions.cancel(B, first, last, "ana", credential)) == gone
 
     @precondition(lambda self: self.some_job_is(State.DEAD, State.CANCELLED))
-    @rule(pick=st.integers(0, 3), because=BECAUSE)
-    def redrive(self, pick: int, because: str) -> None:
+    @rule(pick=st.integers(0, 3), justification=BECAUSE)
+    def redrive(self, pick: int, justification: str) -> None:
         gone = [n for n, job in self.jobs.items() if job.state in (State.DEAD, State.CANCELLED)]
         n = gone[pick % len(gone)]
-        after = model.redriven(self.jobs[n], accepts=bool(because))
+        after = model.redriven(self.jobs[n], accepts=bool(justification))
         risky = self.jobs[n].bounds.most > 0
-        came = Redriven(0, 0, 1) if risky and not because else Redriven(1, int(risky), 0)
-        assert self.do(transitions.redrive(B, [n], "ana", because=because)) == came
+        came = Redriven(0, 0, 1) if risky and not justification else Redriven(1, int(risky), 0)
+        assert self.do(transitions.redrive(B, [n], "ana", justification=justification)) == came
         self.put(n, after)
 
     @precondition(lambda self: self.some_job_is(State.IN_DOUBT))
@@ -361,9 +363,9 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         n = doubtful[pick % len(doubtful)]
         after = model.resolved(self.jobs[n], created=created)
         result = Result("typed") if created and typed else None
-        assert self.run(self.ledger.operations.resolve(B, n, created=created, by="ana", result=result)) == (
-            after != self.jobs[n]
-        )
+        assert self.run(
+            self.ledger.operations.resolve(B, n, created=created, actor="ana", result=result)
+        ) == (after != self.jobs[n])
         self.put(n, after)
 
     # -- what must agree at every step --------------------------------------------------------------

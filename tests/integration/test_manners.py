@@ -339,7 +339,7 @@ async def test_no_post_starts_after_a_pause(bench: Bench) -> None:
         async with here.engine("w1"), here.engine("w2"):
             batch = await here.submit("paused", jobs(2000))
             await here.until(batch, lambda status: status.attempts > 20)
-            await here.ledger.operations.hold(scopes.of_batch(batch), by="ana", why="coffee")
+            await here.ledger.operations.hold(scopes.of_batch(batch), actor="ana", justification="coffee")
             status = await here.until(batch, lambda status: not status.states[State.SENDING])
             posts = sandbox.stats()["posts"]
             # Two looks of every engine later nothing has moved.

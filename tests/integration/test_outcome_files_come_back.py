@@ -57,7 +57,7 @@ async def settle(ledger: Ledger, rows: list[Row]) -> str:
     ]
     source = SourceFile("tenants.csv", hashlib.sha256(b"").hexdigest(), len(rows), "ana")
     done = await submit(
-        ledger, jobs, name="t", who="ana", ring=lambda _: None, meta={"source": "t"}, source=source
+        ledger, jobs, name="t", actor="ana", notify=lambda _: None, meta={"source": "t"}, source=source
     )
     ends = {(key, credential): ENDS[file][0] for key, credential, _, _, file in rows}
     for job in await claim(ledger, batch=done.batch):

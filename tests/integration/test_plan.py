@@ -28,7 +28,7 @@ async def plan_of(ledger: Ledger, rows: str, rate: str = "5/s") -> Plan:
 async def apply(ledger: Ledger, rows: str) -> str:
     with Reading(io.BytesIO((HEAD + rows).encode())) as reading:
         jobs = [item for item in reading if isinstance(item, NewJob)]
-    return (await submit(ledger, jobs, name="t", who="ana", ring=lambda _: None)).batch
+    return (await submit(ledger, jobs, name="t", actor="ana", notify=lambda _: None)).batch
 
 
 async def test_every_verdict_is_told(fake_ledger: Ledger) -> None:

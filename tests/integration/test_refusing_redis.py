@@ -168,16 +168,16 @@ async def test_a_connection_that_leads_to_a_replica_is_made_anew(tmp_path: Path)
             await ledger.do(call)
         await ledger.do(call)
         await ledger.close()
-        doorbell = Notifier(make_app(Settings(redis_url=SecretStr(address))))
-        await asyncio.to_thread(doorbell.ring, "b1")
+        notifier = Notifier(make_app(Settings(redis_url=SecretStr(address))))
+        await asyncio.to_thread(notifier.notify, "b1")
         with Redis.from_url(new.url) as redis:
             redis.execute_command("REPLICAOF", "127.0.0.1", "1")
         ports.reverse()
         with Redis.from_url(old.url) as redis:
             redis.execute_command("REPLICAOF", "NO", "ONE")
         with pytest.raises(LedgerUnavailableError):
-            await asyncio.to_thread(doorbell.ring, "b2")
-        await asyncio.to_thread(doorbell.ring, "b3")
+            await asyncio.to_thread(notifier.notify, "b2")
+        await asyncio.to_thread(notifier.notify, "b3")
         with Redis.from_url(old.url) as redis:
             assert redis.llen("celery") == 1
         server.close()

@@ -48,10 +48,10 @@ async def waited_out(do: Callable[[], Awaitable[object]]) -> list[LedgerUnavaila
                 await asyncio.sleep(0.05)
 
 
-def ring_until_heard(doorbell: Notifier, batch: str) -> None:
+def ring_until_heard(notifier: Notifier, batch: str) -> None:
     def rung() -> bool:
         with contextlib.suppress(LedgerUnavailableError):
-            doorbell.ring(batch)
+            notifier.notify(batch)
             return True
         return False
 
@@ -87,11 +87,11 @@ async def test_an_old_primary_that_comes_back_gets_nothing(sentinels: Sentinels)
 
 async def test_a_failover_by_hand_is_followed(sentinels: Sentinels) -> None:
     """Nobody dies: open connections lead to a server that has become a replica."""
-    doorbell = Notifier(make_app(settings_of(sentinels.url)))
+    notifier = Notifier(make_app(settings_of(sentinels.url)))
     async with Ledger.at(sentinels.url, connections=4) as ledger:
         await ledger.do(transitions.open_batch("b1", "b1", {}))
         await asyncio.gather(*(ledger.queries.status("b1") for _ in range(4)))  # every connection is open
-        await asyncio.to_thread(doorbell.ring, "b1")
+        await asyncio.to_thread(notifier.notify, "b1")
         old = sentinels.primary()
         with sentinels.sentinel(sentinels.sentinels[0]) as sentinel:
             sentinel.execute_command("SENTINEL", "FAILOVER", NAME)
@@ -100,7 +100,7 @@ async def test_a_failover_by_hand_is_followed(sentinels: Sentinels) -> None:
             jobs = [new_job(f"k{n}")]
             await waited_out(lambda jobs=jobs: ledger.do(transitions.accept("b1", jobs, "ana")))  # type: ignore[misc]
         assert (await ledger.queries.status("b1")).accepted == 8
-        await asyncio.to_thread(ring_until_heard, doorbell, "b2")
+        await asyncio.to_thread(ring_until_heard, notifier, "b2")
         with sentinels.server(sentinels.primary()) as redis:
             assert redis.llen(QUEUE) == 2
 
@@ -118,12 +118,12 @@ async def test_a_sentinel_that_is_away_is_passed_over_and_all_of_them_are_waited
         with pytest.raises(LedgerUnavailableError, match="cannot be found") as caught:
             await ledger.queries.holds()
         assert "start the Sentinels" in caught.value.hint
-        doorbell = Notifier(make_app(settings_of(sentinels.url)))
+        notifier = Notifier(make_app(settings_of(sentinels.url)))
         with pytest.raises(LedgerUnavailableError, match="the broker cannot be reached"):
-            await asyncio.to_thread(doorbell.ring, "b1")
+            await asyncio.to_thread(notifier.notify, "b1")
         sentinels.start_sentinel(sentinels.sentinels[2])
         await ledger.queries.holds()
-        await asyncio.to_thread(doorbell.ring, "b1")
+        await asyncio.to_thread(notifier.notify, "b1")
 
 
 async def test_whom_they_name_must_be_a_primary(sentinels: Sentinels) -> None:
@@ -136,9 +136,9 @@ async def test_whom_they_name_must_be_a_primary(sentinels: Sentinels) -> None:
     async with Ledger.at(url) as ledger:
         with pytest.raises(LedgerUnavailableError, match="whom they name, is a replica"):
             await ledger.queries.holds()
-    doorbell = Notifier(make_app(settings_of(url)))
+    notifier = Notifier(make_app(settings_of(url)))
     with pytest.raises(LedgerUnavailableError, match="whom they name, is a replica"):
-        await asyncio.to_thread(doorbell.ring, "b1")
+        await asyncio.to_thread(notifier.notify, "b1")
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ async def test_what_is_wrong_with_an_address_is_said(tmp_path: Path, url: Any, s
 
 def test_messages_outlive_the_primary_and_a_consumer_goes_on(sentinels: Sentinels) -> None:
     app = make_app(settings_of(sentinels.url))
-    doorbell, waiting = Notifier(app), Waiting(app)
-    doorbell.ring("before")
+    notifier, waiting = Notifier(app), Waiting(app)
+    notifier.notify("before")
     assert (waiting.count(), waiting.taken()) == (1, 0)
     for port in sentinels.servers[1:]:
         sentinels.until(lambda port=port: sentinels.server(port).llen(QUEUE) == 1, "replicas have it")  # type: ignore[misc]
@@ -181,7 +181,7 @@ def test_messages_outlive_the_primary_and_a_consumer_goes_on(sentinels: Sentinel
         assert given == ["before"]
         sentinels.until(lambda: sentinels.server(sentinels.primary()).hlen("unacked") == 0, "it is taken")
         sentinels.kill_primary()
-        ring_until_heard(doorbell, "after")
+        ring_until_heard(notifier, "after")
 
         def taken() -> bool:
             # As Celery does: after an error of the connection everything is made anew on it.

@@ -91,7 +91,7 @@ async def test_ledger_and_broker_go_by_tls(places: tuple[str, Path]) -> None:
             assert connection._writer is not None
             assert connection._writer.get_extra_info("ssl_object") is not None
         app = make_app(Settings(redis_url=SecretStr(url)))
-        await asyncio.to_thread(Notifier(app).ring, "b1")
+        await asyncio.to_thread(Notifier(app).notify, "b1")
         waiting = Waiting(app)
         assert await asyncio.to_thread(waiting.count) >= 1
         waiting.close()
@@ -103,6 +103,6 @@ async def test_an_authority_that_is_not_trusted_is_said_to_be_that(places: tuple
         with pytest.raises(LedgerUnfitError, match="self-signed certificate") as caught:
             await ledger.queries.holds()
     assert "ssl_ca_certs" in caught.value.hint
-    doorbell = Notifier(make_app(Settings(redis_url=SecretStr(url))))
+    notifier = Notifier(make_app(Settings(redis_url=SecretStr(url))))
     with pytest.raises(LedgerUnavailableError, match="self-signed certificate"):
-        await asyncio.to_thread(doorbell.ring, "b1")
+        await asyncio.to_thread(notifier.notify, "b1")

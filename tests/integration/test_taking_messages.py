@@ -38,10 +38,10 @@ def connection(redis: Any, valkey_url: str) -> Iterator[Any]:
         yield connection
 
 
-def ring(valkey_url: str, *batches: str) -> None:
-    doorbell = Notifier(make_app(Settings(redis_url=SecretStr(valkey_url))))
+def notify(valkey_url: str, *batches: str) -> None:
+    notifier = Notifier(make_app(Settings(redis_url=SecretStr(valkey_url))))
     for batch in batches:
-        doorbell.ring(batch)
+        notifier.notify(batch)
 
 
 def batches(messages: list[Any]) -> list[str]:
@@ -58,7 +58,7 @@ def noted(redis: Any) -> set[str]:
 def test_messages_come_in_turn_and_are_noted_until_they_are_acknowledged(
     connection: Any, redis: Any, valkey_url: str
 ) -> None:
-    ring(valkey_url, "b1", "b2")
+    notify(valkey_url, "b1", "b2")
     for _ in range(2):
         connection.drain_events(timeout=5)
     assert batches(connection.given) == ["b1", "b2"]
@@ -76,7 +76,7 @@ def test_a_reply_that_is_lost_loses_no_message(
     connection: Any, redis: Any, valkey_url: str, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     """The n-th reply of Redis never comes: the connection is gone when its command has been carried out."""
-    ring(valkey_url, "b1")
+    notify(valkey_url, "b1")
     read, replies = redis_transport.Tcp.read_response, iter(range(100))
 
     def cut(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -94,7 +94,7 @@ def test_a_reply_that_is_lost_loses_no_message(
 def test_what_a_dead_worker_held_is_handed_out_again_and_what_a_living_one_holds_is_not(
     connection: Any, redis: Any, valkey_url: str
 ) -> None:
-    ring(valkey_url, "b1")
+    notify(valkey_url, "b1")
     connection.drain_events(timeout=5)
     [tag] = redis.zrange("unacked_index", 0, -1)
     channel = connection.consuming
@@ -112,7 +112,7 @@ def test_what_a_dead_worker_held_is_handed_out_again_and_what_a_living_one_holds
 
 def test_notes_of_kombus_own_workers_are_put_back_too(connection: Any, redis: Any, valkey_url: str) -> None:
     """Workers of the version before may have died with messages in hand."""
-    ring(valkey_url, "b1", "b2")
+    notify(valkey_url, "b1", "b2")
     for number, tag in enumerate(("t1", "t2")):
         message = json.loads(redis.rpop(QUEUE))
         exchange = ("", "celery")[number]
@@ -129,7 +129,7 @@ def test_notes_of_kombus_own_workers_are_put_back_too(connection: Any, redis: An
 
 
 def test_two_messages_of_one_tag_are_both_kept(connection: Any, redis: Any, valkey_url: str) -> None:
-    ring(valkey_url, "b1")
+    notify(valkey_url, "b1")
     message = redis.lindex(QUEUE, 0)
     redis.lpush(QUEUE, message)
     for _ in range(2):
@@ -138,7 +138,7 @@ def test_two_messages_of_one_tag_are_both_kept(connection: Any, redis: Any, valk
 
 
 def test_a_message_of_another_priority_comes_too(connection: Any, redis: Any, valkey_url: str) -> None:
-    ring(valkey_url, "b1")
+    notify(valkey_url, "b1")
     redis.lmove(QUEUE, QUEUE + "\x06\x169", "LEFT", "LEFT")
     connection.drain_events(timeout=5)
     assert batches(connection.given) == ["b1"]

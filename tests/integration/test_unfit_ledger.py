@@ -26,7 +26,7 @@ async def test_jobs_that_another_version_keeps_are_left_alone_and_the_worker_is_
     bench = Bench(ledger, Settings.from_env(CREDENTIAL))
     batch = await bench.submit("b", jobs(3))
     redis: Any = ledger.redis
-    await ledger.operations.hold(scopes.EVERYTHING, by="ana", why="to look, not to send")
+    await ledger.operations.hold(scopes.EVERYTHING, actor="ana", justification="to look, not to send")
     await redis.set(keys.FORMAT, b"1")
     before = await redis.lrange(keys.ready(batch, "default"), 0, -1)
     signs = Liveness(engine=0.0, ledger=0.0, message=0.0)

@@ -70,7 +70,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 async def batch_of(ledger: Ledger, count: int = 2) -> str:
-    done = await submit(ledger, jobs(count), name="told", who="test", ring=lambda _: None)
+    done = await submit(ledger, jobs(count), name="told", actor="test", notify=lambda _: None)
     return done.batch
 
 
@@ -251,7 +251,7 @@ async def test_secret_and_address_are_sealed_where_bodies_are(
     assert await webhooks.get(batch) == (webhook, WebhookState())
     await sealed.operations.cancel(batch, "ana")
     assert await tell(webhooks) == 1
-    await sealed.operations.shred(batch, by="ana")  # the webhook is not the batch's secret
+    await sealed.operations.shred(batch, actor="ana")  # the webhook is not the batch's secret
     assert (await webhooks.get(batch)) is not None
     keyless = Webhooks(fake_ledger, allow_private=True)
     with pytest.raises(KeylessError):

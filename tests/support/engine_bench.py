@@ -64,7 +64,7 @@ class Bench:
 
     async def submit(self, name: str, jobs: Sequence[NewJob], **meta: str) -> str:
         """Hands jobs over; rings nobody, since every engine looks for itself. Returns: the batch."""
-        done = await submit(self.ledger, jobs, name=name, who="test", ring=lambda _: None, meta=meta)
+        done = await submit(self.ledger, jobs, name=name, actor="test", notify=lambda _: None, meta=meta)
         return done.batch
 
     async def status(self, batch: str) -> BatchStatus:

@@ -176,7 +176,7 @@ class Feed:
                 log_event(log_events.LEDGER_LOST, doing="feed", error=error)
                 break
             except Exception as error:  # noqa: BLE001 - one batch must not keep the others from being fed
-                log_event(log_events.CHORE_FAILED, doing="feed", exception=error)
+                log_event(log_events.PERIODIC_TASK_FAILED, doing="feed", exception=error)
 
     async def drain(self, batch: str) -> int:
         """
@@ -267,7 +267,7 @@ class Feed:
         try:
             await asyncio.to_thread(self._notify, batch)
         except LedgerUnavailableError as error:
-            log_event(log_events.RING_LOST, batch_id=batch, error=error)
+            log_event(log_events.NOTIFICATION_LOST, batch_id=batch, error=error)
 
     def _set_timer(self, batch: str, work: BatchWork, due: float) -> None:
         """Drains a batch when the first of its waiting jobs comes due."""

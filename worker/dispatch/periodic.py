@@ -42,7 +42,7 @@ async def _repeat(doing: str, pause: float, step: Callable[[], Coroutine[Any, An
         except LedgerUnavailableError as error:
             log_event(log_events.LEDGER_LOST, doing=doing, delay_s=pause, error=error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next round may succeed
-            log_event(log_events.CHORE_FAILED, doing=doing, exception=error)
+            log_event(log_events.PERIODIC_TASK_FAILED, doing=doing, exception=error)
         await asyncio.sleep(pause)
 
 
@@ -66,7 +66,7 @@ class BackgroundTasks:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, LedgerUnavailableError):
-            log_event(log_events.CHORE_FAILED, doing="background task", exception=error)
+            log_event(log_events.PERIODIC_TASK_FAILED, doing="background task", exception=error)
 
 
 async def _unless_lost(doing: str, task: Coroutine[Any, Any, None]) -> None:

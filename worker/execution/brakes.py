@@ -88,18 +88,18 @@ class Brakes:
         if await _insist(lambda: self._ledger.do(transitions.tried(scope, shown))):
             self._telemetry.publish(BrakeReleased(scope))
 
-    async def _apply_once(self, scope: str, cause: str, why: str) -> None:
+    async def _apply_once(self, scope: str, cause: str, message: str) -> None:
         """Puts a brake on; of many that call for the same one at once, the first counts."""
         if scope not in self._applying:
-            applying = asyncio.create_task(self._apply(scope, cause, why))
+            applying = asyncio.create_task(self._apply(scope, cause, message))
             self._applying[scope] = applying
             applying.add_done_callback(lambda _: self._applying.pop(scope))
         await asyncio.shield(self._applying[scope])
 
-    async def _apply(self, scope: str, cause: str, why: str) -> None:
-        hold = Hold(scope=scope, at=time.time(), by=self._worker, why=why, kind="brake")
+    async def _apply(self, scope: str, cause: str, message: str) -> None:
+        hold = Hold(scope=scope, at=time.time(), by=self._worker, why=message, kind="brake")
         if await _insist(lambda: self._ledger.do(transitions.hold(hold))):
-            self._telemetry.publish(BrakeApplied(scope, why, cause))
+            self._telemetry.publish(BrakeApplied(scope, message, cause))
 
 
 async def _insist(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -15,7 +15,7 @@ from typing import Any
 from provisioning.errors import LedgerUnavailableError
 from provisioning.ledger import Ledger
 from provisioning.ledger.scripts import Call
-from provisioning.observability.log_events import CHORE_FAILED, LEDGER_LOST
+from provisioning.observability.log_events import LEDGER_LOST, PERIODIC_TASK_FAILED
 from provisioning.observability.logs import log_event
 
 MOST = 200
@@ -88,7 +88,7 @@ class GroupCommit:
                 replies = await self._insist([_call(*group) for group in groups])
             except Exception as error:  # noqa: BLE001
                 # What cannot be written must not keep what can: each for itself.
-                log_event(CHORE_FAILED, doing="record", exception=error)
+                log_event(PERIODIC_TASK_FAILED, doing="record", exception=error)
                 for group in groups:
                     await self._write_alone(*group)
             else:

@@ -227,8 +227,8 @@ class CredentialQueue:
 
     def _move_at(self, when: float) -> None:
         if self._timer is None:
-            self._timer = self._loop.call_at(when, self._timer_rings)
+            self._timer = self._loop.call_at(when, self._timer_expired)
 
-    def _timer_rings(self) -> None:
+    def _timer_expired(self) -> None:
         self._timer = None
         self.move()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from provisioning.errors import LedgerUnavailableError
-from provisioning.observability.log_events import CHORE_FAILED, LEDGER_LOST
+from provisioning.observability.log_events import LEDGER_LOST, PERIODIC_TASK_FAILED
 from provisioning.observability.logs import log_event
 from provisioning.pace import Rate, Tokens
 
@@ -82,7 +82,7 @@ class Pacer:
             log_event(LEDGER_LOST, doing="pace", delay_s=0.5, error=error)
             await asyncio.sleep(0.5)
         except Exception as error:  # noqa: BLE001 - whatever it is, the queue goes on
-            log_event(CHORE_FAILED, doing="pace", exception=error)
+            log_event(PERIODIC_TASK_FAILED, doing="pace", exception=error)
             await asyncio.sleep(1.0)
         finally:
             self._fetching = None

@@ -125,7 +125,7 @@ class WorkerProcess:
             Ledger.of(self._settings),
             self._credentials,
             name=self._name,
-            notify=Notifier(self._app).ring,
+            notify=Notifier(self._app).notify,
             supervision=Supervision(
                 signs=self._watchdog.signs,
                 heartbeat=self._heartbeat.write,

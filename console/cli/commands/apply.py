@@ -36,7 +36,7 @@ from console.cli.file_options import (
     read_options,
 )
 from console.cli.person import person
-from console.cli.selecting import AcceptDuplicatesFlag, BecauseOption, reason_to_accept
+from console.cli.selecting import AcceptDuplicatesFlag, JustificationOption, reason_to_accept
 from console.cli.shell import JsonFlag, cli, out, progress_of, talk
 from outcomes.outcome_files import check_writable, export
 from outcomes.words import amount
@@ -76,7 +76,7 @@ class Order:
     detach: bool
     ask: bool
     on_in_doubt: OnInDoubt | None
-    because: str
+    justification: str
 
 
 @cli.command()
@@ -117,7 +117,7 @@ def apply(
         ),
     ] = None,
     accept_duplicates: AcceptDuplicatesFlag = False,
-    because: BecauseOption = "",
+    justification: JustificationOption = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result, no progress.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -132,7 +132,7 @@ def apply(
     options = read_options(
         maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is, sheet
     )
-    why = reason_to_accept(accept_duplicates, because)
+    why = reason_to_accept(accept_duplicates, justification)
     began = time.monotonic()
     with local(file) as path, workplace() as place, contextlib.closing(Spool()) as spool:
         order = Order(
@@ -144,7 +144,7 @@ def apply(
             detach=detach,
             ask=not (yes or json),
             on_in_doubt=on_in_doubt,
-            because=why,
+            justification=why,
         )
         with progress_of(json=json and not detach, quiet=quiet or json) as progress:
             checked = asyncio.run(_check(order, place, spool, progress))
@@ -180,7 +180,7 @@ async def _check(order: Order, place: Workplace, spool: Spool, progress: Progres
             progress,
             rate=place.settings.rate,
             known=known,
-            accept_duplicates=bool(order.because),
+            accept_duplicates=bool(order.justification),
             spool=spool,
         )
 
@@ -224,7 +224,7 @@ async def _apply(
                     progress,
                     name=order.name,
                     on_in_doubt=order.on_in_doubt,
-                    because=order.because,
+                    justification=order.justification,
                 )
                 if order.detach:
                     await watching.warn_if_alone(ledger, progress)

@@ -21,10 +21,10 @@ from outcomes.reconciliation import (
     Judged,
     SeenTable,
     candidates,
+    incomplete_reason,
     judge,
     read_table,
     result_of,
-    why_not_whole,
 )
 from outcomes.story import job_called
 from outcomes.words import amount, shown
@@ -88,7 +88,7 @@ def resolve(
                 record = await job_called(ledger, job_id, credential)
                 shown_id = job_id if job_id == record.job_id else f"{record.job_id} ({shown(job_id)})"
                 if await ledger.operations.resolve(
-                    *split_job_id(record.job_id), created=created, by=person.who(), result=result
+                    *split_job_id(record.job_id), created=created, actor=person.current_user(), result=result
                 ):
                     out.print(f"{shown_id} is {'created' if created else 'queued again'}")
                 else:
@@ -185,9 +185,9 @@ def reconcile(
         async with open_ledger() as ledger:
             found = await ledger.queries.batch_id(batch)
             jobs = [each async for each in candidates(ledger, found, path)]
-            if resolve_absent and (why := why_not_whole(table, jobs)):
+            if resolve_absent and (reason := incomplete_reason(table, jobs)):
                 raise InvalidInputError(
-                    f"--resolve-absent: {why}; nothing was done",
+                    f"--resolve-absent: {reason}; nothing was done",
                     hint="export the table again with its columns as text; or omit "
                     "--resolve-absent to settle only what was found",
                 )
@@ -198,7 +198,7 @@ def reconcile(
                 facts: dict[str, str | int] = {str(each): counts[each] for each in Finding}
                 facts |= {"created": done[Finding.MATCHED], "queued": done[Finding.ABSENT], "file": seen.name}
                 await ledger.operations.note(
-                    "reconcile", by=person.who(), on=scopes.of_batch(found), facts=facts
+                    "reconcile", actor=person.current_user(), on=scopes.of_batch(found), facts=facts
                 )
             if json:
                 _emit(found, judged, counts, done, table)
@@ -230,7 +230,7 @@ async def _settle(ledger: Ledger, batch: str, judged: list[Judged], resolve_abse
         created = each.finding is Finding.MATCHED
         result = result_of(each.seen) if each.seen else None
         done[each.finding] += await ledger.operations.resolve(
-            batch, each.number, created=created, by=person.who(), result=result
+            batch, each.number, created=created, actor=person.current_user(), result=result
         )
     return done
 
@@ -256,7 +256,7 @@ def _show(
         out.print(f"{counts[finding]:>7,} {finding}: {words[finding]}")
     unclear = [each for each in judged if each.finding is Finding.UNCLEAR]
     for each in unclear[:UNCLEAR_SHOWN]:
-        out.print(f"  {batch}.{each.number}  {shown(each.value)}: {each.why}", soft_wrap=True)
+        out.print(f"  {batch}.{each.number}  {shown(each.value)}: {each.reason}", soft_wrap=True)
     if len(unclear) > UNCLEAR_SHOWN:
         out.print(f"  … and {amount(len(unclear) - UNCLEAR_SHOWN, 'other')}: --json lists all")
 
@@ -276,7 +276,7 @@ def _emit(
                 "job": f"{batch}.{each.number}",
                 "value": each.value,
                 "finding": each.finding,
-                "why": each.why,
+                "why": each.reason,
                 "widget_id": each.seen.widget_id if each.seen else None,
             }
         )

@@ -15,8 +15,8 @@ from console.cli.display.batch_report import word_of
 from console.cli.display.standard_output import emit
 from console.cli.selecting import (
     AcceptDuplicatesFlag,
-    BecauseOption,
     Filters,
+    JustificationOption,
     filtered,
     reason_to_accept,
 )
@@ -55,7 +55,7 @@ def pause(
     batch: BatchScope = None,
     credential: CredentialScope = None,
     all_: AllScope = False,
-    because: Annotated[
+    justification: Annotated[
         str,
         typer.Option(
             "--because", metavar="TEXT", help=("Reason; shown with the pause and recorded in the audit.")
@@ -71,8 +71,10 @@ def pause(
     async def work() -> None:
         async with open_ledger() as ledger:
             scope = await _scope(ledger, batch, credential, all_)
-            by = person.who()
-            if await ledger.operations.hold(scope, by=by, why=because.strip() or f"paused by {by}"):
+            actor = person.current_user()
+            if await ledger.operations.hold(
+                scope, actor=actor, justification=justification.strip() or f"paused by {actor}"
+            ):
                 out.print(f"paused {scope}")
             else:
                 out.print(f"{scope} was already paused")
@@ -106,7 +108,7 @@ def resume(
                 "released": f"{scope} resumed",
                 "probe": f"{scope}: sending one probe; sending resumes if it succeeds",
             }
-            out.print(words[await ledger.operations.release(scope, by=person.who())])
+            out.print(words[await ledger.operations.release(scope, actor=person.current_user())])
 
     asyncio.run(work())
 
@@ -134,7 +136,7 @@ def cancel(
             if not yes and sys.stdin.isatty():
                 typer.confirm(f"Cancel all unsent jobs of {amount(len(batches), 'batch')}?", abort=True)
             for each in batches:
-                count = await ledger.operations.cancel(each, person.who(), credential=credential)
+                count = await ledger.operations.cancel(each, person.current_user(), credential=credential)
                 out.print(f"{amount(count, 'job')} of {each} cancelled")
 
     asyncio.run(work())
@@ -149,7 +151,7 @@ def redrive(
         State, typer.Option("--state", help=("State of the jobs: dead or cancelled."))
     ] = State.DEAD,
     accept_duplicates: AcceptDuplicatesFlag = False,
-    because: BecauseOption = "",
+    justification: JustificationOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the jobs, and change nothing.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -163,7 +165,7 @@ def redrive(
     """
     if state not in (State.DEAD, State.CANCELLED):
         raise InvalidInputError(f"jobs that are {state} cannot be redriven", hint="--state dead or cancelled")
-    why = reason_to_accept(accept_duplicates, because)
+    justification = reason_to_accept(accept_duplicates, justification)
     wanted = filters.of(state)
 
     async def work() -> None:
@@ -179,7 +181,9 @@ def redrive(
                 else:
                     out.print(f"{safe:,} cannot create a second widget, {risky:,} may create one")
                 return
-            came = await ledger.operations.redrive(found, wanted, person.who(), because=why)
+            came = await ledger.operations.redrive(
+                found, wanted, person.current_user(), justification=justification
+            )
             if json:
                 emit({"batch": found, "queued": came.queued, "risky": came.risky, "left": came.left})
                 return
@@ -187,7 +191,9 @@ def redrive(
             if came == Redriven() and state is State.DEAD:
                 await _say_what_was_cancelled(ledger, found)
             if came.risky:
-                out.print(f"{came.risky:,} may create a second widget: accepted because {shown(why)}")
+                out.print(
+                    f"{came.risky:,} may create a second widget: accepted because {shown(justification)}"
+                )
             if came.left:
                 out.print(
                     f"{came.left:,} not queued: they may have created a widget; to send them anyway:"
@@ -233,7 +239,7 @@ def pace(
         async with open_ledger() as ledger:
             if credential is not None and (clear or wanted is not None):
                 await warn_of(credential, ledger)
-                await ledger.operations.set_pace(credential, wanted, by=person.who())
+                await ledger.operations.set_pace(credential, wanted, actor=person.current_user())
             paces = await ledger.queries.paces()
             names = [credential] if credential is not None else sorted(await known_names(ledger))
             for name in names:

@@ -70,7 +70,7 @@ def purge(
                 counts = {kept: gone[kept] for kept in Kept}
                 if gone.total():
                     facts: dict[str, str | int] = {str(kept): count for kept, count in counts.items()}
-                    await ledger.operations.note("purge", by=person.who(), on="all", facts=facts)
+                    await ledger.operations.note("purge", actor=person.current_user(), on="all", facts=facts)
             if json:
                 emit({"dry_run": dry_run, **{str(kept): count for kept, count in counts.items()}})
                 return
@@ -94,7 +94,7 @@ async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, yes: bool, json: 
     what = f"the bodies and widget keys of {amount(status.accepted, 'job')}"
     if not (dry_run or yes):
         _ask(batch, what)
-    had = not dry_run and await ledger.operations.shred(batch, by=person.who())
+    had = not dry_run and await ledger.operations.shred(batch, actor=person.current_user())
     if json:
         emit({"batch": batch, "dry_run": dry_run, "shredded": had})
     elif dry_run:
@@ -129,7 +129,9 @@ def rotate_keys() -> None:
     async def work() -> None:
         async with open_ledger() as ledger:
             count = await ledger.sealer.rotate()
-            await ledger.operations.note("rotate-keys", by=person.who(), on="all", facts={"keys": count})
+            await ledger.operations.note(
+                "rotate-keys", actor=person.current_user(), on="all", facts={"keys": count}
+            )
             out.print(f"{amount(count, 'data key')} wrapped with the newest key")
 
     asyncio.run(work())

@@ -43,7 +43,7 @@ async def exported(ledger: Ledger, folder: Path) -> Path:
         NewJob(key=key, body=json.dumps(body).encode(), credential="default", row=row, label="-1+1")
         for row, (key, body) in enumerate(BODIES.items(), 2)
     ]
-    submission = await submit(ledger, jobs, name="tenants", who="me", ring=lambda _: None)
+    submission = await submit(ledger, jobs, name="tenants", actor="me", notify=lambda _: None)
     written = await export(ledger, submission.batch, folder)
     assert written.rows["not_attempted.csv"] == len(BODIES)
     return folder / "not_attempted.csv"

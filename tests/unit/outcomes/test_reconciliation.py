@@ -12,10 +12,10 @@ from outcomes.reconciliation import (
     Finding,
     Seen,
     SeenTable,
+    incomplete_reason,
     judge,
     read_table,
     value_at,
-    why_not_whole,
 )
 from provisioning.errors import InvalidInputError
 from tests.fixtures.workbook import workbook
@@ -69,7 +69,7 @@ def test_a_row_with_the_widget_of_a_job_of_another_value_is_unclear_and_never_ab
     jobs = [_made(1, "7", "w-1"), _doubtful(2, "8"), _doubtful(3, "9")]
     judged = judge(jobs, [Seen("8", "w-1", row=4)])
     assert [each.finding.value for each in judged] == ["unclear", "absent"]
-    assert judged[0].why == "row 4 has this value beside another job's widget"
+    assert judged[0].reason == "row 4 has this value beside another job's widget"
     assert _findings([_made(1, "+59", "w-1"), _doubtful(2, "8")], [Seen("59", "w-1")]) == {2: "absent"}
 
 
@@ -112,7 +112,7 @@ def test_a_row_whose_value_is_damaged_is_no_row_and_proves_no_absence(tmp_path: 
     table = read_table(path, "Bot")
     assert (table.rows, table.total) == ((Seen("7"),), 2)
     assert [problem.row for problem in table.problems] == [3]
-    assert "1 of the 2 rows" in str(why_not_whole(table, []))
+    assert "1 of the 2 rows" in str(incomplete_reason(table, []))
 
 
 def test_a_row_that_is_shorter_or_longer_than_the_header_proves_nothing(tmp_path: Path) -> None:
@@ -124,13 +124,13 @@ def test_a_row_that_is_shorter_or_longer_than_the_header_proves_nothing(tmp_path
 def test_a_table_of_rows_all_understood_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     path.write_text("Bot\n7\n")
-    assert why_not_whole(read_table(path, "Bot"), [_made(1, "7"), _doubtful(2, "8")]) is None
+    assert incomplete_reason(read_table(path, "Bot"), [_made(1, "7"), _doubtful(2, "8")]) is None
 
 
 def test_a_table_without_rows_or_without_one_widget_that_is_known_is_not_whole() -> None:
-    assert "no rows" in str(why_not_whole(SeenTable("t", ()), []))
+    assert "no rows" in str(incomplete_reason(SeenTable("t", ()), []))
     other = SeenTable("t", (Seen("9"),))
-    assert "none of the 1 other jobs" in str(why_not_whole(other, [_made(1, "7"), _doubtful(2, "8")]))
+    assert "none of the 1 other jobs" in str(incomplete_reason(other, [_made(1, "7"), _doubtful(2, "8")]))
 
 
 @pytest.mark.parametrize("name", ["export.xlsx", "export.csv.gz", "export.tsv"])
@@ -170,7 +170,7 @@ def test_a_table_in_another_encoding_is_read_as_it_is_told(tmp_path: Path) -> No
 def test_what_a_row_nearly_has_is_unclear_and_never_absent(value: str, seen: str) -> None:
     [judged] = judge([_doubtful(1, value)], [Seen(seen, row=4)])
     assert judged.finding is Finding.UNCLEAR
-    assert judged.why.startswith("row 4 has ")
+    assert judged.reason.startswith("row 4 has ")
 
 
 def test_a_row_that_is_exactly_another_jobs_resembles_nothing_else() -> None:

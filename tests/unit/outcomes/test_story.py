@@ -66,10 +66,10 @@ async def test_what_people_did_to_its_batch_is_told_as_far_as_it_explains_a_wait
     redis: Any = fake_ledger.redis
     await redis.hset(keys.batch("b1"), "opened_at", "1000")
     hand = fake_ledger.operations
-    await hand.hold("batch:b1", by="ana", why="lunch")
-    await hand.hold("batch:b2", by="ana", why="lunch")
-    await hand.hold("credential:acme", by="bob", why="a new secret")
-    await hand.release("batch:b1", by="ana")
+    await hand.hold("batch:b1", actor="ana", justification="lunch")
+    await hand.hold("batch:b2", actor="ana", justification="lunch")
+    await hand.hold("credential:acme", actor="bob", justification="a new secret")
+    await hand.release("batch:b1", actor="ana")
     story = await story_of(fake_ledger, await job_called(fake_ledger, "lima"))
     assert [(act.act, act.on) for act in story.acts] == [
         ("pause", "batch:b1"),

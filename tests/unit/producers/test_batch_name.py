@@ -84,7 +84,7 @@ async def test_an_id_means_its_batch_whatever_others_are_called(fake_ledger: Led
 
 async def test_nothing_is_handed_over_under_such_a_name(fake_ledger: Ledger) -> None:
     with pytest.raises(InvalidInputError):
-        await submit(fake_ledger, [new_job("a")], name="b94dg5zh", who="ana", ring=lambda _: None)
+        await submit(fake_ledger, [new_job("a")], name="b94dg5zh", actor="ana", notify=lambda _: None)
     assert await fake_ledger.redis.dbsize() == 0
 
 

@@ -67,7 +67,7 @@ async def test_a_status_does_not_grow_with_what_holds_the_batch_back(fake_ledger
         scope = scopes.of_credential(f"c{n}")
         brake = Hold(scope=scope, at=float(n), by="w1", why="nobody has it", kind="brake")
         await redis.hset(keys.HOLDS, scope, msgspec.json.encode(brake))
-    await fake_ledger.operations.hold(scopes.EVERYTHING, by="ana", why="wait")
+    await fake_ledger.operations.hold(scopes.EVERYTHING, actor="ana", justification="wait")
     shown = (await fake_ledger.queries.status("b1")).public()
     assert shown["hold_count"] == 301
     assert [hold["scope"] for hold in shown["holds"]] == ["all", *(f"credential:c{n}" for n in range(19))]

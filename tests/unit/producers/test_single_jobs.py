@@ -55,9 +55,9 @@ async def test_what_was_chosen_goes_on_with_the_name_and_a_pause_keeps_it(
     first = await _hand_over(fake_ledger, monkeypatch, "2026-11-26", "a")
     await fake_ledger.operations.choose_on_in_doubt(first, "retry")
     await webhooks.set(first, "https://crm.example/hook")
-    await fake_ledger.operations.hold(scopes.of_batch(first), by="ana", why="wait")
+    await fake_ledger.operations.hold(scopes.of_batch(first), actor="ana", justification="wait")
     assert await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "b") == first
-    await fake_ledger.operations.release(scopes.of_batch(first), by="ana")
+    await fake_ledger.operations.release(scopes.of_batch(first), actor="ana")
     second = await _hand_over(fake_ledger, monkeypatch, "2026-11-27", "c")
     assert second != first
     assert (await fake_ledger.queries.status(second)).meta["on_in_doubt"] == "retry"

@@ -19,7 +19,9 @@ async def test_rows_that_were_lost_are_counted_in_a_batch_that_goes_on_as_well(
     fake_ledger: Ledger, earlier: int
 ) -> None:
     def handed_over(*keys: str) -> Any:
-        return submit(fake_ledger, [new_job(key) for key in keys], name="b", who="me", ring=lambda _: None)
+        return submit(
+            fake_ledger, [new_job(key) for key in keys], name="b", actor="me", notify=lambda _: None
+        )
 
     await handed_over("first", *(f"k{n}" for n in range(earlier)))
     before = await kept(fake_ledger)

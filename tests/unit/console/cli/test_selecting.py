@@ -41,7 +41,7 @@ def test_no_option_means_every_job_of_the_state() -> None:
     assert (wanted.reason, wanted.since, wanted.until) == ("", None, None)
 
 
-@pytest.mark.parametrize(("flag", "because"), [(True, ""), (True, "  "), (False, "why")])
-def test_a_second_widget_is_accepted_with_a_reason_or_not_at_all(flag: bool, because: str) -> None:
+@pytest.mark.parametrize(("flag", "justification"), [(True, ""), (True, "  "), (False, "why")])
+def test_a_second_widget_is_accepted_with_a_reason_or_not_at_all(flag: bool, justification: str) -> None:
     with pytest.raises(InvalidInputError):
-        reason_to_accept(flag, because)
+        reason_to_accept(flag, justification)

@@ -56,7 +56,7 @@ class Stage:
         retry = state is not State.IN_DOUBT
         await self._lapse(retry=retry)
         if retry and self.called_off:  # it was held for a person
-            await self.ledger.do(transitions.resolve("b1", 1, created=False, who="ana"))
+            await self.ledger.do(transitions.resolve("b1", 1, created=False, actor="ana"))
         if state in (State.IN_DOUBT, State.QUEUED):
             return
         if state is State.CANCELLED:
@@ -83,10 +83,10 @@ class Stage:
         elif event is Event.CANCELLED:
             await ledger.do(transitions.cancel("b1", 1, 1, "ana"))
         elif event is Event.REDRIVEN:
-            await ledger.do(transitions.redrive("b1", [1], "ana", because="a second one is no harm"))
+            await ledger.do(transitions.redrive("b1", [1], "ana", justification="a second one is no harm"))
         elif event in (Event.RESOLVED_CREATED, Event.RESOLVED_ABSENT):
             created = event is Event.RESOLVED_CREATED
-            await ledger.do(transitions.resolve("b1", 1, created=created, who="ana"))
+            await ledger.do(transitions.resolve("b1", 1, created=created, actor="ana"))
         else:
             said = Event.RETRY_DUE if event is Event.CALLED_OFF else event
             await say(ledger, answer(self.stale, said))

@@ -56,7 +56,7 @@ async def test_a_cancel_lifts_the_hold_that_one_before_it_left(
 
 async def test_a_cancel_leaves_a_persons_pause_alone(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, new_job("a"))
-    await fake_ledger.operations.hold(scopes.of_batch("b1"), by="ana", why="lunch")
+    await fake_ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="lunch")
     assert await fake_ledger.operations.cancel("b1", "ben") == 1
     assert await holds(fake_ledger) == ["batch:b1"]
 

@@ -53,7 +53,7 @@ async def _live(ledger: Ledger) -> None:
         assert await send(ledger, job)
     await say(ledger, answer(made, Event.CREATED, widget="w-1"), answer(doubted, Event.DOUBTED))
     assert await ledger.operations.resolve(
-        "b1", 2, created=True, by="ana", result=Result("w-2", key="key of w-2")
+        "b1", 2, created=True, actor="ana", result=Result("w-2", key="key of w-2")
     )
 
 
@@ -135,8 +135,8 @@ async def test_a_batchs_key_can_be_destroyed_alone(server: fakeredis.FakeServer,
     await _live(ledger)
     await fill(ledger, new_job("other", body=BODY), batch="b2")
     copy: Any = await ledger.redis.hget(keys.bodies("b1"), "1")
-    assert await ledger.operations.shred("b1", by="ana")
-    assert not await ledger.operations.shred("b1", by="ana")
+    assert await ledger.operations.shred("b1", actor="ana")
+    assert not await ledger.operations.shred("b1", actor="ana")
     reader = _ledger(server, clock, NEW)
     with pytest.raises(SealedError, match="destroyed"):
         await reader.sealer.open(copy)
@@ -203,7 +203,7 @@ async def test_destroying_the_key_of_a_batch_that_has_none_does_not_make_the_led
 ) -> None:
     plain = _ledger(server, clock, "")
     await _live(plain)
-    assert not await plain.operations.shred("b1", by="ana")
+    assert not await plain.operations.shred("b1", actor="ana")
     another = _ledger(server, clock, "")
     assert not (await another.sealer.census()).keys
     await fill(another, new_job("new"), batch="b2")
@@ -217,7 +217,7 @@ async def _found_by_nobody_but_made(server: fakeredis.FakeServer, clock: Clock) 
     assert await send(ledger, lost)
     clock.advance(LEASE + 1)
     await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
-    assert await ledger.operations.resolve("b1", 1, created=False, by="ana")
+    assert await ledger.operations.resolve("b1", 1, created=False, actor="ana")
     [job] = await claim(ledger)
     assert await send(ledger, job)
     await say(ledger, answer(job, Event.CREATED, widget="w-2"))
@@ -232,7 +232,7 @@ async def test_a_second_widget_is_counted_though_its_answer_comes_after_the_key_
     late = _ledger(server, clock, NEW)
     if has_the_key:
         await late.sealer.seal("b1", b"{}")
-    await _ledger(server, clock, NEW).operations.shred("b1", by="ana")
+    await _ledger(server, clock, NEW).operations.shred("b1", actor="ana")
     assert await say(late, answer(lost, Event.CREATED, widget="w-1")) == [True]
     job = await _ledger(server, clock, NEW).queries.job("b1.1")
     assert job.bounds == Bounds(2, 2)
@@ -279,7 +279,7 @@ async def test_a_body_handed_over_in_another_batch_is_sealed_for_the_batch_it_li
     mended = [new_job("new"), new_job("k1", fingerprint="other", body=BODY)]
     words = await ledger.do(transitions.accept("b2", mended, "ana"))
     assert [each.verdict for each in words] == [Verdict.NEW, Verdict.REDRIVEN if ended else Verdict.REPLACED]
-    await ledger.operations.shred("b2", by="ana")
+    await ledger.operations.shred("b2", actor="ana")
     assert await _ledger(server, clock, NEW).queries.body("b1.2") == BODY
 
 
@@ -291,7 +291,7 @@ async def test_a_job_of_a_batch_whose_key_was_destroyed_is_sent_again_and_its_wi
     await ledger.operations.cancel("b1", "ana")
     for _ in range(2):
         copy: Any = await ledger.redis.hget(keys.bodies("b1"), "1")
-        await ledger.operations.shred("b1", by="ana")
+        await ledger.operations.shred("b1", actor="ana")
         [word] = await ledger.do(transitions.accept("b2", [new_job("k0", body=BODY)], "ana"))
         assert word.verdict is Verdict.REDRIVEN
         with pytest.raises(SealedError, match="destroyed"):
@@ -318,7 +318,7 @@ async def test_what_is_handed_over_again_is_not_sealed_with_a_key_that_another_p
     ledger = _ledger(server, clock, NEW)
     await fill(ledger, new_job("k1", body=BODY))
     await ledger.operations.cancel("b1", "ana")
-    await _ledger(server, clock, NEW).operations.shred("b1", by="ana")
+    await _ledger(server, clock, NEW).operations.shred("b1", actor="ana")
     again = new_job("k1", body=b'{"other":1}')
     [accepted] = await ledger.do(transitions.accept("b1", [again], "ana"))
     assert accepted.verdict is Verdict.REDRIVEN

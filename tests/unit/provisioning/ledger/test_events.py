@@ -52,7 +52,7 @@ async def test_the_end_of_a_single_job_is_told_and_that_of_a_row_is_not(fake_led
     for job in (first, second):
         await send(fake_ledger, job)
     await say(fake_ledger, answer(first, Arrow.DOUBTED), answer(second, Arrow.CREATED))
-    await fake_ledger.operations.resolve("b1", 1, created=True, by="ana")
+    await fake_ledger.operations.resolve("b1", 1, created=True, actor="ana")
     events, last = await fake_ledger.events.after(BEGINNING, "b1")
     assert [(event.happened, event.job) for event in events] == [
         (Happened.JOB_IN_DOUBT, 1),
@@ -91,7 +91,7 @@ async def test_a_hold_is_told_to_the_batches_that_it_holds(
     await fill(fake_ledger, new_job("k1"))
     for _ in range(2):
         await fake_ledger.do(transitions.hold(brake(scope)))
-    await fake_ledger.operations.release(scope, by="ana")  # a brake waits for a probe
+    await fake_ledger.operations.release(scope, actor="ana")  # a brake waits for a probe
     await fake_ledger.do(transitions.tried(scope, Shown.GOOD))
     braked, released = Happened.BATCH_BRAKED, Happened.BATCH_RELEASED
     found = [each for each in await happened(fake_ledger) if each is not Happened.ACT]
@@ -142,8 +142,8 @@ async def test_a_stop_loss_stops_the_batch(fake_ledger: Ledger) -> None:
 
 async def test_a_persons_act_is_in_it(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, new_job("k1"))
-    await fake_ledger.operations.hold(scopes.of_batch("b1"), by="ana", why="lunch")
-    await fake_ledger.operations.hold(scopes.EVERYTHING, by="ana", why="lunch")
+    await fake_ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="lunch")
+    await fake_ledger.operations.hold(scopes.EVERYTHING, actor="ana", justification="lunch")
     assert await happened(fake_ledger) == [Happened.BATCH_PAUSED, Happened.ACT, Happened.BATCH_PAUSED]
     assert await happened(fake_ledger, "") == [Happened.ACT]
 

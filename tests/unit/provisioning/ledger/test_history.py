@@ -88,11 +88,11 @@ async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
     await send(fake_ledger, job)
     await say(fake_ledger, answer(job, Event.DOUBTED))
     hand, scope = fake_ledger.operations, scopes.of_batch("b1")
-    assert await hand.hold(scope, by="ana", why="coffee")
-    assert not await hand.hold(scope, by="eva", why="too late to count")
-    await hand.release(scope, by="eva")
-    await hand.set_pace("acme", Rate(5.0), by="ana")
-    await hand.resolve("b1", 4, created=True, by="ana")
+    assert await hand.hold(scope, actor="ana", justification="coffee")
+    assert not await hand.hold(scope, actor="eva", justification="too late to count")
+    await hand.release(scope, actor="eva")
+    await hand.set_pace("acme", Rate(5.0), actor="ana")
+    await hand.resolve("b1", 4, created=True, actor="ana")
     await hand.redrive("b1", Selection(State.DEAD), "ana")
     await hand.cancel("b1", "eva")
     acts = [(act.act, act.by, act.on) async for act in fake_ledger.queries.audit()]
@@ -109,7 +109,7 @@ async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
 
 async def test_the_audit_reads_all_that_it_keeps_page_by_page(fake_ledger: Ledger) -> None:
     for n in range(1001):
-        await fake_ledger.operations.note("pause", by=f"p{n}", on="all")
+        await fake_ledger.operations.note("pause", actor=f"p{n}", on="all")
     read = [act.by async for act in fake_ledger.queries.audit()]
     assert read == [f"p{n}" for n in reversed(range(1001))]
 
@@ -129,7 +129,7 @@ FACTS = st.dictionaries(
 async def test_an_act_is_read_with_the_facts_that_were_noted(
     fake_ledger: Ledger, facts: dict[str, Fact]
 ) -> None:
-    await fake_ledger.operations.note("redrive", by="ana", on="all", facts=facts)
+    await fake_ledger.operations.note("redrive", actor="ana", on="all", facts=facts)
     [read] = [act async for act in fake_ledger.queries.audit(1)]
     assert read.facts == facts
 
@@ -143,7 +143,7 @@ async def test_a_redrive_since_a_time_leaves_the_audit_readable(fake_ledger: Led
 
 async def test_a_name_with_stray_bytes_is_noted(fake_ledger: Ledger) -> None:
     await fake_ledger.operations.note(
-        "reconcile", by="ana\udcff", on="all", why="x\udcfe", facts={"file": "t\udcff.csv"}
+        "reconcile", actor="ana\udcff", on="all", justification="x\udcfe", facts={"file": "t\udcff.csv"}
     )
     [act] = [act async for act in fake_ledger.queries.audit()]
     assert (act.by, act.why, act.facts) == ("ana\\xff", "x\\xfe", {"file": "t\\xff.csv"})
@@ -162,9 +162,9 @@ async def test_a_name_with_stray_bytes_is_noted(fake_ledger: Ledger) -> None:
 async def test_an_entry_that_cannot_be_read_is_shown_as_such_and_hides_no_other(
     fake_ledger: Ledger, fields: dict[str, bytes]
 ) -> None:
-    await fake_ledger.operations.note("pause", by="ana", on="all")
+    await fake_ledger.operations.note("pause", actor="ana", on="all")
     await fake_ledger.redis.xadd(keys.AUDIT, fields)  # type: ignore[arg-type]
-    await fake_ledger.operations.note("resume", by="eva", on="all")
+    await fake_ledger.operations.note("resume", actor="eva", on="all")
     acts = [act async for act in fake_ledger.queries.audit()]
     assert [act.act for act in acts] == ["resume", "unreadable", "pause"]
     assert acts[1].at == pytest.approx(acts[0].at, abs=60)

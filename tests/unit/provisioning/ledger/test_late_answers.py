@@ -40,7 +40,7 @@ async def _lost_post(ledger: Ledger, clock: Clock, *, retry: bool = False) -> Cl
 
 
 async def _resolve(ledger: Ledger, *, created: bool, result: Result | None = None) -> None:
-    assert await ledger.do(transitions.resolve("b1", 1, created=created, who="ana", result=result))
+    assert await ledger.do(transitions.resolve("b1", 1, created=created, actor="ana", result=result))
 
 
 async def _job(ledger: Ledger) -> JobRecord:

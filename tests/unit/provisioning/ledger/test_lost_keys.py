@@ -65,7 +65,7 @@ async def test_a_job_of_a_batch_that_was_shredded_is_told_of_all_the_same(
     [job] = await claim(ours)
     await send(ours, job)
     await say(ours, answer(job, Event.REJECTED))
-    await ours.operations.shred("b1", by="ana")
+    await ours.operations.shred("b1", actor="ana")
     assert await affirm(ours, job, 1) is Affirmation.KNOWN
     record = await ours.queries.job("b1.1")
     assert (record.state, record.bounds) == (State.DEAD, Bounds())

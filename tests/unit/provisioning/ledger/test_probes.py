@@ -60,7 +60,7 @@ async def test_a_job_that_was_sent_twice_at_most_may_be_asked_too_where_it_is_me
 
 async def test_a_pause_holds_probes_too(ledger: Ledger) -> None:
     await fill(ledger, new_job("k1"))
-    await ledger.operations.hold(scopes.of_batch("b1"), by="ana", why="")
+    await ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="")
     assert await probes(ledger, 5) == []
 
 

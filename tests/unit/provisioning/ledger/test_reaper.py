@@ -193,7 +193,7 @@ async def test_a_doubt_that_is_resolved_late_is_let_go_of_in_its_own_time(
 ) -> None:
     await _ended(fake_ledger, "created", "doubted")
     assert await _purge(fake_ledger, clock, "payloads=7") == {Kept.PAYLOADS: 1}
-    await fake_ledger.operations.resolve("b1", 2, created=True, by="ana")
+    await fake_ledger.operations.resolve("b1", 2, created=True, actor="ana")
     assert await _purge(fake_ledger, clock, "payloads=7", days=6) == {}
     assert await _purge(fake_ledger, clock, "payloads=7", days=2) == {Kept.PAYLOADS: 1}
     assert await Reaper(fake_ledger, Retention.parse("payloads=7")).plan(clock()) == []

@@ -91,7 +91,7 @@ async def test_the_reason_for_accepting_a_second_widget_is_kept_with_the_job_and
     fake_ledger: Ledger, clock: Clock
 ) -> None:
     await _three(fake_ledger, clock)
-    came = await fake_ledger.operations.redrive("b1", DEAD, "ana", because=WHY)
+    came = await fake_ledger.operations.redrive("b1", DEAD, "ana", justification=WHY)
     assert came == Redriven(queued=3, risky=1, left=0)
     [move] = (await fake_ledger.queries.job("b1.2")).moves
     assert (move.move, move.by, move.was, move.why) == ("redriven", "ana", "http_500", WHY)
@@ -104,7 +104,7 @@ async def test_the_reason_for_accepting_a_second_widget_is_kept_with_the_job_and
 
 async def test_bounds_are_kept_over_a_redrive(fake_ledger: Ledger, clock: Clock) -> None:
     await _three(fake_ledger, clock)
-    await fake_ledger.operations.redrive("b1", DEAD, "ana", because=WHY)
+    await fake_ledger.operations.redrive("b1", DEAD, "ana", justification=WHY)
     assert (await fake_ledger.queries.job("b1.2")).bounds == Bounds(0, 1)
 
 
@@ -137,11 +137,11 @@ async def test_cancelled_jobs_are_found_by_their_numbers(
 # -- a mended row ------------------------------------------------------------------------------------
 
 
-async def _mend(ledger: Ledger, key: str, *, because: str = "") -> tuple[Verdict, Verdict]:
+async def _mend(ledger: Ledger, key: str, *, justification: str = "") -> tuple[Verdict, Verdict]:
     """What the plan says of a mended row, and what handing it over comes to."""
     job = new_job(key, body=b'{"a":2}')
-    [planned] = await ledger.queries.verdicts([job], accept_duplicates=bool(because))
-    [accepted] = await ledger.do(transitions.accept("b2", [job], "ana", because=because))
+    [planned] = await ledger.queries.verdicts([job], accept_duplicates=bool(justification))
+    [accepted] = await ledger.do(transitions.accept("b2", [job], "ana", justification=justification))
     return planned, accepted.verdict
 
 
@@ -159,7 +159,7 @@ async def test_a_mended_row_is_sent_where_somebody_says_why_a_second_widget_is_a
     fake_ledger: Ledger, clock: Clock
 ) -> None:
     await _three(fake_ledger, clock)
-    assert await _mend(fake_ledger, "b", because=WHY) == (Verdict.REDRIVEN, Verdict.REDRIVEN)
+    assert await _mend(fake_ledger, "b", justification=WHY) == (Verdict.REDRIVEN, Verdict.REDRIVEN)
     [move] = (await fake_ledger.queries.job("b1.2")).moves
     assert (move.move, move.why) == ("redriven", WHY)
     assert await fake_ledger.queries.body("b1.2") == b'{"a":2}'

@@ -176,7 +176,7 @@ async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_sto
     await send(fake_ledger, job)
     await say(fake_ledger, answer(job, Event.EXHAUSTED))
     mended = new_job("k", body=b'{"a":2}')
-    [accepted] = await fake_ledger.do(transitions.accept("b2", [mended], "ana", because="why not"))
+    [accepted] = await fake_ledger.do(transitions.accept("b2", [mended], "ana", justification="why not"))
     assert (accepted.verdict, accepted.job_id) == (Verdict.REDRIVEN, "b1.1")
     [again] = await claim(fake_ledger)
     assert (again.body, again.attempts) == (b'{"a":2}', 0)
@@ -289,7 +289,7 @@ async def test_a_credential_claims_no_more_than_its_room(fake_ledger: Ledger) ->
 )
 async def test_nothing_is_claimed_under_a_hold_and_all_of_it_after(fake_ledger: Ledger, scope: str) -> None:
     await fill(fake_ledger, new_job("k"))
-    await fake_ledger.operations.hold(scope, by="ana", why="")
+    await fake_ledger.operations.hold(scope, actor="ana", justification="")
     assert await claim(fake_ledger) == []
     await fake_ledger.operations.release(scope)
     assert len(await claim(fake_ledger)) == 1
@@ -308,7 +308,7 @@ async def test_a_job_whose_body_is_gone_does_not_keep_those_that_are_claimed_wit
 async def test_of_hundreds_of_credentials_none_is_overlooked(fake_ledger: Ledger) -> None:
     await fill(fake_ledger, *(new_job("k", f"c{n}") for n in range(300)))
     for n in range(0, 300, 2):
-        await fake_ledger.operations.hold(scopes.of_credential(f"c{n}"), by="ana", why="")
+        await fake_ledger.operations.hold(scopes.of_credential(f"c{n}"), actor="ana", justification="")
     assert len(await claim(fake_ledger, 100)) == 100
     assert len(await claim(fake_ledger, 100)) == 50
     assert await claim(fake_ledger, 100) == []
@@ -369,7 +369,7 @@ async def test_a_hold_that_comes_between_claim_and_intent_queues_the_job_unconsu
 ) -> None:
     await fill(fake_ledger, new_job("k"))
     [job] = await claim(fake_ledger)
-    await fake_ledger.operations.hold(scopes.of_batch("b1"), by="ana", why="")
+    await fake_ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="")
     intent = Intent(1, job.token, 1, "acme")
     [grant] = await fake_ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
     assert (grant.word, grant.reason) == (Go.HELD, "paused")
@@ -451,7 +451,7 @@ async def test_a_redrive_starts_at_the_first_attempt_and_no_old_token_counts_in_
     [old] = await claim(fake_ledger)
     await send(fake_ledger, old)
     await say(fake_ledger, answer(old, Event.EXHAUSTED))
-    came = await fake_ledger.do(transitions.redrive("b1", [1], "ana", because="why not"))
+    came = await fake_ledger.do(transitions.redrive("b1", [1], "ana", justification="why not"))
     assert came == Redriven(queued=1, risky=1, left=0)
     before = await snapshot(fake_ledger.redis)
     assert not await send(fake_ledger, old, 1)
@@ -520,7 +520,7 @@ async def test_a_redrive_ends_an_old_call_off(fake_ledger: Ledger) -> None:
     await send(fake_ledger, job)
     await fake_ledger.operations.cancel("b1", "ana")
     await say(fake_ledger, answer(job, Event.RETRY_DUE))
-    await fake_ledger.do(transitions.redrive("b1", [1], "ana", because="why not"))
+    await fake_ledger.do(transitions.redrive("b1", [1], "ana", justification="why not"))
     [again] = await claim(fake_ledger)
     await send(fake_ledger, again)
     await say(fake_ledger, answer(again, Event.RETRY_DUE))
@@ -539,9 +539,9 @@ async def test_a_doubt_resolved_as_absent_begins_a_new_drive_and_one_resolved_as
         await send(fake_ledger, job)
     await say(fake_ledger, *(answer(job, Event.DOUBTED) for job in jobs))
     assert (await fake_ledger.queries.status("b1")).bounds == Bounds(0, 2)
-    assert await fake_ledger.operations.resolve("b1", 1, created=False, by="ana")
-    assert await fake_ledger.operations.resolve("b1", 2, created=True, by="ana")
-    assert [await fake_ledger.operations.resolve("b1", n, created=True, by="eva") for n in (1, 2)] == [
+    assert await fake_ledger.operations.resolve("b1", 1, created=False, actor="ana")
+    assert await fake_ledger.operations.resolve("b1", 2, created=True, actor="ana")
+    assert [await fake_ledger.operations.resolve("b1", n, created=True, actor="eva") for n in (1, 2)] == [
         False,
         False,
     ]

@@ -231,7 +231,7 @@ ERRORS = [
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_no_secret_is_in_an_exception(log: Log, error: BaseException) -> None:
     caught = _raise(error)
-    logs.log_event(log_events.CHORE_FAILED, doing="look", exception=caught)
+    logs.log_event(log_events.PERIODIC_TASK_FAILED, doing="look", exception=caught)
     logs.log_event(log_events.LEDGER_LOST, doing="look", error=caught)
     logging.getLogger("asyncio").error("Task exception %r", caught, exc_info=caught)
     Telemetry([lambda _: (_ for _ in ()).throw(error)]).publish(HAPPENINGS[0])

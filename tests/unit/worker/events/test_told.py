@@ -46,7 +46,7 @@ class Post:
 
     async def _go_on(self, what: str) -> None:
         if not self.retry:
-            await self.ledger.operations.resolve("b1", 1, created=False, by="ana")
+            await self.ledger.operations.resolve("b1", 1, created=False, actor="ana")
         if what == "cancelled":
             await self.ledger.do(transitions.cancel("b1", 1, 1, "ana"))
             return
