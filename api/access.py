@@ -66,7 +66,7 @@ class Access:
                 served.add(**facts)
                 trace = trace_id(served.traceparent)
                 duration = time.perf_counter() - answer.began
-                _tell(facts, answer.status, trace_id=trace, duration_s=duration, exception=error)
+                _log_request(facts, answer.status, trace_id=trace, duration_s=duration, exception=error)
 
 
 class _Answer:
@@ -95,7 +95,7 @@ def _facts(scope: Scope, headers: Headers) -> dict[str, Any]:
     }
 
 
-def _tell(facts: Mapping[str, Any], status: int, **more: object) -> None:
+def _log_request(facts: Mapping[str, Any], status: int, **more: object) -> None:
     level = logging.INFO
     if facts["route"] in QUIET:
         level = logging.DEBUG

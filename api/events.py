@@ -102,7 +102,7 @@ async def _news(app_state: AppState, batch: str, last: str) -> list[Event]:
 
 
 async def _stream(app_state: AppState, batch: str, last: str, token: str) -> AsyncIterator[str]:
-    told, told_at = b"", time.monotonic()
+    sent_status, sent_at = b"", time.monotonic()
     while not app_state.closing.is_set():
         try:
             if await app_state.tokens.holder(token) is None:
@@ -117,16 +117,16 @@ async def _stream(app_state: AppState, batch: str, last: str, token: str) -> Asy
             continue
         now = msgspec.json.encode(status.public())
         news = [(each.id, str(each.happened)) for each in events if each.happened in FOLLOWED]
-        if not news and now != told:
+        if not news and now != sent_status:
             news = [(seen, "batch.settled" if status.settled else "batch.progressed")]
-        last, told = seen, now
+        last, sent_status = seen, now
         for id_, name in news:
-            told_at = time.monotonic()
+            sent_at = time.monotonic()
             yield f"id: {id_}\nevent: {name}\ndata: {now.decode()}\n\n"
         if status.settled:
             return
-        if time.monotonic() - told_at >= BEAT_EVERY:
-            told_at = time.monotonic()
+        if time.monotonic() - sent_at >= BEAT_EVERY:
+            sent_at = time.monotonic()
             yield ": still here\n\n"
         await app_state.followers.wait(batch, LOOK_EVERY)
 

@@ -21,7 +21,7 @@ WITHIN = 3.0
 """Seconds in which the ledger must answer to be ready; a probe waits no longer."""
 
 _ONLY_LEDGER: dict[int | str, dict[str, Any]] = {
-    status: said for status, said in refusals().items() if status in (500, 503)
+    status: text for status, text in refusals().items() if status in (500, 503)
 }
 
 

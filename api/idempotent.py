@@ -30,8 +30,8 @@ async def once(
     if key is None:
         return await work()
     kind = media_type(request) + (f"; charset={named}" if (named := charset(request)) else "")
-    said = [request.method, request.url.path, request.url.query, kind, body_digest]
-    fingerprint = hashlib.sha256("\n".join(said).encode()).hexdigest()
+    parts = [request.method, request.url.path, request.url.query, kind, body_digest]
+    fingerprint = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     try:
         async with state_of(request).ledger.idempotency.turn(caller.id, key, fingerprint) as turn:
             if isinstance(turn, Answer):

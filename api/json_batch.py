@@ -78,10 +78,10 @@ def look_through(file: Readable) -> JsonBatch:
     """
     file.seek(0)
     text = _Text(file)
-    said: dict[str, bytes] = {}
+    given: dict[str, bytes] = {}
     starts_at, count = -1, 0
     for name in text.members():
-        if name in said or (name == "jobs" and starts_at >= 0):
+        if name in given or (name == "jobs" and starts_at >= 0):
             raise _not_a_batch(f"member {name} appears twice")
         if name == "jobs":
             if not text.begins(b"["):
@@ -96,19 +96,19 @@ def look_through(file: Readable) -> JsonBatch:
                         hint="send it in several requests, or as CSV",
                     )
         elif name in Settings.__struct_fields__:
-            said[name] = text.value()
+            given[name] = text.value()
         else:
             known = ", ".join(("jobs", *Settings.__struct_fields__))
             raise _not_a_batch(f"unknown member; known members: {known}")
     text.end()
     if starts_at < 0:
         raise _not_a_batch("jobs is missing")
-    return JsonBatch(_settings(said), starts_at, count)
+    return JsonBatch(_settings(given), starts_at, count)
 
 
-def _settings(said: dict[str, bytes]) -> Settings:
+def _settings(given: dict[str, bytes]) -> Settings:
     try:
-        return msgspec.convert({name: msgspec.json.decode(value) for name, value in said.items()}, Settings)
+        return msgspec.convert({name: msgspec.json.decode(value) for name, value in given.items()}, Settings)
     except RecursionError:
         raise _not_a_batch("nested too deeply") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -14,7 +14,7 @@ from api.filters import CredentialName, Justification, Key, Reason, Since, Until
 from api.models import Changed, Resolved
 from api.problem import Kind, ProblemError
 from api.request import Operator, read_body, state_of
-from api.small_json import check_said_once
+from api.small_json import check_unique_names
 from provisioning import scopes
 from provisioning.attempt import Result
 from provisioning.errors import NotFoundError
@@ -152,16 +152,16 @@ async def resolve(request: Request, caller: Operator, job: str) -> Response:
     """Resolve a job in doubt: its widget exists (`created`) or not (`absent`)."""
     app_state = state_of(request)
     body = await read_body(request)
-    check_said_once(body)
+    check_unique_names(body)
     try:
-        said = _decode(body)
+        resolution = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise ProblemError(
             Kind.INVALID, "the body must be a resolution", hint='{"found": "created"} or {"found": "absent"}'
         ) from None
-    if said.found == "absent" and said.widget_id:
+    if resolution.found == "absent" and resolution.widget_id:
         raise ProblemError(Kind.INVALID, "found=absent takes no widget_id; nothing was changed")
-    if len(said.widget_id) > 200:
+    if len(resolution.widget_id) > 200:
         raise ProblemError(Kind.INVALID, "widget_id may have at most 200 characters")
     try:
         batch, number = split_job_id(job)
@@ -170,11 +170,11 @@ async def resolve(request: Request, caller: Operator, job: str) -> Response:
     settled = await app_state.ledger.operations.resolve(
         batch,
         number,
-        created=said.found == "created",
+        created=resolution.found == "created",
         actor=caller.name,
-        result=Result(widget_id=said.widget_id) if said.widget_id else None,
+        result=Result(widget_id=resolution.widget_id) if resolution.widget_id else None,
     )
     if not settled:
         raise ProblemError(Kind.NOT_IN_DOUBT, "the job is not in doubt; nothing was changed")
     app_state.notifier.notify(batch)
-    return json_answer({"job": job, "state": "succeeded" if said.found == "created" else "queued"})
+    return json_answer({"job": job, "state": "succeeded" if resolution.found == "created" else "queued"})

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from api.problem import Kind, ProblemError
 
 
-async def check_said(request: Request) -> None:
+async def check_parameters(request: Request) -> None:
     """Raises: ProblemError if the request has a query parameter, or a body, that its route does not take."""
     route = request.scope["route"]
     _check_query([name for name, _ in request.query_params.multi_items()], _known(route.dependant))
@@ -27,13 +27,13 @@ async def check_said(request: Request) -> None:
         )
 
 
-def _check_query(said: Iterable[str], known: Mapping[str, bool]) -> None:
+def _check_query(given: Iterable[str], known: Mapping[str, bool]) -> None:
     """
     Args:
         said: names as often as they were given.
         known: names, each with whether it may be given more than once.
     """
-    counts = Counter(said)
+    counts = Counter(given)
     problems = [_unknown(name, known) for name in counts if name not in known]
     problems += [
         {"row": None, "field": name, "problem": "given more than once", "hint": "send it once"}

@@ -11,7 +11,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from api.access import CALLER
-from api.parameters import check_said
+from api.parameters import check_parameters
 from api.problem import Kind, ProblemError
 from api.state import AppState
 from provisioning.digits import is_whole_number
@@ -62,7 +62,7 @@ async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
     _check_headers(request)
     token = await state_of(request).caller(shown, *scopes)
     request.scope[CALLER] = token.name
-    await check_said(request)
+    await check_parameters(request)
     return token
 
 

@@ -14,18 +14,18 @@ ALL = 4
 OF_A_TOKEN = 2
 """Of them, uploads of one token: it leaves room for others."""
 
-PATIENCE = 60.0
+WAIT_TIMEOUT = 60.0
 """Seconds that an upload waits for a place: less than clients and proxies do."""
 
 
 class Slots:
     """The places of one server, taken in the order of asking."""
 
-    def __init__(self, *, patience: float = PATIENCE) -> None:
+    def __init__(self, *, wait_timeout: float = WAIT_TIMEOUT) -> None:
         self._all = asyncio.Semaphore(ALL)
         self._tokens: dict[str, asyncio.Semaphore] = {}
         self._users: dict[str, int] = {}
-        self._patience = patience
+        self._wait_timeout = wait_timeout
 
     @contextlib.asynccontextmanager
     async def place(self, token: str) -> AsyncIterator[None]:
@@ -39,7 +39,7 @@ class Slots:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 try:
-                    async with asyncio.timeout(self._patience):
+                    async with asyncio.timeout(self._wait_timeout):
                         # The token's first: whoever has too many does not stand in the way of others.
                         await stack.enter_async_context(mine)
                         await stack.enter_async_context(self._all)

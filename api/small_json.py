@@ -8,7 +8,7 @@ from typing import Any
 from api.problem import Kind, ProblemError
 
 
-def check_said_once(body: bytes) -> None:
+def check_unique_names(body: bytes) -> None:
     """
     Lets everything pass but an object with two members of one name; what is no JSON, its reader refuses.
 

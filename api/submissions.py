@@ -18,7 +18,7 @@ from api.idempotent import once
 from api.models import TakenBatch, TakenOne
 from api.problem import Kind, ProblemError
 from api.request import Submitter, read_body, state_of
-from api.small_json import check_said_once
+from api.small_json import check_unique_names
 from api.upload import (
     FORMATS,
     UploadRequest,
@@ -309,7 +309,7 @@ _NOT_ACCEPTED = {
 async def _take_one(
     request: Request, caller: Token, body: bytes, new_bots: bool, as_is: frozenset[str], justification: str
 ) -> Response:
-    check_said_once(body)
+    check_unique_names(body)
     try:
         value = decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

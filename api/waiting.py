@@ -17,7 +17,7 @@ from provisioning.observability.logs import log_event
 LOOK_EVERY = 0.5
 """Seconds between looks for a Redis that is away."""
 
-TOLD_EVERY = 60
+LOG_EVERY = 60
 """Looks after which the log is told again: twice a minute."""
 
 
@@ -28,7 +28,7 @@ async def wait_for(ledger: Ledger, fit: asyncio.Event, closing: asyncio.Event) -
         try:
             await ledger.check()
         except ProvisioningError as error:
-            if looks % TOLD_EVERY == 0:
+            if looks % LOG_EVERY == 0:
                 log_event(LEDGER_LOST, doing="serve", delay_s=LOOK_EVERY, error=error)
         else:
             fit.set()

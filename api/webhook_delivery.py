@@ -93,7 +93,7 @@ class Webhooks:
         self._allow_private = allow_private
         self._backoff = backoff
         self._clock = clock
-        self._telling: dict[str, asyncio.Task[int]] = {}
+        self._deliveries: dict[str, asyncio.Task[int]] = {}
 
     async def set(self, on: str, url: str, *, actor: str = "", may_replace: bool = True) -> Webhook:
         """
@@ -131,36 +131,36 @@ class Webhooks:
                         await asyncio.wait_for(closing.wait(), LOOK_AGAIN)
                     continue
                 await followers.wait("", LOOK_EVERY)
-            for telling in self._telling.values():
-                telling.cancel()
-            await asyncio.gather(*self._telling.values(), return_exceptions=True)
+            for task in self._deliveries.values():
+                task.cancel()
+            await asyncio.gather(*self._deliveries.values(), return_exceptions=True)
 
     def _begin(self, http: aiohttp.ClientSession, on: str) -> None:
-        if on not in self._telling and len(self._telling) < AT_ONCE:
-            telling = asyncio.create_task(self._tell(http, on))
-            self._telling[on] = telling
-            telling.add_done_callback(lambda _: self._telling.pop(on, None))
+        if on not in self._deliveries and len(self._deliveries) < AT_ONCE:
+            task = asyncio.create_task(self._deliver(http, on))
+            self._deliveries[on] = task
+            task.add_done_callback(lambda _: self._deliveries.pop(on, None))
 
     async def run_once(self, http: aiohttp.ClientSession) -> int:
         """Tells what is due now. Returns: how many events were taken by their receivers."""
         due = await self._store.due(AT_ONCE)
-        return sum(await asyncio.gather(*(self._tell(http, on) for on in due)))
+        return sum(await asyncio.gather(*(self._deliver(http, on) for on in due)))
 
-    async def _tell(self, http: aiohttp.ClientSession, on: str) -> int:
+    async def _deliver(self, http: aiohttp.ClientSession, on: str) -> int:
         """
         Tells a webhook what is due, in its order, until something is not taken or others may be waiting.
 
         Returns: how much was taken.
         """
-        told = 0
+        delivered = 0
         try:
             while (delivery := await self._store.take(on, lease=LEASE)) and await self._try(http, delivery):
-                told += 1
-                if len(self._telling) >= AT_ONCE:
+                delivered += 1
+                if len(self._deliveries) >= AT_ONCE:
                     break
         except ProvisioningError as error:  # its lease ends, and it is told then
             log_event(LEDGER_LOST, doing="webhooks", delay_s=LEASE, error=error)
-        return told
+        return delivered
 
     async def _try(self, http: aiohttp.ClientSession, delivery: Delivery) -> bool:
         """Tells an event once. Returns: whether it was taken."""
@@ -176,9 +176,9 @@ class Webhooks:
         failure, cause = await self._send(http, delivery, body)
         tries = delivery.state.tries
         gone = failure == str(_GONE)
-        self._say(delivery, failure, cause, abandoned=gone or tries >= len(self._backoff))
+        self._log(delivery, failure, cause, abandoned=gone or tries >= len(self._backoff))
         if not failure:
-            await self._store.told(delivery)
+            await self._store.finish(delivery)
         elif gone:
             await self._store.remove(delivery.on, delivery.kept)
         elif tries >= len(self._backoff):
@@ -199,7 +199,7 @@ class Webhooks:
             return (await self._ledger.queries.job(on)).public()
         return (await self._ledger.queries.status(on)).public()
 
-    def _say(self, delivery: Delivery, failure: str, cause: str, *, abandoned: bool) -> None:
+    def _log(self, delivery: Delivery, failure: str, cause: str, *, abandoned: bool) -> None:
         # The address is left out: whoever knows a receiver's may be able to speak to it.
         batch = split_job_id(delivery.on)[0] if "." in delivery.on else delivery.on
         tries = delivery.state.tries

@@ -11,7 +11,7 @@ from api import models
 from api.answers import json_answer, refusals
 from api.problem import Kind, ProblemError
 from api.request import Submitter, read_body, state_of
-from api.small_json import check_said_once
+from api.small_json import check_unique_names
 from provisioning import scopes
 from provisioning.ledger.schema import Move
 from provisioning.ledger.tokens import Scope, Token
@@ -140,7 +140,7 @@ async def remove_job_webhook(request: Request, caller: Submitter, job: str) -> R
 
 async def _set(request: Request, caller: Token, on: str, scope: str) -> Webhook:
     body = await read_body(request)
-    check_said_once(body)
+    check_unique_names(body)
     try:
         wanted = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

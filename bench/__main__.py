@@ -118,11 +118,11 @@ def measure_all(options: Options) -> Results:
     for scenario, contender in _plan(options, results):
         at = f"{time.monotonic() - began:5.0f} s  {scenario:10} {contender.name:26}"
         try:
-            said = _measure(scenario, contender, options, results)
+            text = _measure(scenario, contender, options, results)
         except (RuntimeError, nginx.NoServerError) as error:
             results.failures.append(f"{scenario}, {contender.name}: {str(error).splitlines()[0]}")
-            said = f"came to nothing: {error}"
-        print(f"{at}  {said}", file=sys.stderr, flush=True)
+            text = f"came to nothing: {error}"
+        print(f"{at}  {text}", file=sys.stderr, flush=True)
     if WEATHER in options.scenarios:
         weather_plan.measure(
             results,
@@ -140,8 +140,8 @@ def _measure(scenario: str, contender: Contender, options: Options, results: Res
         one = stage.enqueue(contender, jobs=jobs, keeping=options.fsync)
         results.enqueued.append(one)
         return f"{one.enqueue_s:9,.0f} rows/s"
-    told = SCENARIOS[scenario]
-    run = stage.run(contender, told, jobs=contender.jobs(told, options.scale), keeping=options.fsync)
+    chosen = SCENARIOS[scenario]
+    run = stage.run(contender, chosen, jobs=contender.jobs(chosen, options.scale), keeping=options.fsync)
     results.runs.append(run)
     return (
         f"{run.jobs_s:9,.0f} jobs/s {run.jobs_s_95:9,.0f} to 95% {run.cpu_us:6,.0f} µs a job"

@@ -18,30 +18,30 @@ class BareLoop(Doing):
     def prepare(self, first: int, count: int) -> None:
         file = self.folder / f"jobs-{first}.txt"
         rows.write_jobs(file, range(first, first + count))
-        self._tell(f"load {file}")
-        self.until(lambda: self._said("loaded"), START_SECONDS)
+        self._write(f"load {file}")
+        self.until(lambda: self._has_printed("loaded"), START_SECONDS)
 
     def go(self) -> None:
-        self._tell("go")
+        self._write("go")
 
     def done(self) -> bool:
-        return self._said("done")
+        return self._has_printed("done")
 
-    def _tell(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         pipe = self.heads[0].stdin
         if pipe is None:
             raise RuntimeError("it was started with a pipe")
         pipe.write(f"{line}\n".encode())
         pipe.flush()
 
-    def _said(self, word: str) -> bool:
-        return self._all_said().endswith(f"{word}\n")
+    def _has_printed(self, word: str) -> bool:
+        return self._output().endswith(f"{word}\n")
 
-    def _all_said(self) -> str:
+    def _output(self) -> str:
         return (self.folder / "process-0.out").read_text(errors="replace")
 
 
 class PlainLoop(BareLoop):
     def counts(self) -> Counts:
         """What became of the rows; all of it at its end."""
-        return Counts(**json.loads(self._all_said().splitlines()[-2])) if self.done() else Counts()
+        return Counts(**json.loads(self._output().splitlines()[-2])) if self.done() else Counts()

@@ -110,13 +110,13 @@ class Doing(ABC):
             for head in self.heads:
                 head.poll()
             time.sleep(0.05)
-        measure.tell(sessions, signal.SIGKILL)
+        measure.send_signal(sessions, signal.SIGKILL)
         for head in self.heads:
             head.wait()
 
     def _last_words(self) -> str:
-        said = [log.read_text(errors="replace")[-1500:] for log in sorted(self.folder.glob("process-*.out"))]
-        return "\n".join(filter(None, said))
+        logs = [log.read_text(errors="replace")[-1500:] for log in sorted(self.folder.glob("process-*.out"))]
+        return "\n".join(filter(None, logs))
 
 
 class Queued(Doing):
@@ -151,13 +151,13 @@ class Queued(Doing):
             measure.calm(self.sessions)
 
     def prepare(self, first: int, count: int) -> float:
-        measure.tell(self.sessions, signal.SIGSTOP)
+        measure.send_signal(self.sessions, signal.SIGSTOP)
         return self.hand_over(first, count)
 
     def go(self) -> None:
-        measure.tell(self.sessions, signal.SIGCONT)
+        measure.send_signal(self.sessions, signal.SIGCONT)
 
     def end(self) -> None:
-        measure.tell(self.sessions, signal.SIGCONT)
+        measure.send_signal(self.sessions, signal.SIGCONT)
         super().end()
         self.redis.close()

@@ -72,9 +72,9 @@ def peak_bytes(sessions: Iterable[int]) -> int:
     return total
 
 
-def calm(sessions: Iterable[int], *, share: float = 0.1, over: float = 0.4, patience: float = 8.0) -> bool:
+def calm(sessions: Iterable[int], *, share: float = 0.1, over: float = 0.4, timeout: float = 8.0) -> bool:
     """Waits until these sessions use less than a share of one core; False if they never do."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     before = cpu_seconds(sessions)
     while time.monotonic() < deadline:
         time.sleep(over)
@@ -85,7 +85,7 @@ def calm(sessions: Iterable[int], *, share: float = 0.1, over: float = 0.4, pati
     return False
 
 
-def tell(sessions: Iterable[int], number: signal.Signals) -> None:
+def send_signal(sessions: Iterable[int], number: signal.Signals) -> None:
     """Sends a signal to every process of these sessions, which are our own contenders'."""
     for pid in members(sessions):
         with contextlib.suppress(ProcessLookupError):

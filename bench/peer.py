@@ -37,9 +37,9 @@ class Peer(Queued):
         )
         if ran.returncode != 0:
             raise RuntimeError(f"{self.contender.name} took no jobs:\n{ran.stderr.decode()[-2000:]}")
-        said = json.loads(ran.stdout.splitlines()[-1])
+        result = json.loads(ran.stdout.splitlines()[-1])
         self._wanted += count
-        return float(said["rows"]) / float(said["seconds"])
+        return float(result["rows"]) / float(result["seconds"])
 
     def counts(self) -> Counts:
         now = self._all()

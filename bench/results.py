@@ -85,10 +85,10 @@ class Results:
     def with_anew(self, scenarios: Iterable[str], anew: Self) -> Self:
         """These results with some scenarios from another bench, and when that was."""
         replaced = set(scenarios)
-        told = f"{anew.about['when']}, commit {anew.about['commit']}"
+        note = f"{anew.about['when']}, commit {anew.about['commit']}"
         return replace(
             self,
-            about=self.about | {f"{name} anew": told for name in sorted(replaced)},
+            about=self.about | {f"{name} anew": note for name in sorted(replaced)},
             runs=[run for run in self.runs if run.scenario not in replaced] + anew.runs,
             enqueued=anew.enqueued or self.enqueued,
             weathered=anew.weathered or self.weathered,
@@ -143,14 +143,14 @@ def _lines(runs: Iterable[Any]) -> str:
 
 
 def _commit() -> str:
-    said = subprocess.run(
+    ran = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git there is
         cwd=environments.ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    return said.stdout.strip() or "unknown"
+    return ran.stdout.strip() or "unknown"
 
 
 def _cpu_model() -> str:

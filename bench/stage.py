@@ -24,7 +24,7 @@ from bench.scenarios import Scenario
 from bench.server import nginx
 from bench.server.post_log import seen
 
-PATIENCE: Final = 120.0
+TIMEOUT: Final = 120.0
 """Seconds that a run may take."""
 
 
@@ -110,7 +110,7 @@ def run(
             with watch(doing.sessions):
                 before = _cpu(doing.sessions, redis.pid, server.pid)
                 doing.go()
-                ended = doing.until(doing.done, PATIENCE)
+                ended = doing.until(doing.done, TIMEOUT)
                 after = _cpu(doing.sessions, redis.pid, server.pid)
             peak = measure.peak_bytes(doing.sessions)
         first_mark = str(FIRST_BOT + scenario.warm_up)

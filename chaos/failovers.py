@@ -102,7 +102,7 @@ async def part_the_primary(stage: Stage) -> Verdict:
         _all_succeeded(verdict)
         verdict.demand(parted.written > 0, "the former primary took no writes alone")
         verdict.demand(parted.sent == 0, f"the parted worker sent {parted.sent} bytes to the API")
-        verdict.demand(not parted.told, "the parted primary told a row accepted")
+        verdict.demand(not parted.accepted_reply, "the parted primary told a row accepted")
         for worker in stage.workers:
             verdict.demand(worker.alive, f"{worker.name} left with {worker.code}")
         await nothing_is_sent(stage, verdict, JOBS)
@@ -131,7 +131,7 @@ class _Parted:
     in_flight: int
     written: int
     sent: int
-    told: bool
+    accepted_reply: bool
     seconds: float
 
 
@@ -158,7 +158,7 @@ async def _parted(stage: Stage) -> AsyncIterator[_Parted]:
         await replicas.promote()
         await asyncio.sleep(ON_THEIR_WAY)
         sent = api.sent
-        told = await _told_accepted(aside.url, stage.ledger.replicas)
+        accepted_reply = await _was_accepted(aside.url, stage.ledger.replicas)
 
         async def others_are_done() -> bool:
             return (await stage.status(batch)).settled
@@ -170,14 +170,14 @@ async def _parted(stage: Stage) -> AsyncIterator[_Parted]:
         aside.lead_to(replicas.primary.port)
         aside.cut()
         seconds = await stage.settled(batch, began)
-        yield _Parted(in_flight, written, sent, told, seconds)
+        yield _Parted(in_flight, written, sent, accepted_reply, seconds)
 
 
 async def _written(server: Valkey) -> int:
     return int((await info(server))["master_repl_offset"])
 
 
-async def _told_accepted(url: str, confirming: int) -> bool:
+async def _was_accepted(url: str, confirming: int) -> bool:
     async with Ledger.at(url, replicas=confirming) as ledger:
         try:
             await ledger.do(transitions.open_batch("parted", "parted", {}))

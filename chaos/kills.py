@@ -75,11 +75,13 @@ async def kill_submitter(stage: Stage, checkpoint: Checkpoint) -> Verdict:
     victim = stage.submitter("submitter", CHUNKED, die_at=checkpoint.name, nth=nth)
     await _dead(victim, nth)
     batch = await stage.ledger.queries.batch_id("tenants")
-    told = int((victim.log.read_text().split() or ["0"])[-1])
+    reported = int((victim.log.read_text().split() or ["0"])[-1])
     accepted = (await stage.status(batch)).accepted
     seconds = await stage.settled(batch, victim.died_at)
     half = await stage.verdict(batch, accepted, in_flight=0, seconds=seconds)
-    half.demand(told <= accepted < CHUNKED, f"told that {told} were accepted; the ledger has {accepted}")
+    half.demand(
+        reported <= accepted < CHUNKED, f"told that {reported} were accepted; the ledger has {accepted}"
+    )
     again = stage.submitter("submitter-again", CHUNKED)
     code = await again.gone(30)
     began = again.died_at

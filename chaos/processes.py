@@ -63,7 +63,7 @@ class Victim:
         """How often it came by its deadly checkpoint."""
         return self._gauge.passings
 
-    def said(self, words: str, times: int = 1) -> bool:
+    def has_logged(self, words: str, times: int = 1) -> bool:
         """Whether its log holds some words so many times."""
         return self.log.read_text(errors="replace").count(words) >= times
 

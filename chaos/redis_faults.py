@@ -62,7 +62,7 @@ async def _hear_rings(stage: Stage, verdict: Verdict, workers: Sequence[Victim])
     def reconnected() -> bool:
         if stage.rabbitmq is not None:
             return True  # that connection was never lost
-        return all(worker.said("Connected to redis", 2) for worker in workers if worker.alive)
+        return all(worker.has_logged("Connected to redis", 2) for worker in workers if worker.alive)
 
     def taken() -> bool:
         return stage.waiting() == 0

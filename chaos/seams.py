@@ -62,13 +62,13 @@ def watch_ledger(fuse: Fuse, gauge: Gauge) -> None:
 
 def watch_chunks(fuse: Fuse) -> None:
     """Passes a checkpoint whenever a chunk of a submission is on its way."""
-    real = Pipelined.say
+    real = Pipelined.send
 
-    async def say(self: Pipelined, call: Call[Any]) -> list[Any]:
+    async def send(self: Pipelined, call: Call[Any]) -> list[Any]:
         asyncio.get_running_loop().call_later(ON_ITS_WAY, fuse.burn, "inside-a-chunk")
         return await real(self, call)
 
-    Pipelined.say = say  # type: ignore[method-assign]
+    Pipelined.send = send  # type: ignore[method-assign]
 
 
 def _intents(call: Call[Any]) -> list[_Post]:
@@ -85,8 +85,8 @@ def _refused(call: Call[Any], reply: Any) -> list[_Post]:
 def _answers(call: Call[Any]) -> list[_Post]:
     if call.script != "answered":
         return []
-    said = [row.said for row in call.rows if isinstance(row, Answer)]
-    return [(call.key, each.number, each.token) for each in said]
+    answers = [row.said for row in call.rows if isinstance(row, Answer)]
+    return [(call.key, each.number, each.token) for each in answers]
 
 
 def watch_wire(fuse: Fuse) -> None:

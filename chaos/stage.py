@@ -153,7 +153,7 @@ class Stage:
             for worker in workers:
                 if not worker.alive:
                     raise RuntimeError(f"{worker.name} left with {worker.code} before it was up")
-            return all(worker.said(" ready.") for worker in workers)
+            return all(worker.has_logged(" ready.") for worker in workers)
 
         await self.until(all_up, "the workers are up")
 

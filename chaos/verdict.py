@@ -93,8 +93,11 @@ def _examine_job(verdict: Verdict, record: JobRecord, widgets: list[str]) -> Non
         f"{record.job_id}: {len(widgets)} widgets exist, its bounds say {bounds.least} to {bounds.most}",
     )
     if record.state is State.SUCCEEDED:
-        said = record.result.widget_id if record.result else None
-        demand(said in widgets, f"{record.job_id}: a false success: it says {said}, there are {widgets}")
+        claimed_id = record.result.widget_id if record.result else None
+        demand(
+            claimed_id in widgets,
+            f"{record.job_id}: a false success: it says {claimed_id}, there are {widgets}",
+        )
         demand(bool(record.result and record.result.key), f"{record.job_id}: its widget's key was not kept")
 
 

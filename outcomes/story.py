@@ -21,7 +21,7 @@ from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.ledger import Act, BatchStatus, Hold, JobRecord, Ledger, Move, Tombstone
 from provisioning.lifecycle import UNSETTLED
 
-TOLD = ("pause", "resume", "pace")
+EXPLAINING_ACTS = ("pause", "resume", "pace")
 """Acts on a batch, a credential or everything that explain a wait; a job's own moves tell the others."""
 
 SEVERAL = 4
@@ -69,7 +69,7 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class TelemetryEvent:
+class TimelineEntry:
     """
     One line of a story.
 
@@ -79,7 +79,7 @@ class TelemetryEvent:
     """
 
     at: float | None
-    said: str
+    text: str
     beneath: str = ""
 
 
@@ -131,7 +131,7 @@ async def story_of(ledger: Ledger, job: JobRecord) -> Story:
     acts = [
         act
         async for act in ledger.queries.audit(since=batch.opened_at)
-        if act.act in TOLD and act.on in mine and (ended is None or act.at <= ended)
+        if act.act in EXPLAINING_ACTS and act.on in mine and (ended is None or act.at <= ended)
     ]
     try:
         body = masked(await ledger.queries.body(job.job_id))
@@ -152,7 +152,7 @@ def story_json(story: Story) -> dict[str, Any]:
     }
 
 
-def happenings(story: Story) -> list[TelemetryEvent]:
+def timeline(story: Story) -> list[TimelineEntry]:
     """The story line by line, oldest first."""
     job = story.job
     workers = {attempt.worker for attempt in job.attempts}
@@ -163,36 +163,36 @@ def happenings(story: Story) -> list[TelemetryEvent]:
     return first + sorted(lines, key=lambda line: line.at or 0.0)
 
 
-def _accepted(story: Story) -> TelemetryEvent:
+def _accepted(story: Story) -> TimelineEntry:
     """When the batch was opened, if it came from one file; a batch that goes on takes jobs at any time."""
     known = len(story.batch.sources) < 2 and "urgent" not in story.batch.meta
     by = f" by {shown(story.by)}" if story.by else ""
-    return TelemetryEvent(story.batch.opened_at if known else None, f"accepted{by}")
+    return TimelineEntry(story.batch.opened_at if known else None, f"accepted{by}")
 
 
-def _attempt(attempt: Attempt, *, by: bool) -> TelemetryEvent:
+def _attempt(attempt: Attempt, *, by: bool) -> TimelineEntry:
     how = [attempt.evidence.replace("_", " "), duration(attempt.seconds)]
     if by and attempt.worker:
         how.append(shown(attempt.worker))
-    said = f"attempt {attempt.n}: {answer(attempt)} ({', '.join(how)})"
+    text = f"attempt {attempt.n}: {answer(attempt)} ({', '.join(how)})"
     if attempt.outcome in (Outcome.DENIED, Outcome.MISDIRECTED):
-        said += ", not counted"
+        text += ", not counted"
     if attempt.next_delay is not None:
-        said += f", again after {duration(attempt.next_delay)}"
-    return TelemetryEvent(attempt.at, said, shown(attempt.message))
+        text += f", again after {duration(attempt.next_delay)}"
+    return TimelineEntry(attempt.at, text, shown(attempt.message))
 
 
-def _move(move: Move) -> TelemetryEvent:
+def _move(move: Move) -> TimelineEntry:
     was = f", was {move.was}" if move.was else ""
     why = f", because {shown(move.why)}" if move.why else ""
     word = move.move.replace("_", " ")
-    return TelemetryEvent(move.at, f"{word} by {shown(move.by) or 'unknown'}{was}{why}")
+    return TimelineEntry(move.at, f"{word} by {shown(move.by) or 'unknown'}{was}{why}")
 
 
-def _act(act: Act) -> TelemetryEvent:
+def _act(act: Act) -> TimelineEntry:
     words = {"pause": "paused", "resume": "resumed", "pace": "pace"}
     pace = f" {shown(str(act.facts['pace']))}" if "pace" in act.facts else ""
     by = shown(act.by) or "unknown"
     # A pause without a reason of its own repeats who made it.
     why = "" if act.why in ("", f"paused by {act.by}") else f", because {shown(act.why)}"
-    return TelemetryEvent(act.at, f"{act.on} {words[act.act]}{pace} by {by}{why}")
+    return TimelineEntry(act.at, f"{act.on} {words[act.act]}{pace} by {by}{why}")

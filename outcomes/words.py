@@ -104,12 +104,12 @@ def answer(attempt: Attempt) -> str:
     """What came back from a POST: `200 created`, `500 internal_error`, `no answer: read_timeout`."""
     cause = attempt.error or attempt.outcome.replace("_", " ")
     if attempt.evidence is Evidence.NOTHING_SENT:
-        said = f"not sent: {cause}"
+        text = f"not sent: {cause}"
     elif attempt.status is None:
-        said = f"no answer: {cause}"
+        text = f"no answer: {cause}"
     else:
-        said = f"{attempt.status} {'' if cause == f'http_{attempt.status}' else cause}".rstrip()
-    return f"{said} (late)" if attempt.late else said
+        text = f"{attempt.status} {'' if cause == f'http_{attempt.status}' else cause}".rstrip()
+    return f"{text} (late)" if attempt.late else text
 
 
 def state_counts(status: BatchStatus) -> str:

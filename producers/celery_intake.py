@@ -133,9 +133,9 @@ def refuse_message(self: Task, *args: Any, **kwargs: Any) -> None:
 
     async def keep() -> None:
         async with _ledger() as ledger:
-            told = {name: str(kwargs.get(name) or "") for name in ("task", "batch", "reason")}
+            details = {name: str(kwargs.get(name) or "") for name in ("task", "batch", "reason")}
             whole = {"args": args, "kwargs": kwargs}
-            await _refuse(ledger, **told, message=kwargs.get("message", whole))
+            await _refuse(ledger, **details, message=kwargs.get("message", whole))
 
     _do_or_return(REFUSE, str(self.request.id), args, kwargs, keep)
 
@@ -232,10 +232,10 @@ async def _once(ledger: Ledger, task: str, message: Message, notifier: Notifier)
     if key is None:
         await _submit(ledger, task, message, notifier)
         return
-    said: list[Any] = [message.jobs, message.batch, message.new_bots]
+    values: list[Any] = [message.jobs, message.batch, message.new_bots]
     if message.as_is:  # messages without it have the fingerprint that they always had
-        said.append(sorted(message.as_is))
-    content = msgspec.json.encode(said, order="deterministic")
+        values.append(sorted(message.as_is))
+    content = msgspec.json.encode(values, order="deterministic")
     fingerprint = hashlib.sha256(content).hexdigest()
     try:
         async with ledger.idempotency.turn(ACTOR, key, fingerprint) as turn:
@@ -284,8 +284,8 @@ def _batch(task: str, message: Message) -> tuple[str, dict[str, str]]:
         return message.batch, {}
     if len(message.jobs) == 1:
         return SINGLE, {"urgent": "1"}
-    told = hashlib.sha256((message.idempotency_key or task).encode()).hexdigest()[:12]
-    return f"message-{told}", {}
+    digest = hashlib.sha256((message.idempotency_key or task).encode()).hexdigest()[:12]
+    return f"message-{digest}", {}
 
 
 def _options(message: Message) -> ReadOptions:

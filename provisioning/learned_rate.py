@@ -116,7 +116,7 @@ def learn(
         # What is counted by the second is counted anew in the next one.
         hold = wait if asked else max(0.0, 1.0 - seconds)
         return LearnedRate(found, found, now + hold, share, taken={worker: NOTHING})
-    if _is_unheard(known, now, worker):
+    if _is_stale(known, now, worker):
         return joined(known, now, worker=worker, taken=taken, seconds=seconds)
     if now < known.since:
         return None  # sent before the hold was heard of
@@ -144,13 +144,13 @@ def joined(known: LearnedRate, now: float, *, worker: str, taken: int, seconds: 
 
     Returns: what is to be kept; None if nothing is to be added.
     """
-    if not _is_unheard(known, now, worker):
+    if not _is_stale(known, now, worker):
         return None
     found = known.found + MARGIN * taken / max(1.0, seconds)
     return msgspec.structs.replace(known, rate=found, found=found, taken={**known.taken, worker: NOTHING})
 
 
-def _is_unheard(known: LearnedRate, now: float, worker: str) -> bool:
+def _is_stale(known: LearnedRate, now: float, worker: str) -> bool:
     in_time = now < known.since + SAME_BURST
     return known.in_force and not known.measured and in_time and worker not in known.taken
 

@@ -102,8 +102,8 @@ class Inspection:
         (null lifts the limit).
         """
         try:
-            wishes = msgspec.json.decode(await request.read(), type=dict[str, Any])
-            self._change(wishes)
+            changes = msgspec.json.decode(await request.read(), type=dict[str, Any])
+            self._change(changes)
         except (msgspec.MsgspecError, ValueError) as problem:
             return _complaint(str(problem))
         return _json(self._in_force())
@@ -113,21 +113,21 @@ class Inspection:
         self._sandbox.reset()
         return _json({"reset": True})
 
-    def _change(self, wishes: dict[str, Any]) -> None:
+    def _change(self, changes: dict[str, Any]) -> None:
         sandbox = self._sandbox
         name, latency, limit = "none", sandbox.latency, sandbox.limit
         chances: list[Chance] = []
-        if "scenario" in wishes:
-            name = wishes.pop("scenario")
+        if "scenario" in changes:
+            name = changes.pop("scenario")
             if not isinstance(name, str) or name not in SCENARIOS:
                 raise ValueError(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
             chances, latency = SCENARIOS[name].chances(), SCENARIOS[name].pace()
-        if "latency" in wishes:
-            latency = Latency.parse(str(wishes.pop("latency")))
-        if "limit" in wishes:
-            text = wishes.pop("limit")
+        if "latency" in changes:
+            latency = Latency.parse(str(changes.pop("latency")))
+        if "limit" in changes:
+            text = changes.pop("limit")
             limit = None if text is None else Limit.parse(str(text))
-        chances += [faults.parse(f"{fault}={chance}") for fault, chance in wishes.items()]
+        chances += [faults.parse(f"{fault}={chance}") for fault, chance in changes.items()]
         sandbox.misbehave(name, chances, latency, limit)
 
     def _in_force(self) -> dict[str, Any]:

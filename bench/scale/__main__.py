@@ -42,7 +42,7 @@ BRIEF: Final = 10_000
 """Up to so many rows a run is over in seconds: it is made several times, and the median counts."""
 
 ROUNDS: Final = 5
-PATIENCE: Final = 3600.0
+PHASE_TIMEOUT: Final = 3600.0
 """Seconds that a phase of a run may take."""
 
 
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     if missing := unavailable_reason(max(shape.rows for shape in shapes)):
         print(f"error: {missing}", file=sys.stderr)
         return 2
-    results, complete = measure_all(shapes, patience=given.patience)
+    results, complete = measure_all(shapes, timeout=given.timeout)
     if given.json:
         results.write(given.json)
     if given.docs and complete:
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
     return 0 if complete else 1
 
 
-def measure_all(shapes: Sequence[Shape], *, patience: float) -> tuple[Results, bool]:
+def measure_all(shapes: Sequence[Shape], *, timeout: float) -> tuple[Results, bool]:
     """Goes through the shapes. What fails is told and passed over. Returns: also whether none did."""
     machine = about()
     results = Results({name: machine[name] for name in ("cpu", "python")})
@@ -82,17 +82,17 @@ def measure_all(shapes: Sequence[Shape], *, patience: float) -> tuple[Results, b
         for _ in range(ROUNDS if shape.rows <= BRIEF else 1):
             at = f"{shape.rows:9,} rows, {shape.workers} workers, {1000 * shape.latency:3.0f} ms"
 
-            def say(words: str, at: str = at) -> None:
+            def report(words: str, at: str = at) -> None:
                 print(f"{time.monotonic() - began:5.0f} s  {at}  {words}", file=sys.stderr, flush=True)
 
             try:
-                one = run(shape, commit=machine["commit"], patience=patience, say=say)
+                one = run(shape, commit=machine["commit"], timeout=timeout, report=report)
             except (RuntimeError, NoServerError) as error:
-                say(f"came to nothing: {error}")
+                report(f"came to nothing: {error}")
                 complete = False
                 continue
             results.runs.append(one)
-            say(
+            report(
                 f"{one.rows_s:,.0f} rows/s, {one.jobs_s:,.0f} jobs/s, {one.cost_us:,.0f} µs a job,"
                 f" {one.duplicates} duplicates, load {one.load:.1f}"
             )
@@ -110,7 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, nargs="+", metavar="N")
     parser.add_argument("--workers", type=int, nargs="+", metavar="N")
     parser.add_argument(
-        "--patience", type=float, default=PATIENCE, help="seconds that a phase may take (3600)"
+        "--patience",
+        dest="timeout",
+        type=float,
+        default=PHASE_TIMEOUT,
+        help="seconds that a phase may take (3600)",
     )
     parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds to an answer")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go")

@@ -95,7 +95,7 @@ def _pauses(run: Run) -> str:
     return ", ".join(f"{ms} ms {event}" for event, ms in longest) or "none"
 
 
-def _told(run: Run) -> str:
+def _status_milliseconds(run: Run) -> str:
     return " / ".join(f"{ms:.1f}" for ms in run.ledger_ms) + " ms" if run.ledger_ms else "over before"
 
 
@@ -149,7 +149,7 @@ _LINES: Final[dict[str, tuple[tuple[str, Callable[[Run], str]], ...]]] = {
         ("longest pauses from 5 ms on", _pauses),
     ),
     "Status and export": (
-        ("status in the ledger: median, 99th, most", _told),
+        ("status in the ledger: median, 99th, most", _status_milliseconds),
         ("`provision status` while workers worked: median, most", _status),
         ("`provision status` once settled", lambda run: f"{run.after.seconds:.2f} s"),
         ("`provision export`", lambda run: f"{run.export.seconds:,.1f} s"),

@@ -80,7 +80,7 @@ def unavailable_reason(count: int) -> str | None:
     return None
 
 
-def run(shape: Shape, *, commit: str, patience: float, say: Callable[[str], None]) -> Run:
+def run(shape: Shape, *, commit: str, timeout: float, report: Callable[[str], None]) -> Run:
     """
     Takes rows from CSV to settled.
 
@@ -103,7 +103,7 @@ def run(shape: Shape, *, commit: str, patience: float, say: Callable[[str], None
                 raise TypeError("this program is measured")
             ours.start(OURS.commands(shape.workers, in_flight))
             ours.warm_up(WARM_UP)
-            found = _Stage(files, ours, redis, server.pid, count, patience, say).measure()
+            found = _Stage(files, ours, redis, server.pid, count, timeout, report).measure()
         first = str(rows.FIRST_BOT + FIRST)
         posted = seen([post for post in server.posts() if post.mark >= first])
     if posted.created != count:
@@ -134,10 +134,16 @@ class _Stage:
         server: RedisServer,
         nginx_pid: int,
         count: int,
-        patience: float,
-        say: Callable[[str], None],
+        timeout: float,
+        report: Callable[[str], None],
     ) -> None:
-        self._files, self._ours, self._count, self._patience, self._say = files, ours, count, patience, say
+        self._files, self._ours, self._count, self._timeout, self._report = (
+            files,
+            ours,
+            count,
+            timeout,
+            report,
+        )
         self._redis_pid, self._nginx_pid = server.pid, nginx_pid
         # redis-py types each reply as the union of all it might be under any protocol.
         self._redis: Any = Redis.from_url(server.url)
@@ -200,11 +206,11 @@ class _Stage:
     def _start(self) -> Command:
         """The apply of one row with the median CPU: of a thousand rows' cost it is the most."""
         ones = [self._apply(self._csv(WARM_UP + n, 1))[0] for n in range(STARTS)]
-        self._ours.until(lambda: self._redis.zcard(keys.ACTIVE) == 0, self._patience)
+        self._ours.until(lambda: self._redis.zcard(keys.ACTIVE) == 0, self._timeout)
         return sorted(ones, key=lambda one: one.cpu_s)[STARTS // 2]
 
     def _write(self) -> Path:
-        self._say("writing the file")
+        self._report("writing the file")
         return self._csv(FIRST, self._count)
 
     def _csv(self, first: int, count: int) -> Path:
@@ -213,21 +219,21 @@ class _Stage:
         return file
 
     def _apply(self, file: Path) -> tuple[Command, str]:
-        took, said = self._provision("apply", str(file), "--detach", "--yes", "--json")
-        return took, str(json.loads(said.splitlines()[-1])["batch"])
+        took, output = self._provision("apply", str(file), "--detach", "--yes", "--json")
+        return took, str(json.loads(output.splitlines()[-1])["batch"])
 
     def _until_settled(self, batch: str) -> list[float]:
         """Waits for the last job. Returns: seconds that each `provision status` took meanwhile."""
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._timeout
         took, next_status = list[float](), time.monotonic() + STATUS_EVERY / 3
         while (settled := self._settled(batch)) < self._count:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{settled} of {self._count} jobs settled in {self._patience:.0f} s")
+                raise RuntimeError(f"{settled} of {self._count} jobs settled in {self._timeout:.0f} s")
             if any(head.poll() is not None for head in self._ours.heads):
                 raise RuntimeError("a worker has ended")
             if time.monotonic() >= next_status:
                 self._watch.check()
-                self._say(f"{settled:,} of {self._count:,} settled")
+                self._report(f"{settled:,} of {self._count:,} settled")
                 took.append(self._provision("status", batch, "--json")[0].seconds)
                 next_status = time.monotonic() + STATUS_EVERY
             time.sleep(0.02)
@@ -238,7 +244,7 @@ class _Stage:
 
     def _state_of_redis(self) -> dict[str, Any]:
         """Messages and rewrites; a rewrite under way is waited for."""
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._timeout
         while self._redis.info("persistence")["aof_rewrite_in_progress"] and time.monotonic() < deadline:
             time.sleep(0.2)
         persistence, stats = self._redis.info("persistence"), self._redis.info("stats")
@@ -270,14 +276,14 @@ class _Stage:
             "worker_bytes": [_largest(samples, names, share * self._count) for share in (0.1, 0.5, 1.0)],
             "worker_peak_bytes": max(peaks),
             "redis_peak_bytes": max(sample.pss["redis"] for sample in samples),
-            "ledger_ms": _told(samples),
+            "ledger_ms": _milliseconds(samples),
             "files_peak_bytes": max(sample.files_bytes for sample in samples),
             "samples": thinned(samples),
         }
 
     def _provision(self, *words: str) -> tuple[Command, str]:
-        self._say(f"provision {words[0]}")
-        return command([script_of("", "provision"), *words], self._ours.environ, patience=self._patience)
+        self._report(f"provision {words[0]}")
+        return command([script_of("", "provision"), *words], self._ours.environ, timeout=self._timeout)
 
     def _each(self, seconds: float) -> float:
         """Microseconds a job."""
@@ -293,7 +299,7 @@ class _Stage:
         )
 
 
-def _told(samples: list[Sample]) -> list[float]:
+def _milliseconds(samples: list[Sample]) -> list[float]:
     """Milliseconds that the ledger took to say how the batch stood while workers worked."""
     took = sorted(sample.status_ms for sample in samples if sample.phase == "settle")
     return [took[int(share * (len(took) - 1))] for share in (0.5, 0.99, 1.0)] if took else []

@@ -105,7 +105,7 @@ class Watch:
         return pss, rss
 
 
-def command(words: list[str], environ: dict[str, str], *, patience: float) -> tuple[Command, str]:
+def command(words: list[str], environ: dict[str, str], *, timeout: float) -> tuple[Command, str]:
     """
     Carries a command out.
 
@@ -115,22 +115,22 @@ def command(words: list[str], environ: dict[str, str], *, patience: float) -> tu
     Returns: what it took, and what it said on its standard output.
     Raises: RuntimeError if it fails or takes longer.
     """
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         began, peak = time.monotonic(), 0
         process = subprocess.Popen(
             words,
             env=environ,
             cwd=environ["TMPDIR"],
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=complained,
+            stdout=output,
+            stderr=errors,
             start_new_session=True,
         )
         try:
             # Its own peak, for Linux counts that of the process that started it among a child's maxrss.
             while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
-                if time.monotonic() > began + patience:
-                    raise RuntimeError(f"{' '.join(words[1:3])} took more than {patience:.0f} s")
+                if time.monotonic() > began + timeout:
+                    raise RuntimeError(f"{' '.join(words[1:3])} took more than {timeout:.0f} s")
                 with contextlib.suppress(OSError):
                     status = measure.kilobytes(measure.PROC / str(process.pid) / "status")
                     peak = max(peak, 1024 * status.get("VmHWM", 0))
@@ -141,13 +141,13 @@ def command(words: list[str], environ: dict[str, str], *, patience: float) -> tu
                 process.send_signal(signal.SIGKILL)
                 process.wait()
         seconds = time.monotonic() - began
-        said.seek(0)
-        complained.seek(0)
+        output.seek(0)
+        errors.seek(0)
         if process.returncode != 0:
-            words_said = complained.read()[-2000:].decode(errors="replace")
-            raise RuntimeError(f"{' '.join(words[1:3])} ended with {process.returncode}:\n{words_said}")
+            text = errors.read()[-2000:].decode(errors="replace")
+            raise RuntimeError(f"{' '.join(words[1:3])} ended with {process.returncode}:\n{text}")
         cpu = ended[2].ru_utime + ended[2].ru_stime
-        return Command(round(seconds, 3), round(cpu, 3), peak), said.read().decode()
+        return Command(round(seconds, 3), round(cpu, 3), peak), output.read().decode()
 
 
 def size_of(folder: Path) -> int:

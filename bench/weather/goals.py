@@ -37,7 +37,7 @@ def in_all_weathers(results: Results) -> Iterator[Judged]:
                 yield Judged(goal, _wanted(weather), "not measured", None)
                 continue
             parts = list(_parts(weather, ours, loop))
-            measured = ", ".join(said if met else f"**{said}**" for said, met in parts)
+            measured = ", ".join(text if met else f"**{text}**" for text, met in parts)
             yield Judged(goal, _wanted(weather), measured, all(met for _, met in parts))
 
 

@@ -33,11 +33,11 @@ def measure(
             results.failures.append(
                 f"weather, {weather.name}, {contender.name}: {str(error).splitlines()[0]}"
             )
-            said = f"came to nothing: {error}"
+            text = f"came to nothing: {error}"
         else:
             results.weathered.append(one)
-            said = run.line(one)
-        print(f"{weather.name:21} {contender.name:14} x{processes} {said}", file=sys.stderr, flush=True)
+            text = run.line(one)
+        print(f"{weather.name:21} {contender.name:14} x{processes} {text}", file=sys.stderr, flush=True)
 
 
 def order(

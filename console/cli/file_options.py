@@ -80,7 +80,7 @@ def read_options(
 ) -> ReadOptions:
     return ReadOptions(
         # What is typed wins over what is in the file.
-        maps=(read_mapping(map_file, _tell) if map_file else {}) | _pairs(maps or []),
+        maps=(read_mapping(map_file, _print_note) if map_file else {}) | _pairs(maps or []),
         defaults=read_defaults(defaults) if defaults else {},
         credential=credential,
         new_bots=new_bots,
@@ -93,7 +93,7 @@ def read_options(
     )
 
 
-def _tell(note: str) -> None:
+def _print_note(note: str) -> None:
     talk.print(f"note: {note}", soft_wrap=True)
 
 

@@ -22,7 +22,7 @@ def pulled(url: str) -> Iterator[Path]:
 
     settings = Settings.from_env(os.environ)
 
-    def tell(pages: int) -> None:
+    def report(pages: int) -> None:
         if pages % 100 == 0:
             talk.print(f"{amount(pages, 'page')} fetched")
 
@@ -30,7 +30,7 @@ def pulled(url: str) -> Iterator[Path]:
         url,
         token=settings.pull_token.get_secret_value(),
         allow_private=settings.allow_private,
-        on_page=tell,
+        on_page=report,
     )
     with tempfile.TemporaryDirectory(prefix="provision-") as folder:
         yield asyncio.run(pull.into(Path(folder)))

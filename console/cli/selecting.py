@@ -102,15 +102,15 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(command, eval_str=True)
 
     @functools.wraps(command)
-    def spoken(**given: Any) -> None:
+    def wrapper(**given: Any) -> None:
         command(filters=with_options(**{name: given.pop(name) for name in options}), **given)
 
     parameters: list[inspect.Parameter] = []
     for name, parameter in own.parameters.items():
         parameters += options.values() if name == "filters" else [parameter]
-    spoken.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    spoken.__annotations__ = {each.name: each.annotation for each in parameters}
-    return spoken
+    wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
+    return wrapper
 
 
 def moment(text: str, now: float) -> float:

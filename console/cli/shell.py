@@ -26,7 +26,7 @@ out = PlainConsole()
 talk = PlainConsole(stderr=True)
 
 
-def _tell_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         out.print(f"provision {version()}")
         raise typer.Exit
@@ -36,7 +36,7 @@ def _tell_version(wanted: bool) -> None:
 def _program(
     _version: Annotated[
         bool,
-        typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit."),
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit."),
     ] = False,
 ) -> None: ...
 

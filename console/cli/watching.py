@@ -22,7 +22,7 @@ from provisioning.lifecycle import UNSETTLED, State
 POLL = 0.25
 """Seconds between looks at the ledger while a batch settles."""
 
-PATIENCE_WITH_OWN = 5
+OWN_LEDGER_TRIES = 5
 """Tries, a second apart, before we ask whether an embedded Valkey is there at all."""
 
 RATE_WINDOW = 10.0
@@ -61,7 +61,7 @@ async def watch(
         check_ledger: asked when Redis has been away for some time; raises if it will not come back.
     """
     recent: deque[tuple[float, int]] = deque()
-    told_alone, lost, last = False, 0, "$"
+    warned_alone, lost, last = False, 0, "$"
     began = time.monotonic()
     while True:
         check_worker()
@@ -75,7 +75,7 @@ async def watch(
             if not lost:
                 progress.note("Redis is not available; waiting for it")
             lost += 1
-            if lost > PATIENCE_WITH_OWN:
+            if lost > OWN_LEDGER_TRIES:
                 check_ledger()
             await asyncio.sleep(1.0)
             continue
@@ -83,9 +83,9 @@ async def watch(
         progress.sending(status, _rate(recent, status), limits)
         if status.settled or (status.blocked and not _under_way(status)):
             return status
-        if not workers and not told_alone and time.monotonic() - began > ALONE_AFTER:
+        if not workers and not warned_alone and time.monotonic() - began > ALONE_AFTER:
             progress.note(advice)
-            told_alone = True
+            warned_alone = True
         last = await _news(ledger, batch, last)
 
 

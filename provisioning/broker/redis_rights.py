@@ -13,8 +13,8 @@ def rights(database: int = 0) -> str:
     'resetchannels &/3.celery.pidbox &/3.celeryev/* +@all -@dangerous +info'
     """
     keys = " ".join(f"~{key}" for key in ("pv:*", *QUEUE_KEYS))
-    heard = " ".join(f"&{channel}" for channel in channels(database))
-    return f"{keys} resetchannels {heard} +@all -@dangerous +info"
+    channel_rules = " ".join(f"&{channel}" for channel in channels(database))
+    return f"{keys} resetchannels {channel_rules} +@all -@dangerous +info"
 
 
 def channels(database: int) -> tuple[str, ...]:

@@ -104,10 +104,10 @@ def judge_api(facts: ApiFacts) -> Iterator[Finding]:
 
 
 def _lasting(days: float, issuer: str) -> Finding:
-    said = f"its certificate, issued by {issuer or 'an unknown issuer'}, expires in {days:.0f} days"
+    message = f"its certificate, issued by {issuer or 'an unknown issuer'}, expires in {days:.0f} days"
     if days < SOON:
-        return warning("api.tls", said, "ask its owner to renew it: after that date no POST can be sent")
-    return ok("api.tls", said)
+        return warning("api.tls", message, "ask its owner to renew it: after that date no POST can be sent")
+    return ok("api.tls", message)
 
 
 def _certificate(secure: ssl.SSLSocket) -> tuple[float, str]:

@@ -42,7 +42,7 @@ def judge_proxies(environ: Mapping[str, str]) -> list[Finding]:
     """
     What a person who has set a proxy must know: workers send to the API directly.
 
-    >>> [finding.said for finding in judge_proxies({"HTTPS_PROXY": "http://user:secret@proxy:3128"})]
+    >>> [finding.message for finding in judge_proxies({"HTTPS_PROXY": "http://user:secret@proxy:3128"})]
     ['HTTPS_PROXY is set, but workers ignore it: they connect to the API directly']
     """
     return [

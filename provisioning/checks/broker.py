@@ -35,10 +35,10 @@ def _reach(settings: Settings) -> Finding:
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=WITHIN)
     except Exception as error:  # noqa: BLE001 - kombu's transports each raise their own
-        said = str(error).strip() or type(error).__name__
+        message = str(error).strip() or type(error).__name__
         return fatal(
             "broker.reachable",
-            f"cannot connect to the broker at {where} ({said})",
+            f"cannot connect to the broker at {where} ({message})",
             "start it, or correct PROVISION_BROKER_URL; if unset, the broker is the Redis of the ledger",
         )
     finally:

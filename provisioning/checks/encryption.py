@@ -23,12 +23,12 @@ def judge_encryption(census: Census) -> Finding:
     """What the data keys say about the master keys."""
     check = "encryption.keys"
     if not census.keys:
-        said = (
+        message = (
             "encryption keys are set: request bodies and widgets are encrypted"
             if census.masters
             else "nothing is encrypted at rest"
         )
-        return ok(check, said)
+        return ok(check, message)
     if not census.masters:
         return fatal(check, ENCRYPTED, "set it to the same keys as on the other workers")
     if not census.fingerprints or (census.closed and not census.opened):

@@ -21,26 +21,26 @@ class Finding(msgspec.Struct, frozen=True):
 
     Attributes:
         check: stable name, `group.thing`.
-        said: what was found, as a sentence.
+        message: what was found, as a sentence.
         advice: what to do about it; empty if there is nothing to do.
     """
 
     check: str
     level: Level
-    said: str
+    message: str = msgspec.field(name="said")  # the published name in the output of `doctor --json`
     advice: str = ""
 
 
-def ok(check: str, said: str) -> Finding:
+def ok(check: str, message: str) -> Finding:
     """It is as it should be."""
-    return Finding(check, Level.OK, said)
+    return Finding(check, Level.OK, message)
 
 
-def warning(check: str, said: str, advice: str) -> Finding:
+def warning(check: str, message: str, advice: str) -> Finding:
     """It works, and a day will come on which it does not."""
-    return Finding(check, Level.WARNING, said, advice)
+    return Finding(check, Level.WARNING, message, advice)
 
 
-def fatal(check: str, said: str, advice: str) -> Finding:
+def fatal(check: str, message: str, advice: str) -> Finding:
     """It must be mended first."""
-    return Finding(check, Level.FATAL, said, advice)
+    return Finding(check, Level.FATAL, message, advice)

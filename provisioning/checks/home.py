@@ -50,11 +50,11 @@ def judge_home(facts: HomeFacts, *, embedded: bool = True) -> Iterator[Finding]:
         yield ok("home.permissions", f"{facts.folder} is private to its owner")
     if not embedded:
         return
-    said = f"{facts.free / 2**30:.1f} GiB free for the embedded Valkey"
+    message = f"{facts.free / 2**30:.1f} GiB free for the embedded Valkey"
     room = "free some space, or set PROVISION_HOME to a folder on another disk"
     if facts.free < HARDLY_ANY:
-        yield fatal("home.space", said, room)
+        yield fatal("home.space", message, room)
     elif facts.free < LITTLE:
-        yield warning("home.space", said, room)
+        yield warning("home.space", message, room)
     else:
-        yield ok("home.space", said)
+        yield ok("home.space", message)

@@ -189,22 +189,22 @@ def _memory(facts: RedisFacts) -> Finding:
         return ok("redis.memory", f"{_size(facts.used)} used")
     share = facts.used / most
     limit = "its maxmemory" if facts.most else "the memory of its host"
-    said = f"{_size(facts.used)} used of {_size(most)}, {limit}"
+    message = f"{_size(facts.used)} used of {_size(most)}, {limit}"
     if share >= FULL:
         return warning(
             "redis.memory",
-            f"{said}: at the limit no further job is accepted",
+            f"{message}: at the limit no further job is accepted",
             "add memory, or delete old batches: PROVISION_RETENTION_DAYS, provision purge",
         )
-    return ok("redis.memory", said)
+    return ok("redis.memory", message)
 
 
 def _latency(facts: RedisFacts) -> Finding:
-    said = f"a round trip takes {facts.latency * 1000:.1f} ms"
+    message = f"a round trip takes {facts.latency * 1000:.1f} ms"
     if facts.latency > SLOW:
         lines = "it slows down everything" if facts.latency > SLOWEST else "each job needs three"
-        return warning("redis.latency", f"{said}: {lines}", "run workers and Redis in the same network")
-    return ok("redis.latency", said)
+        return warning("redis.latency", f"{message}: {lines}", "run workers and Redis in the same network")
+    return ok("redis.latency", message)
 
 
 def _size(count: int) -> str:

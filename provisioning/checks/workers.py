@@ -32,13 +32,13 @@ def _disagreements(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
     names = sorted({name for each in workers for name in each.settings})
     agreed = True
     for name in names:
-        said = {each.name: each.settings[name] for each in workers if name in each.settings}
-        if len(set(said.values())) > 1:
+        values = {each.name: each.settings[name] for each in workers if name in each.settings}
+        if len(set(values.values())) > 1:
             agreed = False
             yield warning(
                 "workers.settings",
                 f"workers differ in PROVISION_{name.upper()}:"
-                f" {', '.join(f'{worker} has {value}' for worker, value in sorted(said.items()))}",
+                f" {', '.join(f'{worker} has {value}' for worker, value in sorted(values.items()))}",
                 "use the same value on all workers and restart them",
             )
     known = {tuple(each.credentials) for each in workers}

@@ -118,11 +118,11 @@ def database_of(path: str, option: str | None) -> int:
 
     Raises: ValueError with a sentence.
     """
-    said = {each for each in (path.strip("/"), option) if each}
-    if not said:
+    given = {each for each in (path.strip("/"), option) if each}
+    if not given:
         return 0
-    number = said.pop()
-    if said or not is_whole_number(number) or len(number) > 5:
+    number = given.pop()
+    if given or not is_whole_number(number) or len(number) > 5:
         raise ValueError("the database must be one number, such as /0")
     return int(number)
 

@@ -237,12 +237,12 @@ def _answers(server: dict[str, Any]) -> bool:
 def _ask(server: dict[str, Any], command: str) -> bytes:
     """What `command` brings; less if the server hangs up or is silent for a second."""
     reply = b""
-    said = f"{command}\r\n".encode()
+    request = f"{command}\r\n".encode()
     with contextlib.suppress(OSError), contextlib.closing(_connected(server)) as connection:
         if "password" in server:
-            said = f"AUTH {server['password']}\r\n".encode() + said
-        connection.sendall(said)
-        while reply.count(b"\r\n") < said.count(b"\r\n") and (part := connection.recv(256)):
+            request = f"AUTH {server['password']}\r\n".encode() + request
+        connection.sendall(request)
+        while reply.count(b"\r\n") < request.count(b"\r\n") and (part := connection.recv(256)):
             reply += part
     return reply
 

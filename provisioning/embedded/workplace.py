@@ -124,12 +124,12 @@ def undisturbed() -> Iterator[None]:
     last answers, and leave those jobs in doubt.
     """
 
-    def patience(*_: object) -> None:
+    def ask_for_patience(*_: object) -> None:
         with contextlib.suppress(OSError):
             os.write(2, f"still stopping: it takes at most {STOP_TIMEOUT:g} s\n".encode())
 
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, patience) for number in numbers}
+    before = {number: signal.signal(number, ask_for_patience) for number in numbers}
     try:
         yield
     finally:

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     """Looks, says what it sees, and returns the exit code."""
     chosen = parser().parse_args(arguments)
     if chosen.url is not None:
-        return _tell_server(chosen.url, ready=chosen.ready, as_json=chosen.json)
+        return _report_server(chosen.url, ready=chosen.ready, as_json=chosen.json)
     folder = folder_of(os.environ)
     try:
         if chosen.file is not None:
@@ -70,15 +70,15 @@ def main(arguments: Sequence[str]) -> int:
                 beat for beat in read_heartbeats(folder) if chosen.worker is None or _is(beat, chosen.worker)
             ]
     except OSError as error:
-        return _tell_none(f"the heartbeat cannot be read ({error.strerror})", as_json=chosen.json)
+        return _report_none(f"the heartbeat cannot be read ({error.strerror})", as_json=chosen.json)
     if not beats:
         where = chosen.file or f"in {folder.absolute()}"
         subject = f"worker {chosen.worker}" if chosen.worker else "worker"
-        return _tell_none(f"no live {subject} has a heartbeat {where}", as_json=chosen.json)
-    return _tell(beats, time.monotonic(), ready=chosen.ready, limit=chosen.limit, as_json=chosen.json)
+        return _report_none(f"no live {subject} has a heartbeat {where}", as_json=chosen.json)
+    return _report(beats, time.monotonic(), ready=chosen.ready, limit=chosen.limit, as_json=chosen.json)
 
 
-def _tell(beats: Iterable[Heartbeat], now: float, *, ready: bool, limit: float, as_json: bool) -> int:
+def _report(beats: Iterable[Heartbeat], now: float, *, ready: bool, limit: float, as_json: bool) -> int:
     code = WELL
     for beat in beats:
         stuck, unready = beat.stuck(now, limit), beat.unready(now, limit)
@@ -116,7 +116,7 @@ def _public(beat: Heartbeat, now: float, stuck: str | None, unready: str | None)
     }
 
 
-def _tell_none(reason: str, *, as_json: bool) -> int:
+def _report_none(reason: str, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"worker": None, "alive": False, "ready": False, "why": reason}))
     else:
@@ -124,17 +124,17 @@ def _tell_none(reason: str, *, as_json: bool) -> int:
     return UNWELL
 
 
-def _tell_server(url: str, *, ready: bool, as_json: bool) -> int:
+def _report_server(url: str, *, ready: bool, as_json: bool) -> int:
     address = _address(url, ready=ready)
-    code, said = _asked(address)
+    code, text = _asked(address)
     well = code == 200
     if as_json:
         print(
-            json.dumps({"url": address, "ready" if ready else "alive": well, "why": None if well else said})
+            json.dumps({"url": address, "ready" if ready else "alive": well, "why": None if well else text})
         )
     else:
         word = "ready" if ready else "alive"
-        print(printable(f"{word if well else f'not {word}'}: {address}{'' if well else f': {said}'}"))
+        print(printable(f"{word if well else f'not {word}'}: {address}{'' if well else f': {text}'}"))
     return WELL if well else UNWELL
 
 

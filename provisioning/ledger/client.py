@@ -147,8 +147,8 @@ def refused(error: RedisError, redis: Redis | None = None) -> LedgerUnavailableE
             f"{name} has no database of that number",
             hint="end PROVISION_REDIS_URL with /0, or raise `databases` in its configuration",
         )
-    said, hint = in_words(error, name) or (
+    message, hint = in_words(error, name) or (
         f"{name} refused a command: {error}",
         "see the log of the Redis server",
     )
-    return LedgerUnavailableError(said, hint=hint)
+    return LedgerUnavailableError(message, hint=hint)

@@ -201,7 +201,7 @@ async def _queued_since(ledger: Ledger, job_id: str) -> float | None:
 
 def _server(memory: Mapping[str, Any], persistence: Mapping[str, Any]) -> Server:
     # What a server does not tell has not gone wrong: hosted ones hide some of it.
-    told = {
+    fields = {
         "append": "aof_last_write_status",
         "rewrite": "aof_last_bgrewrite_status",
         "save": "rdb_last_bgsave_status",
@@ -210,7 +210,7 @@ def _server(memory: Mapping[str, Any], persistence: Mapping[str, Any]) -> Server
         used=int(memory.get("used_memory", 0)),
         most=int(memory.get("maxmemory", 0)),
         append_only=bool(persistence.get("aof_enabled", 0)),
-        sound={what: persistence.get(field, "ok") == "ok" for what, field in told.items()},
+        sound={what: persistence.get(field, "ok") == "ok" for what, field in fields.items()},
     )
 
 

@@ -132,14 +132,14 @@ class Ledger:
         Raises: as `do_all`.
         """
         async with Pipelined(self.redis, self._scripts) as turns:
-            said: deque[Call[T]] = deque()
+            sent: deque[Call[T]] = deque()
             async for call in calls:
                 [outgoing] = await self.sealer.outgoing([call])
-                said.append(call)
-                for reply in await turns.say(outgoing):
-                    yield await self._completed(said.popleft(), reply)
+                sent.append(call)
+                for reply in await turns.send(outgoing):
+                    yield await self._completed(sent.popleft(), reply)
             for reply in await turns.rest():
-                yield await self._completed(said.popleft(), reply)
+                yield await self._completed(sent.popleft(), reply)
 
     async def _completed(self, call: Call[T], reply: Any) -> T:
         """A reply with all that takes keys: bodies of claims opened, jobs handed over to their batches."""

@@ -63,13 +63,13 @@ def sending_limits(
     outages = [worker.outage for worker in workers if worker.outage]
     if outages:
         certain = [outage for outage in outages if outage.certain]
-        told = min(certain or outages, key=lambda outage: outage.since)
+        shown = min(certain or outages, key=lambda outage: outage.since)
         limits.append(
             SendingLimit(
                 kind="outage",
-                since=told.since,
+                since=shown.since,
                 certain=bool(certain),
-                cause=told.cause,
+                cause=shown.cause,
                 next_probe=min(outage.next_probe for outage in outages),
                 workers=len(outages),
             )

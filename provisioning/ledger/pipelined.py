@@ -19,7 +19,7 @@ from provisioning.ledger.scripts import Call, Scripts
 AHEAD = 1
 """Calls that are sent before an answer is waited for, besides the one that it is for."""
 
-FAREWELL = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds that answers are waited for which nobody will read, when something else has gone wrong."""
 
 
@@ -50,13 +50,13 @@ class Pipelined:
         if self._connection is None:
             return
         with contextlib.suppress(LedgerUnavailableError, TimeoutError):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.rest()
         if self._under_way:
             await self._connection.disconnect()  # the answers to come are nobody's
         await self._pool.release(self._connection)
 
-    async def say(self, call: Call[Any]) -> list[Any]:
+    async def send(self, call: Call[Any]) -> list[Any]:
         """Sends a call. Returns: what has been answered meanwhile, in order."""
         if self._connection is None:
             await self._scripts.load(call.script)

@@ -46,8 +46,8 @@ class Primary:
         if run_id == self.run_id:
             return
         try:
-            said = (keys.PRIMARY, "", run_id, self.run_id if self._is_noted else "")
-            await connection.send_command("EVAL", source("meet"), 1, *said)
+            arguments = (keys.PRIMARY, "", run_id, self.run_id if self._is_noted else "")
+            await connection.send_command("EVAL", source("meet"), 1, *arguments)
             self._is_noted = await connection.read_response() >= 0
         except ResponseError:
             # Full, read-only, without replicas: who writes by this connection is refused likewise, and who

@@ -155,7 +155,7 @@ class Queries:
             by_state.setdefault(state, {})[cause] = int(count)
         settled_at, changed = fields.get("settled_at"), fields.get("primary_changed_at")
         credentials = {name.decode() for name in ready}
-        found = await self._tell_trying(_holds_on(batch, holds.values(), credentials))
+        found = await self._mark_trying(_holds_on(batch, holds.values(), credentials))
         return BatchStatus(
             batch=batch,
             name=fields.get("name", ""),
@@ -176,9 +176,9 @@ class Queries:
     async def holds(self) -> list[Hold]:
         """Everything that is held, whatever it holds back."""
         holds = [_decode_hold(value) for value in (await self._redis.hgetall(keys.HOLDS)).values()]
-        return await self._tell_trying(holds)
+        return await self._mark_trying(holds)
 
-    async def _tell_trying(self, holds: list[Hold]) -> list[Hold]:
+    async def _mark_trying(self, holds: list[Hold]) -> list[Hold]:
         """The same holds, each with whether a probe is sent through it."""
         pipeline = self._redis.pipeline(transaction=False)
         for hold in holds:

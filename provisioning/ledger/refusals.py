@@ -108,7 +108,7 @@ def in_words(error: BaseException, redis: str = "Redis") -> tuple[str, str] | No
     word = code_of(error)
     if word is None:
         return None
-    said, hint = _MEANING[word]
+    meaning, hint = _MEANING[word]
     found = _CODE.search(str(error))
     text = str(error)[found.end() if found else 0 :].strip().rstrip("',\")")
-    return said.format(redis=redis, text=text), hint
+    return meaning.format(redis=redis, text=text), hint

@@ -153,7 +153,7 @@ class Happened(StrEnum):
     ACT = "act"  # a person's, in `keys.AUDIT`
 
 
-WEBHOOKS_TELL: Final = (
+WEBHOOK_EVENTS: Final = (
     *(Happened.BATCH_SETTLED, Happened.BATCH_STOPPED, Happened.BATCH_BRAKED),
     *(Happened.JOB_SUCCEEDED, Happened.JOB_DEAD, Happened.JOB_IN_DOUBT, Happened.JOB_CANCELLED),
 )
@@ -881,7 +881,7 @@ def _words() -> str:
             f"local WORDS = {{ {', '.join(repr(str(word)) for word in WORDS)} }}",
             "local NUMBERS = {}",
             "for number, word in ipairs(WORDS) do NUMBERS[word] = number end",
-            f"local WEBHOOKS_TELL = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOKS_TELL)} }}",
+            f"local WEBHOOKS_TELL = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOK_EVENTS)} }}",
             f"local EVENTS_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {TOKENS_SINCE}",
             f"local SETTLING_MS = {SETTLING_MS}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",

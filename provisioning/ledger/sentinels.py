@@ -71,9 +71,9 @@ class Finder:
             sentinel: Any = Redis(**self.options_of(place), retry=Retry(NoBackoff(), 0))
             try:
                 async with sentinel:
-                    said = await sentinel.sentinel_get_master_addr_by_name(self._address.name)
-                if said:
-                    return self._believe(place, said)
+                    answer = await sentinel.sentinel_get_master_addr_by_name(self._address.name)
+                if answer:
+                    return self._place_of(place, answer)
                 refusals.append((place, None))
             except _NO_ANSWER as error:
                 refusals.append((place, error))
@@ -90,9 +90,9 @@ class Finder:
             sentinel: Any = BlockingRedis(**self.options_of(place), retry=BlockingRetry(NoBackoff(), 0))
             try:
                 with sentinel:
-                    said = sentinel.sentinel_get_master_addr_by_name(self._address.name)
-                if said:
-                    return self._believe(place, said)
+                    answer = sentinel.sentinel_get_master_addr_by_name(self._address.name)
+                if answer:
+                    return self._place_of(place, answer)
                 refusals.append((place, None))
             except _NO_ANSWER as error:
                 refusals.append((place, error))
@@ -102,22 +102,22 @@ class Finder:
         """How redis-py connects to a Sentinel."""
         return {"host": place.host, "port": place.port, **own_options(self._address)}
 
-    def _believe(self, place: Place, said: tuple[bytes | str, int]) -> Place:
-        host = said[0].decode() if isinstance(said[0], bytes) else said[0]
-        if not isinstance(host, str) or not 0 < said[1] < 65536:
+    def _place_of(self, place: Place, answer: tuple[bytes | str, int]) -> Place:
+        host = answer[0].decode() if isinstance(answer[0], bytes) else answer[0]
+        if not isinstance(host, str) or not 0 < answer[1] < 65536:
             raise ValueError("this is no place")
         # Who has answered is asked first from now on: a silent one costs its timeout once.
         # Not sorted in place: a list is empty for other threads meanwhile.
         self._places = sorted(self._places, key=lambda each: each != place)
-        self.last = Place(host, said[1])
+        self.last = Place(host, answer[1])
         return self.last
 
     def _no_primary(self, refusals: list[tuple[Place, Exception | None]]) -> NoPrimaryError:
-        said = {str(place): self._refusal(error) for place, error in refusals}
-        if len(set(said.values())) == 1:  # the usual case: of all the same
-            error_to_raise = NoPrimaryError(said.popitem()[1])
+        reasons = {str(place): self._refusal(error) for place, error in refusals}
+        if len(set(reasons.values())) == 1:  # the usual case: of all the same
+            error_to_raise = NoPrimaryError(reasons.popitem()[1])
         else:
-            error_to_raise = NoPrimaryError("; ".join(f"{place}: {why}" for place, why in said.items()))
+            error_to_raise = NoPrimaryError("; ".join(f"{place}: {why}" for place, why in reasons.items()))
         error_to_raise.__cause__ = next((error for _, error in reversed(refusals) if error), None)
         return error_to_raise
 
@@ -146,13 +146,13 @@ def own_options(address: SentinelAddress) -> dict[str, Any]:
     return options if address.tls is None else {**options, "ssl": True, **address.tls}
 
 
-def check_role(place: str, said: Any) -> None:
+def check_role(place: str, answer: Any) -> None:
     """
     Takes what a server says of `WHAT_IT_IS`.
 
     Raises: NoPrimaryError if it is a replica: the Sentinels have not heard of it yet.
     """
-    text = said.decode() if isinstance(said, bytes) else str(said)
+    text = answer.decode() if isinstance(answer, bytes) else str(answer)
     if "role:slave" in text:
         raise NoPrimaryError(f"{place}, whom they name, is a replica")
 

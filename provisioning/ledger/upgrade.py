@@ -19,7 +19,7 @@ from provisioning.ledger import keys
 from provisioning.ledger.encryption import Encryption, KeylessError, SealedError
 from provisioning.ledger.events import when
 from provisioning.ledger.queries import Queries
-from provisioning.ledger.schema import FORMAT, WEBHOOKS_TELL, Happened
+from provisioning.ledger.schema import FORMAT, WEBHOOK_EVENTS, Happened
 from provisioning.ledger.webhooks import WebhookState
 
 FORMER = b"2"
@@ -83,19 +83,19 @@ async def _read(encryption: Encryption, value: bytes) -> _Webhook | None:
 
 async def _fill_outbox(client: Any, batch: str, webhook: _Webhook) -> None:
     noted = await client.xrange(f"{keys.batch(batch)}:events", min=f"({webhook.told}")
-    untold = [
+    undelivered = [
         _entry(id_.decode(), entry[b"event"].decode(), entry[b"data"])
         for id_, entry in noted
-        if entry[b"event"].decode() in WEBHOOKS_TELL
+        if entry[b"event"].decode() in WEBHOOK_EVENTS
     ]
     settled = int(await client.hget(keys.batch(batch), "settled_at") or 0)
     known = any(entry[b"event"] == b"batch.settled" for _, entry in noted)
     if settled and not known and not (webhook.at_rest and webhook.settled_ms == settled):
-        untold.append(f"{settled}-0 {Happened.BATCH_SETTLED}".encode())  # no server has looked since
+        undelivered.append(f"{settled}-0 {Happened.BATCH_SETTLED}".encode())  # no server has looked since
     pipeline = client.pipeline(transaction=True)
     pipeline.delete(keys.outbox(batch))  # of a take-over that was broken off
-    if untold:
-        pipeline.rpush(keys.outbox(batch), *untold)
+    if undelivered:
+        pipeline.rpush(keys.outbox(batch), *undelivered)
         pipeline.zadd(keys.WEBHOOKS_DUE, {batch: 0})
     state = WebhookState(webhook.tries, webhook.failure, webhook.given_up)
     pipeline.hset(keys.WEBHOOK_STATES, batch, msgspec.json.encode(state))

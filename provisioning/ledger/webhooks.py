@@ -152,7 +152,7 @@ class WebhookStore:
         head = schema.WriteWebhook(delivery.on, delivery.entry, delivery.kept, body)
         return bool(await self._do(Call("write_webhook", keys.WEBHOOKS, bool, head)))
 
-    async def told(self, delivery: Delivery) -> None:
+    async def finish(self, delivery: Delivery) -> None:
         """It was taken."""
         await self._settle(delivery, msgspec.structs.replace(delivery.state, tries=0, failure=""))
 

@@ -32,8 +32,8 @@ async def sign(ledger: Ledger, state: WorkerSign, *, queue: str | None) -> int |
     pipeline.hset(keys.WORKER_SIGNS, state.name, msgspec.json.encode(state))
     if queue is not None:
         pipeline.llen(queue)
-    said = await pipeline.execute()
-    return None if queue is None else int(said[-1])
+    replies = await pipeline.execute()
+    return None if queue is None else int(replies[-1])
 
 
 async def sign_off(ledger: Ledger, name: str) -> None:

@@ -82,7 +82,7 @@ def _text(value: object) -> Scalar | None:
 
 
 def _error(value: object) -> Scalar | None:
-    return told(value) if isinstance(value, BaseException) else None
+    return described(value) if isinstance(value, BaseException) else None
 
 
 def _exception(value: object) -> Scalar | None:
@@ -236,7 +236,7 @@ def scrub(text: str) -> str:
 _QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\{.*\}|\[.*\]|<.*>|b'.*")
 
 
-def told(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """
     What went wrong, as far as it can be said without anybody's data.
 
@@ -265,7 +265,7 @@ def traced(error: BaseException) -> str:
     for _ in range(LINKS):
         if link is None:
             break
-        lines += [f"from {told(link)}" if lines else told(link), *_frames(link.__traceback__)]
+        lines += [f"from {described(link)}" if lines else described(link), *_frames(link.__traceback__)]
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return "\n".join(lines)
 
@@ -292,7 +292,7 @@ _PLUMBING: Final = ("celery", "kombu", "uvicorn")
 """Libraries that speak of hosts, queues and tasks: what they put into a sentence is shown if it is a word."""
 
 
-def said(record: logging.LogRecord) -> str:
+def rendered(record: logging.LogRecord) -> str:
     """
     A library's words: the first line of its template, with such arguments as are numbers or words.
 
@@ -324,7 +324,7 @@ def _argument(value: object, *, plumbing: bool) -> object:
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, BaseException):
-        return _Plain(told(value))
+        return _Plain(described(value))
     if isinstance(value, str) and plumbing and not _secrets.are_in(value):
         shown = scrub(value)
         if _WORDLIKE.fullmatch(shown):

@@ -25,7 +25,7 @@ from provisioning.config.credentials import load_credentials
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError
 from provisioning.observability.log_events import EVENTS, LIBRARY_LOGGED, LOG_FAILED, Event
-from provisioning.observability.log_fields import CONTEXT, fitting, keep_secret, said
+from provisioning.observability.log_fields import CONTEXT, fitting, keep_secret, rendered
 
 if TYPE_CHECKING:
     # It takes 60 ms to import, which a verb that logs nothing need not spend: imported where it is used.
@@ -177,7 +177,7 @@ def _to_stdlib(_: WrappedLogger, __: str, event: EventDict) -> str:
     return " ".join([event["event"], *(f"{name}={value!r}" for name, value in rest.items())])
 
 
-class _Voice:
+class _Writer:
     """What `say` speaks with: made when something is said for the first time."""
 
     def __init__(self, level: int, make: Callable[[], FilteringBoundLogger]) -> None:
@@ -185,42 +185,42 @@ class _Voice:
         self._make = make
         self._logger: FilteringBoundLogger | None = None
 
-    def say(self, event: Event, fields: dict[str, object]) -> None:
+    def write(self, event: Event, fields: dict[str, object]) -> None:
         if self._logger is None:
             self._logger = self._make()
         self._logger.log(event.level, event.name, **fields)
 
 
-_voice = _Voice(
+_writer = _Writer(
     logging.NOTSET, lambda: make_logger(logging.getLogger("provision"), _to_stdlib, logging.NOTSET, {})
 )
 
 
 def _speak(level: int, make: Callable[[], FilteringBoundLogger]) -> None:
-    global _voice, _seldom
-    _voice, _seldom = _Voice(level, make), Seldom()
+    global _writer, _seldom
+    _writer, _seldom = _Writer(level, make), Seldom()
 
 
 def wanted(event: Event) -> bool:
     """Whether a line of this event would be written: ask before work that is only for the line."""
-    return event.level >= _voice.level
+    return event.level >= _writer.level
 
 
 class Seldom:
     """Lets a line through once in `Event.every` seconds, for each thing that is done and each error."""
 
     def __init__(self) -> None:
-        self._said: dict[tuple[str, str, str], float] = {}
+        self._written: dict[tuple[str, str, str], float] = {}
 
     def due(self, event: Event, fields: Mapping[str, object], now: float) -> bool:
         """Whether a line is to be written now, in monotonic seconds."""
         same = (event.name, str(fields.get("doing")), str(fields.get("error")))
-        last = self._said.get(same)
+        last = self._written.get(same)
         if last is not None and now - last < event.every:
             return False
-        if len(self._said) >= 100:
-            self._said.clear()
-        self._said[same] = now
+        if len(self._written) >= 100:
+            self._written.clear()
+        self._written[same] = now
         return True
 
 
@@ -229,15 +229,15 @@ _seldom = Seldom()
 
 def log_event(event: Event, **fields: object) -> None:
     """Logs an event. Never raises; fields that it does not have, or that do not fit, are left out."""
-    if event.level < _voice.level:
+    if event.level < _writer.level:
         return
     try:
         if event.every and not _seldom.due(event, fields, time.monotonic()):
             return
-        _voice.say(event, fields)
+        _writer.write(event, fields)
     except Exception as error:  # noqa: BLE001 - a line is never worth a job
         with contextlib.suppress(Exception):
-            _voice.say(LOG_FAILED, {"kind": type(error).__name__})
+            _writer.write(LOG_FAILED, {"kind": type(error).__name__})
 
 
 def bound(**fields: str) -> contextlib.AbstractContextManager[None]:
@@ -271,7 +271,7 @@ class _Library(logging.Handler):
         from structlog.contextvars import get_contextvars
 
         error = record.exc_info[1] if record.exc_info else None
-        facts = {"logger": record.name, "message": said(record), "exception": error}
+        facts = {"logger": record.name, "message": rendered(record), "exception": error}
         return {
             "timestamp": now(),
             "level": level,

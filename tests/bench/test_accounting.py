@@ -54,7 +54,7 @@ def burner() -> Iterator[int]:
         assert sorted(process.stdout.readline() for _ in range(2)) == ["child\n", "parent\n"]
         yield process.pid
     finally:
-        measure.tell([process.pid], signal.SIGKILL)
+        measure.send_signal([process.pid], signal.SIGKILL)
         process.wait()
         process.stdout.close()
 

@@ -102,18 +102,16 @@ def test_a_command_is_measured_from_its_start_to_its_end(tmp_path: Path) -> None
         "-c",
         "held = bytearray(60_000_000); sum(range(3_000_000)); print('done')",
     ]
-    took, said = command(words, {"TMPDIR": str(tmp_path)}, patience=30)
+    took, said = command(words, {"TMPDIR": str(tmp_path)}, timeout=30)
     assert said == "done\n"
     assert 60_000_000 < took.peak_bytes < 100_000_000
     assert 0.02 < took.cpu_s <= took.seconds + 0.1
 
 
 @pytest.mark.parametrize(
-    ("code", "patience", "words"),
+    ("code", "timeout", "words"),
     [("raise SystemExit(3)", 30.0, "ended with 3"), ("import time; time.sleep(60)", 0.3, "took more than")],
 )
-def test_a_command_that_fails_or_hangs_is_told(
-    tmp_path: Path, code: str, patience: float, words: str
-) -> None:
+def test_a_command_that_fails_or_hangs_is_told(tmp_path: Path, code: str, timeout: float, words: str) -> None:
     with pytest.raises(RuntimeError, match=words):
-        command([script_of("", "python"), "-c", code], {"TMPDIR": str(tmp_path)}, patience=patience)
+        command([script_of("", "python"), "-c", code], {"TMPDIR": str(tmp_path)}, timeout=timeout)

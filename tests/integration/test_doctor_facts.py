@@ -263,4 +263,4 @@ def test_certificates_that_cannot_be_used_are_fatal_before_a_worker_begins(
         file.write_text(text)
     found = [each for each in check_settings(Settings(ca_file=file)) if each.check == "settings.ca_file"]
     assert [each.level for each in found] == [Level.FATAL]
-    assert str(file) in found[0].said
+    assert str(file) in found[0].message

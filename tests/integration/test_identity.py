@@ -131,7 +131,7 @@ async def test_a_kill_around_a_chunk_costs_nothing(
 ) -> None:
     monkeypatch.setattr(submitting, "CHUNK", 3)
     jobs = [job(str(n)) for n in range(10)]
-    say, calls = Pipelined.say, 0
+    say, calls = Pipelined.send, 0
 
     async def until_killed(self: Pipelined, call: Call[Any]) -> Any:
         nonlocal calls
@@ -144,7 +144,7 @@ async def test_a_kill_around_a_chunk_costs_nothing(
         return replies
 
     with monkeypatch.context() as patched:
-        patched.setattr(Pipelined, "say", until_killed)
+        patched.setattr(Pipelined, "send", until_killed)
         with pytest.raises(Killed):
             await apply(ledger, jobs)
     again = await apply(ledger, jobs)

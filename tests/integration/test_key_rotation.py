@@ -15,7 +15,7 @@ from provisioning.lifecycle import State
 from tests.support.engine_bench import Bench, fresh_bench, jobs
 from tests.support.http_server import job, problem, running_server
 from tests.support.sandbox_process import running_sandbox
-from worker.events.log_listener import log_happening
+from worker.events.log_listener import log_telemetry_event
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
@@ -33,7 +33,7 @@ async def test_a_worker_without_the_key_hands_back_and_says_why_till_it_has_it(
     with running_sandbox() as sandbox:
         here = bench.at(sandbox.url)
         batch = await here.submit("sealed", jobs(300))
-        async with here.engine("w1", encryption_keys=SecretStr(masters), listeners=[log_happening]):
+        async with here.engine("w1", encryption_keys=SecretStr(masters), listeners=[log_telemetry_event]):
             status = await here.until(
                 batch, lambda status: bool(status.holds) and status.states[State.QUEUED] == 300
             )

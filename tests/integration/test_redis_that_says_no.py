@@ -58,7 +58,7 @@ async def look(url: str) -> None:
 
 
 def fatal(found: list[Finding]) -> dict[str, str]:
-    return {each.check: each.said for each in found if each.level is Level.FATAL}
+    return {each.check: each.message for each in found if each.level is Level.FATAL}
 
 
 async def test_the_rules_that_are_advised_suffice(server: str) -> None:
@@ -187,7 +187,7 @@ async def test_celery_takes_no_certificate_of_anybody(server: str, tmp_path: Pat
     async with behind_tls(server, tmp_path) as url:
         [refusal] = await reached(url)
         assert refusal.level is Level.FATAL
-        assert "certificate verify failed" in refusal.said.lower()
+        assert "certificate verify failed" in refusal.message.lower()
         for options in (f"ssl_ca_certs={tmp_path / 'ca.pem'}", "ssl_cert_reqs=none"):
             assert {each.level for each in await reached(f"{url}?{options}")} == {Level.OK}
 

@@ -210,11 +210,11 @@ async def test_the_doctor_tries_what_celery_needs(sentinels: Sentinels) -> None:
     ]
     assert PASSWORD not in str(found)
     assert OWN not in str(found)
-    assert all(f"127.0.0.1:{port}" in found[0].said for port in sentinels.sentinels)
+    assert all(f"127.0.0.1:{port}" in found[0].message for port in sentinels.sentinels)
     with sentinels.server(sentinels.primary()) as redis:
         redis.acl_setuser("ana", enabled=True, passwords=["+p"], keys=["celery*"], commands=["+@all"])
         ana = sentinels.url.replace("://:", "://ana:").replace(sentinels.url.split(":")[2].split("@")[0], "p")
         limited = Settings(broker_url=SecretStr(ana), redis_url=SecretStr(sentinels.url))
         [_, rights] = await asyncio.to_thread(lambda: list(check_broker(limited)))
     assert rights.level is Level.FATAL
-    assert "HDEL unacked" in rights.said
+    assert "HDEL unacked" in rights.message

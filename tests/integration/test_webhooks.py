@@ -310,7 +310,7 @@ async def test_a_server_that_dies_while_it_tells_leaves_the_event_to_another_und
     assert await tell(webhooks) == 1
     [(headers, _)] = receiver.heard
     assert headers["webhook-id"] == f"msg_{batch}_{dying.entry}"
-    await fake_ledger.webhooks.told(dying)  # it lived after all: nothing else is taken for told
+    await fake_ledger.webhooks.finish(dying)  # it lived after all: nothing else is taken for told
     await _settle_again(fake_ledger, batch, "k9")
     await fake_ledger.webhooks.try_again(dying, "500", 60.0)
     assert await tell(webhooks) == 1
@@ -400,7 +400,7 @@ async def test_what_a_dead_server_has_sent_is_sent_again_to_the_letter(
 ) -> None:
     batch, webhooks = await settled(fake_ledger, receiver, clock)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fake_ledger.webhooks, "told", _die)
+        patch.setattr(fake_ledger.webhooks, "finish", _die)
         with pytest.raises(asyncio.CancelledError):
             await tell(webhooks)
     await fake_ledger.do(transitions.accept(batch, [new_job("k9")], "ana"))  # it is open again

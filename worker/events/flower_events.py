@@ -19,7 +19,7 @@ from celery import Celery
 
 from provisioning.observability.log_events import EVENTS_DELAYED, EVENTS_DROPPED
 from provisioning.observability.logs import log_event
-from worker.events.flower_story import Event, Which, events_of, is_worth_telling
+from worker.events.flower_story import Event, Which, events_of, is_worth_sending
 from worker.events.telemetry import Claimed, TelemetryEvent
 
 PAUSE = 0.1
@@ -34,7 +34,7 @@ MOST_AT_ONCE = 500
 LONGEST_PAUSE = 30.0
 """Seconds between attempts to reach a broker that is away."""
 
-LAST_WORDS = 1.0
+STOP_TIMEOUT = 1.0
 """Seconds that a worker waits at its end for what is still to be sent."""
 
 
@@ -59,16 +59,16 @@ class FlowerEvents:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="flower-events", daemon=True)
         self.dropped = 0
-        self._dropped_said = 0
+        self._dropped_logged = 0
 
-    def __call__(self, happening: TelemetryEvent) -> None:
+    def __call__(self, event: TelemetryEvent) -> None:
         """Takes note of a happening; never waits."""
         now = time.time()
-        if not is_worth_telling(happening, now, self._which, self._lease):
+        if not is_worth_sending(event, now, self._which, self._lease):
             return
-        room = MOST_WAITING // 2 if isinstance(happening, Claimed) else MOST_WAITING
+        room = MOST_WAITING // 2 if isinstance(event, Claimed) else MOST_WAITING
         if len(self._waiting) < room:
-            self._waiting.append((now, happening))
+            self._waiting.append((now, event))
         else:
             self.dropped += 1
 
@@ -79,21 +79,21 @@ class FlowerEvents:
     def stop(self) -> None:
         """Sends what is left, as far as that takes no longer than `LAST_WORDS`."""
         self._stopping.set()
-        self._thread.join(LAST_WORDS)
+        self._thread.join(STOP_TIMEOUT)
 
     def _run(self) -> None:
         while not self._stopping.wait(PAUSE):
             self._send_waiting()
         self._again_at = 0.0
         self._send_waiting(at_the_end=True)
-        self._sender.hang_up()
+        self._sender.close()
 
     def _send_waiting(self, *, at_the_end: bool = False) -> None:
         while time.monotonic() >= self._again_at and self._take(at_the_end=at_the_end):
             try:
                 self._sender.send(self._unsent)
             except Exception as error:  # noqa: BLE001 - kombu's transports each raise their own
-                self._sender.hang_up()
+                self._sender.close()
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
                 self._again_at = time.monotonic() + self._pause
                 log_event(EVENTS_DELAYED, error=error, delay_s=self._pause)
@@ -102,9 +102,9 @@ class FlowerEvents:
             else:
                 self._unsent = []
                 self._pause = PAUSE
-        if self.dropped > self._dropped_said:
-            log_event(EVENTS_DROPPED, left_out=self.dropped - self._dropped_said)
-            self._dropped_said = self.dropped
+        if self.dropped > self._dropped_logged:
+            log_event(EVENTS_DROPPED, left_out=self.dropped - self._dropped_logged)
+            self._dropped_logged = self.dropped
 
     def _take(self, *, at_the_end: bool) -> list[Event]:
         """The events to send now. Those that could not be sent come first, and no more with them."""
@@ -114,9 +114,9 @@ class FlowerEvents:
         while self._later and len(self._unsent) < MOST_AT_ONCE and (at_the_end or self._later[0].due <= now):
             self._unsent.append(self._later.popleft())
         while self._waiting and len(self._unsent) < MOST_AT_ONCE:
-            at, happening = self._waiting.popleft()
-            for event in events_of(happening, at, self._which):
-                (self._later if event.due > now and not at_the_end else self._unsent).append(event)
+            at, event = self._waiting.popleft()
+            for task_event in events_of(event, at, self._which):
+                (self._later if task_event.due > now and not at_the_end else self._unsent).append(task_event)
         return self._unsent
 
 
@@ -146,11 +146,11 @@ class EventSender:
                 buffer_limit=2 * MOST_AT_ONCE,  # beyond any of ours: we say when it is sent
                 buffer_while_offline=False,
             )
-        for event in events:
-            self._dispatcher.send(event.type, **event.fields)
+        for task_event in events:
+            self._dispatcher.send(task_event.type, **task_event.fields)
         self._dispatcher.flush(errors=False)
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Closes the connection; the next events are sent over another."""
         connection, self._connection, self._dispatcher = self._connection, None, None
         if connection is not None:

@@ -57,7 +57,7 @@ class Event(msgspec.Struct, frozen=True):
     due: float = 0.0
 
 
-def is_worth_telling(happening: TelemetryEvent, now: float, which: Which, lease: float) -> bool:
+def is_worth_sending(event: TelemetryEvent, now: float, which: Which, lease: float) -> bool:
     """
     Whether Flower is to hear of it.
 
@@ -65,38 +65,38 @@ def is_worth_telling(happening: TelemetryEvent, now: float, which: Which, lease:
     its claim nor its end is told. Unless its answer took a lease (seconds): then it may have been put in
     doubt meanwhile, and somebody has told so.
     """
-    if not isinstance(happening, Claimed | Attempted | Ended | Returned | Lapsed):
+    if not isinstance(event, Claimed | Attempted | Ended | Returned | Lapsed):
         return False
-    if which == "all" or isinstance(happening, Lapsed):
+    if which == "all" or isinstance(event, Lapsed):
         return True
-    if isinstance(happening, Claimed):
+    if isinstance(event, Claimed):
         return False
-    if isinstance(happening, Returned):
-        return bool(happening.attempts)
-    if isinstance(happening, Attempted):
-        made: Sequence[Attempt] = (happening.attempt,)
+    if isinstance(event, Returned):
+        return bool(event.attempts)
+    if isinstance(event, Attempted):
+        made: Sequence[Attempt] = (event.attempt,)
     else:
-        made = happening.attempts
-    if happening.job.again or len(made) > 1:
+        made = event.attempts
+    if event.job.again or len(made) > 1:
         return True
     if not made:
-        return happening.state is not State.CANCELLED  # called off before anything had been told of it
-    smooth = happening.state is State.SUCCEEDED and made[0].n == 1
+        return event.state is not State.CANCELLED  # called off before anything had been told of it
+    smooth = event.state is State.SUCCEEDED and made[0].n == 1
     return not (smooth and now - made[0].at < lease)
 
 
-def events_of(happening: TelemetryEvent, now: float, which: Which) -> Iterator[Event]:
+def events_of(event: TelemetryEvent, now: float, which: Which) -> Iterator[Event]:
     """What is to be sent of a happening that is worth telling, in order; `now` is when it happened."""
-    if isinstance(happening, Claimed):
-        yield from _claimed(happening.job, now)
-    elif isinstance(happening, Attempted):
-        yield from _attempted(happening, now, which)
-    elif isinstance(happening, Ended):
-        yield _ended(happening, now)
-    elif isinstance(happening, Returned):
-        yield _retried(happening.job, now, _return(happening))
-    elif isinstance(happening, Lapsed):
-        yield _lapsed(happening, now)
+    if isinstance(event, Claimed):
+        yield from _claimed(event.job, now)
+    elif isinstance(event, Attempted):
+        yield from _attempted(event, now, which)
+    elif isinstance(event, Ended):
+        yield _ended(event, now)
+    elif isinstance(event, Returned):
+        yield _retried(event.job, now, _return(event))
+    elif isinstance(event, Lapsed):
+        yield _lapsed(event, now)
 
 
 def _claimed(job: Claim, now: float) -> Iterator[Event]:
@@ -106,55 +106,55 @@ def _claimed(job: Claim, now: float) -> Iterator[Event]:
     yield _received(job, now)
 
 
-def _attempted(happening: Attempted, now: float, which: Which) -> Iterator[Event]:
-    job, attempt = happening.job, happening.attempt
+def _attempted(event: Attempted, now: float, which: Which) -> Iterator[Event]:
+    job, attempt = event.job, event.attempt
     if attempt.n == job.attempts + 1:
         if which == "problems":
             yield _received(job, attempt.at)
         yield _event("started", job.job_id, attempt.at)
-    if happening.again:
+    if event.again:
         delay = f"; again after {attempt.next_delay:.3g} s" if attempt.next_delay is not None else ""
         yield _retried(job, now, _answer(attempt) + delay, retries=attempt.n)
 
 
-def _ended(happening: Ended, now: float) -> Event:
-    job, attempts = happening.job, happening.attempts
+def _ended(event: Ended, now: float) -> Event:
+    job, attempts = event.job, event.attempts
     due = now + HANDOVER if job.again else 0.0
     began = attempts[0].at if attempts else now
-    told = {"runtime": max(0.0, now - began), "traceback": None, "exception": None, **_names(job)}
+    fields = {"runtime": max(0.0, now - began), "traceback": None, "exception": None, **_names(job)}
     if attempts:
-        told["retries"] = attempts[-1].n - 1
-    if len(attempts) > 1 or happening.state is not State.SUCCEEDED:
-        told["traceback"] = "\n".join(_story(happening))
-    if happening.state is State.SUCCEEDED:
-        told["result"] = happening.result.widget_id if happening.result else ""
-        return _event("succeeded", job.job_id, now, due, **told)
-    if happening.state is State.CANCELLED:
-        return _event("revoked", job.job_id, now, due, **told, terminated=False, signum=None, expired=False)
-    cause = _answer(attempts[-1]) if attempts else happening.reason
-    if happening.state is State.IN_DOUBT:
-        told["exception"] = _doubt(cause, job.job_id)
+        fields["retries"] = attempts[-1].n - 1
+    if len(attempts) > 1 or event.state is not State.SUCCEEDED:
+        fields["traceback"] = "\n".join(_story(event))
+    if event.state is State.SUCCEEDED:
+        fields["result"] = event.result.widget_id if event.result else ""
+        return _event("succeeded", job.job_id, now, due, **fields)
+    if event.state is State.CANCELLED:
+        return _event("revoked", job.job_id, now, due, **fields, terminated=False, signum=None, expired=False)
+    cause = _answer(attempts[-1]) if attempts else event.reason
+    if event.state is State.IN_DOUBT:
+        fields["exception"] = _doubt(cause, job.job_id)
     else:
-        told["exception"] = cause
-    return _event("failed", job.job_id, now, due, **told)
+        fields["exception"] = cause
+    return _event("failed", job.job_id, now, due, **fields)
 
 
-def _lapsed(happening: Lapsed, now: float) -> Event:
-    silent = f"{happening.worker or 'its worker'} fell silent"
-    names: dict[str, Any] = {"name": TASK, "args": repr((happening.key, happening.row))}
-    if happening.state is State.IN_DOUBT:
-        cause = _doubt(f"{silent} while it was being sent", happening.job_id)
-        return _event("failed", happening.job_id, now, exception=cause, traceback=None, **names)
+def _lapsed(event: Lapsed, now: float) -> Event:
+    silent = f"{event.worker or 'its worker'} fell silent"
+    names: dict[str, Any] = {"name": TASK, "args": repr((event.key, event.row))}
+    if event.state is State.IN_DOUBT:
+        cause = _doubt(f"{silent} while it was being sent", event.job_id)
+        return _event("failed", event.job_id, now, exception=cause, traceback=None, **names)
     cause = f"{silent}; back in the queue"
-    return _event("retried", happening.job_id, now, exception=cause, traceback=None, **names)
+    return _event("retried", event.job_id, now, exception=cause, traceback=None, **names)
 
 
 def _received(job: Claim, at: float) -> Event:
     return _event("received", job.job_id, at, retries=job.attempts, eta=None, expires=None, **_names(job))
 
 
-def _retried(job: Claim, at: float, why: str, **fields: Any) -> Event:
-    return _event("retried", job.job_id, at, exception=why, traceback=None, **_names(job), **fields)
+def _retried(job: Claim, at: float, reason: str, **fields: Any) -> Event:
+    return _event("retried", job.job_id, at, exception=reason, traceback=None, **_names(job), **fields)
 
 
 def _names(job: Claim) -> dict[str, Any]:
@@ -172,23 +172,23 @@ def _answer(attempt: Attempt) -> str:
     return " ".join([far, *filter(None, [attempt.error, f"({attempt.message})" if attempt.message else ""])])
 
 
-def _return(happening: Returned) -> str:
-    answer = f"{_answer(happening.attempts[-1])}; " if happening.attempts else ""
-    when = f", not before {happening.delay:.3g} s" if happening.delay else ""
-    return f"{answer}back in the queue ({happening.reason}){when}"
+def _return(event: Returned) -> str:
+    answer = f"{_answer(event.attempts[-1])}; " if event.attempts else ""
+    when = f", not before {event.delay:.3g} s" if event.delay else ""
+    return f"{answer}back in the queue ({event.reason}){when}"
 
 
 def _doubt(cause: str, job_id: str) -> str:
     return f"in doubt: {cause}; a widget may exist: provision resolve {job_id} --created or --absent"
 
 
-def _story(happening: Ended) -> Iterator[str]:
-    if happening.job.again:
-        yield f"attempts before these: provision job {happening.job.job_id}"
-    for attempt in happening.attempts:
+def _story(event: Ended) -> Iterator[str]:
+    if event.job.again:
+        yield f"attempts before these: provision job {event.job.job_id}"
+    for attempt in event.attempts:
         yield _line(attempt)
-    if happening.state in (State.DEAD, State.IN_DOUBT):
-        yield f"what to do: {advice(happening.reason)}"
+    if event.state in (State.DEAD, State.IN_DOUBT):
+        yield f"what to do: {advice(event.reason)}"
 
 
 def _line(attempt: Attempt) -> str:

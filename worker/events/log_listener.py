@@ -56,34 +56,34 @@ _COUNTS: Final = frozenset([Outcome.CREATED, Outcome.FAILED, Outcome.IN_DOUBT])
 """Outcomes by which there may be one widget more."""
 
 
-def log_happening(happening: TelemetryEvent) -> None:
+def log_telemetry_event(event: TelemetryEvent) -> None:
     """Says what has happened, if anybody wants to know."""
-    if isinstance(happening, Ended):
-        _close(happening)
-    elif isinstance(happening, Attempted):
-        _tell_attempt(happening)
-    elif isinstance(happening, Claimed):
+    if isinstance(event, Ended):
+        _close(event)
+    elif isinstance(event, Attempted):
+        _log_attempt(event)
+    elif isinstance(event, Claimed):
         if wanted(JOB_CLAIMED):
-            job = happening.job
+            job = event.job
             log_event(JOB_CLAIMED, **_ids(job), row=job.row, credential=job.credential, attempts=job.attempts)
-    elif isinstance(happening, Returned):
+    elif isinstance(event, Returned):
         if wanted(JOB_DEFERRED):
-            log_event(JOB_DEFERRED, **_ids(happening.job), cause=happening.reason, delay_s=happening.delay)
-    elif isinstance(happening, Lapsed):
-        _tell_lapsed(happening)
-    elif isinstance(happening, BrakeApplied):
-        scope = happening.scope
-        log_event(BRAKE_APPLIED, scope=scope, cause=happening.cause, advice=_advice(happening))
-    elif isinstance(happening, BrakeReleased):
-        log_event(BRAKE_RELEASED, scope=happening.scope)
-    elif isinstance(happening, TargetSuspected):
-        log_event(TARGET_SUSPECTED, cause=happening.cause)
-    elif isinstance(happening, TargetLost):
-        log_event(TARGET_LOST, cause=happening.cause)
-    elif isinstance(happening, TargetRecovered):
-        log_event(TARGET_RECOVERED, duration_s=round(happening.seconds, 3))
+            log_event(JOB_DEFERRED, **_ids(event.job), cause=event.reason, delay_s=event.delay)
+    elif isinstance(event, Lapsed):
+        _log_lapsed(event)
+    elif isinstance(event, BrakeApplied):
+        scope = event.scope
+        log_event(BRAKE_APPLIED, scope=scope, cause=event.cause, advice=_advice(event))
+    elif isinstance(event, BrakeReleased):
+        log_event(BRAKE_RELEASED, scope=event.scope)
+    elif isinstance(event, TargetSuspected):
+        log_event(TARGET_SUSPECTED, cause=event.cause)
+    elif isinstance(event, TargetLost):
+        log_event(TARGET_LOST, cause=event.cause)
+    elif isinstance(event, TargetRecovered):
+        log_event(TARGET_RECOVERED, duration_s=round(event.seconds, 3))
     else:
-        assert_never(happening)
+        assert_never(event)
 
 
 def _ids(job: Claim) -> dict[str, str | None]:
@@ -95,13 +95,13 @@ def _ids(job: Claim) -> dict[str, str | None]:
 
 
 def _close(ended: Ended) -> None:
-    event = _CLOSING[ended.state]
-    if not wanted(event):
+    kind = _CLOSING[ended.state]
+    if not wanted(kind):
         return
     job, attempts = ended.job, ended.attempts
     last = attempts[-1] if attempts else None  # it may be called off before its first
     log_event(
-        event,
+        kind,
         **_ids(job),
         row=job.row,
         credential=job.credential,
@@ -122,14 +122,14 @@ def _duration(attempts: Sequence[Attempt]) -> float:
     return round(attempts[-1].at + attempts[-1].seconds - attempts[0].at, 3)
 
 
-def _tell_attempt(happening: Attempted) -> None:
-    attempt = happening.attempt
-    event: Event = RETRY_SCHEDULED if happening.again else ATTEMPT_FINISHED
-    if not wanted(event):
+def _log_attempt(event: Attempted) -> None:
+    attempt = event.attempt
+    kind: Event = RETRY_SCHEDULED if event.again else ATTEMPT_FINISHED
+    if not wanted(kind):
         return
     log_event(
-        event,
-        **_ids(happening.job),
+        kind,
+        **_ids(event.job),
         attempt=attempt.n,
         outcome=attempt.outcome,
         status=attempt.status,
@@ -137,20 +137,20 @@ def _tell_attempt(happening: Attempted) -> None:
         cause=attempt.error or None,
         duration_s=attempt.seconds,
         delay_s=attempt.next_delay,
-        state=happening.state,
+        state=event.state,
     )
 
 
-def _tell_lapsed(happening: Lapsed) -> None:
-    event = JOB_DOUBTED if happening.state is State.IN_DOUBT else LEASE_EXPIRED
+def _log_lapsed(event: Lapsed) -> None:
+    kind = JOB_DOUBTED if event.state is State.IN_DOUBT else LEASE_EXPIRED
     log_event(
-        event,
-        job_id=happening.job_id,
-        batch_id=happening.batch,
-        row=happening.row,
-        state=happening.state,
+        kind,
+        job_id=event.job_id,
+        batch_id=event.batch,
+        row=event.row,
+        state=event.state,
         cause="lease_lapsed",
-        silent_worker=happening.worker,
+        silent_worker=event.worker,
     )
 
 

@@ -159,23 +159,23 @@ class WorkerMetrics:
         self._lapsed = _Children(self._counter(LAPSED), lambda state: (str(state),))
         self._braked = _Children(self._counter(BRAKED), lambda scope: (kind_of_scope(scope),))
         self._released = _Children(self._counter(RELEASED), lambda scope: (kind_of_scope(scope),))
-        self._hear: dict[type, Callable[[Any], None]] = {
+        self._handlers: dict[type, Callable[[Any], None]] = {
             Claimed: lambda _: self._claimed.inc(),
             Attempted: self._attempted,
-            Ended: lambda told: self._ended.of(told.state, told.reason).inc(),
-            Returned: lambda told: self._returned.of(told.reason).inc(),
+            Ended: lambda event: self._ended.of(event.state, event.reason).inc(),
+            Returned: lambda event: self._returned.of(event.reason).inc(),
             Lapsed: self._lease_lapsed,
-            BrakeApplied: lambda told: self._braked.of(told.scope).inc(),
-            BrakeReleased: lambda told: self._released.of(told.scope).inc(),
+            BrakeApplied: lambda event: self._braked.of(event.scope).inc(),
+            BrakeReleased: lambda event: self._released.of(event.scope).inc(),
             TargetSuspected: _passed_over,  # the gauges show it
             TargetLost: _passed_over,
             TargetRecovered: _passed_over,
         }
         self._begin_at_zero()
 
-    def listen(self, happening: TelemetryEvent) -> None:
+    def listen(self, event: TelemetryEvent) -> None:
         """Counts what has happened."""
-        self._hear[type(happening)](happening)
+        self._handlers[type(event)](event)
 
     def watch(self, sign: Callable[[], WorkerSign]) -> None:
         """Has the gauges read, whenever somebody looks, from what the worker says of itself."""
@@ -183,18 +183,18 @@ class WorkerMetrics:
             gauge = Gauge(metric.name, metric.meaning, registry=self.registry)
             gauge.set_function(partial(_read, read, sign))
 
-    def _attempted(self, told: Attempted) -> None:
-        attempt = told.attempt
+    def _attempted(self, event: Attempted) -> None:
+        attempt = event.attempt
         self._attempts.of(attempt.outcome, attempt.status).inc()
         if attempt.evidence is not Evidence.NOTHING_SENT:
             self._post_seconds.observe(attempt.seconds)
         if attempt.next_delay is not None:
-            self._retries.of(told.reason).inc()
+            self._retries.of(event.reason).inc()
 
-    def _lease_lapsed(self, told: Lapsed) -> None:
-        self._lapsed.of(told.state).inc()
-        if told.state is State.IN_DOUBT:
-            self._ended.of(told.state, "lease_lapsed").inc()
+    def _lease_lapsed(self, event: Lapsed) -> None:
+        self._lapsed.of(event.state).inc()
+        if event.state is State.IN_DOUBT:
+            self._ended.of(event.state, "lease_lapsed").inc()
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
@@ -230,13 +230,13 @@ class _Children:
     def __init__(self, counter: Counter, labels: Callable[..., tuple[str, ...]]) -> None:
         self._counter = counter
         self._labels = labels
-        self._kept: dict[tuple[str, ...], Counter] = {}
+        self._children: dict[tuple[str, ...], Counter] = {}
 
-    def of(self, *told: Any) -> Counter:
-        labels = self._labels(*told)
-        child = self._kept.get(labels)
+    def of(self, *event: Any) -> Counter:
+        labels = self._labels(*event)
+        child = self._children.get(labels)
         if child is None:
-            child = self._kept[labels] = self._counter.labels(*labels)
+            child = self._children[labels] = self._counter.labels(*labels)
         return child
 
 

@@ -29,16 +29,16 @@ class Traces:
         self._tracer = tracer
         self._open: dict[tuple[str, int], Span] = {}  # by batch and token, the oldest first
 
-    def listen(self, happening: TelemetryEvent) -> None:
+    def listen(self, event: TelemetryEvent) -> None:
         """Makes of it what belongs into a trace."""
-        if isinstance(happening, Claimed):
-            self._claimed(happening.job)
-        elif isinstance(happening, Attempted):
-            self._attempted(happening)
-        elif isinstance(happening, Ended):
-            self._rested(happening.job, happening.state, happening.reason)
-        elif isinstance(happening, Returned):
-            self._rested(happening.job, State.QUEUED, happening.reason)
+        if isinstance(event, Claimed):
+            self._claimed(event.job)
+        elif isinstance(event, Attempted):
+            self._attempted(event)
+        elif isinstance(event, Ended):
+            self._rested(event.job, event.state, event.reason)
+        elif isinstance(event, Returned):
+            self._rested(event.job, State.QUEUED, event.reason)
 
     def _claimed(self, job: Claim) -> None:
         if not is_sampled(job.trace):
@@ -55,12 +55,12 @@ class Traces:
         while len(self._open) > MOST:
             self._open.pop(next(iter(self._open))).end(failed="lost")
 
-    def _attempted(self, happening: Attempted) -> None:
-        claim = self._open.get((happening.job.batch, happening.job.token))
+    def _attempted(self, event: Attempted) -> None:
+        claim = self._open.get((event.job.batch, event.job.token))
         if claim is None:
             return
-        attempt, parent = happening.attempt, claim.traceparent
-        began = happening.sent_at or attempt.at
+        attempt, parent = event.attempt, claim.traceparent
+        began = event.sent_at or attempt.at
         answered = began + attempt.seconds
         post = self._tracer.start(
             "POST",
@@ -69,7 +69,7 @@ class Traces:
             at=began,
             method="POST",
             status=attempt.status,
-            job_id=happening.job.job_id,
+            job_id=event.job.job_id,
             attempt=attempt.n,
             outcome=attempt.outcome,
             evidence=attempt.evidence,
@@ -78,10 +78,10 @@ class Traces:
         )
         good = attempt.outcome is Outcome.CREATED
         post.end(at=answered, failed="" if good else attempt.error or str(attempt.outcome))
-        record = self._tracer.start("record", "internal", parent, at=answered, state=happening.state)
+        record = self._tracer.start("record", "internal", parent, at=answered, state=event.state)
         record.end(at=max(answered, time.time()))
         if attempt.late:  # whether or not it has moved the job, this worker does not have it any more
-            self._rested(happening.job, happening.state, happening.reason)
+            self._rested(event.job, event.state, event.reason)
 
     def _rested(self, job: Claim, state: State, reason: str) -> None:
         claim = self._open.pop((job.batch, job.token), None)

@@ -39,12 +39,12 @@ class Brakes:
 
     async def halt(self, decision: Halt, classified: Classification, credential: str) -> None:
         """Holds back the credential or the target that an answer has shown to be wrong."""
-        said = f"{classified.cause}: {classified.message}" if classified.message else classified.cause
+        text = f"{classified.cause}: {classified.message}" if classified.message else classified.cause
         if decision.scope == "credential":
             await self._apply_once(
                 scopes.of_credential(credential),
                 classified.cause,
-                f"the API refused credential {credential!r} ({said}); correct it, then: provision resume"
+                f"the API refused credential {credential!r} ({text}); correct it, then: provision resume"
                 f" --credential {credential}, and restart the workers (or apply again where one command did"
                 " all)",
             )
@@ -52,7 +52,7 @@ class Brakes:
             await self._apply_once(
                 scopes.of_target(self._target),
                 classified.cause,
-                f"{self._target} does not answer as the API does ({said}); correct PROVISION_API_URL,"
+                f"{self._target} does not answer as the API does ({text}); correct PROVISION_API_URL,"
                 " restart the workers, then: provision resume --target",
             )
 

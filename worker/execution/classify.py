@@ -127,9 +127,11 @@ def _unsuccessful(reply: Answer, now: float) -> Classification:
     outcome, cause = _meaning(reply.status, words, message)
     if outcome is Outcome.MISDIRECTED and reply.location:
         message = f"{message} → {reply.location}".strip()
-    wish = _retry_after(reply.retry_after, now) if outcome in (Outcome.UNPROCESSED, Outcome.FAILED) else None
+    retry_after = (
+        _retry_after(reply.retry_after, now) if outcome in (Outcome.UNPROCESSED, Outcome.FAILED) else None
+    )
     return Classification(
-        outcome, cause, _shorten(message), wish, alive=_shows_life(reply.status, outcome, body)
+        outcome, cause, _shorten(message), retry_after, alive=_shows_life(reply.status, outcome, body)
     )
 
 
@@ -157,7 +159,7 @@ def _meaning(status: int, words: list[str], message: str) -> tuple[Outcome, str]
     if status >= 400 and not about_bot:
         if Cause.UNAUTHORIZED in words:
             return Outcome.DENIED, Cause.UNAUTHORIZED
-        if _says_no_company(words, message):
+        if _means_no_company(words, message):
             return Outcome.DENIED, Cause.NO_COMPANY
     if 300 <= status < 400:
         return Outcome.MISDIRECTED, Cause.REDIRECTED
@@ -180,7 +182,7 @@ def _own_word(status: int, words: list[str]) -> str:
     return words[0] if words else http_status(status)
 
 
-def _says_no_company(words: list[str], message: str) -> bool:
+def _means_no_company(words: list[str], message: str) -> bool:
     return any(_NO_COMPANY.search(text) for text in (*words, message))
 
 
@@ -271,13 +273,13 @@ def _explanation(body: Mapping[str, Any]) -> str:
         error.get("developerMessages"),
         body.get("statusMessage"),
     )
-    said = next((text for text in map(_text, candidates) if text), "")
+    summary = next((text for text in map(_text, candidates) if text), "")
     complaints = (
         f"{field}: {text}"
         for field, value in _mapping(body.get("validationError")).items()
         if (text := _text(value))
     )
-    return _shorten("; ".join((*([said] if said else []), *complaints)))
+    return _shorten("; ".join((*([summary] if summary else []), *complaints)))
 
 
 def _text(value: Any) -> str:

@@ -21,7 +21,7 @@ from provisioning.observability.logs import log_event
 MOST = 200
 """Jobs in one script call: about a millisecond of Redis' time."""
 
-PATIENCE = (0.05, 1.0)
+RETRY_PAUSES = (0.05, 1.0)
 """First and longest pause, in seconds, before a Redis that is away is tried again."""
 
 Kind = Callable[[str, Sequence[Any]], Call[list[Any]]]
@@ -93,7 +93,7 @@ class GroupCommit:
                     await self._write_alone(*group)
             else:
                 for (_, _, entries), reply in zip(groups, replies, strict=True):
-                    _tell(entries, reply)
+                    _settle(entries, reply)
 
     def _take(self) -> list[_Group]:
         pending, self._pending = self._pending, {}
@@ -110,13 +110,13 @@ class GroupCommit:
         for entry in entries:
             try:
                 [reply] = await self._insist([_call(kind, batch, [entry])])
-                _tell([entry], reply)
+                _settle([entry], reply)
             except Exception as error:  # noqa: BLE001 - whoever waits for it is told
                 if not entry[1].done():
                     entry[1].set_exception(error)
 
     async def _insist(self, calls: list[Call[list[Any]]]) -> list[list[Any]]:
-        pause, longest = PATIENCE
+        pause, longest = RETRY_PAUSES
         while True:
             try:
                 replies = await self._ledger.do_all(calls)
@@ -134,7 +134,7 @@ def _call(kind: Kind, batch: str, entries: Sequence[_Entry]) -> Call[list[Any]]:
     return kind(batch, [what for what, _ in entries])
 
 
-def _tell(entries: Sequence[_Entry], words: Sequence[Any]) -> None:
+def _settle(entries: Sequence[_Entry], words: Sequence[Any]) -> None:
     for (_, done), word in zip(entries, words, strict=True):
         if not done.done():
             done.set_result(word)

@@ -26,29 +26,29 @@ class Journal:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.on = False
         self._clock = clock
-        self._kept: deque[tuple[float, Claim, Answered]] = deque(maxlen=MOST)
+        self._answers: deque[tuple[float, Claim, Answered]] = deque(maxlen=MOST)
 
     def add(self, job: Claim, answer: Answered) -> None:
         """Keeps an answer that is recorded."""
         if not self.on:
             return
-        self._kept.append((self._clock(), job, answer))
+        self._answers.append((self._clock(), job, answer))
         self.forget()
 
     def forget(self) -> None:
         """Lets go of what is older, as Redis has just answered: it may be away for longer than that."""
         since = self._clock() - KEPT_SECONDS
-        while self._kept and self._kept[0][0] < since:
-            self._kept.popleft()
+        while self._answers and self._answers[0][0] < since:
+            self._answers.popleft()
 
     def take(self) -> list[list[tuple[Claim, Answered]]]:
         """What is kept, to be told and added again: first the first answers of each job, and so on."""
-        kept, self._kept = self._kept, deque(maxlen=MOST)
+        answers, self._answers = self._answers, deque(maxlen=MOST)
         rounds: list[list[tuple[Claim, Answered]]] = []
-        told: dict[str, int] = {}
-        for _, job, answer in kept:
-            which = told.get(job.job_id, 0)
-            told[job.job_id] = which + 1
+        seen: dict[str, int] = {}
+        for _, job, answer in answers:
+            which = seen.get(job.job_id, 0)
+            seen[job.job_id] = which + 1
             if which == len(rounds):
                 rounds.append([])
             rounds[which].append((job, answer))

@@ -106,17 +106,17 @@ class Recorder:
         self._answers_may_go.clear()
         try:
             for answers in self.journal.take():
-                told = (self._told(job, answer) for job, answer in answers)
-                _sort(await asyncio.gather(*told, return_exceptions=True), words, troubles)
-            held_told = (self._affirmed(job, attempt) for job, attempt in held)
-            _sort(await asyncio.gather(*held_told, return_exceptions=True), words, troubles)
+                replies = (self._answer(job, answer) for job, answer in answers)
+                _sort(await asyncio.gather(*replies, return_exceptions=True), words, troubles)
+            held_replies = (self._affirmed(job, attempt) for job, attempt in held)
+            _sort(await asyncio.gather(*held_replies, return_exceptions=True), words, troubles)
         finally:
             self._answers_may_go.set()
         if troubles:  # one job that cannot be told of must not keep the others from being
             raise troubles[0]
         return words
 
-    async def _told(self, job: Claim, answer: Answered) -> Affirmation:
+    async def _answer(self, job: Claim, answer: Answered) -> Affirmation:
         """Tells of an answer that was recorded; only behind its POST, which makes its job anew."""
         # One that was refused, or of which nothing was sent, is given back: it was of no POST under way.
         word = await self._affirmed(job, 0 if answer.event is Event.REFUSED else answer.attempt.n)
@@ -136,11 +136,11 @@ class Recorder:
 
 
 def _sort(
-    told: Sequence[Affirmation | BaseException],
+    replies: Sequence[Affirmation | BaseException],
     words: Counter[Affirmation],
     troubles: list[BaseException],
 ) -> None:
-    for each in told:
+    for each in replies:
         if isinstance(each, BaseException):
             troubles.append(each)
         else:

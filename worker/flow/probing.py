@@ -50,7 +50,7 @@ class Probing:
         self._rows = rows
         self._telemetry = telemetry
         self._changed = asyncio.Event()
-        self._told = Suspicion.NONE
+        self._published = Suspicion.NONE
 
     def see(self, classified: Classification, *, fresh: bool, sent_at: float) -> None:
         """Takes what came of a POST into account; `sent_at` in monotonic seconds."""
@@ -110,10 +110,10 @@ class Probing:
 
     def _follow(self) -> None:
         """Does what a change of mind calls for."""
-        now, before = self.detector.suspicion, self._told
+        now, before = self.detector.suspicion, self._published
         if now is before:
             return
-        self._told = now
+        self._published = now
         self._changed.set()
         self._slots.closed = now is not Suspicion.NONE
         if now is Suspicion.SUSPECTED:

@@ -65,7 +65,7 @@ def show_sending(state: Callable[[], WorkerSign]) -> None:
 
 def sending_now(sign: WorkerSign, now: float) -> dict[str, str | int]:
     """What limits a worker's sending, in words and numbers, by name; `now` in Unix seconds."""
-    told: dict[str, str | int] = {
+    status: dict[str, str | int] = {
         "POSTs in flight": sign.in_flight,
         "at most at once": sign.limit,
         "refusals among the last answers": f"{sign.refused:.0%}",
@@ -74,10 +74,10 @@ def sending_now(sign: WorkerSign, now: float) -> dict[str, str | int]:
         word = "is down" if sign.outage.certain else "may be down"
         since = datetime.fromtimestamp(sign.outage.since, UTC).strftime("%H:%M:%S UTC")
         wait = max(0.0, sign.outage.next_probe - now)
-        told["the API"] = f"{word} since {since} ({sign.outage.cause}); next probe in {wait:.1f} s"
+        status["the API"] = f"{word} since {since} ({sign.outage.cause}); next probe in {wait:.1f} s"
     for credential, rate in sign.rates.items():
-        told[f"rate of {credential}, learned from 429s"] = f"{rate:.3g}/s"
-    return told
+        status[f"rate of {credential}, learned from 429s"] = f"{rate:.3g}/s"
+    return status
 
 
 def _refusal(answer: str) -> Callable[..., dict[str, str]]:

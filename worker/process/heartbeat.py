@@ -44,7 +44,7 @@ class HeartbeatFile:
                 if is_left_over(path):
                     path.unlink(missing_ok=True)
         except OSError as error:
-            self._say(error)
+            self._log(error)
         self.write()
 
     def write(self) -> None:
@@ -54,7 +54,7 @@ class HeartbeatFile:
         try:
             self._replace()
         except OSError as error:
-            self._say(error)
+            self._log(error)
         finally:
             self._writing.release()
 
@@ -93,7 +93,7 @@ class HeartbeatFile:
         if before is not None:
             os.close(before)
 
-    def _say(self, error: OSError) -> None:
+    def _log(self, error: OSError) -> None:
         if not self._failed:
             self._failed = True
             log_event(

@@ -43,11 +43,11 @@ def check(settings: Settings) -> None:
         print(f"waiting: {error.message}", file=sys.stderr)
     for finding in findings:
         if finding.level is Level.WARNING:
-            log_event(CHECK_WARNED, trouble=finding.said, advice=finding.advice)
+            log_event(CHECK_WARNED, trouble=finding.message, advice=finding.advice)
     refusals = [each for each in findings if each.level is Level.FATAL and each.check not in WAITED_FOR]
     if refusals:
         for finding in refusals:
-            print(f"error: {finding.said}\n\nhint: {finding.advice}", file=sys.stderr)
+            print(f"error: {finding.message}\n\nhint: {finding.advice}", file=sys.stderr)
         raise SystemExit(2)
 
 

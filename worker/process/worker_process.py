@@ -18,7 +18,7 @@ from provisioning.observability.logs import log_event
 from worker.dispatch.engine import Engine
 from worker.dispatch.registry import Supervision
 from worker.events.flower_events import FlowerEvents
-from worker.events.log_listener import log_happening
+from worker.events.log_listener import log_telemetry_event
 from worker.events.metrics import WorkerMetrics, serve
 from worker.events.telemetry import Listener
 from worker.events.traces import Traces
@@ -135,7 +135,7 @@ class WorkerProcess:
         )
 
     def _listeners(self) -> list[Listener]:
-        listeners: list[Listener] = [log_happening]
+        listeners: list[Listener] = [log_telemetry_event]
         if self._tracer:
             listeners.append(Traces(self._tracer).listen)
         if self._metrics:

@@ -15,7 +15,7 @@ import typer
 from console.cli import checking, names, submitting, watching
 from console.cli.applied import Applied
 from console.cli.checking import Checked
-from console.cli.display.apply_report import emit_applied, not_done, say_how_to_follow, show_applied
+from console.cli.display.apply_report import emit_applied, not_done, show_applied, show_how_to_follow
 from console.cli.display.plan_report import show_plan, show_problems
 from console.cli.display.progress import Progress
 from console.cli.file_options import (
@@ -158,7 +158,7 @@ def apply(
     else:
         show_applied(out, applied, seconds=seconds)
         if detach and applied.status:
-            say_how_to_follow(talk, applied.status)
+            show_how_to_follow(talk, applied.status)
     if not detach and (not applied.complete or not_done(applied.submission.verdicts)):
         raise typer.Exit(INCOMPLETE)
 

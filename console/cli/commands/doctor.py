@@ -54,7 +54,7 @@ def _show(found: list[Finding]) -> None:
     width = max((len(finding.check) for finding in found), default=0)
     for finding in found:
         mark, style = _MARKS[finding.level]
-        line = Text.assemble((mark, style), f" {finding.check:<{width}}  {shown(finding.said)}")
+        line = Text.assemble((mark, style), f" {finding.check:<{width}}  {shown(finding.message)}")
         out.print(line, soft_wrap=True)
         if finding.advice:
             out.print(f"  {'':<{width}}  → {shown(finding.advice)}", soft_wrap=True)

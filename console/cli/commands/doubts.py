@@ -179,7 +179,7 @@ def reconcile(
         delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
         sheet=sheet,
     )
-    _tell_of(table)
+    _show_table(table)
 
     async def work() -> None:
         async with open_ledger() as ledger:
@@ -208,7 +208,7 @@ def reconcile(
     asyncio.run(work())
 
 
-def _tell_of(table: SeenTable) -> None:
+def _show_table(table: SeenTable) -> None:
     """Tells beside the output how much of a table was understood, and what was not."""
     for problem in table.problems[:UNCLEAR_SHOWN]:
         where = f"row {problem.row}" + (f", {shown(problem.field)}" if problem.field else "")

@@ -189,7 +189,7 @@ def redrive(
                 return
             out.print(f"{amount(came.queued, 'job')} queued again")
             if came == Redriven() and state is State.DEAD:
-                await _say_what_was_cancelled(ledger, found)
+                await _show_cancelled(ledger, found)
             if came.risky:
                 out.print(
                     f"{came.risky:,} may create a second widget: accepted because {shown(justification)}"
@@ -204,7 +204,7 @@ def redrive(
     asyncio.run(work())
 
 
-async def _say_what_was_cancelled(ledger: Ledger, batch: str) -> None:
+async def _show_cancelled(ledger: Ledger, batch: str) -> None:
     """Who cancelled a batch by mistake looks for its jobs among the dead."""
     status = await ledger.queries.status(batch)
     if cancelled := status.states[State.CANCELLED]:

@@ -68,7 +68,7 @@ def plan(
     )
     with local(file) as source, workplace() as place, _problem_file(errors_to) as write:
 
-        def tell(problem: InvalidJobError) -> None:
+        def report(problem: InvalidJobError) -> None:
             write(problem)
             if json:
                 emit(problem_json(problem))
@@ -83,7 +83,7 @@ def plan(
                         progress,
                         rate=place.settings.rate,
                         known=_credential_names(place),
-                        on_problem=tell,
+                        on_problem=report,
                     )
                     return checked.plan
 

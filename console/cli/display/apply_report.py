@@ -15,7 +15,7 @@ from outcomes.words import amount, duration
 from provisioning.job import Verdict
 from provisioning.ledger import BatchStatus
 
-TOLD = (
+SHOWN_VERDICTS = (
     Verdict.SUCCEEDED,
     Verdict.CHANGED,
     Verdict.IN_DOUBT,
@@ -36,7 +36,7 @@ def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
         out.print(Text(f"{rows} of the file skipped: provision plan shows why", style="red"))
     if not submission.queued and not applied.batches:
         out.print("nothing new to send")
-    for verdict in TOLD:
+    for verdict in SHOWN_VERDICTS:
         if count := submission.verdicts[verdict]:
             out.print(f"{count:,} {VERDICT_WORDS[verdict]}")
     if applied.lost:
@@ -60,7 +60,7 @@ def _speed(applied: Applied) -> str:
     return f" · {queued / applied.seconds:,.0f} jobs/s" if queued >= 10 and done and applied.seconds else ""
 
 
-def say_how_to_follow(talk: Console, status: BatchStatus) -> None:
+def show_how_to_follow(talk: Console, status: BatchStatus) -> None:
     """The way on after `--detach`."""
     talk.print(f"watch it with: provision status {word_of(status)} --watch", soft_wrap=True)
 

@@ -44,10 +44,10 @@ def show_batch(out: Console, status: BatchStatus) -> None:
             Text("  (a 5xx or a lost answer may have created one; the outcome files mark the rows)", "dim")
         )
     if status.primary_changed_at:
-        said = (
+        text = (
             f"Redis was restarted or replaced at {clock(status.primary_changed_at)} and may have lost writes:"
         )
-        out.print(Text(f"  {said}", "yellow"))
+        out.print(Text(f"  {text}", "yellow"))
         out.print(Text("  jobs of a worker that ended at the same time are not counted", "yellow"))
     seconds = (status.settled_at or status.opened_at) - status.opened_at
     took = f" · settled after {duration(seconds)}" if status.settled and status.settled_at else ""
@@ -77,8 +77,8 @@ def held(hold: Hold, batch: str = "this batch") -> str:
 def held_since(hold: Hold) -> str:
     """The same with time and name: `credential acme paused since Nov 23 02:40:07 by ana`."""
     why = _why(hold)
-    said = f"{_held_thing(hold, 'this batch')} since {clock(hold.at)} by {shown(hold.by)}"
-    return f"{said}: {why}" if why else said
+    text = f"{_held_thing(hold, 'this batch')} since {clock(hold.at)} by {shown(hold.by)}"
+    return f"{text}: {why}" if why else text
 
 
 def _held_thing(hold: Hold, batch: str) -> str:
@@ -210,15 +210,15 @@ def cause_json(each: CauseCount, state: State) -> dict[str, Any]:
         "first": each.group.first,
         "last": each.group.last,
         "example": each.example.job_id,
-        "message": _said(each.example),
+        "message": _message(each.example),
         "advice": advice(each.group.cause),
     }
 
 
 def _example(job: JobRecord) -> str:
-    said = _said(job)
-    return f"{job.job_id}: {shown(said)}" if said else job.job_id
+    text = _message(job)
+    return f"{job.job_id}: {shown(text)}" if text else job.job_id
 
 
-def _said(job: JobRecord) -> str:
+def _message(job: JobRecord) -> str:
     return job.attempts[-1].message if job.attempts else ""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from console.cli.display.batch_report import held_since
 from console.cli.display.tables import facts, indented, listing
-from outcomes.story import Story, TelemetryEvent, happenings
+from outcomes.story import Story, TimelineEntry, timeline
 from outcomes.words import STATE_STYLES, STATE_WORDS, clock, shown, time_of_day, widgets
 from provisioning.ledger import JobRecord
 from provisioning.lifecycle import State
@@ -82,7 +82,7 @@ def show_job(out: Console, story: Story) -> None:
             table.add_row(name, fact)
     out.print(indented(table))
     out.print()
-    _show_happenings(out, happenings(story))
+    _show_timeline(out, timeline(story))
     workers = {attempt.worker for attempt in job.attempts if attempt.worker}
     if len(workers) == 1:
         out.print(Text(f"sent by {shown(workers.pop())}", style="dim"))
@@ -115,13 +115,13 @@ def _facts(story: Story) -> dict[str, str]:
     }
 
 
-def _show_happenings(out: Console, lines: list[TelemetryEvent]) -> None:
+def _show_timeline(out: Console, lines: list[TimelineEntry]) -> None:
     days = {time.localtime(line.at)[:3] for line in lines if line.at is not None}
     word = time_of_day if len(days) < 2 else clock
     table = facts()
     for line in lines:
-        said = Text(line.said)
+        text = Text(line.text)
         if line.beneath:
-            said.append(f"\n{line.beneath}", style="dim")
-        table.add_row("" if line.at is None else word(line.at), said)
+            text.append(f"\n{line.beneath}", style="dim")
+        table.add_row("" if line.at is None else word(line.at), text)
     out.print(table)

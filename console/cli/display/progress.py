@@ -100,8 +100,8 @@ class Events:
         emit({"event": "batch.submitted", "batch": submission.batch, "verdicts": verdicts})
 
     def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
-        told = [msgspec.to_builtins(limit) for limit in limits]
-        emit({"event": "batch.progressed", "rate": round(rate, 1), **status.public(), "limits": told})
+        shown_limits = [msgspec.to_builtins(limit) for limit in limits]
+        emit({"event": "batch.progressed", "rate": round(rate, 1), **status.public(), "limits": shown_limits})
 
 
 class Lines:
@@ -112,7 +112,7 @@ class Lines:
         self._last = time.monotonic()
         self._phase = ""
         self._begun = False  # whether a line of this phase has been printed
-        self._unsaid = ""
+        self._unwritten = ""
         self._holds: set[str] = set()
         self._limits: set[tuple[str, str]] = set()
         self._stood: object = None  # what the last line told of
@@ -157,16 +157,16 @@ class Lines:
         every = UNCHANGED_EVERY if self._begun and stands == self._stood else PLAIN_EVERY
         if time.monotonic() - self._last >= every:
             self._last, self._stood = time.monotonic(), stands
-            self._begun, self._unsaid = True, ""
+            self._begun, self._unwritten = True, ""
             self.note(text)
         else:
-            self._unsaid = text
+            self._unwritten = text
 
     def _end_phase(self, following: str) -> None:
         """What was told of on the way is told of to its end."""
-        if self._begun and self._unsaid and self._phase != "sending":
-            self.note(self._unsaid)
-        self._phase, self._begun, self._unsaid = following, False, ""
+        if self._begun and self._unwritten and self._phase != "sending":
+            self.note(self._unwritten)
+        self._phase, self._begun, self._unwritten = following, False, ""
 
 
 class Bar:

@@ -14,7 +14,7 @@ from provisioning.errors import InvalidInputError
 
 
 async def test_one_token_leaves_room_for_others_and_nobody_waits_for_ever() -> None:
-    slots = Slots(patience=0.01)
+    slots = Slots(wait_timeout=0.01)
     leave = asyncio.Event()
     inside: list[str] = []
 

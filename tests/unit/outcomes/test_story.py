@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from outcomes.story import happenings, job_called, story_json, story_of
+from outcomes.story import job_called, story_json, story_of, timeline
 from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.ledger import Ledger, keys, transitions
 from provisioning.lifecycle import Event
@@ -76,5 +76,5 @@ async def test_what_people_did_to_its_batch_is_told_as_far_as_it_explains_a_wait
         ("pause", "credential:acme"),
         ("resume", "batch:b1"),
     ]
-    assert "credential:acme paused by bob, because a new secret" in [line.said for line in happenings(story)]
+    assert "credential:acme paused by bob, because a new secret" in [line.text for line in timeline(story)]
     assert [hold.scope for hold in story.holds] == ["credential:acme"]

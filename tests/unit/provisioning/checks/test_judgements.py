@@ -201,8 +201,8 @@ def test_workers_that_differ_are_named(workers: list[WorkerSign], checks: list[s
     found = list(judge_workers(workers, embedded=False))
     assert [each.check for each in found if each.level is not OK] == checks
     if workers and checks == ["workers.settings"]:
-        said = next(each.said for each in found if each.level is WARNING)
-        assert "a has 5/s, b has 9/s" in said
+        message = next(each.message for each in found if each.level is WARNING)
+        assert "a has 5/s, b has 9/s" in message
 
 
 def test_without_a_redis_of_its_own_there_need_be_no_worker() -> None:

@@ -65,7 +65,7 @@ def test_every_file_named_after_an_at_and_every_file_of_settings_is_looked_at(fo
         "PROVISION_FLOWER_AUTH": "@/nowhere",
         "PROVISION_PULL_TOKEN": "in the environment",
     }
-    found = {finding.said: finding.level for finding in judge_secret_files(secret_files(environ, folder))}
+    found = {finding.message: finding.level for finding in judge_secret_files(secret_files(environ, folder))}
     opened = "is open to everybody (mode 0644), and holds PROVISION_"
     assert found == {
         f"{folder / 'keys'} {opened}ENCRYPTION_KEYS": Level.WARNING,

@@ -178,7 +178,7 @@ def test_a_redis_under_sentinels_without_a_password_is_warned_of() -> None:
 def test_who_has_answered_is_asked_first() -> None:
     places = tuple(Place(host, 1) for host in "abc")
     finder = Finder(SentinelAddress(places, "m"))
-    assert finder._believe(places[2], (b"db1", 6379)) == Place("db1", 6379) == finder.last
+    assert finder._place_of(places[2], (b"db1", 6379)) == Place("db1", 6379) == finder.last
     assert [place.host for place in finder._places] == ["c", "a", "b"]
 
 
@@ -192,7 +192,7 @@ def test_a_thread_that_asks_while_another_believes_finds_all_sentinels() -> None
 
     places = Watched("a", 26379), Watched("b", 26379)
     finder = Finder(SentinelAddress(places, "m"))
-    finder._believe(places[1], ("10.0.0.1", 6379))
+    finder._place_of(places[1], ("10.0.0.1", 6379))
     assert seen == [2, 2]
 
 

@@ -23,7 +23,7 @@ from provisioning.observability import log_events, logs
 from provisioning.observability.log_events import EVENTS
 from provisioning.observability.log_fields import CONTEXT, FIELDS
 from tests.support.repository import ROOMS, ROOT
-from worker.events.log_listener import log_happening
+from worker.events.log_listener import log_telemetry_event
 from worker.events.telemetry import (
     Attempted,
     BrakeApplied,
@@ -71,7 +71,7 @@ class Log:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
     """Everything from debug on, as a worker writes it; afterwards logging is as it was."""
-    monkeypatch.setattr(logs, "_voice", logs._voice)
+    monkeypatch.setattr(logs, "_writer", logs._writer)
     root = logging.getLogger()
     before, levels = list(root.handlers), {name: logging.getLogger(name).level for name in logs.LIBRARIES}
     log = Log()
@@ -122,7 +122,7 @@ HAPPENINGS: list[TelemetryEvent] = [
 
 
 def test_one_line_closes_a_job_with_all_that_one_asks_first(log: Log) -> None:
-    log_happening(Ended(_job(), State.SUCCEEDED, "created", [FAILED, CREATED], RESULT))
+    log_telemetry_event(Ended(_job(), State.SUCCEEDED, "created", [FAILED, CREATED], RESULT))
     [line] = log.lines
     timestamp = line.pop("timestamp")
     assert timestamp.endswith("Z")
@@ -148,13 +148,13 @@ def test_one_line_closes_a_job_with_all_that_one_asks_first(log: Log) -> None:
 
 @pytest.mark.parametrize("happening", HAPPENINGS, ids=lambda each: type(each).__name__)
 def test_every_happening_makes_one_line(log: Log, happening: TelemetryEvent) -> None:
-    log_happening(happening)
+    log_telemetry_event(happening)
     assert len(log.lines) == 1
 
 
 def test_a_retry_is_a_warning_and_every_other_attempt_debug(log: Log) -> None:
-    log_happening(Attempted(_job(), FAILED, State.CLAIMED, "http_500"))
-    log_happening(Attempted(_job(), CREATED, State.SUCCEEDED, "created"))
+    log_telemetry_event(Attempted(_job(), FAILED, State.CLAIMED, "http_500"))
+    log_telemetry_event(Attempted(_job(), CREATED, State.SUCCEEDED, "created"))
     assert [(line["level"], line["event"]) for line in log.lines] == [
         ("warning", "retry.scheduled"),
         ("debug", "attempt.finished"),
@@ -164,7 +164,7 @@ def test_a_retry_is_a_warning_and_every_other_attempt_debug(log: Log) -> None:
 def test_what_is_below_the_level_is_not_written(log: Log) -> None:
     logs.configure("worker", SETTINGS.model_copy(update={"log_level": "error"}), stream=log.stream)
     for happening in HAPPENINGS:
-        log_happening(happening)
+        log_telemetry_event(happening)
     logging.getLogger("celery.worker").warning("%s ready.", "w")
     assert {line["level"] for line in log.lines} == {"error"}
 
@@ -183,7 +183,7 @@ def test_a_line_says_where_it_was_said(log: Log) -> None:
 
 def test_text_is_for_people(log: Log) -> None:
     logs.configure("worker", SETTINGS.model_copy(update={"log_format": "text"}), stream=log.stream)
-    log_happening(HAPPENINGS[3])
+    log_telemetry_event(HAPPENINGS[3])
     assert "job.succeeded" in log.text
     assert not log.text.startswith("{")
     assert "\x1b" not in log.text  # no colours off a terminal
@@ -197,7 +197,7 @@ class _Terminal(io.StringIO):
 def test_a_terminal_gets_colours_and_no_json(log: Log) -> None:
     stream = _Terminal()
     logs.configure("worker", SETTINGS, stream=stream)
-    log_happening(HAPPENINGS[3])
+    log_telemetry_event(HAPPENINGS[3])
     assert "\x1b" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
 
@@ -244,7 +244,7 @@ def test_no_secret_is_in_an_exception(log: Log, error: BaseException) -> None:
 
 @pytest.mark.parametrize("happening", HAPPENINGS, ids=lambda each: type(each).__name__)
 def test_no_secret_is_in_a_happening(log: Log, happening: TelemetryEvent) -> None:
-    log_happening(happening)
+    log_telemetry_event(happening)
     _assert_clean(log)
 
 
@@ -320,7 +320,7 @@ class _Full(io.StringIO):
 def test_a_stream_that_takes_nothing_harms_nobody(log: Log) -> None:
     logs.configure("worker", SETTINGS, stream=_Full())
     for happening in HAPPENINGS:
-        log_happening(happening)
+        log_telemetry_event(happening)
     logging.getLogger("celery").error("a library")
 
 
@@ -329,7 +329,7 @@ def test_a_bug_in_a_line_is_said_and_forgotten(log: Log, monkeypatch: pytest.Mon
         raise RuntimeError(WIDGET_KEY)
 
     monkeypatch.setitem(FIELDS, "job_id", type(FIELDS["job_id"])(broken, "", ""))
-    log_happening(HAPPENINGS[3])
+    log_telemetry_event(HAPPENINGS[3])
     [line] = log.lines
     assert (line["event"], line["kind"]) == ("log.failed", "RuntimeError")
 

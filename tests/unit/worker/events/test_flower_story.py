@@ -12,7 +12,7 @@ from celery.events.state import State as Watcher
 from provisioning.attempt import Attempt, Evidence, Outcome, Result
 from provisioning.ledger import Claim
 from provisioning.lifecycle import State
-from worker.events.flower_story import HANDOVER, TASK, Which, events_of, is_worth_telling
+from worker.events.flower_story import HANDOVER, TASK, Which, events_of, is_worth_sending
 from worker.events.telemetry import (
     Attempted,
     BrakeApplied,
@@ -52,7 +52,7 @@ class Flower:
     def hear(self, *happenings: TelemetryEvent, now: float = NOW + 9, worker: str = "w1") -> Any:
         """Returns: the task as it stands afterwards; None if Flower knows nothing of it."""
         for happening in happenings:
-            if is_worth_telling(happening, now, self.which, LEASE):
+            if is_worth_sending(happening, now, self.which, LEASE):
                 for event in events_of(happening, now, self.which):
                     self.heard.append(event.type.removeprefix("task-"))
                     self.fields += repr(event.fields)

@@ -53,7 +53,7 @@ def _value(metrics: WorkerMetrics, name: str, **labels: str) -> float | None:
 
 
 @pytest.mark.parametrize(
-    ("told", "name", "labels"),
+    ("event", "name", "labels"),
     [
         (Claimed(JOB), "provision_jobs_claimed_total", {}),
         (
@@ -91,10 +91,10 @@ def _value(metrics: WorkerMetrics, name: str, **labels: str) -> float | None:
         (BrakeReleased("target:http://x"), "provision_brakes_released_total", {"scope": "target"}),
     ],
 )
-def test_what_is_told_is_counted_once(told: TelemetryEvent, name: str, labels: dict[str, str]) -> None:
+def test_what_is_told_is_counted_once(event: TelemetryEvent, name: str, labels: dict[str, str]) -> None:
     metrics = WorkerMetrics()
     before = _value(metrics, name, **labels) or 0.0
-    metrics.listen(told)
+    metrics.listen(event)
     assert _value(metrics, name, **labels) == before + 1
 
 
@@ -164,7 +164,7 @@ def test_every_documented_cause_is_its_own_label() -> None:
 
 def test_nothing_of_a_job_is_in_what_is_shown() -> None:
     metrics = WorkerMetrics()
-    for told in (
+    for event in (
         Claimed(JOB),
         Attempted(JOB, SENT, State.SUCCEEDED, "created"),
         Ended(JOB, State.SUCCEEDED, "created", [SENT]),
@@ -172,7 +172,7 @@ def test_nothing_of_a_job_is_in_what_is_shown() -> None:
         BrakeApplied("credential:secret-credential", "secret reason"),
         BrakeApplied("target:http://secret.example", "secret reason"),
     ):
-        metrics.listen(told)
+        metrics.listen(event)
     assert "secret" not in generate_latest(metrics.registry).decode()
 
 

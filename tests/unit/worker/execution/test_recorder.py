@@ -75,7 +75,7 @@ async def test_of_what_is_ready_at_once_the_intents_leave_first() -> None:
 
 
 async def test_no_intent_is_written_while_answers_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker.execution.group_commit, "PATIENCE", (0.001, 0.001))
+    monkeypatch.setattr(worker.execution.group_commit, "RETRY_PAUSES", (0.001, 0.001))
     ledger = SlowLedger()
     ledger.answers_may_go.set()
     ledger.refuses = True

@@ -19,7 +19,7 @@ from console.cli.display.batch_report import (
 from console.cli.display.job_report import AT_ONCE, JobLines, show_job
 from console.cli.display.plan_report import plan_json, show_plan, show_problems
 from console.cli.display.standard_output import WIDE
-from outcomes.story import Story, happenings, story_json
+from outcomes.story import Story, story_json, timeline
 from producers.plan import Plan
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.errors import InvalidJobError
@@ -170,26 +170,26 @@ def test_a_body_that_is_not_kept_any_more_is_said_to_be_so() -> None:
 def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
     redriven = Move("redriven", at=0.5, by="ana", was="http_500", why="the console shows none")
     paused = Act("pause", 0.7, "bob", "batch:b7k2m9qx")
-    told = happenings(story(msgspec.structs.replace(job(), moves=[redriven]), acts=[paused], by="ana"))
-    assert [line.said.partition(":")[0] for line in told] == [
+    told = timeline(story(msgspec.structs.replace(job(), moves=[redriven]), acts=[paused], by="ana"))
+    assert [line.text.partition(":")[0] for line in told] == [
         "accepted by ana",
         "attempt 1",
         "redriven by ana, was http_500, because the console shows none",
         "batch",
         "attempt 2",
     ]
-    assert told[3].said == "batch:b7k2m9qx paused by bob"
+    assert told[3].text == "batch:b7k2m9qx paused by bob"
 
 
 def test_of_a_batch_that_goes_on_nobody_knows_when_a_job_was_accepted() -> None:
-    assert happenings(story(job()))[0].at == 0.0
-    assert happenings(story(job(), urgent="1"))[0].at is None
+    assert timeline(story(job()))[0].at == 0.0
+    assert timeline(story(job(), urgent="1"))[0].at is None
 
 
 def test_an_attempt_that_a_brake_took_back_is_not_counted() -> None:
     refused = Attempt(1, 0.0, 0.2, Outcome.DENIED, Evidence.ANSWERED, 401, "unauthorized", worker="w-1")
-    told = happenings(story(msgspec.structs.replace(job(), attempts=[refused])))
-    assert told[1].said == "attempt 1: 401 unauthorized (answered, 0.20 s), not counted"
+    told = timeline(story(msgspec.structs.replace(job(), attempts=[refused])))
+    assert told[1].text == "attempt 1: 401 unauthorized (answered, 0.20 s), not counted"
 
 
 def test_attempts_of_several_workers_are_told_apart() -> None:
