@@ -268,7 +268,7 @@ def _places(heading: str) -> tuple[str, ...]:
 
 def test_the_places_of_a_job_an_attempt_and_a_widget_are_documented() -> None:
     assert _places("A job") == tuple(schema.JOB)
-    assert _places("The story of a job") == tuple(schema.ATTEMPT)
+    assert _places("The history of a job") == tuple(schema.ATTEMPT)
     assert set(schema.ATTEMPT) == set(Attempt.__struct_fields__)
     assert _places("The widget of a job") == Result.__struct_fields__
 
@@ -307,7 +307,7 @@ async def test_the_members_of_a_batch_and_a_job_are_documented(fake_ledger: Ledg
     job = (await fake_ledger.queries.job("b1.1")).public()
     assert set(job) == set(table_words(page, under="A job"))
     story = story_json(await story_of(fake_ledger, await fake_ledger.queries.job("b1.1")))
-    assert set(story) - set(job) == set(table_words(page, under="The story of one job"))
+    assert set(story) - set(job) == set(table_words(page, under="The history of one job"))
     sentence = re.search(r"^An attempt: (.*)\.$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert sentence is not None
     assert set(job["attempts"][0]) == set(re.findall(r"`(\w+)`", sentence[1]))

@@ -122,10 +122,10 @@ def test_the_walkthroughs_go_as_the_pages_say(terminal: Terminal) -> None:
     terminal.follow(mended)
     terminal.follow(dry_run)
 
-    for shown in _commands(DOUBTS, "See them", "What each one means"):
+    for shown in _commands(DOUBTS, "List them", "What each one means"):
         terminal.follow(shown)
     _check_outcome_files(terminal)
-    for shown in _commands(DOUBTS, "Say what you found"):
+    for shown in _commands(DOUBTS, "Record what you found"):
         terminal.follow(shown)
 
     terminal.follow(redrive)
