@@ -28,23 +28,23 @@ class Checkpoint:
 
 WORKER = (
     Checkpoint("after-claim", "jobs are this worker's, nothing has been sent of them", (1, 1)),
-    Checkpoint("before-ring", "other workers are about to be told of what it could not take up", (1, 1), 4),
-    Checkpoint("after-intent", "the ledger says `sending`, not a byte has left", (1, 4)),
-    Checkpoint("while-connecting", "a connection to the API is being made", (2, 25)),
-    Checkpoint("after-request-sent", "the API has the request and is at work on it", (2, 60)),
+    Checkpoint("before-ring", "other workers are about to be notified of jobs that this one could not take", (1, 1), 4),
+    Checkpoint("after-intent", "the job is `sending` in the ledger, no byte has left", (1, 4)),
+    Checkpoint("while-connecting", "a connection to the API is being opened", (2, 25)),
+    Checkpoint("after-request-sent", "the API has the request and works on it", (2, 60)),
     Checkpoint("after-status", "the status line has been read, the body has not", (2, 60)),
-    Checkpoint("after-answer", "the answer is whole, and in this process' memory alone", (2, 60)),
-    Checkpoint("before-result-written", "the record of answers is about to leave for Redis", (2, 12)),
-    Checkpoint("after-result-written", "Redis has said yes to a record of answers", (2, 12)),
+    Checkpoint("after-answer", "the answer is complete, only in the memory of this process", (2, 60)),
+    Checkpoint("before-result-written", "the answers are about to be written to Redis", (2, 12)),
+    Checkpoint("after-result-written", "Redis has confirmed the answers", (2, 12)),
 )
 """Checkpoints of a worker, in the order in which a job comes by."""
 
 SUBMITTER = (
-    Checkpoint("before-first-ring", "the first chunk is in the ledger and no worker has been told", (1, 1)),
+    Checkpoint("before-first-ring", "the first chunk is in the ledger, no worker has been notified", (1, 1)),
     Checkpoint(
-        "between-chunks", "some chunks are in the ledger, the next is on its way, the others are not", (1, 2)
+        "between-chunks", "some chunks are in the ledger, the next is being sent, the others are not", (1, 2)
     ),
-    Checkpoint("inside-a-chunk", "a chunk is on its way to Redis, whose yes nobody hears", (2, 3)),
+    Checkpoint("inside-a-chunk", "a chunk is sent to Redis, its answer is not read", (2, 3)),
 )
 """Checkpoints of a submission."""
 

@@ -214,13 +214,13 @@ SCENARIOS = (
     ),
     Scenario(
         "partitioned-old-primary",
-        "a primary parted from its replicas goes on, a replica has taken its place",
+        "a primary without its replicas continues, a replica has taken its place",
         part_the_primary,
         server=Server("always", confirming=1),
     ),
     Scenario(
         "partitioned-unconfirmed",
-        "a primary parted from its replicas goes on, and none must confirm",
+        "a primary without its replicas continues, and none must confirm",
         part_unconfirmed,
         server=Server("always", confirming=0),
         priced=True,

@@ -158,7 +158,7 @@ SCENARIOS = (
     ),
     Scenario(
         "retry-in-doubt",
-        "on_in_doubt=retry: everything succeeds, and the bounds own up to second widgets",
+        "on_in_doubt=retry: everything succeeds, and the bounds count second widgets",
         kill_worker_that_may_repeat,
         duplicates_allowed=True,
     ),

@@ -100,7 +100,7 @@ def _kill(stage: Stage) -> None:
 
 
 SCENARIOS = (
-    _lost("redis-sigterm", "Redis is restarted in good order three times in one batch", _stop, 0.0, times=3),
+    _lost("redis-sigterm", "Redis is restarted gracefully three times in one batch", _stop, 0.0, times=3),
     _lost("redis-sigkill", "Redis is killed and restarted, appendfsync always", _kill, 0.0, fsync="always"),
     _lost(
         "redis-sigkill-everysec",
@@ -108,6 +108,6 @@ SCENARIOS = (
         _kill,
         0.0,
     ),
-    _lost("redis-absent", "Redis is away for 3 s, longer than a lease", _stop, 3.0),
-    _lost("redis-absent-20", "Redis is away for 20 s", _stop, 20.0),
+    _lost("redis-absent", "Redis is unavailable for 3 s, longer than a lease", _stop, 3.0),
+    _lost("redis-absent-20", "Redis is unavailable for 20 s", _stop, 20.0),
 )

@@ -156,8 +156,8 @@ SCENARIOS = (
     ),
     _refused("redis-disk-full", "Redis refuses all writes for 15 s: its disk is full", full_disk, 15.0),
     _refused(
-        "redis-memory-full", "Redis refuses all that takes memory for 5 s: it is full", full_memory, 5.0
+        "redis-memory-full", "Redis refuses all writes that need memory for 5 s: it is full", full_memory, 5.0
     ),
-    Scenario("silent-cut", "a firewall forgets the workers' connections while sign-ups come", cut_silently),
-    Scenario("stop-at-once", "workers are told to stop in their first two seconds", stop_at_once),
+    Scenario("silent-cut", "a firewall drops the workers' connections while single jobs arrive", cut_silently),
+    Scenario("stop-at-once", "workers are stopped in their first two seconds", stop_at_once),
 )
