@@ -126,7 +126,9 @@ def _all_succeeded(verdict: Verdict) -> None:
 IN_REDIS = (
     Scenario("broker-wiped", "every broker key is deleted again and again in one batch", wipe_broker),
     Scenario("messages-doubled", "every message is delivered five times, to three workers", double_messages),
-    Scenario("ring-late", "a notification comes after its batch has settled, or for an unknown batch", ring_late),
+    Scenario(
+        "ring-late", "a notification comes after its batch has settled, or for an unknown batch", ring_late
+    ),
 )
 """They reach into the lists that are Celery's queues on Redis."""
 

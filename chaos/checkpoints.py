@@ -28,7 +28,12 @@ class Checkpoint:
 
 WORKER = (
     Checkpoint("after-claim", "jobs are this worker's, nothing has been sent of them", (1, 1)),
-    Checkpoint("before-ring", "other workers are about to be notified of jobs that this one could not take", (1, 1), 4),
+    Checkpoint(
+        "before-ring",
+        "other workers are about to be notified of jobs that this one could not take",
+        (1, 1),
+        4,
+    ),
     Checkpoint("after-intent", "the job is `sending` in the ledger, no byte has left", (1, 4)),
     Checkpoint("while-connecting", "a connection to the API is being opened", (2, 25)),
     Checkpoint("after-request-sent", "the API has the request and works on it", (2, 60)),

@@ -128,11 +128,17 @@ def _stopped(name: str, claim: str, *signals: signal.Signals) -> Scenario:
 
 SCENARIOS = (
     Scenario(
-        "frozen-worker", "a worker frozen longer than its lease overwrites nothing and resolves its doubts", freeze
+        "frozen-worker",
+        "a worker frozen longer than its lease overwrites nothing and resolves its doubts",
+        freeze,
     ),
     _stopped("graceful-stop", "SIGTERM with 500 POSTs in flight", signal.SIGTERM),
     _stopped("graceful-stop-twice", "the same with two SIGTERMs", signal.SIGTERM, signal.SIGTERM),
     _stopped("graceful-stop-sigint", "the same with SIGINT (Ctrl-C)", signal.SIGINT),
     _stopped("graceful-stop-sigint-twice", "the same with two SIGINTs", signal.SIGINT, signal.SIGINT),
-    Scenario("stop-without-redis", "SIGTERM while Redis is unavailable: ended in twelve seconds", stop_without_redis),
+    Scenario(
+        "stop-without-redis",
+        "SIGTERM while Redis is unavailable: ended in twelve seconds",
+        stop_without_redis,
+    ),
 )

@@ -158,6 +158,8 @@ SCENARIOS = (
     _refused(
         "redis-memory-full", "Redis refuses all writes that need memory for 5 s: it is full", full_memory, 5.0
     ),
-    Scenario("silent-cut", "a firewall drops the workers' connections while single jobs arrive", cut_silently),
+    Scenario(
+        "silent-cut", "a firewall drops the workers' connections while single jobs arrive", cut_silently
+    ),
     Scenario("stop-at-once", "workers are stopped in their first two seconds", stop_at_once),
 )
