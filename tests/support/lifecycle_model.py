@@ -9,8 +9,8 @@ would refuse returns the same job.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from provisioning.attempt import Bounds
 from provisioning.lifecycle import TRANSITIONS, Event, State, after
@@ -31,8 +31,7 @@ class Belief(StrEnum):
     MOVED = "moved"
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """
     A job as the ledger keeps it.
 
@@ -60,18 +59,18 @@ class Job:
     def believing(self, post: Post, belief: Belief) -> Job:
         posts = dict(self.posts)
         posts[post] = belief
-        return replace(self, posts=tuple(sorted(posts.items())))
+        return self._replace(posts=tuple(sorted(posts.items())))
 
     def moved(self, event: Event, reason: str) -> Job:
-        return replace(self, state=after(self.state, event), reason=reason)
+        return self._replace(state=after(self.state, event), reason=reason)
 
     def widened(self, least: int, most: int) -> Job:
-        return replace(self, bounds=self.bounds + Bounds(least, most))
+        return self._replace(bounds=self.bounds + Bounds(least, most))
 
 
 def claimed(job: Job, token: int) -> Job:
     """A worker takes it from the queue."""
-    return replace(job.moved(Event.CLAIMED, "claimed"), token=token)
+    return job.moved(Event.CLAIMED, "claimed")._replace(token=token)
 
 
 def sending(job: Job, post: Post, held: str = "") -> tuple[Job, bool]:
@@ -83,7 +82,7 @@ def sending(job: Job, post: Post, held: str = "") -> tuple[Job, bool]:
         return job, False
     if held:
         return job.moved(Event.DEFERRED, held), False
-    return replace(job.moved(Event.SENDING, "sending"), attempts=attempt).widened(0, 1), True
+    return job.moved(Event.SENDING, "sending")._replace(attempts=attempt).widened(0, 1), True
 
 
 _AGAIN = (Event.RETRY_DUE, Event.REFUSED)
@@ -100,7 +99,7 @@ def answered(job: Job, post: Post, event: Event, reason: str, change: Bounds, un
         event, reason = (Event.DOUBTED, reason) if unseen else (Event.CALLED_OFF, "cancelled")
     if job.state is State.SENDING and job.last == post:
         job = job.moved(event, reason).widened(change.least, change.most)
-        return replace(job, attempts=job.attempts - 1) if event is Event.REFUSED else job
+        return job._replace(attempts=job.attempts - 1) if event is Event.REFUSED else job
     belief = job.belief(post)
     if belief in (None, Belief.ANSWERED, Belief.MOVED):
         return job
@@ -108,7 +107,7 @@ def answered(job: Job, post: Post, event: Event, reason: str, change: Bounds, un
     job = job.believing(post, Belief.ANSWERED)
     job = job.widened(*_correction(belief, event, change))
     if waited_for and event is Event.REFUSED:
-        job = replace(job, attempts=job.attempts - 1)
+        job = job._replace(attempts=job.attempts - 1)
     if (job.state, event) not in TRANSITIONS or not (waited_for or event is Event.CREATED):
         return job
     if job.state is State.SENDING:
@@ -142,14 +141,14 @@ def lapsed(job: Job, *, retry: bool) -> Job:
         return job
     job = job.believing(job.last, Belief.OPEN)
     # The submitter's choice turns a doubt into another attempt: in effect, it is in doubt for no time at all.
-    return replace(job, state=State.QUEUED) if retry and job.calloff != job.token else job
+    return job._replace(state=State.QUEUED) if retry and job.calloff != job.token else job
 
 
 def cancelled(job: Job) -> Job:
     """A person calls it off."""
     if job.state in (State.QUEUED, State.CLAIMED):
         return job.moved(Event.CANCELLED, "cancelled")
-    return replace(job, calloff=job.token) if job.state is State.SENDING else job
+    return job._replace(calloff=job.token) if job.state is State.SENDING else job
 
 
 def redriven(job: Job, *, accepts: bool = True) -> Job:
@@ -161,7 +160,7 @@ def redriven(job: Job, *, accepts: bool = True) -> Job:
 
 def begun_anew(job: Job) -> Job:
     """With fresh attempts, for which none of before is taken."""
-    return replace(job, attempts=0, token=job.token and job.token + 1)
+    return job._replace(attempts=0, token=job.token and job.token + 1)
 
 
 def resolved(job: Job, *, created: bool) -> Job:

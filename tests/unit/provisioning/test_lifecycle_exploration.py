@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cache
+from typing import Literal, NamedTuple
 
 import pytest
 
@@ -54,8 +54,7 @@ CHANGE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(NamedTuple):
     """
     What one worker has in its hands: a job under a token, and how far its attempt is.
 
@@ -72,8 +71,7 @@ class Worker:
         return self.token, self.attempt
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """
     Attributes:
         truth: widgets that exist.
@@ -97,11 +95,10 @@ class World:
         workers[index] = worker
         # Who is called what makes no difference; the walk is half as long for it.
         first, second = sorted(workers, key=lambda w: (w is None, w.token if w else 0))
-        return replace(self, workers=(first, second))
+        return self._replace(workers=(first, second))
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """What is tried in one walk, and how far it goes."""
 
     retry: bool
@@ -115,39 +112,38 @@ def steps(world: World, rules: Rules) -> Iterator[tuple[str, World]]:
     """Everything that may happen next."""
     job = world.job
     if job.state in (State.CLAIMED, State.SENDING):
-        yield "lease lapses", replace(world, job=model.lapsed(job, retry=rules.retry))
+        yield "lease lapses", world._replace(job=model.lapsed(job, retry=rules.retry))
     for index, worker in enumerate(world.workers):
         if worker is None:
             if job.state is State.QUEUED and world.claims < rules.claims:
                 token = world.claims + 1
-                taken = replace(world, job=model.claimed(job, token), claims=token)
+                taken = world._replace(job=model.claimed(job, token), claims=token)
                 yield "claim", taken.with_worker(index, Worker(token, job.attempts + 1))
             continue
         yield "crash", world.with_worker(index, None)
         yield from _work(world, rules, index, worker)
     if world.acts:
-        yield from _person(replace(world, acts=world.acts - 1), rules)
+        yield from _person(world._replace(acts=world.acts - 1), rules)
 
 
 def _work(world: World, rules: Rules, index: int, worker: Worker) -> Iterator[tuple[str, World]]:
     job = world.job
     if worker.phase == "ready":
         sent, go = model.sending(job, worker.post)
-        phase = replace(worker, phase="granted") if go else None
-        yield "intent", replace(world, job=sent).with_worker(index, phase)
+        phase = worker._replace(phase="granted") if go else None
+        yield "intent", world._replace(job=sent).with_worker(index, phase)
         held, _ = model.sending(job, worker.post, held="paused")
-        yield "intent under a pause", replace(world, job=held).with_worker(index, None)
-        yield "defer", replace(world, job=model.deferred(job, worker.token, "x")).with_worker(index, None)
+        yield "intent under a pause", world._replace(job=held).with_worker(index, None)
+        yield "defer", world._replace(job=model.deferred(job, worker.token, "x")).with_worker(index, None)
     elif worker.phase == "granted":
         for answer, effects in EFFECTS.items():
             for effect in effects:
-                posted = replace(
-                    world,
+                posted = world._replace(
                     truth=world.truth + effect,
                     by_order=world.by_order + (effect if answer == "failed" else 0),
                     effects=(*world.effects, (worker.post, effect)),
                 )
-                heard = replace(worker, phase="answered", answer=answer)
+                heard = worker._replace(phase="answered", answer=answer)
                 yield f"POST: {answer}, made {effect}", posted.with_worker(index, heard)
     else:
         yield _record(world, rules, index, worker)
@@ -166,8 +162,7 @@ def _record(world: World, rules: Rules, index: int, worker: Worker) -> tuple[str
     assert said(job) == job, "an answer said twice counts once"
     goes_on = event is Event.RETRY_DUE and job.state is State.CLAIMED and job.token == worker.token
     proof = worker.answer != "failed" and not unseen
-    world = replace(
-        world,
+    world = world._replace(
         job=job,
         mistakes=tuple(p for p in world.mistakes if p != worker.post or not proof),
     )
@@ -194,7 +189,7 @@ def _person(world: World, rules: Rules) -> Iterator[tuple[str, World]]:
     job = world.job
     for name, after in (("cancel", model.cancelled(job)), ("redrive", model.redriven(job))):
         if after != job:
-            yield name, replace(world, job=after)
+            yield name, world._replace(job=after)
     if job.state is not State.IN_DOUBT:
         return
     to_come = any(worker and worker.phase == "granted" for worker in world.workers)
@@ -205,7 +200,7 @@ def _person(world: World, rules: Rules) -> Iterator[tuple[str, World]]:
             wrong = made != created or to_come
             mistakes = (*world.mistakes, job.last) if wrong else world.mistakes
             word = f"{'truthful' if fits else 'mistaken'}: {'created' if created else 'absent'}"
-            yield word, replace(world, job=model.resolved(job, created=created), mistakes=mistakes)
+            yield word, world._replace(job=model.resolved(job, created=created), mistakes=mistakes)
 
 
 def essence(world: World) -> World:
@@ -222,11 +217,9 @@ def essence(world: World) -> World:
     def named(post: Post) -> Post:
         return rank[post[0]], post[1]
 
-    first, second = (worker and replace(worker, token=rank[worker.token]) for worker in world.workers)
-    return replace(
-        world,
-        job=replace(
-            job,
+    first, second = (worker and worker._replace(token=rank[worker.token]) for worker in world.workers)
+    return world._replace(
+        job=job._replace(
             reason="",
             token=rank[job.token],
             calloff=rank[job.token] if job.calloff == job.token else 0,
@@ -260,6 +253,7 @@ WALKS = {
 }
 
 
+@cache
 def settles(job: Job) -> bool:
     """
     Whether the program brings a job to an end by itself once the world behaves, whatever stands now: leases
