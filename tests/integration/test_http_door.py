@@ -303,8 +303,10 @@ def test_no_token_can_be_had_from_the_ledger(server: Server, valkey_url: str) ->
         assert secret not in json.dumps([value.decode() for value in redis.hvals("pv:tokens")])
     listed = provision(valkey_url, "token", "list", "--json")
     assert secret not in listed.stdout
-    made = [provision(valkey_url, "token", "create", "twice", "--scope", "read") for _ in range(2)]
+    made = [provision(valkey_url, "token", "create", "twice", "--scope", "read", "--json") for _ in range(2)]
     assert [each.returncode for each in made] == [0, 2]
+    token = {"Authorization": f"Bearer {json.loads(made[0].stdout)['token']}"}
+    assert server.client.get("/v1/batches", headers=token).status_code == 200
 
 
 # --- Looking and acting ---

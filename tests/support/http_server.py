@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from provisioning.ledger import Ledger
+from provisioning.ledger.tokens import Scope
 from tests.support.repository import ROOT
 
 PROVISION = str(Path(sys.executable).parent / "provision")
@@ -41,11 +44,15 @@ def provision(redis_url: str, *args: str, **settings: str) -> subprocess.Complet
 
 
 def make_token(redis_url: str, name: str, *scopes: str) -> str:
-    """A new token, as `provision token create` prints it."""
-    options = [word for scope in scopes for word in ("--scope", scope)]
-    done = provision(redis_url, "token", "create", name, *options, "--json")
-    assert done.returncode == 0, done.stderr
-    return str(json.loads(done.stdout)["token"])
+    """A new token, made by the ledger as `provision token create` has it made, without a process for it."""
+
+    async def made() -> str:
+        async with Ledger.at(redis_url) as ledger:
+            _, token = await ledger.tokens.create(name, map(Scope, scopes))
+        return token
+
+    with ThreadPoolExecutor(1) as pool:  # where no loop runs, whatever the test's own thread does
+        return pool.submit(asyncio.run, made()).result(PATIENCE)
 
 
 class Server:
