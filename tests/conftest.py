@@ -1,11 +1,10 @@
-"""Fixtures of every room: a real Valkey, a ledger in it, and a ledger in fakeredis with a clock to turn."""
+"""Fixtures of every room: a real Valkey, a ledger in it, a clock to turn."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import fakeredis
 import pytest
 
 from provisioning.ledger import Ledger
@@ -37,7 +36,7 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The time by which `ledger` and `fake_ledger` go."""
+    """The time by which `ledger` goes."""
     return Clock()
 
 
@@ -47,11 +46,4 @@ async def ledger(valkey_url: str, clock: Clock) -> AsyncIterator[Ledger]:
     redis = connect(valkey_url)
     await redis.flushall()
     async with Ledger(redis, clock) as ledger:
-        yield ledger
-
-
-@pytest.fixture
-async def fake_ledger(clock: Clock) -> AsyncIterator[Ledger]:
-    """An empty ledger in this process, on `clock`: the same Lua, no server."""
-    async with Ledger(fakeredis.FakeAsyncRedis(), clock) as ledger:
         yield ledger

@@ -217,11 +217,11 @@ async def _lapse(ledger: Ledger, clock: Clock) -> None:
 
 
 @pytest.fixture
-async def lived(fake_ledger: Ledger, clock: Clock) -> Any:
+async def lived(ledger: Ledger, clock: Clock) -> Any:
     """The Redis of a ledger that has seen much."""
-    await _live(fake_ledger)
-    await _lapse(fake_ledger, clock)
-    return fake_ledger.redis
+    await _live(ledger)
+    await _lapse(ledger, clock)
+    return ledger.redis
 
 
 async def test_every_field_of_a_batch_that_the_ledger_writes_is_documented(lived: Any) -> None:
@@ -299,14 +299,14 @@ def test_the_members_of_what_limits_sending_are_documented() -> None:
     assert set(SendingLimit.__struct_fields__) == set(table_words(page, under="What limits sending"))
 
 
-async def test_the_members_of_a_batch_and_a_job_are_documented(fake_ledger: Ledger) -> None:
-    await _live(fake_ledger)
+async def test_the_members_of_a_batch_and_a_job_are_documented(ledger: Ledger) -> None:
+    await _live(ledger)
     page = REFERENCE / "json.md"
-    status = await fake_ledger.queries.status("b1")
+    status = await ledger.queries.status("b1")
     assert set(status.public()) == set(table_words(page, under="A batch")) - set(OF_APPLY)
-    job = (await fake_ledger.queries.job("b1.1")).public()
+    job = (await ledger.queries.job("b1.1")).public()
     assert set(job) == set(table_words(page, under="A job"))
-    story = story_json(await story_of(fake_ledger, await fake_ledger.queries.job("b1.1")))
+    story = story_json(await story_of(ledger, await ledger.queries.job("b1.1")))
     assert set(story) - set(job) == set(table_words(page, under="The history of one job"))
     sentence = re.search(r"^An attempt: (.*)\.$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert sentence is not None

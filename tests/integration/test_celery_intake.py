@@ -43,27 +43,27 @@ async def refused(ledger: Ledger) -> list[dict[str, Any]]:
     return [json.loads(line) for line in await redis.lrange(keys.INTAKE_DEAD, 0, -1)]
 
 
-async def test_jobs_of_a_message_are_in_the_ledger(fake_ledger: Ledger) -> None:
+async def test_jobs_of_a_message_are_in_the_ledger(ledger: Ledger) -> None:
     message = {"jobs": [job("a"), job("b")], "batch": "tenants"}
-    await take_in(fake_ledger, "t1", (), message, Silent())
-    await take_in(fake_ledger, "t1", (), message, Silent())  # delivered twice
-    status = await fake_ledger.queries.status(await fake_ledger.queries.batch_id("tenants"))
+    await take_in(ledger, "t1", (), message, Silent())
+    await take_in(ledger, "t1", (), message, Silent())  # delivered twice
+    status = await ledger.queries.status(await ledger.queries.batch_id("tenants"))
     assert status.accepted == 2
-    assert await refused(fake_ledger) == []
+    assert await refused(ledger) == []
 
 
-async def test_a_message_can_say_that_ids_are_meant(fake_ledger: Ledger) -> None:
+async def test_a_message_can_say_that_ids_are_meant(ledger: Ledger) -> None:
     for as_is in ([], ["bot.id"]):
         message = {"jobs": [ODD], "batch": "odd", "idempotency_key": f"k{len(as_is)}", "as_is": as_is}
-        await take_in(fake_ledger, f"t{len(as_is)}", (), message, Silent())
-    assert (await fake_ledger.queries.status(await fake_ledger.queries.batch_id("odd"))).accepted == 1
-    [kept] = await refused(fake_ledger)
+        await take_in(ledger, f"t{len(as_is)}", (), message, Silent())
+    assert (await ledger.queries.status(await ledger.queries.batch_id("odd"))).accepted == 1
+    [kept] = await refused(ledger)
     assert kept["task"] == "t0"
 
 
-async def test_one_job_without_a_batch_is_urgent(fake_ledger: Ledger) -> None:
-    await take_in(fake_ledger, "t1", (), {"jobs": [job("a")]}, Silent())
-    status = await fake_ledger.queries.status(await fake_ledger.queries.batch_id("single"))
+async def test_one_job_without_a_batch_is_urgent(ledger: Ledger) -> None:
+    await take_in(ledger, "t1", (), {"jobs": [job("a")]}, Silent())
+    status = await ledger.queries.status(await ledger.queries.batch_id("single"))
     assert status.meta["urgent"] == "1"
 
 
@@ -93,14 +93,14 @@ async def test_one_job_without_a_batch_is_urgent(fake_ledger: Ledger) -> None:
     ],
 )
 async def test_a_bad_message_is_kept_once_with_its_reason(
-    fake_ledger: Ledger, args: tuple[Any, ...], kwargs: dict[str, Any], reason: str
+    ledger: Ledger, args: tuple[Any, ...], kwargs: dict[str, Any], reason: str
 ) -> None:
     for _ in range(2):
-        await take_in(fake_ledger, "t1", args, kwargs, Silent())
-    [kept] = await refused(fake_ledger)
+        await take_in(ledger, "t1", args, kwargs, Silent())
+    [kept] = await refused(ledger)
     assert reason in kept["reason"]
     assert kept["task"] == "t1"
-    assert [each async for each in fake_ledger.queries.batches()] == []
+    assert [each async for each in ledger.queries.batches()] == []
 
 
 @pytest.mark.parametrize("masters", ["", Fernet.generate_key().decode()], ids=["no_key", "another_key"])
@@ -116,22 +116,22 @@ async def test_a_message_that_cannot_be_sealed_here_is_not_kept_in_clear_but_lef
     assert await refused(here) == []
 
 
-async def test_good_jobs_of_a_message_with_a_bad_one_are_taken(fake_ledger: Ledger) -> None:
+async def test_good_jobs_of_a_message_with_a_bad_one_are_taken(ledger: Ledger) -> None:
     message = {"jobs": [job("a"), {"key": "bad"}, job("c")], "batch": "mixed"}
-    await take_in(fake_ledger, "t1", (), message, Silent())
-    status = await fake_ledger.queries.status(await fake_ledger.queries.batch_id("mixed"))
+    await take_in(ledger, "t1", (), message, Silent())
+    status = await ledger.queries.status(await ledger.queries.batch_id("mixed"))
     assert status.accepted == 2
-    [kept] = await refused(fake_ledger)
+    [kept] = await refused(ledger)
     assert kept["message"]["kwargs"] == {"batch": "mixed", "jobs": [{"key": "bad"}]}
 
 
-async def test_a_key_that_comes_with_other_jobs_is_refused(fake_ledger: Ledger) -> None:
+async def test_a_key_that_comes_with_other_jobs_is_refused(ledger: Ledger) -> None:
     for name in ("a", "b"):
         message = {"jobs": [job(name)], "batch": "once", "idempotency_key": "k"}
-        await take_in(fake_ledger, f"t-{name}", (), message, Silent())
-    status = await fake_ledger.queries.status(await fake_ledger.queries.batch_id("once"))
+        await take_in(ledger, f"t-{name}", (), message, Silent())
+    status = await ledger.queries.status(await ledger.queries.batch_id("once"))
     assert status.accepted == 1
-    [kept] = await refused(fake_ledger)
+    [kept] = await refused(ledger)
     assert kept["task"] == "t-b"
 
 

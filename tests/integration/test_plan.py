@@ -31,10 +31,10 @@ async def apply(ledger: Ledger, rows: str) -> str:
     return (await submit(ledger, jobs, name="t", actor="ana", notify=lambda _: None)).batch
 
 
-async def test_every_verdict_is_told(fake_ledger: Ledger) -> None:
+async def test_every_verdict_is_told(ledger: Ledger) -> None:
     rows = "created,,1\nchanged,,2\ndead,,3\nmended,,4\ndoubted,,5\nrisky,,6\nqueued,,7\nreplaced,,8\n"
-    batch = await apply(fake_ledger, rows)
-    jobs = {job.key: job for job in await claim(fake_ledger, 6, batch=batch)}
+    batch = await apply(ledger, rows)
+    jobs = {job.key: job for job in await claim(ledger, 6, batch=batch)}
     ends = {
         "created": Event.CREATED,
         "changed": Event.CREATED,
@@ -44,52 +44,52 @@ async def test_every_verdict_is_told(fake_ledger: Ledger) -> None:
         "risky": Event.EXHAUSTED,
     }
     for key, event in ends.items():
-        assert await send(fake_ledger, jobs[key])
-        await say(fake_ledger, answer(jobs[key], event), batch=batch)
+        assert await send(ledger, jobs[key])
+        await say(ledger, answer(jobs[key], event), batch=batch)
 
     for row in ("changed,,2", "mended,,4", "risky,,6", "replaced,,8"):
         rows = rows.replace(row, row + "0")
-    plan = await plan_of(fake_ledger, rows + "new,,9\n")
+    plan = await plan_of(ledger, rows + "new,,9\n")
 
     # Only a token without `operate` leaves what had ended; whoever plans may have it done again.
     assert dict(plan.verdicts) == dict.fromkeys(set(Verdict) - {Verdict.ENDED}, 1)
     assert plan.to_send == 2
 
 
-async def test_a_key_repeated_within_the_file_is_counted_and_a_bad_row(fake_ledger: Ledger) -> None:
-    plan = await plan_of(fake_ledger, "a,,1\nb,,2\na,,3\na,other,4\nb,,\n")
+async def test_a_key_repeated_within_the_file_is_counted_and_a_bad_row(ledger: Ledger) -> None:
+    plan = await plan_of(ledger, "a,,1\nb,,2\na,,3\na,other,4\nb,,\n")
     assert (plan.rows, plan.bad_rows, plan.repeated, plan.to_send) == (5, 2, 1, 3)
     assert "row 2 has it too" in plan.problems[0].message
 
 
-async def test_the_slowest_credential_sets_the_time(fake_ledger: Ledger) -> None:
-    plan = await plan_of(fake_ledger, "a,x,1\nb,x,2\nc,x,3\nd,y,4\n", rate="2/s")
+async def test_the_slowest_credential_sets_the_time(ledger: Ledger) -> None:
+    plan = await plan_of(ledger, "a,x,1\nb,x,2\nc,x,3\nd,y,4\n", rate="2/s")
     assert (plan.slowest, plan.seconds) == ("x", 1.5)
 
 
-async def test_a_pace_that_an_operator_has_set_counts(fake_ledger: Ledger) -> None:
-    await fake_ledger.operations.set_pace("y", Rate.parse("30/m"))
-    plan = await plan_of(fake_ledger, "a,x,1\nb,x,2\nc,x,3\nd,y,4\n", rate="2/s")
+async def test_a_pace_that_an_operator_has_set_counts(ledger: Ledger) -> None:
+    await ledger.operations.set_pace("y", Rate.parse("30/m"))
+    plan = await plan_of(ledger, "a,x,1\nb,x,2\nc,x,3\nd,y,4\n", rate="2/s")
     assert (plan.slowest, plan.seconds) == ("y", 2.0)
     assert str(plan.paces["y"]) == "30/m"
 
 
-async def test_what_is_not_sent_takes_no_time(fake_ledger: Ledger) -> None:
-    await apply(fake_ledger, "a,x,1\n")
-    assert (await plan_of(fake_ledger, "a,x,1\n")).seconds is None
-    assert (await plan_of(fake_ledger, "b,x,1\n", rate="unlimited")).seconds is None
+async def test_what_is_not_sent_takes_no_time(ledger: Ledger) -> None:
+    await apply(ledger, "a,x,1\n")
+    assert (await plan_of(ledger, "a,x,1\n")).seconds is None
+    assert (await plan_of(ledger, "b,x,1\n", rate="unlimited")).seconds is None
 
 
 async def test_all_problems_are_told_while_few_are_kept(
-    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "SHOWN", 3)
     told: list[InvalidJobError] = []
     with Reading(io.BytesIO((HEAD + "a,,#REF!\n" * 50).encode())) as reading:
-        plan = await make_plan(fake_ledger, reading, on_problem=told.append)
+        plan = await make_plan(ledger, reading, on_problem=told.append)
     assert (len(told), plan.problem_count, len(plan.problems)) == (50, 50, 3)
 
 
-async def test_a_plan_writes_nothing(fake_ledger: Ledger) -> None:
-    await plan_of(fake_ledger, "a,,1\nb,,2\n")
-    assert await fake_ledger.redis.keys("*") == []
+async def test_a_plan_writes_nothing(ledger: Ledger) -> None:
+    await plan_of(ledger, "a,,1\nb,,2\n")
+    assert await ledger.redis.keys("*") == []

@@ -85,12 +85,12 @@ async def tell(webhooks: Webhooks, *, allow_private: bool = True) -> int:
         return await webhooks.run_once(http)
 
 
-async def test_the_end_of_a_batch_is_told_once_and_signed(fake_ledger: Ledger, receiver: Receiver) -> None:
-    batch = await batch_of(fake_ledger)
-    webhooks = Webhooks(fake_ledger, allow_private=True)
+async def test_the_end_of_a_batch_is_told_once_and_signed(ledger: Ledger, receiver: Receiver) -> None:
+    batch = await batch_of(ledger)
+    webhooks = Webhooks(ledger, allow_private=True)
     webhook = await webhooks.set(batch, receiver.url)
     assert await tell(webhooks) == 0  # it has only begun
-    await fake_ledger.operations.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
     assert [await tell(webhooks) for _ in range(3)] == [1, 0, 0]
     [(headers, body)] = receiver.heard
     said = json.loads(body)
@@ -105,26 +105,26 @@ async def test_the_end_of_a_batch_is_told_once_and_signed(fake_ledger: Ledger, r
 
 @pytest.mark.parametrize(("kind", "event"), [("stop_loss", "batch.stopped"), ("brake", "batch.braked")])
 async def test_a_hold_by_the_program_is_told(
-    fake_ledger: Ledger, receiver: Receiver, kind: str, event: str
+    ledger: Ledger, receiver: Receiver, kind: str, event: str
 ) -> None:
-    batch = await batch_of(fake_ledger)
-    webhooks = Webhooks(fake_ledger, allow_private=True)
+    batch = await batch_of(ledger)
+    webhooks = Webhooks(ledger, allow_private=True)
     await webhooks.set(batch, receiver.url)
     await tell(webhooks)
     hold = Hold(scope=scopes.of_batch(batch), at=1.0, by="w1", why="all alike", kind=kind)
-    await fake_ledger.do(transitions.hold(hold))
+    await ledger.do(transitions.hold(hold))
     assert await tell(webhooks) == 1
     [(_, body)] = receiver.heard
     assert json.loads(body)["type"] == event
 
 
 async def test_a_receiver_that_is_down_is_told_again_under_the_same_id(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+    ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(5.0, 30.0), clock=clock)
-    batch = await batch_of(fake_ledger)
+    webhooks = Webhooks(ledger, allow_private=True, backoff=(5.0, 30.0), clock=clock)
+    batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.operations.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
     receiver.answers = [500, 302]
     assert await tell(webhooks) == 0
     assert await tell(webhooks) == 0  # not before its time
@@ -137,13 +137,11 @@ async def test_a_receiver_that_is_down_is_told_again_under_the_same_id(
     assert len({headers["webhook-timestamp"] for headers, _ in receiver.heard}) == 3
 
 
-async def test_an_event_that_nobody_takes_is_given_up_and_counted(
-    fake_ledger: Ledger, receiver: Receiver
-) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(0.0,))
-    batch = await batch_of(fake_ledger)
+async def test_an_event_that_nobody_takes_is_given_up_and_counted(ledger: Ledger, receiver: Receiver) -> None:
+    webhooks = Webhooks(ledger, allow_private=True, backoff=(0.0,))
+    batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.operations.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
     receiver.answers = [500] * 10
     for _ in range(5):
         await tell(webhooks)
@@ -151,25 +149,25 @@ async def test_an_event_that_nobody_takes_is_given_up_and_counted(
     assert len(receiver.heard) == 2
 
 
-async def test_a_receiver_that_is_gone_is_told_no_more(fake_ledger: Ledger, receiver: Receiver) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True)
-    batch = await batch_of(fake_ledger)
+async def test_a_receiver_that_is_gone_is_told_no_more(ledger: Ledger, receiver: Receiver) -> None:
+    webhooks = Webhooks(ledger, allow_private=True)
+    batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.operations.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
     receiver.answers = [410]
     await tell(webhooks)
     assert await webhooks.get(batch) is None
 
 
-async def test_no_private_address_is_called(fake_ledger: Ledger, receiver: Receiver) -> None:
-    batch = await batch_of(fake_ledger)
-    strict = Webhooks(fake_ledger, allow_private=False)
+async def test_no_private_address_is_called(ledger: Ledger, receiver: Receiver) -> None:
+    batch = await batch_of(ledger)
+    strict = Webhooks(ledger, allow_private=False)
     with pytest.raises(InvalidInputError):
         await strict.set(batch, receiver.url)
     # A name is judged when the connection is made: this one leads to the loopback interface.
     port = receiver.url.split(":")[2]
     await strict.set(batch, f"https://localhost:{port}")
-    await fake_ledger.operations.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
     assert await tell(strict, allow_private=False) == 0
     assert (await state_of(strict, batch)).failure == "unreachable"
     assert receiver.heard == []
@@ -177,12 +175,12 @@ async def test_no_private_address_is_called(fake_ledger: Ledger, receiver: Recei
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://no-such-name.invalid/", "{garbage}"])
 async def test_a_failure_does_not_tell_a_closed_port_from_an_open_one(
-    fake_ledger: Ledger, url: str, garbage: str
+    ledger: Ledger, url: str, garbage: str
 ) -> None:
-    batch = await batch_of(fake_ledger)
-    webhooks = Webhooks(fake_ledger, allow_private=True)
+    batch = await batch_of(ledger)
+    webhooks = Webhooks(ledger, allow_private=True)
     await webhooks.set(batch, url.format(garbage=garbage))
-    await fake_ledger.operations.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
     await tell(webhooks)
     assert (await state_of(webhooks, batch)).failure == "unreachable"
 
@@ -207,14 +205,14 @@ async def _settle_again(ledger: Ledger, batch: str, key: str) -> None:
 
 
 async def test_each_settling_of_a_batch_that_goes_on_growing_is_told(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+    ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True)
-    batch = await batch_of(fake_ledger)
+    webhooks = Webhooks(ledger, allow_private=True)
+    batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
     for n in range(3):
         clock.advance(1)
-        await _settle_again(fake_ledger, batch, f"k{n}")  # no look saw it open
+        await _settle_again(ledger, batch, f"k{n}")  # no look saw it open
         assert await tell(webhooks) == 1
         assert await tell(webhooks) == 0
         assert await tell(webhooks) == 0
@@ -223,28 +221,24 @@ async def test_each_settling_of_a_batch_that_goes_on_growing_is_told(
     assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 3
 
 
-async def test_two_batches_with_the_same_webhook_are_both_told(
-    fake_ledger: Ledger, receiver: Receiver
-) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True)
-    batch = await batch_of(fake_ledger)
+async def test_two_batches_with_the_same_webhook_are_both_told(ledger: Ledger, receiver: Receiver) -> None:
+    webhooks = Webhooks(ledger, allow_private=True)
+    batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
-    redis: Any = fake_ledger.redis
-    await fill(fake_ledger, new_job("x"), batch="b2")
+    redis: Any = ledger.redis
+    await fill(ledger, new_job("x"), batch="b2")
     await redis.hset(keys.WEBHOOKS, "b2", await redis.hget(keys.WEBHOOKS, batch))
     for each in (batch, "b2"):
-        await fake_ledger.operations.cancel(each, "ana")
+        await ledger.operations.cancel(each, "ana")
     assert await tell(webhooks) == 2
 
 
-async def test_secret_and_address_are_sealed_where_bodies_are(
-    fake_ledger: Ledger, receiver: Receiver
-) -> None:
-    sealed = Ledger(fake_ledger.redis, masters=Fernet.generate_key().decode())
+async def test_secret_and_address_are_sealed_where_bodies_are(ledger: Ledger, receiver: Receiver) -> None:
+    sealed = Ledger(ledger.redis, masters=Fernet.generate_key().decode())
     webhooks = Webhooks(sealed, allow_private=True)
     batch = await batch_of(sealed)
     webhook = await webhooks.set(batch, receiver.url)
-    redis: Any = fake_ledger.redis
+    redis: Any = ledger.redis
     kept = await redis.hget(keys.WEBHOOKS, batch)
     assert kept.startswith(b"pv1:webhooks:")
     assert webhook.secret.encode() not in kept
@@ -253,7 +247,7 @@ async def test_secret_and_address_are_sealed_where_bodies_are(
     assert await tell(webhooks) == 1
     await sealed.operations.shred(batch, actor="ana")  # the webhook is not the batch's secret
     assert (await webhooks.get(batch)) is not None
-    keyless = Webhooks(fake_ledger, allow_private=True)
+    keyless = Webhooks(ledger, allow_private=True)
     with pytest.raises(KeylessError):
         await keyless.set("b2", receiver.url)
 
@@ -267,14 +261,14 @@ async def single(ledger: Ledger, key: str = "k1") -> str:
 
 @pytest.mark.parametrize("ended_before", [False, True])
 async def test_a_single_job_tells_of_its_end_even_of_one_before_it_had_a_webhook(
-    fake_ledger: Ledger, receiver: Receiver, *, ended_before: bool
+    ledger: Ledger, receiver: Receiver, *, ended_before: bool
 ) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True)
-    job = await single(fake_ledger)
+    webhooks = Webhooks(ledger, allow_private=True)
+    job = await single(ledger)
     if not ended_before:
         await webhooks.set(job, receiver.url)
         assert await tell(webhooks) == 0
-    await fake_ledger.operations.cancel("b9", "ana")
+    await ledger.operations.cancel("b9", "ana")
     if ended_before:
         await webhooks.set(job, receiver.url)
     assert [await tell(webhooks) for _ in range(2)] == [1, 0]
@@ -284,74 +278,74 @@ async def test_a_single_job_tells_of_its_end_even_of_one_before_it_had_a_webhook
     assert headers["webhook-id"].startswith(f"msg_{job}_")
 
 
-async def test_each_end_of_a_redriven_job_is_told(fake_ledger: Ledger, receiver: Receiver) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True)
-    job = await single(fake_ledger)
+async def test_each_end_of_a_redriven_job_is_told(ledger: Ledger, receiver: Receiver) -> None:
+    webhooks = Webhooks(ledger, allow_private=True)
+    job = await single(ledger)
     await webhooks.set(job, receiver.url)
     for _ in range(2):
-        await fake_ledger.operations.cancel("b9", "ana")
-        await fake_ledger.do(transitions.redrive("b9", [1], "ana"))
+        await ledger.operations.cancel("b9", "ana")
+        await ledger.do(transitions.redrive("b9", [1], "ana"))
     assert await tell(webhooks) == 2
     ids = [headers["webhook-id"] for headers, _ in receiver.heard]
     assert len(set(ids)) == 2
 
 
 async def test_a_server_that_dies_while_it_tells_leaves_the_event_to_another_under_the_same_id(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+    ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    batch = await batch_of(fake_ledger)
-    webhooks = Webhooks(fake_ledger, allow_private=True, clock=clock)
+    batch = await batch_of(ledger)
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.operations.cancel(batch, "ana")
-    dying = await fake_ledger.webhooks.take(batch, lease=LEASE)
+    await ledger.operations.cancel(batch, "ana")
+    dying = await ledger.webhooks.take(batch, lease=LEASE)
     assert dying is not None
     assert await tell(webhooks) == 0  # another server has it
     clock.advance(LEASE)
     assert await tell(webhooks) == 1
     [(headers, _)] = receiver.heard
     assert headers["webhook-id"] == f"msg_{batch}_{dying.entry}"
-    await fake_ledger.webhooks.finish(dying)  # it lived after all: nothing else is taken for told
-    await _settle_again(fake_ledger, batch, "k9")
-    await fake_ledger.webhooks.try_again(dying, "500", 60.0)
+    await ledger.webhooks.finish(dying)  # it lived after all: nothing else is taken for told
+    await _settle_again(ledger, batch, "k9")
+    await ledger.webhooks.try_again(dying, "500", 60.0)
     assert await tell(webhooks) == 1
 
 
-async def test_many_servers_tell_each_event_once(fake_ledger: Ledger, receiver: Receiver) -> None:
-    batch = await batch_of(fake_ledger)
-    await Webhooks(fake_ledger, allow_private=True).set(batch, receiver.url)
-    await fake_ledger.operations.cancel(batch, "ana")
-    servers = [Webhooks(fake_ledger, allow_private=True) for _ in range(5)]
+async def test_many_servers_tell_each_event_once(ledger: Ledger, receiver: Receiver) -> None:
+    batch = await batch_of(ledger)
+    await Webhooks(ledger, allow_private=True).set(batch, receiver.url)
+    await ledger.operations.cancel(batch, "ana")
+    servers = [Webhooks(ledger, allow_private=True) for _ in range(5)]
     assert sum(await asyncio.gather(*(tell(server) for server in servers))) == 1
     assert len(receiver.heard) == 1
 
 
 async def test_what_is_tried_again_is_what_was_said_at_first(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+    ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True, backoff=(5.0,), clock=clock)
-    batch = await batch_of(fake_ledger)
+    webhooks = Webhooks(ledger, allow_private=True, backoff=(5.0,), clock=clock)
+    batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.operations.cancel(batch, "ana")
+    await ledger.operations.cancel(batch, "ana")
     receiver.answers = [500]
     await tell(webhooks)
-    await fake_ledger.do(transitions.accept(batch, [new_job("k9")], "ana"))  # it is open again
+    await ledger.do(transitions.accept(batch, [new_job("k9")], "ana"))  # it is open again
     clock.advance(5)
     assert await tell(webhooks) == 1
     assert receiver.heard[0][1] == receiver.heard[1][1]
 
 
 async def test_a_webhook_that_is_removed_takes_what_it_was_to_be_told_along(
-    fake_ledger: Ledger, receiver: Receiver
+    ledger: Ledger, receiver: Receiver
 ) -> None:
-    webhooks = Webhooks(fake_ledger, allow_private=True)
-    batch = await batch_of(fake_ledger)
+    webhooks = Webhooks(ledger, allow_private=True)
+    batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
-    await fake_ledger.operations.cancel(batch, "ana")
-    before = await fake_ledger.redis.keys("pv:*webhook*")
+    await ledger.operations.cancel(batch, "ana")
+    before = await ledger.redis.keys("pv:*webhook*")
     assert before
     assert await webhooks.remove(batch)
-    assert await fake_ledger.redis.keys("pv:*webhook*") == []
-    assert await fake_ledger.redis.keys("pv:outbox:*") == []
+    assert await ledger.redis.keys("pv:*webhook*") == []
+    assert await ledger.redis.keys("pv:outbox:*") == []
     assert await tell(webhooks) == 0
 
 
@@ -365,9 +359,9 @@ async def settled(ledger: Ledger, receiver: Receiver, clock: Clock) -> tuple[str
 
 
 async def test_one_that_takes_the_place_of_another_is_told_at_once_what_the_other_was_not(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+    ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    batch, webhooks = await settled(fake_ledger, receiver, clock)
+    batch, webhooks = await settled(ledger, receiver, clock)
     receiver.answers = [500]
     assert await tell(webhooks) == 0  # it is tried again in five seconds
     for _ in range(3):
@@ -377,9 +371,9 @@ async def test_one_that_takes_the_place_of_another_is_told_at_once_what_the_othe
 
 @pytest.mark.parametrize("answer", [204, 410, 500])
 async def test_what_its_predecessor_answers_is_nothing_to_a_webhook(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock, answer: int
+    ledger: Ledger, receiver: Receiver, clock: Clock, answer: int
 ) -> None:
-    batch, webhooks = await settled(fake_ledger, receiver, clock)
+    batch, webhooks = await settled(ledger, receiver, clock)
     hear = receiver.answer
 
     async def be_replaced(request: web.Request) -> web.Response:
@@ -396,14 +390,14 @@ async def test_what_its_predecessor_answers_is_nothing_to_a_webhook(
 
 
 async def test_what_a_dead_server_has_sent_is_sent_again_to_the_letter(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+    ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    batch, webhooks = await settled(fake_ledger, receiver, clock)
+    batch, webhooks = await settled(ledger, receiver, clock)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fake_ledger.webhooks, "finish", _die)
+        patch.setattr(ledger.webhooks, "finish", _die)
         with pytest.raises(asyncio.CancelledError):
             await tell(webhooks)
-    await fake_ledger.do(transitions.accept(batch, [new_job("k9")], "ana"))  # it is open again
+    await ledger.do(transitions.accept(batch, [new_job("k9")], "ana"))  # it is open again
     clock.advance(LEASE)
     assert await tell(webhooks) == 1
     (before, body), (after, again) = receiver.heard
@@ -415,42 +409,40 @@ async def _die(_: object) -> None:
 
 
 async def test_an_outbox_does_not_grow_with_what_happens_time_and_again(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+    ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    batch, webhooks = await settled(fake_ledger, receiver, clock)
+    batch, webhooks = await settled(ledger, receiver, clock)
     receiver.answers = [500]
     await tell(webhooks)
     for n in range(50):
-        await _settle_again(fake_ledger, batch, f"k{n}")
-    assert await fake_ledger.webhooks.take(batch, lease=LEASE) is None
+        await _settle_again(ledger, batch, f"k{n}")
+    assert await ledger.webhooks.take(batch, lease=LEASE) is None
     clock.advance(5)
     assert await tell(webhooks) == 2
     assert [json.loads(body)["data"]["accepted"] for _, body in receiver.heard] == [2, 2, 52]
 
 
 async def test_to_set_a_webhook_is_no_event_and_what_it_tells_has_its_own_time(
-    fake_ledger: Ledger, receiver: Receiver, clock: Clock
+    ledger: Ledger, receiver: Receiver, clock: Clock
 ) -> None:
-    batch = await batch_of(fake_ledger)
-    await fake_ledger.operations.cancel(batch, "ana")
+    batch = await batch_of(ledger)
+    await ledger.operations.cancel(batch, "ana")
     clock.advance(86_400)
-    last = await fake_ledger.events.last()
-    webhooks = Webhooks(fake_ledger, allow_private=True, clock=clock)
+    last = await ledger.events.last()
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
     await webhooks.set(batch, receiver.url)
-    assert await fake_ledger.events.after(last, batch) == ([], last)
+    assert await ledger.events.after(last, batch) == ([], last)
     assert await tell(webhooks) == 1
     [(_, body)] = receiver.heard
     assert json.loads(body)["timestamp"] == "2027-01-15T08:00:00Z"
 
 
 @pytest.mark.parametrize("scope", [scopes.of_credential("acme"), scopes.of_target("http://target")])
-async def test_a_brake_that_was_on_before_is_told(
-    fake_ledger: Ledger, receiver: Receiver, scope: str
-) -> None:
-    await fill(fake_ledger, new_job("k1"))
+async def test_a_brake_that_was_on_before_is_told(ledger: Ledger, receiver: Receiver, scope: str) -> None:
+    await fill(ledger, new_job("k1"))
     for of in (scope, scopes.of_credential("other")):
-        await fake_ledger.do(transitions.hold(Hold(scope=of, at=1.0, by="w1", why="no", kind="brake")))
-    webhooks = Webhooks(fake_ledger, allow_private=True)
+        await ledger.do(transitions.hold(Hold(scope=of, at=1.0, by="w1", why="no", kind="brake")))
+    webhooks = Webhooks(ledger, allow_private=True)
     await webhooks.set("b1", receiver.url)
     assert await tell(webhooks) == 1
     [(_, body)] = receiver.heard

@@ -21,14 +21,14 @@ def test_only_a_hash_of_a_token_is_kept() -> None:
     assert token.digest not in repr(token) + str(token.public())
 
 
-async def test_a_token_of_the_settings_lets_in(fake_ledger: Ledger) -> None:
+async def test_a_token_of_the_settings_lets_in(ledger: Ledger) -> None:
     token, secret = make_token("onboarding", [Scope.SUBMIT, Scope.READ], 0.0)
-    tokens = Tokens(fake_ledger.tokens, parse_presets(f" {token.preset},\n"))
+    tokens = Tokens(ledger.tokens, parse_presets(f" {token.preset},\n"))
     found = await tokens.holder(secret)
     assert found is not None
     assert (found.name, found.scopes) == ("onboarding", frozenset([Scope.SUBMIT, Scope.READ]))
     with pytest.raises(NotFoundError):
-        await fake_ledger.tokens.revoke("onboarding")  # it is taken out where it stands
+        await ledger.tokens.revoke("onboarding")  # it is taken out where it stands
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_what_is_no_token_in_the_settings_is_refused_and_not_repeated(text: str)
     assert text not in refused.value.message
 
 
-async def test_nobody_is_let_in_by_half_a_token(fake_ledger: Ledger) -> None:
-    tokens = Tokens(fake_ledger.tokens)
-    token, secret = await fake_ledger.tokens.create("onboarding", [Scope.READ])
+async def test_nobody_is_let_in_by_half_a_token(ledger: Ledger) -> None:
+    tokens = Tokens(ledger.tokens)
+    token, secret = await ledger.tokens.create("onboarding", [Scope.READ])
     other = make_token("other", [Scope.READ], 0.0)[1]
     assert (await tokens.holder(secret)) == token
     for wrong in (
@@ -56,6 +56,6 @@ async def test_nobody_is_let_in_by_half_a_token(fake_ledger: Ledger) -> None:
     ):
         assert await tokens.holder(wrong) is None
     with pytest.raises(InvalidInputError, match="already"):
-        await fake_ledger.tokens.create("onboarding", [Scope.READ])
+        await ledger.tokens.create("onboarding", [Scope.READ])
     with pytest.raises(InvalidInputError, match="cannot be the name"):
-        await fake_ledger.tokens.create("a b", [Scope.READ])
+        await ledger.tokens.create("a b", [Scope.READ])

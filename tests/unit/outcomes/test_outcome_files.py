@@ -49,8 +49,8 @@ async def exported(ledger: Ledger, folder: Path) -> Path:
     return folder / "not_attempted.csv"
 
 
-async def test_what_is_exported_reads_back_as_the_same_jobs(fake_ledger: Ledger, tmp_path: Path) -> None:
-    with Reading(await exported(fake_ledger, tmp_path), ReadOptions()) as reading:
+async def test_what_is_exported_reads_back_as_the_same_jobs(ledger: Ledger, tmp_path: Path) -> None:
+    with Reading(await exported(ledger, tmp_path), ReadOptions()) as reading:
         jobs = list(reading)
     read = {}
     for job in jobs:
@@ -63,20 +63,20 @@ async def test_what_is_exported_reads_back_as_the_same_jobs(fake_ledger: Ledger,
     }
 
 
-async def test_a_job_above_a_gap_in_the_numbers_has_its_columns(fake_ledger: Ledger, tmp_path: Path) -> None:
-    await fill(fake_ledger, new_job("k1", body=b'{"bot":{"id":"1"}}'))
-    [job] = await claim(fake_ledger)
+async def test_a_job_above_a_gap_in_the_numbers_has_its_columns(ledger: Ledger, tmp_path: Path) -> None:
+    await fill(ledger, new_job("k1", body=b'{"bot":{"id":"1"}}'))
+    [job] = await claim(ledger)
     body = b'{"bot":{"id":"7"},"widget":{"theme":{"position":"br"}}}'
     restored = msgspec.structs.replace(job, number=7, key="k7", body=body)  # Redis has lost those between
-    await fake_ledger.do(transitions.affirm("b1", [(restored, 0)], worker="w1", lease=30.0))
-    await export(fake_ledger, "b1", tmp_path)
+    await ledger.do(transitions.affirm("b1", [(restored, 0)], worker="w1", lease=30.0))
+    await export(ledger, "b1", tmp_path)
     with (tmp_path / "not_attempted.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {row["key"]: row["widget.theme.position"] for row in csv.DictReader(file)}
     assert rows == {"k1": "", "k7": "br"}
 
 
-async def test_no_cell_begins_like_a_formula(fake_ledger: Ledger, tmp_path: Path) -> None:
-    path = await exported(fake_ledger, tmp_path)
+async def test_no_cell_begins_like_a_formula(ledger: Ledger, tmp_path: Path) -> None:
+    path = await exported(ledger, tmp_path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
@@ -84,32 +84,30 @@ async def test_no_cell_begins_like_a_formula(fake_ledger: Ledger, tmp_path: Path
 
 
 async def test_every_file_is_there_for_its_owner_only_and_no_draft_is_left(
-    fake_ledger: Ledger, tmp_path: Path
+    ledger: Ledger, tmp_path: Path
 ) -> None:
-    await exported(fake_ledger, tmp_path)
+    await exported(ledger, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {*FILES.values(), "manifest.json"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
 
 
 async def test_an_export_that_cannot_be_complete_leaves_the_files_that_were_there(
-    fake_ledger: Ledger, tmp_path: Path
+    ledger: Ledger, tmp_path: Path
 ) -> None:
-    before = (await exported(fake_ledger, tmp_path)).read_bytes()
-    batch = await fake_ledger.queries.batch_id("tenants")
-    await fake_ledger.redis.hdel(keys.jobs(batch), "2")
+    before = (await exported(ledger, tmp_path)).read_bytes()
+    batch = await ledger.queries.batch_id("tenants")
+    await ledger.redis.hdel(keys.jobs(batch), "2")
     with pytest.raises(Exception, match="1 of 6 jobs"):
-        await export(fake_ledger, batch, tmp_path)
+        await export(ledger, batch, tmp_path)
     assert (tmp_path / "not_attempted.csv").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
 
 
-async def test_an_export_leaves_alone_what_another_process_is_writing(
-    fake_ledger: Ledger, tmp_path: Path
-) -> None:
+async def test_an_export_leaves_alone_what_another_process_is_writing(ledger: Ledger, tmp_path: Path) -> None:
     theirs = [tmp_path / f"{name}.1.part" for name in (*FILES.values(), "manifest.json")]
     for draft in theirs:
         draft.write_text("half a file")
-    await exported(fake_ledger, tmp_path)
+    await exported(ledger, tmp_path)
     assert {draft.read_text() for draft in theirs} == {"half a file"}
 
 

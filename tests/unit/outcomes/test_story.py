@@ -16,61 +16,61 @@ from tests.support.ledger_fixtures import answer, claim, fill, new_job, say, sen
 SECRET = b'{"bot":{"id":"7"},"credentials":{"whiteList":["acme.example"],"blackList":[]}}'
 
 
-async def test_a_job_is_called_by_its_id_or_by_its_tenants_key(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("lima"))
-    assert (await job_called(fake_ledger, "b1.1")).key == "lima"
-    assert (await job_called(fake_ledger, "lima")).job_id == "b1.1"
-    assert (await job_called(fake_ledger, "lima", "acme")).job_id == "b1.1"
+async def test_a_job_is_called_by_its_id_or_by_its_tenants_key(ledger: Ledger) -> None:
+    await fill(ledger, new_job("lima"))
+    assert (await job_called(ledger, "b1.1")).key == "lima"
+    assert (await job_called(ledger, "lima")).job_id == "b1.1"
+    assert (await job_called(ledger, "lima", "acme")).job_id == "b1.1"
     with pytest.raises(NotFoundError):
-        await job_called(fake_ledger, "lima", "zeta")
+        await job_called(ledger, "lima", "zeta")
     with pytest.raises(NotFoundError):
-        await job_called(fake_ledger, "quito")
+        await job_called(ledger, "quito")
 
 
-async def test_a_key_that_looks_like_an_id_is_a_key_where_there_is_no_such_job(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("b1.7"))
-    assert (await job_called(fake_ledger, "b1.7")).job_id == "b1.1"
+async def test_a_key_that_looks_like_an_id_is_a_key_where_there_is_no_such_job(ledger: Ledger) -> None:
+    await fill(ledger, new_job("b1.7"))
+    assert (await job_called(ledger, "b1.7")).job_id == "b1.1"
 
 
-async def test_a_key_of_several_credentials_is_not_guessed_at(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("lima", "acme"), new_job("lima", "zeta"))
+async def test_a_key_of_several_credentials_is_not_guessed_at(ledger: Ledger) -> None:
+    await fill(ledger, new_job("lima", "acme"), new_job("lima", "zeta"))
     with pytest.raises(InvalidInputError) as error:
-        await job_called(fake_ledger, "lima")
+        await job_called(ledger, "lima")
     assert "acme (b1.1), zeta (b1.2)" in error.value.message
-    assert (await job_called(fake_ledger, "lima", "zeta")).job_id == "b1.2"
+    assert (await job_called(ledger, "lima", "zeta")).job_id == "b1.2"
 
 
-async def test_of_a_tenant_past_its_retention_is_said_how_it_ended(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("lima"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.CREATED))
-    redis: Any = fake_ledger.redis
+async def test_of_a_tenant_past_its_retention_is_said_how_it_ended(ledger: Ledger) -> None:
+    await fill(ledger, new_job("lima"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.CREATED))
+    redis: Any = ledger.redis
     settled = await redis.hget(keys.batch("b1"), "settled_at")
-    await fake_ledger.do(transitions.reap("b1", "batches", settled.decode(), 10))
+    await ledger.do(transitions.reap("b1", "batches", settled.decode(), 10))
     with pytest.raises(NotFoundError, match=r"lima \(acme\) was created as b1\.1"):
-        await job_called(fake_ledger, "lima")
+        await job_called(ledger, "lima")
 
 
-async def test_the_body_is_told_with_its_secrets_masked_and_its_shape_kept(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("lima", body=SECRET))
-    told = story_json(await story_of(fake_ledger, await job_called(fake_ledger, "lima")))
+async def test_the_body_is_told_with_its_secrets_masked_and_its_shape_kept(ledger: Ledger) -> None:
+    await fill(ledger, new_job("lima", body=SECRET))
+    told = story_json(await story_of(ledger, await job_called(ledger, "lima")))
     line = msgspec.json.decode(msgspec.json.encode(told))
     assert line["body"] == {"bot": {"id": "7"}, "credentials": {"whiteList": ["***"], "blackList": []}}
 
 
-async def test_what_people_did_to_its_batch_is_told_as_far_as_it_explains_a_wait(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("lima"))
-    await fill(fake_ledger, new_job("quito"), batch="b2")
+async def test_what_people_did_to_its_batch_is_told_as_far_as_it_explains_a_wait(ledger: Ledger) -> None:
+    await fill(ledger, new_job("lima"))
+    await fill(ledger, new_job("quito"), batch="b2")
     # The audit goes by the clock of the world: the batch of a test was opened long before.
-    redis: Any = fake_ledger.redis
+    redis: Any = ledger.redis
     await redis.hset(keys.batch("b1"), "opened_at", "1000")
-    hand = fake_ledger.operations
+    hand = ledger.operations
     await hand.hold("batch:b1", actor="ana", justification="lunch")
     await hand.hold("batch:b2", actor="ana", justification="lunch")
     await hand.hold("credential:acme", actor="bob", justification="a new secret")
     await hand.release("batch:b1", actor="ana")
-    story = await story_of(fake_ledger, await job_called(fake_ledger, "lima"))
+    story = await story_of(ledger, await job_called(ledger, "lima"))
     assert [(act.act, act.on) for act in story.acts] == [
         ("pause", "batch:b1"),
         ("pause", "credential:acme"),

@@ -74,25 +74,25 @@ def test_no_id_is_a_name() -> None:
             check_batch_name(new_batch_id())
 
 
-async def test_an_id_means_its_batch_whatever_others_are_called(fake_ledger: Ledger) -> None:
-    await fake_ledger.do(transitions.open_batch("b94dg5zh", "payroll", {}))
-    await fake_ledger.do(transitions.open_batch("b2222222", "b94dg5zh", {}))  # by an older version
-    assert await fake_ledger.queries.batch_id("b94dg5zh") == "b94dg5zh"
-    assert await fake_ledger.queries.batch_id("payroll") == "b94dg5zh"
-    assert await fake_ledger.queries.batch_id("b2222222") == "b2222222"
+async def test_an_id_means_its_batch_whatever_others_are_called(ledger: Ledger) -> None:
+    await ledger.do(transitions.open_batch("b94dg5zh", "payroll", {}))
+    await ledger.do(transitions.open_batch("b2222222", "b94dg5zh", {}))  # by an older version
+    assert await ledger.queries.batch_id("b94dg5zh") == "b94dg5zh"
+    assert await ledger.queries.batch_id("payroll") == "b94dg5zh"
+    assert await ledger.queries.batch_id("b2222222") == "b2222222"
 
 
-async def test_nothing_is_handed_over_under_such_a_name(fake_ledger: Ledger) -> None:
+async def test_nothing_is_handed_over_under_such_a_name(ledger: Ledger) -> None:
     with pytest.raises(InvalidInputError):
-        await submit(fake_ledger, [new_job("a")], name="b94dg5zh", actor="ana", notify=lambda _: None)
-    assert await fake_ledger.redis.dbsize() == 0
+        await submit(ledger, [new_job("a")], name="b94dg5zh", actor="ana", notify=lambda _: None)
+    assert await ledger.redis.dbsize() == 0
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_a_message_with_such_a_name_is_kept_with_its_reason(fake_ledger: Ledger, name: str) -> None:
-    await take_in(fake_ledger, "t1", (), {"jobs": [job("a")], "batch": name}, Silent())
-    assert ["the name of a batch" in kept["reason"] for kept in await refused(fake_ledger)] == [True]
-    assert [status async for status in fake_ledger.queries.batches()] == []
+async def test_a_message_with_such_a_name_is_kept_with_its_reason(ledger: Ledger, name: str) -> None:
+    await take_in(ledger, "t1", (), {"jobs": [job("a")], "batch": name}, Silent())
+    assert ["the name of a batch" in kept["reason"] for kept in await refused(ledger)] == [True]
+    assert [status async for status in ledger.queries.batches()] == []
 
 
 @pytest.mark.parametrize("file", ["bandejas.csv", "data/b94dg5zh.csv.gz"])

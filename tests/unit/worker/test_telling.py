@@ -50,68 +50,68 @@ async def claimed_and_sent(ledger: Ledger, clock: Clock, *keys: str) -> list[Cla
 
 
 async def test_what_was_recorded_is_told_behind_its_job_whatever_is_recorded_meanwhile(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await fill(fake_ledger)
-    before = await kept(fake_ledger)
-    done, under_way = await claimed_and_sent(fake_ledger, clock, "k1", "k2")
-    async with recording(fake_ledger) as recorder:
+    await fill(ledger)
+    before = await kept(ledger)
+    done, under_way = await claimed_and_sent(ledger, clock, "k1", "k2")
+    async with recording(ledger) as recorder:
         await recorder.answered(done, answer(done, Event.CREATED))
-        await go_back(fake_ledger, before)
+        await go_back(ledger, before)
         waits = asyncio.ensure_future(recorder.answered(under_way, answer(under_way, Event.CREATED)))
         await asyncio.sleep(0)
         await recorder.affirm([])
         await waits
         for job in (done, under_way):
-            record = await fake_ledger.queries.job(job.job_id)
+            record = await ledger.queries.job(job.job_id)
             assert (record.state, record.bounds) == (State.SUCCEEDED, Bounds(1, 1))
-        assert (await fake_ledger.queries.status("b1")).conserved
+        assert (await ledger.queries.status("b1")).conserved
 
 
 async def test_an_answer_that_comes_while_its_post_is_told_of_is_recorded_behind_it(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await fill(fake_ledger)
-    done, under_way = await claimed_and_sent(fake_ledger, clock, "k1", "k2")
-    async with recording(fake_ledger) as recorder:
+    await fill(ledger)
+    done, under_way = await claimed_and_sent(ledger, clock, "k1", "k2")
+    async with recording(ledger) as recorder:
         await recorder.answered(done, answer(done, Event.CREATED))
         telling = asyncio.ensure_future(recorder.affirm([(under_way, 1)]))
         await asyncio.sleep(0)
         await recorder.answered(under_way, answer(under_way, Event.REFUSED))
         assert await telling == {Affirmation.KNOWN: 2}
-    record = await fake_ledger.queries.job(under_way.job_id)
+    record = await ledger.queries.job(under_way.job_id)
     assert (record.state, record.bounds) == (State.QUEUED, Bounds())
 
 
-async def test_what_was_told_is_told_again_to_the_next_redis(fake_ledger: Ledger, clock: Clock) -> None:
-    await fill(fake_ledger)
-    before = await kept(fake_ledger)
-    [job] = await claimed_and_sent(fake_ledger, clock, "k")
-    async with recording(fake_ledger) as recorder:
+async def test_what_was_told_is_told_again_to_the_next_redis(ledger: Ledger, clock: Clock) -> None:
+    await fill(ledger)
+    before = await kept(ledger)
+    [job] = await claimed_and_sent(ledger, clock, "k")
+    async with recording(ledger) as recorder:
         await recorder.answered(job, answer(job, Event.CREATED))
         for _ in range(2):
-            await go_back(fake_ledger, before)
+            await go_back(ledger, before)
             assert await recorder.affirm([]) == {Affirmation.RESTORED: 1}
-            assert (await fake_ledger.queries.job(job.job_id)).state is State.SUCCEEDED
+            assert (await ledger.queries.job(job.job_id)).state is State.SUCCEEDED
 
 
 @pytest.mark.parametrize("sent", [True, False])
 async def test_an_attempt_that_was_given_back_is_not_in_doubt_because_that_was_lost(
-    fake_ledger: Ledger, clock: Clock, sent: bool
+    ledger: Ledger, clock: Clock, sent: bool
 ) -> None:
-    await fill(fake_ledger)
-    [job] = await claimed_and_sent(fake_ledger, clock, "k")
-    before = await kept(fake_ledger)
+    await fill(ledger)
+    [job] = await claimed_and_sent(ledger, clock, "k")
+    before = await kept(ledger)
     said = answer(job, Event.REFUSED)
     if not sent:
         nothing = msgspec.structs.replace(said.attempt, evidence=Evidence.NOTHING_SENT)
         said = msgspec.structs.replace(said, attempt=nothing)
-    async with recording(fake_ledger) as recorder:
+    async with recording(ledger) as recorder:
         await recorder.answered(job, said)
-        after = await snapshot(fake_ledger.redis)
+        after = await snapshot(ledger.redis)
         await recorder.affirm([])
-        assert changed(after, await snapshot(fake_ledger.redis)) == {}  # nothing was lost
-        await go_back(fake_ledger, before)
+        assert changed(after, await snapshot(ledger.redis)) == {}  # nothing was lost
+        await go_back(ledger, before)
         await recorder.affirm([])
-    record = await fake_ledger.queries.job(job.job_id)
+    record = await ledger.queries.job(job.job_id)
     assert (record.state, record.bounds) == (State.QUEUED, Bounds())

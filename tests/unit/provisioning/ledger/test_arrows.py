@@ -105,14 +105,14 @@ class Stage:
 
 @pytest.mark.parametrize(("state", "event"), list(product(State, Event)))
 async def test_the_scripts_draw_the_arrows_of_the_table(
-    fake_ledger: Ledger, clock: Clock, state: State, event: Event
+    ledger: Ledger, clock: Clock, state: State, event: Event
 ) -> None:
-    stage = Stage(fake_ledger, clock, called_off=event is Event.CALLED_OFF)
+    stage = Stage(ledger, clock, called_off=event is Event.CALLED_OFF)
     await stage.bring_to(state)
     assert await stage.state() is state
-    before = await snapshot(fake_ledger.redis)
+    before = await snapshot(ledger.redis)
     await stage.take(event)
-    moved = changed(before, await snapshot(fake_ledger.redis))
+    moved = changed(before, await snapshot(ledger.redis))
 
     assert await stage.state() is TRANSITIONS.get((state, event), state)
     if (state, event) not in TRANSITIONS:
@@ -120,4 +120,4 @@ async def test_the_scripts_draw_the_arrows_of_the_table(
         assert [key for key in moved if not beside.fullmatch(key)] == []
     elif TRANSITIONS[state, event] is not state:
         assert "pv:{b1}:jobs 1 reason" in moved
-    assert (await fake_ledger.queries.status("b1")).conserved
+    assert (await ledger.queries.status("b1")).conserved

@@ -30,42 +30,42 @@ async def holds(ledger: Ledger) -> list[str]:
 
 
 async def test_a_cancel_that_breaks_off_lifts_its_hold(
-    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(fake_ledger, new_job("a"))
-    breaking(fake_ledger, monkeypatch, "cancel")
+    await fill(ledger, new_job("a"))
+    breaking(ledger, monkeypatch, "cancel")
     with pytest.raises(ConnectionError, match="cancel"):
-        await fake_ledger.operations.cancel("b1", "ana")
-    assert await holds(fake_ledger) == []
+        await ledger.operations.cancel("b1", "ana")
+    assert await holds(ledger) == []
 
 
 async def test_a_cancel_lifts_the_hold_that_one_before_it_left(
-    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(fake_ledger, new_job("a"), new_job("b"))
+    await fill(ledger, new_job("a"), new_job("b"))
     with monkeypatch.context() as broken:
-        breaking(fake_ledger, broken, "cancel", "release")
+        breaking(ledger, broken, "cancel", "release")
         with pytest.raises(ConnectionError):
-            await fake_ledger.operations.cancel("b1", "ana")
-    assert await holds(fake_ledger) == ["batch:b1"]
+            await ledger.operations.cancel("b1", "ana")
+    assert await holds(ledger) == ["batch:b1"]
 
-    assert await fake_ledger.operations.cancel("b1", "ben") == 2
-    status = await fake_ledger.queries.status("b1")
+    assert await ledger.operations.cancel("b1", "ben") == 2
+    status = await ledger.queries.status("b1")
     assert (status.states[State.CANCELLED], status.holds) == (2, [])
 
 
-async def test_a_cancel_leaves_a_persons_pause_alone(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("a"))
-    await fake_ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="lunch")
-    assert await fake_ledger.operations.cancel("b1", "ben") == 1
-    assert await holds(fake_ledger) == ["batch:b1"]
+async def test_a_cancel_leaves_a_persons_pause_alone(ledger: Ledger) -> None:
+    await fill(ledger, new_job("a"))
+    await ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="lunch")
+    assert await ledger.operations.cancel("b1", "ben") == 1
+    assert await holds(ledger) == ["batch:b1"]
 
 
 async def test_a_job_that_was_cancelled_and_queued_again_is_claimed_once_though_it_stands_twice_in_its_list(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, new_job("a"), new_job("b"))
-    await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
-    await fake_ledger.do(transitions.redrive("b1", [1], "ana"))
-    assert sorted(int(job.number) for job in await claim(fake_ledger)) == [1, 2]
-    assert (await fake_ledger.queries.status("b1")).conserved
+    await fill(ledger, new_job("a"), new_job("b"))
+    await ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+    await ledger.do(transitions.redrive("b1", [1], "ana"))
+    assert sorted(int(job.number) for job in await claim(ledger)) == [1, 2]
+    assert (await ledger.queries.status("b1")).conserved

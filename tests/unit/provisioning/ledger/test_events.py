@@ -29,31 +29,31 @@ def brake(scope: str, kind: str = "brake") -> Hold:
     return Hold(scope=scope, at=1.0, by="w1", why="refused", kind=kind)
 
 
-async def test_a_batch_settles_once_each_time_that_it_does(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k1"), new_job("k2"))
-    first, second = await claim(fake_ledger)
+async def test_a_batch_settles_once_each_time_that_it_does(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k1"), new_job("k2"))
+    first, second = await claim(ledger)
     for job in (first, second):
-        await send(fake_ledger, job)
-    await say(fake_ledger, answer(first, Arrow.CREATED))
-    assert await happened(fake_ledger) == []
+        await send(ledger, job)
+    await say(ledger, answer(first, Arrow.CREATED))
+    assert await happened(ledger) == []
     for _ in range(2):  # said twice
-        await say(fake_ledger, answer(second, Arrow.REJECTED))
-    assert await happened(fake_ledger) == [Happened.BATCH_SETTLED]
-    await fake_ledger.do(transitions.accept("b1", [new_job("k3")], "ana"))
-    await fake_ledger.do(transitions.cancel("b1", 1, 3, "ana"))
-    assert await happened(fake_ledger) == [Happened.BATCH_SETTLED] * 2
+        await say(ledger, answer(second, Arrow.REJECTED))
+    assert await happened(ledger) == [Happened.BATCH_SETTLED]
+    await ledger.do(transitions.accept("b1", [new_job("k3")], "ana"))
+    await ledger.do(transitions.cancel("b1", 1, 3, "ana"))
+    assert await happened(ledger) == [Happened.BATCH_SETTLED] * 2
 
 
-async def test_the_end_of_a_single_job_is_told_and_that_of_a_row_is_not(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("row"), batch="b2")
-    await fake_ledger.do(transitions.cancel("b2", 1, 1, "ana"))
-    await singles(fake_ledger, "k1", "k2")
-    first, second = await claim(fake_ledger)
+async def test_the_end_of_a_single_job_is_told_and_that_of_a_row_is_not(ledger: Ledger) -> None:
+    await fill(ledger, new_job("row"), batch="b2")
+    await ledger.do(transitions.cancel("b2", 1, 1, "ana"))
+    await singles(ledger, "k1", "k2")
+    first, second = await claim(ledger)
     for job in (first, second):
-        await send(fake_ledger, job)
-    await say(fake_ledger, answer(first, Arrow.DOUBTED), answer(second, Arrow.CREATED))
-    await fake_ledger.operations.resolve("b1", 1, created=True, actor="ana")
-    events, last = await fake_ledger.events.after(BEGINNING, "b1")
+        await send(ledger, job)
+    await say(ledger, answer(first, Arrow.DOUBTED), answer(second, Arrow.CREATED))
+    await ledger.operations.resolve("b1", 1, created=True, actor="ana")
+    events, last = await ledger.events.after(BEGINNING, "b1")
     assert [(event.happened, event.job) for event in events] == [
         (Happened.JOB_IN_DOUBT, 1),
         (Happened.JOB_SUCCEEDED, 2),
@@ -61,17 +61,17 @@ async def test_the_end_of_a_single_job_is_told_and_that_of_a_row_is_not(fake_led
         (Happened.JOB_SUCCEEDED, 1),
         (Happened.ACT, None),
     ]
-    assert await fake_ledger.events.after(last, "b1") == ([], last)
-    assert await happened(fake_ledger, "b2") == [Happened.BATCH_SETTLED]
+    assert await ledger.events.after(last, "b1") == ([], last)
+    assert await happened(ledger, "b2") == [Happened.BATCH_SETTLED]
 
 
-async def test_a_lapse_that_is_retried_is_no_end(fake_ledger: Ledger, clock: Clock) -> None:
-    await singles(fake_ledger, "k1")
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
+async def test_a_lapse_that_is_retried_is_no_end(ledger: Ledger, clock: Clock) -> None:
+    await singles(ledger, "k1")
+    [job] = await claim(ledger)
+    await send(ledger, job)
     clock.advance(LEASE + 1)
-    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="retry"))
-    assert await happened(fake_ledger) == []
+    await ledger.do(transitions.rescue("b1", on_in_doubt="retry"))
+    assert await happened(ledger) == []
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,14 @@ async def test_a_lapse_that_is_retried_is_no_end(fake_ledger: Ledger, clock: Clo
         (scopes.of_credential("other"), False),
     ],
 )
-async def test_a_hold_is_told_to_the_batches_that_it_holds(
-    fake_ledger: Ledger, scope: str, *, told: bool
-) -> None:
-    await fill(fake_ledger, new_job("k1"))
+async def test_a_hold_is_told_to_the_batches_that_it_holds(ledger: Ledger, scope: str, *, told: bool) -> None:
+    await fill(ledger, new_job("k1"))
     for _ in range(2):
-        await fake_ledger.do(transitions.hold(brake(scope)))
-    await fake_ledger.operations.release(scope, actor="ana")  # a brake waits for a probe
-    await fake_ledger.do(transitions.tried(scope, Shown.GOOD))
+        await ledger.do(transitions.hold(brake(scope)))
+    await ledger.operations.release(scope, actor="ana")  # a brake waits for a probe
+    await ledger.do(transitions.tried(scope, Shown.GOOD))
     braked, released = Happened.BATCH_BRAKED, Happened.BATCH_RELEASED
-    found = [each for each in await happened(fake_ledger) if each is not Happened.ACT]
+    found = [each for each in await happened(ledger) if each is not Happened.ACT]
     assert found == ([braked, released] if told else [])
 
 
@@ -108,44 +106,44 @@ async def test_a_hold_is_told_to_the_batches_that_it_holds(
     ],
 )
 async def test_a_batch_that_comes_under_a_hold_is_told_so(
-    fake_ledger: Ledger, scope: str, kind: str, event: Happened
+    ledger: Ledger, scope: str, kind: str, event: Happened
 ) -> None:
-    await fake_ledger.do(transitions.open_batch("b1", "b1", {}))
-    await fake_ledger.do(transitions.hold(brake(scope, kind)))
-    before = len(await happened(fake_ledger))
+    await ledger.do(transitions.open_batch("b1", "b1", {}))
+    await ledger.do(transitions.hold(brake(scope, kind)))
+    before = len(await happened(ledger))
     for n in range(2):
-        await fake_ledger.do(transitions.accept("b1", [new_job(f"k{n}")], "ana"))
-    assert (await happened(fake_ledger))[before:] == [event]
+        await ledger.do(transitions.accept("b1", [new_job(f"k{n}")], "ana"))
+    assert (await happened(ledger))[before:] == [event]
 
 
 async def test_a_credential_that_is_refused_in_mid_flight_brakes_the_batch_of_its_job(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, new_job("k1"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await fake_ledger.do(transitions.hold(brake(scopes.of_credential("acme"))))
-    assert await happened(fake_ledger) == []  # nothing of it is kept back yet
-    await say(fake_ledger, answer(job, Arrow.REFUSED))
-    assert await happened(fake_ledger) == [Happened.BATCH_BRAKED]
+    await fill(ledger, new_job("k1"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await ledger.do(transitions.hold(brake(scopes.of_credential("acme"))))
+    assert await happened(ledger) == []  # nothing of it is kept back yet
+    await say(ledger, answer(job, Arrow.REFUSED))
+    assert await happened(ledger) == [Happened.BATCH_BRAKED]
 
 
-async def test_a_stop_loss_stops_the_batch(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(4)))
-    jobs = (await claim(fake_ledger))[:2]
+async def test_a_stop_loss_stops_the_batch(ledger: Ledger) -> None:
+    await fill(ledger, *(new_job(f"k{n}") for n in range(4)))
+    jobs = (await claim(ledger))[:2]
     for job in jobs:
-        await send(fake_ledger, job)
+        await send(ledger, job)
     answers = [answer(job, Arrow.REJECTED, reason="bot_not_found") for job in jobs]
-    await fake_ledger.do(transitions.answered("b1", answers, stop_loss=2))
-    assert await happened(fake_ledger) == [Happened.BATCH_STOPPED]
+    await ledger.do(transitions.answered("b1", answers, stop_loss=2))
+    assert await happened(ledger) == [Happened.BATCH_STOPPED]
 
 
-async def test_a_persons_act_is_in_it(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k1"))
-    await fake_ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="lunch")
-    await fake_ledger.operations.hold(scopes.EVERYTHING, actor="ana", justification="lunch")
-    assert await happened(fake_ledger) == [Happened.BATCH_PAUSED, Happened.ACT, Happened.BATCH_PAUSED]
-    assert await happened(fake_ledger, "") == [Happened.ACT]
+async def test_a_persons_act_is_in_it(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k1"))
+    await ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="lunch")
+    await ledger.operations.hold(scopes.EVERYTHING, actor="ana", justification="lunch")
+    assert await happened(ledger) == [Happened.BATCH_PAUSED, Happened.ACT, Happened.BATCH_PAUSED]
+    assert await happened(ledger, "") == [Happened.ACT]
 
 
 async def test_it_is_bounded(ledger: Ledger) -> None:
@@ -170,24 +168,22 @@ async def test_whoever_waits_is_given_what_comes(ledger: Ledger) -> None:
     assert event == Event(await ledger.events.last(), Happened.BATCH_SETTLED, "b1", None)
 
 
-async def test_a_job_that_comes_to_rest_twice_in_a_call_is_told_once(
-    fake_ledger: Ledger, clock: Clock
-) -> None:
-    await singles(fake_ledger, "k1")
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
+async def test_a_job_that_comes_to_rest_twice_in_a_call_is_told_once(ledger: Ledger, clock: Clock) -> None:
+    await singles(ledger, "k1")
+    [job] = await claim(ledger)
+    await send(ledger, job)
     clock.advance(LEASE)
-    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
+    await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
     before = [Happened.JOB_IN_DOUBT, Happened.BATCH_SETTLED]
-    assert await happened(fake_ledger) == before
-    await say(fake_ledger, answer(job, Arrow.DOUBTED))  # its doubt was known
-    assert await happened(fake_ledger) == before
+    assert await happened(ledger) == before
+    await say(ledger, answer(job, Arrow.DOUBTED))  # its doubt was known
+    assert await happened(ledger) == before
 
 
-async def test_what_only_a_newer_version_knows_is_passed_over(fake_ledger: Ledger) -> None:
-    redis: Any = fake_ledger.redis
+async def test_what_only_a_newer_version_knows_is_passed_over(ledger: Ledger) -> None:
+    redis: Any = ledger.redis
     newest = await redis.xadd(keys.EVENTS, {"event": "batch.renamed", "batch": "b1"})
-    [event] = await fake_ledger.events.wait(BEGINNING, 1.0)
+    [event] = await ledger.events.wait(BEGINNING, 1.0)
     assert (event.id, event.happened) == (newest.decode(), None)
 
 

@@ -29,10 +29,10 @@ async def _live(ledger: Ledger, clock: Clock, batches: int) -> None:
 
 
 @pytest.mark.parametrize("stretch", [1, 2, 3, 250])
-async def test_the_sums_are_those_of_all_batches(fake_ledger: Ledger, clock: Clock, stretch: int) -> None:
-    await _live(fake_ledger, clock, 6)
-    statuses = [status async for status in fake_ledger.queries.batches()]
-    sums = await sum_up(fake_ledger, stretch=stretch)
+async def test_the_sums_are_those_of_all_batches(ledger: Ledger, clock: Clock, stretch: int) -> None:
+    await _live(ledger, clock, 6)
+    statuses = [status async for status in ledger.queries.batches()]
+    sums = await sum_up(ledger, stretch=stretch)
     assert sums.batches == 6
     for state in State:
         assert sums.counts[state] == sum(status.states[state] for status in statuses)
@@ -46,42 +46,42 @@ async def test_the_sums_are_those_of_all_batches(fake_ledger: Ledger, clock: Clo
 
 
 async def test_the_oldest_doubt_and_the_first_due_are_found_wherever_they_are(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
     began = clock.now
-    await _live(fake_ledger, clock, 4)
-    sums = await sum_up(fake_ledger, stretch=1)
+    await _live(ledger, clock, 4)
+    sums = await sum_up(ledger, stretch=1)
     assert (sums.doubted, sums.due) == (began + 1, began + 2 + 60)
 
 
-async def test_an_empty_ledger_has_nothing(fake_ledger: Ledger) -> None:
-    sums = await sum_up(fake_ledger)
+async def test_an_empty_ledger_has_nothing(ledger: Ledger) -> None:
+    sums = await sum_up(ledger)
     assert (sums.batches, sums.causes, sums.doubted, sums.due, sums.first) == (0, {}, None, None, ())
     assert set(sums.counts.values()) == {0}
 
 
-async def test_causes_that_nobody_documents_are_one(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(30)))
-    for n, job in enumerate(await claim(fake_ledger)):
-        await send(fake_ledger, job)
+async def test_causes_that_nobody_documents_are_one(ledger: Ledger) -> None:
+    await fill(ledger, *(new_job(f"k{n}") for n in range(30)))
+    for n, job in enumerate(await claim(ledger)):
+        await send(ledger, job)
         reason = "bot_not_found" if n < 10 else f"tenant_{n}_is_odd"
-        await say(fake_ledger, answer(job, Event.REJECTED, reason=reason))
-    sums = await sum_up(fake_ledger)
+        await say(ledger, answer(job, Event.REJECTED, reason=reason))
+    sums = await sum_up(ledger)
     assert sums.causes == {("dead", "bot_not_found"): 10, ("dead", "other"): 20}
 
 
-async def test_a_settled_batch_is_counted_as_one(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.CREATED))
-    sums = await sum_up(fake_ledger)
+async def test_a_settled_batch_is_counted_as_one(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.CREATED))
+    sums = await sum_up(ledger)
     assert (sums.batches, sums.counts["settled"], sums.first) == (1, 1, ())
 
 
-async def test_the_oldest_job_is_looked_for_in_a_few_batches_only(fake_ledger: Ledger) -> None:
+async def test_the_oldest_job_is_looked_for_in_a_few_batches_only(ledger: Ledger) -> None:
     for n in range(3 * LINES):
-        await fill(fake_ledger, new_job(f"k{n}"), batch=f"b{n:02}")
+        await fill(ledger, new_job(f"k{n}"), batch=f"b{n:02}")
     for stretch in (1, 5, 250):
-        found = Counter((await sum_up(fake_ledger, stretch=stretch)).first)
+        found = Counter((await sum_up(ledger, stretch=stretch)).first)
         assert len(found) == LINES

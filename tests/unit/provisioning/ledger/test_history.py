@@ -26,17 +26,17 @@ async def _two_minutes(ledger: Ledger, clock: Clock) -> None:
             clock.advance(60)
 
 
-async def test_outcomes_and_attempts_are_counted_by_the_minute(fake_ledger: Ledger, clock: Clock) -> None:
-    await _two_minutes(fake_ledger, clock)
-    assert await fake_ledger.queries.history("b1") == [
+async def test_outcomes_and_attempts_are_counted_by_the_minute(ledger: Ledger, clock: Clock) -> None:
+    await _two_minutes(ledger, clock)
+    assert await ledger.queries.history("b1") == [
         Span(MINUTE, 60, 1, {State.SUCCEEDED: 1}),
         Span(MINUTE + 60, 60, 2, {State.DEAD: 2}),
     ]
 
 
-async def test_a_longer_look_sums_minutes_up(fake_ledger: Ledger, clock: Clock) -> None:
-    await _two_minutes(fake_ledger, clock)
-    [span] = await fake_ledger.queries.history("b1", minutes=60)
+async def test_a_longer_look_sums_minutes_up(ledger: Ledger, clock: Clock) -> None:
+    await _two_minutes(ledger, clock)
+    [span] = await ledger.queries.history("b1", minutes=60)
     assert (span.attempts, span.ended) == (3, {State.SUCCEEDED: 1, State.DEAD: 2})
 
 
@@ -79,15 +79,13 @@ async def test_what_is_old_is_kept_by_the_hour_then_by_the_day_and_every_end_is_
     ]
 
 
-async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
-    fake_ledger: Ledger, clock: Clock
-) -> None:
-    await _two_minutes(fake_ledger, clock)
-    await fill(fake_ledger, new_job("doubt"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.DOUBTED))
-    hand, scope = fake_ledger.operations, scopes.of_batch("b1")
+async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(ledger: Ledger, clock: Clock) -> None:
+    await _two_minutes(ledger, clock)
+    await fill(ledger, new_job("doubt"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.DOUBTED))
+    hand, scope = ledger.operations, scopes.of_batch("b1")
     assert await hand.hold(scope, actor="ana", justification="coffee")
     assert not await hand.hold(scope, actor="eva", justification="too late to count")
     await hand.release(scope, actor="eva")
@@ -95,7 +93,7 @@ async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
     await hand.resolve("b1", 4, created=True, actor="ana")
     await hand.redrive("b1", Selection(State.DEAD), "ana")
     await hand.cancel("b1", "eva")
-    acts = [(act.act, act.by, act.on) async for act in fake_ledger.queries.audit()]
+    acts = [(act.act, act.by, act.on) async for act in ledger.queries.audit()]
     assert acts == [
         ("cancel", "eva", "batch:b1"),
         ("redrive", "ana", "batch:b1"),
@@ -104,13 +102,13 @@ async def test_every_act_of_a_person_is_in_the_audit_the_latest_first(
         ("resume", "eva", "batch:b1"),
         ("pause", "ana", "batch:b1"),
     ]
-    assert len([act async for act in fake_ledger.queries.audit(2)]) == 2
+    assert len([act async for act in ledger.queries.audit(2)]) == 2
 
 
-async def test_the_audit_reads_all_that_it_keeps_page_by_page(fake_ledger: Ledger) -> None:
+async def test_the_audit_reads_all_that_it_keeps_page_by_page(ledger: Ledger) -> None:
     for n in range(1001):
-        await fake_ledger.operations.note("pause", actor=f"p{n}", on="all")
-    read = [act.by async for act in fake_ledger.queries.audit()]
+        await ledger.operations.note("pause", actor=f"p{n}", on="all")
+    read = [act.by async for act in ledger.queries.audit()]
     assert read == [f"p{n}" for n in reversed(range(1001))]
 
 
@@ -126,26 +124,24 @@ FACTS = st.dictionaries(
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=FACTS)
-async def test_an_act_is_read_with_the_facts_that_were_noted(
-    fake_ledger: Ledger, facts: dict[str, Fact]
-) -> None:
-    await fake_ledger.operations.note("redrive", actor="ana", on="all", facts=facts)
-    [read] = [act async for act in fake_ledger.queries.audit(1)]
+async def test_an_act_is_read_with_the_facts_that_were_noted(ledger: Ledger, facts: dict[str, Fact]) -> None:
+    await ledger.operations.note("redrive", actor="ana", on="all", facts=facts)
+    [read] = [act async for act in ledger.queries.audit(1)]
     assert read.facts == facts
 
 
-async def test_a_redrive_since_a_time_leaves_the_audit_readable(fake_ledger: Ledger) -> None:
+async def test_a_redrive_since_a_time_leaves_the_audit_readable(ledger: Ledger) -> None:
     wanted = Selection(State.DEAD, since=1_764_000_000.5, until=1_764_000_001.0)
-    await fake_ledger.operations.redrive("b1", wanted, "ana")
-    [act] = [act async for act in fake_ledger.queries.audit()]
+    await ledger.operations.redrive("b1", wanted, "ana")
+    [act] = [act async for act in ledger.queries.audit()]
     assert (act.facts["since"], act.facts["until"]) == (1_764_000_000.5, 1_764_000_001.0)
 
 
-async def test_a_name_with_stray_bytes_is_noted(fake_ledger: Ledger) -> None:
-    await fake_ledger.operations.note(
+async def test_a_name_with_stray_bytes_is_noted(ledger: Ledger) -> None:
+    await ledger.operations.note(
         "reconcile", actor="ana\udcff", on="all", justification="x\udcfe", facts={"file": "t\udcff.csv"}
     )
-    [act] = [act async for act in fake_ledger.queries.audit()]
+    [act] = [act async for act in ledger.queries.audit()]
     assert (act.by, act.why, act.facts) == ("ana\\xff", "x\\xfe", {"file": "t\\xff.csv"})
 
 
@@ -160,12 +156,12 @@ async def test_a_name_with_stray_bytes_is_noted(fake_ledger: Ledger) -> None:
     ],
 )
 async def test_an_entry_that_cannot_be_read_is_shown_as_such_and_hides_no_other(
-    fake_ledger: Ledger, fields: dict[str, bytes]
+    ledger: Ledger, fields: dict[str, bytes]
 ) -> None:
-    await fake_ledger.operations.note("pause", actor="ana", on="all")
-    await fake_ledger.redis.xadd(keys.AUDIT, fields)  # type: ignore[arg-type]
-    await fake_ledger.operations.note("resume", actor="eva", on="all")
-    acts = [act async for act in fake_ledger.queries.audit()]
+    await ledger.operations.note("pause", actor="ana", on="all")
+    await ledger.redis.xadd(keys.AUDIT, fields)  # type: ignore[arg-type]
+    await ledger.operations.note("resume", actor="eva", on="all")
+    acts = [act async for act in ledger.queries.audit()]
     assert [act.act for act in acts] == ["resume", "unreadable", "pause"]
     assert acts[1].at == pytest.approx(acts[0].at, abs=60)
     assert acts[1].facts["entry"]

@@ -48,48 +48,46 @@ async def _four(ledger: Ledger, clock: Clock) -> None:
     ],
 )
 async def test_jobs_are_listed_by_every_filter(
-    fake_ledger: Ledger, clock: Clock, wanted: Selection, numbers: list[int]
+    ledger: Ledger, clock: Clock, wanted: Selection, numbers: list[int]
 ) -> None:
-    await _four(fake_ledger, clock)
-    assert await _numbers(fake_ledger, wanted) == numbers
+    await _four(ledger, clock)
+    assert await _numbers(ledger, wanted) == numbers
 
 
 @pytest.mark.parametrize("wanted", [Selection(), Selection(State.DEAD), Selection(key="k*")])
 async def test_a_listing_goes_on_after_any_job_of_it(
-    fake_ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch, wanted: Selection
+    ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch, wanted: Selection
 ) -> None:
     monkeypatch.setattr(queries, "PAGE", 2)
     monkeypatch.setattr(queries, "STRETCH", 3)
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(9)))
-    for job in reversed(await claim(fake_ledger)):
-        await send(fake_ledger, job)
+    await fill(ledger, *(new_job(f"k{n}") for n in range(9)))
+    for job in reversed(await claim(ledger)):
+        await send(ledger, job)
         clock.advance(1 if job.number % 3 else 0)  # some get there in the same instant
-        await say(fake_ledger, answer(job, Event.REJECTED))
-    everything = [record async for record in fake_ledger.queries.jobs("b1", wanted)]
+        await say(ledger, answer(job, Event.REJECTED))
+    everything = [record async for record in ledger.queries.jobs("b1", wanted)]
     assert sorted(record.number for record in everything) == list(range(1, 10))
     for index, record in enumerate(everything):
-        rest = await _numbers(fake_ledger, wanted, after=wanted.place(record))
+        rest = await _numbers(ledger, wanted, after=wanted.place(record))
         assert rest == [each.number for each in everything[index + 1 :]]
 
 
 async def test_pages_say_where_they_end_and_the_last_that_nothing_is_left(
-    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "PAGE", 2)
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(4)))
-    pages = [(len(page.jobs), page.end) async for page in fake_ledger.queries.pages("b1")]
+    await fill(ledger, *(new_job(f"k{n}") for n in range(4)))
+    pages = [(len(page.jobs), page.end) async for page in ledger.queries.pages("b1")]
     assert pages == [(2, "2"), (2, "")]
 
 
-async def test_dead_letters_are_listed_in_the_order_in_which_they_died(
-    fake_ledger: Ledger, clock: Clock
-) -> None:
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(4)))
-    for job in sorted(await claim(fake_ledger), key=lambda each: -each.number):
-        await send(fake_ledger, job)
+async def test_dead_letters_are_listed_in_the_order_in_which_they_died(ledger: Ledger, clock: Clock) -> None:
+    await fill(ledger, *(new_job(f"k{n}") for n in range(4)))
+    for job in sorted(await claim(ledger), key=lambda each: -each.number):
+        await send(ledger, job)
         clock.advance(1)
-        await say(fake_ledger, answer(job, Event.REJECTED))
-    assert await _numbers(fake_ledger, Selection(State.DEAD)) == [4, 3, 2, 1]
+        await say(ledger, answer(job, Event.REJECTED))
+    assert await _numbers(ledger, Selection(State.DEAD)) == [4, 3, 2, 1]
 
 
 async def _found(ledger: Ledger, key: str, credential: str = "") -> set[tuple[str, str]]:
@@ -97,37 +95,37 @@ async def _found(ledger: Ledger, key: str, credential: str = "") -> set[tuple[st
 
 
 async def test_a_tenant_is_found_in_whichever_batch_and_under_whichever_credential(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, new_job("lima", "acme"), new_job("limb", "acme"))
-    await fill(fake_ledger, new_job("lima", "zeta"), new_job("l*ma", "zeta"), batch="b2")
-    assert await _found(fake_ledger, "lima") == {("acme", "b1.1"), ("zeta", "b2.1")}
-    assert await _found(fake_ledger, "lima", "zeta") == {("zeta", "b2.1")}
-    assert await _found(fake_ledger, "lim*") == {("acme", "b1.1"), ("acme", "b1.2"), ("zeta", "b2.1")}
-    assert await _found(fake_ledger, "l**") == {("zeta", "b2.2")}  # all that begin with `l*`
-    assert await _found(fake_ledger, "nobody") == set()
+    await fill(ledger, new_job("lima", "acme"), new_job("limb", "acme"))
+    await fill(ledger, new_job("lima", "zeta"), new_job("l*ma", "zeta"), batch="b2")
+    assert await _found(ledger, "lima") == {("acme", "b1.1"), ("zeta", "b2.1")}
+    assert await _found(ledger, "lima", "zeta") == {("zeta", "b2.1")}
+    assert await _found(ledger, "lim*") == {("acme", "b1.1"), ("acme", "b1.2"), ("zeta", "b2.1")}
+    assert await _found(ledger, "l**") == {("zeta", "b2.2")}  # all that begin with `l*`
+    assert await _found(ledger, "nobody") == set()
 
 
-async def test_of_a_tenant_past_its_retention_is_told_how_it_ended(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("lima"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.CREATED))
-    redis: Any = fake_ledger.redis
+async def test_of_a_tenant_past_its_retention_is_told_how_it_ended(ledger: Ledger) -> None:
+    await fill(ledger, new_job("lima"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.CREATED))
+    redis: Any = ledger.redis
     settled = await redis.hget(keys.batch("b1"), "settled_at")
-    await fake_ledger.do(transitions.reap("b1", "batches", settled.decode(), 10))
-    [found] = [each async for each in fake_ledger.queries.find("lima")]
+    await ledger.do(transitions.reap("b1", "batches", settled.decode(), 10))
+    [found] = [each async for each in ledger.queries.find("lima")]
     assert found == Tombstone("b1.1", "lima", "acme", State.SUCCEEDED)
     assert not isinstance(found, JobRecord)
 
 
-async def test_a_batch_that_is_being_let_go_of_is_listed_without_what_is_gone(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("ka"), new_job("kb"))
-    for job in await claim(fake_ledger):
-        await send(fake_ledger, job)
-        await say(fake_ledger, answer(job, Event.CREATED))
-    redis: Any = fake_ledger.redis
+async def test_a_batch_that_is_being_let_go_of_is_listed_without_what_is_gone(ledger: Ledger) -> None:
+    await fill(ledger, new_job("ka"), new_job("kb"))
+    for job in await claim(ledger):
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.CREATED))
+    redis: Any = ledger.redis
     settled = await redis.hget(keys.batch("b1"), "settled_at")
-    await fake_ledger.do(transitions.reap("b1", "batches", settled.decode(), 1))
+    await ledger.do(transitions.reap("b1", "batches", settled.decode(), 1))
     for wanted in (Selection(), Selection(key="k*"), Selection(until=NOW + 9), Selection(State.SUCCEEDED)):
-        assert await _numbers(fake_ledger, wanted) == [2]
+        assert await _numbers(ledger, wanted) == [2]

@@ -85,36 +85,36 @@ def test_takers_who_come_back_when_told_use_the_whole_pace(rate: float, wants: l
 
 @pytest.mark.parametrize(("rate", "at_once"), [(50.0, 6), (5.0, 1), (100.0, 11)])
 async def test_an_idle_bucket_lets_a_burst_go_beside_the_one_that_is_due(
-    fake_ledger: Ledger, rate: float, at_once: int
+    ledger: Ledger, rate: float, at_once: int
 ) -> None:
-    starts = [(await _take(fake_ledger, rate, 1)).start for _ in range(at_once + 1)]
+    starts = [(await _take(ledger, rate, 1)).start for _ in range(at_once + 1)]
     assert starts == [*[0.0] * at_once, pytest.approx(at_once / rate - BURST, abs=ROUNDING)]
 
 
-async def test_a_quickened_pace_is_felt_at_once(fake_ledger: Ledger, clock: Clock) -> None:
-    assert (await _take(fake_ledger, 1 / 3600, 10)).count == 1
-    waiting = await _take(fake_ledger, 1 / 3600, 10)
+async def test_a_quickened_pace_is_felt_at_once(ledger: Ledger, clock: Clock) -> None:
+    assert (await _take(ledger, 1 / 3600, 10)).count == 1
+    waiting = await _take(ledger, 1 / 3600, 10)
     assert (waiting.count, waiting.start) == (0, 1.0)  # not an hour: the pace may change meanwhile
-    await fake_ledger.operations.set_pace("acme", Rate(50.0))
+    await ledger.operations.set_pace("acme", Rate(50.0))
     clock.advance(0.1)
-    tokens = await _take(fake_ledger, 1 / 3600, 10)
+    tokens = await _take(ledger, 1 / 3600, 10)
     while not tokens.count:
         clock.advance(tokens.start)
-        tokens = await _take(fake_ledger, 1 / 3600, 10)
+        tokens = await _take(ledger, 1 / 3600, 10)
     assert clock.now - Clock().now < 1
     assert tokens.interval == pytest.approx(0.02)
 
 
 async def test_an_operators_pace_goes_before_the_setting_and_unlimited_is_no_pace(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fake_ledger.operations.set_pace("acme", Rate(None))
-    assert (await _take(fake_ledger, 5.0, 10)).count is None
-    await fake_ledger.operations.set_pace("acme", Rate(2.0))
-    assert (await _take(fake_ledger, 5.0, 10)).interval == 0.5
+    await ledger.operations.set_pace("acme", Rate(None))
+    assert (await _take(ledger, 5.0, 10)).count is None
+    await ledger.operations.set_pace("acme", Rate(2.0))
+    assert (await _take(ledger, 5.0, 10)).interval == 0.5
 
 
-async def test_each_credential_has_a_bucket_of_its_own(fake_ledger: Ledger) -> None:
-    assert (await _take(fake_ledger, 5.0, 1)).start == 0
-    other = await fake_ledger.do(transitions.take("zeta", Rate(5.0), 1))
+async def test_each_credential_has_a_bucket_of_its_own(ledger: Ledger) -> None:
+    assert (await _take(ledger, 5.0, 1)).start == 0
+    other = await ledger.do(transitions.take("zeta", Rate(5.0), 1))
     assert (other.count, other.start) == (1, 0)

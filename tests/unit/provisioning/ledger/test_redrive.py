@@ -64,74 +64,74 @@ async def _numbers(ledger: Ledger, wanted: Selection) -> list[int]:
     ],
 )
 async def test_a_filter_means_what_it_says(
-    fake_ledger: Ledger, clock: Clock, wanted: Selection, numbers: list[int]
+    ledger: Ledger, clock: Clock, wanted: Selection, numbers: list[int]
 ) -> None:
-    await _three(fake_ledger, clock)
-    assert await _numbers(fake_ledger, wanted) == numbers
+    await _three(ledger, clock)
+    assert await _numbers(ledger, wanted) == numbers
 
 
-async def test_looking_for_jobs_changes_nothing(fake_ledger: Ledger, clock: Clock) -> None:
-    await _three(fake_ledger, clock)
-    before = await snapshot(fake_ledger.redis)
-    await _numbers(fake_ledger, DEAD)
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+async def test_looking_for_jobs_changes_nothing(ledger: Ledger, clock: Clock) -> None:
+    await _three(ledger, clock)
+    before = await snapshot(ledger.redis)
+    await _numbers(ledger, DEAD)
+    assert changed(before, await snapshot(ledger.redis)) == {}
 
 
 async def test_what_may_make_a_second_widget_is_left_where_it_is_and_counted(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await _three(fake_ledger, clock)
-    assert await fake_ledger.operations.redrive("b1", DEAD, "ana") == Redriven(queued=2, risky=0, left=1)
-    status = await fake_ledger.queries.status("b1")
+    await _three(ledger, clock)
+    assert await ledger.operations.redrive("b1", DEAD, "ana") == Redriven(queued=2, risky=0, left=1)
+    status = await ledger.queries.status("b1")
     assert (status.states[State.QUEUED], status.states[State.DEAD]) == (2, 1)
     assert status.causes == {"dead": {"http_500": 1}}
 
 
 async def test_the_reason_for_accepting_a_second_widget_is_kept_with_the_job_and_in_the_audit(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await _three(fake_ledger, clock)
-    came = await fake_ledger.operations.redrive("b1", DEAD, "ana", justification=WHY)
+    await _three(ledger, clock)
+    came = await ledger.operations.redrive("b1", DEAD, "ana", justification=WHY)
     assert came == Redriven(queued=3, risky=1, left=0)
-    [move] = (await fake_ledger.queries.job("b1.2")).moves
+    [move] = (await ledger.queries.job("b1.2")).moves
     assert (move.move, move.by, move.was, move.why) == ("redriven", "ana", "http_500", WHY)
-    [safe] = (await fake_ledger.queries.job("b1.1")).moves
+    [safe] = (await ledger.queries.job("b1.1")).moves
     assert safe.why == ""
-    [act] = [act async for act in fake_ledger.queries.audit()]
+    [act] = [act async for act in ledger.queries.audit()]
     assert (act.act, act.by, act.on, act.why) == ("redrive", "ana", "batch:b1", WHY)
     assert (act.facts["queued"], act.facts["risky"]) == (3, 1)
 
 
-async def test_bounds_are_kept_over_a_redrive(fake_ledger: Ledger, clock: Clock) -> None:
-    await _three(fake_ledger, clock)
-    await fake_ledger.operations.redrive("b1", DEAD, "ana", justification=WHY)
-    assert (await fake_ledger.queries.job("b1.2")).bounds == Bounds(0, 1)
+async def test_bounds_are_kept_over_a_redrive(ledger: Ledger, clock: Clock) -> None:
+    await _three(ledger, clock)
+    await ledger.operations.redrive("b1", DEAD, "ana", justification=WHY)
+    assert (await ledger.queries.job("b1.2")).bounds == Bounds(0, 1)
 
 
 @pytest.mark.parametrize("same_time", [True, False])
 async def test_every_match_is_found_once_however_the_stretches_fall(
-    fake_ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch, same_time: bool
+    ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch, same_time: bool
 ) -> None:
     for module in (queries, hand_module):
         monkeypatch.setattr(module, "STRETCH", 3)
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(11)))
-    for job in await claim(fake_ledger):
-        await send(fake_ledger, job)
+    await fill(ledger, *(new_job(f"k{n}") for n in range(11)))
+    for job in await claim(ledger):
+        await send(ledger, job)
         clock.advance(0 if same_time else 1)
         event = Event.EXHAUSTED if job.number % 4 == 0 else Event.REJECTED
-        await say(fake_ledger, answer(job, event))
-    assert sorted(await _numbers(fake_ledger, DEAD)) == list(range(1, 12))
-    assert await fake_ledger.operations.redrive("b1", DEAD, "ana") == Redriven(queued=9, risky=0, left=2)
-    assert sorted(await _numbers(fake_ledger, DEAD)) == [4, 8]
+        await say(ledger, answer(job, event))
+    assert sorted(await _numbers(ledger, DEAD)) == list(range(1, 12))
+    assert await ledger.operations.redrive("b1", DEAD, "ana") == Redriven(queued=9, risky=0, left=2)
+    assert sorted(await _numbers(ledger, DEAD)) == [4, 8]
 
 
 async def test_cancelled_jobs_are_found_by_their_numbers(
-    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "STRETCH", 2)
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(4)))
-    await fake_ledger.do(transitions.cancel("b1", 1, 3, "ana"))
-    assert await _numbers(fake_ledger, Selection(State.CANCELLED)) == [1, 2, 3]
+    await fill(ledger, *(new_job(f"k{n}") for n in range(4)))
+    await ledger.do(transitions.cancel("b1", 1, 3, "ana"))
+    assert await _numbers(ledger, Selection(State.CANCELLED)) == [1, 2, 3]
 
 
 # -- a mended row ------------------------------------------------------------------------------------
@@ -146,30 +146,30 @@ async def _mend(ledger: Ledger, key: str, *, justification: str = "") -> tuple[V
 
 
 async def test_a_mended_row_that_may_have_made_a_widget_is_not_sent_silently(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await _three(fake_ledger, clock)
-    before = await snapshot(fake_ledger.redis)
-    assert await _mend(fake_ledger, "b") == (Verdict.RISKY, Verdict.RISKY)
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    assert await _mend(fake_ledger, "a") == (Verdict.REDRIVEN, Verdict.REDRIVEN)
+    await _three(ledger, clock)
+    before = await snapshot(ledger.redis)
+    assert await _mend(ledger, "b") == (Verdict.RISKY, Verdict.RISKY)
+    assert changed(before, await snapshot(ledger.redis)) == {}
+    assert await _mend(ledger, "a") == (Verdict.REDRIVEN, Verdict.REDRIVEN)
 
 
 async def test_a_mended_row_is_sent_where_somebody_says_why_a_second_widget_is_accepted(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await _three(fake_ledger, clock)
-    assert await _mend(fake_ledger, "b", justification=WHY) == (Verdict.REDRIVEN, Verdict.REDRIVEN)
-    [move] = (await fake_ledger.queries.job("b1.2")).moves
+    await _three(ledger, clock)
+    assert await _mend(ledger, "b", justification=WHY) == (Verdict.REDRIVEN, Verdict.REDRIVEN)
+    [move] = (await ledger.queries.job("b1.2")).moves
     assert (move.move, move.why) == ("redriven", WHY)
-    assert await fake_ledger.queries.body("b1.2") == b'{"a":2}'
+    assert await ledger.queries.body("b1.2") == b'{"a":2}'
 
 
 async def test_causes_come_with_their_count_risk_first_and_last_time_and_an_example(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await _three(fake_ledger, clock)
-    groups = await fake_ledger.queries.causes("b1", DEAD)
+    await _three(ledger, clock)
+    groups = await ledger.queries.causes("b1", DEAD)
     assert [(g.cause, g.count, g.risky, g.first - NOW, g.last - NOW, g.example) for g in groups] == [
         ("bot_not_found", 2, 0, 1.0, 3.0, 1),
         ("http_500", 1, 1, 2.0, 2.0, 2),

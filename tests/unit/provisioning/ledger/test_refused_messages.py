@@ -26,10 +26,10 @@ async def raw(ledger: Ledger) -> bytes:
     return b"".join(await redis.lrange(keys.INTAKE_DEAD, 0, -1))
 
 
-async def test_a_message_that_comes_again_is_kept_once(fake_ledger: Ledger) -> None:
-    assert [await keep(fake_ledger) for _ in range(2)] == [True, False]
-    assert await keep(fake_ledger, reason="another")
-    newest, oldest = await refused_messages.read(fake_ledger)
+async def test_a_message_that_comes_again_is_kept_once(ledger: Ledger) -> None:
+    assert [await keep(ledger) for _ in range(2)] == [True, False]
+    assert await keep(ledger, reason="another")
+    newest, oldest = await refused_messages.read(ledger)
     assert (newest["reason"], oldest["reason"], oldest["message"]) == ("another", "no", MESSAGE)
 
 
@@ -58,40 +58,40 @@ async def test_who_cannot_seal_keeps_the_reason_without_the_message(masters: str
 
 
 async def test_the_oldest_go_beyond_a_count_and_a_size(
-    fake_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refused_messages, "MOST", 3)
     for number in range(5):
-        await keep(fake_ledger, task=f"t{number}")
-    assert [each["task"] for each in await refused_messages.read(fake_ledger)] == ["t4", "t3", "t2"]
+        await keep(ledger, task=f"t{number}")
+    assert [each["task"] for each in await refused_messages.read(ledger)] == ["t4", "t3", "t2"]
     monkeypatch.setattr(refused_messages, "MOST_BYTES", 500)
-    await keep(fake_ledger, task="t5", message={"body": "x" * 300})
-    assert [each["task"] for each in await refused_messages.read(fake_ledger)] == ["t5"]
+    await keep(ledger, task="t5", message={"body": "x" * 300})
+    assert [each["task"] for each in await refused_messages.read(ledger)] == ["t5"]
 
 
-async def test_of_a_very_long_message_the_beginning_is_kept(fake_ledger: Ledger) -> None:
-    await keep(fake_ledger, message={"body": "x" * refused_messages.LONGEST})
-    [kept] = await refused_messages.read(fake_ledger)
+async def test_of_a_very_long_message_the_beginning_is_kept(ledger: Ledger) -> None:
+    await keep(ledger, message={"body": "x" * refused_messages.LONGEST})
+    [kept] = await refused_messages.read(ledger)
     assert kept["message"]["cut"].startswith('{"body": "xxx')
     assert kept["message"]["bytes"] > refused_messages.LONGEST
-    assert len(await raw(fake_ledger)) < 2 * refused_messages.CUT
+    assert len(await raw(ledger)) < 2 * refused_messages.CUT
 
 
 @pytest.mark.parametrize(
     "message", [{"x": {1, 2}}, {"x": b"\xff"}, {"\ud800": "\ud800"}], ids=["a_set", "bytes", "a_surrogate"]
 )
-async def test_whatever_a_message_holds_it_is_kept(fake_ledger: Ledger, message: Any) -> None:
-    assert await keep(fake_ledger, reason="\ud800", message=message)
-    assert len(await refused_messages.read(fake_ledger)) == 1
+async def test_whatever_a_message_holds_it_is_kept(ledger: Ledger, message: Any) -> None:
+    assert await keep(ledger, reason="\ud800", message=message)
+    assert len(await refused_messages.read(ledger)) == 1
 
 
-async def test_the_retention_of_dead_letters_lets_go_of_them(fake_ledger: Ledger) -> None:
-    await keep(fake_ledger)
+async def test_the_retention_of_dead_letters_lets_go_of_them(ledger: Ledger) -> None:
+    await keep(ledger)
     now = time.time()
     for retention, days, left in [
         (Retention(), refused_messages.DAYS - 1, 1),
         (Retention(dead=1), 0.5, 1),
         (Retention(dead=1), 2, 0),
     ]:
-        await Reaper(fake_ledger, retention).run_once(now + days * 86_400)
-        assert len(await refused_messages.read(fake_ledger)) == left
+        await Reaper(ledger, retention).run_once(now + days * 86_400)
+        assert len(await refused_messages.read(ledger)) == left

@@ -55,16 +55,16 @@ async def _lapse(ledger: Ledger, clock: Clock) -> Rescue:
 
 
 async def test_one_identity_is_one_job_in_one_call_in_one_batch_and_across_batches(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    assert await _verdicts(fake_ledger, "fp", "fp") == ["new b1.1", "queued b1.1"]
-    assert await _verdicts(fake_ledger, "fp", batch="b2") == ["queued b1.1"]
-    assert (await fake_ledger.queries.status("b1")).accepted == 1
+    assert await _verdicts(ledger, "fp", "fp") == ["new b1.1", "queued b1.1"]
+    assert await _verdicts(ledger, "fp", batch="b2") == ["queued b1.1"]
+    assert (await ledger.queries.status("b1")).accepted == 1
 
 
-async def test_the_same_key_of_another_credential_is_another_job(fake_ledger: Ledger) -> None:
+async def test_the_same_key_of_another_credential_is_another_job(ledger: Ledger) -> None:
     jobs = [new_job("k", "acme"), new_job("k", "zeta")]
-    accepted = await fake_ledger.do(transitions.accept("b1", jobs, "ana"))
+    accepted = await ledger.do(transitions.accept("b1", jobs, "ana"))
     assert [each.verdict for each in accepted] == [Verdict.NEW, Verdict.NEW]
 
 
@@ -78,59 +78,59 @@ async def test_the_same_key_of_another_credential_is_another_job(fake_ledger: Le
     ],
 )
 async def test_what_became_of_a_known_job_decides_its_verdict(
-    fake_ledger: Ledger, event: Event, same: str, other: str
+    ledger: Ledger, event: Event, same: str, other: str
 ) -> None:
-    await _verdicts(fake_ledger, "fp")
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, event))
-    before = await snapshot(fake_ledger.redis)
-    assert await _verdicts(fake_ledger, "fp", batch="b2") == [f"{same} b1.1"]
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    assert await _verdicts(fake_ledger, "other", batch="b2") == [f"{other} b1.1"]
+    await _verdicts(ledger, "fp")
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, event))
+    before = await snapshot(ledger.redis)
+    assert await _verdicts(ledger, "fp", batch="b2") == [f"{same} b1.1"]
+    assert changed(before, await snapshot(ledger.redis)) == {}
+    assert await _verdicts(ledger, "other", batch="b2") == [f"{other} b1.1"]
 
 
 async def test_a_job_that_was_never_attempted_gets_the_body_it_is_handed_over_with(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await _verdicts(fake_ledger, "fp")
+    await _verdicts(ledger, "fp")
     job = NewJob("k", "acme", b'{"bot":{"id":"2"}}', 7, "new name")
-    before = await snapshot(fake_ledger.redis)
-    assert await fake_ledger.queries.verdicts([job]) == [Verdict.REPLACED]
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    [accepted] = await fake_ledger.do(transitions.accept("b2", [job], "ana"))
+    before = await snapshot(ledger.redis)
+    assert await ledger.queries.verdicts([job]) == [Verdict.REPLACED]
+    assert changed(before, await snapshot(ledger.redis)) == {}
+    [accepted] = await ledger.do(transitions.accept("b2", [job], "ana"))
     assert (accepted.verdict, accepted.job_id) == (Verdict.REPLACED, "b1.1")
-    [record] = [each async for each in fake_ledger.queries.jobs("b1")]
+    [record] = [each async for each in ledger.queries.jobs("b1")]
     assert (record.state, record.label, record.row) == (State.QUEUED, "new name", 7)
     assert [(move.move, move.by) for move in record.moves] == [("replaced", "ana")]
-    [claimed] = await claim(fake_ledger)
+    [claimed] = await claim(ledger)
     assert claimed.body == job.body
     # From now on it is in a worker's hand: another body cannot take its place.
-    assert await _verdicts(fake_ledger, "third") == ["changed b1.1"]
-    assert await fake_ledger.queries.verdicts([job]) == [Verdict.QUEUED]
+    assert await _verdicts(ledger, "third") == ["changed b1.1"]
+    assert await ledger.queries.verdicts([job]) == [Verdict.QUEUED]
 
 
-async def test_two_bodies_of_one_key_in_one_call_are_not_taken_for_one(fake_ledger: Ledger) -> None:
-    assert await _verdicts(fake_ledger, "one", "other", "one") == ["new b1.1", "changed b1.1", "queued b1.1"]
+async def test_two_bodies_of_one_key_in_one_call_are_not_taken_for_one(ledger: Ledger) -> None:
+    assert await _verdicts(ledger, "one", "other", "one") == ["new b1.1", "changed b1.1", "queued b1.1"]
 
 
 async def test_a_new_job_is_never_taken_for_a_known_one_whose_id_and_key_read_alike(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
     known = [new_job(str(key), fingerprint="fp") for key in range(21, 32)]
-    await fake_ledger.do(transitions.accept("b1", known, "ana"))
+    await ledger.do(transitions.accept("b1", known, "ana"))
     # The first gets the id b1.12; `b1.12` and `1` read like `b1.1` and `21`.
     again = [new_job("1", fingerprint="fp"), new_job("21", fingerprint="other"), *known[1:]]
-    planned = await fake_ledger.queries.verdicts(again)
-    accepted = await fake_ledger.do(transitions.accept("b1", again, "ana"))
+    planned = await ledger.queries.verdicts(again)
+    accepted = await ledger.do(transitions.accept("b1", again, "ana"))
     assert [each.verdict for each in accepted] == planned
     assert planned == [Verdict.NEW, Verdict.REPLACED, *[Verdict.QUEUED] * 10]
 
 
-async def test_one_key_of_two_credentials_is_two_jobs(fake_ledger: Ledger) -> None:
+async def test_one_key_of_two_credentials_is_two_jobs(ledger: Ledger) -> None:
     jobs = [new_job("k", credential, fingerprint=credential) for credential in ("acme", "zeta", "acme")]
-    planned = await fake_ledger.queries.verdicts(jobs)
-    accepted = await fake_ledger.do(transitions.accept("b1", jobs, "ana"))
+    planned = await ledger.queries.verdicts(jobs)
+    accepted = await ledger.do(transitions.accept("b1", jobs, "ana"))
     assert [each.verdict for each in accepted] == planned == [Verdict.NEW, Verdict.NEW, Verdict.QUEUED]
 
 
@@ -139,48 +139,48 @@ COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
 
 @pytest.mark.parametrize(("first", "then"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
 async def test_a_key_is_one_identity_however_its_accents_are_written(
-    fake_ledger: Ledger, first: str, then: str
+    ledger: Ledger, first: str, then: str
 ) -> None:
-    assert await _verdicts(fake_ledger, "fp", key=first) == ["new b1.1"]
-    assert await _verdicts(fake_ledger, "fp", key=then) == ["queued b1.1"]
+    assert await _verdicts(ledger, "fp", key=first) == ["new b1.1"]
+    assert await _verdicts(ledger, "fp", key=then) == ["queued b1.1"]
     for asked in (COMPOSED, DECOMPOSED):
-        [found] = [record async for record in fake_ledger.queries.find(asked)]
+        [found] = [record async for record in ledger.queries.find(asked)]
         assert found.key == COMPOSED
-        [listed] = [record async for record in fake_ledger.queries.jobs("b1", Selection(key=asked))]
+        [listed] = [record async for record in ledger.queries.jobs("b1", Selection(key=asked))]
         assert listed.number == 1
 
 
 @pytest.mark.parametrize("spelled", [DECOMPOSED, "\u00e9cole e\u0301te\u0301"])
 async def test_a_ledger_that_holds_a_key_of_another_normal_form_goes_on_with_it(
-    fake_ledger: Ledger, spelled: str
+    ledger: Ledger, spelled: str
 ) -> None:
     old = new_job("k", fingerprint="fp")
     msgspec.structs.force_setattr(old, "key", spelled)  # as a former version kept it
-    await fake_ledger.do(transitions.accept("b1", [old], "ana"))
-    assert await fake_ledger.redis.hkeys("pv:identity:acme") == [spelled.encode()]
+    await ledger.do(transitions.accept("b1", [old], "ana"))
+    assert await ledger.redis.hkeys("pv:identity:acme") == [spelled.encode()]
     again = new_job(spelled, fingerprint="fp")
     assert again.key != spelled
-    assert await fake_ledger.queries.verdicts([again]) == [Verdict.QUEUED]
-    assert await _verdicts(fake_ledger, "fp", key=spelled) == ["queued b1.1"]
-    [found] = [record async for record in fake_ledger.queries.find(spelled)]
+    assert await ledger.queries.verdicts([again]) == [Verdict.QUEUED]
+    assert await _verdicts(ledger, "fp", key=spelled) == ["queued b1.1"]
+    [found] = [record async for record in ledger.queries.find(spelled)]
     assert found.key == spelled
-    pages = [some async for some in fake_ledger.queries.matching("b1", Selection(key=spelled))]
+    pages = [some async for some in ledger.queries.matching("b1", Selection(key=spelled))]
     assert [match.number for some in pages for match in some] == [1]
 
 
 async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_story(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.EXHAUSTED))
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.EXHAUSTED))
     mended = new_job("k", body=b'{"a":2}')
-    [accepted] = await fake_ledger.do(transitions.accept("b2", [mended], "ana", justification="why not"))
+    [accepted] = await ledger.do(transitions.accept("b2", [mended], "ana", justification="why not"))
     assert (accepted.verdict, accepted.job_id) == (Verdict.REDRIVEN, "b1.1")
-    [again] = await claim(fake_ledger)
+    [again] = await claim(ledger)
     assert (again.body, again.attempts) == (b'{"a":2}', 0)
-    record = await fake_ledger.queries.job("b1.1")
+    record = await ledger.queries.job("b1.1")
     assert ([a.error for a in record.attempts], [m.move for m in record.moves]) == (
         ["exhausted"],
         ["redriven"],
@@ -188,97 +188,97 @@ async def test_a_redriven_job_gets_the_new_body_a_fresh_budget_and_keeps_its_sto
     assert record.bounds == Bounds(0, 1)
 
 
-async def test_a_job_whose_record_is_gone_is_not_sent_again(fake_ledger: Ledger) -> None:
-    await _verdicts(fake_ledger, "fp")
-    await fake_ledger.redis.hdel(JOBS, "1")
-    assert await _verdicts(fake_ledger, "fp") == ["in_doubt b1.1"]
-    assert await fake_ledger.queries.verdicts([new_job("k", fingerprint="fp")]) == [Verdict.IN_DOUBT]
+async def test_a_job_whose_record_is_gone_is_not_sent_again(ledger: Ledger) -> None:
+    await _verdicts(ledger, "fp")
+    await ledger.redis.hdel(JOBS, "1")
+    assert await _verdicts(ledger, "fp") == ["in_doubt b1.1"]
+    assert await ledger.queries.verdicts([new_job("k", fingerprint="fp")]) == [Verdict.IN_DOUBT]
 
 
 async def test_jobs_handed_to_a_batch_that_was_just_taken_back_are_listed_all_the_same(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fake_ledger.do(transitions.open_batch("b1", "name", {}))
-    assert await fake_ledger.do(transitions.discard_batch("b1"))
-    await _verdicts(fake_ledger, "fp")
-    assert [status.batch async for status in fake_ledger.queries.batches()] == ["b1"]
+    await ledger.do(transitions.open_batch("b1", "name", {}))
+    assert await ledger.do(transitions.discard_batch("b1"))
+    await _verdicts(ledger, "fp")
+    assert [status.batch async for status in ledger.queries.batches()] == ["b1"]
 
 
-async def test_a_batch_that_another_has_found_by_its_name_is_not_taken_back(fake_ledger: Ledger) -> None:
-    await fake_ledger.do(transitions.open_batch("b1", "name", {"urgent": "1"}))
-    assert await fake_ledger.do(transitions.open_batch("b2", "name", {})) == ("b1", False)
-    assert not await fake_ledger.do(transitions.discard_batch("b1"))
-    await _verdicts(fake_ledger, "fp")
-    assert await fake_ledger.queries.batch_id("name") == "b1"
-    assert (await fake_ledger.queries.status("b1")).meta == {"urgent": "1"}
+async def test_a_batch_that_another_has_found_by_its_name_is_not_taken_back(ledger: Ledger) -> None:
+    await ledger.do(transitions.open_batch("b1", "name", {"urgent": "1"}))
+    assert await ledger.do(transitions.open_batch("b2", "name", {})) == ("b1", False)
+    assert not await ledger.do(transitions.discard_batch("b1"))
+    await _verdicts(ledger, "fp")
+    assert await ledger.queries.batch_id("name") == "b1"
+    assert (await ledger.queries.status("b1")).meta == {"urgent": "1"}
 
 
 # -- open, discard -----------------------------------------------------------------------------------
 
 
 async def test_opening_a_batch_twice_says_the_same_and_a_name_belongs_to_the_first(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
     call = transitions.open_batch("b1", "name", {"on_in_doubt": "retry"})
-    assert [await fake_ledger.do(call) for _ in range(2)] == [("b1", True), ("b1", True)]
-    assert await fake_ledger.do(transitions.open_batch("b2", "name", {})) == ("b1", False)
-    assert (await fake_ledger.queries.status("b1")).meta["on_in_doubt"] == "retry"
+    assert [await ledger.do(call) for _ in range(2)] == [("b1", True), ("b1", True)]
+    assert await ledger.do(transitions.open_batch("b2", "name", {})) == ("b1", False)
+    assert (await ledger.queries.status("b1")).meta["on_in_doubt"] == "retry"
 
 
-async def test_an_empty_batch_is_settled_from_the_start_and_leaves_no_trace(fake_ledger: Ledger) -> None:
-    before = await snapshot(fake_ledger.redis)
-    await fake_ledger.do(transitions.open_batch("b1", "name", {}))
-    status = await fake_ledger.queries.status("b1")
+async def test_an_empty_batch_is_settled_from_the_start_and_leaves_no_trace(ledger: Ledger) -> None:
+    before = await snapshot(ledger.redis)
+    await ledger.do(transitions.open_batch("b1", "name", {}))
+    status = await ledger.queries.status("b1")
     assert (status.settled, status.conserved, status.accepted) == (True, True, 0)
-    assert await claim(fake_ledger) == []
-    assert await fake_ledger.queries.active() == []
-    assert [await fake_ledger.do(transitions.discard_batch("b1")) for _ in range(2)] == [True, True]
-    assert changed(before, await snapshot(fake_ledger.redis)) == {keys.FORMAT: FORMAT.decode()}
+    assert await claim(ledger) == []
+    assert await ledger.queries.active() == []
+    assert [await ledger.do(transitions.discard_batch("b1")) for _ in range(2)] == [True, True]
+    assert changed(before, await snapshot(ledger.redis)) == {keys.FORMAT: FORMAT.decode()}
 
 
-async def test_a_batch_with_jobs_is_not_discarded(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    before = await snapshot(fake_ledger.redis)
-    assert not await fake_ledger.do(transitions.discard_batch("b1"))
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+async def test_a_batch_with_jobs_is_not_discarded(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    before = await snapshot(ledger.redis)
+    assert not await ledger.do(transitions.discard_batch("b1"))
+    assert changed(before, await snapshot(ledger.redis)) == {}
 
 
 # -- claim -------------------------------------------------------------------------------------------
 
 
 async def test_jobs_are_claimed_in_the_order_in_which_they_came_each_with_a_token_of_its_own(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(5)))
-    first, second = await claim(fake_ledger, 3), await claim(fake_ledger, 3)
+    await fill(ledger, *(new_job(f"k{n}") for n in range(5)))
+    first, second = await claim(ledger, 3), await claim(ledger, 3)
     assert [job.number for job in [*first, *second]] == [1, 2, 3, 4, 5]
     tokens = [job.token for job in [*first, *second]]
     assert tokens == [tokens[0] + n for n in range(5)]
 
 
 async def test_a_token_is_not_given_again_by_a_ledger_that_has_lost_the_last_claims(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    before = await fake_ledger.redis.dump(keys.batch("b1")), await fake_ledger.redis.dump(JOBS)
-    [lost] = await claim(fake_ledger)
-    redis: Any = fake_ledger.redis
+    await fill(ledger, new_job("k"))
+    before = await ledger.redis.dump(keys.batch("b1")), await ledger.redis.dump(JOBS)
+    [lost] = await claim(ledger)
+    redis: Any = ledger.redis
     for name, value in zip((keys.batch("b1"), JOBS), before, strict=True):
         await redis.restore(name, 0, value, replace=True)
     await redis.rpush(keys.ready("b1", "acme"), 1)
     await redis.sadd(keys.credentials("b1"), "acme")
     clock.advance(1)
-    [again] = await claim(fake_ledger)
+    [again] = await claim(ledger)
     assert (again.number, again.attempts) == (lost.number, lost.attempts)
     assert again.token > lost.token
-    assert not await send(fake_ledger, lost)
+    assert not await send(ledger, lost)
 
 
-async def test_a_credential_claims_no_more_than_its_room(fake_ledger: Ledger) -> None:
+async def test_a_credential_claims_no_more_than_its_room(ledger: Ledger) -> None:
     jobs = [new_job(f"k{n}", ("acme", "zeta")[n % 2]) for n in range(8)]
-    await fill(fake_ledger, *jobs)
+    await fill(ledger, *jobs)
     call = transitions.claim("b1", worker="w", lease=LEASE, target=TARGET, most=100, rooms={"acme": (1, 1)})
-    claims = await fake_ledger.do(call)
+    claims = await ledger.do(call)
     assert sorted(job.credential for job in claims.jobs) == ["acme"] + ["zeta"] * 4
     assert claims.more
 
@@ -287,178 +287,178 @@ async def test_a_credential_claims_no_more_than_its_room(fake_ledger: Ledger) ->
     "scope",
     [scopes.EVERYTHING, scopes.of_batch("b1"), scopes.of_credential("acme"), scopes.of_target(TARGET)],
 )
-async def test_nothing_is_claimed_under_a_hold_and_all_of_it_after(fake_ledger: Ledger, scope: str) -> None:
-    await fill(fake_ledger, new_job("k"))
-    await fake_ledger.operations.hold(scope, actor="ana", justification="")
-    assert await claim(fake_ledger) == []
-    await fake_ledger.operations.release(scope)
-    assert len(await claim(fake_ledger)) == 1
+async def test_nothing_is_claimed_under_a_hold_and_all_of_it_after(ledger: Ledger, scope: str) -> None:
+    await fill(ledger, new_job("k"))
+    await ledger.operations.hold(scope, actor="ana", justification="")
+    assert await claim(ledger) == []
+    await ledger.operations.release(scope)
+    assert len(await claim(ledger)) == 1
 
 
 async def test_a_job_whose_body_is_gone_does_not_keep_those_that_are_claimed_with_it(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, new_job("bare"), new_job("whole"))
-    redis: Any = fake_ledger.redis
+    await fill(ledger, new_job("bare"), new_job("whole"))
+    redis: Any = ledger.redis
     await redis.hdel(keys.bodies("b1"), "1")
-    assert [job.key for job in await claim(fake_ledger)] == ["whole"]
-    assert await _state(fake_ledger) is State.CLAIMED  # under a lease: it is not lost
+    assert [job.key for job in await claim(ledger)] == ["whole"]
+    assert await _state(ledger) is State.CLAIMED  # under a lease: it is not lost
 
 
-async def test_of_hundreds_of_credentials_none_is_overlooked(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, *(new_job("k", f"c{n}") for n in range(300)))
+async def test_of_hundreds_of_credentials_none_is_overlooked(ledger: Ledger) -> None:
+    await fill(ledger, *(new_job("k", f"c{n}") for n in range(300)))
     for n in range(0, 300, 2):
-        await fake_ledger.operations.hold(scopes.of_credential(f"c{n}"), actor="ana", justification="")
-    assert len(await claim(fake_ledger, 100)) == 100
-    assert len(await claim(fake_ledger, 100)) == 50
-    assert await claim(fake_ledger, 100) == []
+        await ledger.operations.hold(scopes.of_credential(f"c{n}"), actor="ana", justification="")
+    assert len(await claim(ledger, 100)) == 100
+    assert len(await claim(ledger, 100)) == 50
+    assert await claim(ledger, 100) == []
 
 
 async def test_a_waiting_job_is_not_claimed_early_through_an_old_entry_of_its_list(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
-    await fake_ledger.do(transitions.redrive("b1", [1], "ana"))
-    assert await fake_ledger.redis.lrange("pv:{b1}:ready:acme", 0, -1) == [b"1", b"1"]
-    [job] = await claim(fake_ledger, 1)
-    await fake_ledger.do(transitions.deferred("b1", [Deferral(1, job.token, 60, "retry_after")]))
-    assert await claim(fake_ledger) == []
+    await fill(ledger, new_job("k"))
+    await ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+    await ledger.do(transitions.redrive("b1", [1], "ana"))
+    assert await ledger.redis.lrange("pv:{b1}:ready:acme", 0, -1) == [b"1", b"1"]
+    [job] = await claim(ledger, 1)
+    await ledger.do(transitions.deferred("b1", [Deferral(1, job.token, 60, "retry_after")]))
+    assert await claim(ledger) == []
     clock.advance(60)
-    assert len(await claim(fake_ledger)) == 1
-    assert await claim(fake_ledger) == []
+    assert len(await claim(ledger)) == 1
+    assert await claim(ledger) == []
 
 
-async def test_of_waiting_jobs_the_first_due_is_claimed_first(fake_ledger: Ledger, clock: Clock) -> None:
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(3)))
+async def test_of_waiting_jobs_the_first_due_is_claimed_first(ledger: Ledger, clock: Clock) -> None:
+    await fill(ledger, *(new_job(f"k{n}") for n in range(3)))
     delays = {1: 30, 2: 10, 3: 20}
-    jobs = await claim(fake_ledger)
+    jobs = await claim(ledger)
     deferrals = [Deferral(job.number, job.token, delays[job.number], "x") for job in jobs]
-    handed_back = await fake_ledger.do(transitions.deferred("b1", deferrals))
+    handed_back = await ledger.do(transitions.deferred("b1", deferrals))
     assert [each.taken for each in handed_back] == [True] * 3
     clock.advance(31)
-    assert [job.number for job in await claim(fake_ledger)] == [2, 3, 1]
+    assert [job.number for job in await claim(ledger)] == [2, 3, 1]
 
 
 # -- sending -----------------------------------------------------------------------------------------
 
 
-async def test_an_intent_said_twice_is_granted_twice_and_counted_once(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    assert await send(fake_ledger, job)
-    before = await snapshot(fake_ledger.redis)
-    assert await send(fake_ledger, job)
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    assert (await fake_ledger.queries.status("b1")).bounds == Bounds(0, 1)
+async def test_an_intent_said_twice_is_granted_twice_and_counted_once(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    assert await send(ledger, job)
+    before = await snapshot(ledger.redis)
+    assert await send(ledger, job)
+    assert changed(before, await snapshot(ledger.redis)) == {}
+    assert (await ledger.queries.status("b1")).bounds == Bounds(0, 1)
 
 
-async def test_a_copy_of_an_intent_that_the_network_kept_back_starts_nothing(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.RETRY_DUE))
-    before = await snapshot(fake_ledger.redis)
-    assert not await send(fake_ledger, job, 1)
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    assert await send(fake_ledger, job, 2)
+async def test_a_copy_of_an_intent_that_the_network_kept_back_starts_nothing(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.RETRY_DUE))
+    before = await snapshot(ledger.redis)
+    assert not await send(ledger, job, 1)
+    assert changed(before, await snapshot(ledger.redis)) == {}
+    assert await send(ledger, job, 2)
 
 
 async def test_a_hold_that_comes_between_claim_and_intent_queues_the_job_unconsumed(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await fake_ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="")
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await ledger.operations.hold(scopes.of_batch("b1"), actor="ana", justification="")
     intent = Intent(1, job.token, 1, "acme")
-    [grant] = await fake_ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
+    [grant] = await ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
     assert (grant.word, grant.reason) == (Go.HELD, "paused")
-    record = await fake_ledger.queries.job("b1.1")
+    record = await ledger.queries.job("b1.1")
     assert (record.state, record.reason, record.bounds) == (State.QUEUED, "paused", Bounds())
 
 
-async def test_an_intent_to_send_what_was_called_off_is_told_so(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+async def test_an_intent_to_send_what_was_called_off_is_told_so(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await ledger.do(transitions.cancel("b1", 1, 1, "ana"))
     intent = Intent(1, job.token, 1, "acme")
-    [grant] = await fake_ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
+    [grant] = await ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
     assert grant.word is Go.CANCELLED
-    assert await _state(fake_ledger) is State.CANCELLED
+    assert await _state(ledger) is State.CANCELLED
 
 
 async def test_a_stale_worker_is_refused_its_intent_and_overwrites_nothing(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [stale] = await claim(fake_ledger)
+    await fill(ledger, new_job("k"))
+    [stale] = await claim(ledger)
     lapse = Lapse(1, State.QUEUED, "k", None, "w1")
-    assert await _lapse(fake_ledger, clock) == Rescue([lapse], ready=True)
-    [successor] = await claim(fake_ledger, worker="w2")
+    assert await _lapse(ledger, clock) == Rescue([lapse], ready=True)
+    [successor] = await claim(ledger, worker="w2")
     assert (stale.again, successor.again) == (False, True)
-    before = await snapshot(fake_ledger.redis)
-    assert not await send(fake_ledger, stale)
-    [deferred] = await fake_ledger.do(transitions.deferred("b1", [Deferral(1, stale.token, 0, "x")]))
+    before = await snapshot(ledger.redis)
+    assert not await send(ledger, stale)
+    [deferred] = await ledger.do(transitions.deferred("b1", [Deferral(1, stale.token, 0, "x")]))
     assert (deferred.taken, deferred.state) == (False, State.CLAIMED)
-    assert await fake_ledger.do(transitions.renew("b1", [(1, stale.token)], lease=LEASE)) == [1]
+    assert await ledger.do(transitions.renew("b1", [(1, stale.token)], lease=LEASE)) == [1]
     withdrawn = answer(stale, Event.REFUSED)
     nothing_sent = msgspec.structs.replace(withdrawn.attempt, evidence=Evidence.NOTHING_SENT)
-    assert await say(fake_ledger, msgspec.structs.replace(withdrawn, attempt=nothing_sent)) == [False]
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    assert await send(fake_ledger, successor)
+    assert await say(ledger, msgspec.structs.replace(withdrawn, attempt=nothing_sent)) == [False]
+    assert changed(before, await snapshot(ledger.redis)) == {}
+    assert await send(ledger, successor)
 
 
 # -- answered ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("event", list(OUTCOME))
-async def test_an_answer_said_twice_says_the_same_and_counts_once(fake_ledger: Ledger, event: Event) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    assert await say(fake_ledger, answer(job, event)) == [True]
-    before = await snapshot(fake_ledger.redis)
-    assert await say(fake_ledger, answer(job, event)) == [True]
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+async def test_an_answer_said_twice_says_the_same_and_counts_once(ledger: Ledger, event: Event) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    assert await say(ledger, answer(job, event)) == [True]
+    before = await snapshot(ledger.redis)
+    assert await say(ledger, answer(job, event)) == [True]
+    assert changed(before, await snapshot(ledger.redis)) == {}
 
 
-async def test_one_refused_answer_in_a_call_does_not_keep_the_others_back(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k1"), new_job("k2"))
-    first, second = await claim(fake_ledger)
-    await send(fake_ledger, second)
+async def test_one_refused_answer_in_a_call_does_not_keep_the_others_back(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k1"), new_job("k2"))
+    first, second = await claim(ledger)
+    await send(ledger, second)
     stray = msgspec.structs.replace(answer(first, Event.CREATED), key="another")
-    assert await say(fake_ledger, stray, answer(second, Event.CREATED)) == [False, True]
-    assert [await _state(fake_ledger, n) for n in (1, 2)] == [State.CLAIMED, State.SUCCEEDED]
+    assert await say(ledger, stray, answer(second, Event.CREATED)) == [False, True]
+    assert [await _state(ledger, n) for n in (1, 2)] == [State.CLAIMED, State.SUCCEEDED]
 
 
-async def test_a_refused_attempt_is_given_back_and_its_copy_takes_no_other(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.REFUSED))
-    [again] = await claim(fake_ledger)
+async def test_a_refused_attempt_is_given_back_and_its_copy_takes_no_other(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.REFUSED))
+    [again] = await claim(ledger)
     assert again.attempts == 0
-    await send(fake_ledger, again)
-    before = await snapshot(fake_ledger.redis)
-    assert await say(fake_ledger, answer(job, Event.REFUSED)) == [False]
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    await send(ledger, again)
+    before = await snapshot(ledger.redis)
+    assert await say(ledger, answer(job, Event.REFUSED)) == [False]
+    assert changed(before, await snapshot(ledger.redis)) == {}
 
 
 async def test_a_redrive_starts_at_the_first_attempt_and_no_old_token_counts_in_it(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [old] = await claim(fake_ledger)
-    await send(fake_ledger, old)
-    await say(fake_ledger, answer(old, Event.EXHAUSTED))
-    came = await fake_ledger.do(transitions.redrive("b1", [1], "ana", justification="why not"))
+    await fill(ledger, new_job("k"))
+    [old] = await claim(ledger)
+    await send(ledger, old)
+    await say(ledger, answer(old, Event.EXHAUSTED))
+    came = await ledger.do(transitions.redrive("b1", [1], "ana", justification="why not"))
     assert came == Redriven(queued=1, risky=1, left=0)
-    before = await snapshot(fake_ledger.redis)
-    assert not await send(fake_ledger, old, 1)
-    assert await say(fake_ledger, answer(old, Event.CREATED)) == [False]
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
-    [new] = await claim(fake_ledger)
-    assert (new.attempts, await send(fake_ledger, new)) == (0, True)
+    before = await snapshot(ledger.redis)
+    assert not await send(ledger, old, 1)
+    assert await say(ledger, answer(old, Event.CREATED)) == [False]
+    assert changed(before, await snapshot(ledger.redis)) == {}
+    [new] = await claim(ledger)
+    assert (new.attempts, await send(ledger, new)) == (0, True)
 
 
 # -- cancel ------------------------------------------------------------------------------------------
@@ -476,106 +476,104 @@ async def test_a_redrive_starts_at_the_first_attempt_and_no_old_token_counts_in_
     ],
 )
 async def test_a_job_called_off_while_being_sent_is_not_sent_again(
-    fake_ledger: Ledger, event: Event, state: State
+    ledger: Ledger, event: Event, state: State
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    assert await fake_ledger.operations.cancel("b1", "ana") == 0
-    assert await fake_ledger.operations.cancel("b1", "ana") == 0
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    assert await ledger.operations.cancel("b1", "ana") == 0
+    assert await ledger.operations.cancel("b1", "ana") == 0
     for _ in range(2):
-        assert await say(fake_ledger, answer(job, event)) == [True]
-    record = await fake_ledger.queries.job("b1.1")
+        assert await say(ledger, answer(job, event)) == [True]
+    record = await ledger.queries.job("b1.1")
     assert (record.state, [move.move for move in record.moves]) == (state, ["called_off"])
-    assert await claim(fake_ledger) == []
+    assert await claim(ledger) == []
 
 
 async def test_a_silence_after_a_call_off_is_a_doubt_even_where_doubts_are_retried(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await fake_ledger.operations.cancel("b1", "ana")
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await ledger.operations.cancel("b1", "ana")
     clock.advance(LEASE + 1)
-    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="retry"))
-    assert await _state(fake_ledger) is State.IN_DOUBT
+    await ledger.do(transitions.rescue("b1", on_in_doubt="retry"))
+    assert await _state(ledger) is State.IN_DOUBT
 
 
-async def test_a_cancelled_job_waits_for_nothing_and_holds_nothing(fake_ledger: Ledger, clock: Clock) -> None:
-    await fill(fake_ledger, new_job("k1"), new_job("k2"))
-    jobs = await claim(fake_ledger)
-    await fake_ledger.do(transitions.deferred("b1", [Deferral(1, jobs[0].token, 60, "x")]))
-    assert await fake_ledger.operations.cancel("b1", "ana") == 2
-    left = await snapshot(fake_ledger.redis)
+async def test_a_cancelled_job_waits_for_nothing_and_holds_nothing(ledger: Ledger, clock: Clock) -> None:
+    await fill(ledger, new_job("k1"), new_job("k2"))
+    jobs = await claim(ledger)
+    await ledger.do(transitions.deferred("b1", [Deferral(1, jobs[0].token, 60, "x")]))
+    assert await ledger.operations.cancel("b1", "ana") == 2
+    left = await snapshot(ledger.redis)
     assert not {"pv:{b1}:waiting", "pv:{b1}:leases", keys.ACTIVE, keys.HOLDS} & set(left)
     clock.advance(61)
-    assert await claim(fake_ledger) == []
-    assert (await fake_ledger.queries.status("b1")).settled
+    assert await claim(ledger) == []
+    assert (await ledger.queries.status("b1")).settled
 
 
-async def test_a_redrive_ends_an_old_call_off(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await fake_ledger.operations.cancel("b1", "ana")
-    await say(fake_ledger, answer(job, Event.RETRY_DUE))
-    await fake_ledger.do(transitions.redrive("b1", [1], "ana", justification="why not"))
-    [again] = await claim(fake_ledger)
-    await send(fake_ledger, again)
-    await say(fake_ledger, answer(again, Event.RETRY_DUE))
-    assert await _state(fake_ledger) is State.CLAIMED
+async def test_a_redrive_ends_an_old_call_off(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await ledger.operations.cancel("b1", "ana")
+    await say(ledger, answer(job, Event.RETRY_DUE))
+    await ledger.do(transitions.redrive("b1", [1], "ana", justification="why not"))
+    [again] = await claim(ledger)
+    await send(ledger, again)
+    await say(ledger, answer(again, Event.RETRY_DUE))
+    assert await _state(ledger) is State.CLAIMED
 
 
 # -- resolve -----------------------------------------------------------------------------------------
 
 
 async def test_a_doubt_resolved_as_absent_begins_a_new_drive_and_one_resolved_as_created_ends(
-    fake_ledger: Ledger,
+    ledger: Ledger,
 ) -> None:
-    await fill(fake_ledger, new_job("k1"), new_job("k2"))
-    jobs = await claim(fake_ledger)
+    await fill(ledger, new_job("k1"), new_job("k2"))
+    jobs = await claim(ledger)
     for job in jobs:
-        await send(fake_ledger, job)
-    await say(fake_ledger, *(answer(job, Event.DOUBTED) for job in jobs))
-    assert (await fake_ledger.queries.status("b1")).bounds == Bounds(0, 2)
-    assert await fake_ledger.operations.resolve("b1", 1, created=False, actor="ana")
-    assert await fake_ledger.operations.resolve("b1", 2, created=True, actor="ana")
-    assert [await fake_ledger.operations.resolve("b1", n, created=True, actor="eva") for n in (1, 2)] == [
+        await send(ledger, job)
+    await say(ledger, *(answer(job, Event.DOUBTED) for job in jobs))
+    assert (await ledger.queries.status("b1")).bounds == Bounds(0, 2)
+    assert await ledger.operations.resolve("b1", 1, created=False, actor="ana")
+    assert await ledger.operations.resolve("b1", 2, created=True, actor="ana")
+    assert [await ledger.operations.resolve("b1", n, created=True, actor="eva") for n in (1, 2)] == [
         False,
         False,
     ]
-    assert [await _state(fake_ledger, n) for n in (1, 2)] == [State.QUEUED, State.SUCCEEDED]
-    assert (await fake_ledger.queries.status("b1")).bounds == Bounds(1, 1)
-    [again] = await claim(fake_ledger)
+    assert [await _state(ledger, n) for n in (1, 2)] == [State.QUEUED, State.SUCCEEDED]
+    assert (await ledger.queries.status("b1")).bounds == Bounds(1, 1)
+    [again] = await claim(ledger)
     assert (again.number, again.attempts) == (1, 0)
 
 
 # -- leases ------------------------------------------------------------------------------------------
 
 
-async def test_a_renewed_lease_does_not_lapse(fake_ledger: Ledger, clock: Clock) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
+async def test_a_renewed_lease_does_not_lapse(ledger: Ledger, clock: Clock) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
     clock.advance(LEASE - 1)
-    assert await fake_ledger.do(transitions.renew("b1", [(1, job.token)], lease=LEASE)) == []
+    assert await ledger.do(transitions.renew("b1", [(1, job.token)], lease=LEASE)) == []
     clock.advance(LEASE - 1)
-    assert await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold")) == Rescue([], ready=False)
+    assert await ledger.do(transitions.rescue("b1", on_in_doubt="hold")) == Rescue([], ready=False)
 
 
-async def test_each_lapsed_lease_is_settled_once_by_the_first_who_looks(
-    fake_ledger: Ledger, clock: Clock
-) -> None:
-    await fill(fake_ledger, *(new_job(f"k{n}") for n in range(3)))
-    jobs = await claim(fake_ledger)
-    await send(fake_ledger, jobs[0])
+async def test_each_lapsed_lease_is_settled_once_by_the_first_who_looks(ledger: Ledger, clock: Clock) -> None:
+    await fill(ledger, *(new_job(f"k{n}") for n in range(3)))
+    jobs = await claim(ledger)
+    await send(ledger, jobs[0])
     states = [State.IN_DOUBT, State.QUEUED, State.QUEUED]
     lapses = [Lapse(n + 1, state, f"k{n}", None, "w1") for n, state in enumerate(states)]
-    assert await _lapse(fake_ledger, clock) == Rescue(lapses, ready=True)
-    before = await snapshot(fake_ledger.redis)
-    again = await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
+    assert await _lapse(ledger, clock) == Rescue(lapses, ready=True)
+    before = await snapshot(ledger.redis)
+    again = await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
     assert again == Rescue([], ready=True)
-    assert changed(before, await snapshot(fake_ledger.redis)) == {}
+    assert changed(before, await snapshot(ledger.redis)) == {}
 
 
 @pytest.mark.parametrize(
@@ -588,61 +586,61 @@ async def test_each_lapsed_lease_is_settled_once_by_the_first_who_looks(
     ],
 )
 async def test_what_a_batch_says_of_doubts_goes_before_the_setting(
-    fake_ledger: Ledger, clock: Clock, batch: str, setting: str, state: State
+    ledger: Ledger, clock: Clock, batch: str, setting: str, state: State
 ) -> None:
-    await fake_ledger.do(transitions.open_batch("b1", "b1", {"on_in_doubt": batch} if batch else {}))
-    await _verdicts(fake_ledger, "fp")
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
+    await ledger.do(transitions.open_batch("b1", "b1", {"on_in_doubt": batch} if batch else {}))
+    await _verdicts(ledger, "fp")
+    [job] = await claim(ledger)
+    await send(ledger, job)
     clock.advance(LEASE + 1)
-    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="retry" if setting == "retry" else "hold"))
-    record = await fake_ledger.queries.job("b1.1")
+    await ledger.do(transitions.rescue("b1", on_in_doubt="retry" if setting == "retry" else "hold"))
+    record = await ledger.queries.job("b1.1")
     assert (record.state, record.bounds) == (state, Bounds(0, 1))
 
 
-async def test_fields_of_a_newer_version_are_left_alone_and_do_no_harm(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    kept: Any = await fake_ledger.redis.hget(JOBS, "1")
+async def test_fields_of_a_newer_version_are_left_alone_and_do_no_harm(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    kept: Any = await ledger.redis.hget(JOBS, "1")
     places: Any = json.loads(kept)
     rest = [0, 0, 0, 0, "", "", 0, "", "", 0, ""]
     assert len(places + rest) == len(JOB)
     places += [*rest, "from the future"]
-    await fake_ledger.redis.hset(JOBS, "1", json.dumps(places))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.CREATED))
-    assert await _state(fake_ledger) is State.SUCCEEDED
-    kept = await fake_ledger.redis.hget(JOBS, "1")
+    await ledger.redis.hset(JOBS, "1", json.dumps(places))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.CREATED))
+    assert await _state(ledger) is State.SUCCEEDED
+    kept = await ledger.redis.hget(JOBS, "1")
     assert json.loads(kept.splitlines()[0])[-1] == "from the future"
 
 
 async def test_an_answer_with_a_long_wait_hands_the_job_back_in_the_same_write(
-    fake_ledger: Ledger, clock: Clock
+    ledger: Ledger, clock: Clock
 ) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
     busy = msgspec.structs.replace(answer(job, Event.RETRY_DUE, next_delay=90.0), delay=90.0)
-    assert [await say(fake_ledger, busy) for _ in range(2)] == [[True], [True]]
-    record = await fake_ledger.queries.job("b1.1")
+    assert [await say(ledger, busy) for _ in range(2)] == [[True], [True]]
+    record = await ledger.queries.job("b1.1")
     assert (record.state, record.not_before, record.worker) == (State.QUEUED, NOW + 90, "")
     assert len(record.attempts) == 1
     clock.advance(89)
-    await fake_ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
-    assert await claim(fake_ledger) == []
+    await ledger.do(transitions.rescue("b1", on_in_doubt="hold"))
+    assert await claim(ledger) == []
     clock.advance(1)
-    [again] = await claim(fake_ledger)
+    [again] = await claim(ledger)
     assert again.attempts == 1
 
 
-async def test_a_call_off_ends_a_job_whose_answer_asks_for_a_long_wait(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await fake_ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+async def test_a_call_off_ends_a_job_whose_answer_asks_for_a_long_wait(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await ledger.do(transitions.cancel("b1", 1, 1, "ana"))
     busy = msgspec.structs.replace(answer(job, Event.RETRY_DUE), delay=90.0)
-    assert [await say(fake_ledger, busy) for _ in range(2)] == [[True], [True]]
-    assert await _state(fake_ledger) is State.CANCELLED
+    assert [await say(ledger, busy) for _ in range(2)] == [[True], [True]]
+    assert await _state(ledger) is State.CANCELLED
 
 
 @pytest.mark.parametrize("kept", [b"1", b"4"])
@@ -715,13 +713,13 @@ async def test_words_beyond_those_that_get_a_number_are_kept_as_they_are(ledger:
     assert claimed == {f"k{n}": f"c{n}" for n in range(1500)}
 
 
-async def test_a_job_of_a_hundred_attempts_tells_them_all(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("k"))
-    [job] = await claim(fake_ledger)
+async def test_a_job_of_a_hundred_attempts_tells_them_all(ledger: Ledger) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
     for n in range(1, 101):
-        assert await send(fake_ledger, job, n)
-        assert await say(fake_ledger, answer(job, Event.RETRY_DUE, attempt=n, next_delay=0.1)) == [True]
-    record = await fake_ledger.queries.job("b1.1")
+        assert await send(ledger, job, n)
+        assert await say(ledger, answer(job, Event.RETRY_DUE, attempt=n, next_delay=0.1)) == [True]
+    record = await ledger.queries.job("b1.1")
     assert [attempt.n for attempt in record.attempts] == [*range(1, 101)]
     assert record.bounds == Bounds(0, 100)
 

@@ -72,18 +72,18 @@ def told_of(job: Claim, said: Answered, recorded: Recorded) -> list[TelemetryEve
     list(product(OUTCOME, (*AT_ONCE, *ELSEWHERE), (False, True), (None, 20.0))),
 )
 async def test_listeners_are_told_what_the_ledger_says(
-    fake_ledger: Ledger, clock: Clock, event: Event, what: str, retry: bool, delay: float | None
+    ledger: Ledger, clock: Clock, event: Event, what: str, retry: bool, delay: float | None
 ) -> None:
-    post = Post(fake_ledger, clock, retry=retry)
+    post = Post(ledger, clock, retry=retry)
     await post.begin()
     await post.befall(what)
-    before = await fake_ledger.queries.job("b1.1")
+    before = await ledger.queries.job("b1.1")
     said = answer(post.job, event, next_delay=delay)
     if event is Event.RETRY_DUE:
         said = msgspec.structs.replace(said, delay=delay)
     clock.advance(1)
-    replies = [(await fake_ledger.do(transitions.answered("b1", [said])))[0] for _ in range(2)]
-    now = await fake_ledger.queries.job("b1.1")
+    replies = [(await ledger.do(transitions.answered("b1", [said])))[0] for _ in range(2)]
+    now = await ledger.queries.job("b1.1")
 
     assert replies[0] == replies[1]  # said again after a lost reply, it is answered as at first
     told = told_of(post.job, said, replies[0])
