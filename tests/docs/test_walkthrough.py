@@ -18,6 +18,7 @@ import pytest
 
 from provisioning.embedded.valkey import embedded_valkey
 from tests.docs.pages import Shown, block, shown_commands, table_words
+from tests.support import warm_start
 from tests.support.repository import ROOT
 from tests.support.sandbox_process import running_sandbox
 
@@ -62,11 +63,14 @@ class Terminal:
         environ = self.environ | (UNPACED if "apply" in words else {})
         program = shutil.which(words[0], path=environ["PATH"])
         assert program is not None, f"there is no {words[0]}"
-        done = subprocess.run(
-            [program, *words[1:]], cwd=self.folder, env=environ, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode in ({0, 2, 3} if code is None else {code}), done.stderr
-        return done.stdout
+        if words[0] == "provision":
+            done = warm_start.run(program, words[1:], cwd=self.folder, env=environ, seconds=60)
+        else:
+            done = subprocess.run(
+                [program, *words[1:]], cwd=self.folder, env=environ, capture_output=True, timeout=60
+            )
+        assert done.returncode in ({0, 2, 3} if code is None else {code}), done.stderr.decode()
+        return done.stdout.decode()
 
     def follow(self, shown: Shown) -> None:
         """Runs a command of a page; every line of output that the page shows must be there, in that order."""

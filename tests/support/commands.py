@@ -16,6 +16,7 @@ from typing import Any
 
 from redis import Redis
 
+from tests.support import warm_start
 from tests.support.repository import ROOT
 
 BIN = Path(sys.executable).parent
@@ -92,15 +93,8 @@ class Desk:
 
     def feed(self, stdin: bytes, *args: str, **settings: str) -> Ran:
         """Runs `provision` to its end with something on its standard input."""
-        done = subprocess.run(
-            [PROVISION, *args],
-            cwd=self.folder,
-            env=self.environ(**settings),
-            input=stdin,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        environ = self.environ(**settings)
+        done = warm_start.run(PROVISION, args, cwd=self.folder, env=environ, stdin=stdin, seconds=PATIENCE)
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *args: str, **settings: str) -> Running:
@@ -158,12 +152,16 @@ def _belongs(pid: int, folder: str) -> bool:
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Waits for something that can be observed."""
+    """Waits for something that can be observed; what takes long to look at is looked at less often."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        began = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        if now > deadline:
             raise TimeoutError(f"after {seconds:g} s still not: {what}")
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, now - began), 0.5))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import httpx
 
 from provisioning.ledger import Ledger
 from provisioning.ledger.tokens import Scope
+from tests.support import warm_start
 from tests.support.repository import ROOT
 
 PROVISION = str(Path(sys.executable).parent / "provision")
@@ -33,14 +34,9 @@ def environ(redis_url: str, **settings: str) -> dict[str, str]:
 
 def provision(redis_url: str, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Runs `provision` to its end."""
-    return subprocess.run(
-        [PROVISION, *args],
-        env=environ(redis_url, **settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    env = environ(redis_url, **settings)
+    done = warm_start.run(PROVISION, args, cwd=Path.cwd(), env=env, seconds=PATIENCE)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def make_token(redis_url: str, name: str, *scopes: str) -> str:
