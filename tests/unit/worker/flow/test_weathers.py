@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -18,11 +19,18 @@ LONG = 20_000.0
 """Virtual seconds that any batch may take, an outage of a minute and the pauses of probes included."""
 
 
+@cache
+def came_of(seed: int, *, outage: bool) -> tuple[Weather, Came | None]:
+    """What came of a batch in the weather of a seed; None where it looks down for ever."""
+    sky = weather(seed, outage=outage)
+    return sky, None if sky.looks_down_for_ever else Simulation(sky).run(until=LONG)
+
+
 def weathers(*, outage: bool) -> Iterator[tuple[Weather, Came]]:
     for seed in SEEDS:
-        sky = weather(seed, outage=outage)
-        if not sky.looks_down_for_ever:
-            yield sky, Simulation(sky).run(until=LONG)
+        sky, came = came_of(seed, outage=outage)
+        if came is not None:
+            yield sky, came
 
 
 @pytest.mark.parametrize("outage", [False, True])
