@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,8 +34,15 @@ def under(tmp_path: Path) -> Iterator[Callable[[str], Asking]]:
         def started(name: str) -> Asking:
             over = nginx.Over(name, FIRST, WEATHERS[name].rows)
             server = stack.enter_context(nginx.running(tmp_path, LATENCY, 0.0, over))
-            client = stack.enter_context(httpx.Client(base_url=server.url))
-            return lambda row, now: client.get("/foretold", params={"bot": FIRST + row, "now": now})
+            client = HTTPConnection(server.url.removeprefix("http://"))
+            stack.callback(client.close)
+
+            def ask(row: int, now: float) -> httpx.Response:
+                client.request("GET", f"/foretold?bot={FIRST + row}&now={now}")
+                answer = client.getresponse()
+                return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
+
+            return ask
 
         yield started
 
