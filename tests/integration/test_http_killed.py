@@ -16,7 +16,7 @@ from provisioning.ledger.codec import StoredJob
 from provisioning.lifecycle import State
 from tests.support.http_server import PATIENCE, Server, csv_of, job, problem, running_server
 
-ROWS = 50_000
+ROWS = 20_000
 
 
 @pytest.fixture
