@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from provisioning.ledger import Ledger
 from provisioning.ledger.client import connect
 from tests.support.ledger_fixtures import Clock
 from tests.support.valkey_server import valkey_by_network
+
+hypothesis.settings.register_profile("busy machines", deadline=None)
+hypothesis.settings.load_profile("busy machines")
 
 KINDS = ("unit", "docs", "deploy", "bench", "chaos", "workbooks", "integration", "acceptance")
 """Folders of tests, the quick kinds first."""

@@ -49,7 +49,7 @@ def write(sheet: Any, row: int, column: int, cell: Cell, code: Any) -> None:
 
 
 @given(table=tables(TEXTS), inline=st.booleans(), since_1904=st.booleans(), top=st.integers(0, 3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_is_read_is_what_was_given(
     table: list[list[Cell]], inline: bool, since_1904: bool, top: int
 ) -> None:

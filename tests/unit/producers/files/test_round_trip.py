@@ -59,7 +59,7 @@ def test_an_apostrophe_that_nobody_put_there_for_us_stays() -> None:
     assert unescape("'") == "'"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=120, deadline=None, suppress_health_check=SLOW)
 @given(
     st.lists(bodies(), min_size=1, max_size=4),
     st.sampled_from([",", ";", "\t", "|"]),
@@ -78,7 +78,7 @@ def test_every_body_survives_cells_and_csv(
     assert len(items) == len(table)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
 @given(st.lists(bodies(), min_size=1, max_size=4))
 def test_every_body_survives_json_lines(table: list[dict[str, Any]]) -> None:
     content = b"".join(json.dumps(body).encode() + b"\n" for body in table)
