@@ -100,9 +100,15 @@ def _valkey(folder: Path) -> Iterator[Valkey]:
         valkey.kill()
 
 
-@pytest.mark.parametrize("broker", ["the ledgers", "its own"])
 @pytest.mark.parametrize(
-    "trouble", [replica, replica_without_its_primary, full_memory, full_disk, no_permission]
+    ("trouble", "broker"),
+    [
+        *(
+            (trouble, "the ledgers")
+            for trouble in (replica, replica_without_its_primary, full_memory, full_disk, no_permission)
+        ),
+        *((trouble, "its own") for trouble in (replica, full_memory)),
+    ],
 )
 def test_the_worker_lives_and_no_answer_is_lost(tmp_path: Path, trouble: Trouble, broker: str) -> None:
     with (
