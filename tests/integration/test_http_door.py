@@ -576,7 +576,7 @@ def test_notes_have_a_place_in_the_answer_in_the_words_of_this_door(server: Serv
     assert "--" not in str(refused) + str(odd) + str(taken["notes"])
 
 
-@pytest.mark.parametrize("wish", ["", "&all_or_nothing=true"])
+@pytest.mark.parametrize("upload", ["", "&all_or_nothing=true"])
 @pytest.mark.parametrize("kind", ["text/csv", "application/json", "application/x-ndjson"])
 def test_notes_come_with_a_refusal_as_with_what_is_taken(server: Server, kind: str, upload: str) -> None:
     rows = [(f"noted-{n}", "centro" if n == 5 else f"1002003{n:02}", "PeÃ±a") for n in range(11)]
