@@ -119,7 +119,7 @@ def test_a_scenario_brings_its_faults_and_its_latency(sandbox: SandboxProcess) -
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "faults",
     [
         {"nope": 1},
         {"error-500": 2},
@@ -130,10 +130,10 @@ def test_a_scenario_brings_its_faults_and_its_latency(sandbox: SandboxProcess) -
     ],
 )
 def test_a_lever_that_does_not_exist_changes_nothing(
-    sandbox: SandboxProcess, upload: dict[str, object]
+    sandbox: SandboxProcess, faults: dict[str, object]
 ) -> None:
     before = sandbox.post_faults({"error-422": 0.25})
-    assert sandbox.request("POST", "/_sandbox/faults", json.dumps(upload).encode()).status == 400
+    assert sandbox.request("POST", "/_sandbox/faults", json.dumps(faults).encode()).status == 400
     assert sandbox.request("GET", "/_sandbox/faults").json() == before
 
 
