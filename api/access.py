@@ -1,8 +1,8 @@
 """
-Around the app: one line and one span a request, and an id by which both are found.
+ASGI middleware: logs one line and records one span per request, both with the request's id.
 
-It stands outside of FastAPI, so that it sees every request and every answer; the route and the token's name
-are left in the request's scope by those who find them out.
+It wraps FastAPI, so that it covers every request and every answer. The routes store the route and the
+token's name in the request's scope.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from provisioning.observability.logs import bound, log_event
 from provisioning.observability.tracing import read, span, trace_id
 
 CALLER: Final = "provision.caller"
-"""Where a request's scope has the name of the token that it came with."""
+"""Key of the token's name in the scope of a request."""
 
 QUIET: Final = frozenset(["/healthz", "/readyz", "/metrics"])
-"""Routes that are asked every few seconds by machines."""
+"""Routes that machines request every few seconds."""
 
 _ID: Final = re.compile(r"[\w-]{8,64}", re.ASCII)
 
@@ -36,8 +36,8 @@ class Access:
     """
     An ASGI app around another.
 
-    An error that was not foreseen is told with its request and goes no further once it has been answered:
-    uvicorn would say it again, in words that may quote the request.
+    An unexpected error is logged with its request, and is not raised again once the request has been
+    answered: uvicorn would log it a second time, and its text may quote the request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -70,7 +70,7 @@ class Access:
 
 
 class _Answer:
-    """Notes what goes by, and adds the request's id."""
+    """Records status and size of the answer, and adds the request's id."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self.began = time.perf_counter()

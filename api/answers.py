@@ -23,7 +23,7 @@ EVERYWHERE = (
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Any JSON value as an answer. It is nobody's to keep: it may hold a widget's key, and is soon old."""
+    """Any JSON value as an answer. It must not be cached: it may hold a widget's key, and soon changes."""
     return Response(
         _encode(value),
         status_code=status,
@@ -33,7 +33,7 @@ def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None
 
 
 def job_json(record: JobRecord, caller: Token) -> dict[str, Any]:
-    """A job as this caller may see it."""
+    """The fields of a job that this caller may read."""
     shown = record.public()
     if Scope.KEYS in caller.scopes:
         shown["widget_key"] = record.result.key if record.result else None
@@ -41,7 +41,7 @@ def job_json(record: JobRecord, caller: Token) -> dict[str, Any]:
 
 
 def refusals(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may say these, and what every route may say."""
+    """The `responses` of a route: these refusals, and those of every route."""
     by_status: dict[int | str, list[Kind]] = {}
     for kind in dict.fromkeys((*EVERYWHERE, *kinds)):
         by_status.setdefault(kind.status, []).append(kind)

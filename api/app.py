@@ -1,7 +1,7 @@
 """
-The FastAPI app: routes, refusals, and the description of itself.
+The FastAPI app: routes, refusals and the OpenAPI document.
 
-Composition only; `door` has what the routes work with.
+Composition only; `AppState` holds what the routes work with.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PARTS = (submissions, queries, events, operations, webhooks, metrics, health, op
 
 
 def make_app(app_state: AppState) -> FastAPI:
-    """The app that serves `door`; it closes the door's ledger when it ends."""
+    """The app for this state; it closes the state's ledger when it ends."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -55,7 +55,7 @@ def make_app(app_state: AppState) -> FastAPI:
 
 
 def described() -> dict[str, Any]:
-    """OpenAPI of the app, which needs no door."""
+    """OpenAPI of the app; no `AppState` is needed."""
     return _routes(None).openapi()
 
 

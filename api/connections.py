@@ -1,9 +1,10 @@
 """
-Connections that cost the server little: a time for everything, a number that it can bear, one way to read.
+Limits for connections: timeouts for each phase, a maximum number, and strict parsing.
 
-uvicorn has a time-out between requests and none in them: who sends half a header, half a body, or reads no
-answer keeps a connection for ever, and some thousand of them keep all others out. What two readers may take
-for two different requests (request smuggling) is refused, and its connection closed.
+uvicorn has a timeout between requests and none within them: a client that sends half a header or half a
+body, or that reads no answer, keeps a connection open without limit, and some thousand of them block all
+others. Bytes that two servers may parse as different requests (request smuggling) are refused, and the
+connection is closed.
 """
 
 from __future__ import annotations
@@ -29,28 +30,28 @@ BODY_EVERY = 30.0
 BODY_LEAST = 4096
 
 READ_WITHIN = 60.0
-"""Seconds in which a client must read some of an answer that waits."""
+"""Seconds in which a client must read part of a pending answer."""
 
 HEAD_LARGEST = 32 * 1024
-"""Bytes of a request's head."""
+"""Largest head of a request, in bytes."""
 
 MOST = 4096
-"""Connections at a time, where there are files for so many."""
+"""Most connections at a time, if the process may open so many files."""
 
 OWN_FILES = 300
-"""Files that the server may need beside its connections: Redis, uploads, outcome files, newcomers."""
+"""Files that the server may need besides its connections: Redis, uploads, outcome files, new connections."""
 
 ACCEPTED_AT_ONCE = 64
-"""Connections taken in one go before any is looked at; asyncio logs each that there is no file for."""
+"""Connections accepted in one step before any is read; asyncio logs each that there is no file for."""
 
 LOGGED = 10
-"""Lines of one kind that uvicorn logs in a minute; strangers cause them."""
+"""Lines of one kind that uvicorn may log per minute; unauthenticated clients cause them."""
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 def most_connections() -> int:
-    """Connections that this process can bear; its own limit of files is raised as far as it may be."""
+    """Most connections of this process; its limit of open files is raised as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + OWN_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -65,7 +66,7 @@ class Book:
     The connections of one server.
 
     Attributes:
-        idle: those without a request under way, the longest first.
+        idle: those without a request in progress, the longest idle first.
         lost: connections that have ended.
     """
 
@@ -136,7 +137,7 @@ class LimitedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         if self._serving:
-            # Its answer may have begun: there is no place for another.
+            # Its answer may have begun, so a second one must not be sent.
             self._leave()
         else:
             super().send_400_response(msg)

@@ -1,4 +1,4 @@
-"""What a request says of its body: its kind, and how its text is encoded."""
+"""The media type and the text encoding of a request body."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def media_type(request: Request) -> str:
 
 def charset(request: Request) -> str | None:
     """
-    How the text is encoded, if the Content-Type says so.
+    The text encoding, if the Content-Type names one.
 
-    Raises: ProblemError if it names no encoding, or says that a table has no headers.
+    Raises: ProblemError if the name is unknown, or the Content-Type declares a table without headers.
     """
     header = Message()
     header["Content-Type"] = request.headers.get("content-type", "")
@@ -41,6 +41,6 @@ def charset(request: Request) -> str | None:
 
 
 def check_json(request: Request) -> None:
-    """Raises: ProblemError if a JSON body is said to be encoded otherwise than JSON is (RFC 8259 §8.1)."""
+    """Raises: ProblemError if a JSON body is declared in another encoding than JSON's (RFC 8259 §8.1)."""
     if (charset(request) or "utf-8") not in _UTF_8:
         raise ProblemError(Kind.WRONG_TYPE, "JSON must be UTF-8", hint="omit charset")

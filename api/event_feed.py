@@ -1,4 +1,4 @@
-"""Whoever waits for news of the ledger in one process: one reader of its events wakes them."""
+"""Waiting for events of the ledger: one reader per process wakes all that wait."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from provisioning.ledger import Ledger
 from provisioning.ledger.events import LONGEST_WAIT
 
 LOOK_AGAIN = 1.0
-"""Seconds until the next look where Redis is away or refuses."""
+"""Seconds until the next attempt while Redis is unavailable or refuses."""
 
 
 class Followers:
-    """Wakes those who wait for something to happen to a batch, or to any."""
+    """Wakes tasks that wait for an event of one batch, or of any."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._events = ledger.events
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     async def run(self, closing: asyncio.Event) -> None:
-        """Reads events and wakes whom they concern, until `closing`; a Redis that is away is waited for."""
+        """Reads events and wakes the tasks that wait for them, until `closing`; waits for Redis."""
         last = ""
         reading = asyncio.ensure_future(closing.wait())
         while not closing.is_set():
@@ -38,7 +38,7 @@ class Followers:
                     last = event.id
                     self._wake(event.batch)
             except ProvisioningError:
-                self._wake("")  # whoever waits sees for himself that Redis is away
+                self._wake("")  # those that wait find out that Redis is unavailable
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(closing.wait(), LOOK_AGAIN)
         reading.cancel()
@@ -46,7 +46,7 @@ class Followers:
             self._wake(batch)
 
     async def wait(self, batch: str, seconds: float) -> None:
-        """Waits until something happens to a batch, to any if that is empty, or until the time is over."""
+        """Waits for an event of a batch, or of any batch if that is empty, or until the time is over."""
         woken = asyncio.Event()
         self._waiting[batch].add(woken)
         try:

@@ -1,4 +1,4 @@
-"""A batch as server-sent events, which go on where they broke off: see `provisioning/ledger/events.py`."""
+"""A batch as server-sent events, with resumption: see `provisioning/ledger/events.py`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from provisioning.ledger.schema import Happened
 router = APIRouter(tags=["Look"])
 
 LOOK_EVERY = 1.0
-"""Seconds between looks at the counts of a batch that is followed; what happens to it is told at once."""
+"""Seconds between reads of the counts of a followed batch; its events are sent at once."""
 
 BEAT_EVERY = 15.0
-"""Seconds without news after which a comment is sent, so that no proxy takes the stream for dead."""
+"""Seconds without an event after which a comment is sent, so that proxies keep the connection open."""
 
 FOLLOWED = frozenset(happened for happened in Happened if happened.startswith("batch."))
-"""What followers of a batch are told of it."""
+"""Events that followers of a batch receive."""
 
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,10}")
 
@@ -107,13 +107,13 @@ async def _stream(app_state: AppState, batch: str, last: str, token: str) -> Asy
         try:
             if await app_state.tokens.holder(token) is None:
                 return
-            # Before the events: where it has settled, the event of that is there already.
+            # Before the events: if the status is settled, its event is there already.
             status = await app_state.ledger.queries.status(batch)
             events, seen = await app_state.ledger.events.after(last, batch)
         except NotFoundError:
             return
         except LedgerUnavailableError:
-            await _pause(app_state)  # Redis is away: so is the news
+            await _pause(app_state)  # Redis is unavailable
             continue
         now = msgspec.json.encode(status.public())
         news = [(each.id, str(each.happened)) for each in events if each.happened in FOLLOWED]

@@ -1,4 +1,4 @@
-"""Examples and shapes of the bodies that are handed over, for OpenAPI."""
+"""Examples and schemas of the submitted bodies, for OpenAPI."""
 
 from __future__ import annotations
 

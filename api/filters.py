@@ -1,4 +1,4 @@
-"""Query parameters that say which jobs are meant; the same for every route."""
+"""Query parameters that select jobs; the same for every route."""
 
 from __future__ import annotations
 

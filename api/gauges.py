@@ -1,7 +1,7 @@
 """
-What the HTTP door tells Prometheus of the ledger: which gauges there are, and their values for one reading.
+The ledger's gauges for Prometheus, and their values for one reading.
 
-Every server tells the same of one ledger, so whoever adds servers up takes the largest and not the sum.
+Every server reports the same values of one ledger: to combine servers, take the largest and not the sum.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from provisioning.lifecycle import State
 from provisioning.observability.metric import Metric, kind_of_scope
 
 FRESH_FOR: Final = 3.0
-"""Seconds for which one reading does for all who ask."""
+"""Seconds for which one reading is reused for all requests."""
 
 
 def _gauge(name: str, meaning: str, *labels: str) -> Metric:
@@ -129,7 +129,7 @@ METRICS: Final = (
     APPEND_ONLY,
     SOUND,
 )
-"""All that a server has at /metrics, beside the `process_*` that every Prometheus client has."""
+"""All that a server has at /metrics, besides the `process_*` that every Prometheus client has."""
 
 Samples = Mapping[Metric, Mapping[tuple[str, ...], float]]
 """Values by metric, and then by the values of its labels."""
@@ -148,8 +148,8 @@ class Reading:
 
     Attributes:
         seconds: how long that took.
-        messages: that wait on the broker; None if it could not be asked.
-        taken: that workers have and have not acknowledged; None where the broker is another server.
+        messages: that wait on the broker; None if they could not be counted.
+        taken: that workers have received and not acknowledged; None if the broker is another server.
     """
 
     gauges: Gauges
@@ -160,10 +160,10 @@ class Reading:
 
 class Readings:
     """
-    One reading for all who ask within `FRESH_FOR`, however many ask at once.
+    One reading for all requests within `FRESH_FOR`, however many arrive at once.
 
     Args:
-        waiting: asks the broker how many messages wait, where that is not the ledger's Redis. May block;
+        waiting: counts the waiting messages on the broker, if that is not the ledger's Redis. May block;
             called off the loop, by one thread at a time.
     """
 
@@ -199,7 +199,7 @@ class Readings:
 
 
 def samples(reading: Reading, settings: Settings) -> Samples:
-    """What there is to tell of a reading."""
+    """The samples of a reading."""
     return {
         READ: {(): reading.seconds},
         **_of_jobs(reading.gauges),

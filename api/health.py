@@ -1,4 +1,4 @@
-"""Whether the server lives, and whether its ledger answers. The only routes that need no token."""
+"""Liveness and readiness of the server. The only routes that need no token."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ from provisioning.ledger.idempotency import LEASE, Answer, InUseError, OtherRequ
 from provisioning.ledger.tokens import Token
 
 _NOT_KEPT = frozenset([409, 429])
-"""Refusals that may be otherwise the next time, as all from 500 on may."""
+"""Refusals that are not stored: a later attempt may succeed, as after all from 500 on."""
 
 
 async def once(
     request: Request, caller: Token, body_digest: str, work: Callable[[], Awaitable[Response]]
 ) -> Response:
     """
-    The answer to this request: `work`'s, or the one that was given before under the same key.
+    The answer to this request: that of `work`, or the stored one if the key was used before.
 
     Raises: ProblemError where the key is in use, or belongs to another request.
     """

@@ -1,8 +1,8 @@
 """
-A JSON object with a list of jobs in it, read as a stream: of any size at the cost of its largest job.
+A JSON object with a list of jobs, read as a stream: memory is bounded by its largest job, not by its size.
 
-`{"name": …, "jobs": [{…}, {…}]}`. It is gone over once for its settings, which may stand behind the jobs, and
-then as often as its jobs are wanted; each job stays the text that was sent, for `jsonl` to judge.
+`{"name": …, "jobs": [{…}, {…}]}`. It is read once for its settings, which may come after the jobs, and then
+once for each pass over its jobs; each job remains the text that was sent, and `jsonl` checks it.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import msgspec
 from provisioning.errors import InvalidInputError
 
 MOST_JOBS = 1_000_000
-"""Jobs in one body: what is more comes as CSV or JSON Lines, or in parts."""
+"""Most jobs in one body; more must be sent as CSV or JSON Lines, or in parts."""
 
 LARGEST = 256 * 1024
-"""Bytes of one job, or one setting: four times the largest body of a job."""
+"""Most bytes of one job or one setting: four times the largest body of a job."""
 
 CHUNK = 64 * 1024
 
 HINT = '{"name": …, "jobs": [{"key": …, "bot": {"id": …}}]}'
 
 _BLANK = re.compile(rb"[ \t\r\n]*")
-# A whole string, or what opens and closes; a quote alone is a string whose end has not come yet.
+# A whole string, or a bracket; a quote alone is a string whose end has not been read yet.
 _MARK = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}"]', re.DOTALL)
 _SCALAR = re.compile(rb'[^ \t\r\n,:\[\]{}"]+')
 
 
 class Readable(Protocol):
-    """As much of a file as is needed."""
+    """The part of a file interface that is needed."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -41,7 +41,7 @@ class Readable(Protocol):
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What a JSON body says beside its jobs."""
+    """The settings in a JSON body, besides its jobs."""
 
     name: str | None = None
     credential: str | None = None
@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 @dataclass(frozen=True, slots=True)
 class JsonBatch:
     """
-    A body that was gone over.
+    A body after its first pass.
 
     Attributes:
         starts_at: byte at which its first job begins, or its list ends.
@@ -71,10 +71,10 @@ class JsonBatch:
 
 def look_through(file: Readable) -> JsonBatch:
     """
-    Goes over a body from its first byte to its last.
+    Reads a body from its first byte to its last.
 
-    Raises: InvalidInputError if it is not one JSON object with a list of jobs, says a thing twice, or has too
-        many jobs or too large ones. It repeats nothing of the body.
+    Raises: InvalidInputError if it is not one JSON object with a list of jobs, gives a member twice, or has
+        too many jobs or too large ones. The error repeats nothing of the body.
     """
     file.seek(0)
     text = _Text(file)
@@ -121,10 +121,10 @@ def _not_a_batch(reason: str) -> InvalidInputError:
 
 class _Text:
     """
-    The text of a stream, as much of it at hand as its largest value takes.
+    The text of a stream, buffered only as far as its largest value requires.
 
     Args:
-        place: byte at which the stream stands.
+        place: current byte of the stream.
     """
 
     def __init__(self, file: Readable, place: int = 0) -> None:
@@ -139,7 +139,7 @@ class _Text:
         return self._before + self._at
 
     def members(self) -> Iterator[str]:
-        """The name of each member of an object; whoever asks for the next has taken its value."""
+        """The name of each member of an object; its value must be read before the next name."""
         self.take(b"{")
         if self._peek() == b"}":
             self.take(b"}")
@@ -156,7 +156,7 @@ class _Text:
             self.take(b",")
 
     def items(self) -> Iterator[bytes]:
-        """Each item of a list, behind its bracket."""
+        """Each item of a list, after its bracket."""
         if self._peek() == b"]":
             self.take(b"]")
             return
@@ -168,7 +168,7 @@ class _Text:
             self.take(b",")
 
     def value(self) -> bytes:
-        """The text of the next value, whatever it is; only its brackets and quotes were looked at."""
+        """The text of the next value of any kind; only its brackets and quotes are parsed."""
         first = self._peek()
         if first in (b"{", b"["):
             return self._cut(self._nested())
@@ -237,7 +237,7 @@ class _Text:
                 return len(self._text)
 
     def _go_on(self, at: int) -> int:
-        """Reads on behind a value that has not ended. Returns: where it was, in the text at hand."""
+        """Reads more of a value that has not ended. Returns: its position in the buffered text."""
         inside = at - self._at
         self._check_size()
         if not self._more():
@@ -249,7 +249,7 @@ class _Text:
             raise InvalidInputError(f"a job or a setting in the body has more than {LARGEST:,} bytes")
 
     def _more(self) -> bool:
-        """Reads some more, and lets go of what was taken."""
+        """Reads more, and drops what was consumed."""
         chunk = self._file.read(CHUNK)
         self._before += self._at
         self._text = self._text[self._at :] + chunk

@@ -1,7 +1,7 @@
 """
-`GET /metrics`: the ledger in numbers, read when it is asked for.
+`GET /metrics`: the ledger in numbers, read on request.
 
-It needs a token like all that tells of jobs; one with the scope `metrics` can do nothing else.
+It needs a token like every route that shows jobs; a token with the scope `metrics` can do nothing else.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The shapes of answers, for OpenAPI; the answers are written by msgspec from the ledger's own values.
+The schemas of answers, for OpenAPI; msgspec writes the answers from the ledger's own values.
 
 Members may be added to any answer; none is renamed.
 """

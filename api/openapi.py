@@ -1,4 +1,4 @@
-"""The door's description of itself: OpenAPI 3.1, and a page that shows it without any other address."""
+"""The OpenAPI 3.1 document of the HTTP API, and a page that shows it and loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def openapi_json(request: Request) -> Response:
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
-    """The description as a page; nothing in it comes from another address."""
+    """The description as a page; it loads nothing from other hosts."""
     if refused := await _let_in(request):
         return refused
     page = (resources.files("api") / "docs.html").read_text(encoding="utf-8")

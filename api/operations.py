@@ -1,4 +1,4 @@
-"""Routes that act: pause, resume, cancel, redrive, resolve."""
+"""Routes that change something: pause, resume, cancel, redrive, resolve."""
 
 from __future__ import annotations
 

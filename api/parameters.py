@@ -1,7 +1,7 @@
 """
-What a request says and its route does not know is refused, so that nothing that was meant is passed over.
+A parameter or a body that the route does not take is refused, so that no part of a request is ignored.
 
-`?dryrun=true` on a redrive would otherwise send.
+With `?dryrun=true`, a misspelt parameter, a redrive would otherwise send.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def check_parameters(request: Request) -> None:
 def _check_query(given: Iterable[str], known: Mapping[str, bool]) -> None:
     """
     Args:
-        said: names as often as they were given.
+        given: names, as often as they were given.
         known: names, each with whether it may be given more than once.
     """
     counts = Counter(given)
@@ -50,7 +50,7 @@ def _check_query(given: Iterable[str], known: Mapping[str, bool]) -> None:
 
 
 def _unknown(name: str, known: Mapping[str, bool]) -> dict[str, Any]:
-    # Not repeated: it may be a secret in the wrong place. The nearest name says which is meant.
+    # Not repeated: it may be a secret in the wrong place. The hint gives the most similar known name.
     near = get_close_matches(name.lower().replace("-", "_"), known, n=1)
     taken = (
         "did you mean " + near[0]

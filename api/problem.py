@@ -1,5 +1,5 @@
 """
-What the HTTP door says when it says no: `application/problem+json` (RFC 9457).
+The refusals of the HTTP API: `application/problem+json` (RFC 9457).
 
 Every kind of refusal has one stable `type`; `docs/reference/http-api.md` lists them. No refusal repeats what
 was sent, because a secret in the wrong place stays where it is; only notes on a batch quote ids and texts, as
@@ -63,7 +63,7 @@ class ProblemError(Exception):
     Args:
         detail: what happened, for a person; never what was sent.
         hint: the way out.
-        retry_after: seconds after which it is worth asking again.
+        retry_after: seconds after which the client may try again.
         more: further members of the answer.
     """
 
@@ -79,10 +79,10 @@ class ProblemError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes beside the body."""
+        """The headers of the answer."""
         headers = {}
         if self.retry_after is not None:
-            # Whole seconds (RFC 9110 §10.2.3), and never zero: that would be an invitation to hammer.
+            # Whole seconds (RFC 9110 §10.2.3), and never zero: clients would retry without a pause.
             headers["Retry-After"] = str(max(1, round(self.retry_after + 0.49)))
         if self.kind is Kind.NO_TOKEN:
             headers["WWW-Authenticate"] = "Bearer"
@@ -111,7 +111,7 @@ class ProblemError(Exception):
 
 
 def no_ledger() -> ProblemError:
-    """The refusal while Redis is away, starting, full or not one of ours."""
+    """The refusal while Redis is unavailable, starting, full or not a ledger of ours."""
     return ProblemError(
         Kind.NO_LEDGER,
         "the ledger is not reachable or does not accept writes; send the request again",

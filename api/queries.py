@@ -1,4 +1,4 @@
-"""Routes that look: batches, jobs, outcome files."""
+"""Routes that only read: batches, jobs, outcome files."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from provisioning.lifecycle import State
 router = APIRouter(tags=["Look"])
 
 SCANNED = 5000
-"""Batches looked at for one page: what a filter passes over costs time as well."""
+"""Most batches read for one page: those that a filter excludes cost time as well."""
 
 PAGES = 10
-"""Pages of the ledger looked through for one page of jobs, for the same reason."""
+"""Most pages of the ledger read for one page of jobs, for the same reason."""
 
 FILES = ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv", "manifest.json")
 HAS_KEYS = "created.csv"
@@ -99,7 +99,7 @@ async def _status_or_none(app_state: AppState, batch: str) -> BatchStatus | None
     try:
         return await app_state.ledger.queries.status(batch)
     except NotFoundError:
-        return None  # it has been taken back since
+        return None  # it was discarded meanwhile
 
 
 @router.get(

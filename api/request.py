@@ -1,4 +1,4 @@
-"""What a request brings: its token, its body up to a limit, its Idempotency-Key."""
+"""Parts of a request: its token, its body up to a limit, its Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from provisioning.digits import is_whole_number
 from provisioning.ledger.tokens import Scope, Token
 
 SMALL = 256 * 1024
-"""Bytes of a body that is read into memory: four times the largest body of a job."""
+"""Most bytes of a body that is read into memory: four times the largest body of a job."""
 
 SINGLE = ("authorization", "idempotency-key", "content-type", "content-encoding", "last-event-id")
-"""Headers of which a request has one: of two, another server might go by the other."""
+"""Headers that a request may have once: of two, another server might use the other."""
 
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
 
 def state_of(request: Request) -> AppState:
-    """The door that the app was made for."""
+    """The state of the app that serves this request."""
     app_state = request.app.state.app_state
     if not isinstance(app_state, AppState):
         raise TypeError("the app has no door")
@@ -55,9 +55,9 @@ def bearer_or_basic(request: Request) -> str:
 
 async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
     """
-    Who makes the request, as `AppState.caller` has it; the line that is logged of it will name the token.
+    The token of the request, checked by `AppState.caller`; the request's log line names the token.
 
-    Raises: ProblemError, also for what the route does not know.
+    Raises: ProblemError, also for parameters that the route does not take.
     """
     _check_headers(request)
     token = await state_of(request).caller(shown, *scopes)
@@ -104,7 +104,7 @@ async def read_body(request: Request, limit: int = SMALL) -> bytes:
 
 
 def check_length(request: Request, limit: int) -> None:
-    """Raises: ProblemError if the request says itself that it is too large, or packed."""
+    """Raises: ProblemError if the headers announce a body that is too large, or compressed."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise ProblemError(
             Kind.WRONG_TYPE, "compressed bodies are not accepted", hint="omit Content-Encoding"

@@ -1,5 +1,5 @@
 """
-The server process of the HTTP door: uvicorn around the app.
+The server process of the HTTP API: uvicorn around the app.
 
 The composition root of `provision serve`.
 """
@@ -57,12 +57,12 @@ def serve(
     environ: Mapping[str, str],
 ) -> None:
     """
-    Serves until SIGTERM or SIGINT; a Redis that is away is waited for.
+    Serves until SIGTERM or SIGINT; waits while Redis is unavailable.
 
     Args:
         port: 0 for any free one.
-        on_ready: told the address when requests are taken.
-        environ: where OpenTelemetry's own settings are looked for.
+        on_ready: called with the address once requests are accepted.
+        environ: the environment, with OpenTelemetry's own settings.
     Raises: ConfigurationError if the address cannot be taken; LedgerUnfitError, ContractError.
     """
     if settings.redis is None:
@@ -87,7 +87,7 @@ def serve(
             Access(make_app(app_state)),
             host=host,
             port=port,
-            log_config=None,  # its records come out as ours do
+            log_config=None,  # its records go through our own logging
             access_log=False,
             server_header=False,
             http=cast(Any, partial(LimitedProtocol, book=Book(most_connections()))),
@@ -107,7 +107,7 @@ def serve(
             await _Server(config, app_state, ready).serve([listener])
 
     try:
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in good order and says why
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in good order
             asyncio.run(run())
     finally:
         log_event(PROGRAM_STOPPED)
@@ -118,8 +118,9 @@ def _listening(host: str, port: int) -> socket.socket:
     """
     A socket bound to this address. Raises: ConfigurationError.
 
-    Named as TCP, for asyncio sends small writes at once on such sockets only. uvicorn's own leaves that out:
-    each answer, which is two writes, then takes 40 ms (Nagle's algorithm and a delayed acknowledgement).
+    Created with the protocol TCP, because asyncio sends small writes at once on such sockets only. uvicorn's
+    own socket omits it: each answer, which is two writes, then takes 40 ms (Nagle's algorithm and a delayed
+    acknowledgement).
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -140,7 +141,7 @@ async def _check(redis: str) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it takes requests, and lets streams of events end when it stops."""
+    """Calls `on_ready` once it accepts requests, and ends event streams when it stops."""
 
     def __init__(self, config: uvicorn.Config, app_state: AppState, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -150,8 +151,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
-            # asyncio takes as many connections in one go as it lets wait, and cannot be told the one without
-            # the other: whoever comes with a thousand others shall wait, not be turned away.
+            # asyncio has one setting for the listen backlog and for the connections accepted in one step. A
+            # client that connects together with a thousand others must wait, not be refused.
             listener.listen(BACKLOG)
         if self.started:
             self._on_ready()

@@ -1,4 +1,4 @@
-"""Places for uploads that are being read: a few in all, and fewer for any one token."""
+"""Slots for uploads that are being read: a few in all, and fewer for any one token."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ALL = 4
 """Uploads read at the same time; each has a thread."""
 
 OF_A_TOKEN = 2
-"""Of them, uploads of one token: it leaves room for others."""
+"""Most uploads of one token at a time, so that others have slots too."""
 
 WAIT_TIMEOUT = 60.0
-"""Seconds that an upload waits for a place: less than clients and proxies do."""
+"""Seconds that an upload waits for a slot: less than clients and proxies do."""
 
 
 class Slots:
-    """The places of one server, taken in the order of asking."""
+    """The slots of one server, taken in the order of the requests."""
 
     def __init__(self, *, wait_timeout: float = WAIT_TIMEOUT) -> None:
         self._all = asyncio.Semaphore(ALL)
@@ -30,9 +30,9 @@ class Slots:
     @contextlib.asynccontextmanager
     async def place(self, token: str) -> AsyncIterator[None]:
         """
-        A place for an upload of the token with this id.
+        A slot for an upload of the token with this id.
 
-        Raises: ProblemError if none comes free in time.
+        Raises: ProblemError if none becomes free in time.
         """
         mine = self._tokens.setdefault(token, asyncio.Semaphore(OF_A_TOKEN))
         self._users[token] = self._users.get(token, 0) + 1
@@ -40,7 +40,7 @@ class Slots:
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     async with asyncio.timeout(self._wait_timeout):
-                        # The token's first: whoever has too many does not stand in the way of others.
+                        # The token's slot first: a token with too many uploads must not block others.
                         await stack.enter_async_context(mine)
                         await stack.enter_async_context(self._all)
                 except TimeoutError:

@@ -1,4 +1,4 @@
-"""A small JSON body that gives each member once: of two of one name the last would win in silence."""
+"""Refuses a small JSON body with a repeated member: a parser would silently use the last one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.problem import Kind, ProblemError
 
 def check_unique_names(body: bytes) -> None:
     """
-    Lets everything pass but an object with two members of one name; what is no JSON, its reader refuses.
+    Checks that no object has two members of one name; invalid JSON passes, and its reader refuses it.
 
     Raises: ProblemError, which does not repeat the name.
     """

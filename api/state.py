@@ -1,4 +1,4 @@
-"""What every route of the HTTP door works with, and who comes through it."""
+"""The state that all routes of the HTTP API share, and authentication."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from provisioning.ledger import Ledger
 from provisioning.ledger.tokens import Scope, Token
 
 Export = Callable[[Ledger, str, Path], Awaitable[object]]
-"""Writes the outcome files of a batch into a folder; the console has it, and hands it in."""
+"""Writes the outcome files of a batch into a folder; the console passes it in."""
 
 BURST = 10.0
-"""Seconds' worth of a token's rate that may come at once: a service that starts has catching up to do."""
+"""Burst of a token, in seconds of its rate: a service that starts may have a backlog."""
 
 BLOCK = 20
-"""Requests whose places are reserved in one call to the ledger."""
+"""Requests that one call to the ledger reserves."""
 
 BLOCK_GOOD_FOR = 1.0
-"""Seconds until reserved places that nobody took are given up."""
+"""Seconds until unused reservations expire."""
 
 LOOK_EVERY = 1.0
-"""Seconds between looks at how full the ledger is."""
+"""Seconds between checks of how full the ledger is."""
 
 
 class Rates:
-    """Each token's rate, kept in the ledger for all servers, asked for in blocks."""
+    """The rate limit of each token, kept in the ledger for all servers, reserved in blocks."""
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
@@ -72,7 +72,7 @@ class Rates:
 
 
 class Fullness:
-    """Whether the ledger has room for more, looked at once a second at most."""
+    """Whether the ledger has room for more jobs, checked once a second at most."""
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
@@ -101,13 +101,13 @@ class Fullness:
 @dataclass(slots=True)
 class AppState:
     """
-    The parts of a running HTTP door.
+    The parts of a running HTTP server.
 
     Attributes:
-        export: writes outcome files; None where nobody handed it in.
+        export: writes outcome files; None if none was passed in.
         waiting: as in `Readings`.
-        fit: set once the ledger has answered and is one that this program may write to.
-        closing: set when the server stops, so that no stream of events keeps it.
+        fit: set once the ledger has answered and this program may write to it.
+        closing: set when the server stops, so that event streams end.
     """
 
     settings: Settings
@@ -143,9 +143,9 @@ class AppState:
 
     async def caller(self, shown: str, *scopes: Scope) -> Token:
         """
-        Who shows this token, if it is good and reaches so far.
+        The token, if it is valid and has these scopes.
 
-        Raises: ProblemError, also while the ledger is waited for.
+        Raises: ProblemError, also until the ledger is ready.
         """
         if not self.fit.is_set():
             raise no_ledger()

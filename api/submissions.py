@@ -1,4 +1,4 @@
-"""Routes that take jobs in."""
+"""Routes that accept jobs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ Justification = Annotated[
 
 
 def _links(name: str, *operations: str) -> dict[str, Any]:
-    """OpenAPI's links from an answer to what can be done with the id in it."""
+    """OpenAPI's links from an answer to the operations that take the id in it."""
     parameters = {name: f"$response.body#/{name}"}
     return {each: {"operationId": each, "parameters": parameters} for each in operations}
 
@@ -173,12 +173,12 @@ async def submit_batch(
 
 
 def _leaves_ended(caller: Token) -> bool:
-    """Whether what this caller hands over changes no job that had ended: it may be another's."""
+    """Whether this caller's submissions leave ended jobs unchanged: they may belong to another."""
     return Scope.OPERATE not in caller.scopes
 
 
 def _check_power(caller: Token, justification: str) -> None:
-    """Raises: ProblemError if second widgets are accepted by a token that may not."""
+    """Raises: ProblemError if the token may not accept second widgets."""
     if justification.strip() and Scope.OPERATE not in caller.scopes:
         raise ProblemError(
             Kind.NO_SCOPE,
@@ -188,7 +188,7 @@ def _check_power(caller: Token, justification: str) -> None:
 
 
 def _encoding(request: Request, format_: Format | None, given: str | None) -> str | None:
-    """How the body is encoded: as the Content-Type or the query says; None to find out."""
+    """The encoding from the Content-Type or the query; None to detect it."""
     if format_ is None:
         check_json(request)
         return None
@@ -204,15 +204,15 @@ def _codec(encoding: str) -> str:
     try:
         return codecs.lookup(encoding).name
     except (LookupError, ValueError):
-        return ""  # the reading refuses it
+        return ""  # the reader refuses it
 
 
 _OF_TABLES = frozenset(["separator", "delimiter", "map"])
-"""Settings that only a table heeds."""
+"""Settings that apply only to a table."""
 
 
 def _check_heeded(given: frozenset[str], format_: Format | None) -> None:
-    """Raises: ProblemError if a setting is given that this kind of body does not heed."""
+    """Raises: ProblemError if a setting is given that does not apply to this kind of body."""
     unheeded: set[str] = set()
     if format_ not in (Format.CSV, Format.TSV):
         unheeded |= _OF_TABLES & given

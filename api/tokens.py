@@ -1,4 +1,4 @@
-"""Who is let in: those whose token the ledger knows, or PROVISION_API_TOKENS."""
+"""Authentication: tokens of the ledger, and those of PROVISION_API_TOKENS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provisioning.errors import ConfigurationError
 from provisioning.ledger.tokens import NAME, PREFIX, AccessTokens, Scope, Token, digest_of
 
 FRESH_FOR = 1.0
-"""Seconds for which a server takes its own word for a token: how long a revoked one may still work there."""
+"""Seconds for which a server caches a token: a revoked one may work there for so long."""
 
 _FORM = re.compile(rf"{PREFIX}_([a-z0-9]{{8}})_([A-Za-z0-9_-]{{43}})")
 _NOBODY = digest_of("nobody")
@@ -44,7 +44,7 @@ def _parse_preset(number: int, item: str) -> Token:
 
 
 class Tokens:
-    """The tokens of one ledger, and those of the settings beside them."""
+    """The tokens of one ledger, and those of the settings."""
 
     def __init__(self, kept: AccessTokens, presets: Iterable[Token] = ()) -> None:
         self._kept = kept
@@ -52,10 +52,10 @@ class Tokens:
         self._fresh: dict[str, tuple[Token, float]] = {}
 
     async def holder(self, token: str) -> Token | None:
-        """The record of a token that somebody shows; None if it is not good."""
+        """The record of a presented token; None if it is not valid."""
         parts = _FORM.fullmatch(token)
         found = await self._find(parts[1]) if parts else None
-        # Compared whether or not there is anything to compare with, so that time tells nothing.
+        # Always compared, also if there is no such token, so that timing reveals nothing.
         digest = digest_of(parts[2] if parts else token)
         good = hmac.compare_digest(found.digest if found else _NOBODY, digest)
         return found if good else None

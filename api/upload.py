@@ -1,8 +1,8 @@
 """
-A body of many jobs, from the wire into the ledger.
+A body of many jobs, from the connection into the ledger.
 
-It is laid down on disk, judged to its end, and only then handed over: a body that cannot be read leaves
-nothing behind. Judging and handing over have a thread with a loop of its own, so that nobody else waits.
+It is written to disk, checked to its end, and only then submitted: of a body that cannot be read nothing is
+submitted. Checking and submitting run in a thread with its own loop, so that other requests do not wait.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from provisioning.observability.log_events import ROW_REJECTED
 from provisioning.observability.logs import log_event
 
 SHOWN = 1000
-"""Rows and problems told of in an answer; all are counted, and the ledger lists every job."""
+"""Most rows and problems listed in an answer; all are counted, and the ledger lists every job."""
 
 MOST_BAD = 10_000
-"""Bad rows after which no more is read: each is told of in the log, and nobody mends so many one by one."""
+"""Invalid rows after which reading stops: each is logged, and nobody corrects so many one by one."""
 
 IN_MEMORY = 1 << 20
-"""Bytes of a body that need no file."""
+"""Most bytes of a body that is kept in memory instead of a file."""
 
 GZIP = b"\x1f\x8b"
 
@@ -59,22 +59,22 @@ FORMATS = {
     "application/jsonl": Format.JSONL,
     "application/json": None,
 }
-"""What may be sent; None is one JSON object with all jobs in it."""
+"""Accepted media types; None is one JSON object with all jobs."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
     """
-    How an upload is to be taken.
+    The options of an upload.
 
     Attributes:
-        name: of the batch; None to name it after its content, so that the same body comes to the same batch.
+        name: of the batch; None to name it after its content, so that the same body goes to the same batch.
         format: None for a JSON object.
-        all_or_nothing: whether one bad row refuses them all.
-        meta: kept with a new batch.
-        justification: why a second widget is accepted of jobs that had ended; empty if it is not.
-        leave_ended: whether jobs that were given up or cancelled stay as they are.
-        given: names of the query parameters, which a JSON body may not give again.
+        all_or_nothing: whether one invalid row refuses them all.
+        meta: stored with a new batch.
+        justification: reason to accept a second widget for ended jobs; empty if that is not accepted.
+        leave_ended: whether dead and cancelled jobs remain as they are.
+        given: names of the query parameters, which a JSON body may not repeat.
     """
 
     name: str | None
@@ -89,7 +89,7 @@ class UploadRequest:
 
 @dataclass(slots=True)
 class UploadResult:
-    """What became of an upload, row by row as far as `SHOWN`."""
+    """The result of an upload, with the first `SHOWN` rows."""
 
     name: str
     batch: str | None = None
@@ -123,17 +123,17 @@ class UploadResult:
 
 
 def in_http_words(text: str) -> str:
-    """A hint with the query parameters of this API in the place of the command line's options."""
+    """A text with the query parameters of this API instead of the command line's options."""
     return in_words_of(HTTP, text)
 
 
 def notes_json(notes: Iterable[str]) -> list[str]:
-    """What a person should know, in the words of this door; nothing was refused for it."""
+    """Notes for a person, with this API's parameter names; no row was refused because of them."""
     return [in_http_words(note) for note in notes]
 
 
 def problems_json(problems: list[InvalidJobError]) -> list[dict[str, Any]]:
-    """What is wrong with rows, without what stood there: that may be a secret in the wrong place."""
+    """The problems of rows, without their values: those may be secrets in the wrong column."""
     return [
         {
             "row": each.row,
@@ -147,7 +147,7 @@ def problems_json(problems: list[InvalidJobError]) -> list[dict[str, Any]]:
 
 @dataclass(slots=True)
 class Spooled:
-    """A body that has come to its end, on disk, with its SHA-256."""
+    """A complete body, on disk, with its SHA-256."""
 
     file: IO[bytes]
     sha256: str
@@ -156,9 +156,9 @@ class Spooled:
 
 async def spool(request: Request, file: IO[bytes], limit: int) -> Spooled:
     """
-    Lays the body down in `file`.
+    Writes the body to `file`.
 
-    Raises: ProblemError if it is larger than `limit` bytes, or ends before its end; NoRoomError.
+    Raises: ProblemError if it is larger than `limit` bytes, or incomplete; NoRoomError.
     """
     check_length(request, limit)
     digest = hashlib.sha256()
@@ -177,15 +177,15 @@ async def spool(request: Request, file: IO[bytes], limit: int) -> Spooled:
 
 
 def new_file() -> IO[bytes]:
-    """A file without a name: it is gone with the process, however that ends."""
+    """A file without a name: the system deletes it when the process ends, even if it is killed."""
     return cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY))
 
 
 async def take_in(app_state: AppState, body: Spooled, upload: UploadRequest, caller: Token) -> UploadResult:
     """
-    Judges all rows, then hands the good ones over.
+    Checks all rows, then submits the valid ones.
 
-    Raises: ProblemError; nothing was handed over then. LedgerUnavailableError.
+    Raises: ProblemError; nothing was submitted then. LedgerUnavailableError.
     """
     known = await app_state.credentials.names()
     if app_state.settings.redis is None:
@@ -240,7 +240,7 @@ async def _take_in(
     )
     taken.verdicts = submission.verdicts
     taken.others = submission.touched
-    with contextlib.suppress(NotFoundError):  # it brought nothing new and was taken back
+    with contextlib.suppress(NotFoundError):  # it brought nothing new and was discarded
         taken.batch = await ledger.queries.batch_id(submission.batch)
     return taken
 
@@ -248,10 +248,10 @@ async def _take_in(
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """
-    A body that may be read from the first row on, as often as wanted.
+    A body that can be read from its first row any number of times.
 
     Attributes:
-        wish: with what the body itself says.
+        upload: with the settings that the body itself contains.
     """
 
     upload: UploadRequest
@@ -259,10 +259,10 @@ class _Reader:
 
 
 def _reader(file: Watched, upload: UploadRequest) -> _Reader:
-    """Raises: InvalidInputError, ProblemError if the body is none of what is read."""
+    """Raises: InvalidInputError, ProblemError if the body has no accepted format."""
     file.seek(0)
     if file.read(2) == GZIP:
-        # A few bytes may unpack to any number: whoever reads a file of their own may do that to themselves.
+        # A few bytes may expand to any size; the command line accepts them, as it reads its user's own files.
         raise ProblemError(Kind.WRONG_TYPE, "compressed bodies are not accepted", hint="send it uncompressed")
     if upload.format is not None:
 
@@ -277,7 +277,7 @@ def _reader(file: Watched, upload: UploadRequest) -> _Reader:
 
 
 def _with_settings(upload: UploadRequest, settings: Settings) -> UploadRequest:
-    """The wish with what a JSON body says beside its jobs."""
+    """The options, completed with the settings in a JSON body."""
     for setting in Settings.__struct_fields__:
         if getattr(settings, setting) is not None and setting in upload.given:
             raise InvalidInputError(f"{setting} appears in the query and in the body", hint="send it once")
@@ -293,11 +293,11 @@ def _with_settings(upload: UploadRequest, settings: Settings) -> UploadRequest:
 
 class _JsonRows:
     """
-    The jobs of a JSON body, or what is wrong with each; iterate once.
+    The jobs of a JSON body, or the problem of each; iterate once.
 
     Attributes:
-        notes: what a person should know and nothing needs to stop for; complete at the end. An
-            InvalidInputError while iterating has them as `__notes__`.
+        notes: warnings for a person that stop nothing; complete at the end. An InvalidInputError while
+            iterating has them as `__notes__`.
     """
 
     def __init__(self, jobs: Iterator[bytes], options: ReadOptions) -> None:

@@ -1,7 +1,7 @@
 """
 Waiting for the ledger: a server that starts before its Redis waits for it, as a worker does.
 
-Whoever is let in meanwhile is told to come again; `/healthz` answers, `/readyz` says that it is not ready.
+Requests are refused meanwhile with 503 and `Retry-After`; `/healthz` answers, `/readyz` reports not ready.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from provisioning.observability.log_events import LEDGER_LOST
 from provisioning.observability.logs import log_event
 
 LOOK_EVERY = 0.5
-"""Seconds between looks for a Redis that is away."""
+"""Seconds between attempts to reach Redis."""
 
 LOG_EVERY = 60
-"""Looks after which the log is told again: twice a minute."""
+"""Attempts per log line: twice a minute."""
 
 
 async def wait_for(ledger: Ledger, fit: asyncio.Event, closing: asyncio.Event) -> None:
-    """Sets `fit` once the ledger has answered and is one that this program may write to; ends then."""
+    """Sets `fit` once the ledger has answered and this program may write to it; then ends."""
     looks = 0
     while not closing.is_set():
         try:
@@ -39,7 +39,7 @@ async def wait_for(ledger: Ledger, fit: asyncio.Event, closing: asyncio.Event) -
 
 
 async def make_sure(ledger: Ledger) -> None:
-    """Raises: LedgerUnfitError, ContractError if waiting would not help; a Redis that is away is let pass."""
+    """Raises: LedgerUnfitError, ContractError if waiting would not help; not if Redis is only unavailable."""
     try:
         await ledger.check()
     except LedgerUnavailableError as error:

@@ -1,4 +1,4 @@
-"""A body under the eye of a clock: what takes too long to read, or is nothing but blanks, is refused."""
+"""A body with a deadline: one that takes too long to read, or is mostly blank, is refused."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from api.problem import Kind, ProblemError
 from provisioning.errors import InvalidInputError
 
 JUDGED_WITHIN = 300.0
-"""Seconds to judge a body: several times what the largest takes on a busy machine."""
+"""Seconds to check a body: several times what the largest takes on a busy machine."""
 
 MOST_BLANK = 8 << 20
-"""Bytes of blank rows in one stretch: as much as a sheet saved with all its million rows has."""
+"""Bytes of consecutive blank rows: as many as a sheet saved with all its million rows has."""
 
 _NOTHING = b" \t\r\n,;\x00"
 
@@ -22,7 +22,7 @@ class Watched:
     """
     A file that is read under a deadline until `rest` is called.
 
-    Raises, from `read`: ProblemError after the deadline; InvalidInputError where too much of it is blank.
+    Raises, from `read`: ProblemError after the deadline; InvalidInputError if too much of it is blank.
     """
 
     def __init__(self, file: IO[bytes], clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,10 +49,10 @@ class Watched:
         return data
 
     def seek(self, place: int) -> int:
-        """As of a file; what was blank before does not count."""
+        """As of a file; blanks before this position no longer count."""
         self._blank = 0
         return self._file.seek(place)
 
     def rest(self) -> None:
-        """It was judged: handing over takes the time that the ledger needs."""
+        """Ends the deadline: the body is checked, and submitting takes as long as the ledger needs."""
         self._deadline = None

@@ -1,10 +1,10 @@
 """
-Webhooks: an address is told when its batch has settled or the program holds it, or its single job has ended.
+Webhooks: an address is notified when its batch settles or the program holds it, or when its single job ends.
 
-Signed as Standard Webhooks has it (standardwebhooks.com): `webhook-id`, `webhook-timestamp`, and in
-`webhook-signature` `v1,` and the Base64 of HMAC-SHA256 over `id.timestamp.body`. The id stays the same
-however often an event is said, so that whoever hears it twice can tell. What is to be told lies in the ledger
-(`provisioning/ledger/webhooks.py`); this is who carries it there.
+Signed as Standard Webhooks defines it (standardwebhooks.com): `webhook-id`, `webhook-timestamp`, and in
+`webhook-signature` `v1,` and the Base64 of HMAC-SHA256 over `id.timestamp.body`. The id is the same in every
+delivery of an event, so that a receiver recognises duplicates. The pending events are in the ledger
+(`provisioning/ledger/webhooks.py`); this module delivers them.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ from provisioning.observability.log_events import (
 from provisioning.observability.logs import log_event
 
 BACKOFF = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
-"""Seconds between tries, some nineteen hours in all: a receiver may be down for a night."""
+"""Seconds between deliveries, some nineteen hours in all: a receiver may be down for a night."""
 
 LOOK_EVERY = 1.0
-"""Seconds between looks for what is due, where no event calls for one before: a delay may have passed."""
+"""Seconds between checks for due deliveries if no event triggers one earlier: a delay may have passed."""
 
 LOOK_AGAIN = 5.0
-"""Seconds until the next look where Redis is away or refuses."""
+"""Seconds until the next attempt while Redis is unavailable or refuses."""
 
 TIMEOUT = 15.0
-"""Seconds for a receiver to answer; it should note the event and work later."""
+"""Seconds for a receiver to answer; it should store the event and process it later."""
 
 LEASE = 60.0
-"""Seconds for which one server has a webhook to itself: four times what one try takes."""
+"""Seconds for which one server reserves a webhook: four times what one delivery takes."""
 
 AT_ONCE = 50
-"""Webhooks that are told at once. As many receivers that hang keep the others waiting for `TIMEOUT`."""
+"""Most deliveries at a time. If so many receivers hang, the others wait for `TIMEOUT`."""
 
 UNREACHABLE = "unreachable"
 """
-How a try without an answer failed, in one word for a refused port, a silent one, and a name that leads to a
-private address: whoever may set an address could otherwise explore the network of the server.
+The failure of a delivery without an answer: the same word for a refused port, one that does not answer, and a
+name of a private address. Otherwise a token that may set an address could explore the server's network.
 """
 
 _SECRET = "whsec_"  # noqa: S105 - what every secret begins with
@@ -78,7 +78,7 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 class Webhooks:
-    """The webhooks of one ledger, and who tells them."""
+    """Sets, removes and delivers the webhooks of one ledger."""
 
     def __init__(
         self,
@@ -97,13 +97,13 @@ class Webhooks:
 
     async def set(self, on: str, url: str, *, actor: str = "", may_replace: bool = True) -> Webhook:
         """
-        Has a batch or single job tell this address, what it has come to already included.
+        Sets the webhook of a batch or single job; events that have happened already are delivered too.
 
         Args:
             on: id of the batch or job.
             actor: id of the token that sets it.
-            may_replace: whether it takes the place of one that another token has set.
-        Raises: InvalidInputError if it may not be called; NotYoursError.
+            may_replace: whether it may replace a webhook that another token has set.
+        Raises: InvalidInputError if the address is not allowed; NotYoursError.
         """
         check_address(url, allow_private=self._allow_private)
         webhook = Webhook(url, new_secret(), actor)
@@ -111,15 +111,15 @@ class Webhooks:
         return webhook
 
     async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
-        """The webhook of a batch or job, and how it goes; None if it has none."""
+        """The webhook of a batch or job, and its status; None if it has none."""
         return await self._store.get(on)
 
     async def remove(self, on: str) -> bool:
-        """Has nobody told any more. Returns: whether somebody was."""
+        """Removes a webhook. Returns: whether there was one."""
         return await self._store.remove(on)
 
     async def run(self, closing: asyncio.Event, followers: Followers) -> None:
-        """Tells whoever is to be told, until `closing`; a Redis that is away is waited for."""
+        """Delivers due events until `closing`; waits while Redis is unavailable."""
         async with session(allow_private=self._allow_private) as http:
             while not closing.is_set():
                 try:
@@ -142,15 +142,15 @@ class Webhooks:
             task.add_done_callback(lambda _: self._deliveries.pop(on, None))
 
     async def run_once(self, http: aiohttp.ClientSession) -> int:
-        """Tells what is due now. Returns: how many events were taken by their receivers."""
+        """Delivers what is due now. Returns: how many events were accepted by their receivers."""
         due = await self._store.due(AT_ONCE)
         return sum(await asyncio.gather(*(self._deliver(http, on) for on in due)))
 
     async def _deliver(self, http: aiohttp.ClientSession, on: str) -> int:
         """
-        Tells a webhook what is due, in its order, until something is not taken or others may be waiting.
+        Delivers the due events of a webhook in order, until one is not accepted or others may be waiting.
 
-        Returns: how much was taken.
+        Returns: how many were accepted.
         """
         delivered = 0
         try:
@@ -158,12 +158,12 @@ class Webhooks:
                 delivered += 1
                 if len(self._deliveries) >= AT_ONCE:
                     break
-        except ProvisioningError as error:  # its lease ends, and it is told then
+        except ProvisioningError as error:  # its lease expires, and it is delivered then
             log_event(LEDGER_LOST, doing="webhooks", delay_s=LEASE, error=error)
         return delivered
 
     async def _try(self, http: aiohttp.ClientSession, delivery: Delivery) -> bool:
-        """Tells an event once. Returns: whether it was taken."""
+        """Delivers an event once. Returns: whether it was accepted."""
         body = delivery.body
         if not body:
             try:
@@ -188,7 +188,7 @@ class Webhooks:
         return not failure
 
     async def _body(self, delivery: Delivery) -> bytes:
-        """What is told: the batch, or job, as it stands. Raises: NotFoundError if it is gone."""
+        """The body: the current status of the batch or job. Raises: NotFoundError if it was deleted."""
         data = await self._data(delivery.on)
         return msgspec.json.encode(
             {"type": delivery.happened, "timestamp": when(delivery.entry), "data": data}
@@ -200,7 +200,7 @@ class Webhooks:
         return (await self._ledger.queries.status(on)).public()
 
     def _log(self, delivery: Delivery, failure: str, cause: str, *, abandoned: bool) -> None:
-        # The address is left out: whoever knows a receiver's may be able to speak to it.
+        # The address is left out: it may be enough to send requests to the receiver.
         batch = split_job_id(delivery.on)[0] if "." in delivery.on else delivery.on
         tries = delivery.state.tries
         facts = {"batch_id": batch, "told": str(delivery.happened), "attempt": tries + 1}
@@ -215,7 +215,7 @@ class Webhooks:
         """
         Sends it once.
 
-        Returns: what went wrong, for whoever set the address, empty if it was taken; the cause, for the log.
+        Returns: the failure, for the owner of the webhook, empty if it was accepted; the cause, for the log.
         """
         message_id, now = f"msg_{delivery.on}_{delivery.entry}", int(self._clock())
         headers = {

@@ -1,4 +1,4 @@
-"""Routes by which a batch, or a single job, is given a webhook."""
+"""Routes for the webhook of a batch or a single job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["Webhooks"])
 
 
 class Wanted(msgspec.Struct, forbid_unknown_fields=True):
-    """Where to tell."""
+    """The address to notify."""
 
     url: str
 
@@ -166,7 +166,7 @@ async def _remove(request: Request, caller: Token, on: str, scope: str) -> Respo
 
 
 async def _theirs(request: Request, caller: Token, on: str) -> tuple[Webhook, WebhookState]:
-    """The webhook of a batch or job. Raises: ProblemError if there is none that is this caller's to see."""
+    """The webhook of a batch or job. Raises: ProblemError if there is none that this caller may see."""
     found = await state_of(request).webhooks.get(on)
     if found is None:
         raise _none()
@@ -176,7 +176,7 @@ async def _theirs(request: Request, caller: Token, on: str) -> tuple[Webhook, We
 
 
 async def _check_theirs(request: Request, caller: Token, job: str) -> None:
-    """Raises: ProblemError if it is no single job, or not one that this caller may have told of."""
+    """Raises: ProblemError if it is no single job, or one for which this caller may set no webhook."""
     record = await state_of(request).ledger.queries.job(job)
     accepted = next((move for move in record.moves if move.move == Move.ACCEPTED), None)
     if accepted is None:
@@ -199,7 +199,7 @@ def _shown(webhook: Webhook, state: WebhookState) -> dict[str, str | int]:
 
 
 def _may_all(caller: Token) -> bool:
-    """Whether others' webhooks are this caller's business too."""
+    """Whether this caller may manage the webhooks of other tokens."""
     return Scope.OPERATE in caller.scopes
 
 

@@ -1,1 +1,1 @@
-"""How jobs get in: readers, rows, and handing over to the ledger."""
+"""How jobs are submitted: readers, rows, and writing to the ledger."""

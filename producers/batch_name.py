@@ -1,8 +1,8 @@
 """
-What a batch may be called, and the form of its id: one rule for every way in.
+Valid names of batches, and the form of their ids: one rule for the command line, HTTP and Celery.
 
-A batch is asked for by its id or its name alike: no name may be taken for an id, and each must fit into
-one segment of a path: `/v1/batches/NAME`, `NAME.outcomes/`.
+A batch is found by its id or its name: no name may look like an id, and each must fit into one segment of a
+path: `/v1/batches/NAME`, `NAME.outcomes/`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from provisioning.printable import is_shown
 LONGEST = 200
 """Characters of a name at most."""
 
-_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is mistaken for something else
+_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # without characters that look alike
 _ID = re.compile(rf"b[{_ALPHABET}]{{7}}", re.IGNORECASE)
 
 
@@ -37,7 +37,7 @@ def check_batch_name(name: str) -> str:
 
 
 def _wrong(name: str) -> str:
-    """What keeps this from being a batch's name; empty if nothing does."""
+    """What is wrong with this name; empty if it is valid."""
     if not name.strip() or len(name) > LONGEST or not is_shown(name):
         return f"the name of a batch must have 1 to {LONGEST} visible characters"
     if "/" in name or "\\" in name:

@@ -1,18 +1,19 @@
 """
-The Celery door: any service that knows the broker sends `provision.submit`.
+The Celery intake: any service that reaches the broker can send `provision.submit`.
 
     app.send_task("provision.submit", kwargs={"jobs": [...], "batch": "tenants", "idempotency_key": "…"})
 
 | field           | type | meaning                                                                   |
 | --------------- | ---- | ------------------------------------------------------------------------- |
-| jobs            | list | objects as the HTTP door takes them; at most ten thousand                 |
+| jobs            | list | objects as the HTTP API takes them; at most ten thousand                  |
 | batch           | str  | name of the batch; without it one job is urgent, several get a new batch  |
 | idempotency_key | str  | the same key with other jobs is refused; with the same it is done once    |
-| new_bots        | bool | whether a job without bot.id makes a new bot                              |
-| as_is           | list | paths whose ids are meant as they stand: bot.id, key, credentials.…       |
+| new_bots        | bool | whether a job without bot.id creates a new bot                            |
+| as_is           | list | paths whose ids are accepted unchanged: bot.id, key, credentials.…        |
 
-The worker loads this module by its name. A message is acknowledged when its jobs are in the ledger. What is
-wrong with it is kept with the reason (`ledger.refused`); a ledger that is away is waited for.
+The worker loads this module by its name. A message is acknowledged when its jobs are in the ledger. An
+invalid message or job is stored with the reason (`ledger.refused`); while the ledger is unavailable, the
+message is delivered again.
 """
 
 from __future__ import annotations
@@ -62,19 +63,19 @@ from provisioning.observability.log_events import (
 from provisioning.observability.logs import log_event
 
 MOST_JOBS = 10_000
-"""Jobs in one message: some megabytes, which is much for a broker. More go through another door."""
+"""Most jobs in one message: some megabytes, which is much for a broker. For more, use HTTP."""
 
 ACTOR = "celery"
-"""Who hands over, in the ledger's story and for Idempotency-Keys: a broker knows no names."""
+"""The submitter in the job history and for Idempotency-Keys: a broker has no names of its clients."""
 
 HIDDEN = "***"
-"""What is shown in the place of a message's jobs: their bodies may hold anything."""
+"""Shown instead of a message's jobs: their bodies may hold secrets."""
 
 PAUSE = 2.0
-"""Seconds before a message goes back to the queue because the ledger is away, or sealed for this worker."""
+"""Seconds before a message returns to the queue: the ledger is unavailable, or its keys are missing here."""
 
 UNSEALABLE = (KeylessError, ConfigurationError)
-"""The keys of an encrypted ledger are not here: others may have them, and nothing is kept in clear."""
+"""This worker lacks the keys of an encrypted ledger. Others may have them; nothing is stored in clear."""
 
 
 class Message(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,18 +89,18 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RefusedError(Exception):
-    """The message as a whole cannot be taken."""
+    """The message as a whole cannot be accepted."""
 
 
 class Discreet(Request):  # type: ignore[misc] # Celery ships no types
-    """A message whose jobs are shown to nobody: not in task events, not to those who inspect a worker."""
+    """A request whose jobs are hidden in task events and in the inspection of a worker."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._argsrepr = self._kwargsrepr = HIDDEN
 
     def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002 - never otherwise
-        """What `celery inspect` and Flower get to see."""
+        """The information for `celery inspect` and Flower."""
         return dict(super().info(safe=True))
 
 
@@ -107,7 +108,7 @@ class Discreet(Request):  # type: ignore[misc] # Celery ships no types
     name=SUBMIT, bind=True, acks_late=True, ignore_result=True, Request=f"{__name__}:Discreet"
 )
 def submit_message(self: Task, *args: Any, **kwargs: Any) -> None:
-    """Takes one message in. Raises: Reject to have it again when the ledger is away."""
+    """Submits the jobs of one message. Raises: Reject to receive it again while the ledger is unavailable."""
     task = str(self.request.id)
 
     async def take() -> None:
@@ -124,11 +125,11 @@ def submit_message(self: Task, *args: Any, **kwargs: Any) -> None:
 )
 def refuse_message(self: Task, *args: Any, **kwargs: Any) -> None:
     """
-    Keeps a message that the worker could not read, which it calls by this name in its place.
+    Stores a message that the worker could not read; the consumer replaces that message with this task.
 
     Args:
         kwargs: reason, task (its id), batch, message.
-    Raises: Reject to have it again when the ledger is away.
+    Raises: Reject to receive it again while the ledger is unavailable.
     """
 
     async def keep() -> None:
@@ -147,7 +148,7 @@ def _do_or_return(
     kwargs: Mapping[str, Any],
     do: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
-    """Does it, or lets the message go back to the queue. Raises: Reject."""
+    """Does it, or returns the message to the queue. Raises: Reject."""
     try:
         asyncio.run(do())
     except (LedgerUnavailableError, *UNSEALABLE, OSError) as error:
@@ -159,10 +160,10 @@ def _do_or_return(
 
 def _sent_again(name: str, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """
-    Puts a message back as a new one, where the broker counts how often it hands one out.
+    Sends the message again as a new one, if the broker counts deliveries.
 
-    A quorum queue drops what came back too often (20 times from RabbitMQ 4 on): less than a minute of a Redis
-    that is away.
+    A quorum queue drops a message that was returned too often (20 times from RabbitMQ 4 on): less than a
+    minute in which Redis is unavailable.
     """
     if not on_rabbitmq(_settings().broker):
         return False
@@ -191,17 +192,17 @@ async def take_in(
     ledger: Ledger, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], notifier: Notifier
 ) -> None:
     """
-    Records the jobs of a message; what is wrong with it or with some of them is kept with the reason.
+    Records the jobs of a message; an invalid message or job is stored with the reason.
 
-    Raises: LedgerUnavailableError; KeylessError or ConfigurationError if they cannot be sealed here; the same
-        message again completes it.
+    Raises: LedgerUnavailableError; KeylessError or ConfigurationError if the jobs cannot be encrypted here;
+        the same message again completes it.
     """
     try:
         message = _read(args, kwargs)
         await _once(ledger, task, message, notifier)
     except (LedgerUnavailableError, *UNSEALABLE, OSError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept, and not tried for ever
+    except Exception as error:  # noqa: BLE001 - whatever it is, the message is stored, and not retried without limit
         reason = str(error) if isinstance(error, RefusedError) else f"unforeseen: {type(error).__name__}"
         whole = {"args": args, "kwargs": kwargs}
         await _refuse(ledger, task, str(kwargs.get("batch") or ""), reason, whole)
@@ -233,7 +234,7 @@ async def _once(ledger: Ledger, task: str, message: Message, notifier: Notifier)
         await _submit(ledger, task, message, notifier)
         return
     values: list[Any] = [message.jobs, message.batch, message.new_bots]
-    if message.as_is:  # messages without it have the fingerprint that they always had
+    if message.as_is:  # without it the fingerprint is that of earlier versions
         values.append(sorted(message.as_is))
     content = msgspec.json.encode(values, order="deterministic")
     fingerprint = hashlib.sha256(content).hexdigest()
@@ -246,7 +247,7 @@ async def _once(ledger: Ledger, task: str, message: Message, notifier: Notifier)
     except OtherRequestError:
         raise RefusedError("its idempotency_key was used for other jobs") from None
     except InUseError:
-        # It is in another worker's hands, or was in a dead one's: the ledger takes each job once.
+        # Another worker processes it, or one that died did: the ledger accepts each job once.
         await _submit(ledger, task, message, notifier)
 
 
@@ -304,7 +305,7 @@ def _jobs(message: Message) -> Any:
 
 
 def _words(problem: InvalidJobError) -> str:
-    """What is wrong with a job and the way out, without what stood there."""
+    """The problem of a job and its hint, without the value."""
     where = f"job {problem.row}" + (f", {problem.field}" if problem.field else "")
     return f"{where}: {_with_hint(problem)}"
 

@@ -1,7 +1,7 @@
 """
-Which names of credentials jobs may bear: those that a worker has shown, where any has.
+Credential names that jobs may use: those that workers have registered, if any has.
 
-A name that nobody has would be queued, kept back, and be one more line of every status for good.
+A job with an unknown name would be queued and held, and would appear in every status until it is cancelled.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from provisioning.job import NewJob
 from provisioning.ledger import Ledger
 
 LOOK_EVERY = 5.0
-"""Seconds between looks."""
+"""Seconds between reads."""
 
 REMEMBERED = 86_400.0
-"""Seconds for which a name is known after it was last seen: a worker that stops takes its names along."""
+"""Seconds for which a name is known after it was last registered: a worker that stops removes its names."""
 
 
 class KnownCredentials:
-    """The names of one ledger, as one process has seen them."""
+    """The names in one ledger, as one process has read them."""
 
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
@@ -30,7 +30,7 @@ class KnownCredentials:
         self._seen: dict[str, float] = {}
 
     async def names(self) -> frozenset[str] | None:
-        """The names that jobs may bear; None for any, where no worker has shown its own yet."""
+        """The names that jobs may use; None for any, if no worker has registered its own yet."""
         now = self._clock()
         if self._looked is None or now - self._looked >= LOOK_EVERY:
             found = await self._ledger.queries.credential_names()
@@ -43,14 +43,14 @@ class KnownCredentials:
 def of_known(
     items: Iterable[NewJob | InvalidJobError], known: Container[str] | None
 ) -> Iterator[NewJob | InvalidJobError]:
-    """The same, with the problem of each job whose credential nobody has in its place."""
+    """The same, with a problem instead of each job whose credential is unknown."""
     for item in items:
         unknown = known is not None and isinstance(item, NewJob) and item.credential not in known
         yield unknown_credential(item.row) if unknown else item
 
 
 def unknown_credential(row: int | None) -> InvalidJobError:
-    """What is wrong with such a job; the name is not repeated, for it may be a secret in the wrong place."""
+    """The problem of such a job; the name is not repeated, because it may be a secret in the wrong column."""
     return InvalidJobError(
         "no worker has a credential with this name",
         row=row,

@@ -1,7 +1,7 @@
 """
-Rings without making anybody wait: a thread of its own, and each batch once however often it is asked for.
+Notifies workers without blocking the caller: from its own thread, and once for repeated requests of a batch.
 
-A ring that is lost costs a second: every worker looks for unrung batches by itself.
+A lost notification costs a second: every worker also looks for active batches by itself.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from provisioning.observability.logs import log_event
 
 
 class BackgroundNotifier:
-    """Takes wishes to ring from any thread and rings from one of its own."""
+    """Accepts notifications from any thread and sends them from its own."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self._notify = notify
         self._wanted: set[str] = set()
         self._change = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
         self._thread.start()
 
     def notify(self, batch: str) -> None:
-        """Has a batch rung for soon."""
+        """Notifies workers of a batch soon."""
         with self._change:
             self._wanted.add(batch)
             self._change.notify()
 
     def close(self) -> None:
-        """Rings for what is wanted still, and ends; a broker that is away is not waited for."""
+        """Sends what is pending, and ends; does not wait for an unavailable broker."""
         with self._change:
             self._closing = True
             self._change.notify()

@@ -1,7 +1,7 @@
 """
-What applying a file would do, without doing it: every row judged, every identity looked up.
+What applying a file would do, without doing it: every row checked, every identity looked up.
 
-`apply` makes the same plan before it hands over the first row.
+`apply` makes the same plan before it submits the first row.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from provisioning.ledger import Ledger
 from provisioning.pace import Rate
 
 SHOWN = 100
-"""Problems kept for display; all are counted and all are told to `on_problem`, as they are found."""
+"""Problems kept for display; all are counted, and `on_problem` is called for all, as they are found."""
 
 TOGETHER = 100
-"""Rows that are looked up together among the keys seen so far; their bodies are held meanwhile."""
+"""Rows that are looked up together among the keys seen so far; their bodies are in memory meanwhile."""
 
 SENT = (Verdict.NEW, Verdict.REDRIVEN)
 """Verdicts that lead to a POST."""
@@ -42,8 +42,8 @@ class Plan:
         bad_rows: rows with at least one problem; without --skip-invalid one of them stops the file.
         repeated: rows whose key an earlier row of the file has; they are bad rows.
         problems: the first of them, in order.
-        notes: what a person should know of the rows beside each other and nothing needs to stop for.
-        verdicts: what would become of the good rows.
+        notes: warnings about the rows as a whole that stop nothing.
+        verdicts: what would happen to the valid rows.
         to_send_by: rows that would be sent, by the credential they name.
         paces: of these credentials, as they are now.
     """

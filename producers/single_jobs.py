@@ -1,7 +1,7 @@
 """
-Jobs one at a time, recorded before the answer; those that come in the same instant share one call.
+Submits jobs one at a time, each recorded before the answer; simultaneous ones share one call.
 
-A thousand requests at once then cost Redis two calls, not two thousand.
+A thousand requests at once then need two calls to Redis, not two thousand.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from provisioning.observability.tracing import span, trace_id
 
 BATCH = "single"
 """
-Name of the batch that all of a day share; it is urgent, and goes before every file. With the next day's first
-job it is renamed `single-2026-11-26`, so that it settles and its retention comes.
+Name of the batch for all single jobs of a day; it is urgent, and is sent before every file. With the next
+day's first job it is renamed `single-2026-11-26`, so that it settles and its retention begins.
 """
 
 
 def today(now: float | None = None) -> str:
-    """The day of UTC for which a batch is called `BATCH`; `now` in Unix seconds."""
+    """The UTC day for which a batch has the name `BATCH`; `now` in Unix seconds."""
     return time.strftime("%Y-%m-%d", time.gmtime(now))
 
 
@@ -44,7 +44,7 @@ class _Waiting:
 
 
 class SingleJobs:
-    """The way in for jobs that come one at a time."""
+    """Submits jobs that arrive one at a time."""
 
     def __init__(self, ledger: Ledger, notify: Callable[[str], None]) -> None:
         self._ledger = ledger
@@ -59,9 +59,9 @@ class SingleJobs:
         Records a job. When this returns, it is in the ledger.
 
         Args:
-            justification: why a second widget is accepted if it had ended; empty if it is not.
-            leave_ended: whether it stays as it is if it was given up or cancelled.
-        Raises: LedgerUnavailableError; it is then unknown whether it is, and it may be said again.
+            justification: reason to accept a second widget if the job had ended; empty if not accepted.
+            leave_ended: whether a dead or cancelled job remains as it is.
+        Raises: LedgerUnavailableError; the job may or may not be recorded, and may be submitted again.
         """
         verdict: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         with span("submit", "producer") as traced:
@@ -80,7 +80,7 @@ class SingleJobs:
             group, self._waiting = self._waiting[:CHUNK], self._waiting[CHUNK:]
             try:
                 await self._record_group(group)
-            except Exception as error:  # noqa: BLE001 - whoever waits is told
+            except Exception as error:  # noqa: BLE001 - the callers that wait get it
                 for each in group:
                     if not each.verdict.done():
                         each.verdict.set_exception(error)

@@ -1,8 +1,8 @@
 """
-Handing jobs over: into the ledger first, then the doorbell.
+Submits jobs: first into the ledger, then the notification of workers.
 
-`submit` may die at any line. What it had handed over is in the ledger and will be done; the same
-submission again skips it and brings the rest.
+`submit` may be killed at any line. The jobs that it had submitted are in the ledger and will be executed; the
+same submission again skips them and adds the rest.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from provisioning.observability.logs import log_event
 from provisioning.observability.tracing import for_job, span, trace_id
 
 CHUNK = 500
-"""Jobs in one call: some 6 ms of Redis' time, in which nobody else is served."""
+"""Jobs in one call: some 6 ms of Redis' time, in which it serves no other client."""
 
 MAX_CHUNK_BYTES = 1 << 20
-"""Bytes of bodies in one call, so that a chunk of large bodies does not hold Redis up."""
+"""Bytes of bodies in one call, so that a chunk of large bodies does not block Redis."""
 
 
 @dataclass(slots=True)
 class Submission:
     """
-    What became of a submission so far.
+    The result of a submission so far.
 
     Attributes:
         batch: id of the batch; it may have been there before.
         before: how many jobs it had then.
         verdicts: how many jobs got which verdict.
         touched: other batches in which a known job was queued again, with how many.
-        awaited: other batches in which known jobs are on their way already, with how many.
+        awaited: other batches in which known jobs are queued or being sent already, with how many.
     """
 
     batch: str
@@ -56,7 +56,7 @@ class Submission:
 
     @property
     def handed_over(self) -> int:
-        """Jobs the ledger has given its word on."""
+        """Jobs that the ledger has answered for."""
         return self.verdicts.total()
 
     @property
@@ -85,24 +85,24 @@ async def submit(
     on_verdict: OnVerdict | None = None,
 ) -> Submission:
     """
-    Records jobs in the batch called `name`, chunk by chunk, and rings for it from the first chunk on.
+    Records jobs in the batch called `name`, chunk by chunk, and notifies workers after the first chunk.
 
     Args:
-        jobs: consumed as they are recorded, a chunk ahead and in a thread, so that a file of any size costs
+        jobs: consumed as they are recorded, a chunk ahead and in a thread, so that a file of any size needs
             constant memory and is read while Redis writes.
-        actor: the person or service, for the story of redriven jobs.
-        ring: the doorbell; what it raises is not caught, and the jobs are safe in the ledger.
-        meta: kept with a new batch, for people: where it came from.
-        source: the file they came from, noted with every batch that it has brought anything to once all
-            jobs are handed over.
+        actor: the person or service, for the history of redriven jobs.
+        notify: notifies workers of a batch; its errors are not caught, and the jobs are safe in the ledger.
+        meta: stored with a new batch, for people: where it came from.
+        source: the file they came from, recorded with every batch that it has changed once all jobs are
+            submitted.
         on_in_doubt: `hold` or `retry`, the batch's own choice from now on; None leaves it as it is.
         justification: reason to accept a second widget for ended jobs; empty skips those that may create one.
-        leave_ended: whether jobs that were given up or cancelled stay as they are.
-        period: for which a batch has this name; one of an earlier period gives it up. Empty for good.
-        on_chunk: told after each chunk.
-        on_verdict: told of every job.
+        leave_ended: whether dead and cancelled jobs remain as they are.
+        period: for which a batch has this name; a batch of an earlier period loses it. Empty for no period.
+        on_chunk: called after each chunk.
+        on_verdict: called for every job.
 
-    Raises: InvalidInputError if no batch may have that name; LedgerUnavailableError: what was recorded stays
+    Raises: InvalidInputError if the name is not valid; LedgerUnavailableError: what was recorded remains
         recorded.
     """
     check_batch_name(name)
@@ -125,11 +125,11 @@ async def submit(
                     if on_chunk:
                         on_chunk(submission)
             if source:
-                # A new batch that stayed empty is taken back below, and this with it.
+                # A new batch that remained empty is discarded below, and this with it.
                 for home in {batch, *submission.touched}:
                     await ledger.do(transitions.add_source(home, source))
         except BaseException:
-            with contextlib.suppress(LedgerUnavailableError):  # what went wrong first is what is told
+            with contextlib.suppress(LedgerUnavailableError):  # the first error is the one to raise
                 await _round_off(ledger, submission, actor, justification, is_new=is_new)
             raise
         await _round_off(ledger, submission, actor, justification, is_new=is_new)
@@ -147,7 +147,7 @@ async def submit(
 
 
 def _with_trace(jobs: Iterable[NewJob], traceparent: str) -> Iterable[NewJob]:
-    """The jobs, in the trace of whoever hands them over."""
+    """The jobs, in the trace of their submission."""
     if not traceparent:
         return jobs
     return (
@@ -171,7 +171,7 @@ def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
 async def _round_off(
     ledger: Ledger, submission: Submission, actor: str, justification: str, *, is_new: bool
 ) -> None:
-    """Notes in the audit that second widgets were accepted; takes a new batch back that stayed empty."""
+    """Records in the audit that second widgets were accepted; discards a new batch that remained empty."""
     if justification:
         redriven = Counter(submission.touched)
         redriven[submission.batch] += submission.verdicts[Verdict.REDRIVEN] - redriven.total()
@@ -183,7 +183,7 @@ async def _round_off(
 
 
 async def note_acceptance(ledger: Ledger, on: str, actor: str, justification: str, redriven: int) -> None:
-    """Notes for which reason jobs were queued again although they may make a second widget."""
+    """Records the reason for queueing jobs again although they may create a second widget."""
     await ledger.operations.note(
         "accept-duplicates", actor=actor, on=on, justification=justification, facts={"redriven": redriven}
     )
@@ -197,7 +197,7 @@ async def _recorded(
     justification: str,
     leave_ended: bool,
 ) -> AsyncGenerator[tuple[list[NewJob], list[Accepted]], None]:
-    """Each chunk with the ledger's word on its jobs."""
+    """Each chunk with the ledger's verdicts on its jobs."""
     sent: deque[list[NewJob]] = deque()
 
     async def calls() -> AsyncIterator[Call[list[Accepted]]]:
@@ -232,6 +232,6 @@ def _note(
             submission.awaited[home] += 1
         if on_verdict:
             on_verdict(job, accepted)
-    # Once is enough: workers that have taken a batch up go on with it by themselves.
+    # Once is enough: workers that have claimed from a batch continue by themselves.
     for batch in moved if first else ():
         notify(batch)

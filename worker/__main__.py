@@ -15,7 +15,7 @@ import threading
 
 
 def main() -> None:
-    """Runs a worker until it is told to stop."""
+    """Runs a worker until it receives a signal to stop."""
     _stop_at_once()
     parser = argparse.ArgumentParser(prog="provision worker", description="Run a worker.")
     parser.add_argument("--name", default="worker", help="its name; the host is added")
@@ -34,8 +34,9 @@ def main() -> None:
 
     if options.leash:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-    # Neither app.worker_main, which drops the exit code: a supervisor takes a worker that broke for done.
-    # Nor `celery --app worker.process.app`: it puts the working directory on the path, and reads BROKER_URL.
+    # Not app.worker_main, which drops the exit code: a supervisor would take a failed worker for a finished
+    # one. Not `celery --app worker.process.app`: it adds the working directory to the path, and reads
+    # BROKER_URL.
     celery_worker.main(
         ["--hostname", f"{options.name}-{os.getpid()}@%h", "--without-mingle", "--without-gossip"],
         prog_name="provision worker",
@@ -47,9 +48,9 @@ def main() -> None:
 
 def _stop_at_once() -> None:
     """
-    Obeys SIGTERM until Celery has handlers of its own, a second later: nothing has begun that must be ended.
+    Exits on SIGTERM until Celery installs its own handlers, a second later: there is no work to finish yet.
 
-    As PID 1 of a container the process would ignore it otherwise. `provision worker` has it blocked.
+    As PID 1 of a container the process would ignore it otherwise. `provision worker` starts it blocked.
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -15,9 +15,10 @@ class Classification:
     Attributes:
         cause: one stable word (`Cause`, `http_500`, or the API's own error key); empty when created.
         message: the API's explanation, at most 300 characters; no credential and no widget key.
-        retry_after: seconds the server asked to be left alone; None if it did not.
+        retry_after: seconds of the server's `Retry-After`; None if there is none.
         result: set exactly if `outcome` is created.
-        alive: whether the reply shows the API at work, whatever it says to the row; None if it shows nothing.
+        alive: whether the reply shows that the API works, whatever it answers to the row; None if it proves
+            neither.
     """
 
     outcome: Outcome

@@ -1,9 +1,9 @@
 """
 The engine: one asyncio loop a worker process, in which every job of that worker is executed.
 
-The feed claims what there is room for, the pool executes it under flow control, and periodic tasks keep
-leases, lapsed jobs, rates and retention in order. A notification is only the quick way to learn of a batch,
-since once a second every engine looks for work and for lapsed leases.
+The feed claims as many jobs as there is room for, the pool executes them under flow control, and periodic
+tasks handle leases, lapsed jobs, rates and retention. A notification only saves time, because every engine
+checks for work and for lapsed leases once a second.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from worker.flow.queues import CredentialQueues
 from worker.flow.rate_learner import RateLearner
 
 BROKER_TICK = 3.0
-"""Seconds between looks at how many messages wait on a broker of its own."""
+"""Seconds between counts of the messages that wait on a separate broker."""
 
 REAPER_TICK = 5.0
 """Seconds between steps of the reaper: some 500 jobs of each of 20 batches, a few ms of Redis' time each."""
 
 COMMON = ("api_url", "rate", "attempts", "lease", "on_in_doubt", "stop_loss", "redis_replicas")
-"""Settings in which all workers of a ledger should agree; each shows its own with its signs."""
+"""Settings that should be equal on all workers of a ledger; each registers its own."""
 
 GRACE = 7.0
 """Seconds that POSTs in flight have to be answered when the worker stops; a supervisor often kills at 10."""
@@ -63,11 +63,11 @@ class Engine:
     Executes jobs on the running loop.
 
     Args:
-        name: the worker's, as Celery has it; it stands in every attempt.
-        notify: tells other workers of a batch that has more than this one takes up. May block; called
+        name: the worker's, as in Celery; it is recorded in every attempt.
+        notify: notifies other workers of a batch that has more jobs than this one claims. May block; called
             off the loop.
-        supervision: what it shows the watchdog of its process.
-        listeners: are called with what happens to its jobs.
+        supervision: the interface to the watchdog of its process.
+        listeners: called with every telemetry event.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Engine:
         )
 
     async def start(self) -> None:
-        """Begins to look for work."""
+        """Starts to look for work."""
         flow = self._deps.flow
         await self._deps.api.__aenter__()
         self._ledger.primary.on_change.append(self._note_new_primary)
@@ -158,9 +158,10 @@ class Engine:
 
     async def stop(self) -> None:
         """
-        Hands back what waits, lets what is in flight be answered and recorded, and ends within `GRACE` s.
+        Returns waiting jobs to the queue, waits for POSTs in flight and their records, and ends within
+        `GRACE` s.
 
-        A POST that is still without an answer by then is recorded as in doubt.
+        A POST that is still without an answer then is recorded as in doubt.
         """
         self._deps.worker.stopping.set()
         await self._feed.end_claims(1.0)
@@ -179,7 +180,7 @@ class Engine:
 
     @property
     def in_hand(self) -> int:
-        """Jobs held under a lease, in whatever phase."""
+        """Jobs under a lease of this worker, in any phase."""
         return len(self._pool)
 
     async def drain(self, batch: str) -> int:
@@ -191,7 +192,7 @@ class Engine:
         return await self._feed.drain(batch)
 
     def state(self) -> WorkerSign:
-        """What this worker is doing now. Only counts are read, so any thread may ask."""
+        """What this worker is doing now. Only counts are read, so any thread may call it."""
         flow, now = self._deps.flow, time.time()
         return msgspec.structs.replace(
             self._profile,
@@ -217,14 +218,14 @@ class Engine:
         return await self._pool.hand_back(reason)
 
     def go_on(self) -> None:
-        """Takes work up again, now that the API is up."""
+        """Continues to claim, now that the API is up."""
         self._room.set()
         self._background.run_unless_lost("look", self._look())
 
     # --- Periodic and background tasks ---
 
     async def _look(self) -> None:
-        """Settles lapsed leases and takes up what nobody notified us of."""
+        """Settles lapsed leases and claims from batches of which no notification arrived."""
         await self._guard.make_sure()
         await self._registry.sign(self.state())
         self._deps.recorder.journal.forget()
@@ -236,7 +237,7 @@ class Engine:
             await self._feed.drain(batch)
 
     async def _reap(self) -> None:
-        """Deletes a little of what is past its retention; any number of workers may do so at once."""
+        """Deletes some data that is past its retention; any number of workers may do so at once."""
         skew = round(await clock_skew(self._ledger), 3)
         self._profile = msgspec.structs.replace(self._profile, skew=skew)
         gone = await self._reaper.run_once(time.time())

@@ -1,8 +1,8 @@
 """
 The feed: which batches have jobs left for this worker, and the claims that bring them.
 
-A notification is only the quick way to learn of a batch. What could not be taken up is claimed as room
-appears, batch after batch in turn.
+A notification only saves time. Jobs for which there was no room are claimed as room appears, batch after
+batch in turn.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ class BatchWork:
     timer: asyncio.TimerHandle | None = None
 
     def is_idle(self, now: float) -> bool:
-        """Whether there is nothing to remember of it."""
+        """Whether nothing is known of it."""
         recent = now - self.notified_at < TICK
         return not (self.credentials or self.draining or self.timer or recent)
 
 
 class Backlog:
     """
-    Batches that have more jobs than this worker could take up, in turn; and what is known of each batch.
+    Batches that have more jobs than this worker had room for, in turn; and what is known of each batch.
 
     Pure: how much room the queues have goes in; what to claim comes out.
     """
 
     def __init__(self) -> None:
         self._batches: dict[str, BatchWork] = {}
-        self._in_turn: dict[str, None] = {}  # dicts keep insertion order: who comes first is next
+        self._in_turn: dict[str, None] = {}  # dicts keep insertion order: the first is next
 
     def __len__(self) -> int:
         return len(self._in_turn)
@@ -82,12 +82,12 @@ class Backlog:
         return work
 
     def add(self, batch: str) -> None:
-        """A batch has jobs left: it joins at the back, or keeps its place."""
+        """A batch has jobs left: it is added at the end, or keeps its position."""
         self.of(batch)
         self._in_turn[batch] = None
 
     def move_back(self, batch: str) -> None:
-        """A batch has its turn now, and is the last to have another."""
+        """A batch is served now: it moves to the end."""
         self._in_turn.pop(batch, None)
         self.add(batch)
 
@@ -98,7 +98,7 @@ class Backlog:
             work.credentials.clear()
 
     def keep_only(self, active: Collection[str], now: float) -> None:
-        """Forgets batches that are not active any more, and those of which there is nothing to remember."""
+        """Removes batches that are not active any more, and those of which nothing is known."""
         for batch, work in list(self._batches.items()):
             if batch not in active:
                 self.remove(batch)
@@ -107,7 +107,7 @@ class Backlog:
 
     def has_room(self, batch: str, queues: Mapping[str, CredentialQueue]) -> bool:
         """Whether a queue that jobs of this batch were seen in has room."""
-        # It found no room yet, or was forgotten meanwhile: then any queue may be its own.
+        # It had no room yet, or was removed meanwhile: then any queue may be one of its own.
         seen = self.of(batch).credentials or queues
         return any(queues[name].room for name in seen if name in queues)
 
@@ -130,8 +130,8 @@ class Feed:
     Claims jobs for the pool.
 
     Args:
-        notify: tells other workers of a batch that has more than this one takes up. May block; called off
-            the loop.
+        notify: notifies other workers of a batch that has more jobs than this one claims. May block; called
+            off the loop.
         make_sure: checks the ledger before it is used for the first time.
         room: set when a queue, or the pool, has room again.
     """
@@ -168,7 +168,7 @@ class Feed:
         for batch in self.backlog:
             if not self.backlog.has_room(batch, self._flow.queues):
                 continue
-            # First, so that another batch is the first to find room next time.
+            # Before the claim, so that another batch is served first next time.
             self.backlog.move_back(batch)
             try:
                 await self.drain(batch)
@@ -194,20 +194,20 @@ class Feed:
             work.draining = False
 
     async def end_claims(self, seconds: float) -> None:
-        """Waits for claims under way: what they bring is to be handed back, not left to its lease."""
+        """Waits for claims in progress: their jobs must be returned, not left until their leases expire."""
         deadline = time.monotonic() + seconds
         while True:
-            # At least once: a job that is called off before its first step could not hand itself back.
+            # At least once: a job that is cancelled before its first step could not return itself.
             await asyncio.sleep(0.01)
             if not self.backlog.draining or time.monotonic() > deadline:
                 return
 
     async def send_probes(self, batches: Sequence[str], count: int) -> int:
         """
-        Sends up to `count` rows that were never sent, from anywhere in any batch, while all others wait.
+        Sends up to `count` rows that were never sent, from any position in any batch, while all others wait.
 
-        Where there are such, one that was sent before goes with them: an API that answers each row with a
-        failure at first, and then well, would never be found at work otherwise.
+        If there are such rows, one that was sent before is added: an API that fails on each row at first, and
+        succeeds later, would never be found to work otherwise.
 
         Returns: how many were sent; 0 if none is left that was never sent.
         """
@@ -247,7 +247,7 @@ class Feed:
             if len(claims.jobs) < most:
                 if len(self._pool) >= flow.limit.whole:  # as much as can be on the wire
                     self._notify_others(batch, work)
-                break  # what is left wants room
+                break  # the rest needs room
         return claimed
 
     def _take_up(self, batch: str, work: BatchWork, claims: Claims, *, probe: bool = False) -> None:
@@ -257,7 +257,7 @@ class Feed:
         self._pool.hand_back_sealed(batch, claims.sealed)
 
     def _notify_others(self, batch: str, work: BatchWork) -> None:
-        """Notifies other workers, now and then, of a batch that has more than we can take up."""
+        """Notifies other workers, at intervals, of a batch that has more jobs than this one has room for."""
         now = time.monotonic()
         if now - work.notified_at >= TICK:
             work.notified_at = now
@@ -273,7 +273,7 @@ class Feed:
         """Drains a batch when the first of its waiting jobs comes due."""
         delay = max(0.0, due - time.time())
         if work.timer or delay > 2 * TICK:
-            return  # the next look comes first
+            return  # the next periodic check is earlier
 
         def drain() -> None:
             work.timer = None

@@ -1,4 +1,4 @@
-"""Looks after the ledger itself: whether it is fit, what it may lose, and what a new primary has lost."""
+"""Checks the ledger itself: whether it is fit, what it may lose, and what a new primary has lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provisioning.observability.logs import log_event
 from worker.execution.recorder import Recorder
 
 DURABILITY = ("redis.role", "redis.persistence")
-"""Checks of a Redis that tell what a failover and a power cut would cost."""
+"""Checks of a Redis that show what a failover and a power cut would lose."""
 
 
 class LedgerGuard:
@@ -23,7 +23,7 @@ class LedgerGuard:
     Checks the ledger before the first claim, and restores what a Redis may have lost.
 
     Args:
-        in_hand: the jobs in hand, each with the number of the attempt that is under way, or 0.
+        in_hand: the claimed jobs, each with the number of the attempt in progress, or 0.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class LedgerGuard:
 
     async def make_sure(self) -> None:
         """
-        Checks the ledger once before anything is done to it: this worker may have begun without a Redis.
+        Checks the ledger once before its first use: this worker may have started before Redis.
 
         Raises: LedgerUnavailableError, LedgerUnfitError, ContractError.
         """

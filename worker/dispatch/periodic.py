@@ -1,4 +1,4 @@
-"""What runs on the engine's loop beside the jobs: periodic tasks, and background tasks."""
+"""Periodic tasks and background tasks, which run on the engine's loop besides the jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provisioning.observability import log_events
 from provisioning.observability.logs import log_event
 
 TICK = 1.0
-"""Seconds between looks for batches that nobody notified us of, and for lapsed leases."""
+"""Seconds between checks for batches of which no notification arrived, and for lapsed leases."""
 
 
 class PeriodicTasks:
@@ -21,11 +21,11 @@ class PeriodicTasks:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def run(self, name: str, task: Coroutine[Any, Any, None]) -> None:
-        """Starts a task that repeats by itself."""
+        """Starts a task that repeats without end."""
         self._tasks[name] = asyncio.create_task(task, name=name)
 
     def every(self, seconds: float, name: str, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Repeats a step, so many seconds after the last; one that fails is logged, and the next follows."""
+        """Repeats a step, so many seconds after the last; a failure is logged, and the next step follows."""
         self.run(name, _repeat(name, seconds, step))
 
     def cancel(self, *names: str) -> None:
@@ -47,19 +47,19 @@ async def _repeat(doing: str, pause: float, step: Callable[[], Coroutine[Any, An
 
 
 class BackgroundTasks:
-    """Tasks that run once and that nobody waits for; their failures are logged."""
+    """Tasks that run once and that no caller awaits; their failures are logged."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def run(self, task: Coroutine[Any, Any, Any]) -> None:
-        """Starts a task. A ledger that is away is no failure: periodic tasks log that."""
+        """Starts a task. An unavailable ledger is no failure here: periodic tasks log it."""
         running = asyncio.get_running_loop().create_task(task)
         self._tasks.add(running)
         running.add_done_callback(self._end)
 
     def run_unless_lost(self, doing: str, task: Coroutine[Any, Any, None]) -> None:
-        """Starts a task that is repeated in time, should the ledger be away now, which is logged."""
+        """Starts a task that something else repeats later; an unavailable ledger is logged."""
         self.run(_unless_lost(doing, task))
 
     def _end(self, task: asyncio.Task[Any]) -> None:

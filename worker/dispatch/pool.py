@@ -1,4 +1,4 @@
-"""The pool of executors: the jobs that this worker has in hand, each under a lease."""
+"""The pool of executors: the jobs that this worker has claimed, each under a lease."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from worker.events.telemetry import Claimed
 from worker.execution.executor import Dependencies, JobExecutor
 
 HELD_PER_SLOT = 20
-"""Jobs in hand per slot, those in backoff included: 10 000 at 500 slots, some 30 MB."""
+"""Claimed jobs per slot, those in backoff included: 10 000 at 500 slots, some 30 MB."""
 
 RENEWED = 1000
-"""Leases that one call renews at most."""
+"""Most leases that one call renews."""
 
 
 class ExecutorPool:
     """
-    Runs one executor a job, from its claim until its record.
+    Runs one executor per job, from its claim to its record.
 
     Args:
-        most: slots; `HELD_PER_SLOT` jobs each may be in hand.
-        on_idle: called when the last job in hand has ended.
+        most: slots; up to `HELD_PER_SLOT` jobs each may be claimed.
+        on_idle: called when the last claimed job has ended.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class ExecutorPool:
 
     @property
     def room(self) -> int:
-        """Jobs that may be taken up now."""
+        """Jobs that may be claimed now."""
         return self._most - len(self._executors)
 
     def in_hand(self) -> list[tuple[Claim, int]]:
-        """The jobs in hand, each with the number of the attempt that is under way, or 0."""
+        """The claimed jobs, each with the number of the attempt in progress, or 0."""
         return [(each.job, each.granted) for each in self._executors]
 
     def take_up(self, job: Claim, *, probe: bool = False) -> None:
-        """Starts to execute a job that was claimed, or hands it back if we lack its credential."""
+        """Starts to execute a claimed job, or returns it to the queue if this worker lacks its credential."""
         credential = self._credentials.get(job.credential)
         if credential is None:
             if probe:
@@ -76,14 +76,14 @@ class ExecutorPool:
         task.add_done_callback(lambda _: self._remove(executor))
 
     def hand_back_sealed(self, batch: str, jobs: Sequence[Claim]) -> None:
-        """Hands back jobs that were claimed and whose bodies this worker cannot decrypt."""
+        """Returns claimed jobs whose bodies this worker cannot decrypt to the queue."""
         if jobs:
             self._background.run(self._hand_back_sealed(batch, jobs))
 
     def call_off(
         self, reason: str, which: Callable[[JobExecutor], bool] = lambda _: True
     ) -> list[asyncio.Task[None]]:
-        """Has these jobs hand themselves back. Returns: their tasks."""
+        """Makes these jobs return to the queue. Returns: their tasks."""
         chosen = {each: task for each, task in self._executors.items() if which(each)}
         for executor, task in chosen.items():
             executor.called_off = reason
@@ -91,20 +91,20 @@ class ExecutorPool:
         return list(chosen.values())
 
     async def hand_back(self, reason: str) -> int:
-        """Gives what is not being sent back to the ledger. Returns: how many jobs that were."""
-        await asyncio.sleep(0)  # a job that is called off before its first step could not hand itself back
+        """Returns all jobs that are not being sent to the queue. Returns: how many."""
+        await asyncio.sleep(0)  # a job that is cancelled before its first step could not return itself
         called_off = self.call_off(reason, lambda each: not (each.sending or each.probe))
         if called_off:
             await asyncio.wait(called_off)
         return len(called_off)
 
     async def wait(self, seconds: float) -> None:
-        """Waits until no job is in hand, so long at most."""
+        """Waits until no job is claimed here, for at most so long."""
         if self._executors:
             await asyncio.wait(list(self._executors.values()), timeout=seconds)
 
     async def renew(self) -> None:
-        """Renews the leases of all jobs in hand."""
+        """Renews the leases of all claimed jobs."""
         by_batch: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for executor in self._executors:
             by_batch[executor.job.batch].append((executor.job.number, executor.job.token))
@@ -120,7 +120,7 @@ class ExecutorPool:
     def _remove(self, executor: JobExecutor) -> None:
         task = self._executors.pop(executor)
         if not task.cancelled() and task.exception() is not None:
-            # A bug, ours: the lease will lapse and the rescuer settle the job as its state demands.
+            # A bug in this program: the lease will lapse, and the rescuer settles the job by its state.
             job = executor.job
             log_event(
                 log_events.JOB_ABANDONED, job_id=job.job_id, batch_id=job.batch, exception=task.exception()
@@ -134,7 +134,7 @@ class ExecutorPool:
         await self._deps.recorder.deferred(job.batch, deferral)
 
     async def _hand_back_sealed(self, batch: str, jobs: Sequence[Claim]) -> None:
-        # The brake first: what is queued again before it would be claimed again at once.
+        # The brake first: a job that is queued again before it would be claimed again at once.
         await self._deps.brakes.halt_sealed(batch)
         deferrals = (Deferral(job.number, job.token, 0.0, "sealed") for job in jobs)
         await asyncio.gather(*(self._deps.recorder.deferred(batch, each) for each in deferrals))

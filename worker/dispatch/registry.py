@@ -1,4 +1,4 @@
-"""A worker's signs of life: in the ledger, for other processes, and for its own watchdog."""
+"""A worker's liveness: registered in the ledger, for other processes, and reported to its own watchdog."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _no_heartbeat() -> None: ...
 @dataclass(frozen=True, slots=True)
 class Supervision:
     """
-    How the process around an engine is supervised.
+    How the process of an engine is supervised.
 
     Attributes:
-        signs: what the watchdog reads; None where there is none.
-        heartbeat: called once a second by the engine's loop, after its sign.
-        waiting: asks the broker how many messages wait, where that is not the ledger's Redis. May block;
+        signs: what the watchdog reads; None if there is no watchdog.
+        heartbeat: called once a second by the engine's loop.
+        waiting: counts the messages that wait on the broker, if that is not the ledger's Redis. May block;
             called off the loop.
     """
 
@@ -41,7 +41,7 @@ UNSUPERVISED = Supervision()
 
 class WorkerRegistry:
     """
-    Shows that a worker is there.
+    Registers a worker and keeps its entry fresh.
 
     Args:
         name: the worker's.
@@ -55,7 +55,7 @@ class WorkerRegistry:
         self._waiting = supervision.waiting
 
     async def sign(self, state: WorkerSign) -> None:
-        """Gives the ledger a sign of life, and the watchdog one of the ledger."""
+        """Refreshes the worker's entry in the ledger, and reports to the watchdog that the ledger answers."""
         queue = QUEUE if self._waiting is None else None
         messages = await worker_registry.sign(self._ledger, state, queue=queue)
         if self._signs is None:
@@ -66,11 +66,11 @@ class WorkerRegistry:
             self._signs.message = time.monotonic()
 
     async def sign_off(self) -> None:
-        """Records that the worker leaves."""
+        """Removes the worker's entry."""
         await worker_registry.sign_off(self._ledger, self._name)
 
     async def show_turns(self) -> None:
-        """Shows the watchdog that this loop turns."""
+        """Reports to the watchdog that this loop runs."""
         while self._signs:
             self._signs.engine = time.monotonic()
             self._heartbeat()
@@ -78,11 +78,11 @@ class WorkerRegistry:
 
     @property
     def has_own_broker(self) -> bool:
-        """Whether the broker is another server than the ledger's Redis."""
+        """Whether the broker is a server other than the ledger's Redis."""
         return self._waiting is not None
 
     async def ask_broker(self) -> None:
-        """Shows the watchdog that no message waits, or that the broker is away and Celery waits for it."""
+        """Reports to the watchdog that no message waits, or that Celery waits for an unavailable broker."""
         if self._waiting is None or self._signs is None:
             return
         try:

@@ -1,7 +1,7 @@
 """
-The rescuer: settles the leases of workers that fell silent, on every worker, under no lock.
+The rescuer: settles the leases of workers that stopped responding. It runs on every worker, without a lock.
 
-Each lapsed lease is settled by the first who looks, in Redis; any number may look at once.
+Each lapsed lease is settled in Redis by the first worker that finds it; any number may look at once.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from worker.events.telemetry import Lapsed, Telemetry
 
 class Rescuer:
     """
-    Looks after the leases of batches.
+    Settles lapsed leases.
 
     Args:
-        on_in_doubt: what becomes of a job whose POST may have made a widget, unless its batch says otherwise.
-        attempts: a job with so many is in doubt even where doubts are retried.
+        on_in_doubt: what to do with a job whose POST may have created a widget, unless its batch has its own
+            choice.
+        attempts: a job with so many is in doubt even if doubts are retried.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Rescuer:
         self._attempts = attempts
 
     async def run_once(self, batches: Sequence[str]) -> AsyncIterator[str]:
-        """Settles what has lapsed in these batches. Yields: those that have jobs ready to be claimed."""
+        """Settles lapsed leases in these batches. Yields: the batches with jobs ready to be claimed."""
         rescues = await self._ledger.do_all([self._call(batch) for batch in batches])
         for batch, first in zip(batches, rescues, strict=True):
             settled = first

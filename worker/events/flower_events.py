@@ -1,9 +1,9 @@
 """
-Sends a worker's task events to whoever watches, such as Flower, from a thread of its own.
+Sends a worker's task events to monitors such as Flower, from its own thread.
 
-The engine only drops a happening into a queue; a broker that is slow or away costs it nothing. What is sent
-goes many at a time. When the queue fills up, claims are left out first, so that an end is heard of what was
-begun; what is left out is counted and said.
+The engine only appends an event to a queue; a broker that is slow or unavailable does not delay it. Events
+are sent in groups. When the queue fills up, claims are dropped first, so that the end of each started job is
+still sent; dropped events are counted and logged.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from worker.events.flower_story import Event, Which, events_of, is_worth_sending
 from worker.events.telemetry import Claimed, TelemetryEvent
 
 PAUSE = 0.1
-"""Seconds between sends: what Flower is behind."""
+"""Seconds between sends, and so the delay of Flower."""
 
 MOST_WAITING = 10_000
-"""Happenings that wait at most: some seconds of a worker at its fastest, a few MB."""
+"""Most events that wait: some seconds of a worker at its fastest, a few MB."""
 
 MOST_AT_ONCE = 500
-"""Events in one message: some 150 kB."""
+"""Most events in one message: some 150 kB."""
 
 LONGEST_PAUSE = 30.0
-"""Seconds between attempts to reach a broker that is away."""
+"""Seconds between attempts to reach an unavailable broker."""
 
 STOP_TIMEOUT = 1.0
-"""Seconds that a worker waits at its end for what is still to be sent."""
+"""Seconds that a stopping worker waits for unsent events."""
 
 
 class FlowerEvents:
     """
-    A listener that shows jobs as tasks of their own.
+    A listener that publishes each job as a Celery task.
 
     Args:
-        hostname: the worker's, to whom the jobs are attributed.
+        hostname: the worker's, to which the jobs are attributed.
         lease: seconds, as in the settings.
     """
 
@@ -62,7 +62,7 @@ class FlowerEvents:
         self._dropped_logged = 0
 
     def __call__(self, event: TelemetryEvent) -> None:
-        """Takes note of a happening; never waits."""
+        """Queues an event; never waits."""
         now = time.time()
         if not is_worth_sending(event, now, self._which, self._lease):
             return
@@ -73,11 +73,11 @@ class FlowerEvents:
             self.dropped += 1
 
     def start(self) -> None:
-        """Begins to send."""
+        """Starts to send."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Sends what is left, as far as that takes no longer than `LAST_WORDS`."""
+        """Sends the remaining events, for at most `STOP_TIMEOUT` seconds."""
         self._stopping.set()
         self._thread.join(STOP_TIMEOUT)
 
@@ -107,7 +107,7 @@ class FlowerEvents:
             self._dropped_logged = self.dropped
 
     def _take(self, *, at_the_end: bool) -> list[Event]:
-        """The events to send now. Those that could not be sent come first, and no more with them."""
+        """The events to send now. Those that could not be sent come first, without new ones."""
         if self._unsent:
             return self._unsent
         now = time.time()
@@ -125,7 +125,7 @@ class EventSender:
     Sends events to the broker, over a connection that it makes when it needs one.
 
     Args:
-        hostname: the worker's, to whom the events are attributed.
+        hostname: the worker's, to which the events are attributed.
     """
 
     def __init__(self, app: Celery, hostname: str) -> None:
@@ -137,13 +137,13 @@ class EventSender:
     def send(self, events: Sequence[Event]) -> None:
         """Sends events in one message. Raises: what kombu's transports raise, each its own."""
         if self._dispatcher is None:
-            # No heartbeats: nobody would send them between two messages, and a lost connection is made anew.
+            # No heartbeats: nothing would send them between two messages, and a lost connection is replaced.
             self._connection = self._app.connection_for_write(heartbeat=0)
             self._dispatcher = self._app.events.Dispatcher(
                 self._connection,
                 hostname=self._hostname,
                 buffer_group={"task"},
-                buffer_limit=2 * MOST_AT_ONCE,  # beyond any of ours: we say when it is sent
+                buffer_limit=2 * MOST_AT_ONCE,  # above any of ours: `flush` decides when it is sent
                 buffer_while_offline=False,
             )
         for task_event in events:

@@ -1,19 +1,18 @@
 """
-A job's happenings as Celery's task events, which is what Flower reads: values only, nothing is sent here.
+A job's telemetry events as Celery's task events, which Flower reads: values only, nothing is sent here.
 
-| happening                        | event          | what it shows                                      |
+| telemetry event                  | task event     | what it shows                                      |
 | -------------------------------- | -------------- | -------------------------------------------------- |
 | claimed                          | task-received  | args: key and row; kwargs: batch and credential    |
 | first attempt                    | task-started   |                                                    |
 | an attempt that is repeated here | task-retried   | exception: status, cause and delay                 |
-| back in the queue, lease lapsed  | task-retried   | exception: why, and when it goes on                |
+| back in the queue, lease lapsed  | task-retried   | exception: the cause, and the delay                |
 | succeeded                        | task-succeeded | result: the widget's id                            |
 | dead, in doubt                   | task-failed    | exception: the cause; traceback: the attempts      |
 | cancelled                        | task-revoked   |                                                    |
 
-Flower believes whatever comes last, except that nothing but a retry opens a task again that has failed or
-succeeded. What a job has to say is in these events and nowhere else: no body, no credential's secret, no key
-of a widget.
+Flower shows the latest event, except that only a retry reopens a task that has failed or succeeded. The
+events contain no body, no credential's secret and no key of a widget.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ from provisioning.lifecycle import State
 from worker.events.telemetry import Attempted, Claimed, Ended, Lapsed, Returned, TelemetryEvent
 
 TASK = "provision.create_widget"
-"""Name under which Flower shows jobs. No worker takes such a task: it is for the eyes only."""
+"""Name under which Flower shows jobs. No worker accepts such a task: it is for display only."""
 
 Which = Literal["all", "problems"]
 
 HANDOVER = 1.0
 """
-Seconds by which the end of a job is told late that was in other hands before.
+Seconds by which the end of a job is delayed if another worker had the job before.
 
-Its former worker may still be telling that it gave the job back, and a retry that comes after the end would
-stand in Flower for ever.
+That worker may still be sending that it returned the job, and Flower would show a retry that arrives after
+the end for ever.
 """
 
 
@@ -59,11 +58,11 @@ class Event(msgspec.Struct, frozen=True):
 
 def is_worth_sending(event: TelemetryEvent, now: float, which: Which, lease: float) -> bool:
     """
-    Whether Flower is to hear of it.
+    Whether the event is sent to Flower.
 
-    Of `problems`, a job that succeeds with its first attempt in the first hands that had it is none: neither
-    its claim nor its end is told. Unless its answer took a lease (seconds): then it may have been put in
-    doubt meanwhile, and somebody has told so.
+    With `problems`, a job that succeeds at its first attempt on the first worker that claimed it is left
+    out: neither its claim nor its end is sent. Except if its answer took as long as a lease (seconds): then
+    another worker may have put it in doubt meanwhile, and sent that.
     """
     if not isinstance(event, Claimed | Attempted | Ended | Returned | Lapsed):
         return False
@@ -80,13 +79,13 @@ def is_worth_sending(event: TelemetryEvent, now: float, which: Which, lease: flo
     if event.job.again or len(made) > 1:
         return True
     if not made:
-        return event.state is not State.CANCELLED  # called off before anything had been told of it
+        return event.state is not State.CANCELLED  # cancelled before any event of it was sent
     smooth = event.state is State.SUCCEEDED and made[0].n == 1
     return not (smooth and now - made[0].at < lease)
 
 
 def events_of(event: TelemetryEvent, now: float, which: Which) -> Iterator[Event]:
-    """What is to be sent of a happening that is worth telling, in order; `now` is when it happened."""
+    """The task events of a telemetry event that is worth sending, in order; `now` is when it happened."""
     if isinstance(event, Claimed):
         yield from _claimed(event.job, now)
     elif isinstance(event, Attempted):
@@ -101,7 +100,7 @@ def events_of(event: TelemetryEvent, now: float, which: Which) -> Iterator[Event
 
 def _claimed(job: Claim, now: float) -> Iterator[Event]:
     if job.again:
-        # It may stand there as failed, and a second claim alone would not change that.
+        # Flower may show it as failed, and a second claim alone would not change that.
         yield _retried(job, now, "taken up again")
     yield _received(job, now)
 

@@ -1,8 +1,8 @@
 """
-Logs what a worker does: the listener that makes lines of happenings.
+Logs what a worker does: the listener that turns telemetry events into log lines.
 
-One line closes each job, with all that a person asks first; attempts and claims are said at debug, but for
-those that are tried again.
+One line closes each job, with the most important facts; attempts and claims are logged at debug, except
+attempts that are retried.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _COUNTS: Final = frozenset([Outcome.CREATED, Outcome.FAILED, Outcome.IN_DOUBT])
 
 
 def log_telemetry_event(event: TelemetryEvent) -> None:
-    """Says what has happened, if anybody wants to know."""
+    """Logs an event, if its level is enabled."""
     if isinstance(event, Ended):
         _close(event)
     elif isinstance(event, Attempted):
@@ -99,7 +99,7 @@ def _close(ended: Ended) -> None:
     if not wanted(kind):
         return
     job, attempts = ended.job, ended.attempts
-    last = attempts[-1] if attempts else None  # it may be called off before its first
+    last = attempts[-1] if attempts else None  # it may be cancelled before its first
     log_event(
         kind,
         **_ids(job),
@@ -155,7 +155,7 @@ def _log_lapsed(event: Lapsed) -> None:
 
 
 def _advice(brake: BrakeApplied) -> str:
-    """What a person does about it; why it is on stands in the ledger, and the API may be quoted there."""
+    """What a person must do; the reason is in the ledger only, because it may quote the API."""
     kind, _, name = brake.scope.partition(":")
     if kind == "credential":
         return f"mend it, restart the workers, then: provision resume --credential {name}"

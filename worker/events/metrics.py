@@ -1,8 +1,8 @@
 """
-What a worker counts for Prometheus, and the address at which it tells.
+What a worker counts for Prometheus, and the address of its metrics.
 
-A listener of `telemetry`: it counts what is in the ledger already. Its registry is its own, and each child
-is looked up once: `labels()` costs more than the counting does.
+A listener of `telemetry`: it counts what is in the ledger already. It has its own registry, and each child is
+looked up once: `labels()` costs more than the increment.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ METRICS: Final = (
     OUTAGE,
     NEXT_PROBE,
 )
-"""All that a worker has at /metrics, beside the `process_*` that every Prometheus client has."""
+"""All that a worker has at /metrics, besides the `process_*` that every Prometheus client has."""
 
 BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
 """Seconds; the usual read timeout is one of them."""
@@ -174,11 +174,11 @@ class WorkerMetrics:
         self._begin_at_zero()
 
     def listen(self, event: TelemetryEvent) -> None:
-        """Counts what has happened."""
+        """Counts an event."""
         self._handlers[type(event)](event)
 
     def watch(self, sign: Callable[[], WorkerSign]) -> None:
-        """Has the gauges read, whenever somebody looks, from what the worker says of itself."""
+        """Lets the gauges read the worker's state at every scrape."""
         for metric, read in _GAUGES.items():
             gauge = Gauge(metric.name, metric.meaning, registry=self.registry)
             gauge.set_function(partial(_read, read, sign))
@@ -200,7 +200,7 @@ class WorkerMetrics:
         return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
 
     def _begin_at_zero(self) -> None:
-        """Shows what an alert waits for from the start: a rate cannot see the step from nothing to 1."""
+        """Creates the series that alerts use at the start: a rate ignores the step from no series to 1."""
         self._ended.of(State.SUCCEEDED, "created")
         self._attempts.of(Outcome.CREATED, 200)
         for state in (State.QUEUED, State.IN_DOUBT):
@@ -223,8 +223,8 @@ class _Children:
     The children of a counter, each looked up once.
 
     Args:
-        labels: the values of the labels for what was told. They name the children and bound this cache; what
-            was told may not, since an API says ever new things.
+        labels: the label values of an event. They name the children and bound this cache; the event's own
+            values must not, because an API may return any number of them.
     """
 
     def __init__(self, counter: Counter, labels: Callable[..., tuple[str, ...]]) -> None:
@@ -242,12 +242,12 @@ class _Children:
 
 def serve(metrics: WorkerMetrics, host: str, port: int) -> str:
     """
-    Answers at `/metrics` from a thread of its own, so that a worker whose engine is stuck can be looked at.
+    Serves `/metrics` from its own thread, so that a worker whose engine is stuck can be scraped.
 
     Args:
         port: 0 for any free one.
     Returns: the address.
-    Raises: ConfigurationError if it cannot be taken.
+    Raises: ConfigurationError if the port is in use.
     """
     try:
         server, _ = start_http_server(port, host, metrics.registry)

@@ -1,9 +1,9 @@
 """
-What a worker publishes of its work, as frozen values, and who listens.
+The events that a worker publishes, as frozen values, and their listeners.
 
-The engine knows neither logs nor metrics nor Flower nor traces: it publishes what happened, once the ledger
-has recorded it, and whoever wants to know is a `Listener`. A listener must be quick (it runs on the engine's
-loop) and can do no harm: its errors are logged, and the job goes on.
+The engine does not depend on logs, metrics, Flower or traces: it publishes each event once the ledger has
+recorded it, and each of them is a `Listener`. A listener must be quick (it runs on the engine's loop); its
+errors are logged, and the job continues.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from provisioning.observability.logs import log_event
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """`job.claimed`: a job is in this worker's hands."""
+    """`job.claimed`: this worker claimed a job."""
 
     job: Claim
 
 
 class Attempted(msgspec.Struct, frozen=True):
     """
-    `attempt.finished`: what came of a POST is in the ledger.
+    `attempt.finished`: the result of a POST is in the ledger.
 
     Attributes:
-        state: where the job stands now.
-        reason: why.
+        state: of the job now.
+        reason: of that state.
         sent_at: Unix seconds when the POST began, its intent being in the ledger.
     """
 
@@ -49,11 +49,11 @@ class Attempted(msgspec.Struct, frozen=True):
 
 class Ended(msgspec.Struct, frozen=True):
     """
-    `job.succeeded`, `job.dead_lettered`, `job.doubted`, `job.cancelled`: a job has come to rest here.
+    `job.succeeded`, `job.dead_lettered`, `job.doubted`, `job.cancelled`: a job has ended on this worker.
 
     Attributes:
         attempts: those made since it was claimed here; earlier ones are in the ledger only.
-        result: the created widget; its key is for nobody to show.
+        result: the created widget; its key must not be shown.
     """
 
     job: Claim
@@ -79,10 +79,10 @@ class Returned(msgspec.Struct, frozen=True):
 
 class Lapsed(msgspec.Struct, frozen=True):
     """
-    `lease.expired`: a job whose worker fell silent was settled here: queued again, or in doubt.
+    `lease.expired`: a job whose worker stopped responding was settled here: queued again, or in doubt.
 
     Attributes:
-        worker: the one that fell silent.
+        worker: the one that stopped responding.
     """
 
     batch: str
@@ -100,10 +100,10 @@ class Lapsed(msgspec.Struct, frozen=True):
 
 class BrakeApplied(msgspec.Struct, frozen=True):
     """
-    `brake.applied`: a credential or the target is held back; `why` says what a person has to do.
+    `brake.applied`: sending stopped for a credential or the target; `why` contains what a person must do.
 
     Attributes:
-        why: may quote the API; it is for the ledger's readers, not for a log.
+        why: may quote the API; it is for the ledger, not for a log.
         cause: as one stable word.
     """
 
@@ -113,14 +113,14 @@ class BrakeApplied(msgspec.Struct, frozen=True):
 
 
 class BrakeReleased(msgspec.Struct, frozen=True):
-    """`brake.released`: a probe has shown that it goes on."""
+    """`brake.released`: a probe succeeded, and sending resumes."""
 
     scope: str
 
 
 class TargetSuspected(msgspec.Struct, frozen=True):
     """
-    `target.suspected`: this worker takes the API to be down; it sends probes only.
+    `target.suspected`: this worker suspects that the API is down; it sends probes only.
 
     Attributes:
         cause: of the last failure, as one word.
@@ -131,7 +131,7 @@ class TargetSuspected(msgspec.Struct, frozen=True):
 
 class TargetLost(msgspec.Struct, frozen=True):
     """
-    `target.lost`: a probe has failed as well; what this worker had in hand goes back to the queue.
+    `target.lost`: a probe has failed as well; the jobs of this worker return to the queue.
 
     Attributes:
         cause: of the last failure, as one word.
@@ -142,7 +142,7 @@ class TargetLost(msgspec.Struct, frozen=True):
 
 class TargetRecovered(msgspec.Struct, frozen=True):
     """
-    `target.recovered`: rows are sent again.
+    `target.recovered`: sending resumes.
 
     Attributes:
         seconds: since the first failure.
@@ -168,15 +168,15 @@ Listener = Callable[[TelemetryEvent], None]
 
 
 class Telemetry:
-    """Publishes events to listeners, in order; none can keep a job from its end."""
+    """Publishes events to listeners, in order; a listener's error does not affect a job."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
 
     def publish(self, event: TelemetryEvent) -> None:
-        """Calls every listener with what has happened."""
+        """Calls every listener with the event."""
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception as error:  # noqa: BLE001 - whatever it is, a job goes on
+            except Exception as error:  # noqa: BLE001 - whatever it is, the job continues
                 log_event(LISTENER_FAILED, exception=error)

@@ -1,8 +1,8 @@
 """
-Traces what a worker does: the listener that makes spans of happenings.
+Traces what a worker does: the listener that turns telemetry events into spans.
 
-A job in a worker's hands is one span, `claim`, below the span of whoever handed it over; below it stand its
-POSTs and the writing down of what came of each, `record`. A job whose trace is not sampled costs nothing.
+A claimed job is one span, `claim`, a child of the span of its submission; its children are the POSTs and the
+recording of each result, `record`. A job whose trace is not sampled costs nothing.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from provisioning.observability.tracing import Span, Tracer, is_sampled
 from worker.events.telemetry import Attempted, Claimed, Ended, Returned, TelemetryEvent
 
 MOST: Final = 20_000
-"""Jobs whose span is open at most: twice what a worker holds. The oldest beyond are lost, and ended."""
+"""Most open spans of jobs: twice what a worker holds. The oldest beyond are ended as lost."""
 
 _BAD: Final = frozenset([State.DEAD, State.IN_DOUBT])
 
 
 class Traces:
-    """Makes the spans of one worker."""
+    """Creates the spans of one worker."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._open: dict[tuple[str, int], Span] = {}  # by batch and token, the oldest first
 
     def listen(self, event: TelemetryEvent) -> None:
-        """Makes of it what belongs into a trace."""
+        """Adds an event to its trace."""
         if isinstance(event, Claimed):
             self._claimed(event.job)
         elif isinstance(event, Attempted):
@@ -80,7 +80,7 @@ class Traces:
         post.end(at=answered, failed="" if good else attempt.error or str(attempt.outcome))
         record = self._tracer.start("record", "internal", parent, at=answered, state=event.state)
         record.end(at=max(answered, time.time()))
-        if attempt.late:  # whether or not it has moved the job, this worker does not have it any more
+        if attempt.late:  # whether or not it changed the state, this worker does not have the job any more
             self._rested(event.job, event.state, event.reason)
 
     def _rested(self, job: Claim, state: State, reason: str) -> None:

@@ -1,9 +1,8 @@
 """
 The one call that this program makes: `POST {base}/v1/widget/create`.
 
-What belongs here: the request on its way out, and what came back as our own value. A reply, an error of
-the wire included, is a value (`Answer` or `NoAnswer`), never an exception; what it means is asked of
-`classify`.
+What belongs here: sending the request, and the reply as our own value. A reply, network errors included, is
+a value (`Answer` or `NoAnswer`), never an exception; `classify` interprets it.
 """
 
 from __future__ import annotations
@@ -38,11 +37,12 @@ class Timeouts:
 
     Attributes:
         connect: look-up, TCP and TLS together.
-        write: until the server has taken the whole body.
-        read: each silence while waiting for the answer or reading it.
+        write: until the server has accepted the whole body.
+        read: each pause while waiting for the answer or reading it.
         pool: waiting for a free connection, where their number is capped.
-        total: everything but the pool's wait; None for `connect + write + 2 * read`. It ends an answer that
-            dribbles, and it is the "attempt timeout" that a lease must outlast (`attempt_seconds`).
+        total: everything but the wait for the pool; None for `connect + write + 2 * read`. It ends an answer
+            that arrives too slowly, and it is the "attempt timeout" that a lease must exceed
+            (`attempt_seconds`).
     """
 
     connect: float = 5.0
@@ -109,8 +109,8 @@ class WidgetApi:
         }
         self._user_agent = user_agent or default_user_agent()
         self._headers: dict[str, httpx.Headers] = {}  # one per credential in use
-        # httpx's transport interface, not its client: of what a client adds (redirects, cookies, auth flows,
-        # environment proxies) nothing is wanted here, and it costs as much as a fifth of the whole POST.
+        # httpx's transport interface, not its client: the client's features (redirects, cookies, auth flows,
+        # environment proxies) are not needed here, and cost a fifth of the time of a POST.
         self._transport = transport or AiohttpTransport()
 
     async def __aenter__(self) -> Self:
@@ -126,8 +126,8 @@ class WidgetApi:
         """
         POST `body`, exactly as given, once.
 
-        Never raises for what the API or the wire does, nor for an error of our own while reading it. A
-        cancellation passes through; how far the request had got can then be read from `wire`.
+        Raises nothing for errors of the API or the network, nor for a bug while reading the reply. A
+        cancellation passes through; `wire` then shows how far the request had got.
         """
         wire = wire or Wire()
         request = httpx.Request(
@@ -143,8 +143,8 @@ class WidgetApi:
             content = await _content(response)
         except httpx.RequestError as exc:
             return _no_answer(wire, _cause_of(exc), str(exc), self._clock() - began)
-        except Exception as exc:  # noqa: BLE001  a widget may exist: whatever happened, the ledger is to know
-            # Never the exception's own words: they may quote the answer, and with it the widget's key.
+        except Exception as exc:  # noqa: BLE001  a widget may exist: whatever happened must be recorded
+            # Never the exception's own text: it may quote the answer, and with it the widget's key.
             kind = type(exc).__name__
             log_event(ANSWER_MISREAD, evidence=wire.evidence, status=wire.status, exception=exc)
             cause = Cause.CONNECT_FAILURE if wire.evidence is Evidence.NOTHING_SENT else Cause.PROTOCOL_ERROR
@@ -172,7 +172,7 @@ class WidgetApi:
                     "Authorization": authorization,
                     "Content-Type": "application/json",
                     "Accept": "application/json",
-                    # An answer is about a kilobyte: packing it saves no packet and invites bombs.
+                    # An answer is about a kilobyte: compression saves no packet, and bombs are possible.
                     "Accept-Encoding": "identity",
                     "User-Agent": self._user_agent,
                 }
@@ -196,13 +196,13 @@ def _create_url(base_url: str) -> httpx.URL:
 
 
 def _no_answer(wire: Wire, cause: Cause, message: str, seconds: float) -> NoAnswer:
-    # An answer that came whole and could not be read is no answer: its status is all there is of it.
+    # A complete answer that could not be read counts as no answer: only its status is known.
     evidence = Evidence.STATUS_SEEN if wire.evidence is Evidence.ANSWERED else wire.evidence
     return NoAnswer(evidence, wire.cause or cause, message, wire.status, seconds)
 
 
 async def _content(response: httpx.Response) -> bytes:
-    """The answer's bytes, without httpx's decoders: the transport has seen to any packing."""
+    """The answer's bytes, without httpx's decoders: the transport has decompressed them."""
     if not isinstance(response.stream, httpx.AsyncByteStream):
         return await response.aread()
     return b"".join([part async for part in response.stream])
@@ -214,7 +214,7 @@ def _location(response: httpx.Response) -> str:
 
 
 def _cause_of(exc: httpx.RequestError) -> Cause:
-    """The word for an error of a transport that keeps no `Wire`."""
+    """The cause for an error of a transport without a `Wire`."""
     for kind, cause in _CAUSES.items():
         if isinstance(exc, kind):
             return cause

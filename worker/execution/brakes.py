@@ -1,4 +1,4 @@
-"""Brakes that this worker puts on, each with what a person has to do, and what trials show."""
+"""Circuit breakers: the brakes that this worker applies, and the results of probes through them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 class Brakes:
     """
-    Puts brakes on, whatever it takes: no POST of theirs is to be begun while the ledger does not know.
+    Applies brakes and retries until the ledger has recorded them: no POST in their scope may start before.
 
     Args:
-        worker: its name, which stands as who put it on.
+        worker: its name, recorded as the actor of the brake.
         target: base address of the API.
     """
 
@@ -38,7 +38,7 @@ class Brakes:
         self._applying: dict[str, asyncio.Task[None]] = {}
 
     async def halt(self, decision: Halt, classified: Classification, credential: str) -> None:
-        """Holds back the credential or the target that an answer has shown to be wrong."""
+        """Applies a brake to the credential or the target that an answer has shown to be wrong."""
         text = f"{classified.cause}: {classified.message}" if classified.message else classified.cause
         if decision.scope == "credential":
             await self._apply_once(
@@ -57,7 +57,7 @@ class Brakes:
             )
 
     async def halt_missing_credential(self, credential: str) -> None:
-        """Holds back a credential that this worker does not have."""
+        """Applies a brake to a credential that this worker does not have."""
         await self._apply_once(
             scopes.of_credential(credential),
             "no_credential",
@@ -67,7 +67,7 @@ class Brakes:
         )
 
     async def halt_sealed(self, batch: str) -> None:
-        """Holds back a batch whose bodies this worker cannot decrypt."""
+        """Applies a brake to a batch whose bodies this worker cannot decrypt."""
         await self._apply_once(
             scopes.of_batch(batch),
             "sealed",
@@ -76,7 +76,7 @@ class Brakes:
         )
 
     async def report_trial(self, posted: Posted, credential: str) -> None:
-        """Records what a POST that was let through a brake has shown of the credential and of the target."""
+        """Records what a probe through a brake has shown of the credential and of the target."""
         outcome = posted.classified.outcome
         served = outcome in (Outcome.CREATED, Outcome.REJECTED)
         shown = Shown.GOOD if served else Shown.BAD if outcome is Outcome.DENIED else Shown.UNCLEAR
@@ -89,7 +89,7 @@ class Brakes:
             self._telemetry.publish(BrakeReleased(scope))
 
     async def _apply_once(self, scope: str, cause: str, message: str) -> None:
-        """Puts a brake on; of many that call for the same one at once, the first counts."""
+        """Applies a brake; of concurrent calls for the same one, the first counts."""
         if scope not in self._applying:
             applying = asyncio.create_task(self._apply(scope, cause, message))
             self._applying[scope] = applying
@@ -103,7 +103,7 @@ class Brakes:
 
 
 async def _insist(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Asks the ledger until it answers."""
+    """Repeats a call until the ledger answers."""
     while True:
         try:
             return await ask()

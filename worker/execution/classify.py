@@ -1,10 +1,10 @@
 """
-What a reply means: did it happen?
+Whether a reply proves that the widget was created.
 
-Pure: a value in, a value out; the clock arrives as an argument. The table is section 4 of the design; where
-that is silent, the choice and its reason stand beside the status below. Matching goes by HTTP status
-first, then by the body's `error.key` and `error.code` without regard to case. No body is too
-strange: whatever cannot be read proves nothing, and what proves nothing is in doubt.
+Pure: a value in, a value out; the clock is an argument. The table is section 4 of the design; choices that it
+leaves open are explained beside the status below. A reply is matched by HTTP status first, then by the body's
+`error.key` and `error.code` without regard to case. Any body is accepted: one that cannot be read proves
+nothing, and without proof the job is in doubt.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from worker.execution.reply import Answer, NoAnswer, Reply
 
 MESSAGE_LENGTH: Final = 300
 LONGEST_RETRY_AFTER_SECONDS: Final = 7 * 24 * 3600.0
-"""A longer wish is cut to this: it is a typing error or a farewell, and asking again in a week is polite."""
+"""A longer `Retry-After` is cut to this, a week: it is an error of the server, or the service has ended."""
 
 
 def classify(reply: Reply, now: float) -> Classification:
@@ -41,28 +41,28 @@ def classify(reply: Reply, now: float) -> Classification:
     return _unsuccessful(reply, now)
 
 
-# 408: the server gave up waiting for the request. 425: it refuses to act on what might be a replay.
+# 408: the server stopped waiting for the request. 425: it refuses to process what might be a replay.
 # 429: refused before work begins.
 _UNPROCESSED: Final = frozenset({408, 425, 429})
 
-# The request was turned away by its address, method or version, before anybody looked at the row, and
-# every other row would be. 407 and 511 are a proxy's or a captive portal's; 421 is the wrong host; 501 and
-# 505 are by definition about method and version (RFC 9110 §15.6.2, §15.6.6), a 405 in other words.
+# The request was refused because of its address, method or version, before the row was read, and so would be
+# every other row. 407 and 511 are a proxy's or a captive portal's; 421 is the wrong host; 501 and 505 are by
+# definition about method and version (RFC 9110 §15.6.2, §15.6.6), like 405.
 _MISDIRECTED: Final = frozenset({405, 407, 421, 501, 505, 511})
 
-# By the owner's order. All other 5xx are in doubt: 504 means that somebody behind the gateway was still at
-# it; 520 to 527 (Cloudflare) and the rest mix "never arrived" with "no answer came back".
+# Decided by the owner. All other 5xx are in doubt: 504 means that a server behind the gateway was still
+# working; 520 to 527 (Cloudflare) and the rest mix "never arrived" with "no answer came back".
 _FAILED: Final = frozenset({500, 502, 503})
 
 # Members of the API's own envelope; a gateway's page is HTML, and a framework's JSON has other members.
 _ENVELOPE: Final = frozenset({"statusMessage", "error", "data", "validationError"})
 
-# What a body may call a bot that this company cannot use. A 404 with such a word is about the row; without,
-# it is about the address.
+# Words for a bot that this company cannot use. A 404 with such a word is about the row; without, it is about
+# the address.
 _BOT_CODES: Final = frozenset({"e1019"})
 
-# How a body may say that the credential belongs to no company, in the API's three languages. "The bot is not
-# assigned to the company" must not match: that is a row's fault, not the credential's.
+# Messages that the credential belongs to no company, in the API's three languages. "The bot is not assigned
+# to the company" must not match: that is an error of the row, not of the credential.
 _COMPANY: Final = "(?:company|compañ[ií]a|empresa)"
 _NO_COMPANY: Final = re.compile(
     r"\b(?:no|without|not have|n['’]t have|sin|ninguna|no tiene|sem|nenhuma|não tem)"
@@ -80,8 +80,8 @@ _TITLE: Final = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 
 
 def _no_answer(reply: NoAnswer) -> Classification:
-    # An incomplete answer is in doubt whatever its status line said: the words that would settle
-    # it (a bot code, a missing company) were in the part that never came.
+    # An incomplete answer is in doubt whatever its status: the words that would decide (a bot code, a missing
+    # company) were in the part that never arrived.
     proven_unsent = reply.evidence is Evidence.NOTHING_SENT
     outcome = Outcome.UNPROCESSED if proven_unsent else Outcome.IN_DOUBT
     return Classification(outcome, reply.error, _shorten(reply.message), alive=False)
@@ -90,7 +90,7 @@ def _no_answer(reply: NoAnswer) -> Classification:
 def _successful(reply: Answer) -> Classification:
     body = _json_object(reply.body)
     if body is None:
-        # Never quoted: a cut body may hold the widget's key.
+        # Never quoted: an incomplete body may hold the widget's key.
         kind = reply.content_type or "no content type"
         return Classification(Outcome.IN_DOUBT, Cause.NOT_JSON, _shorten(f"{len(reply.body)} bytes, {kind}"))
     data = _mapping(body.get("data"))
@@ -100,8 +100,8 @@ def _successful(reply: Answer) -> Classification:
     if isinstance(key, str) and key:
         message = message.replace(key, "***")
     if reply.status != 200:
-        # Success is documented as 200 and nothing else. A 202 promises, a 204 says nothing, and a 201 is
-        # not in the contract: a person decides.
+        # Success is documented as 200 only. A 202 only announces, a 204 contains nothing, and a 201 is not in
+        # the contract: a person decides.
         return Classification(Outcome.IN_DOUBT, http_status(reply.status), message, alive=True)
     if not _is_one(body.get("status")) or _lower(body.get("statusMessage")) != "success":
         return Classification(Outcome.IN_DOUBT, Cause.STATUS_NOT_1, message, alive=True)
@@ -137,11 +137,11 @@ def _unsuccessful(reply: Answer, now: float) -> Classification:
 
 def _shows_life(status: int, outcome: Outcome, body: Mapping[str, Any]) -> bool | None:
     """
-    Whether an answer that is no success comes from an API at work.
+    Whether an answer that is no success shows that the API works.
 
-    A 500 in the API's own envelope does: one row met an error. Without it a 500 shows neither, since a row
-    may break what should have answered it. Any other 5xx speaks for a server that is not there, in whatever
-    words. A wrong address shows nothing.
+    A 500 in the API's own envelope does: the API failed on one row. Without the envelope a 500 proves
+    neither, because a row may crash the code that should have answered. Any other 5xx, whatever its body,
+    stands for an unavailable server. A wrong address proves nothing.
     """
     if outcome is Outcome.MISDIRECTED:
         return None
@@ -186,11 +186,11 @@ def _means_no_company(words: list[str], message: str) -> bool:
     return any(_NO_COMPANY.search(text) for text in (*words, message))
 
 
-# --- Reading a body that may be anything ---
+# --- Reading a body of any content ---
 
 
 LONGEST_MENDED_BODY: Final = 1 << 20
-"""A broken body above this is not read again; the transport lets none through."""
+"""An invalid body above this size is not repaired; the transport accepts none."""
 
 _LONGEST_INTEGER: Final = 64
 _ILLEGIBLE: Final = "\ufffd"
@@ -207,17 +207,17 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 
 def _mended(body: bytes) -> Any:
     """
-    A body whose structure is whole and whose characters or numbers are not; None if that cannot be said.
+    A body with valid structure and invalid characters or numbers; None if its structure is invalid too.
 
-    The widget of a success exists, and its key is in no other place: a stray Latin-1 byte, half a
-    surrogate pair or an endless number elsewhere is no reason to throw it away. What was illegible is
-    U+FFFD; a number out of all proportion is null.
+    The widget of a success exists, and its key is nowhere else: a stray Latin-1 byte, half a surrogate pair
+    or an endless number in another member must not lose it. An invalid character becomes U+FFFD; a number
+    that is too long becomes null.
     """
     if len(body) > LONGEST_MENDED_BODY:
         return None
     try:
         value = _lenient(body.decode("utf-8", "replace"))
-        # Half a surrogate pair is legal JSON, and neither UTF-8 nor anything that a ledger can keep.
+        # Half a surrogate pair is legal JSON, but not UTF-8, and the ledger cannot store it.
         whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
         return _lenient(whole.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -257,14 +257,14 @@ def _identifier(value: Any) -> str:
 
 
 def _error_words(body: Mapping[str, Any]) -> list[str]:
-    """`error.key` and `error.code` as words, the key first; what does not look like a word is left out."""
+    """`error.key` and `error.code` as words, the key first; values that are no words are left out."""
     error = _mapping(body.get("error"))
     found = (_lower(error.get(name)).replace("-", "_").replace(" ", "_") for name in ("key", "code"))
     return [word for word in found if _WORD.fullmatch(word)]
 
 
 def _explanation(body: Mapping[str, Any]) -> str:
-    """What the envelope says in words: its message, else its description; then each field's complaint."""
+    """The text of the envelope: its message, else its description; then the error of each field."""
     error = _mapping(body.get("error"))
     candidates = (
         body.get("message"),

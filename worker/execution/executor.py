@@ -1,8 +1,8 @@
 """
 One job, from its claim to its record: turn → intent → POST → classify → decide → record.
 
-Three questions in three places: `classify` finds what happened, `decide` what follows, and a ledger
-transition records it. tenacity only loops.
+Three separate steps: `classify` finds what happened, `decide` what follows, and a ledger transition records
+it. tenacity only loops.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ _CHANGE = {
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The job is no longer ours: another worker's, or queued again behind a pause or brake."""
+    """The job is no longer this worker's: another has it, or it is queued again after a pause or brake."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
     """
-    The worker that has the jobs in hand.
+    The worker that has claimed the jobs.
 
     Attributes:
         target: base address of the API.
@@ -76,7 +76,7 @@ class Dependencies:
     What all executors of a worker share.
 
     Attributes:
-        policies: the retry policy by what a batch chooses to do in doubt; "" where it chooses nothing.
+        policies: the retry policy by a batch's choice for doubts; "" if it has none.
     """
 
     worker: WorkerContext
@@ -91,18 +91,18 @@ class Dependencies:
 @dataclass(slots=True, eq=False)
 class JobExecutor:
     """
-    A job in hand.
+    A claimed job.
 
     Attributes:
-        queue: where it waits for its turn.
-        probe: its next POST asks whether the API is still down.
-        spent: seconds that its attempts here took, and the delays chosen between them; not the waiting for
-            a turn or for the end of an outage, which is our doing and must not cost a job its attempts.
-        due: monotonic time before which it is not to be tried again.
+        queue: in which it waits for its turn.
+        probe: its next POST tests whether the API is still down.
+        spent: seconds of its attempts here and of the delays between them; not the waiting for a turn or for
+            the end of an outage, which must not use up a job's attempts.
+        due: monotonic time before which it must not be retried.
         attempts: POSTs so far, those of other workers included.
-        sending: whether a POST may be on its way; then it is not called off but answered.
-        granted: number of the attempt whose POST may be on its way and whose answer is not recorded; else 0.
-        called_off: why it goes back to the queue, once it is to.
+        sending: whether a POST may be in flight; then the job is not returned but waits for its answer.
+        granted: number of the attempt whose POST may be in flight and whose answer is not recorded; else 0.
+        called_off: the reason to return it to the queue, once there is one.
         made: the attempts made here.
     """
 
@@ -121,7 +121,7 @@ class JobExecutor:
 
     @property
     def policy(self) -> RetryPolicy:
-        """How this job is tried again."""
+        """The retry policy of this job."""
         return self.deps.policies[self.job.on_in_doubt]
 
     def __post_init__(self) -> None:
@@ -129,11 +129,11 @@ class JobExecutor:
 
     @property
     def fresh(self) -> bool:
-        """Whether no POST of this job has ever been answered: only such a row shows how the API is."""
+        """Whether no POST of this job has ever been answered: only such a row shows the state of the API."""
         return self.attempts <= 1 and self.job.most == 0
 
     async def run(self) -> None:
-        """Carries the job to its end, or hands it back when it is called off while nothing is being sent."""
+        """Executes the job to its end, or returns it to the queue if cancelled while nothing is sent."""
         try:
             with bound(job_id=self.job.job_id, batch_id=self.job.batch):
                 await until_decided(self._attempt, asyncio.sleep)
@@ -150,7 +150,7 @@ class JobExecutor:
         try:
             try:
                 posted = await self._post()
-                # Before the slot is free: its next holder must not run into what this answer warns of.
+                # Before the slot is free: the next POST in it must already observe what this answer shows.
                 if posted:
                     self.deps.flow.learn(posted, self.job.credential)
                     self._end_probe(failed=posted.classified.alive is False)
@@ -168,20 +168,20 @@ class JobExecutor:
         return decision
 
     async def _post(self) -> Posted | None:
-        """Sends it once. Returns: what came of it; None if we may not."""
+        """Sends it once. Returns: the result; None if it may not be sent."""
         at, asked = time.time(), time.monotonic()
         n = self.attempts + 1
         job = self.job
         grant = await self.deps.recorder.sending(job.batch, Intent(job.number, job.token, n, job.credential))
         if grant.word is Go.HELD:
             self._publish_rest(State.QUEUED, grant.reason)
-            self.queue.pace_anew()  # by what another worker has learned, if that is what holds it
+            self.queue.pace_anew()  # another worker may have learned a new rate
         if grant.word is Go.CANCELLED:
             self._publish_rest(State.CANCELLED, State.CANCELLED)
         if not grant.go:
             if grant.word is not Go.HELD and time.monotonic() - asked > self.deps.worker.lease / 2:
-                # Redis was away for so long that an intent it had recorded, and could not confirm, has
-                # lapsed into doubt. Nobody but us can know that not a byte of that POST has left.
+                # Redis was unavailable for so long that an intent which it had recorded, and could not
+                # confirm, has lapsed into doubt. Only this worker knows that no byte of that POST was sent.
                 self.attempts = n
                 await self._withdraw(at, "frozen")
             return None
@@ -205,10 +205,10 @@ class JobExecutor:
 
     def _no_longer(self, asked: float) -> str:
         """
-        Why nothing may be sent after all, although the intent is recorded; empty if it may.
+        The reason not to send after all, although the intent is recorded; empty if it may be sent.
 
-        We are leaving; or were frozen for so long that the job may be another's already; or other answers
-        have come meanwhile by which nothing is to be sent now.
+        The worker is stopping; or it was frozen for so long that another may have the job; or other answers
+        have arrived meanwhile after which nothing may be sent now.
         """
         if self.deps.worker.stopping.is_set():
             return "shutdown"
@@ -219,7 +219,7 @@ class JobExecutor:
         return Cause.RATE_LIMITED if self.queue.relearning else ""
 
     async def _withdraw(self, at: float, reason: str) -> None:
-        """Takes an intent back of which no byte has left; it is not counted as an attempt."""
+        """Withdraws an intent of which no byte was sent; it does not count as an attempt."""
         attempt = Attempt(
             n=self.attempts,
             at=round(at, 3),
@@ -276,7 +276,7 @@ class JobExecutor:
         )
         self.granted = 0
         recorded = await self.deps.recorder.answered(self.job, answer)
-        if posted.trial:  # only now: nothing comes before the record of a widget
+        if posted.trial:  # only now: the record of a widget has priority
             await self.deps.brakes.report_trial(posted, self.job.credential)
         self._publish(answer, recorded, posted.sent_at)
         return decision if recorded.goes_on or not isinstance(decision, Retry) else Lost()
@@ -293,7 +293,7 @@ class JobExecutor:
             self._publish_rest(recorded.state, recorded.reason, delay)
 
     def _publish(self, answer: Answered, recorded: Recorded, sent_at: float) -> None:
-        """Publishes what the ledger has recorded of a POST, and the state that the job is in by that."""
+        """Publishes the recorded result of a POST, and the state of its job."""
         if not recorded.taken or recorded.state is None:
             return
         attempt = answer.attempt
@@ -307,7 +307,7 @@ class JobExecutor:
     def _publish_rest(
         self, state: State | None, reason: str, delay: float = 0.0, result: Result | None = None
     ) -> None:
-        """Publishes that this worker is done with the job, if it is: back in the queue, or ended."""
+        """Publishes that this worker has finished with the job, if it has: back in the queue, or ended."""
         if state is State.QUEUED:
             self.deps.telemetry.publish(Returned(self.job, delay, reason, self.made))
         elif state is not None and state not in UNSETTLED:

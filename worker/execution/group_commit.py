@@ -1,9 +1,9 @@
 """
-Group commit: ledger writes made in the same instant leave as one pipeline.
+Group commit: simultaneous ledger writes are sent as one pipeline.
 
-While one pipeline is on its way the next one fills, so batches grow with the load and a lone write
-waits for nobody. A Redis that is away is waited for: what was said before is said again, which every
-script allows. No answer of the API is dropped because the ledger was not there to hear it.
+While one pipeline is in flight the next one fills, so groups grow with the load and a single write does not
+wait. While Redis is unavailable, writes are repeated, which every script allows. No answer of the API is lost
+because the ledger was unavailable.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ MOST = 200
 """Jobs in one script call: about a millisecond of Redis' time."""
 
 RETRY_PAUSES = (0.05, 1.0)
-"""First and longest pause, in seconds, before a Redis that is away is tried again."""
+"""First and longest pause, in seconds, before the next attempt while Redis is unavailable."""
 
 Kind = Callable[[str, Sequence[Any]], Call[list[Any]]]
-"""A transition of many jobs of one batch: the batch and what is said of each → one call."""
+"""A transition of many jobs of one batch: the batch and a row for each → one call."""
 
 _Entry = tuple[Any, "asyncio.Future[Any]"]
 _Group = tuple[Kind, str, list[_Entry]]
@@ -33,11 +33,12 @@ _Group = tuple[Kind, str, list[_Entry]]
 
 class GroupCommit:
     """
-    One writer, with one pipeline on its way at a time.
+    One writer, with one pipeline in flight at a time.
 
     Args:
-        yields: lets whatever else is ready in this turn of the loop go first, other writers included.
-        after: writes nothing while this one is stuck, and then only what somebody still waits for.
+        yields: lets everything else that is ready on the loop run first, other writers included.
+        after: another writer; while that one is stuck, this one writes nothing, and afterwards only what a
+            caller still waits for.
     """
 
     def __init__(self, ledger: Ledger, *, yields: bool = False, after: GroupCommit | None = None) -> None:
@@ -47,17 +48,17 @@ class GroupCommit:
         self._pending: dict[tuple[Kind, str], list[_Entry]] = {}
         self._leaving: list[_Group] = []
         self._filled = asyncio.Event()
-        self._flows = asyncio.Event()  # unset while a write is refused or Redis is away
+        self._flows = asyncio.Event()  # unset while a write is refused or Redis is unavailable
         self._flows.set()
         self._writer: asyncio.Task[None] | None = None
         self._stopped = False
 
     def start(self) -> None:
-        """Begins to write; call it on the loop that will use it."""
+        """Starts to write; call it on the loop that will use it."""
         self._writer = asyncio.create_task(self._write_for_ever(), name="group commit")
 
     async def stop(self) -> None:
-        """Ends the writer. Who waits for a write, or asks for one now, is cancelled: leases tell the rest."""
+        """Ends the writer. Callers that wait for a write are cancelled: leases cover the rest."""
         self._stopped = True
         if self._writer:
             self._writer.cancel()
@@ -67,7 +68,7 @@ class GroupCommit:
                 done.cancel()
 
     def write(self, kind: Kind, batch: str, what: Any) -> asyncio.Future[Any]:
-        """Has something written of a job. Returns: the ledger's answer, once it has come."""
+        """Writes a row of a job. Returns: the ledger's reply."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._stopped:
             done.cancel()
@@ -87,7 +88,7 @@ class GroupCommit:
             try:
                 replies = await self._insist([_call(*group) for group in groups])
             except Exception as error:  # noqa: BLE001
-                # What cannot be written must not keep what can: each for itself.
+                # One row that cannot be written must not block the others: each is written separately.
                 log_event(PERIODIC_TASK_FAILED, doing="record", exception=error)
                 for group in groups:
                     await self._write_alone(*group)
@@ -111,7 +112,7 @@ class GroupCommit:
             try:
                 [reply] = await self._insist([_call(kind, batch, [entry])])
                 _settle([entry], reply)
-            except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+            except Exception as error:  # noqa: BLE001 - the caller that waits gets it
                 if not entry[1].done():
                     entry[1].set_exception(error)
 

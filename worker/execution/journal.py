@@ -1,4 +1,4 @@
-"""What this worker has lately had recorded, for a Redis that may lose what it has answered."""
+"""The recent records of this worker, to repeat them if Redis loses acknowledged writes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable
 from provisioning.ledger import Answered, Claim
 
 KEPT_SECONDS = 10.0
-"""What `everysec` may lose are two seconds; what a replica lags behind by is not known, and mostly less."""
+"""`everysec` may lose two seconds; how far a replica lags is unknown, and mostly less."""
 
 MOST = 20_000
-"""Answers that are kept at most: some 40 MB."""
+"""Most answers that are kept: some 40 MB."""
 
 
 class Journal:
     """
-    The answers of the last `KEPT_SECONDS` in which Redis has answered, oldest first.
+    The answers of the last `KEPT_SECONDS` before Redis' latest reply, oldest first.
 
     Attributes:
-        on: whether they are kept; nothing need be where Redis loses nothing.
+        on: whether they are kept; not necessary if Redis loses nothing.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,20 +29,20 @@ class Journal:
         self._answers: deque[tuple[float, Claim, Answered]] = deque(maxlen=MOST)
 
     def add(self, job: Claim, answer: Answered) -> None:
-        """Keeps an answer that is recorded."""
+        """Keeps a recorded answer."""
         if not self.on:
             return
         self._answers.append((self._clock(), job, answer))
         self.forget()
 
     def forget(self) -> None:
-        """Lets go of what is older, as Redis has just answered: it may be away for longer than that."""
+        """Drops older answers. Call it when Redis has just answered: it may be unavailable for longer."""
         since = self._clock() - KEPT_SECONDS
         while self._answers and self._answers[0][0] < since:
             self._answers.popleft()
 
     def take(self) -> list[list[tuple[Claim, Answered]]]:
-        """What is kept, to be told and added again: first the first answers of each job, and so on."""
+        """Removes and returns the answers, to be sent and added again: the first answer of each job first."""
         answers, self._answers = self._answers, deque(maxlen=MOST)
         rounds: list[list[tuple[Claim, Answered]]] = []
         seen: dict[str, int] = {}

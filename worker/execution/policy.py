@@ -1,8 +1,8 @@
 """
 What to do next, as a value.
 
-Pure: the classified, the attempt's number, the time spent and a source of chance go in; a `Decision` comes
-out. tenacity runs the loop elsewhere; what it runs is decided here.
+Pure: the classification, the attempt's number, the elapsed time and a random source go in; a `Decision` comes
+out. tenacity runs the loop elsewhere; the decision is made here.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The attempts are over: take `event` through the lifecycle."""
+    """No more attempts: apply `event` to the lifecycle."""
 
     event: Literal[Event.CREATED, Event.REJECTED, Event.EXHAUSTED, Event.DOUBTED]
     reason: str
@@ -66,7 +66,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again in `delay` seconds, under the same lease."""
+    """Retry in `delay` seconds, under the same lease."""
 
     delay: float
     reason: str
@@ -74,7 +74,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Hand the job back to the ledger, not before `delay` seconds from now; the attempt counts."""
+    """Return the job to the queue, not to be claimed before `delay` seconds; the attempt counts."""
 
     delay: float
     reason: str
@@ -83,9 +83,10 @@ class Defer:
 @dataclass(frozen=True, slots=True)
 class Halt:
     """
-    Not this job's fault: brake the credential or the target; the job goes back, its attempt uncounted.
+    Not caused by this job: apply a brake to the credential or the target; the job returns to the queue, and
+    the attempt does not count.
 
-    A person must see to it first.
+    A person must correct the cause first.
     """
 
     scope: Literal["credential", "target"]
@@ -103,7 +104,7 @@ def decide(
     draw: Draw,
 ) -> Decision:
     """
-    What follows from `classified`. It is this row's alone: what other rows meet decides when it is sent, not
+    What follows from `classified`. Only this row counts: results of other rows affect when it is sent, not
     how often.
 
     Args:
@@ -123,7 +124,7 @@ def decide(
     elif outcome is Outcome.IN_DOUBT:
         if policy.on_in_doubt == "hold":
             return Finish(Event.DOUBTED, classified.cause)
-        # Out of attempts it is as doubtful as before: a person, after all.
+        # Without attempts left it is still in doubt: a person must decide.
         return _again(classified, attempt, elapsed, policy, draw, Event.DOUBTED)
     elif outcome is Outcome.UNPROCESSED or outcome is Outcome.FAILED:
         return _again(classified, attempt, elapsed, policy, draw, Event.EXHAUSTED)
@@ -135,8 +136,8 @@ def next_delay(attempt: int, asked: float | None, policy: RetryPolicy, draw: Dra
     """
     Time to wait before attempt ``attempt + 1``.
 
-    The server's wish (`Retry-After`) wins over our backoff, up to ``policy.retry_after_cap``; "now" is
-    no wish, and is left to the backoff. Otherwise full jitter:
+    The server's `Retry-After` takes precedence over our backoff, up to ``policy.retry_after_cap``, except if
+    it is zero. Otherwise full jitter:
 
         uniform(0, min(cap, backoff * factor ** (attempt - 1)))
 
@@ -185,7 +186,7 @@ def _again(
     if attempt >= policy.attempts or elapsed >= policy.budget:
         return Finish(last, classified.cause)
     asked = classified.retry_after
-    # A wait that the server asked for is never a reason to give the job up, only to wait elsewhere.
+    # A wait that the server requested never ends the job; the job only waits in the ledger instead.
     if asked is not None and (asked > policy.retry_after_cap or elapsed + asked > policy.budget):
         return Defer(asked, classified.cause)
     delay = next_delay(attempt, asked, policy, draw)

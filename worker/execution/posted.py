@@ -17,9 +17,9 @@ class Posted:
         at: Unix seconds when it was intended.
         sent_at, began: when it began; Unix and monotonic seconds.
         number: among the POSTs of its credential (`Refusals.sent`).
-        fresh: no POST of its job was ever answered before: only such a row shows how the API is.
-        trial: it was let through a brake, to try.
-        reply, classified: what came back, and what that means.
+        fresh: no POST of its job was ever answered before: only such a row shows the state of the API.
+        trial: it is the probe of a brake.
+        reply, classified: the reply, and its meaning.
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""What the worker has written of its jobs: intents, answers and deferrals; each caller waits for its own."""
+"""Records intents, answers and deferrals of a worker's jobs; each caller waits for its own record."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class Recorder:
     """
     Writes many jobs at a time.
 
-    An intent waits for no answer to be written: its job holds a slot, and nothing is on the wire in it yet.
-    So intents have a writer of their own, and of what becomes ready in the same instant they go first. But
-    none is written while answers cannot be: what is answered in memory alone must not become more than what
-    was in flight. What is said of one job keeps its order, since each waits for what was said of it before.
+    An intent does not wait for answers to be written: its job occupies a slot in which nothing is sent yet.
+    So intents have their own writer, and are written before answers that become ready at the same time. But
+    no intent is written while answers cannot be: the answers in memory must not exceed the POSTs that were in
+    flight. The records of one job keep their order, since each waits for the one before.
 
     Attributes:
-        journal: what was recorded lately.
+        journal: the recent records.
 
     Args:
         worker: its name.
-        lease: seconds that an intent renews the job's lease by.
+        lease: seconds by which an intent renews the job's lease.
         target: base address of the API; an intent is refused while its brake is on.
-        stop_loss: first jobs of a batch dead of one cause that hold it back; 0 for never.
+        stop_loss: so many first jobs of a batch, dead of one cause, hold the batch; 0 for never.
     """
 
     def __init__(self, ledger: Ledger, *, worker: str, lease: float, target: str, stop_loss: int) -> None:
         self.journal = Journal()
-        self._answers_may_go = asyncio.Event()  # unset while what lies before them is told
+        self._answers_may_go = asyncio.Event()  # unset while earlier records are repeated
         self._answers_may_go.set()
         self._others = GroupCommit(ledger, yields=True)
         self._intents = GroupCommit(ledger, after=self._others)
@@ -56,21 +56,21 @@ class Recorder:
         self._affirm = partial(transitions.affirm, worker=worker, lease=lease)
 
     def start(self) -> None:
-        """Begins to write; call it on the loop that will use it."""
+        """Starts to write; call it on the loop that will use it."""
         self._intents.start()
         self._others.start()
 
     async def stop(self) -> None:
-        """Ends both. Who waits for a write, or asks for one now, is cancelled: leases tell the rest."""
+        """Ends both writers. Callers that wait for a write are cancelled: leases cover the rest."""
         await asyncio.gather(self._intents.stop(), self._others.stop())
 
     async def sending(self, batch: str, intent: Intent) -> Grant:
-        """Records the intent to POST; only on its grant may a byte leave."""
+        """Records the intent to POST; only if it is granted may a byte be sent."""
         grant: Grant = await self._intents.write(self._sending, batch, intent)
         return grant
 
     async def answered(self, job: Claim, answer: Answered) -> Recorded:
-        """Records what came of a POST. Returns: what became of the job by it."""
+        """Records the result of a POST. Returns: the new state of the job."""
         await self._answers_may_go.wait()
         recorded = await self._write_answer(job, answer)
         if not recorded.taken and self.journal.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
@@ -89,17 +89,17 @@ class Recorder:
         return recorded
 
     async def deferred(self, batch: str, deferral: Deferral) -> Recorded:
-        """Hands a claimed job back. Returns: what became of it by that."""
+        """Returns a claimed job to the queue. Returns: its new state."""
         recorded: Recorded = await self._others.write(transitions.deferred, batch, deferral)
         return recorded
 
     async def affirm(self, held: Sequence[tuple[Claim, int]]) -> Counter[Affirmation]:
         """
-        Tells a Redis that may have lost its last writes what was recorded lately, and what this worker holds.
+        Repeats the recent records, and the claims of this worker, to a Redis that may have lost writes.
 
         Args:
-            held: jobs with the number of the attempt that is under way, or 0.
-        Returns: how much of it was known.
+            held: jobs with the number of the attempt in progress, or 0.
+        Returns: how many of them Redis still had.
         """
         words: Counter[Affirmation] = Counter()
         troubles: list[BaseException] = []
@@ -112,16 +112,16 @@ class Recorder:
             _sort(await asyncio.gather(*held_replies, return_exceptions=True), words, troubles)
         finally:
             self._answers_may_go.set()
-        if troubles:  # one job that cannot be told of must not keep the others from being
+        if troubles:  # one job that fails must not block the others
             raise troubles[0]
         return words
 
     async def _answer(self, job: Claim, answer: Answered) -> Affirmation:
-        """Tells of an answer that was recorded; only behind its POST, which makes its job anew."""
-        # One that was refused, or of which nothing was sent, is given back: it was of no POST under way.
+        """Repeats a recorded answer; only after its POST, which creates its job again."""
+        # A refused intent, or one of which nothing was sent, is withdrawn: no POST of it was in flight.
         word = await self._affirmed(job, 0 if answer.event is Event.REFUSED else answer.attempt.n)
         await self._write_answer(job, answer)
-        self.journal.add(job, answer)  # this Redis may lose it in its turn
+        self.journal.add(job, answer)  # this Redis may lose it too
         return word
 
     async def _affirmed(self, job: Claim, attempt: int) -> Affirmation:

@@ -1,5 +1,5 @@
 """
-What came back from one POST, as values: an answer, or the lack of one.
+The reply to one POST as values: an answer, or no answer.
 
 Pure, so that `classify` can read them without knowing httpx.
 """
@@ -15,12 +15,12 @@ from provisioning.attempt import Evidence
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    A complete answer, whatever it says.
+    A complete answer, of any status.
 
     Attributes:
         body: decompressed; not in the `repr`, since that of a success holds the widget's key.
-        retry_after, content_type, location: those headers as they came; empty when absent.
-        seconds: from handing the request over to having the answer whole.
+        retry_after, content_type, location: those headers as received; empty when absent.
+        seconds: from starting the request to the complete answer.
     """
 
     status: int
@@ -42,7 +42,7 @@ class NoAnswer:
         error: why, as one stable word (`causes.Cause`).
         message: the same for a person; holds no secret.
         status: HTTP status if the status line was read and the rest was not.
-        seconds: from handing the request over to giving up on it.
+        seconds: from starting the request to its end.
     """
 
     evidence: Evidence

@@ -1,4 +1,4 @@
-"""The one place that knows tenacity: it loops and waits, our policy decides."""
+"""The only module that uses tenacity: it loops and waits; our policy decides."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Sleep = Callable[[float], Awaitable[None]]
 
 async def until_decided(attempt: Callable[[], Awaitable[T]], sleep: Sleep) -> T:
     """
-    Makes attempts, waiting as each one's decision says, until one decides for something else than a retry.
+    Makes attempts, and waits as each one's decision requires, until a decision is not a retry.
 
-    The number of attempts and the time are bounded by the policy inside `attempt`, not here: it alone
-    knows what the ledger has counted before this process took the job up.
+    The policy inside `attempt` limits the number of attempts and the time, not this function: only the policy
+    includes what the ledger had counted before this process claimed the job.
     """
     first = await attempt()
     if not isinstance(first, Retry):
-        return first  # nearly all: a loop that is not needed would be a tenth of what the whole job costs
+        return first  # nearly all: an unnecessary loop would cost a tenth of the whole job
     made: list[T] = [first]
 
     async def turn() -> T:

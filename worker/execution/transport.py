@@ -2,26 +2,26 @@
 httpx over aiohttp, with a record of how far each request got.
 
 What belongs here: the translation of one httpx request into one aiohttp request and back, aiohttp's
-errors into httpx's, and the `Wire` record. Nobody else in this program knows aiohttp's client.
+errors into httpx's, and the `Wire` record. No other module of the worker uses aiohttp's client.
 
 Why not an existing transport: httpx's own scans its whole pool per request (330 requests/s at 100 in
 flight), and the ready-made bridges report a connection dropped after the request as `ConnectTimeout`
-or `ConnectError` (docs/decisions/0002), on which a retry makes a second widget.
+or `ConnectError` (docs/decisions/0002), after which a retry creates a second widget.
 
-How `NOTHING_SENT` is proven (read in the source of aiohttp 3.14; test_wire_evidence.py holds it):
+How `NOTHING_SENT` is proven (from the source of aiohttp 3.14; test_wire_evidence.py verifies it):
 
 1. Every byte of a request leaves through `StreamWriter._write` or `._writelines` (http_writer.py).
    Before `write_headers` was awaited the writer has nothing to write: it is created in
    `ClientRequest.send` and `write_headers` is the first call made on it.
-2. `write_headers` awaits `on_request_headers_sent` as its first act; only then are the headers
+2. `write_headers` first awaits `on_request_headers_sent`; only then are the headers
    serialized, into a buffer that the body's task flushes later. So "the hook has not fired" implies
-   "no byte was handed to the socket". (TLS handshakes are not bytes of the request.)
-3. The converse does not hold: between hook and socket the attempt can still die (cancelled; "Cannot
+   "no byte was passed to the socket". (TLS handshakes are not bytes of the request.)
+3. The converse does not hold: between hook and socket the attempt can still fail (cancelled; "Cannot
    write to closing transport" on a pooled connection that was just dropped). Such an attempt counts
-   as sent. That errs on the side of a person looking at it, never on the side of a second widget.
+   as sent. At worst a person must check it; it never causes a second widget.
 4. Nothing sends twice. aiohttp resends on a dropped pooled connection only for idempotent methods,
-   of which POST is none, we install no middleware, and redirects are off. Should a later version
-   think otherwise, the hook refuses a second sending before its first byte.
+   and POST is not one, we install no middleware, and redirects are off. If a later version behaves
+   differently, the hook refuses a second sending before its first byte.
 """
 
 from __future__ import annotations
@@ -43,27 +43,27 @@ from provisioning.attempt import Evidence
 from provisioning.causes import Cause
 
 MAX_ANSWER_BYTES: Final = 1 << 20
-"""A created widget answers with 1 to 20 KB; a megabyte is somebody's download page."""
+"""The answer for a created widget has 1 to 20 KB; a megabyte comes from some other service."""
 
 KEEPALIVE_SECONDS: Final = 4.0
 """
 How long a pooled connection may idle and still be used.
 
-Servers drop idle connections on their own clock: node's default is 5 s, many proxies' is 60. A request
-written at the moment the server closes gets a reset, and nothing says whether it was read: one more job
-in doubt. So we hang up first, a second before the shortest common default. A new connection costs
-one round trip, and only after 4 idle seconds.
+Servers close idle connections after their own timeout: node's default is 5 s, many proxies' is 60. A request
+written at the moment the server closes gets a reset, and nothing shows whether it was read: one more job
+in doubt. So we close first, a second before the shortest common default. A new connection costs one round
+trip, and only after 4 idle seconds.
 """
 
 MAX_HEADER_BYTES: Final = 1 << 16
-"""Of one line of an answer's head: some gateways send cookies and policies of more than aiohttp's 8 KB."""
+"""Bytes of one header line of an answer: some gateways send cookies and policies above aiohttp's 8 KB."""
 
 DNS_TTL_SECONDS: Final = 30
-"""An address is asked for once in that time, not once per connection; short enough for a failover."""
+"""A name is resolved once in that time, not once per connection; short enough for a failover."""
 
 _WATCHED_BODY_BYTES: Final = 32 * 1024
 """
-Bodies above this are watched by the write timeout. Below it nothing can wait: a writer is paused
+The write timeout applies to bodies above this. Below it nothing can wait: a writer is paused
 only when more than 64 KiB of it are unsent (asyncio's high-water mark), and a pooled connection is empty.
 """
 
@@ -77,17 +77,17 @@ _RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
 class Wire:
     """
-    How far one request got; read it at any moment, also after a cancellation.
+    How far one request got; readable at any time, also after a cancellation.
 
     Put one into `request.extensions["wire"]`. Evidence starts as `SENT`, because a transport that
-    does not keep the record proves nothing; `AiohttpTransport` takes it down to `NOTHING_SENT` on
-    entry and raises it as bytes move.
+    does not keep the record proves nothing; `AiohttpTransport` sets it to `NOTHING_SENT` on
+    entry and raises it as bytes are sent.
 
     Attributes:
-        evidence: how far it demonstrably got.
+        evidence: how far it provably got.
         reused: whether it went over a pooled connection.
         status: HTTP status, None until a status line was read.
-        cause: why there is no answer, as one word; empty while there may still be one.
+        cause: of the missing answer, as one word; empty while an answer may still arrive.
         on_sent: called when the first byte is about to leave.
     """
 
@@ -108,33 +108,33 @@ class Wire:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A pool whose idle connections may be used for less long than was thought when it was made."""
+    """A pool whose keep-alive time can be shortened after it was created."""
 
     _keepalive_timeout: float
 
     def hang_up_after(self, seconds: float) -> None:
-        """Uses no connection that has idled for longer; never for longer than before."""
+        """Shortens the time that a connection may be idle and still be used; never lengthens it."""
         self._keepalive_timeout = min(self._keepalive_timeout, seconds)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """
-    Sends each request once, and says how far it got.
+    Sends each request once, and records how far it got.
 
-    Timeouts come from `request.extensions["timeout"]` as httpx has them, in seconds: `pool` for room
-    under `max_connections`, `connect` for look-up, TCP and TLS together, `write` for the whole body to
-    be taken, `read` for each silence; and one more, `total`, for everything from `connect` on, so that an
-    answer that dribbles cannot last for ever. None, or a missing member, means no limit.
+    Timeouts come from `request.extensions["timeout"]` as in httpx, in seconds: `pool` for a connection under
+    `max_connections`, `connect` for look-up, TCP and TLS together, `write` for sending the whole body, `read`
+    for each pause; and one more, `total`, for everything from `connect` on, so that an answer that arrives
+    slowly ends too. None, or a missing member, means no limit.
 
     No redirects, no cookies, no repeats, no environment proxies unless asked. Answers are decompressed
-    and held whole, up to `max_answer_bytes` after decompression. Their reason phrase is left out, and where
-    a redirect points is in `response.extensions["location"]` (bytes): httpx raises for what it cannot
-    read there, and throws the whole answer away.
+    and read whole, up to `max_answer_bytes` after decompression. Their reason phrase is left out, and the
+    target of a redirect is in `response.extensions["location"]` (bytes): httpx raises if it cannot parse it,
+    and the whole answer would be lost.
 
     Args:
         ca_file: certificates in PEM to trust besides the system's.
         max_connections: None for as many as there are requests (the engine caps them).
-        trust_env: use HTTPS_PROXY and its kin. Behind a plain-HTTP proxy the evidence still holds.
+        trust_env: use HTTPS_PROXY and similar variables. Behind a plain-HTTP proxy the evidence still holds.
 
     Raises (from `handle_async_request`): httpx's errors, `from` aiohttp's. `ConnectTimeout`,
         `ConnectError` and `PoolTimeout` are raised only while nothing has been sent.
@@ -194,7 +194,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise error from exc
 
     async def _exchange_watched(self, request: httpx.Request, body: bytes, wire: Wire) -> httpx.Response:
-        """`_exchange` under the write timeout, which aiohttp has not."""
+        """`_exchange` with the write timeout, which aiohttp lacks."""
         seconds = request.extensions.get("timeout", {}).get("write")
         if seconds is None:
             return await self._exchange(request, body, wire)
@@ -243,7 +243,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             content = await self._read(response, wire)
         except BaseException:
-            response.close()  # half an answer is in the pipe: never to be pooled
+            response.close()  # half an answer is unread: the connection must not be reused
             raise
         wire.evidence = Evidence.ANSWERED
         return _as_httpx(response, content)
@@ -264,7 +264,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return content
 
     def _heed(self, keep_alive: str | None) -> None:
-        """Uses idle connections no longer than the server says that it keeps them."""
+        """Uses idle connections no longer than the server's `Keep-Alive` allows."""
         kept = _KEPT.search(keep_alive) if keep_alive else None
         if kept is None or self._connector is None:
             return
@@ -288,7 +288,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 max_line_size=MAX_HEADER_BYTES,
                 max_field_size=MAX_HEADER_BYTES,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # The request leaves with the headers it came with, and no others.
+                # The request is sent with its own headers, and no others.
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
                 trace_configs=[_trace_config()],
                 trust_env=self._trust_env,
@@ -311,7 +311,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 async def _take(room: asyncio.Semaphore, request: httpx.Request, wire: Wire) -> None:
-    # Not aiohttp's own limit: its `connect` timeout runs over both the wait and the connecting.
+    # Not aiohttp's own limit: its `connect` timeout includes both the wait and the connecting.
     seconds = request.extensions.get("timeout", {}).get("pool")
     try:
         async with asyncio.timeout(seconds):
@@ -399,7 +399,7 @@ def _unanswered(exc: Exception) -> _Translation:
 
 
 def _while_writing(exc: Exception) -> bool:
-    # ClientRequest.write_bytes is the only place that words its errors so; it has no class for them.
+    # Only ClientRequest.write_bytes raises errors with this text; it has no class for them.
     return str(exc).partition("] ")[2].startswith("Can not write request body") or str(exc).startswith(
         ("Failed to send bytes", "Cannot write to closing transport")
     )
@@ -410,7 +410,7 @@ def _while_writing(exc: Exception) -> bool:
 
 def _as_httpx(response: aiohttp.ClientResponse, content: bytes) -> httpx.Response:
     packed = "Content-Encoding" in response.headers
-    # aiohttp has decompressed it; httpx would try again.
+    # aiohttp has decompressed it; httpx would do so again.
     left_out = (b"location", b"content-encoding", b"content-length") if packed else (b"location",)
     location = next((value for name, value in response.raw_headers if name.lower() == b"location"), b"")
     return httpx.Response(

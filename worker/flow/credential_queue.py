@@ -1,8 +1,8 @@
 """
-Credential queues and concurrency slots: whose turn it is to POST.
+Credential queues and concurrency slots: which job is sent next.
 
-The jobs of one credential wait in one queue; it moves as its pace allows. All queues of a worker share its
-slots, a slot being one POST in flight. A job that waits out a backoff is in no queue and holds no slot.
+The jobs of one credential wait in one queue, which is served at its pace. All queues of a worker share its
+slots; a slot is one POST in flight. A job in backoff is in no queue and has no slot.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from worker.flow.pacer import Pacer
 from worker.flow.refusals import Refusals
 
 AHEAD_OF_SLOTS = 100
-"""Jobs claimed beyond the free slots where there is no pace, so that a slot that frees is taken at once."""
+"""Jobs claimed beyond the free slots if there is no pace, so that a freed slot is used at once."""
 
 IDLE = 1.0
-"""Seconds without a POST in flight after which the limit begins anew: it tells little of what is now."""
+"""Seconds without a POST in flight after which the limit starts again: it is out of date by then."""
 
 
 class ConcurrencySlots:
     """
-    POSTs that one worker may have in flight: as many as `limit` says the API can stand.
+    POSTs that one worker may have in flight, as many as `limit` allows.
 
     Attributes:
         taken: POSTs in flight.
-        closed: only probes are let go, whatever is free.
+        closed: only probes are sent, even if slots are free.
     """
 
     def __init__(self, limit: ConcurrencyLimit) -> None:
@@ -45,21 +45,21 @@ class ConcurrencySlots:
 
     @property
     def free(self) -> int:
-        """Slots that nobody holds and anybody may have."""
+        """Free slots."""
         return 0 if self.closed else max(0, self.limit.whole - self.taken)
 
     def join(self, queue: CredentialQueue) -> None:
-        """Has a queue served from these slots."""
+        """Adds a queue that uses these slots."""
         self._queues.append(queue)
 
     def hold_off(self, seconds: float) -> None:
-        """Lets nobody go for a while."""
+        """Pauses all queues for a time."""
         for queue in self._queues:
             queue.hold_off(seconds)
 
     def take(self, *, probe: bool) -> bool:
         """
-        Takes a slot if one is free. A probe has one always: those of an API that hangs are never given back.
+        Takes a slot if one is free. A probe always gets one: an API that hangs would occupy all slots.
         """
         if not self.taken and time.monotonic() - self._idle_since > IDLE:
             self.limit.begin_anew()
@@ -69,14 +69,14 @@ class ConcurrencySlots:
         return True
 
     def give_back(self) -> None:
-        """Frees a slot and lets the queues move."""
+        """Frees a slot and serves the queues."""
         self.taken -= 1
         if not self.taken:
             self._idle_since = time.monotonic()
         self.move()
 
     def move(self) -> None:
-        """Lets the queues move, a different one first each time."""
+        """Serves the queues, starting with a different one each time."""
         self._first = (self._first + 1) % max(1, len(self._queues))
         for queue in self._queues[self._first :] + self._queues[: self._first]:
             if queue.backlog:
@@ -85,18 +85,18 @@ class ConcurrencySlots:
 
 class CredentialQueue:
     """
-    One credential's jobs waiting for their turn.
+    The jobs of one credential that wait for their turn.
 
-    Batches take turns, so that ten jobs behind a hundred thousand wait for ten.
+    Batches take turns, so that ten jobs after a hundred thousand wait for ten.
 
     Args:
         reserve: reserves sending times in Redis (`transitions.take`).
         rate: the pace until Redis has another.
-        on_room: called when the queue has become short enough to take up more jobs.
+        on_room: called when the queue has become short enough to claim more jobs.
 
     Attributes:
-        refusals: counts what the API refuses of this credential.
-        relearning: no POST starts until the ledger has recorded what a burst of 429s has taught.
+        refusals: counts the refusals of this credential by the API.
+        relearning: no POST starts until the ledger has recorded the rate learned from a burst of 429s.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class CredentialQueue:
 
     @property
     def learned(self) -> bool:
-        """Whether the pace is one that 429s have taught."""
+        """Whether the pace was learned from 429s."""
         return self._pacer.learned
 
     @learned.setter
@@ -140,26 +140,26 @@ class CredentialQueue:
 
     @property
     def urgent_room(self) -> int:
-        """Jobs of an urgent batch worth claiming now: other batches do not stand in their way."""
+        """Jobs of an urgent batch worth claiming now: waiting jobs of other batches do not count."""
         return max(0, self.room_for(self._pacer.per_second, self._slots.free) - self._waiting.urgent)
 
     @staticmethod
     def room_for(per_second: float | None, free_slots: int) -> int:
         """
-        Jobs worth holding in a queue: what its pace lets go within a second, or `AHEAD_OF_SLOTS` unpaced.
+        Jobs worth holding in a queue: as many as its pace allows in a second, or `AHEAD_OF_SLOTS` unpaced.
 
-        More would only be kept from other workers and from batches that come later.
+        More would only be withheld from other workers and from later batches.
         """
         if per_second is None:
             return free_slots + AHEAD_OF_SLOTS
         return math.ceil(per_second) + 1
 
     def hold_off(self, seconds: float) -> None:
-        """Lets nobody go for a while, as the API has asked of this credential."""
+        """Pauses this queue for a time, as the API has requested for this credential."""
         self._not_before = max(self._not_before, self._loop.time() + seconds)
 
     def pace_anew(self) -> None:
-        """Asks the ledger for the pace before anybody else is let go: it is another one now."""
+        """Reads the pace from the ledger again before the next POST: it has changed."""
         self._pacer.begin_anew()
         self.move()
 
@@ -184,17 +184,17 @@ class CredentialQueue:
             await ticket
         except asyncio.CancelledError:
             if ticket.done() and not ticket.cancelled():
-                self.leave()  # it was our turn in the very moment of being called off
+                self.leave()  # it got its turn at the moment of its cancellation
             raise
 
     def leave(self) -> None:
-        """Gives the slot back."""
+        """Releases the slot."""
         self._slots.give_back()
         if self.backlog * 2 <= AHEAD_OF_SLOTS and (self._pacer.per_second is None or not self._waiting):
             self._on_room()
 
     def move(self) -> None:
-        """Lets as many go as slots and tokens allow."""
+        """Starts as many jobs as slots and tokens allow."""
         while self.backlog:
             ticket = self._probes[0] if self._probes else self._waiting.first()
             if not ticket.done() and not self._admit(probe=bool(self._probes)):

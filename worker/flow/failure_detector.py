@@ -1,9 +1,9 @@
 """
-Telling an outage of the API from rows that fail.
+Distinguishes an outage of the API from rows that fail.
 
-Pure: answers and the time go in; whether rows may be sent, and when the next probes go, comes out. One row's
-failure is about that row until other rows meet the same. So the evidence is what *fresh* rows meet, those
-that were never sent before; how often a known failure fails again says nothing.
+Pure: answers and the time go in; whether rows may be sent, and when the next probes are due, comes out. The
+failure of one row may be caused by that row. So only the results of *fresh* rows count, those that were
+never sent before; repeated failures of the same row prove nothing.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from enum import StrEnum
 from math import ceil, log
 
 BAD_LUCK = 0.5
-"""Share of fresh rows that fail on a bad day of a living API."""
+"""Share of fresh rows that fail while the API works badly."""
 
 DOWN = 0.99
 """Share of them that fail while it is down."""
 
 FALSE_ALARM = 0.005
-"""Chance that bad luck is taken for an outage; it costs one round of probes."""
+"""Probability of a false suspicion; it costs one round of probes."""
 
 STEP = log(DOWN / BAD_LUCK)
 BACK = log((1 - BAD_LUCK) / (1 - DOWN))
 ENOUGH = log((1 - FALSE_ALARM) / FALSE_ALARM)
 
 FAILURES = ceil(ENOUGH / STEP)
-"""Fresh failures in a row that make a suspicion."""
+"""Consecutive failures of fresh rows that raise a suspicion."""
 
 PROBES = 2
-"""Rows that ask the API at once while it is suspected."""
+"""Rows that are sent at once as probes while an outage is suspected."""
 
 MOST_PROBES = 4
-"""Probes without an answer at most: an API that hangs is not fed with rows that end in doubt."""
+"""Most probes without an answer: in an API that hangs, each may leave its row in doubt."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds between two rounds of probes; the first goes at once."""
+"""Seconds between two rounds of probes; the first is sent at once."""
 
 PART = 0.15
-"""Between those bounds the pause is this part of the outage so far: that is how late its end is found out."""
+"""Between those bounds the pause is this part of the outage so far: so late is its end detected."""
 
 
 class Suspicion(StrEnum):
-    """What a worker thinks of its target."""
+    """A worker's suspicion of its target."""
 
     NONE = "none"
     SUSPECTED = "suspected"
@@ -52,16 +52,16 @@ class Suspicion(StrEnum):
 @dataclass(slots=True)
 class FailureDetector:
     """
-    Whether the target is down, as far as one worker can tell.
+    Whether the target is down, from the answers of one worker.
 
     Attributes:
         suspicion: while there is one, only probes are sent.
         since: monotonic time of the first failure that led to it.
         next_probe: monotonic time of the next round of probes.
-        cause: what the last failure was, as one word.
+        cause: of the last failure, as one word.
 
-    Source: Wald's sequential probability ratio test on first attempts, begun anew whenever it comes down to
-        zero (Page's CUSUM).
+    Source: Wald's sequential probability ratio test on first attempts, restarted whenever it reaches zero
+        (Page's CUSUM).
     """
 
     suspicion: Suspicion = field(default=Suspicion.NONE, init=False)
@@ -74,10 +74,10 @@ class FailureDetector:
 
     def see(self, *, alive: bool, fresh: bool, sent_at: float, now: float, cause: str = "") -> None:
         """
-        Takes one answer, or the lack of one, into account.
+        Adds one answer, or the lack of one.
 
         Args:
-            alive: it proves that the API is at work, whatever it says to the row.
+            alive: it proves that the API works, whatever it answers to the row.
             fresh: the row had never been sent before.
             sent_at: monotonic time at which it was sent. An answer to what was sent before the first failure
                 proves nothing of the time after it.
@@ -102,23 +102,23 @@ class FailureDetector:
         return self.suspicion is not Suspicion.NONE
 
     def probes_due(self, now: float) -> int:
-        """Rows that are to be sent now as probes."""
+        """Rows to send now as probes."""
         if not self.suspicion_stands or now < self.next_probe:
             return 0
         return max(0, min(PROBES, MOST_PROBES - self.probes_out))
 
     def probes_sent(self, count: int, now: float) -> None:
-        """So many are on their way; each must end with `probe_ended`."""
+        """Records that so many probes were sent; each must end with `probe_ended`."""
         self.probes_out += count
         self.next_probe = now + min(max(SHORTEST_PAUSE, PART * (now - self.since)), LONGEST_PAUSE)
 
     def probe_ended(self, *, failed: bool) -> None:
-        """A probe has come back; `failed` if it met what the rows before it met, not if it was never sent."""
+        """Records the end of a probe; `failed` if it failed like the rows before it, not if unsent."""
         self.probes_out -= 1
         if failed and self.suspicion_stands:
             self.suspicion = Suspicion.CERTAIN
 
     def nobody_to_ask(self) -> None:
-        """No fresh row is left: the others use up their own attempts, for only rows like them could tell."""
+        """No fresh row is left: the other rows are sent and use up their attempts; no probe is possible."""
         self._score = 0.0
         self.suspicion = Suspicion.NONE

@@ -1,4 +1,4 @@
-"""A queue in which batches take turns: ten jobs behind a hundred thousand wait for ten, not for all."""
+"""A queue in which batches take turns: ten jobs after a hundred thousand wait for ten, not for all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class FairQueue(Generic[T]):
     """
     Items by group; the groups take turns, each first come first served, urgent groups before all others.
 
-    Every operation costs the same however many wait.
+    Every operation takes constant time.
     """
 
     def __init__(self) -> None:
@@ -35,20 +35,20 @@ class FairQueue(Generic[T]):
         self._count += 1
 
     def first(self) -> T:
-        """The item whose turn it is. Raises: IndexError if nobody waits."""
+        """The item whose turn it is. Raises: IndexError if the queue is empty."""
         for groups in (self._urgent, self._others):
             for items in groups.values():
                 return items[0]
         raise IndexError("nobody waits")
 
     def take(self) -> T:
-        """Takes the item whose turn it is; its group goes to the back. Raises: IndexError if nobody waits."""
+        """Removes the item whose turn it is; its group moves to the end. Raises: IndexError if empty."""
         groups = self._urgent or self._others
         for group in groups:
             items = groups.pop(group)
             item = items.popleft()
             if items:
-                groups[group] = items  # dicts keep insertion order: this is the back
+                groups[group] = items  # dicts keep insertion order: this is the end
             self._count -= 1
             return item
         raise IndexError("nobody waits")

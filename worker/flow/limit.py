@@ -1,9 +1,9 @@
 """
-How many POSTs the API can stand at once, found out from its answers.
+The concurrency limit: how many POSTs the API can handle at once, learned from its answers.
 
-Pure: answers and the time go in, a limit comes out. It answers to the *share* of answers that push back,
-never to single ones, and a step back that costs more answers than it saves is taken back: an API that
-refuses one in five however gently it is asked is not kept waiting.
+Pure: answers and the time go in, a limit comes out. It depends on the *share* of answers that push back,
+never on single ones, and a decrease that loses more answers than it saves is undone: concurrency is not
+reduced for an API that refuses one in five at any rate.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from dataclasses import dataclass, field
 from statistics import median
 
 FIRST = 32
-"""Limit of a worker that knows nothing yet."""
+"""Limit of a worker at its start."""
 
 FLOOR = 1
-"""An API that refuses everything is asked by one at a time."""
+"""The lowest limit: if the API refuses everything, one POST at a time is sent."""
 
 WINDOW = 0.1
-"""Seconds over which answers are judged together, or the usual latency if that is longer, up to one."""
+"""Seconds over which answers are evaluated together, or the usual latency if that is longer, up to one."""
 
 GROWTH = 1.5
-"""Times by which the limit grows in a window at first, and in a trial."""
+"""Factor of the limit's growth in a window at first, and in a trial."""
 
 WEIGHT = 0.25
 """Weight of a new window in the share of answers that push back."""
 
 NOTICED = 0.02
-"""Share of answers that push back from which every step is a trial: fewer are what any API does."""
+"""Share of answers that push back from which every step is a trial: a smaller share is normal."""
 
 LEAST_STEP = 0.1
-"""Part of the limit that a trial takes away at least: less could not be told from chance."""
+"""Smallest part of the limit that a trial removes: the effect of less could be chance."""
 
 PAYS = 0.5
-"""A trial pays if goodput follows the limit by at least this part of its change."""
+"""A trial succeeds if goodput follows the limit by at least this part of its change."""
 
 LONGEST_REST = 16
-"""Windows between two trials at most; doubled after each that is taken back."""
+"""Most windows between two trials; doubled after each that is undone."""
 
 EASE_OFF = 0.9
-"""What is left of the limit after a window in which the answers were markedly slower than usual."""
+"""Factor of the limit after a window in which the answers were much slower than usual."""
 
 TOLERANCE = 2.0
-"""How much slower than usual is markedly slower."""
+"""Factor of the usual latency from which answers are much slower."""
 
 GRACE_SECONDS = 0.05
-"""Slower by less than this is no sign: on a quick API it is our own doing."""
+"""Seconds; a smaller increase is ignored: on a fast API this worker itself may cause it."""
 
 MEMORY = 0.05
-"""Weight of a new window in the usual latency when it is slower; a quicker one counts at once."""
+"""Weight of a new window in the usual latency when it is slower; a faster one counts at once."""
 
 
 @dataclass(slots=True)
@@ -56,21 +56,21 @@ class ConcurrencyLimit:
     """
     The limit of one target on one worker.
 
-    While answers come well it grows, by half a window and then by its square root. From a share of `NOTICED`
-    that push back, each step is a trial: down by half that share, or up. A step down stays if goodput
-    (answers that do not push back, a second) holds, a step up if goodput follows.
+    While few answers push back it grows, by half in each window and then by its square root. From a share of
+    `NOTICED` that push back, each step is a trial: down by half that share, or up. A step down is kept if
+    goodput (answers that do not push back, per second) does not fall, a step up if goodput rises.
 
-    Its attributes, more than a dozen, are the state of one control loop, which makes sense only as a whole.
+    Its attributes, more than a dozen, are the state of one control loop and belong together.
 
     Args:
-        most: it never grows beyond (`PROVISION_MAX_IN_FLIGHT`).
+        most: the highest limit (`PROVISION_MAX_IN_FLIGHT`).
 
     Attributes:
         share: of the answers that push back, smoothed; 0 to 1.
 
     Source: the decrease in proportion to the share of marked answers, Data Center TCP (RFC 8257 §3.3); steps
-        judged by the goodput they bring, PCC (Dong et al., NSDI 2015); the increase by the square root, and
-        latency as a sign, Netflix' concurrency-limits and TCP Vegas. Latency is a window's median: a few slow
+        judged by their goodput, PCC (Dong et al., NSDI 2015); the increase by the square root, and latency
+        as a signal, Netflix' concurrency-limits and TCP Vegas. Latency is a window's median: a few slow
         answers are not a slow API.
     """
 
@@ -85,7 +85,7 @@ class ConcurrencyLimit:
     _used: int = field(default=0, init=False)
     # The limit and the goodput before the trial under way; None between trials.
     _before: tuple[float, float] | None = field(default=None, init=False)
-    _settling: bool = field(default=False, init=False)  # answers still to what was sent before the step
+    _settling: bool = field(default=False, init=False)  # answers to earlier POSTs are still expected
     _up: bool = field(default=True, init=False)
     _rest: int = field(default=1, init=False)
     _resting: int = field(default=0, init=False)
@@ -100,13 +100,13 @@ class ConcurrencyLimit:
 
     def see(self, now: float, seconds: float, *, pushed_back: bool, in_flight: int) -> None:
         """
-        Takes one answer into account.
+        Adds one answer.
 
         Args:
             now: monotonic seconds.
             seconds: how long the answer took.
             pushed_back: it was a 429, a 503, a time-out or a broken connection.
-            in_flight: POSTs in flight when it came, this one included.
+            in_flight: POSTs in flight when it arrived, this one included.
         """
         if not self._answers:
             self._began = now
@@ -118,7 +118,7 @@ class ConcurrencyLimit:
             self._judge(now - self._began)
 
     def begin_anew(self) -> None:
-        """After an outage, or a time with nothing in flight: gently, and up as quickly as at the start."""
+        """Starts again low after an outage, or a time with nothing in flight; grows as at the start."""
         self.limit = min(self.limit, float(FIRST))
         self.share, self._slow_start, self._before, self._resting = 0.0, True, None, 0
 
@@ -131,14 +131,14 @@ class ConcurrencyLimit:
             self.limit *= EASE_OFF
         elif share >= NOTICED or self._before:
             self._try(served / seconds, share, used=used)
-        elif used:  # a limit that is not used has not been tried
+        elif used:  # a limit that is not reached has not been tested
             self.limit = self.limit * GROWTH if self._slow_start else self.limit + max(1.0, self.limit**0.5)
         self.limit = max(float(FLOOR), min(float(self.most), self.limit))
         self._answers, self._used = 0, 0
         self._latencies.clear()
 
     def _markedly_slower(self) -> bool:
-        """Whether answers took markedly longer than usual; what is usual follows them."""
+        """Whether answers took much longer than usual; updates the usual latency."""
         if not self._latencies:
             return False
         latency, usual = median(self._latencies), self.usual
@@ -147,7 +147,7 @@ class ConcurrencyLimit:
         return slower and latency > max(TOLERANCE * usual, usual + GRACE_SECONDS)
 
     def _try(self, goodput: float, share: float, *, used: bool) -> None:
-        """Judges the trial under way, if there is one, and begins the next."""
+        """Evaluates the current trial, if there is one, and starts the next."""
         if self._settling:
             self._settling = False
             return

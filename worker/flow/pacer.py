@@ -12,24 +12,24 @@ from provisioning.observability.logs import log_event
 from provisioning.pace import Rate, Tokens
 
 UNPACED_FOR = 1.0
-"""Seconds that "no pace is set" is trusted: how long a new pace may take to have its effect."""
+"""Seconds for which "no pace is set" is cached: a new pace may take so long to apply."""
 
 STALE = 0.1
-"""Seconds after its time that a reserved token is dropped, so that a stall is not made up by a burst."""
+"""Seconds after its time at which a reserved token is dropped, so that no burst follows a stall."""
 
 
 class Pacer:
     """
-    Reserves tokens, each a time at which one POST may start.
+    Reserves tokens; each is a time at which one POST may start.
 
     Args:
-        reserve: reserves in Redis what is wanted by then (`transitions.take`).
+        reserve: reserves tokens in Redis (`transitions.take`).
         rate: the pace until Redis has another.
-        on_fetched: called when a reservation has ended, whether it brought tokens or not.
+        on_fetched: called when a reservation has ended, with or without tokens.
 
     Attributes:
         per_second: the pace; None for none.
-        learned: the pace is one that 429s have taught.
+        learned: the pace was learned from 429s.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Pacer:
         self._reserve = reserve
         self._on_fetched = on_fetched
         self._loop = asyncio.get_running_loop()
-        self._tokens: deque[float] = deque()  # loop times at which they become good
+        self._tokens: deque[float] = deque()  # loop times at which they become valid
         self._unpaced_until = 0.0
         self._fetching: asyncio.Task[None] | None = None
 
     def take(self, now: float) -> bool:
-        """Takes a token that is good at this loop time. Returns: whether there was one, or none is needed."""
+        """Takes a token valid at this loop time. Returns: whether there was one, or none is needed."""
         if now < self._unpaced_until:
             return True
         tokens = self._tokens
@@ -62,16 +62,16 @@ class Pacer:
 
     @property
     def next_at(self) -> float | None:
-        """Loop time at which the next token becomes good; None if none is reserved."""
+        """Loop time at which the next token becomes valid; None if none is reserved."""
         return self._tokens[0] if self._tokens else None
 
     def fetch(self) -> None:
-        """Reserves tokens in the background, unless that is under way."""
+        """Reserves tokens in the background, unless a reservation is in progress."""
         if self._fetching is None:
             self._fetching = self._loop.create_task(self._fetch())
 
     def begin_anew(self) -> None:
-        """Forgets what is reserved: the pace is another one now."""
+        """Drops the reserved tokens: the pace has changed."""
         self._tokens.clear()
         self._unpaced_until = 0.0
 
@@ -81,7 +81,7 @@ class Pacer:
         except LedgerUnavailableError as error:
             log_event(LEDGER_LOST, doing="pace", delay_s=0.5, error=error)
             await asyncio.sleep(0.5)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the queue goes on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the queue continues
             log_event(PERIODIC_TASK_FAILED, doing="pace", exception=error)
             await asyncio.sleep(1.0)
         finally:

@@ -1,6 +1,5 @@
 """
-What a worker does about a suspected outage: it keeps rows back, sends probes, and goes on when one is
-answered.
+What a worker does during a suspected outage: it holds rows, sends probes, and resumes when one is answered.
 """
 
 from __future__ import annotations
@@ -17,31 +16,31 @@ from worker.flow.credential_queue import ConcurrencySlots
 from worker.flow.failure_detector import FailureDetector, Suspicion
 
 HANDED_BACK = "api_down"
-"""Reason of a job that went back to the queue because the API is down."""
+"""Reason of a job that returned to the queue because the API is down."""
 
 
 class Rows(Protocol):
-    """What probing needs of whoever has the rows."""
+    """The interface that probing needs of the engine."""
 
     async def send_probes(self, count: int) -> int:
         """
-        Takes up to `count` rows that were never sent and sends each as a probe. Returns: how many it found.
+        Claims up to `count` rows that were never sent and sends each as a probe. Returns: how many it found.
         """
 
     async def hand_back(self, reason: str) -> int:
-        """Gives what is not being sent back to the ledger. Returns: how many rows those were."""
+        """Returns the rows that are not being sent to the queue. Returns: how many."""
 
     def go_on(self) -> None:
-        """Takes work up again."""
+        """Continues to claim."""
 
 
 class Probing:
     """
-    Keeps the slots closed for as long as the target is suspected to be down.
+    Keeps the slots closed while the target is suspected to be down.
 
-    What is in hand stays there while it is only suspected: most suspicions end with the first probe. Once it
-    is certain, everything that is not on its way goes back to the ledger, where other workers find it; this
-    one may be the only one that the target cannot be reached from.
+    Claimed jobs are kept while an outage is only suspected: most suspicions end with the first probe. Once it
+    is certain, every job that is not being sent returns to the queue for other workers; perhaps only this one
+    cannot reach the target.
     """
 
     def __init__(self, slots: ConcurrencySlots, rows: Rows, telemetry: Telemetry) -> None:
@@ -53,7 +52,7 @@ class Probing:
         self._published = Suspicion.NONE
 
     def see(self, classified: Classification, *, fresh: bool, sent_at: float) -> None:
-        """Takes what came of a POST into account; `sent_at` in monotonic seconds."""
+        """Adds the result of a POST; `sent_at` in monotonic seconds."""
         if classified.alive is None:
             return
         now = time.monotonic()
@@ -63,13 +62,13 @@ class Probing:
         self._follow()
 
     def probe_ended(self, *, failed: bool) -> None:
-        """A probe has come back, or was not sent after all."""
+        """Records that a probe has ended, or was not sent."""
         self.detector.probe_ended(failed=failed)
         self._follow()
 
     def outage(self, unix_now: float) -> Outage | None:
         """
-        What is suspected, for others to read; None if nothing is. Only values are read: any thread may ask.
+        The suspected outage, for display; None if there is none. Only values are read: any thread may call.
         """
         detector, ahead = self.detector, unix_now - time.monotonic()
         if not detector.suspicion_stands:
@@ -82,7 +81,7 @@ class Probing:
         )
 
     async def step(self) -> None:
-        """Sends probes if they are due, else waits until they may be."""
+        """Sends probes if they are due, else waits until they are."""
         self._changed.clear()
         now = time.monotonic()
         if count := self.detector.probes_due(now):
@@ -109,7 +108,7 @@ class Probing:
             self.detector.probes_sent(found, time.monotonic())
 
     def _follow(self) -> None:
-        """Does what a change of mind calls for."""
+        """Acts on a change of the suspicion."""
         now, before = self.detector.suspicion, self._published
         if now is before:
             return

@@ -11,11 +11,11 @@ from worker.flow.credential_queue import ConcurrencySlots, CredentialQueue
 
 class CredentialQueues(dict[str, CredentialQueue]):
     """
-    Queues by credential; each is made when it is first asked for by its key.
+    Queues by credential; each is created when it is first read by its key.
 
     Args:
         rate: the pace of a credential until Redis has another.
-        on_room: called when a queue has become short enough to take up more jobs.
+        on_room: called when a queue has become short enough to claim more jobs.
 
     Attributes:
         usual_room: jobs worth claiming of a credential that has no queue yet.

@@ -1,4 +1,4 @@
-"""Keeps in the ledger what 429s teach of a credential's rate, for all workers."""
+"""Learns a credential's rate from 429s, and stores it in the ledger for all workers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from worker.flow.credential_queue import CredentialQueue
 from worker.flow.refusals import Burst
 
 TRIES = 10
-"""Times that a write gives way to another worker's; the next burst or second brings another chance."""
+"""Attempts to write while other workers write too; the next burst or second brings another chance."""
 
 Revise = Callable[[KnownRate], LearnedRate | None]
 
 
 class RateLearner:
     """
-    What one worker adds to the rates that all share.
+    One worker's part in the rates that all share.
 
     Args:
         worker: its name, under which its counts are kept.
@@ -36,13 +36,13 @@ class RateLearner:
         return {name: round(known.rate, 2) for name, known in list(self._known.items()) if known.in_force}
 
     def is_deaf(self, credential: str) -> bool:
-        """Whether refusals of this credential were found to be noise lately."""
+        """Whether recent refusals of this credential were found to be noise."""
         known = self._known.get(credential)
         return known is not None and not known.in_force
 
     async def learn(self, credential: str, queue: CredentialQueue, burst: Burst) -> None:
         """
-        Adjusts the pace to what a burst teaches; its caller sees to it that no POST starts meanwhile.
+        Adjusts the pace to the rate that a burst shows; the caller ensures that no POST starts meanwhile.
         """
         try:
             await self._revise(credential, queue, lambda known: self._learned(known, burst))
@@ -75,7 +75,7 @@ class RateLearner:
         rate, mine, now = known.rate, self._known.get(credential), time.monotonic()
         if rate is None:
             return None
-        if mine is None or mine.since != rate.since:  # another worker has met a burst
+        if mine is None or mine.since != rate.since:  # another worker had a burst
             taken, seconds = queue.refusals.lately(now)
             more = joined(rate, known.now, worker=self._worker, taken=taken, seconds=seconds)
             return more or rate
@@ -94,7 +94,7 @@ class RateLearner:
         self._adopt(credential, queue, known)
 
     def _adopt(self, credential: str, queue: CredentialQueue, known: KnownRate) -> None:
-        """Goes by what is known now, and counts anew if that is news."""
+        """Applies a rate, and restarts the counts if it is new."""
         before, now = self._known.pop(credential, None), time.monotonic()
         queue.learned = False
         if known.rate is None:

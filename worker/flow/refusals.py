@@ -1,9 +1,8 @@
 """
-When 429s show a rate, and not bad luck of single rows: counted for one credential on one worker.
+Decides when 429s show a rate limit, and not a problem of single rows: per credential and worker.
 
-Pure: POSTs, their refusals and the time go in. Whether what was sent before a refused POST was taken is
-known or soon will be, what was sent after it is not: so POSTs are counted up to the refused one, as it was
-sent.
+Pure: POSTs, their refusals and the time go in. The results of POSTs sent before a refused one are known, or
+soon will be; of those sent after it they are not. So POSTs are counted up to the refused one.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ SECONDS = 1.0
 """How far back refusals count together."""
 
 POSTS = 20
-"""As many of the last POSTs count together where a second has fewer."""
+"""So many of the last POSTs count together if a second has fewer."""
 
 MARKS = 10
-"""Times a second that the number of POSTs is remembered."""
+"""Times per second that the number of POSTs is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Burst:
         share: of the POSTs from the first of them to the last, how many were refused; 0 to 1.
         overall: the same of the POSTs since counting began.
         taken: POSTs in `seconds` before the last that were not refused.
-        seconds: since counting began anew; where no rate is kept, since a mark about `SECONDS` ago at most.
+        seconds: since the counts were restarted; without a stored rate, since about `SECONDS` ago at most.
         wait: the longest `Retry-After` among them, in seconds; 0 where there is none.
     """
 
@@ -42,7 +41,7 @@ class Burst:
 
 
 class Refusals:
-    """Counts what one worker has sent for one credential, and what of it was refused."""
+    """Counts the POSTs of one worker for one credential, and their refusals."""
 
     def __init__(self, now: float) -> None:
         self._sent = 0
@@ -51,7 +50,7 @@ class Refusals:
         self.begin_anew(now)
 
     def begin_anew(self, now: float) -> None:
-        """What is sent before `now`, which may lie ahead, does not count, nor what becomes of it."""
+        """Restarts the counts: POSTs before `now`, which may be in the future, do not count."""
         self._began, self._first, self._refusals = now, self._sent, 0
         self._refused.clear()
         self._marks.clear()
@@ -62,11 +61,11 @@ class Refusals:
         return self._sent - self._first - self._refusals
 
     def seconds(self, now: float) -> float:
-        """How long it has been counted."""
+        """Seconds since the counts were restarted."""
         return max(0.0, now - self._began)
 
     def sent(self, now: float) -> int:
-        """Counts a POST. Returns: its number, by which `refused` knows it."""
+        """Counts a POST. Returns: its number, for `refused`."""
         if now < self._began:
             self._first = self._sent + 1
         elif not self._marks or now - self._marks[-1][0] >= SECONDS / MARKS:
@@ -82,13 +81,13 @@ class Refusals:
 
         Args:
             number, sent_at: of the POST.
-            wait: seconds that its answer asks for; 0 for none.
+            wait: seconds of its `Retry-After`; 0 for none.
             least, share: so many refusals within a second or `POSTS`, and that share of the POSTs since the
                 first of them, show a rate.
-            paced: a rate is kept already, so that all since counting began tells what it ought to be; else
-                the last second does.
+            paced: a rate is stored already, so that all POSTs since the restart show the right one; else
+                those of the last second do.
 
-        Returns: what they show, if they do.
+        Returns: the refusals that show a rate, if they do.
         """
         if number < self._first:
             return None

@@ -1,8 +1,8 @@
 """
 The Celery app of a worker: `celery -A worker.process.app worker`.
 
-Celery needs the app when this module is imported, before there is a worker. All else is a `WorkerProcess`,
-which is made when the worker starts and is kept as an attribute of the app.
+Celery needs the app when this module is imported, before there is a worker. Everything else is a
+`WorkerProcess`, which is created when the worker starts and is kept as an attribute of the app.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ except ProvisioningError as problem:
 
 
 def running() -> WorkerProcess | None:
-    """What runs beside Celery in this process; None before the worker has started."""
+    """What runs besides Celery in this process; None before the worker has started."""
     process: WorkerProcess | None = getattr(app, "process", None)
     return process
 
@@ -48,19 +48,19 @@ def _set_up_logging(sender: str, instance: Any, **_: Any) -> None:
 
 
 def _on_signal(text: str, *_: Any) -> None:
-    """Logs Celery's word on a signal, which it writes past all logging: it would break a stream of JSON."""
+    """Logs Celery's message on a signal, which it would write past the log: that would break JSON output."""
     if "shutdown" in text:
         log_event(STOP_REQUESTED)
     elif text.startswith(("Restarting", "SIG")):
         log_event(SIGNAL_RECEIVED, message=text)
-    else:  # SIGUSR1: who sends it wants to read the stacks, and does
+    else:  # SIGUSR1: the stacks are printed for the person who sends it
         log_event(SIGNAL_RECEIVED, message="SIGUSR1: the stacks of all threads follow")
         os.write(2, text.encode() + b"\n")
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _logging_is_set_up(**_: Any) -> None:
-    """Keeps Celery from setting up logging of its own: a receiver of this signal has done so."""
+    """Prevents Celery's own logging setup: a receiver of this signal replaces it."""
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]
@@ -78,12 +78,12 @@ def _consumer_turns() -> None:
 class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships no types
     """Starts the engine with the worker and stops it gracefully with it."""
 
-    # The form in which Celery reads them: after these on the way up, before them on the way down.
+    # In the form that Celery reads: started after these, stopped before them.
     requires = {"celery.worker.components:Pool", "celery.worker.components:Hub"}  # noqa: RUF012
 
     def start(self, worker: Any) -> None:
         if not isinstance(worker.pool, ThreadPool):
-            # In a prefork child the engine would not be there; with green threads its loop would not run.
+            # A prefork child would not contain the engine; with green threads its loop would not run.
             print("error: the worker needs Celery's threads pool\n\nhint: --pool threads", file=sys.stderr)
             raise SystemExit(2)
         try:
@@ -106,7 +106,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery ships 
 app.conf.update(
     worker_pool="threads",
     worker_concurrency=8,  # a drain takes milliseconds: it feeds the engine and never waits for a POST
-    # By name, not by import: the worker knows nothing of producers, and one of their doors is a Celery task.
+    # By name, not by import: the worker must not import producers, and one of them is a Celery task.
     imports=["worker.process.tasks", "producers.celery_intake"],
     worker_send_task_events=settings.flower_events != "none",  # drains: Flower sees them without -E
     worker_consumer=make_consumer(_consumer_turns),

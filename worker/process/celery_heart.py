@@ -1,8 +1,8 @@
 """
-Celery's sign of life to Flower, without its patience: a sign that cannot be sent is sent later.
+Celery's heartbeat for Flower without its blocking retries: a heartbeat that cannot be sent is sent later.
 
-Celery tries to send one until the broker takes it, in the loop that does all else: a worker whose broker
-refuses heard no SIGTERM, and looked as if it were stuck.
+Celery retries it until the broker accepts it, in its main loop: a worker whose broker refused did not react
+to SIGTERM, and looked stuck.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from celery.worker.consumer import heart
 
 
 class Heart(heart.Heart):  # type: ignore[misc] # Celery ships no types
-    """The step that has a worker give such signs."""
+    """The boot step that makes a worker send heartbeats."""
 
     def start(self, c: Any) -> None:
-        """As Celery has it."""
+        """As in Celery."""
         c.heart = _Heart(c.timer, c.event_dispatcher, self.heartbeat_interval)
         c.heart.start()
 

@@ -1,6 +1,6 @@
 """
-Celery's consumer, made to read every message before Celery does, to wait for a broker that is away or
-refuses, and to declare no queues but its own.
+Celery's consumer, changed to check every message before Celery does, to wait while the broker is unavailable
+or refuses, and to declare only its own queue.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from provisioning.observability.logs import log_event
 JSON = "application/json"
 
 LONGEST = 1_000_000
-"""Bytes of an unreadable message that are handed on to be kept; of a longer one the beginning is."""
+"""Most bytes of an unreadable message that are stored; of a longer one the beginning is."""
 
 PAUSE = 2.0
-"""Seconds between two tries to go on with a broker that is there and refuses."""
+"""Seconds between two attempts while the broker answers and refuses."""
 
 
 def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
     """
     A class of consumers that call `sign` once a second while they try to reach their broker.
 
-    Their loop does not turn meanwhile, which would look as if they were stuck: the ledger may well answer,
-    where the broker is another server.
+    Their loop does not run meanwhile, and the watchdog would take them for stuck: the ledger may answer if
+    the broker is another server.
     """
 
     class WaitingConsumer(Consumer):  # type: ignore[misc] # Celery ships no types
@@ -64,11 +64,11 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
             return super().ensure_connected(conn)
 
         def on_connection_error_after_connected(self, exc: Exception) -> None:
-            """A broker that refuses lets us in and refuses again at once: it is given some seconds."""
+            """Pauses before the next attempt: a broker that refuses would refuse again at once."""
             super().on_connection_error_after_connected(exc)
             refused = refusal(exc)
             if refused is None:
-                return  # it is away: Celery waits until it is back
+                return  # it is unavailable: Celery waits for it
             log_event(BROKER_REFUSED, error=refused, delay_s=PAUSE)
             until = time.monotonic() + PAUSE
             while time.monotonic() < until:
@@ -77,7 +77,7 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
                 time.sleep(0.1)
 
         def create_task_handler(self) -> Callable[[Any], None]:
-            """Has Celery carry out each message that can be read, and keep the others."""
+            """Makes Celery execute each readable message, and store the others."""
             carry_out = super().create_task_handler()
 
             def on_message(message: Any) -> None:
@@ -102,7 +102,7 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
 
 
 def prepare(message: Any) -> None:
-    """Makes of a message one that Celery can carry out; of an unreadable one, the wish to keep it."""
+    """Turns a message into one that Celery can execute; an unreadable one into the task that stores it."""
     try:
         letter = read(message.headers, _decoded(message), datetime.now(UTC))
     except UnreadableError as unreadable:
@@ -112,7 +112,7 @@ def prepare(message: Any) -> None:
 
 
 def refuse(message: Any, reason: str) -> None:
-    """Makes of a message the wish to keep it with the reason; acknowledged when it is kept."""
+    """Turns a message into the task that stores it with the reason; acknowledged when it is stored."""
     headers = message.headers if isinstance(message.headers, dict) else {}
     body = message.body if isinstance(message.body, bytes) else str(message.body or "").encode()
     digest = hashlib.sha256(body).hexdigest()[:12]
@@ -145,5 +145,5 @@ def _decoded(message: Any) -> Any:
         raise UnreadableError(f"its content type is {str(message.content_type)[:100]!r}: only JSON is read")
     try:
         return message.decode()
-    except Exception as error:  # noqa: BLE001 - there is no end to what kombu raises on what it cannot decode
+    except Exception as error:  # noqa: BLE001 - kombu raises many kinds of errors on what it cannot decode
         raise UnreadableError(f"its body is no JSON: {type(error).__name__}") from None

@@ -1,9 +1,9 @@
 """
-Celery's remote control, as far as it means something here: the rest is refused, with what to do instead.
+Celery's remote control, as far as it applies here: other commands are refused, with what to do instead.
 
-Whoever reaches the broker, by Flower or by `celery control`, may look at a worker and shut it down; that is
-its graceful stop. What would only seem to work is answered with an error: the pool hands rings to the engine
-and does nothing else, and jobs are no tasks of Celery's.
+Anyone who reaches the broker, with Flower or `celery control`, may inspect a worker and shut it down
+gracefully. Commands without effect return an error: the pool only passes notifications to the engine, and
+jobs are not Celery tasks.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ REFUSED = {
     "add_consumer": _QUEUE,
     "cancel_consumer": _QUEUE,
 }
-"""Commands of Celery's that are refused, and the answer to each."""
+"""Celery commands that are refused, and the answer to each."""
 
 
 def refuse_what_means_nothing() -> None:
-    """Puts the refusals in the place of Celery's own commands, in this process."""
+    """Replaces Celery's own commands by the refusals, in this process."""
     for command, answer in REFUSED.items():
         Panel.data[command] = _refusal(answer)
 
 
 def show_sending(state: Callable[[], WorkerSign]) -> None:
     """
-    Adds to what a worker tells of itself (`celery inspect stats`, Flower's page of it) what limits its
-    sending.
+    Adds the current limits of sending to a worker's statistics (`celery inspect stats`, Flower's worker
+    page).
 
     Args:
-        state: what the worker is doing; asked from Celery's thread.
+        state: what the worker is doing; called from Celery's thread.
     """
     usual = Panel.data["stats"]
 

@@ -1,4 +1,4 @@
-"""The engine's thread: a loop of its own beside Celery's, and the way into it from Celery's threads."""
+"""The engine's thread: its own loop besides Celery's, and calls into it from Celery's threads."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 class _Selector(selectors.DefaultSelector):
     """
-    Looks once more before it says that nothing has come.
+    Polls once more before it returns that nothing is ready.
 
-    A process that was stopped in its wait and goes on after the time is up is told of no socket, and its
-    timers would throw away answers that have long been there.
+    A process that is stopped while it waits, and continues after the timeout, gets no ready socket, and its
+    timers would discard answers that have already arrived.
     """
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -29,7 +29,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """A loop that sees what has come before it sees that it is too late."""
+    """A loop that handles ready sockets before expired timers."""
     return asyncio.SelectorEventLoop(_Selector())
 
 
@@ -57,7 +57,7 @@ class EngineThread:
         return self._do(self._running.drain(batch))
 
     def state(self) -> WorkerSign:
-        """As `Engine.state`; the loop is not waited for."""
+        """As `Engine.state`; does not wait for the loop."""
         return self._running.state()
 
     def stop(self) -> None:

@@ -21,7 +21,7 @@ class HeartbeatFile:
     """
     The heartbeat of this process, kept in `folder`.
 
-    A folder that cannot be written is said once and does not keep anybody from working.
+    An error in writing the folder is logged once, and the work continues.
     """
 
     def __init__(self, folder: Path, worker: str, signs: Liveness, *, credentials: int = 0) -> None:
@@ -36,7 +36,7 @@ class HeartbeatFile:
         self._failed = False
 
     def open(self) -> None:
-        """Clears away what dead workers have left, and writes for the first time."""
+        """Removes the files of dead workers, and writes for the first time."""
         try:
             self.path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.parent.mkdir(exist_ok=True, mode=0o700)
@@ -48,9 +48,9 @@ class HeartbeatFile:
         self.write()
 
     def write(self) -> None:
-        """Writes the signs as they are now, whole or not at all. Never waits for another thread."""
+        """Writes the current signs of life, whole or not at all. Never waits for another thread."""
         if not self._writing.acquire(blocking=False):
-            return  # the other loop is at it, and writes the same
+            return  # the other loop is writing the same
         try:
             self._replace()
         except OSError as error:
@@ -59,12 +59,12 @@ class HeartbeatFile:
             self._writing.release()
 
     def stop(self) -> None:
-        """From now on it is not ready."""
+        """Marks the worker as stopping: it is not ready any more."""
         self._stopping = True
         self.write()
 
     def close(self) -> None:
-        """Takes the file away: the worker has ended in good order."""
+        """Deletes the file: the worker has stopped normally."""
         with self._writing, contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
             if self._held is not None:
@@ -84,7 +84,7 @@ class HeartbeatFile:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.write(descriptor, json.dumps(beat).encode())
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # before anybody can see the file: nobody else has it
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # before the file is visible: no other process has it
             fresh.replace(self.path)
         except OSError:
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What is checked before a worker starts; what is wrong for good ends the process with exit code 2."""
+"""Checks before a worker starts; an error that waiting cannot solve ends the process with exit code 2."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def fail(error: ProvisioningError) -> NoReturn:
 
 def check(settings: Settings) -> None:
     """
-    Prints what is wrong with settings, credentials and ledger, and ends the process if that is fatal.
+    Prints the problems of settings, credentials and ledger, and ends the process if one is fatal.
 
-    A Redis that is away is waited for, by Celery and by the engine.
+    If Redis is unavailable, Celery and the engine wait for it.
     """
 
     async def look() -> list[Finding]:
@@ -53,9 +53,9 @@ def check(settings: Settings) -> None:
 
 def with_room(settings: Settings) -> Settings:
     """
-    Settings whose POSTs in flight this process has descriptors for, after it has taken all that it may.
+    Settings with as many POSTs in flight as this process has file descriptors for; raises its limit first.
 
-    One too few would look as if the API did not let us in.
+    A missing descriptor would look as if the API refused connections.
     """
     take_files(settings.max_in_flight + 2 * SPARE_FILES)
     files = most_files()

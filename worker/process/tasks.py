@@ -14,9 +14,9 @@ def drain(v: int, batch: str) -> int:  # noqa: ARG001 - the consumer has checked
     """Starts to execute what a batch has ready. Returns: how many jobs were claimed."""
     process = running()
     if process is None:
-        return 0  # the message came while the worker starts; every worker looks for itself
+        return 0  # the worker is still starting; every worker also checks for work by itself
     try:
         return process.engine.drain(batch)
     except LedgerUnavailableError as error:
         log_event(LEDGER_LOST, doing="drain", error=error)
-        return 0  # every worker looks for itself, and will once the ledger is there
+        return 0  # every worker checks for work by itself, once the ledger is available

@@ -1,5 +1,5 @@
 """
-The watchdog: a worker that is up but does nothing ends itself, so that its supervisor starts another.
+The watchdog: ends a worker that runs but makes no progress, so that its supervisor starts another.
 
 `diagnose` (in `provisioning.health.liveness`) decides; `Watchdog` is a thread that collects the signs of life
 and acts.
@@ -17,7 +17,7 @@ from provisioning.observability.log_events import WORKER_STUCK
 from provisioning.observability.logs import log_event
 
 TICK = 2.0
-"""Seconds between looks."""
+"""Seconds between checks."""
 
 STUCK = 70
 """Exit code of a worker that its watchdog has ended (EX_SOFTWARE of sysexits.h)."""
@@ -25,10 +25,10 @@ STUCK = 70
 
 class Watchdog:
     """
-    Looks after one worker process.
+    Watches one worker process.
 
     Args:
-        stop: stops the engine in good order; called if its loop still turns.
+        stop: stops the engine gracefully; called if its loop still runs.
         end: ends the process with an exit code, whatever else runs in it.
     """
 
@@ -41,12 +41,12 @@ class Watchdog:
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts to check."""
         self.signs.all_at(time.monotonic())
         self._thread.start()
 
     def rest(self) -> None:
-        """Ends the looking: the worker is stopping in good order."""
+        """Ends the checks: the worker is stopping normally."""
         self._done.set()
 
     def _run(self) -> None:
@@ -54,7 +54,7 @@ class Watchdog:
         while not self._done.wait(TICK):
             now = time.monotonic()
             if now - last > TICK * 3:
-                self.signs.all_at(now)  # frozen, or starved: then everything was
+                self.signs.all_at(now)  # this process was frozen or starved, so all of its parts were
             last = now
             if now - self.signs.ledger > TICK * 3:
                 self.signs.reconnect_at(now)

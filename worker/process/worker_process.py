@@ -1,4 +1,4 @@
-"""What runs in the process of a worker beside Celery: the engine, its watchdog, and what shows its state."""
+"""What runs in the process of a worker besides Celery: the engine, its watchdog, metrics and heartbeat."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from worker.process.watchdog import Watchdog
 
 class WorkerProcess:
     """
-    The composition root: here, and only here, the real settings, ledger, API and engine are put together.
+    The composition root: here, and only here, the real settings, ledger, API and engine are combined.
 
     Args:
-        app: the Celery app, whose broker notifications go through.
-        name: the worker's, as Celery has it.
-        tracer: what makes spans; None if nothing does.
+        app: the Celery app, whose broker carries notifications.
+        name: the worker's, as in Celery.
+        tracer: creates spans; None for no tracing.
 
     Raises: ConfigurationError if the credentials cannot be read.
     """
@@ -65,7 +65,7 @@ class WorkerProcess:
         Args:
             hub: Celery's event loop; None where there is none.
 
-        Raises: ConfigurationError if the port of the metrics is taken.
+        Raises: ConfigurationError if the port of the metrics is in use.
         """
         _collect_seldom()
         self._heartbeat.open()
@@ -100,26 +100,27 @@ class WorkerProcess:
         tracing.close()
 
     def note_consumer_turn(self) -> None:
-        """Shows the watchdog, and who reads the heartbeat, that Celery's loop turns."""
+        """Records for the watchdog and the heartbeat that Celery's loop runs."""
         self._watchdog.signs.consumer = time.monotonic()
         self._heartbeat.write()
 
     def note_message(self) -> None:
-        """Shows the watchdog that a message was handled."""
+        """Records for the watchdog that a message was handled."""
         self._watchdog.signs.message = time.monotonic()
 
     def _serve_metrics(self) -> str | None:
         """
-        Serves `/metrics` if a port is set. Before the engine starts: a taken port costs no claimed job.
+        Serves `/metrics` if a port is set. Before the engine starts, so that a port in use affects no claimed
+        job.
 
-        Returns: where.
+        Returns: the address.
         """
         if self._metrics is None or self._settings.metrics_port is None:
             return None
         return serve(self._metrics, self._settings.metrics_host, self._settings.metrics_port)
 
     def _build_engine(self) -> Engine:
-        """Makes the engine; called on the loop that will run it."""
+        """Creates the engine; called on the loop that will run it."""
         return Engine(
             self._settings,
             Ledger.of(self._settings),
@@ -147,10 +148,10 @@ class WorkerProcess:
 
 def _collect_seldom() -> None:
     """
-    Spares the cyclic collector what lives for ever, and has it look less often.
+    Excludes permanent objects from the cyclic garbage collector, and makes it run less often.
 
-    A job makes some hundred objects that die by their count; looking through the living ones every 700 of
-    them took a tenth of the worker's time (docs/explanation/performance.md).
+    A job creates some hundred objects that reference counting frees; scanning the live ones after every 700
+    new objects took a tenth of the worker's time (docs/explanation/performance.md).
     """
     gc.collect()
     gc.freeze()
