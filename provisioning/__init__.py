@@ -1,1 +1,1 @@
-"""What every side shares: the nouns of a job, its lifecycle, the ledger that keeps it, the settings."""
+"""What all programs share: the job, its lifecycle, the ledger that stores it, the settings."""

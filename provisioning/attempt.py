@@ -1,7 +1,7 @@
 """
-One POST: how far it got on the wire, what came back, and what that means.
+One POST: how far it got on the network, the reply, and its meaning.
 
-Values only. The worker fills them in, the ledger keeps them, the console shows them.
+Values only. The worker creates them, the ledger stores them, the console shows them.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ import msgspec
 
 
 class Evidence(StrEnum):
-    """How far an attempt demonstrably got. Later members include the earlier ones."""
+    """How far an attempt provably got. Later members include the earlier ones."""
 
     NOTHING_SENT = "nothing_sent"  # proof that no byte of the request left: the only safe retry
-    SENT = "sent"  # at least one byte may have left; no status line came back
+    SENT = "sent"  # at least one byte may have been sent; no status line arrived
     STATUS_SEEN = "status_seen"  # the status line and headers arrived, the body did not
     ANSWERED = "answered"  # the whole answer arrived
 
 
 class Outcome(StrEnum):
-    """Did it happen? The one question that `worker.execution.classify` answers (DESIGN section 4)."""
+    """Whether the widget was created, as `worker.execution.classify` decides (DESIGN section 4)."""
 
     CREATED = "created"
-    REJECTED = "rejected"  # the API says no to this row
-    DENIED = "denied"  # the API says no to this credential: every further row would fail alike
+    REJECTED = "rejected"  # the API refuses this row
+    DENIED = "denied"  # the API refuses this credential: every further row would fail too
     MISDIRECTED = "misdirected"  # the address is wrong: this is not the API
     UNPROCESSED = "unprocessed"  # proof that nothing was done: safe to repeat
-    FAILED = "failed"  # 500, 502, 503: repeated by the owner's order, the bound widens
-    IN_DOUBT = "in_doubt"  # it may have happened and nothing says so
+    FAILED = "failed"  # 500, 502, 503: repeated by the owner's decision, the upper bound rises
+    IN_DOUBT = "in_doubt"  # the widget may exist, and nothing proves it
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    One POST as the ledger keeps it, one JSON object a line.
+    One POST as the ledger stores it.
 
     Attributes:
         n: number of the attempt within its drive; the first is 1.
         at: when the intent to send was recorded, Unix seconds.
-        seconds: from the intent to the answer, or to giving up on it.
-        outcome: what it meant.
+        seconds: from the intent to the answer, or to the timeout.
+        outcome: of the attempt.
         evidence: how far it got.
         status: HTTP status, None if no status line was seen.
         error: the cause as one stable word (`bot_not_found`, `read_timeout`, `http_500`); empty when created.
         message: the API's own explanation, shortened; never a payload, credential or widget key.
         next_delay: seconds until the next attempt; None if there is none.
         worker: name of the worker that sent it.
-        late: its answer came when its job no longer was in this worker's hands.
-        token: fencing token it was sent under; noted where an answer comes late or may still come.
+        late: its answer arrived when this worker no longer had the job.
+        token: fencing token of its claim; recorded if the answer is late or may still arrive.
     """
 
     n: int
@@ -73,7 +73,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
     @property
     def exact(self) -> bool:
-        """Whether the number is known: both ends agree."""
+        """Whether the number is known: both bounds are equal."""
         return self.least == self.most
 
     def __add__(self, other: Bounds) -> Bounds:
@@ -82,7 +82,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    The created widget. The key appears nowhere else, ever: it is stored before anything else is done.
+    The created widget. The API returns the key only once, so it is stored before anything else is done.
 
     Attributes:
         key: the widget's own key for its web page; not the company's credential, and masked in `repr`.

@@ -1,8 +1,8 @@
 """
-Why an attempt ended as it did, and what to do about it: one stable word and one sentence each.
+Causes of the results of attempts, and what to do about them: one stable word and one sentence each.
 
-The words stand in the ledger, in outcome files and on dashboards, so a word once published is never
-renamed. `docs/reference/causes.md` is generated from `CAUSES`. Two kinds are made from data instead:
+The words are in the ledger, in outcome files and on dashboards, so a published word is never
+renamed. `docs/reference/causes.md` is generated from `CAUSES`. Two kinds come from data instead:
 `http_500` by `http_status`, and the API's own error keys (`bot_not_found`), which arrive in lower case.
 """
 
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """The words that this program coins itself."""
+    """The causes that this program defines."""
 
     DNS_FAILURE = "dns_failure"
     CONNECT_REFUSED = "connect_refused"
@@ -50,14 +50,14 @@ class Cause(StrEnum):
 
 
 def http_status(status: int) -> str:
-    """The word for an answer that says nothing but its status: `http_500`."""
+    """The cause for an answer of which only the status is known: `http_500`."""
     return f"http_{status}"
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
     """
-    A cause in words.
+    The description of a cause.
 
     Attributes:
         meaning: what happened.

@@ -1,5 +1,5 @@
 """
-Exceptions are broken promises; replies of the target API are values (see `attempt.Outcome`).
+Exceptions of this program; replies of the target API are values instead (see `attempt.Outcome`).
 
     ProvisioningError
     ├── ConfigurationError       a setting is missing, unreadable, or contradicts another
@@ -10,16 +10,16 @@ Exceptions are broken promises; replies of the target API are values (see `attem
     ├── LedgerUnavailableError   Redis cannot be reached, or refuses
     │   └── LedgerUnfitError     this Redis would lose jobs: waiting does not help
     ├── ContractError            a message or record that this version cannot read
-    └── IllegalTransitionError   an event that the state does not know; carries both
+    └── IllegalTransitionError   an event that the state does not allow; carries both
 
-A message says what happened and to which row, field, setting or id; `hint` says the way out.
+A message names what happened and the row, field, setting or id; `hint` is what to do.
 """
 
 from __future__ import annotations
 
 
 class ProvisioningError(Exception):
-    """Something we promised did not hold; the message is fit for a person, `hint` is the way out."""
+    """The base class; the message is written for a person, `hint` is what to do."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -42,8 +42,8 @@ class InvalidJobError(InvalidInputError):
     Args:
         row: 1-based number of the data row as a spreadsheet would count it (the header is row 1),
             None where the input has no rows.
-        field: the column or dotted path; empty when the row as a whole is meant.
-        value: what stood there, shortened for display.
+        field: the column or dotted path; empty for the row as a whole.
+        value: the value there, shortened for display.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class InvalidJobError(InvalidInputError):
 
 class NoRoomError(ProvisioningError):
     """
-    A temporary file of ours cannot be written: the fault is this machine's, not the input's.
+    A temporary file of ours cannot be written: the cause is this machine, not the input.
 
     Args:
         purpose: what the file is for.
-        error: what the system, or whoever writes the file, said.
+        error: of the system, or of the code that writes the file.
     """
 
     def __init__(self, purpose: str, error: Exception) -> None:
@@ -73,7 +73,7 @@ class NoRoomError(ProvisioningError):
 
 
 class NotFoundError(ProvisioningError):
-    """The ledger knows no such batch or job."""
+    """There is no such batch or job in the ledger."""
 
 
 class LedgerUnavailableError(ProvisioningError):
@@ -81,7 +81,7 @@ class LedgerUnavailableError(ProvisioningError):
 
 
 class LedgerUnfitError(LedgerUnavailableError):
-    """This Redis is too old, or throws keys away: it would lose jobs. Waiting does not help."""
+    """This Redis is too old, or evicts keys: it would lose jobs. Waiting does not help."""
 
 
 class ContractError(ProvisioningError):
@@ -89,7 +89,7 @@ class ContractError(ProvisioningError):
 
 
 class IllegalTransitionError(ProvisioningError):
-    """An event that the state does not know; nothing was changed."""
+    """An event that the state does not allow; nothing was changed."""
 
     def __init__(self, state: str, event: str) -> None:
         super().__init__(f"a job that is {state} cannot take the event {event!r}")

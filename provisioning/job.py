@@ -1,7 +1,7 @@
 """
-The nouns of submission: a job to be, what became of handing it over, and its identity.
+Values of a submission: a new job, its verdict, and its identity.
 
-Pure values; how they are read from a file is `producers`', how they are kept is `ledger`'s.
+Pure values; `producers` reads them from files, `ledger` stores them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import msgspec
 from provisioning.digits import is_whole_number
 
 MAX_KEY_LENGTH = 200
-"""Characters in a job's key: long enough for any reference of a tenant, short enough for an index."""
+"""Most characters of a job's key: long enough for any reference of a tenant, short enough for an index."""
 
 MAX_BODY_BYTES = 64 * 1024
-"""Bytes of one body. The documented example has about 1 kB; a larger one is surely a mistake."""
+"""Most bytes of one body. The documented example has about 1 kB; a larger one is certainly a mistake."""
 
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
 class NewJob(msgspec.Struct, frozen=True, array_like=True):
     """
-    One widget to create, as a producer hands it over.
+    One widget to create, as a producer submits it.
 
     Attributes:
         key: the tenant's own reference; with `credential` it is the job's permanent identity.

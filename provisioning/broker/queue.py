@@ -1,16 +1,16 @@
 """
-The doorbell: Celery messages that say "there is work in batch B" and nothing else.
+Notifications: Celery messages with the id of a batch that has work, and nothing else.
 
 | field | type | meaning                                  |
 | ----- | ---- | ---------------------------------------- |
 | v     | int  | version of the message; this is 1         |
 | batch | str  | id of the batch to look at in the ledger  |
 
-A lost message costs a second of delay, a doubled one nothing: the ledger decides. Both sides build
-their Celery app here, so that they agree on how messages look; tasks are named, never imported.
+A lost message costs a second of delay, a duplicate nothing: the ledger decides. Producers and workers create
+their Celery app here, so that their message formats are equal; tasks are named, never imported.
 
-The broker is the ledger's Redis, another Redis, or RabbitMQ, where the queue is a quorum queue: it is kept by
-a majority of the nodes, and everybody who declares it must ask for one (`task_default_queue_type`).
+The broker is the ledger's Redis, another Redis, or RabbitMQ, where the queue is a quorum queue: a majority of
+the nodes stores it, and every client that declares it must declare that type (`task_default_queue_type`).
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.messages import DRAIN, QUEUE, UNACKNOWLEDGED, VERSION
 
 NOTIFY_TIMEOUT = 5.0
-"""Seconds that RabbitMQ has to take a ring and to say that a majority of its nodes has it."""
+"""Seconds for RabbitMQ to accept a notification and to confirm that a majority of its nodes has it."""
 
 COUNT_TIMEOUT = 2.0
-"""Seconds that a broker has to let us in, and to say how many messages wait."""
+"""Seconds for a broker to accept a connection, and to count the waiting messages."""
 
 ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
-"""RabbitMQ drops connections that say nothing for minutes: the second try has a new one."""
+"""RabbitMQ closes connections that are idle for minutes: the second attempt uses a new one."""
 
 
 def make_app(settings: Settings) -> Celery:
     """
-    A Celery app that speaks our dialect: JSON only, no results, no prefetch beyond the slots.
+    A Celery app with our settings: JSON only, no results, no prefetch beyond the slots.
 
     Raises: ConfigurationError if neither a broker nor a Redis is set.
     """
@@ -79,13 +79,13 @@ def make_app(settings: Settings) -> Celery:
 
 
 def on_rabbitmq(broker: str | None) -> bool:
-    """Whether an address of a broker is RabbitMQ's."""
+    """Whether the address of a broker is that of a RabbitMQ."""
     return broker is not None and broker.startswith("amqp")
 
 
 def _transport_options(broker: str) -> dict[str, object]:
     if on_rabbitmq(broker):
-        # Sent is what a majority of the nodes has on disk.
+        # A message counts as sent once a majority of the nodes has it on disk.
         return {"confirm_publish": True}
     address = addresses.parse(broker)
     return {
@@ -95,17 +95,17 @@ def _transport_options(broker: str) -> dict[str, object]:
         "unacked_restore_throttle": 1,
         "socket_keepalive": True,
         "socket_connect_timeout": 5,
-        "socket_timeout": 8,  # Celery's loop stands still meanwhile: well below the watchdog's limit
+        "socket_timeout": 8,  # Celery's loop is blocked meanwhile: well below the watchdog's limit
         "health_check_interval": 15,
     }
 
 
 def check_queue(app: Celery) -> None:
     """
-    Declares the queue on RabbitMQ, as every consumer does, and tries what Celery needs on Redis; Celery waits
-    for a broker that is away.
+    Declares the queue on RabbitMQ, as every consumer does, or tests the rights that Celery needs on Redis.
+    Celery waits while the broker is unavailable.
 
-    Raises: ConfigurationError if there is a queue of that name and of another kind, or a right is missing.
+    Raises: ConfigurationError if there is a queue of that name and of another type, or a right is missing.
     """
     if not on_rabbitmq(app.conf.broker_url):
         check_rights(app)
@@ -127,9 +127,9 @@ def check_queue(app: Celery) -> None:
 
 def check_rights(app: Celery) -> bool:
     """
-    Tries what Celery does on Redis. Returns: whether it could be tried; a Redis that is away is waited for.
+    Tests the rights that Celery needs on Redis. Returns: whether Redis could be reached.
 
-    Raises: ConfigurationError if this user of Redis may not do it, with the rules that suffice.
+    Raises: ConfigurationError if this user of Redis lacks one, with the ACL rules that suffice.
     """
     connection = _hasty_connection(app)
     try:
@@ -150,7 +150,7 @@ def check_rights(app: Celery) -> bool:
 
 
 def _hasty_connection(app: Celery) -> Any:
-    """A connection of its own that gives up after `COUNT_TIMEOUT` s of silence."""
+    """A separate connection that times out after `COUNT_TIMEOUT` s without a reply."""
     options: dict[str, object] = {"socket_connect_timeout": COUNT_TIMEOUT, "socket_timeout": COUNT_TIMEOUT}
     if on_rabbitmq(app.conf.broker_url):
         options = {"read_timeout": COUNT_TIMEOUT, "write_timeout": COUNT_TIMEOUT}
@@ -158,7 +158,7 @@ def _hasty_connection(app: Celery) -> Any:
 
 
 class Notifier:
-    """Rings workers. Blocking, a fraction of a millisecond a ring; keep it off an event loop."""
+    """Notifies workers. Blocking, a fraction of a millisecond per call; do not call it on an event loop."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -173,16 +173,16 @@ class Notifier:
 
     def notify(self, batch: str) -> None:
         """
-        Says that a batch has work.
+        Notifies workers that a batch has work.
 
-        Raises: LedgerUnavailableError if the broker cannot be reached. The jobs are safe in the ledger all
-            the same: every worker looks for unrung batches by itself.
+        Raises: LedgerUnavailableError if the broker cannot be reached. The jobs are still safe in the ledger:
+            every worker also checks for active batches by itself.
         """
         self.send(DRAIN, kwargs={"v": VERSION, "batch": batch})
 
     def send(self, task: str, **message: Any) -> None:
         """
-        Sends any message of ours; RabbitMQ has confirmed it when this returns.
+        Sends any message; RabbitMQ has confirmed it when this returns.
 
         Raises: LedgerUnavailableError if the broker cannot be reached.
         """
@@ -197,9 +197,9 @@ class Notifier:
 
 class Waiting:
     """
-    Counts the messages that wait for workers, by asking the broker itself. Blocking, and for one thread.
+    Counts the messages that wait for workers, on the broker itself. Blocking, and for one thread.
 
-    Where the broker is the ledger's Redis the length of a list says as much, for less.
+    If the broker is the ledger's Redis, the length of a list is the same number and cheaper to read.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -208,7 +208,7 @@ class Waiting:
 
     def count(self) -> int:
         """
-        Messages that no worker has been given.
+        Messages that no worker has received.
 
         Raises: LedgerUnavailableError if the broker cannot be reached or does not answer.
         """
@@ -221,15 +221,15 @@ class Waiting:
             missing = self._connection is not None and isinstance(error, self._connection.channel_errors)
             self.close()
             if missing:
-                return 0  # nobody has declared it yet; on Redis an empty queue is none
+                return 0  # not declared yet; on Redis an empty queue does not exist
             raise LedgerUnavailableError(
                 f"the broker cannot be reached ({type(error).__name__}: {error})"
             ) from error
 
     def taken(self) -> int | None:
         """
-        Messages that workers have taken and not acknowledged, those of a dead one for a minute; None on
-        RabbitMQ, which does not tell it to clients.
+        Messages that workers have received and not acknowledged, those of a dead one for a minute; None on
+        RabbitMQ, which does not show this number to clients.
 
         Raises: LedgerUnavailableError if the broker cannot be reached or does not answer.
         """
@@ -246,7 +246,7 @@ class Waiting:
             ) from error
 
     def close(self) -> None:
-        """Lets the connection go; the next count makes another."""
+        """Closes the connection; the next count opens another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.collect(socket_timeout=1)

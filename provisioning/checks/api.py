@@ -22,14 +22,14 @@ SOON = 14
 @dataclass(frozen=True, slots=True)
 class ApiFacts:
     """
-    How far one got.
+    The result of connecting to the API.
 
     Attributes:
-        unreached: why no connection came about; empty if one did.
-        untrusted: why TLS did not; empty if it did, or is not used.
-        status: of the answer to `HEAD` at the base address; None if none came.
-        days_left: until its certificate ends; None without TLS.
-        issuer: who vouches for it.
+        unreached: why there was no connection; empty if there was one.
+        untrusted: why TLS failed; empty if it did not, or is not used.
+        status: of the answer to `HEAD` at the base address; None if there was none.
+        days_left: until its certificate expires; None without TLS.
+        issuer: of its certificate.
     """
 
     url: str
@@ -42,7 +42,7 @@ class ApiFacts:
 
 
 def gather_api(url: str, timeout: float, ca_file: Path | None = None) -> ApiFacts:
-    """Connects, shakes hands, and asks `HEAD` of the base address: nothing that could make anything."""
+    """Connects, with TLS if used, and sends `HEAD` to the base address, which cannot create a widget."""
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if tls else 80)
@@ -52,7 +52,7 @@ def gather_api(url: str, timeout: float, ca_file: Path | None = None) -> ApiFact
         return ApiFacts(url, tls, unreached=_words(error))
     context = ssl.create_default_context()
     if ca_file is not None:  # besides the system's, as workers have it
-        with contextlib.suppress(OSError):  # `settings.ca_file` says why
+        with contextlib.suppress(OSError):  # the check `settings.ca_file` reports why
             context.load_verify_locations(ca_file)
     with plain:
         connection: socket.socket = plain
@@ -70,7 +70,7 @@ def gather_api(url: str, timeout: float, ca_file: Path | None = None) -> ApiFact
 
 
 def judge_api(facts: ApiFacts) -> Iterator[Finding]:
-    """Every finding on it."""
+    """All findings on it."""
     if facts.unreached:
         yield fatal(
             "api.reachable",

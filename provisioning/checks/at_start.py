@@ -1,4 +1,4 @@
-"""What a worker looks at before it starts: the fatal findings keep it from starting."""
+"""The checks before a worker starts: a fatal finding prevents the start."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from provisioning.ledger import Ledger
 from provisioning.ledger.server import read_facts
 
 WAITED_FOR = frozenset({"redis.writes"})
-"""Fatal, but they pass: a worker waits for a Redis that is full, as it does for one that is away."""
+"""Fatal, but temporary: a worker waits for a full Redis, as it does for an unavailable one."""
 
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-"""Variables by which other programs go through a proxy."""
+"""Variables that make other programs use a proxy."""
 
 
 def most_files() -> int | None:
-    """Descriptors that a worker may have open, which takes all that it may; None for no limit."""
+    """Descriptors that a worker may have open, after it has raised its limit; None for no limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if hard == resource.RLIM_INFINITY else hard
 
 
 def take_files(wanted: int) -> None:
-    """Raises this process's own limit of descriptors to what is wanted, as far as it may."""
+    """Raises this process's own limit of descriptors to this number, as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -40,7 +40,7 @@ def take_files(wanted: int) -> None:
 
 def judge_proxies(environ: Mapping[str, str]) -> list[Finding]:
     """
-    What a person who has set a proxy must know: workers send to the API directly.
+    A note if a proxy is set: workers connect to the API directly.
 
     >>> [finding.message for finding in judge_proxies({"HTTPS_PROXY": "http://user:secret@proxy:3128"})]
     ['HTTPS_PROXY is set, but workers ignore it: they connect to the API directly']
@@ -57,7 +57,7 @@ def judge_proxies(environ: Mapping[str, str]) -> list[Finding]:
 
 
 def check_settings(settings: Settings, files: int | None = None) -> list[Finding]:
-    """What can be said without a Redis."""
+    """The findings that need no Redis."""
     return [
         *judge_relations(settings, files),
         *check_ca_file(settings.ca_file),
@@ -68,7 +68,7 @@ def check_settings(settings: Settings, files: int | None = None) -> list[Finding
 
 async def check_ledger(ledger: Ledger) -> list[Finding]:
     """
-    What can be said of the ledger.
+    The findings on the ledger.
 
     Raises: LedgerUnavailableError.
     """

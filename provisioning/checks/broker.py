@@ -1,4 +1,4 @@
-"""Whether Celery's broker can be reached, where it is not the ledger's Redis, and lets Celery do its work."""
+"""Checks that Celery's broker, if it is not the ledger's Redis, can be reached and grants Celery's rights."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 
 WITHIN = 5.0
-"""Seconds that a broker has for a connection."""
+"""Seconds for a connection to the broker."""
 
 
 def check_broker(settings: Settings) -> Iterator[Finding]:
-    """Connects to it, and tries what Celery does there; sends nothing."""
+    """Connects to it, and tests Celery's rights there; sends nothing."""
     reached = _reach(settings)
     yield reached
     if reached.level is not Level.OK:
@@ -47,12 +47,12 @@ def _reach(settings: Settings) -> Finding:
 
 
 def _shown(url: str) -> str:
-    """Sentinels, all of them, where an address names some: Celery knows one."""
+    """The address to show; all Sentinels, if it names several: Celery's own shows one."""
     return str(addresses.parse(url)) if addresses.is_of_sentinels(url) else ""
 
 
 def _messages(settings: Settings) -> str:
-    """What lies there, as an addition to a sentence; nothing of a broker that does not say."""
+    """The number of messages there, as an addition to a sentence; empty if the broker does not report it."""
     waiting = Waiting(make_app(settings))
     try:
         wait, taken = waiting.count(), waiting.taken()

@@ -1,4 +1,4 @@
-"""Whether PROVISION_CA_FILE can be used: a worker could otherwise not begin."""
+"""Checks that PROVISION_CA_FILE can be used: a worker could otherwise not start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provisioning.checks.finding import Finding, fatal, ok
 
 
 def check_ca_file(file: Path | None) -> Iterator[Finding]:
-    """Reads the file as the worker will; nothing where none is set."""
+    """Reads the file as the worker will; no finding if none is set."""
     if file is None:
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

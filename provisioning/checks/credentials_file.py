@@ -1,4 +1,4 @@
-"""Whether the credentials are there, and only their owner's to read. `judge_credentials` is pure."""
+"""Checks that the credentials exist, and that only their owner can read them. `judge_credentials` is pure."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from provisioning.errors import ConfigurationError
 @dataclass(frozen=True, slots=True)
 class CredentialFacts:
     """
-    What was found of the credentials.
+    Facts about the credentials.
 
     Attributes:
-        names: those that were loaded.
-        problem: why they could not be; empty if they were.
+        names: of the loaded credentials.
+        problem: why they could not be loaded; empty if they were.
         file: the file with them; None if there is none.
-        mode: its permission bits; None if it cannot be looked at.
-        foreign: it belongs neither to us nor to root.
-        mounted: it lies where containers have their secrets.
+        mode: its permission bits; None if they cannot be read.
+        foreign: it belongs neither to this user nor to root.
+        mounted: it is in a folder where containers have their secrets.
         in_environment: the secret of the credential `default` is in the environment.
     """
 
@@ -40,9 +40,9 @@ class CredentialFacts:
 
 
 def gather_credentials(settings: Settings) -> CredentialFacts:
-    """Loads them and looks at the file."""
+    """Loads them and reads the file's permissions."""
     file, mode, foreign, mounted = settings.credentials_file, None, False, False
-    if file is not None and (seen := look_at(file)):  # if it cannot be seen, loading it says why
+    if file is not None and (seen := look_at(file)):  # if it cannot be read, loading it reports why
         mode, foreign, mounted = seen.own, seen.foreign, seen.mounted
     in_environment = bool(settings.client_id)
     try:
@@ -53,7 +53,7 @@ def gather_credentials(settings: Settings) -> CredentialFacts:
 
 
 def judge_credentials(facts: CredentialFacts) -> Iterator[Finding]:
-    """Every finding on them."""
+    """All findings on them."""
     if facts.problem:
         yield fatal(
             "credentials.loaded", facts.problem, facts.advice or "correct the file, and restart the workers"

@@ -1,4 +1,4 @@
-"""`provision doctor`: what is looked at, in which order, and how far one gets without a Redis."""
+"""`provision doctor`: which checks run, in which order, and which need no Redis."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ GROUPS = (
     "broker",
     "api",
 )
-"""What `--only` knows: the first word of the names of findings."""
+"""Values of `--only`: the first word of the names of findings."""
 
 NEEDS_LEDGER = frozenset({"home", "redis", "clock", "encryption", "workers", "broker"})
 
 
 async def examine(only: Collection[str] = GROUPS) -> list[Finding]:
-    """Looks at everything that is asked for; nothing here changes anything that lasts."""
+    """Runs all requested checks; they change nothing permanently."""
     found = [ok("program.version", f"provision {version()}, Python {platform.python_version()}")]
     try:
         settings = Settings.from_env(os.environ)

@@ -1,4 +1,4 @@
-"""Whether the keys here open what lies in the ledger. Pure: `Encryption.census` brings the facts."""
+"""Checks that the keys here decrypt the ledger's data. Pure: `Encryption.census` collects the facts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENCRYPTED = "this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set"
 
 
 def judge_masters(text: str) -> Iterator[Finding]:
-    """Whether `Settings.masters` can be read at all; nothing if it can, for the ledger says more."""
+    """A finding if `Settings.masters` cannot be read; none if it can: the ledger's check shows more."""
     try:
         load_masters(text)
     except ConfigurationError as error:
@@ -20,7 +20,7 @@ def judge_masters(text: str) -> Iterator[Finding]:
 
 
 def judge_encryption(census: Census) -> Finding:
-    """What the data keys say about the master keys."""
+    """The finding on the master keys, from the data keys."""
     check = "encryption.keys"
     if not census.keys:
         message = (

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The results of checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Level(StrEnum):
-    """How bad it is: fatal means that jobs would be lost, doubled, or cannot be done at all."""
+    """The severity: fatal means that jobs would be lost, sent twice, or cannot be executed at all."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 class Finding(msgspec.Struct, frozen=True):
     """
-    One thing that was looked at.
+    The result of one check.
 
     Attributes:
         check: stable name, `group.thing`.
@@ -32,15 +32,15 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def ok(check: str, message: str) -> Finding:
-    """It is as it should be."""
+    """A result without a problem."""
     return Finding(check, Level.OK, message)
 
 
 def warning(check: str, message: str, advice: str) -> Finding:
-    """It works, and a day will come on which it does not."""
+    """A problem that does not stop the work now, but may later."""
     return Finding(check, Level.WARNING, message, advice)
 
 
 def fatal(check: str, message: str, advice: str) -> Finding:
-    """It must be mended first."""
+    """A problem that must be corrected first."""
     return Finding(check, Level.FATAL, message, advice)

@@ -1,4 +1,4 @@
-"""Whether the folder of the embedded Valkey has room, and is private to its owner. `judge_home` is pure."""
+"""Checks that the embedded Valkey's folder has room, and is private to its owner. `judge_home` is pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LITTLE, HARDLY_ANY = 2**30, 100 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class HomeFacts:
-    """A folder: its permission bits, and how many bytes are free where it lies."""
+    """A folder: its permission bits, and the free bytes of its file system."""
 
     folder: Path
     mode: int
@@ -35,10 +35,10 @@ def holds_secrets(folder: Path) -> bool:
 
 def judge_home(facts: HomeFacts, *, embedded: bool = True) -> Iterator[Finding]:
     """
-    Every finding on it.
+    All findings on it.
 
     Args:
-        embedded: its Valkey is in use; without, only who may look into the folder matters.
+        embedded: its Valkey is in use; if not, only the folder's permissions matter.
     """
     if facts.mode & 0o077:
         yield warning(

@@ -1,4 +1,4 @@
-"""Whether a Redis may be the ledger. Pure: `ledger.server` brings the facts."""
+"""Checks that a Redis can hold the ledger. Pure: `ledger.server` collects the facts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from provisioning.ledger.fitness import check_eviction, check_version
 from provisioning.ledger.server import RedisFacts
 
 FULL = 0.9
-"""Share of its memory from which on a Redis is too full: the HTTP door takes no more at the same."""
+"""Share of its memory from which a Redis is too full: the HTTP API refuses jobs from the same share."""
 
 SLOW, SLOWEST = 0.010, 0.100
-"""Seconds of a round trip: each job needs three of them, which at the second number is what limits it."""
+"""Seconds of a round trip: each job needs three of them, and from the second number they are the limit."""
 
 SKEW = 2.0
-"""Seconds that a clock may be off. Leases go by Redis' clock alone; waits, holds and signs are also shown and
-compared with our own."""
+"""Seconds that a clock may differ. Leases use Redis' clock alone; waits, holds and heartbeats are also
+compared with this machine's."""
 
 
 def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
-    """Every finding on one Redis, in the order in which one would mend them."""
+    """All findings on one Redis, in the order in which to correct them."""
     if "INFO" in facts.denied:
         yield _rights(facts)  # nothing else is known
         return
@@ -37,7 +37,7 @@ def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
 
 
 def may_lose_writes(facts: RedisFacts) -> bool:
-    """Whether this Redis may lose what it has answered: in a power cut, or to a replica that takes over."""
+    """Whether this Redis may lose acknowledged writes: in a power cut, or in a failover."""
     on_disk = facts.appendonly and facts.appendfsync == "always"
     return not on_disk or (facts.replicas > 0 and not facts.confirming)
 
@@ -52,7 +52,7 @@ def judge_version(version: str, name: str = "Redis") -> Finding:
 
 
 def judge_eviction(policy: str | None) -> Finding:
-    """Whether it keeps every key when its memory runs short."""
+    """Whether it evicts keys when its memory is full."""
     if policy is None:
         return warning(
             "redis.eviction",
@@ -67,7 +67,7 @@ def judge_eviction(policy: str | None) -> Finding:
 
 
 def judge_skew(seconds: float) -> Finding:
-    """Whether our clock and Redis' agree."""
+    """Whether this machine's clock and Redis' agree."""
     if abs(seconds) > SKEW:
         return warning(
             "clock.redis",

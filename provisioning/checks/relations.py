@@ -1,9 +1,9 @@
 """
-Whether settings go together. Pure.
+Checks that settings are consistent. Pure.
 
-What cannot work at all is refused by `Settings` itself; here is what works, but not as one would think.
-Leases are renewed every quarter of them, so an attempt may last longer than its lease; waits are in the
-ledger, not in the broker, so its visibility timeout bounds neither.
+`Settings` itself refuses values that cannot work; these checks find values that work, but not as expected.
+Leases are renewed after every quarter of their time, so an attempt may last longer than its lease; waits are
+in the ledger, not in the broker, so its visibility timeout limits neither.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from provisioning.config.settings import Settings
 from provisioning.pace import Rate
 
 SHORT_LEASE = 8.0
-"""Seconds of a lease below which one slow answer of Redis, at 5 s for a connection, costs it."""
+"""Seconds of a lease below which one slow answer of Redis, at 5 s for a connection, loses it."""
 
 LONG_LEASE = 300.0
-"""Seconds of a lease above which nobody would believe that a dead worker's jobs are looked after."""
+"""Seconds of a lease above which a dead worker's jobs wait too long."""
 
 MOST_LEASE = 3600
-"""Seconds that a lease must be below: whoever asks for more has mistaken the unit."""
+"""Limit of a lease in seconds: a longer one was probably given in another unit."""
 
 SHORTEST_PASSWORD = 12
-"""Characters of a password that a page on a network should have."""
+"""Fewest characters of a password for a page on a network."""
 
 SPARE_FILES = 100
-"""Descriptors that a worker needs beside those of its POSTs: Redis, the broker, its log."""
+"""Descriptors that a worker needs besides those of its POSTs: Redis, the broker, its log."""
 
 
 def judge_relations(settings: Settings, files: int | None = None) -> list[Finding]:
     """
-    What is odd about these settings; one good finding if nothing is.
+    The problems of these settings; one finding without a problem if there are none.
 
     Args:
         files: descriptors that a process may have open; None if it is not known or has no limit.
@@ -48,7 +48,7 @@ def judge_relations(settings: Settings, files: int | None = None) -> list[Findin
 
 def is_loopback(host: str | None) -> bool:
     """
-    Whether what is sent to a host stays on this machine.
+    Whether a host is this machine.
 
     >>> [is_loopback(host) for host in ("127.0.0.2", "::1", "localhost", "10.0.0.1", "example.org")]
     [True, True, True, False, False]
@@ -127,7 +127,7 @@ def _numbers(settings: Settings, files: int | None) -> Iterator[Finding]:
 
 def room_for(files: int) -> int:
     """
-    POSTs that may be in flight in a process that may open so many files.
+    Most POSTs in flight of a process that may open so many files.
 
     >>> [room_for(files) for files in (1024, 100)]
     [924, 1]
@@ -174,7 +174,7 @@ def _choices(settings: Settings) -> Iterator[Finding]:
 
 
 def _is_open(address: RedisAddress | SentinelAddress) -> bool:
-    """Whether others may reach a Redis and are not asked for a password."""
+    """Whether other hosts may reach a Redis without a password."""
     if isinstance(address, RedisAddress):
         hosts = [address.place] if address.port else []
     else:

@@ -1,4 +1,4 @@
-"""Who may read and change the files that hold secrets. What judges is pure; `look_at` gathers."""
+"""Checks who may read and change files with secrets. The checks are pure; `look_at` collects the facts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from provisioning.checks.finding import Finding, ok, warning
 from provisioning.config.settings import PREFIX, secret_settings
 
 MOUNTS = Path("/run/secrets")
-"""Where containers have their secrets: owned by whom the host likes, with a mode that suits all users."""
+"""Folders of container secrets: the host chooses their owner, and their mode permits all users."""
 
 ENVIRONMENT_FILES = (".env", "provision.env")
-"""Files of settings that people keep where they work, for compose and for `source`."""
+"""Names of settings files in the working directory, for compose and for `source`."""
 
 OTHERS, GROUP = 0o007, 0o070
 
@@ -27,9 +27,9 @@ class SecretFile:
 
     Attributes:
         own: its permission bits.
-        mode: those bits, without what a folder above it takes away.
-        foreign: it belongs neither to us nor to root.
-        mounted: it lies below `MOUNTS`.
+        mode: those bits, reduced by the permissions of the folders above.
+        foreign: it belongs neither to this user nor to root.
+        mounted: it is below `MOUNTS`.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class SecretFile:
 
 
 def look_at(path: Path) -> SecretFile | None:
-    """What can be seen of a file; None if it cannot be looked at."""
+    """The facts about a file; None if it cannot be read."""
     try:
         whole = path.resolve()
         found = whole.stat()
@@ -59,7 +59,7 @@ def look_at(path: Path) -> SecretFile | None:
 
 def openness(file: SecretFile) -> str:
     """
-    Whom a file is open to beside its owner; empty if to nobody.
+    Who besides its owner may read or change a file; empty if no one.
 
     >>> openness(SecretFile(Path("key"), 0o640))
     'its group'
@@ -71,11 +71,11 @@ def openness(file: SecretFile) -> str:
 
 def secret_files(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, SecretFile]]:
     """
-    The files that hold secrets beside the credentials: what they hold, and the file.
+    The files with secrets besides the credentials: their content, and the file.
 
     Args:
         environ: in which a secret setting may be `@` and a path.
-        folder: where people work, which may hold a file of settings with secrets in it.
+        folder: the working directory, which may contain a settings file with secrets.
     """
     for name in secret_settings():
         value = environ.get(f"{PREFIX}{name.upper()}", "").strip()
@@ -104,7 +104,7 @@ def judge_secret_files(files: Iterator[tuple[str, SecretFile]]) -> Iterator[Find
 
 
 def _secrets_in(file: Path) -> list[str]:
-    """The secret settings that a file of settings gives a value to, other than a path."""
+    """The secret settings with a value in a settings file, except those that are a path."""
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether workers are at work, agree with each other, and have the credentials that are set here. Pure."""
+"""Checks that workers run, have equal settings, and have the credentials that are set here. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from provisioning.ledger import WorkerSign
 
 def judge_workers(workers: Sequence[WorkerSign], *, embedded: bool) -> Iterator[Finding]:
     """
-    Every finding on the workers that live.
+    All findings on the live workers.
 
     Args:
-        embedded: each command brings its own, so there need be none.
+        embedded: each command starts its own, so there may be none.
     """
     if workers:
         yield ok(

@@ -1,1 +1,1 @@
-"""What the program is told: settings, credentials, addresses."""
+"""The configuration: settings, credentials, addresses."""

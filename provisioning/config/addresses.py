@@ -1,4 +1,4 @@
-"""Every kind of address that a Redis may have: one server, or whom its Sentinels name."""
+"""The kinds of addresses of a Redis: one server, or the primary that its Sentinels name."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def parse(url: str) -> RedisAddress | SentinelAddress:
     """
     Reads the address of a Redis.
 
-    Raises: ValueError with a sentence that does not repeat the address: it may hold a password.
+    Raises: ValueError with a message that does not repeat the address: it may hold a password.
     """
     return SentinelAddress.parse(url) if is_of_sentinels(url) else RedisAddress.parse(url)
 
 
 def is_of_redis(url: str) -> bool:
-    """Whether an address is one of these, well written or not."""
+    """Whether an address is of one of these kinds, valid or not."""
     return _scheme(url) in SCHEMES
 
 

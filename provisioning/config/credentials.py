@@ -1,7 +1,7 @@
 """
-Company credentials: named, and kept where the worker is.
+Company credentials: each has a name, and its secret is stored on the worker's host only.
 
-A job names a credential and never carries one. Nothing here is ever written to the ledger or a log.
+A job contains the name of a credential, never its secret. Nothing here is written to the ledger or a log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError
 
 DEFAULT = "default"
-"""Name of the credential that `PROVISION_CLIENT_ID` and `PROVISION_CLIENT_SECRET` make."""
+"""Name of the credential from `PROVISION_CLIENT_ID` and `PROVISION_CLIENT_SECRET`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Credential:
 
 def load_credentials(settings: Settings) -> dict[str, Credential]:
     """
-    Every credential the settings name, by name. There may be none.
+    Every credential in the settings, by name. There may be none.
 
     Raises: ConfigurationError if the file is missing, unreadable or incomplete; it never quotes a secret.
     """

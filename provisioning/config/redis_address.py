@@ -1,9 +1,9 @@
 """
-The address of a Redis, read once for both who connect to it: redis-py for the ledger, Celery for the broker.
+The address of a Redis, parsed once for both clients: redis-py for the ledger, Celery for the broker.
 
-The two read addresses each in their own way. redis-py takes `/prod` for database 0 and `?db=4` for 4; Celery
-ends with a traceback on both. The certificate of a `rediss://` without options is verified by redis-py only.
-So an address is taken apart here, refused where it is not plain, and written for each.
+The two parse addresses differently. redis-py reads `/prod` as database 0 and `?db=4` as 4; Celery fails with
+a traceback on both. Only redis-py verifies the certificate of a `rediss://` without options. So an address is
+parsed here, refused if it is ambiguous, and written for each client.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _WITH_TLS = ("rediss", "sentinels")
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
     """
-    Where a Redis is and how it lets us in.
+    Place and authentication of a Redis.
 
     Attributes:
         place: host, or path of a socket.
         port: 0 for a socket.
-        tls: what `rediss` says of certificates, by redis-py's names; None without TLS.
+        tls: the certificate options of `rediss`, by redis-py's names; None without TLS.
     """
 
     place: str
@@ -50,7 +50,7 @@ class RedisAddress:
         """
         Reads an address.
 
-        Raises: ValueError with a sentence that does not repeat the address: it may hold a password.
+        Raises: ValueError with a message that does not repeat the address: it may hold a password.
         """
         try:
             parts = urlsplit(url)
@@ -83,7 +83,7 @@ class RedisAddress:
         return self._by_network(options)
 
     def for_celery(self) -> tuple[str, dict[str, str | bool] | None]:
-        """The address as Celery's `broker_url` has it, and its `broker_use_ssl`."""
+        """The address for Celery's `broker_url`, and its `broker_use_ssl`."""
         if not self.port:
             return (
                 f"redis+socket://{self._user_and_password()}{quote(self.place)}?virtual_host={self.database}",
@@ -91,7 +91,7 @@ class RedisAddress:
             )
         if self.tls is None:
             return self._by_network({}), None
-        # Without this kombu would take a certificate of anybody.
+        # Without this kombu would accept any certificate.
         return self._by_network({}), {"ssl_cert_reqs": "required", **self.tls}
 
     def _by_network(self, options: Mapping[str, str | bool]) -> str:
@@ -106,7 +106,7 @@ class RedisAddress:
 
 
 def user_and_password(user: str, password: str) -> str:
-    """User and password as they stand before a host; nothing where there is neither."""
+    """User and password as written before a host; empty if there is neither."""
     if not user and not password:
         return ""
     return f"{quote(user, safe='')}{':' if password else ''}{quote(password, safe='')}@"
@@ -116,7 +116,7 @@ def database_of(path: str, option: str | None) -> int:
     """
     The database that an address names, 0 by default.
 
-    Raises: ValueError with a sentence.
+    Raises: ValueError with a message.
     """
     given = {each for each in (path.strip("/"), option) if each}
     if not given:
@@ -131,11 +131,11 @@ def tls_of(
     scheme: str, options: Mapping[str, str], others: Sequence[str] = ("db",)
 ) -> dict[str, str | bool] | None:
     """
-    What an address says of certificates; None without TLS.
+    The certificate options of an address; None without TLS.
 
     Args:
-        others: options that have been taken out, to be named where one is none of ours.
-    Raises: ValueError with a sentence.
+        others: options that were parsed already, for the message about an unknown one.
+    Raises: ValueError with a message.
     """
     with_tls = scheme in _WITH_TLS
     tls: dict[str, str | bool] = {}

@@ -1,10 +1,10 @@
 """
-The address of a Redis that Sentinels look after: where they are, and what they call its primary.
+The address of a Redis behind Sentinels: their places, and their name for its primary.
 
     sentinel://[USER:PASSWORD@]HOST[:26379],HOST[:26379]/NAME[/DATABASE][?OPTIONS]
 
-User and password are those of the Redis. What the Sentinels themselves ask for are the options
-`sentinel_username` and `sentinel_password`. `sentinels://` is TLS to all of them, with the options of `rediss://`.
+User and password are those of the Redis; those of the Sentinels are the options `sentinel_username` and
+`sentinel_password`. `sentinels://` is TLS to all of them, with the options of `rediss://`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SENTINEL_SCHEMES = ("sentinel", "sentinels")
 
 _PORT = 26379
 _OWN = ("sentinel_username", "sentinel_password")
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")  # what a Sentinel takes for one
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")  # what a Sentinel accepts as a name
 _PLACE: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s\[\]:;,@]+))(?::(?P<port>[^:]*))?")
 _FORM = "sentinel://HOST:26379,HOST:26379/NAME/0"
 
@@ -41,13 +41,13 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class SentinelAddress:
     """
-    Where the Sentinels of a Redis are, and how it lets us in.
+    Places of the Sentinels of a Redis, and its authentication.
 
     Attributes:
         places: of the Sentinels.
-        name: what they call the primary.
-        user: of the Redis; the Sentinels' own stands apart.
-        tls: what `sentinels` says of certificates, by redis-py's names; None without TLS.
+        name: of the primary, at the Sentinels.
+        user: of the Redis; the Sentinels' own is separate.
+        tls: the certificate options of `sentinels`, by redis-py's names; None without TLS.
     """
 
     places: tuple[Place, ...]
@@ -64,9 +64,9 @@ class SentinelAddress:
         """
         Reads an address.
 
-        Raises: ValueError with a sentence that does not repeat the address: it may hold a password.
+        Raises: ValueError with a message that does not repeat the address: it may hold a password.
         """
-        # By hand: urlsplit takes one host only, and newer Pythons refuse brackets behind a comma.
+        # By hand: urlsplit accepts one host only, and newer Pythons refuse brackets after a comma.
         scheme, _, rest = url.partition("://")
         scheme = scheme.lower()
         rest, _, query = rest.partition("?")
@@ -111,15 +111,15 @@ class SentinelAddress:
 
     def for_celery(self) -> tuple[str, dict[str, str | bool] | None]:
         """
-        The address as Celery's `broker_url` has it, and its `broker_use_ssl`.
+        The address for Celery's `broker_url`, and its `broker_use_ssl`.
 
-        It names one Sentinel; our transport asks all of them (`sentinel_broker`).
+        It names one Sentinel; our transport uses all of them (`sentinel_broker`).
         """
         url = f"sentinel://{user_and_password(self.user, self.password)}{self.places[0]}/{self.database}"
         return url, None if self.tls is None else {"ssl_cert_reqs": "required", **self.tls}
 
     def __str__(self) -> str:
-        """The address fit to be shown."""
+        """The address without secrets, for display."""
         return f"{self.name} (Sentinels {', '.join(str(place) for place in self.places)})"
 
 

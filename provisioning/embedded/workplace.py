@@ -1,4 +1,4 @@
-"""Where commands work: the Redis of the settings, or the embedded one with a worker of its own."""
+"""The environment of a command: the Redis of the settings, or the embedded one with its own worker."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ STOP_TIMEOUT = 20.0
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """
-    Where a command works.
+    The environment of a command.
 
     Attributes:
-        settings: with the address of the Redis that is really used.
+        settings: with the address of the Redis that is used.
         embedded: whether that is the Valkey in PROVISION_HOME.
     """
 
@@ -50,12 +50,12 @@ class Workplace:
 @contextlib.contextmanager
 def workplace() -> Iterator[Workplace]:
     """
-    The settings of the environment and a Redis to go with them.
+    The settings of the environment and a Redis for them.
 
     Raises: ConfigurationError, LedgerUnavailableError.
     """
     settings = Settings.from_env(os.environ)
-    # Commands speak for themselves; what is logged below them is for who looks into trouble.
+    # Commands print their own messages; log lines are only for the analysis of problems.
     logs.configure("cli", settings, least=logging.WARNING)
     if settings.redis is not None:
         yield Workplace(settings, embedded=False)
@@ -70,14 +70,14 @@ def workplace() -> Iterator[Workplace]:
 
 
 class LocalWorker:
-    """A worker process that lives as long as the command that started it."""
+    """A worker process that ends with the command that started it."""
 
     def __init__(self, place: Workplace) -> None:
         self._home = place.settings.home.absolute()
         self.log = self._home / "worker.log"
         environ = {**os.environ, f"{PREFIX}REDIS_URL": place.redis_url}
         with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C is for us, and we tell it to stop in good order.
+            # In its own session: Ctrl-C is for this command, which then stops the worker gracefully.
             self._process = subprocess.Popen(
                 own_module("worker", "--name", "apply", "--leash"),
                 env=environ,
@@ -97,7 +97,7 @@ class LocalWorker:
             )
 
     def check_ledger(self) -> None:
-        """Raises: LedgerUnavailableError if the embedded Valkey has ended: nobody would start it again."""
+        """Raises: LedgerUnavailableError if the embedded Valkey has ended: nothing would start it again."""
         if not is_running(self._home):
             raise LedgerUnavailableError(
                 f"the embedded Valkey ended unexpectedly; its log is {self._home / 'valkey.log'}",
@@ -105,7 +105,7 @@ class LocalWorker:
             )
 
     def stop(self) -> None:
-        """Has it finish what is in flight, and waits for it."""
+        """Stops the worker, which finishes its POSTs in flight, and waits for it."""
         with undisturbed():
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -118,10 +118,10 @@ class LocalWorker:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """
-    Ctrl-C and SIGTERM are only answered while the block runs.
+    Ctrl-C and SIGTERM only print a message while the block runs.
 
-    An impatient second Ctrl-C would otherwise take the ledger away from a worker that is recording the
-    last answers, and leave those jobs in doubt.
+    A second Ctrl-C would otherwise stop the ledger of a worker that is recording its last answers, and leave
+    those jobs in doubt.
     """
 
     def ask_for_patience(*_: object) -> None:
@@ -149,7 +149,7 @@ def local_worker(place: Workplace) -> Iterator[LocalWorker]:
 
 def check_reachable(api_url: str, timeout: float) -> None:
     """
-    Makes sure that something listens at the API's address, without sending it anything.
+    Checks that a server listens at the API's address, without sending it anything.
 
     Raises: ConfigurationError if nothing does.
     """
@@ -169,7 +169,7 @@ def check_reachable(api_url: str, timeout: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LocalSandbox:
-    """A sandbox process of our own, and where it listens."""
+    """A sandbox process of this command, and its address."""
 
     url: str
 

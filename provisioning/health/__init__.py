@@ -1,1 +1,1 @@
-"""Signs of life: liveness, heartbeats, and the probe that reads them."""
+"""Liveness, heartbeats, and the health probe that reads them."""

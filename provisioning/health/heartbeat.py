@@ -1,12 +1,12 @@
 """
-Heartbeats: a small file a worker, written once a second by the very loops whose life it shows.
+Heartbeats: a small file per worker, written once a second by the loops whose liveness it shows.
 
-Celery's loop writes it and so does the engine's, each after it has noted its own sign; if one of them is
-stuck, the other's writing says since when, and if both are, the file itself grows old. A probe reads the
-file and asks neither Redis nor the broker.
+Celery's loop and the engine's loop both write it, each after it has recorded its own time; if one is stuck,
+the file from the other shows since when, and if both are, the file itself becomes old. A probe reads the file
+and contacts neither Redis nor the broker.
 
-The writer holds a lock (flock) on the file for as long as it lives, so the kernel knows a left-over from a
-living worker, whatever its process id has been given to since.
+The writer holds a lock (flock) on the file while it runs, so that the kernel distinguishes the file of a live
+worker from a stale one, even if its process id was reused.
 
 Nothing but the standard library is imported here: a probe runs every few seconds and must cost nothing.
 """
@@ -31,7 +31,7 @@ FOLDER = "heartbeats"
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """
-    What one worker last wrote.
+    The last heartbeat of one worker.
 
     Attributes:
         signs: by the clock of `time.monotonic`, which all processes of a host share.
@@ -48,14 +48,14 @@ class Heartbeat:
     stopping: bool
 
     def stuck(self, now: float, limit: float = PROBE_LIMIT) -> str | None:
-        """Why it is not alive, as a sentence; None if it is. `now` is monotonic seconds."""
+        """The reason why it is not alive; None if it is. `now` is monotonic seconds."""
         return diagnose(self.signs, now, limit)
 
     def unready(self, now: float, limit: float = PROBE_LIMIT) -> str | None:
         """
-        Why it cannot take work, as a sentence; None if it can.
+        The reason why it cannot take work; None if it can.
 
-        A pause or a brake is no reason: it holds jobs, not workers, and each goes on when it is lifted.
+        A pause or a brake is no reason: it holds jobs, not workers.
         """
         if trouble := self.stuck(now, limit):
             return trouble
@@ -85,14 +85,14 @@ def folder_of(environ: Mapping[str, str]) -> Path:
 
 
 def read_heartbeats(folder: Path) -> list[Heartbeat]:
-    """The heartbeats of the workers that live, by name; left-overs of dead ones are passed over."""
+    """The heartbeats of the live workers, by name; files of dead ones are ignored."""
     paths = sorted(folder.glob("*.json"))
     return [beat for path in paths if (beat := read_heartbeat(path)) is not None]
 
 
 def read_heartbeat(path: Path) -> Heartbeat | None:
     """
-    One heartbeat; None if its worker is dead or the file is none of ours.
+    One heartbeat; None if its worker is dead or the file is no heartbeat.
 
     Raises: OSError if it may not be read.
     """
@@ -127,7 +127,7 @@ def _opened(path: Path) -> Iterator[tuple[int | None, bool]]:
     """
     A descriptor of the newest file at `path`, None if there is none, and whether its writer is dead.
 
-    A writer lets go of a file once it has put a newer one there: such a file is not left over but late.
+    A writer unlocks a file once it has replaced it: such a file is not stale, only outdated.
     """
     while True:
         try:

@@ -1,8 +1,8 @@
 """
-Signs of life of a worker, and what they mean: values only, read by its watchdog and by health probes.
+Liveness of a worker's parts: values only, read by its watchdog and by health probes.
 
-An idle worker is healthy, and so is one that a brake or a pause holds, or whose Redis or broker is away:
-all of them wait, and ending one would help nobody.
+An idle worker is healthy, and so is one that is held by a brake or a pause, or whose Redis or broker is
+unavailable: all of them wait, and a restart would not help.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LIMIT = 30.0
-"""Seconds without a sign of life after which a worker takes a part of itself for stuck, and ends."""
+"""Seconds without progress after which a worker takes a part of itself for stuck, and ends."""
 
 PROBE_LIMIT = 20.0
-"""The same as a probe has it: with a probe every 10 s, a stuck part is seen within 30."""
+"""The same for a probe: with a probe every 10 s, a stuck part is found within 30."""
 
 LEDGER_LIMIT = 10.0
-"""Seconds without an answer of Redis after which a worker is not ready: it asks every second."""
+"""Seconds without an answer of Redis after which a worker is not ready: it calls Redis every second."""
 
 ALIVE_WITHIN = 10.0
-"""Seconds since its last sign in the ledger within which a worker is alive: it gives one a second."""
+"""Seconds since its last entry in the ledger within which a worker is alive: it writes one a second."""
 
 RECONNECT = 30.0
-"""Seconds that Celery pauses at most between two tries to reach its broker (kombu's `interval_max`)."""
+"""Longest pause of Celery between two attempts to reach its broker (kombu's `interval_max`), in seconds."""
 
 
 @dataclass(slots=True)
 class Liveness:
     """
-    Signs of life, as monotonic seconds of the last one; None for a part that gives none.
+    Monotonic seconds of the last progress of each part; None for a part that reports none.
 
     Attributes:
-        engine: its loop has turned.
+        engine: its loop has run.
         ledger: Redis has answered it.
-        consumer: Celery's loop has turned, or it waits for its broker.
-        message: Celery has brought a message, or there was none to bring.
+        consumer: Celery's loop has run, or it waits for its broker.
+        message: Celery has delivered a message, or there was none.
         looked: Redis has answered at all since the start.
     """
 
@@ -45,24 +45,24 @@ class Liveness:
     looked: bool = False
 
     def all_at(self, now: float) -> None:
-        """Begins anew, as after a time in which the whole process was frozen."""
+        """Resets all times, as after a time in which the whole process was frozen."""
         self.engine = self.ledger = self.message = now
         if self.consumer is not None:
             self.consumer = now
 
     def reconnect_at(self, now: float) -> None:
-        """Redis is away: once it is back, Celery has the longest of its pauses to notice."""
+        """Redis is unavailable: when it is back, Celery may need its longest pause to notice."""
         self.message = now + RECONNECT
         if self.consumer is not None:
             self.consumer = now + RECONNECT
 
 
 def diagnose(signs: Liveness, now: float, limit: float = LIMIT) -> str | None:
-    """What is stuck, as a sentence; None if nothing is."""
+    """The part that is stuck, as a sentence; None if none is."""
     if now - signs.engine > limit:
         return f"the engine's loop has not turned for {now - signs.engine:.0f} s"
     if now - signs.ledger > limit:
-        return None  # Redis is away, and Celery may be waiting for it
+        return None  # Redis is unavailable, and Celery may be waiting for it
     if signs.consumer is not None and now - signs.consumer > limit:
         return f"Celery's loop has not turned for {now - signs.consumer:.0f} s"
     if now - signs.message > limit:

@@ -1,8 +1,8 @@
 """
-`provision health`: for probes of containers and supervisors. Exit code 0 if it is well, 1 if not.
+`provision health`: for probes of containers and supervisors. Exit code 0 if healthy, 1 if not.
 
 A probe runs every few seconds on every worker, so this module imports nothing but the standard library, and
-`console.__main__` comes here before anything else is loaded. It asks neither Redis nor the broker.
+`console.__main__` calls it before anything else is loaded. It contacts neither Redis nor the broker.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from provisioning.printable import printable
 WELL, UNWELL = 0, 1
 
 ANSWER_WITHIN = 5.0
-"""Seconds that a server has to answer a probe by HTTP."""
+"""Seconds for a server to answer an HTTP probe."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """What `provision health` understands."""
+    """The arguments of `provision health`."""
     parser = argparse.ArgumentParser(
         prog="provision health",
         description=(
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Looks, says what it sees, and returns the exit code."""
+    """Checks the health, prints it, and returns the exit code."""
     chosen = parser().parse_args(arguments)
     if chosen.url is not None:
         return _report_server(chosen.url, ready=chosen.ready, as_json=chosen.json)
@@ -102,7 +102,7 @@ def _public(beat: Heartbeat, now: float, stuck: str | None, unready: str | None)
         "consumer": signs.consumer,
         "message": signs.message,
     }
-    # A part that is excused, while Celery reconnects, has its sign in the future.
+    # While Celery reconnects, a part may have a time in the future.
     ages = {name: None if at is None else round(max(0.0, now - at), 1) for name, at in last.items()}
     return {
         "worker": beat.worker,
@@ -139,7 +139,7 @@ def _report_server(url: str, *, ready: bool, as_json: bool) -> int:
 
 
 def _address(url: str, *, ready: bool) -> str:
-    """The address to ask: as it was given if it names a page, else our own server's."""
+    """The address to request: as given if it has a path, else that of our own server's probe."""
     from urllib.parse import urlsplit
 
     page = urlsplit(url).path.strip("/")
@@ -147,7 +147,7 @@ def _address(url: str, *, ready: bool) -> str:
 
 
 def _asked(address: str) -> tuple[int | None, str]:
-    """The status that came and what is said about it; None if nothing came."""
+    """The status of the answer and a message; None if there was no answer."""
     # Only here: HTTP and TLS cost more to import than all the rest.
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
     from urllib.parse import urlsplit
@@ -169,7 +169,7 @@ def _asked(address: str) -> tuple[int | None, str]:
 
 
 def _is(beat: Heartbeat, name: str) -> bool:
-    """Whether a worker is meant: by its whole name, by what stands before the host, or by its `--name`."""
+    """Whether a name selects this worker: its whole name, the part before the host, or its `--name`."""
     before_host = beat.worker.partition("@")[0]
     return name in (beat.worker, before_host, before_host.removesuffix(f"-{beat.pid}"))
 

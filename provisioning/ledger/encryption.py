@@ -33,27 +33,27 @@ from provisioning.ledger.scripts import Call
 
 PREFIX = b"pv1:"
 SHREDDED = b"shredded"
-"""What stands in the place of a data key that was destroyed: nobody makes it a new one."""
+"""Stored instead of a destroyed data key, so that no new one is created for it."""
 
 FINGERPRINTS = "fingerprints"
 """Field of `keys.DATA_KEYS` with the key of all fingerprints; no batch has this id: theirs begin with b."""
 
 WEBHOOKS = "webhooks"
-"""Likewise, of what is kept of webhooks: it goes on from one batch to the next."""
+"""Likewise, the key for data of webhooks, which is used for all batches."""
 
 CACHED_SECONDS = 30.0
-"""How long a process goes by a data key without looking: so long it may read on after a shredding."""
+"""Seconds for which a process caches a data key: so long it may still decrypt after a shredding."""
 
 CENSUS = 1000
-"""Data keys that a census looks at: some 30 ms of trying."""
+"""Data keys that a census tries: some 30 ms."""
 
 
 class SealedError(ProvisioningError):
-    """Something in the ledger is sealed, and cannot be opened here."""
+    """A value in the ledger is encrypted, and cannot be decrypted here."""
 
 
 class KeylessError(SealedError):
-    """It cannot be opened here for want of a master key that others may have."""
+    """It cannot be decrypted here because a master key is missing, which others may have."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -64,7 +64,7 @@ class KeylessError(SealedError):
 
 
 class ShreddedError(SealedError):
-    """It cannot be opened anywhere: its key was destroyed."""
+    """It cannot be decrypted anywhere: its key was destroyed."""
 
 
 def load_masters(text: str) -> MultiFernet | None:
@@ -90,13 +90,13 @@ def load_masters(text: str) -> MultiFernet | None:
 @dataclass(frozen=True, slots=True)
 class Census:
     """
-    What the data keys of a ledger come to, as far as they were looked at.
+    A summary of the data keys of a ledger, as far as they were tried.
 
     Attributes:
         masters: there are master keys here.
         keys: there are data keys.
-        opened: data keys that the masters open; `closed` those that they do not. Destroyed ones are neither.
-        fingerprints: the key of all fingerprints is among those that open, or is not there yet.
+        opened: data keys that the masters decrypt; `closed`: that they do not. Destroyed ones are neither.
+        fingerprints: the masters decrypt the key of all fingerprints, or there is none yet.
     """
 
     masters: bool
@@ -107,7 +107,7 @@ class Census:
 
 
 class Encryption:
-    """Seals and opens for one ledger; without master keys everything passes as it is."""
+    """Encrypts and decrypts for one ledger; without master keys all values remain plain."""
 
     def __init__(self, redis: Redis, masters: MultiFernet | None) -> None:
         self._redis: Any = redis
@@ -119,7 +119,7 @@ class Encryption:
 
     async def outgoing(self, calls: Sequence[Call[Any]]) -> Sequence[Call[Any]]:
         """
-        The same calls with bodies and results sealed, and fingerprints that only who holds a key can make.
+        The same calls with bodies and results encrypted, and with keyed fingerprints.
 
         Raises: ConfigurationError if the ledger is encrypted and there are no master keys here.
         """
@@ -151,8 +151,8 @@ class Encryption:
 
     async def _forget_gone(self, batch: str) -> None:
         """
-        Forgets keys that another process has destroyed since, or that Redis has lost: nobody could open what
-        they seal.
+        Drops cached keys that another process has destroyed, or that Redis has lost: values encrypted with
+        them could never be decrypted.
         """
         cached = [name for name in self._cached if name.partition("+")[0] in (batch, FINGERPRINTS)]
         if cached:
@@ -172,7 +172,7 @@ class Encryption:
                 except ShreddedError:
                     if script not in ("answered", "affirm"):
                         raise
-                    # That there is a widget must be known all the same, late as its answer comes.
+                    # The existence of the widget must still be recorded, although its answer is late.
                     changes[name] = b""
         return msgspec.structs.replace(row, **changes) if changes else row
 
@@ -180,7 +180,7 @@ class Encryption:
 
     async def seal(self, batch: str, value: bytes, *, anew: bool = False) -> bytes:
         """
-        A value as the ledger keeps it.
+        A value as the ledger stores it.
 
         Args:
             anew: whether a batch whose keys were all destroyed gets another one.
@@ -214,10 +214,9 @@ class Encryption:
 
     async def open(self, value: bytes) -> bytes:
         """
-        What was sealed, or a plain value as it is.
+        The decrypted value, or a plain value as it is.
 
-        Raises: KeylessError if the keys for it are not here; SealedError if they are not anywhere any more,
-            or it is damaged.
+        Raises: KeylessError if its keys are not here; SealedError if they no longer exist, or it is damaged.
         """
         if not value.startswith(PREFIX):
             return value
@@ -241,7 +240,7 @@ class Encryption:
         """
         As `open`; empty if its key was destroyed.
 
-        It is as good as gone then: the sweep that clears it away has died, or was too early for it.
+        The value counts as deleted then: the sweep that deletes it was killed, or ran before it was written.
         """
         try:
             return await self.open(value)
@@ -249,7 +248,7 @@ class Encryption:
             return b""
 
     async def fingerprint(self, plain: str) -> str:
-        """A fingerprint from which nobody without the key can tell, or try out, what the body was."""
+        """A keyed fingerprint: without the key the body cannot be found, not even by trying bodies."""
         if self._masters is None:
             return plain
         key = await self._data_key(FINGERPRINTS, make=True)
@@ -269,7 +268,7 @@ class Encryption:
         return rotated
 
     async def census(self) -> Census:
-        """Tries the master keys on the data keys, of which it looks at some thousand at most."""
+        """Tries the master keys on the data keys, a limited number of them."""
         found: dict[bytes, bytes] = {}
         cursor = 0
         while len(found) < CENSUS:
@@ -302,7 +301,7 @@ class Encryption:
         """
         Destroys a batch's data keys. Returns: whether there was one.
 
-        Where there was none nothing is noted: a ledger with anything there counts as encrypted.
+        If there was none nothing is stored: a ledger with any data key counts as encrypted.
         """
         destroyed = False
         for generation in itertools.count():
@@ -358,7 +357,7 @@ class Encryption:
 
 
 def _generation(batch: str, number: int) -> str:
-    """Name of one of a batch's data keys: a destroyed one is never made anew, the next one gets a number."""
+    """Name of one of a batch's data keys: a destroyed one is never replaced, the next one gets a number."""
     return f"{batch}+{number}" if number else batch
 
 
@@ -367,7 +366,7 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """
-"""Wraps a key anew only if nobody has destroyed it meanwhile."""
+"""Wraps a key again, unless it was destroyed meanwhile."""
 
 
 def _is_sealed(call: Call[Any]) -> bool:

@@ -1,8 +1,8 @@
 """
-What has happened to batches, single jobs and by people's hands, as one bounded stream in the ledger.
+Events of batches and single jobs, and actions of people, as one bounded stream in the ledger.
 
-The scripts append to it in the same call as the change itself, so an event is never missing and never told of
-something that did not come to be. Counts are not in it: whoever shows progress reads the batch.
+The scripts append to it in the same call as the change itself, so no event is missing, and none is written
+without its change. Counts are not in it: progress is read from the batch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAGE = 1000
 """Entries read at a time."""
 
 LONGEST_WAIT = 5.0
-"""Seconds that one wait lasts at most: well below the time-out of a connection."""
+"""Longest wait in seconds: well below the timeout of a connection."""
 
 BEGINNING = "0-0"
 """The id before all others."""
@@ -31,12 +31,12 @@ _KNOWN = frozenset(Happened)
 
 class Event(msgspec.Struct, frozen=True):
     """
-    Something that has happened.
+    One event.
 
     Attributes:
-        id: as the stream has it; what comes later is greater.
-        happened: None for something that only a newer version knows.
-        batch: it happened to; empty for an act on something else.
+        id: in the stream; later ids are greater.
+        happened: the kind; None for one of a newer version.
+        batch: of the event; empty for an action on something else.
         job: number of a single job; None if it is not about one.
     """
 
@@ -47,7 +47,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def when(id_: str) -> str:
-    """When an event happened, of its id: its first part is the time in ms."""
+    """The time of an event, from its id: the first part is the time in ms."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(id_.partition("-")[0]) / 1000))
 
 
@@ -63,7 +63,7 @@ class Events:
         return newest[0][0].decode() if newest else BEGINNING
 
     async def after(self, last: str, batch: str) -> tuple[list[Event], str]:
-        """The events of a batch after an id, oldest first, and the id up to which all were looked at."""
+        """The events of a batch after an id, oldest first, and the id up to which all were read."""
         found: list[Event] = []
         while True:
             entries = await self._redis.xrange(keys.EVENTS, min=f"({last}", count=PAGE)
@@ -81,7 +81,7 @@ class Events:
 
 
 def _entries(streams: Any) -> Any:
-    """What was read of the one stream, as either protocol of Redis has it."""
+    """The entries read from the stream, in either protocol of Redis."""
     if isinstance(streams, dict):
         return [entry for parts in streams.values() for entries in parts for entry in entries]
     return [entry for _, entries in streams or () for entry in entries]

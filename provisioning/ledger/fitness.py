@@ -1,4 +1,4 @@
-"""Whether a Redis may keep the ledger at all: what `Ledger.check` demands and the doctor reports."""
+"""Requirements for a Redis that holds the ledger: `Ledger.check` enforces and the doctor reports them."""
 
 from __future__ import annotations
 

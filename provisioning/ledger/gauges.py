@@ -1,8 +1,8 @@
 """
-The whole ledger in numbers, for metrics: all batches summed up, stretch by stretch, inside Redis.
+The whole ledger in numbers, for metrics: sums over all batches, computed inside Redis in steps.
 
-What it costs grows with the batches that are kept, not with their jobs: some 10 µs of Redis' time a batch,
-a few ms at a time. Nothing here names a batch, a job or a tenant.
+The cost grows with the number of stored batches, not with their jobs: some 10 µs of Redis' time per batch, a
+few ms per step. Nothing here names a batch, a job or a tenant.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from provisioning.observability.metric import KNOWN_CAUSES
 from provisioning.pace import Rate
 
 STRETCH: Final = 250
-"""Batches summed up in one call: a few ms in which Redis does nothing else."""
+"""Batches per call: a few ms in which Redis does nothing else."""
 
 LINES: Final = 8
-"""Batches, the oldest of those with jobs ready, in which the job that has waited longest is looked for."""
+"""The oldest batches with jobs ready, of which the job that has waited longest is searched."""
 
 PACES: Final = 50
-"""Paces told by the name of their credential; there are as many as an operator has typed."""
+"""Most paces with the name of their credential; operators set them by hand."""
 
 _KNOWN: Final[tuple[str, ...]] = tuple(sorted(KNOWN_CAUSES))
 
 
 class Sums(msgspec.Struct, frozen=True):
     """
-    Some batches, summed up.
+    Sums over some batches.
 
     Attributes:
         counts: jobs by state; `accepted`, `least`, `most`, `attempts`; `waiting`, queued jobs that wait for a
             time; `settled`, batches with nothing left to do.
-        causes: dead and in doubt by cause, those that nobody documents as `other`.
+        causes: dead and in doubt by cause, undocumented ones as `other`.
         doubted: when the oldest doubt began, Unix seconds.
         due: when the first of the waiting jobs is or was due.
-        first: ids of jobs that are first in line, the oldest batch's first.
+        first: ids of the jobs that are next in their batch, the oldest batch's first.
     """
 
     batches: int = 0
@@ -70,12 +70,12 @@ class Sums(msgspec.Struct, frozen=True):
 
 class Server(msgspec.Struct, frozen=True):
     """
-    How the Redis fares that the ledger is in.
+    The state of the ledger's Redis.
 
     Attributes:
         used, most: bytes; `most` is 0 where nothing limits it.
         append_only: whether it keeps an append-only file.
-        sound: by what was to be written (`append`, `rewrite`, `save`), whether it went well the last time.
+        sound: for each kind of write (`append`, `rewrite`, `save`), whether the last one succeeded.
     """
 
     used: int
@@ -86,18 +86,18 @@ class Server(msgspec.Struct, frozen=True):
 
 class Gauges(msgspec.Struct, frozen=True):
     """
-    The ledger at one moment, or as near to one as pages read one after the other come.
+    The ledger at one moment, approximately: its pages are read one after the other.
 
     Attributes:
         at: Unix seconds, by Redis' clock.
-        oldest: seconds that the job has been ready that was first so; 0 if none is. Looked for in the oldest
-            batches, among the jobs first in line.
+        oldest: seconds for which the job that has been ready longest has waited; 0 if none is ready. Searched
+            in the oldest batches, among their next jobs.
         oldest_doubt: seconds since the oldest doubt began; 0 if there is none.
-        messages: that wait in Celery's queue in this Redis, of use where that is the broker.
-        taken: that workers have taken and not acknowledged, likewise; those of a dead one for a minute.
-        refused: messages the Celery intake has refused and keeps.
+        messages: that wait in Celery's queue in this Redis, if that is the broker.
+        taken: that workers have received and not acknowledged, likewise; those of a dead one for a minute.
+        refused: stored messages that the Celery intake has refused.
         paces: set by an operator, POSTs a second by credential; infinite for unlimited.
-        learned: from 429s, likewise, where it is in force.
+        learned: rates from 429s, likewise, if in force.
     """
 
     at: float
@@ -152,9 +152,9 @@ async def read_gauges(ledger: Ledger) -> Gauges:
 
 async def sum_up(ledger: Ledger, *, stretch: int = STRETCH) -> Sums:
     """
-    Every batch, summed up; others have their turn between one stretch and the next.
+    The sums over every batch; Redis serves other clients between two steps.
 
-    A batch that is let go of meanwhile may hide another from this look.
+    A batch that is deleted meanwhile may make this miss another one.
     """
     sums, start = Sums(), 0
     while True:
@@ -184,8 +184,8 @@ def _read_sums(reply: Any) -> Sums:
 
 async def _ready_since(ledger: Ledger, sums: Sums) -> float | None:
     """
-    When the job became ready that has been so for longest: of those first in line, and of those whose time
-    has come and whom no worker has noticed.
+    When the job that has been ready longest became ready: of the next jobs of batches, and of the waiting
+    jobs that are due and that no worker has claimed.
     """
     found = await asyncio.gather(*(_queued_since(ledger, job_id) for job_id in sums.first))
     return min([*(at for at in found if at), *([sums.due] if sums.due else [])], default=None)
@@ -196,11 +196,11 @@ async def _queued_since(ledger: Ledger, job_id: str) -> float | None:
         job = await ledger.queries.job(job_id)
     except NotFoundError:
         return None
-    return job.at if job.state is State.QUEUED else None  # a list may name a job that was called off
+    return job.at if job.state is State.QUEUED else None  # a list may name a cancelled job
 
 
 def _server(memory: Mapping[str, Any], persistence: Mapping[str, Any]) -> Server:
-    # What a server does not tell has not gone wrong: hosted ones hide some of it.
+    # A missing field is no failure: hosted servers hide some of them.
     fields = {
         "append": "aof_last_write_status",
         "rewrite": "aof_last_bgrewrite_status",

@@ -1,8 +1,8 @@
 """
-The Idempotency-Key: the same request twice is one request (IETF draft, and as Stripe does it).
+The Idempotency-Key: a repeated request is executed once (IETF draft, and like Stripe).
 
-A key belongs to one caller and one request. Who works on it holds a lock that lapses when its server dies;
-what was asked is kept, so that only the same request can take the key up again and finish.
+A key belongs to one caller and one request. The server that works on it holds a lock that expires if the
+server dies; the request's fingerprint is stored, so that only the same request can continue with the key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from provisioning.ledger import keys
 
 KEPT = 48 * 3600
-"""Seconds that an answer is kept: a day is promised, the other is for whoever repeats once a day."""
+"""Seconds for which an answer is stored: one day is promised, the second is for clients that retry daily."""
 
 LEASE = 10.0
 """Seconds after which a key whose server has died can be used again; renewed three times as often."""
@@ -36,14 +36,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What is kept of a request: its fingerprint, and the answer when there is one."""
+    """The stored part of a request: its fingerprint, and the answer once there is one."""
 
     fingerprint: str
     answer: Answer | None = None
 
 
 class InUseError(Exception):
-    """The same request is being worked on."""
+    """The same request is in progress."""
 
 
 class OtherRequestError(Exception):
@@ -63,12 +63,12 @@ class Turn:
         self._owner = owner
 
     async def keep(self, answer: Answer) -> None:
-        """Keeps the answer for whoever repeats the request."""
+        """Stores the answer for repetitions of the request."""
         kept = msgspec.json.encode(Kept(self._fingerprint, answer))
         await self._redis.set(keys.idempotency(self._name), kept, ex=KEPT)
 
     async def renew_for_ever(self) -> None:
-        """Renews the lock until cancelled; should Redis be away for long, the ledger bears a second go."""
+        """Renews the lock until cancelled; if it expires in an outage of Redis, a repetition is harmless."""
         while True:
             await asyncio.sleep(LEASE / 3)
             with contextlib.suppress(Exception):
@@ -77,7 +77,7 @@ class Turn:
                 )
 
     async def let_go(self) -> None:
-        """Gives the lock back, if it is ours still."""
+        """Releases the lock, if it is still ours."""
         lock = keys.idempotency_lock(self._name)
         if await self._redis.get(lock) == self._owner.encode():
             await self._redis.delete(lock)
@@ -92,11 +92,11 @@ class Idempotency:
     @contextlib.asynccontextmanager
     async def turn(self, caller: str, key: str, fingerprint: str) -> AsyncIterator[Answer | Turn]:
         """
-        The answer that was given already, or the turn to make one.
+        The stored answer, or the right to create one.
 
         Args:
-            caller: whose key it is; others may use the same.
-            fingerprint: of all that makes the request what it is.
+            caller: owner of the key; others may use the same.
+            fingerprint: of all parts of the request that must be equal.
         Raises: InUseError, OtherRequestError.
         """
         name = hashlib.sha256(f"{caller}\n{key}".encode()).hexdigest()
@@ -112,7 +112,7 @@ class Idempotency:
         turn = Turn(self._redis, name, fingerprint, owner)
         heart = asyncio.create_task(turn.renew_for_ever())
         try:
-            # Whoever held the lock until now may have answered since we looked.
+            # The former holder of the lock may have answered meanwhile.
             answer = await self._known(record, fingerprint)
             yield answer or turn
         finally:
@@ -122,7 +122,7 @@ class Idempotency:
     async def _known(self, record: str, fingerprint: str) -> Answer | None:
         value = await self._redis.get(record)
         if value is None:
-            return None  # it has lapsed in this very moment
+            return None  # it has just expired
         kept = _decode(value)
         if kept.fingerprint != fingerprint:
             raise OtherRequestError

@@ -1,7 +1,7 @@
 """
-The ledger: one Redis, spoken to in transitions (to change it) and queries (to look).
+The ledger: one Redis with transitions (to change it) and queries (to read it).
 
-It knows how to tell a fit Redis from an unfit one.
+`check` refuses a Redis that is not fit for it.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ T = TypeVar("T")
 
 class Ledger:
     """
-    The record of every job, kept in Redis.
+    The record of every job, stored in Redis.
 
     Attributes:
         queries: batches and jobs, as they are now.
-        operations: what a person does: pause, resume, cancel, redrive, resolve.
+        operations: actions of people: pause, resume, cancel, redrive, resolve.
         idempotency: requests that were answered under a key.
-        tokens: who may use the HTTP API.
-        events: what has happened to batches, single jobs and by people's hands.
-        webhooks: who is told of it.
-        replicas: that must have an intent, an answer or an acceptance before anything goes by it.
-        primary: which Redis its connections have met.
+        tokens: access tokens of the HTTP API.
+        events: events of batches and single jobs, and actions of people.
+        webhooks: addresses that are notified of them.
+        replicas: number that must have confirmed an intent, an answer or an acceptance before it counts.
+        primary: the Redis to which its connections lead.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class Ledger:
     @classmethod
     def of(cls, settings: Settings, *, connections: int = 16) -> Self:
         """
-        The ledger of these settings, in all that they say of it; nothing is connected until it is used.
+        The ledger of these settings; nothing is connected until it is used.
 
-        Raises: ConfigurationError if the master keys are none.
+        Raises: ConfigurationError if the master keys are invalid.
         """
         return cls.at(
             settings.redis or "",
@@ -112,22 +112,22 @@ class Ledger:
         await self.redis.aclose()
 
     async def do(self, call: Call[T]) -> T:
-        """Carries out one transition. Raises: LedgerUnavailableError."""
+        """Executes one transition. Raises: LedgerUnavailableError."""
         [reply] = await self.do_all([call])
         return cast(T, reply)
 
     async def do_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """
-        Carries out transitions in one pipeline, each atomic for itself; replies in order.
+        Executes transitions in one pipeline, each atomic by itself; replies in order.
 
-        Raises: LedgerUnavailableError; it is then unknown which were carried out, and each may be said again.
+        Raises: LedgerUnavailableError; it is then unknown which were executed, and each may be repeated.
         """
         replies = await self._scripts.run(await self.sealer.outgoing(calls))
         return [await self._completed(call, reply) for call, reply in zip(calls, replies, strict=True)]
 
     async def do_pipelined(self, calls: AsyncIterable[Call[T]]) -> AsyncGenerator[T, None]:
         """
-        Carries out one transition after the other, Redis waiting for none of them; replies in order.
+        Executes one transition after the other, without waiting for each reply; replies in order.
 
         Raises: as `do_all`.
         """
@@ -142,7 +142,7 @@ class Ledger:
                 yield await self._completed(sent.popleft(), reply)
 
     async def _completed(self, call: Call[T], reply: Any) -> T:
-        """A reply with all that takes keys: bodies of claims opened, jobs handed over to their batches."""
+        """A reply after the steps that need keys: bodies of claims decrypted, jobs given to their batches."""
         if isinstance(reply, Claims):
             return cast(T, await self._opened(reply))
         if call.again:
@@ -155,9 +155,9 @@ class Ledger:
 
     async def _opened(self, claims: Claims) -> Claims:
         """
-        The claims, their bodies opened, apart from those that other keys would open. A body that is gone or
-        damaged is neither: its job stays under its lease, and is queued again when that lapses. It must not
-        keep those that were claimed with it.
+        The claims with decrypted bodies, and those that need other keys. A body that is missing or damaged is
+        in neither list: its job keeps its lease, and is queued again when that lapses. It must not block the
+        jobs that were claimed with it.
         """
         jobs, sealed = [], []
         for job in claims.jobs:
@@ -176,16 +176,16 @@ class Ledger:
         return msgspec.structs.replace(claims, jobs=jobs, sealed=sealed)
 
     async def expose(self, exposed: bool) -> None:
-        """Notes whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
+        """Records whether this Redis may lose acknowledged writes: in a power cut, or in a failover."""
         await self.primary.expose(self.redis, exposed)
 
     async def check(self) -> None:
         """
-        Makes sure that this Redis answers and keeps what it is given, and takes over what the former version
-        of this program has written.
+        Checks that this Redis answers and does not evict keys, and converts the data of the former version of
+        this program.
 
-        Raises: LedgerUnavailableError if it is away; LedgerUnfitError if it is too old, or evicts keys when
-            memory runs short; ContractError if another version of this program keeps its jobs there, or
+        Raises: LedgerUnavailableError if it is unavailable; LedgerUnfitError if it is too old, or evicts keys
+            when memory is full; ContractError if another version of this program has its jobs there, or
             workers of the former one are running.
         """
         server = await self.redis.info("server")

@@ -1,7 +1,7 @@
 """
-What limits sending now, in numbers: for status, progress, metrics and whoever asks why it is not quicker.
+What limits sending now, in numbers: for status, progress and metrics.
 
-Pure: signs of workers and what is known of rates go in. The words for it are the console's.
+Pure: the registry entries of workers and the known rates go in. The console has the texts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from provisioning.ledger.records import WorkerSign
 from provisioning.pace import Rate
 
 NOTICED = 0.02
-"""Share of answers that push back from which a worker's limit says so."""
+"""Share of answers that push back from which a worker's limit is reported as caused by them."""
 
 
 class SendingLimit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -24,17 +24,17 @@ class SendingLimit(msgspec.Struct, frozen=True, omit_defaults=True):
     One thing that limits sending.
 
     Attributes:
-        kind: `outage`: the API seems to be down; `learned_rate`: 429s have taught a rate of a credential;
-            `pace`: a person or a setting has set one; `concurrency`: POSTs in flight on a worker.
+        kind: `outage`: the API seems to be down; `learned_rate`: a credential's rate, learned from 429s;
+            `pace`: set by a person or a setting; `concurrency`: POSTs in flight on a worker.
         on: the credential or the worker; empty for the API.
         per_second: of a rate.
-        at_once: POSTs in flight at most.
+        at_once: most POSTs in flight.
         refused: share of the last answers that pushed back; 0 to 1.
-        since: Unix seconds since when.
+        since: Unix seconds of its begin.
         certain: of an outage: a probe has failed as well.
         cause: of an outage: the last failure, as one word.
         next_probe: of an outage: Unix seconds of the next probes.
-        workers: that are of this mind.
+        workers: number with this limit.
     """
 
     kind: Literal["outage", "learned_rate", "pace", "concurrency"]
@@ -98,12 +98,12 @@ def sending_limits(
 
 
 def is_felt(limit: SendingLimit) -> bool:
-    """Whether it slows sending down by what the API does, not by what a person has set."""
+    """Whether the API causes it, and not a person's setting."""
     if limit.kind == "concurrency":
         return (limit.refused or 0.0) >= NOTICED
     return limit.kind != "pace"
 
 
 def _rate(words: set[str]) -> Rate | None:
-    """The pace in which all workers agree; None if they do not."""
+    """The pace of all workers; None if they differ."""
     return Rate.parse(next(iter(words))) if len(words) == 1 and "" not in words else None

@@ -1,7 +1,8 @@
 """
-What a person does to the flow: hold, release, cancel, redrive, resolve.
+Actions of people: hold, release, cancel, redrive, resolve.
 
-Every act is noted in the audit, whichever door it came through: who, when, on what, why, and what came of it.
+Each is recorded in the audit, from the command line and over HTTP: actor, time, object, justification and
+result.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from provisioning.observability.logs import log_event
 from provisioning.pace import Rate
 
 STRETCH = 2000
-"""Jobs that one call cancels or redrives: a few ms of Redis' time, so that nobody else waits long."""
+"""Jobs that one call cancels or redrives: a few ms of Redis' time, so that other clients do not wait long."""
 
 AUDIT_KEPT = 10_000
-"""Acts that the audit holds at least: years of a busy operator, in a few megabytes."""
+"""Fewest actions that the audit keeps: years of a busy operator, in a few megabytes."""
 
 Do = Callable[[Call[Any]], Awaitable[Any]]
 
 
 class Operations:
-    """The operator's hand in the ledger. Every act names who did it."""
+    """Actions of people in the ledger. Each has an actor."""
 
     def __init__(self, redis: Redis, do: Do, sealer: Encryption) -> None:
         self._redis: Any = redis
@@ -45,11 +46,11 @@ class Operations:
 
     async def hold(self, scope: str, *, actor: str, justification: str) -> bool:
         """
-        Pauses `scope` by a person's word: no POST of it starts from now on, on any worker.
+        Pauses `scope`: no POST of it starts from now on, on any worker.
 
         Args:
             scope: a field of `keys.HOLDS`.
-        Returns: False if it was held already; the first word stands.
+        Returns: False if it was held already; that hold is kept.
         """
         new = await self._hold(scope, actor, justification, HoldKind.PAUSED)
         if new:
@@ -61,7 +62,7 @@ class Operations:
         return bool(await self._do(transitions.hold(hold)))
 
     async def release(self, scope: str, *, actor: str = "", justification: str = "") -> Released:
-        """Lets `scope` go on: at once after a pause, after one probe's success under a brake."""
+        """Resumes `scope`: at once after a pause; under a brake, once a probe succeeds."""
         word: Released = await self._do(transitions.release(scope))
         if word is not Released.NOT_HELD:
             await self.note(
@@ -74,7 +75,7 @@ class Operations:
         Sets the pace of a credential on all workers, in force within a second and across restarts.
 
         Args:
-            rate: None to let each worker go by its own setting again.
+            rate: None for each worker's own setting.
         """
         if rate is None:
             await self._redis.hdel(keys.RATES, credential)
@@ -85,9 +86,9 @@ class Operations:
 
     async def shred(self, batch: str, *, actor: str) -> bool:
         """
-        Destroys the data key of a batch, and deletes what it had sealed. Returns: whether there was one.
+        Destroys the data key of a batch, and deletes what it had encrypted. Returns: whether there was one.
 
-        The caller has made sure that nothing of the batch is unsettled or in doubt.
+        The caller must have checked that no job of the batch is unsettled or in doubt.
         """
         had = await self._sealer.shred(batch)
         await self._redis.unlink(keys.bodies(batch), keys.late_results(batch))
@@ -108,7 +109,7 @@ class Operations:
         justification: str = "",
         facts: Mapping[str, Fact] | None = None,
     ) -> None:
-        """Adds an act to the audit. Its facts hold no payload, credential or widget key."""
+        """Adds an action to the audit. Its facts must hold no payload, credential or widget key."""
         line = Act(
             act=act,
             at=time.time(),
@@ -128,16 +129,16 @@ class Operations:
         log_event(ACT_NOTED, act=act, on=on, by=actor)
 
     async def choose_on_in_doubt(self, batch: str, choice: str) -> None:
-        """Has the doubtful jobs of a batch wait for a person (`hold`), or tried again (`retry`)."""
+        """Sets whether jobs of a batch in doubt wait for a person (`hold`) or are sent again (`retry`)."""
         await self._redis.hset(keys.batch(batch), "on_in_doubt", choice)
 
     async def cancel(
         self, batch: str, actor: str, *, credential: str | None = None, justification: str = ""
     ) -> int:
         """
-        Calls off every job of a batch, or of one credential in it, that has not begun to be sent.
+        Cancels all unsent jobs of a batch, or of one credential in it.
 
-        The batch is held first, so that no further POST starts while the sweep goes over it.
+        The batch is held first, so that no further POST starts during the sweep.
         Returns: how many.
         """
         scope = scopes.of_batch(batch)
@@ -161,7 +162,7 @@ class Operations:
         return cancelled
 
     async def _left_by_a_cancel(self, scope: str) -> bool:
-        """Whether `scope` is held by a sweep that may have died over it; then the next one lifts it."""
+        """Whether `scope` is held by a sweep, which may have been killed; then the next one releases it."""
         held = await self._redis.hget(keys.HOLDS, scope)
         return held is not None and msgspec.json.decode(held, type=Hold).kind == HoldKind.CANCELLING
 
@@ -169,7 +170,7 @@ class Operations:
         self, batch: str, wanted: Selection, actor: str, *, justification: str = ""
     ) -> Redriven:
         """
-        Queues dead or cancelled jobs again: fresh attempts, history kept. They go at the credential's pace.
+        Queues dead or cancelled jobs again, with new attempts; their history is kept.
 
         Args:
             justification: reason to accept a second widget; empty skips and counts those that may create one.
@@ -204,7 +205,7 @@ class Operations:
         self, batch: str, number: int, *, created: bool, actor: str, result: Result | None = None
     ) -> bool:
         """
-        Settles a doubt by a person's word. Returns: whether the job was in doubt.
+        Settles a doubt as a person has found. Returns: whether the job was in doubt.
 
         Raises: NotFoundError if there is no such job.
         """
@@ -222,11 +223,11 @@ class Operations:
 
 
 def _batch_of(on: str) -> str:
-    """Id of the batch that an act is on, as it names that or a job of it; empty for another thing."""
+    """Id of the batch that an action is on, if it is on a batch or a job; else empty."""
     kind, _, name = on.partition(":")
     return name if kind == "batch" else name.rpartition(".")[0] if kind == "job" else ""
 
 
 def _encodable(text: str) -> str:
-    """A text with its stray bytes as escapes: a file name or an argument may hold some, JSON may not."""
+    """A text with undecodable bytes as escapes: file names and arguments may contain them, JSON may not."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,12 +1,12 @@
 """
-Every event that a program of ours logs, and every field that an event may have.
+Every event that these programs log, and every field that an event may have.
 
-A log line can hold nothing else: `logs.say` takes an event from here, and what is not a field of it, or does
-not have the field's shape, is left out (see `log_fields`). `docs/reference/log-events.md` is generated from
-this module, and a test compares it with what the code says.
+A log line can hold nothing else: `logs.log_event` takes an event from here, and leaves out values that are no
+field of it, or do not have the field's shape (see `log_fields`). `docs/reference/log-events.md` is generated
+from this module, and a test compares it with the code.
 
 Names are `noun.past_participle` and stable; levels: debug for each step, info for the expected, warning for
-what is tried again, error when a person must look.
+what is retried, error if a person must act.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Final
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    One kind of line.
+    One kind of log line.
 
     Attributes:
         level: of `logging`.
         when: what has happened, as a sentence.
-        fields: names out of `log_fields.FIELDS`; those that do not apply are left out of a line.
-        every: seconds in which a line that says the same of the same thing is written once.
+        fields: names from `log_fields.FIELDS`; those that do not apply are left out of a line.
+        every: seconds in which a line with the same subject is written once.
     """
 
     name: str
@@ -50,7 +50,7 @@ _CLOSING: Final = (
     "silent_worker",
 )
 
-# --- Jobs, as a worker sees them ---
+# --- Jobs, on a worker ---
 
 JOB_CLAIMED = Event(
     "job.claimed", logging.DEBUG, "A worker claimed a job.", (*_JOB, "row", "credential", "attempts")
@@ -114,7 +114,7 @@ ANSWER_MISREAD = Event(
     ("evidence", "status", "exception"),
 )
 
-# --- Brakes and the ledger, as a worker sees them ---
+# --- Circuit breakers (`brake`) and the ledger, on a worker ---
 
 BRAKE_APPLIED = Event(
     "brake.applied",
@@ -285,7 +285,7 @@ LOG_FAILED = Event(
     "log.failed", logging.ERROR, "A bug while a log line was written; the line is lost.", ("kind",)
 )
 
-# --- Doors ---
+# --- Submission and the HTTP API ---
 
 BATCH_SUBMITTED = Event(
     "batch.submitted",

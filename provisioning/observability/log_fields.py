@@ -1,11 +1,10 @@
 """
-What may stand in a log line or on a span: an allow-list of fields, each with a shape.
+The content of log lines and spans: an allow-list of fields, each with a shape.
 
-Secrets are kept out by construction, not by care. A value is shown if it has the shape of its field: a
-number, a word out of a small alphabet, or a sentence of our own. Objects, bytes and anything else have none.
-Of an exception, its types and places are shown, and its words only where they are ours or Redis'; of a
-library's record, its template and such arguments as are words. What is known to be a secret in this process
-is masked besides, wherever it stands.
+Secrets are excluded by construction. A value is shown if it has the shape of its field: a number, a word from
+a small alphabet, or a sentence of our own. Objects, bytes and other values are not shown. Of an exception,
+its types and places are shown, and its text only if it is ours or Redis'; of a library's record, its template
+and those arguments that are words. Known secrets of this process are also masked everywhere.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ MASKED: Final = "***"
 LEFT_OUT: Final = "…"
 
 LONGEST: Final = 500
-"""Characters of a text at most."""
+"""Most characters of a text."""
 
 FRAMES: Final = 20
-"""Frames of a traceback at most, the innermost."""
+"""Most frames of a traceback, the innermost."""
 
 LINKS: Final = 3
-"""Exceptions of a chain at most."""
+"""Most exceptions of a chain."""
 
 SHORTEST_SECRET: Final = 6
-"""Characters below which a secret is not looked for in texts: it would mask half of every sentence."""
+"""Secrets with fewer characters are not searched in texts: they would mask half of every sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ class Field:
     One field.
 
     Attributes:
-        shape: gives the value as it may be shown; None if it may not.
-        takes: in words, for the reference.
+        shape: returns the value as it may be shown; None if it may not.
+        takes: the accepted values in words, for the reference.
     """
 
     shape: Callable[[object], Scalar | None]
@@ -167,17 +166,17 @@ FIELDS: Final[dict[str, Field]] = {
     "left_out": Field(_number, "number", "Number of dropped events."),
     "told": Field(_matching(r"[a-z]+\.[a-z_]+"), "word", "The event that was sent."),
 }
-"""By name; an event names those that it may have."""
+"""By name; an event lists those that it may have."""
 
 CONTEXT: Final = ("program", "worker", "request_id", "job_id", "batch_id")
-"""Fields that a line may get from where it was said."""
+"""Fields that a line may get from its context."""
 
 FIELDS["program"] = Field(_one_of(["worker", "serve", "cli"]), "word", "The program that logs the line.")
 FIELDS["worker"] = Field(_matching(_NAME), "name", "The worker's name, as Celery has it.")
 
 
 def fitting(names: Iterable[str], values: Mapping[str, object]) -> Iterator[tuple[str, Scalar]]:
-    """Those of `values` that are called by one of `names` and have the shape of it."""
+    """Those of `values` with one of these names and its shape."""
     for name in names:
         value = values.get(name)
         if value is not None:
@@ -186,11 +185,11 @@ def fitting(names: Iterable[str], values: Mapping[str, object]) -> Iterator[tupl
                 yield name, shown
 
 
-# --- Secrets that this process knows ---
+# --- Known secrets of this process ---
 
 
 class _Secrets:
-    """What is masked wherever it stands."""
+    """Texts that are masked everywhere."""
 
     def __init__(self) -> None:
         self.words: frozenset[str] = frozenset()
@@ -209,7 +208,7 @@ _secrets: Final = _Secrets()
 
 
 def keep_secret(words: Iterable[str]) -> None:
-    """Has these masked in every line from now on."""
+    """Masks these in every line from now on."""
     _secrets.add(words)
 
 
@@ -238,10 +237,10 @@ _QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\{.*\}|\[.*\]|<.*>|b'.*
 
 def described(error: BaseException) -> str:
     """
-    What went wrong, as far as it can be said without anybody's data.
+    An error, as far as it can be shown without anyone's data.
 
-    Our own errors are sentences for people, except those about somebody's input. The system's are told by
-    their number, Redis' without what they quote. Of all others only the type is told.
+    Our own errors are shown with their message, except those about input. The system's are shown by number,
+    Redis' without quoted parts. Of all others only the type is shown.
     """
     kind = type(error).__name__
     if isinstance(error, ProvisioningError):
@@ -254,12 +253,12 @@ def described(error: BaseException) -> str:
 
 
 def unquoted(text: str) -> str:
-    """A text without what stands in quotes or brackets."""
+    """A text without the parts in quotes or brackets."""
     return _QUOTED.sub(LEFT_OUT, text)
 
 
 def traced(error: BaseException) -> str:
-    """The error, where it was raised, and what it came from; no line of source, no local, no foreign word."""
+    """The error, its place, and its causes; no line of source, no local variable, no foreign text."""
     lines: list[str] = []
     link: BaseException | None = error
     for _ in range(LINKS):
@@ -289,15 +288,15 @@ _WORDLIKE: Final = re.compile(r"[\w.:@/+*#-]{1,200}")
 _UNLIKE_A_WORD: Final = re.compile(r"\S*[\d_]\S*|\S{25,}")
 
 _PLUMBING: Final = ("celery", "kombu", "uvicorn")
-"""Libraries that speak of hosts, queues and tasks: what they put into a sentence is shown if it is a word."""
+"""Libraries that log hosts, queues and tasks: the arguments of their records are shown if they are words."""
 
 
 def rendered(record: logging.LogRecord) -> str:
     """
-    A library's words: the first line of its template, with such arguments as are numbers or words.
+    A library's message: the first line of its template, with those arguments that are numbers or words.
 
-    Most libraries handle bodies and answers, and what they say may hold a piece of them. So of their
-    sentences only plain words are shown, and none of the texts that they put into them.
+    Most libraries handle bodies and answers, and their messages may contain parts of them. So only plain
+    words of their templates are shown, and no texts that they insert.
     """
     plumbing = record.name.partition(".")[0] in _PLUMBING
     template = str(record.msg)

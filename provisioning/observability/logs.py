@@ -1,11 +1,11 @@
 """
-Logging of every program, set up in one place: structlog for what we say, and for what libraries say.
+Logging of every program, set up in one place: structlog for our own events and for those of libraries.
 
-One line an event: JSON off a terminal, for people on one; both on standard error, since standard output is
-for data. What a line may hold is decided in `log_events` and `log_fields`.
+One line per event: readable text on a terminal, else JSON; both on standard error, since standard output is
+for data. `log_events` and `log_fields` define the content of a line.
 
-Until `configure` is called, as in a program of somebody else's that imports ours, events go to the stdlib
-logger `provision`.
+Until `configure` is called, as in another program that imports this one, events go to the stdlib logger
+`provision`.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from provisioning.observability.log_events import EVENTS, LIBRARY_LOGGED, LOG_FA
 from provisioning.observability.log_fields import CONTEXT, fitting, keep_secret, rendered
 
 if TYPE_CHECKING:
-    # It takes 60 ms to import, which a verb that logs nothing need not spend: imported where it is used.
+    # Its import takes 60 ms, which a command that logs nothing should not spend: imported where it is used.
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 Program = Literal["worker", "serve", "cli"]
 Format = Literal["auto", "json", "text"]
 
 LIBRARIES: Final = {
-    # Celery says when it is connected and ready; its two lines for every ring, of which there is one a second
-    # while there is work, are left out, and so is httpx's line for every POST.
+    # Celery's lines about the connection and its start are kept. Its two lines for every notification, of
+    # which there is one a second while there is work, are left out, and so is httpx's line for every POST.
     "": logging.WARNING,
     "celery": logging.INFO,
     "celery.app.trace": logging.WARNING,
@@ -56,7 +56,7 @@ def configure(
     stream: IO[str] | None = None,
 ) -> None:
     """
-    Has this process log as the settings say. Called once, before anything is said; again, it is replaced.
+    Sets up logging by the settings. Called once, before the first event; a second call replaces it.
 
     Args:
         worker: the worker's name; it is in every line.
@@ -74,16 +74,16 @@ def configure(
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:
-    """Every secret that the settings hold or lead to."""
+    """Every secret in the settings or in the files that they name."""
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
             text = value.get_secret_value()
-            if "://" in text:  # the rest of an address is no secret
+            if "://" in text:  # only the password of an address is secret
                 yield text.rpartition("@")[0].partition("://")[2].partition(":")[2]
             else:
                 yield from text.replace(",", " ").split()
-    with contextlib.suppress(ConfigurationError):  # whoever needs them will say what is wrong with the file
+    with contextlib.suppress(ConfigurationError):  # the code that needs them reports the problem
         for credential in load_credentials(settings).values():
             yield credential.client_secret
             yield credential.authorization.partition(" ")[2]
