@@ -1,1 +1,1 @@
-"""What came of a batch: outcome files, the story of a job, reconciliation by a table."""
+"""Results of a batch: outcome files, the history of a job, reconciliation with a table."""

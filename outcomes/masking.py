@@ -1,4 +1,4 @@
-"""Bodies as people may see them: what may be a secret is masked, the rest stands as it was handed over."""
+"""Bodies for display: possible secrets are masked, the rest is as submitted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def masked(body: bytes) -> str:
     try:
         content = msgspec.json.decode(body)
     except msgspec.DecodeError:
-        return MASK  # nobody can say what is in it
+        return MASK  # its content is unknown
     if isinstance(content, dict):
         content = {name: _hidden(value) if name in SECRET else value for name, value in content.items()}
     return msgspec.json.encode(content).decode()

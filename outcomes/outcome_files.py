@@ -1,9 +1,8 @@
 """
 The outcome files of a batch: every accepted row in exactly one of four CSV files, and a manifest.
 
-Each holds the columns of the body, so that a file can be mended and applied again, and `outcome.*`
-columns, which are passed over when it is read. `created.csv` is for its owner's eyes: it holds the
-widgets' keys.
+Each has the columns of the body, so that a file can be corrected and applied again, and `outcome.*` columns,
+which are ignored when it is read. `created.csv` is readable by its owner only: it holds the widgets' keys.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Of which batch the files are, where they lie and how many rows each holds."""
+    """The batch of the files, their folder and the number of rows of each."""
 
     batch: str
     folder: Path
@@ -72,7 +71,7 @@ async def export(ledger: Ledger, batch: str, folder: Path) -> Export:
     Writes the outcome files of a batch into `folder`, each replaced as a whole.
 
     Raises:
-        ProvisioningError if the ledger's sum does not hold, so that the files would be incomplete.
+        ProvisioningError if the ledger's counts do not add up, so that the files would be incomplete.
         InvalidInputError if the folder cannot be written.
     """
     status = await ledger.queries.status(batch)
@@ -109,7 +108,7 @@ async def export(ledger: Ledger, batch: str, folder: Path) -> Export:
 
 def check_writable(folder: Path) -> None:
     """
-    Makes the folder of the outcome files; before anything is sent, for afterwards it would be late to fail.
+    Creates the folder of the outcome files, before anything is sent: an error afterwards would be too late.
 
     Raises: InvalidInputError.
     """
@@ -185,7 +184,7 @@ def _cells(job: JobRecord, body: Mapping[str, Any]) -> dict[str, str]:
 
 
 class _CsvFile:
-    """A CSV file being written beside the one it will replace; readable by its owner only."""
+    """A CSV file, written next to the one that it replaces; readable by its owner only."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

@@ -1,10 +1,9 @@
 """
-Doubts against what somebody else has seen: a table exported from the company's console, say.
+Resolves jobs in doubt with a list of existing widgets, such as a table exported from the company's console.
 
-A doubtful job and a row of the table belong together when they have the same value, and nothing else has it.
-Where more than one job or more than one row has it, nobody can tell which is whose: that is unclear, and
-nothing is done about it. That a job is absent is concluded only from a table of which every row was
-understood, and only where no row nearly has its value.
+A doubtful job and a row of the table match if they have the same value, and no other job or row has it. If
+more than one job or row has it, the match is unclear, and nothing is done. A job counts as absent only if
+every row of the table could be read, and no row has a similar value.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _PIECE = re.compile(r"\w(?:[\w.@+-]*\w)?")
 
 
 class Finding(StrEnum):
-    """What the table says of a doubtful job."""
+    """The result for a doubtful job."""
 
     MATCHED = "matched"  # one row has its value, and no other job
     ABSENT = "absent"  # no row has it
@@ -74,7 +73,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A doubtful job, what the table says of it, why that is unclear if it is, and its row if it has one."""
+    """A doubtful job, its finding, the reason if that is unclear, and its row if it has one."""
 
     number: int
     value: str
@@ -85,7 +84,7 @@ class Judged:
 
 def judge(candidates: Iterable[Candidate], table: Iterable[Seen]) -> list[Judged]:
     """
-    What a table says of each doubtful job, in order.
+    The finding for each doubtful job, in order.
 
     A row whose widget and value are known to be another job's is accounted for, and so is that job.
     """
@@ -149,11 +148,11 @@ def _judge_one(
 @dataclass(frozen=True, slots=True)
 class SeenTable:
     """
-    What was understood of a table, and what was not.
+    The rows of a table, and the problems in reading it.
 
     Attributes:
-        rows: those that were understood, in order.
-        problems: one for each row that was not; a value that is lost may be anybody's.
+        rows: those that could be read, in order.
+        problems: one for each row that could not; its value may be that of any job.
         notes: how it was read, for a person.
     """
 
@@ -241,10 +240,11 @@ def _damage(text: str, *, blank: str = "") -> str:
 
 def incomplete_reason(table: SeenTable, jobs: Iterable[Candidate]) -> str | None:
     """
-    Why nothing is proved by what a table lacks, in words; None if it looks whole.
+    The reason why a table may be incomplete, so that absence from it proves nothing; None if it looks
+    complete.
 
-    Absence is a conclusion from every row: one value that is lost may be that of any job. Nor is a table
-    whole that shows none of the widgets that are known to exist.
+    Absence requires every row: one unreadable value may be that of any job. A table without any of the
+    widgets that are known to exist is incomplete too.
     """
     if not table.total:
         return f"{table.name} has headers but no rows"

@@ -1,9 +1,8 @@
 """
-The story of one job: what the ledger knows of it, put in order.
+The history of one job: everything about it in the ledger, in order.
 
-Only what cannot be told from elsewhere is kept with a job: its attempts, and what people did to it. The
-rest is read where it is kept once for many jobs: the batch says where it came from, the audit who held it
-back.
+A job itself stores only its attempts and the actions on it. The rest is stored once for many jobs: its origin
+with the batch, pauses in the audit.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from provisioning.ledger import Act, BatchStatus, Hold, JobRecord, Ledger, Move,
 from provisioning.lifecycle import UNSETTLED
 
 EXPLAINING_ACTS = ("pause", "resume", "pace")
-"""Acts on a batch, a credential or everything that explain a wait; a job's own moves tell the others."""
+"""Actions on a batch, a credential or everything that explain a wait; others are in the job's moves."""
 
 SEVERAL = 4
-"""Jobs of one key that are named where a credential must be given to tell them apart."""
+"""Most jobs of one key that an error lists, if a credential is needed to select one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
     """
-    A job, and what is kept elsewhere that explains it.
+    A job, and related data that is stored elsewhere.
 
     Attributes:
-        body: as JSON, what may be secret masked; None where it is not kept any more.
-        acts: of people that held it back or let it go on, oldest first.
+        body: as JSON, with possible secrets masked; None if it was deleted.
+        acts: pauses and resumptions that affected it, oldest first.
     """
 
     job: JobRecord
@@ -45,19 +44,19 @@ class Story:
 
     @property
     def files(self) -> str:
-        """The files that its batch came from; empty for what came one by one."""
+        """The files of its batch; empty for single jobs."""
         names = ", ".join(source.name for source in self.batch.sources)
         return names or self.batch.meta.get("source", "")
 
     @property
     def by(self) -> str:
-        """Who handed it over, as far as it is known."""
+        """Who submitted it, if known."""
         people = dict.fromkeys(source.by for source in self.batch.sources)
         return ", ".join(people) or self.batch.meta.get("by", "")
 
     @property
     def holds(self) -> list[Hold]:
-        """What keeps it back now."""
+        """The current holds on it."""
         if self.job.state not in UNSETTLED:
             return []
         mine = scopes.of_credential(self.job.credential)
@@ -71,11 +70,11 @@ class Story:
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
     """
-    One line of a story.
+    One line of a history.
 
     Attributes:
-        at: Unix seconds; None where nobody knows more than the order.
-        beneath: what the API said, if it said anything.
+        at: Unix seconds; None if only the order is known.
+        beneath: the API's message, if there was one.
     """
 
     at: float | None
@@ -87,8 +86,8 @@ async def job_called(ledger: Ledger, name: str, credential: str = "") -> JobReco
     """
     The job of an id, or of a tenant's key.
 
-    Raises: NotFoundError if there is none, or no more of it than how it ended; InvalidInputError if several
-        credentials know the key.
+    Raises: NotFoundError if there is none, or only its end state is left; InvalidInputError if several
+        credentials have the key.
     """
     if not credential:
         try:
@@ -118,13 +117,13 @@ async def job_called(ledger: Ledger, name: str, credential: str = "") -> JobReco
 
 
 def past_retention(gone: Tombstone) -> str:
-    """What is still known of a tenant whose job was let go of."""
+    """The error for a job that was deleted: its end state is still known."""
     end = "was created" if gone.state == "succeeded" else f"was {gone.state} and may have been created"
     return f"{gone.key} ({gone.credential}) {end} as {gone.job_id}, which is past its retention"
 
 
 async def story_of(ledger: Ledger, job: JobRecord) -> Story:
-    """Everything there is to tell of a job."""
+    """The full history of a job."""
     batch = await ledger.queries.status(job.batch)
     mine = (scopes.EVERYTHING, scopes.of_batch(job.batch), scopes.of_credential(job.credential))
     ended = None if job.state in UNSETTLED else job.at
@@ -141,7 +140,7 @@ async def story_of(ledger: Ledger, job: JobRecord) -> Story:
 
 
 def story_json(story: Story) -> dict[str, Any]:
-    """A story for programs."""
+    """A history for programs."""
     return {
         **story.job.public(),
         "source": story.files or None,
@@ -153,7 +152,7 @@ def story_json(story: Story) -> dict[str, Any]:
 
 
 def timeline(story: Story) -> list[TimelineEntry]:
-    """The story line by line, oldest first."""
+    """The history line by line, oldest first."""
     job = story.job
     workers = {attempt.worker for attempt in job.attempts}
     lines = [_attempt(attempt, by=len(workers) > 1) for attempt in job.attempts]
@@ -193,6 +192,6 @@ def _act(act: Act) -> TimelineEntry:
     words = {"pause": "paused", "resume": "resumed", "pace": "pace"}
     pace = f" {shown(str(act.facts['pace']))}" if "pace" in act.facts else ""
     by = shown(act.by) or "unknown"
-    # A pause without a reason of its own repeats who made it.
+    # A pause without its own reason only repeats its actor.
     why = "" if act.why in ("", f"paused by {act.by}") else f", because {shown(act.why)}"
     return TimelineEntry(act.at, f"{act.on} {words[act.act]}{pace} by {by}{why}")

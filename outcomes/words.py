@@ -64,7 +64,7 @@ def time_of_day(at: float) -> str:
 
 
 shown = printable
-"""Somebody's text on one line, fit for a terminal: what would not print is written as an escape."""
+"""A foreign text on one line, safe for a terminal: unprintable characters are escaped."""
 
 
 def limit_words(limit: SendingLimit, now: float) -> str:
@@ -101,7 +101,7 @@ def state_of(text: str) -> State:
 
 
 def answer(attempt: Attempt) -> str:
-    """What came back from a POST: `200 created`, `500 internal_error`, `no answer: read_timeout`."""
+    """The reply to a POST in words: `200 created`, `500 internal_error`, `no answer: read_timeout`."""
     cause = attempt.error or attempt.outcome.replace("_", " ")
     if attempt.evidence is Evidence.NOTHING_SENT:
         text = f"not sent: {cause}"

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: options in, one line out when it is ready, gone at once when told to."""
+"""`python -m sandbox`: reads options, prints one line when ready, and stops at once on a signal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from sandbox.scenarios import SCENARIOS, Scenario
 T = TypeVar("T")
 
 BACKLOG = 4096
-"""Connections the kernel may hold for us: a burst from one large worker must not be refused."""
+"""Listen backlog of the kernel: a burst from one large worker must not be refused."""
 
 GRACE_SECONDS = 0.01
-"""What requests in flight are given when we are told to stop: nothing. aiohttp takes 0 for "no end"."""
+"""Seconds for requests in flight when it stops: practically none. For aiohttp 0 means no limit."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """Prints an error in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"sandbox: {message}\n")
@@ -38,10 +38,10 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """
-    Run the sandbox until it is told to stop.
+    Run the sandbox until it gets a signal to stop.
 
-    Returns: 0 when stopped by SIGTERM or SIGINT, 1 if the port cannot be had; options that cannot be
-        read leave with 2.
+    Returns: 0 when stopped by SIGTERM or SIGINT, 1 if the port is in use. Invalid options end the process
+        with 2.
     """
     arguments = parser().parse_args(argv)
     if arguments.list:
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
 
 async def serve(options: Options, host: str, port: int, ready_file: Path | None) -> None:
     """
-    Answer requests until SIGTERM or SIGINT; whatever is in flight then is dropped.
+    Answer requests until SIGTERM or SIGINT; requests in flight are dropped then.
 
     Raises: OSError if the address cannot be bound or the ready file not written.
     """
@@ -75,7 +75,7 @@ async def serve(options: Options, host: str, port: int, ready_file: Path | None)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = build(Sandbox(options))
-    # A body is taken byte for byte as it came, so that its digest is that of what the client sent.
+    # A body is not decompressed, so that its digest is that of the bytes that the client sent.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS, auto_decompress=False)
     await runner.setup()
     try:
@@ -93,19 +93,24 @@ def parser() -> Parser:
     """The command line."""
     made = Parser(
         prog="python -m sandbox",
-        description="A local Jelou: POST /v1/widget/create with its quirks, and faults on demand.",
+        description="A local simulation of the API: POST /v1/widget/create, with faults on demand.",
         epilog="example: python -m sandbox --scenario demo --fault stall-after-create=0.01:5 --seed 7",
         allow_abbrev=False,
     )
     add = made.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on; anything but loopback must be named here")
-    add("--port", type=_reader(_port), default=8089, help="0 picks a free one")
+    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    add(
+        "--port",
+        type=_reader(_port),
+        default=8089,
+        help="port to listen on; 0 for any free port (default: 8089)",
+    )
     add(
         "--scenario",
         type=_reader(_scenario),
         default=SCENARIOS["calm"],
         metavar="NAME",
-        help=f"one of {', '.join(SCENARIOS)}; calm unless given",
+        help=f"one of {', '.join(SCENARIOS)} (default: calm)",
     )
     add(
         "--fault",
@@ -113,12 +118,20 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="NAME=PROBABILITY[:ARG]",
-        help="a misbehaviour on top of the scenario's; may be repeated",
+        help="add a fault to those of the scenario; may be repeated",
     )
-    add("--seed", type=int, default=1, help="the same seed and bodies repeat the same run")
-    add("--latency", type=_reader(Latency.parse), metavar="SECONDS", help="0.2, or 0.1-0.4 for a range")
+    add("--seed", type=int, default=1, help="random seed; the same seed and bodies give the same run")
     add(
-        "--limit", type=_reader(Limit.parse), metavar="RATE", help="5/s per credential; no limit unless given"
+        "--latency",
+        type=_reader(Latency.parse),
+        metavar="SECONDS",
+        help="latency of answers: 0.2, or 0.1-0.4 for a range",
+    )
+    add(
+        "--limit",
+        type=_reader(Limit.parse),
+        metavar="RATE",
+        help="rate limit per credential, such as 5/s (default: none)",
     )
     add(
         "--client",
@@ -126,10 +139,10 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="ID:SECRET",
-        help="a credential to accept; may be repeated; sandbox:sandbox unless given",
+        help="accept this credential; may be repeated (default: sandbox:sandbox)",
     )
-    add("--ready-file", type=Path, metavar="PATH", help="the URL is written here when it answers")
-    add("--list", action="store_true", help="show every fault and scenario, and leave")
+    add("--ready-file", type=Path, metavar="PATH", help="write the URL to this file when ready")
+    add("--list", action="store_true", help="list all faults and scenarios, and exit")
     return made
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     """Runs a worker until it receives a signal to stop."""
     _stop_at_once()
     parser = argparse.ArgumentParser(prog="provision worker", description="Run a worker.")
-    parser.add_argument("--name", default="worker", help="its name; the host is added")
+    parser.add_argument("--name", default="worker", help="name of the worker; @HOST is appended")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--leash", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What an apply came to: a value for those who show it."""
+"""The result of an apply, for display."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from provisioning.lifecycle import State
 @dataclass(frozen=True, slots=True)
 class Applied:
     """
-    What an apply came to.
+    The result of an apply.
 
     Attributes:
         status: its batch; None if it brought nothing new.
         others: batches in which known jobs were queued again.
         files: the outcome files of each of these batches; none when detached.
-        seconds: from handing over to the last outcome.
+        seconds: from the submission to the last outcome.
     """
 
     plan: Plan
@@ -33,18 +33,18 @@ class Applied:
 
     @property
     def batches(self) -> list[BatchStatus]:
-        """All batches it touched, its own first."""
+        """All batches that it changed, its own first."""
         return [status for status in (self.status, *self.others) if status]
 
     @property
     def lost(self) -> int:
-        """Rows that were accepted and that Redis has lost since: in a power cut, or to a failover."""
+        """Accepted rows that Redis has lost since: in a power cut, or in a failover."""
         new = self.submission.verdicts[Verdict.NEW]
         return max(0, self.submission.before + new - self.status.accepted) if self.status else new
 
     @property
     def complete(self) -> bool:
-        """Whether every job it touched has succeeded."""
+        """Whether every job that it changed has succeeded."""
         return not self.lost and all(
             status.states[State.SUCCEEDED] == status.accepted for status in self.batches
         )

@@ -28,9 +28,9 @@ from provisioning.pace import Rate
 
 def known_credentials(place: Workplace) -> frozenset[str] | None:
     """
-    Names of the credentials that rows may use; None where only the workers know.
+    Names of the credentials that rows may use; None if only the workers have them.
 
-    Raises: ConfigurationError if the worker would be ours and there is none.
+    Raises: ConfigurationError if this command would start the worker and there is no credential.
     """
     if not place.embedded:
         return None
@@ -45,14 +45,14 @@ def known_credentials(place: Workplace) -> frozenset[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file that was read to its end: what applying it would do, and what it was, for the manifest."""
+    """A completely read file: what applying it would do, and its name and hash, for the manifest."""
 
     plan: Plan
     source: SourceFile
 
     @property
     def meta(self) -> dict[str, str]:
-        """What a new batch keeps of it, for people."""
+        """The facts that a new batch stores about it, for people."""
         return {"source": self.source.name, "sha256": self.source.sha256, "by": self.source.by}
 
 
@@ -68,7 +68,7 @@ async def check(
     spool: Spool | None = None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
 ) -> Checked:
-    """Judges the whole file and asks the ledger about it; sends nothing. `spool` keeps the good rows."""
+    """Checks the whole file and its jobs in the ledger; sends nothing. `spool` stores the valid rows."""
     await ledger.check()
     before = _stamp(file)
     stop = Event()
@@ -100,7 +100,7 @@ async def check(
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None for standard input, pipes, and what is not there."""
+    """Size and time of the last change; None for standard input, pipes, and missing files."""
     try:
         found = file.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Standard streams that were closed before the program began (`provision status >&-`) lead nowhere."""
+"""Redirects standard streams that are closed at the start (`provision status >&-`) to the null device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def open_closed_streams() -> None:
     """
     Opens each standard stream that is closed on the null device.
 
-    Left closed, its number would go to the next file or connection, and what is printed into that.
+    If it stayed closed, the next file or connection would get its number, and output would go there.
     """
     for name, number, mode in STREAMS:
         if getattr(sys, name) is None:

@@ -1,4 +1,4 @@
-"""Whether a credential that a person names exists: a typo must not look as if something had been paused."""
+"""Checks that a given credential exists, so that a misspelt name does not seem to be paused."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from provisioning.ledger import Ledger
 
 async def make_sure_of(name: str, ledger: Ledger) -> None:
     """
-    Goes on if a credential is set here, a worker has it, or it has jobs; with a warning if no name is known.
+    Accepts a credential that is set here, that a worker has, or that has jobs; warns if no name is known.
 
-    The file with the credentials is where the workers are, so it alone says nothing.
+    The file with the credentials is on the workers' hosts, so a name missing here proves nothing by itself.
 
-    Raises: InvalidInputError if others are known, and this one is not.
+    Raises: InvalidInputError if other names are known, and this one is not.
     """
     names = await _known(name, ledger)
     if name in names:
@@ -38,7 +38,7 @@ async def make_sure_of(name: str, ledger: Ledger) -> None:
 
 
 async def warn_of(name: str, ledger: Ledger) -> None:
-    """Says if a credential is not known: what is set for it may be meant for later."""
+    """Warns if a credential is unknown: its pace may be set in advance."""
     if name not in await _known(name, ledger):
         talk.print(
             f"credential {shown(name)} is not known yet; the setting applies when it exists", soft_wrap=True

@@ -1,4 +1,4 @@
-"""The demonstration: sandbox with faults, embedded Valkey, a worker, the example file; then all is gone."""
+"""The demonstration: sandbox with faults, embedded Valkey, a worker and the example file, all temporary."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ OUTCOMES = Path("demo.outcomes")
 
 def run_demo(rate: str) -> int:
     """
-    Shows the whole program at work on 300 rows. Returns: 0 if it went as it should.
+    Runs the whole program on 300 rows. Returns: 0 if it worked.
 
-    Rows that are rejected or in doubt are what it has to show: apply's exit code 3 is a success here.
-    Raises: InvalidInputError where the example is not at hand.
+    It demonstrates rejected and doubtful rows: apply's exit code 3 is a success here.
+    Raises: InvalidInputError if the example file is missing.
     """
     if not EXAMPLE.exists():
         raise InvalidInputError("the demo needs examples/tenants.csv", hint="run it from a checkout")
@@ -50,7 +50,7 @@ def run_demo(rate: str) -> int:
 
 
 def _run(command: list[str], environ: dict[str, str]) -> int:
-    """Runs a command to its end; Ctrl-C is handed on to it once, and it has time to stop in good order."""
+    """Runs a command to its end; Ctrl-C is passed on once, and it has time to stop normally."""
     process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         return process.wait()

@@ -1,4 +1,4 @@
-"""The options that say how a file is to be read, the same for every verb that reads one."""
+"""The reading options of files, the same for every command that reads one."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def read_options(
     sheet: str | None = None,
 ) -> ReadOptions:
     return ReadOptions(
-        # What is typed wins over what is in the file.
+        # Typed options take precedence over those in the file.
         maps=(read_mapping(map_file, _print_note) if map_file else {}) | _pairs(maps or []),
         defaults=read_defaults(defaults) if defaults else {},
         credential=credential,

@@ -1,8 +1,8 @@
 """
-Flower as we run it: behind a password, for looking only unless asked otherwise, with a memory.
+Runs Flower with a password, read-only by default, and with persistent data.
 
-It runs in this process, so that no password stands on a command line. Of Flower's own settings (`FLOWER_…`)
-all are heard but those that this command is there to see to; a `flowerconfig.py` that lies about is not.
+It runs in this process, so that no command line contains the password. Flower's own settings (`FLOWER_…`)
+apply, except those that this command sets itself; a `flowerconfig.py` in the working directory is ignored.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError
 
 USER = "operator"
-"""Whom a password is made for where none is set."""
+"""User name for a generated password."""
 
 MOST_TASKS = 10_000
-"""Tasks that Flower remembers at most, the last ones: some 50 MB, and half a second to save."""
+"""Most tasks that Flower keeps, the latest ones: some 50 MB, and half a second to save."""
 
 SAVED_EVERY = 60_000
-"""Milliseconds between saves: what a SIGKILL of Flower costs of its memory."""
+"""Milliseconds between saves: a SIGKILL of Flower loses so much data."""
 
 FORGOTTEN_AFTER = 24 * 3600
-"""Seconds after which a worker that is gone is left out: each start of one has a name of its own."""
+"""Seconds after which a stopped worker is removed: each start of a worker has a new name."""
 
 COLUMNS = "uuid,state,retries,args,exception,name,result,received,runtime,worker"
-"""Of the tasks page: what one looks for first; the last need a wide screen."""
+"""Columns of the tasks page, the most important first; the last need a wide screen."""
 
 NO_DOOR = "Flower does not accept jobs: use provision apply, the HTTP API or provision.submit"
 NO_PACE = "the rate limit is per credential: use provision pace"
@@ -49,7 +49,7 @@ NO_TASK = "Flower cannot cancel jobs: use provision cancel or provision pause"
 
 
 class _Refused(ControlHandler):  # type: ignore[misc] # Flower ships no types
-    """Answers 403 with what to do instead, to those who may look."""
+    """Answers 403 with what to do instead, to authenticated users."""
 
     def initialize(self, reason: str) -> None:
         self._reason = reason
@@ -60,7 +60,7 @@ class _Refused(ControlHandler):  # type: ignore[misc] # Flower ships no types
 
 
 class _Metrics(Metrics):  # type: ignore[misc]
-    """Flower's own numbers, which it would show to anybody."""
+    """Flower's own metrics, which it would show without authentication."""
 
     get = web.authenticated(Metrics.get)
 
@@ -69,17 +69,17 @@ def run_flower(
     settings: Settings, host: str, port: int, *, control: bool, on_ready: Callable[[str, str], None]
 ) -> None:
     """
-    Runs Flower until a KeyboardInterrupt, and saves what it has seen.
+    Runs Flower until a KeyboardInterrupt, and saves its data.
 
     Args:
         port: 0 for any free one.
         control: whether workers may be shut down from it.
-        on_ready: gets its address, and the password if one had to be made.
+        on_ready: gets its address, and the password if one was generated.
 
-    Raises: ConfigurationError if there is no password for an address that others reach, if the address cannot
-        be listened at, or if another Flower has this PROVISION_HOME.
+    Raises: ConfigurationError if there is no password for an address that other hosts reach, if the address
+        is in use, or if another Flower uses this PROVISION_HOME.
     """
-    os.umask(0o077)  # what it remembers is for its owner only
+    os.umask(0o077)  # only its owner may read its data
     auth, made = _auth(settings, host)
     memory = _memory(settings.home.absolute())
     with (memory / "lock").open("w") as lock:
@@ -87,7 +87,7 @@ def run_flower(
         _set_options(host, port, auth, memory, read_only=not control)
         extract_settings()
         setup_logging()
-        # Workers come and go: that one does not answer is no news, and Flower would say it eight times.
+        # Workers stop and start: Flower would log eight times that one does not answer.
         logging.getLogger("flower.inspector").setLevel(logging.ERROR)
         flower = Flower(capp=make_app(settings), options=options, **web_settings)
         flower.add_handlers(".*", _refusals())
@@ -108,7 +108,7 @@ def run_flower(
 
 
 def _auth(settings: Settings, host: str) -> tuple[str, str]:
-    """User and password, and the password again if it was made here."""
+    """User and password, and the password again if it was generated here."""
     if auth := settings.flower_auth.get_secret_value():
         return auth, ""
     if not _is_loopback(host):
@@ -128,7 +128,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _memory(home: Path) -> Path:
-    """The folder of what Flower has seen, for its owner only: what is read there is unpickled."""
+    """The folder of Flower's data, for its owner only: the data is unpickled."""
     folder = home / "flower"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

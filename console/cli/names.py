@@ -15,9 +15,9 @@ from provisioning.ledger import BatchStatus
 
 def folders_for(own: BatchStatus | None, others: list[BatchStatus], to: Path | None) -> dict[str, Path]:
     """
-    Where the outcome files of each batch go: `to` for the one that was asked for, else NAME.outcomes.
+    Folder of the outcome files of each batch: `to` for the requested one, else NAME.outcomes.
 
-    Where the file only queued jobs of another batch again, that batch is the one that was asked for.
+    If the file only queued jobs of another batch again, that batch is the requested one.
     """
     batches = [status for status in (own, *others) if status]
     folders = {status.batch: Path(folder_name(status.name)) for status in batches}
@@ -33,9 +33,9 @@ def folder_name(name: str) -> str:
 
 def batch_name(file: str) -> str:
     """
-    The name a batch gets from its file: `tenants.may` from `data/tenants.may.csv.gz`.
+    The name of a batch from its file: `tenants.may` from `data/tenants.may.csv.gz`.
 
-    Raises: InvalidInputError if nothing is left to name it by, or no batch may be called so.
+    Raises: InvalidInputError if the name is empty or not valid.
     """
     path = urlsplit(file).path if "://" in file else file
     # `/dev/stdin` is what `-` is; `/dev/fd/63` is what a shell gives for `<(…)`: a number that means nothing.

@@ -15,7 +15,7 @@ TERMINAL = Path("/dev/tty")
 
 
 def person() -> AbstractContextManager[None] | None:
-    """A context in which prompts are answered from the terminal; None where nobody is there to answer."""
+    """A context in which prompts are answered from the terminal; None if there is no terminal."""
     if sys.stdin.isatty():
         return contextlib.nullcontext()
     try:
@@ -36,7 +36,7 @@ def _answering(terminal: TextIO) -> Iterator[None]:
 
 
 def current_user() -> str:
-    """The person at this terminal, for the ledger's story."""
+    """The user at this terminal as `user@host`, for the ledger's history."""
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
     except (OSError, KeyError):

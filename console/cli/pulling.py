@@ -1,4 +1,4 @@
-"""Files that are somewhere else: fetched whole before anything is begun, gone when the command ends."""
+"""Files at an address: downloaded completely before the work starts, deleted when the command ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provisioning.config.settings import Settings
 
 @contextlib.contextmanager
 def pulled(url: str) -> Iterator[Path]:
-    """What an address has, page by page, as a file. Raises: InvalidInputError."""
+    """All pages of an address as one file. Raises: InvalidInputError."""
     # aiohttp takes a third of a second to import, which files need not wait for.
     from producers.pull.pull import Pull
 

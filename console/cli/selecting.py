@@ -1,4 +1,4 @@
-"""Options that say which jobs are meant, and the two that accept a second widget; the same for every verb."""
+"""Options that select jobs, and the two that accept a second widget; the same for every command."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The five options by which every verb that looks at many jobs, or moves them, says which."""
+    """The five options that select jobs, for every command that lists or changes many."""
 
     reason: str = ""
     credential: str = ""
@@ -71,7 +71,7 @@ class Filters:
 
     def of(self, state: State | None, *, now: float | None = None) -> Selection:
         """
-        The jobs in a state that are meant.
+        The selected jobs in a state.
 
         Raises: InvalidInputError if a time cannot be read.
         """

@@ -1,4 +1,4 @@
-"""What all commands share: the app, the two consoles, a ledger to work with."""
+"""What all commands share: the app, the two consoles, the ledger."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def open_ledger() -> AsyncIterator[Ledger]:
 
 
 def progress_of(*, json: bool, quiet: bool) -> Progress:
-    """The progress that suits: events, nothing, a live line on a terminal, plain lines elsewhere."""
+    """The display of progress: events, nothing, a live line on a terminal, plain lines elsewhere."""
     if json:
         return Events()
     if quiet:

@@ -1,4 +1,4 @@
-"""Handing the checked rows of a file to the ledger."""
+"""Submits the checked rows of a file to the ledger."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ async def hand_over(
     on_in_doubt: str | None = None,
     justification: str = "",
 ) -> Submission:
-    """Records the good rows of a checked file in the ledger and rings for them."""
-    # Celery takes a tenth of a second to import, which the verbs that only look need not spend.
+    """Records the valid rows of a checked file in the ledger and notifies workers."""
+    # Celery takes a tenth of a second to import, which commands that only read should not spend.
     from provisioning.broker.queue import Notifier, make_app
 
     app = make_app(place.settings)
@@ -52,7 +52,7 @@ async def hand_over(
 
 
 def _unless_away(notify: Callable[[str], None], progress: Progress) -> Callable[[str], None]:
-    """Rings until the broker is away: what is in the ledger is accepted, and workers find it themselves."""
+    """Notifies until the broker is unavailable: workers find accepted jobs in the ledger anyway."""
     away = False
 
     def ring_unless_away(batch: str) -> None:

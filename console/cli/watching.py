@@ -20,16 +20,16 @@ from provisioning.ledger import BatchStatus, Ledger, is_felt
 from provisioning.lifecycle import UNSETTLED, State
 
 POLL = 0.25
-"""Seconds between looks at the ledger while a batch settles."""
+"""Seconds between reads of the ledger while a batch settles."""
 
 OWN_LEDGER_TRIES = 5
-"""Tries, a second apart, before we ask whether an embedded Valkey is there at all."""
+"""Attempts, a second apart, before checking whether the embedded Valkey still runs."""
 
 RATE_WINDOW = 10.0
-"""Seconds over which the shown rate is taken."""
+"""Seconds over which the shown rate is measured."""
 
 ALONE_AFTER = 5.0
-"""Seconds of watching without any worker before we say so: our own takes one to start."""
+"""Seconds without any worker before a warning: a worker of this command takes one to start."""
 
 START_A_WORKER = "no worker is running; start one with: provision worker"
 
@@ -37,7 +37,7 @@ APPLY_AGAIN = "nothing is being sent; run the same provision apply again to cont
 
 
 async def warn_if_alone(ledger: Ledger, progress: Progress) -> None:
-    """Says so if no worker is there to send what was handed over."""
+    """Warns if no worker runs to send the submitted jobs."""
     if not await ledger.queries.workers():
         progress.note(START_A_WORKER)
 
@@ -51,14 +51,14 @@ async def watch(
     check_ledger: Callable[[], None] = lambda: None,
 ) -> BatchStatus:
     """
-    Waits until a batch has settled, or until nothing but a person can move it.
+    Waits until a batch has settled, or until only a person can continue it.
 
-    A Redis that is away is waited for.
+    Waits while Redis is unavailable.
 
     Args:
-        check_worker: raises if the worker that should do it is gone.
-        advice: what to say where there is no worker at all.
-        check_ledger: asked when Redis has been away for some time; raises if it will not come back.
+        check_worker: raises if the command's own worker has ended.
+        advice: the text if there is no worker at all.
+        check_ledger: called when Redis has been unavailable for some time; raises if it will not come back.
     """
     recent: deque[tuple[float, int]] = deque()
     warned_alone, lost, last = False, 0, "$"
@@ -90,7 +90,7 @@ async def watch(
 
 
 async def _news(ledger: Ledger, batch: str, last: str) -> str:
-    """Waits until something happens to a batch, or its counts want a look. Returns: what was seen last."""
+    """Waits for an event of a batch, or until its counts are due. Returns: the id of the last event."""
     until = time.monotonic() + POLL
     with contextlib.suppress(LedgerUnavailableError):
         while (left := until - time.monotonic()) > 0:
@@ -134,7 +134,7 @@ async def follow(
             worker.check_ledger()
 
     status = None
-    with contextlib.suppress(NotFoundError):  # it brought nothing new and was taken back
+    with contextlib.suppress(NotFoundError):  # it brought nothing new and was discarded
         status = await watch(ledger, submission.batch, progress, check_worker, check_ledger=check_ledger)
     elsewhere = dict.fromkeys((*submission.touched, *submission.awaited))
     others = [

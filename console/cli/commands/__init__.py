@@ -1,1 +1,1 @@
-"""The verbs of the command line, a module for each or for a few that belong together."""
+"""The commands, one module for each or for a few that belong together."""

@@ -1,4 +1,4 @@
-"""`apply`: a file comes in and becomes widgets."""
+"""`apply`: creates a widget for every row of a file."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ INCOMPLETE = 3
 
 
 class OnInDoubt(StrEnum):
-    """What becomes of a job whose POST may have made a widget and has no answer."""
+    """What to do with a job whose POST may have created a widget and has no answer."""
 
     HOLD = "hold"
     RETRY = "retry"
 
 
 class UnfinishedError(ProvisioningError):
-    """Something broke when jobs were being handed over or sent already; the same command goes on."""
+    """An error after jobs were submitted; the same command continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for: which file, read how, under which name, with the outcome files where."""
+    """The arguments: file, reading options, name, and folder of the outcome files."""
 
     file: Path
     options: ReadOptions
@@ -250,7 +250,7 @@ def _stopping_words(own_worker: bool) -> str:
 
 
 async def _is_open(ledger: Ledger, name: str) -> bool:
-    """Whether a batch of this name has work left from an earlier time."""
+    """Whether a batch of this name has unfinished work."""
     with contextlib.suppress(NotFoundError):
         return not (await ledger.queries.status(await ledger.queries.batch_id(name))).settled
     return False

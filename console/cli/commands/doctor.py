@@ -1,4 +1,4 @@
-"""`doctor`: whether everything is as it should be."""
+"""`doctor`: checks the installation."""
 
 from __future__ import annotations
 

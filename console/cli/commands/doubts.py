@@ -1,4 +1,4 @@
-"""Settling doubts: `resolve` one by hand, `reconcile` many with a table exported elsewhere."""
+"""Resolving jobs in doubt: `resolve` by hand, `reconcile` with an exported table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from provisioning.job import split_job_id
 from provisioning.ledger import Ledger
 
 MAX_KEY = 1000
-"""Characters of a widget's key that is typed in; those of the API have some fifty."""
+"""Most characters of a typed widget key; those of the API have some fifty."""
 
 UNCLEAR_SHOWN = 20
 
@@ -101,9 +101,9 @@ def resolve(
 
 def read_key(source: str) -> str:
     """
-    A widget's key from where it does not show: a file, `-` for standard input, `ask` for a prompt.
+    A widget's key from a file, standard input (`-`) or a prompt (`ask`), so that no command line shows it.
 
-    Raises: InvalidInputError that does not repeat what was given, in case it is the key itself.
+    Raises: InvalidInputError that does not repeat the argument, which may be the key itself.
     """
     if source == "ask":
         key = getpass.getpass("widget key: ")
@@ -209,7 +209,7 @@ def reconcile(
 
 
 def _show_table(table: SeenTable) -> None:
-    """Tells beside the output how much of a table was understood, and what was not."""
+    """Prints to standard error how many rows of a table were read, and the problems of the others."""
     for problem in table.problems[:UNCLEAR_SHOWN]:
         where = f"row {problem.row}" + (f", {shown(problem.field)}" if problem.field else "")
         value = f" ({shown(problem.value)})" if problem.value else ""
@@ -222,7 +222,7 @@ def _show_table(table: SeenTable) -> None:
 
 
 async def _settle(ledger: Ledger, batch: str, judged: list[Judged], resolve_absent: bool) -> Counter[Finding]:
-    """Does what the findings say. Returns: how many jobs were still in doubt when it was done."""
+    """Resolves jobs as found. Returns: how many jobs were still in doubt."""
     done: Counter[Finding] = Counter()
     for each in judged:
         if each.finding is Finding.UNCLEAR or (each.finding is Finding.ABSENT and not resolve_absent):

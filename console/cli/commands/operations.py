@@ -1,4 +1,4 @@
-"""The operator's hand: `pause`, `resume`, `cancel`, `redrive`, `pace`."""
+"""Operations: `pause`, `resume`, `cancel`, `redrive`, `pace`."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def redrive(
 
 
 async def _show_cancelled(ledger: Ledger, batch: str) -> None:
-    """Who cancelled a batch by mistake looks for its jobs among the dead."""
+    """Prints how many jobs are cancelled, for a person who looks for them among the dead."""
     status = await ledger.queries.status(batch)
     if cancelled := status.states[State.CANCELLED]:
         verb = f"provision redrive {word_of(status)} --state cancelled"

@@ -111,7 +111,7 @@ def _problem_file(path: Path | None) -> Iterator[Callable[[InvalidJobError], Non
     if path is None:
         yield lambda _: None
         return
-    # Each step by itself: what else ends in an OSError meanwhile is none of this file's.
+    # Each step by itself: an OSError from other code is not about this file.
     with _writing(path):
         stream = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
     try:

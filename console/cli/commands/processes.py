@@ -1,4 +1,4 @@
-"""`worker`, `flower`, `sandbox`, `demo`: processes to run; `health`: whether they are well."""
+"""`worker`, `flower`, `sandbox`, `demo`: run processes; `health`: checks them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def worker(context: typer.Context) -> None:
     Example: provision worker
     """
     Settings.from_env(os.environ)
-    # Over the exec, where handlers are lost: the worker unblocks it once it has its own, and then obeys. As
-    # PID 1 of a container it would not be killed in between, and work on until it is.
+    # Blocked during the exec, which removes handlers: the worker unblocks it once it has its own, and then
+    # stops. As PID 1 of a container it would otherwise ignore the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     _become("worker", *context.args)
 
@@ -45,7 +45,7 @@ def flower(
 
     Example: provision flower --port 5555
     """
-    # Flower and Tornado take a quarter of a second to import, which no other verb need spend.
+    # Flower and Tornado take a quarter of a second to import, which no other command should spend.
     from console.cli.flower import USER, run_flower
 
     with workplace() as place:
@@ -63,7 +63,7 @@ def flower(
                 )
 
         run_flower(place.settings, host, port, control=control, on_ready=ready)
-    # It has saved what it knows; its threads may wait for ever for a broker that is gone, and we for them.
+    # Its data is saved; its threads may wait without end for a lost broker, and this process for them.
     os._exit(0)
 
 
@@ -88,7 +88,7 @@ def health(context: typer.Context) -> None:
 
     Example: provision health --live
     """
-    # For the help, and for an installation whose entry point is not `console.__main__`.
+    # For the help text, and for an installation whose entry point is not `console.__main__`.
     from provisioning.health.probe import main
 
     raise typer.Exit(main(context.args))

@@ -1,4 +1,4 @@
-"""`purge` and `rotate-keys`: letting go of what is past its retention, destroying a key, changing keys."""
+"""`purge` and `rotate-keys`: delete data past its retention, destroy a key, change keys."""
 
 from __future__ import annotations
 

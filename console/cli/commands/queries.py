@@ -1,4 +1,4 @@
-"""`status`, `jobs`, `job`, `dead-letters`, `in-doubt`, `audit`, `export`: looking, and nothing else."""
+"""`status`, `jobs`, `job`, `dead-letters`, `in-doubt`, `audit`, `export`: commands that only read."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def _history(ledger: Ledger, batch: str, *, json: bool) -> None:
 
 
 def _advice() -> str:
-    """What to do where a batch has work and nobody does it."""
+    """What to do if a batch has work and no worker runs."""
     shared = Settings.from_env(os.environ).redis is not None
     return watching.START_A_WORKER if shared else watching.APPLY_AGAIN
 

@@ -1,4 +1,4 @@
-"""`serve`, `token`, `refused-messages`: the door that other services come through."""
+"""`serve`, `token`, `refused-messages`: the HTTP API for other services, its tokens, and refused messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def serve(
 
     Example: provision serve --port 8080
     """
-    # FastAPI takes half a second to import, which no other verb need spend.
+    # FastAPI takes half a second to import, which no other command should spend.
     from api.server import serve as serve_door
     from outcomes.outcome_files import export
 
@@ -50,7 +50,7 @@ def serve(
 
 
 class TokenAction(StrEnum):
-    """What may be done with API tokens."""
+    """Actions on API tokens."""
 
     CREATE = "create"
     LIST = "list"

@@ -25,7 +25,7 @@ SHOWN_VERDICTS = (
     Verdict.DEAD,
     Verdict.RISKY,
 )
-"""Verdicts that a person should hear of; new rows are what was asked for."""
+"""Verdicts to report; new rows are expected."""
 
 
 def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
@@ -54,14 +54,14 @@ def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
 
 
 def _speed(applied: Applied) -> str:
-    """Jobs per second while it was sending; left out where too few, or not all, have come to an end."""
+    """Jobs per second while it was sending; empty if too few, or not all, have ended."""
     queued = applied.submission.queued
     done = all(status.settled for status in applied.batches)
     return f" · {queued / applied.seconds:,.0f} jobs/s" if queued >= 10 and done and applied.seconds else ""
 
 
 def show_how_to_follow(talk: Console, status: BatchStatus) -> None:
-    """The way on after `--detach`."""
+    """What to do after `--detach`."""
     talk.print(f"watch it with: provision status {word_of(status)} --watch", soft_wrap=True)
 
 
@@ -84,6 +84,6 @@ def emit_applied(applied: Applied, *, seconds: float) -> None:
 
 
 def not_done(verdicts: Counter[Verdict]) -> int:
-    """Rows of the file that are neither done nor will be."""
+    """Rows of the file that are not done and will not be."""
     left = (Verdict.CHANGED, Verdict.IN_DOUBT, Verdict.DEAD, Verdict.RISKY)
     return sum(verdicts[verdict] for verdict in left)

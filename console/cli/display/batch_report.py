@@ -1,4 +1,4 @@
-"""Batches as people read them: one at a glance, all in a list, what went wrong by cause."""
+"""Batches for people: a summary of one, a list of all, and problems by cause."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from provisioning.lifecycle import UNSETTLED, State
 
 
 def show_batch(out: Console, status: BatchStatus) -> None:
-    """A batch at a glance: states, causes, bounds, what holds it back, what to do next."""
+    """A summary of a batch: states, causes, bounds, holds, what to do next."""
     title = Text(shown(status.name), style="bold")
     title.append(f"  {status.batch} · opened {clock(status.opened_at)}", style="dim not bold")
     out.print(title)
@@ -69,7 +69,7 @@ def _by_cause(status: BatchStatus, state: State) -> str:
 
 
 def held(hold: Hold, batch: str = "this batch") -> str:
-    """What is held back, and why: `credential acme paused by ana`, `brake on credential acme: refused`."""
+    """A hold and its reason: `credential acme paused by ana`, `brake on credential acme: refused`."""
     why = _why(hold)
     return f"{_held_thing(hold, batch)}{f': {why}' if why else f' by {shown(hold.by)}'}"
 
@@ -89,12 +89,12 @@ def _held_thing(hold: Hold, batch: str) -> str:
 
 
 def _why(hold: Hold) -> str:
-    """Empty for a pause of which nothing is known but who did it."""
+    """The reason of a hold; empty for a pause that only repeats its actor."""
     return "" if hold.why in ("", f"paused by {hold.by}") else shown(hold.why)
 
 
 def word_of(status: BatchStatus) -> str:
-    """What a command to paste calls a batch: its name where a shell takes that as it is, else its id."""
+    """A batch in a command to paste: its name if a shell needs no quotes for it, else its id."""
     plain = status.name.replace("-", "").replace("_", "").replace(".", "").isalnum()
     return status.name if plain and not status.name.startswith("-") else status.batch
 
@@ -106,7 +106,7 @@ def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
     if any(status.states[State.CANCELLED] for status in batches):
         ends.append(State.CANCELLED)
     numbers = ("rows", *(STATE_WORDS[state] for state in ends))
-    # Eighty columns hold all ends or the time, and the order of the lines tells what came first.
+    # Eighty columns have room for all end states or the time, and the lines are in order of time.
     opened = ("opened",) if len(ends) < 4 or out.width >= 100 else ()
     table = listing("batch", "name", *opened, *numbers, "", wraps=("name",), numbers=numbers)
     for status in batches:
@@ -133,7 +133,7 @@ def show_workers(out: Console, workers: list[WorkerSign]) -> None:
 
 
 def show_limits(out: Console, limits: Sequence[SendingLimit]) -> None:
-    """What limits sending now; what the API causes stands out."""
+    """What limits sending now; limits caused by the API are highlighted."""
     for limit in limits:
         style = "yellow" if is_felt(limit) else "dim"
         out.print(Text(f"  {limit_words(limit, time.time())}", style=style), soft_wrap=True)

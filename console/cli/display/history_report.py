@@ -1,4 +1,4 @@
-"""What was, as people read it: a batch over time, and the acts of people."""
+"""History for people: a batch over time, and the audit."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from provisioning.ledger import Act, Span
 from provisioning.lifecycle import State
 
 LINES = 40
-"""Lines that a history has at most: what a screen shows."""
+"""Most lines of a history: as many as a screen shows."""
 
 STEPS = (1, 5, 15, 60, 6 * 60, 24 * 60)
-"""Minutes that one line may stand for."""
+"""Minutes that one line may cover."""
 
 
 def minutes_a_line(spans: Sequence[Span]) -> int:
-    """The fewest minutes a line with which a history stays within a screen; a day if none does."""
+    """The fewest minutes per line with which a history fits on a screen; a day if none does."""
     for minutes in STEPS:
         if len({span.at // (60 * minutes) for span in spans}) <= LINES:
             return minutes
@@ -27,7 +27,7 @@ def minutes_a_line(spans: Sequence[Span]) -> int:
 
 
 def show_history(out: Console, spans: Sequence[Span]) -> None:
-    """Throughput and outcomes, a stretch of time a line."""
+    """Throughput and outcomes, one line per span of time."""
     if not spans:
         out.print("nothing has happened yet")
         return
@@ -47,7 +47,7 @@ _ENDS = (State.SUCCEEDED, State.DEAD, State.IN_DOUBT, State.CANCELLED)
 
 
 def show_audit(out: Console, acts: Sequence[Act]) -> None:
-    """Acts of people, one a line."""
+    """Actions of people, one per line."""
     if not acts:
         out.print("nothing recorded yet")
         return

@@ -1,4 +1,4 @@
-"""Jobs as people read them: a list, and the whole story of one."""
+"""Jobs for people: a list, and the full history of one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ COLUMNS = ("job", "row", "key", "state", "reason", "attempts", "widget")
 WRAPPED = ("key", "reason", "widget")
 
 AT_ONCE = 200
-"""Jobs laid out together: so many are in memory, and so many come before the first is seen."""
+"""Jobs formatted together: so many are in memory, and so many are read before the first is shown."""
 
 
 class JobLines:
-    """Any number of jobs, one a line under one head."""
+    """Any number of jobs, one per line under one head."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
@@ -58,7 +58,7 @@ class JobLines:
         self._rows = []
 
     def _seen(self) -> dict[str, int]:
-        """How wide the columns are by now: the next lines stand below these."""
+        """The current widths of the columns, for the next lines."""
         widths = self._widths or {name: len(name) for name in COLUMNS}
         # On a terminal the wide ones give way to each other anew.
         fixed = [name for name in COLUMNS if name not in WRAPPED or not self._out.is_terminal]
@@ -69,7 +69,7 @@ class JobLines:
 
 
 def show_job(out: Console, story: Story) -> None:
-    """The whole story of a job on one screen, without its widget's key, and secrets of its body masked."""
+    """The full history of a job on one screen, without its widget's key, with masked secrets of its body."""
     job = story.job
     title = Text(job.job_id, style="bold")
     title.append("  ")

@@ -1,4 +1,4 @@
-"""A plan as people read it, and as `--json` shows it."""
+"""A plan for people, and for `--json`."""
 
 from __future__ import annotations
 

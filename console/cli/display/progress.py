@@ -33,21 +33,21 @@ MOST_BAR = 30
 
 
 class Progress(Protocol):
-    """What is told of while a batch is read, handed over and sent."""
+    """Reports progress while a batch is read, submitted and sent."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Shows a note for a person."""
 
     def end(self, text: str) -> None:
-        """The last thing to be said; nothing moves after it."""
+        """Ends the display."""
 
     def checking(self, plan: Plan) -> None:
-        """Rows are being judged."""
+        """Rows are being checked."""
 
     def submitting(self, submission: Submission) -> None:
-        """Rows are being handed over."""
+        """Rows are being submitted."""
 
     def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
         """
@@ -55,12 +55,12 @@ class Progress(Protocol):
 
         Args:
             rate: settled jobs per second.
-            limits: what the API does by which it is no more.
+            limits: the current limits of that rate.
         """
 
 
 class Quiet:
-    """Tells of no progress, only of what a person should know."""
+    """Shows no progress, only notes."""
 
     def __init__(self, talk: Console | None = None) -> None:
         self._talk = talk
@@ -105,7 +105,7 @@ class Events:
 
 
 class Lines:
-    """A line now and then, for logs and pipes."""
+    """A line at intervals, for logs and pipes."""
 
     def __init__(self, talk: Console) -> None:
         self._talk = talk
@@ -115,7 +115,7 @@ class Lines:
         self._unwritten = ""
         self._holds: set[str] = set()
         self._limits: set[tuple[str, str]] = set()
-        self._stood: object = None  # what the last line told of
+        self._stood: object = None  # the content of the last line
 
     def __enter__(self) -> Self:
         return self
@@ -163,7 +163,7 @@ class Lines:
             self._unwritten = text
 
     def _end_phase(self, following: str) -> None:
-        """What was told of on the way is told of to its end."""
+        """Completes a phase that was shown."""
         if self._begun and self._unwritten and self._phase != "sending":
             self.note(self._unwritten)
         self._phase, self._begun, self._unwritten = following, False, ""
@@ -221,12 +221,12 @@ class Bar:
 
 
 def ended(status: BatchStatus) -> int:
-    """Jobs that have come to an end, or wait for a person."""
+    """Jobs that have ended, or wait for a person."""
     return sum(count for state, count in status.states.items() if state not in UNSETTLED)
 
 
 def time_left(status: BatchStatus, rate: float, limits: Sequence[SendingLimit] = ()) -> str:
-    """How long the rest will take at this rate, in words."""
+    """The remaining time at this rate, in words."""
     left = sum(status.states[state] for state in UNSETTLED)
     if not left:
         return "done"

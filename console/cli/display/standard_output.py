@@ -1,8 +1,8 @@
 """
-Standard output as every verb uses it: text in the terminal's encoding, JSON always in UTF-8.
+Standard output of every command: text in the terminal's encoding, JSON always in UTF-8.
 
-A reader that has had enough (`provision jobs B | head`) and a full disk show themselves here and are
-told apart from a Redis that is away, which raises the same `OSError`.
+Errors of writing, such as a closed pipe (`provision jobs B | head`) or a full disk, are recognised here: an
+unavailable Redis raises the same `OSError`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from provisioning.errors import InvalidInputError
 from provisioning.printable import printable_json, printable_lines
 
 WIDE = 400
-"""Columns off a terminal: nothing is folded for `grep` and files."""
+"""Columns without a terminal: lines for `grep` and files are not folded."""
 
 
 class ReaderGone(Exception):  # noqa: N818 - nothing is wrong
-    """Whoever read our output has closed it: there is nothing left to say."""
+    """The reader of the output has closed it."""
 
 
 class PlainConsole(Console):
     """
     A stream for people.
 
-    Nobody's text can steer the terminal: the only escape sequences that are printed are those of our styles.
-    No brackets in somebody's file name are taken for markup, no cell is padded.
+    Foreign text cannot control the terminal: the only escape sequences are those of our styles. Brackets in a
+    file name are not taken for markup, and cells are not padded.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
@@ -73,7 +73,7 @@ def writing() -> Iterator[None]:
     """
     Around every write of ours.
 
-    Raises: ReaderGone if nobody reads any more; InvalidInputError if it cannot be written.
+    Raises: ReaderGone if the output was closed; InvalidInputError if it cannot be written.
     """
     try:
         yield
@@ -86,13 +86,13 @@ def writing() -> Iterator[None]:
 
 
 def show_what_can_be_shown() -> None:
-    """Has characters that the terminal's encoding lacks replaced instead of ending the program."""
+    """Replaces characters that the terminal's encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def let_go() -> None:
-    """Sends what is still buffered nowhere, so that leaving raises nothing."""
+    """Discards buffered output, so that the exit raises nothing."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
