@@ -1,8 +1,8 @@
 """
-A rate that 429s have taught: how many POSTs a second the API takes of one credential, over all workers.
+A rate learned from 429s: how many POSTs a second the API accepts for one credential, over all workers.
 
-Pure: what a worker has counted and the time go in, what is kept in the ledger comes out. The rate grows
-again by itself until it is refused anew or is no limit any more.
+Pure: a worker's counts and the time go in, the record for the ledger comes out. The rate grows again until
+POSTs are refused again or it is no limit any more.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from __future__ import annotations
 import msgspec
 
 MARGIN = 0.98
-"""Part of a rate that is kept of what was found: two clocks never agree."""
+"""Part of the measured rate that is used: two clocks never agree exactly."""
 
 FIRST_REST, REST = 3.0, 10.0
-"""Seconds until a rate grows: one that was guessed from a burst, one that was measured since."""
+"""Seconds until a rate grows: for one estimated from a burst, and for one measured since."""
 
 STEP = 0.01
 """Growth in the second after that, doubled in each that follows."""
 
 FORGOTTEN = 20.0
-"""Times the rate that was found, from which it is no limit any more."""
+"""Multiple of the measured rate from which it is no limit any more."""
 
 LEAST = 1.0
-"""POSTs a second that a rate is never found to be less than; the API's `Retry-After` may ask for less."""
+"""Lowest learned rate, in POSTs a second; the API's `Retry-After` may require less."""
 
 SHORTEST = 0.1
-"""Seconds at least over which a rate is measured."""
+"""Shortest time over which a rate is measured, in seconds."""
 
 SOON = 5.0
-"""Seconds within which another burst means that the rate was found too high."""
+"""Seconds within which another burst means that the rate was too high."""
 
 OVERSHOT = 0.08
-"""Share of the POSTs since a rate was found, from which it was found too high, if it is the cause."""
+"""Share of refused POSTs from which the rate was too high, if the rate is the cause."""
 
 NOISE = 2
-"""Times in a row that a rate was found too high: then it is not the cause."""
+"""So many consecutive times too high: then the rate is not the cause."""
 
 NOISE_SECONDS = 60.0
-"""Seconds in which refusals that are noise teach nothing."""
+"""Seconds in which refusals found to be noise are ignored."""
 
 CLOSED_LONGEST = 10.0
-"""Longest hold of a credential, in seconds, where everything is refused and the API asks for none."""
+"""Longest hold of a credential, in seconds, if everything is refused without `Retry-After`."""
 
 SAME_BURST = 1.5
-"""Seconds within which bursts on several workers are one: each has counted its own part."""
+"""Seconds within which bursts on several workers count as one: each has counted its own part."""
 
 
 NOTHING = (0, 0.0)
@@ -51,18 +51,18 @@ NOTHING = (0, 0.0)
 
 class LearnedRate(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    What is kept of one credential.
+    The stored record of one credential.
 
     Attributes:
-        rate: POSTs a second in force, growth included; 0 where refusals are noise and nothing is in force.
-        found: POSTs a second that were found.
-        since: Unix seconds by the ledger's clock from which they are counted anew; in the future while the
+        rate: POSTs a second in force, growth included; 0 if refusals are noise and no rate is in force.
+        found: measured POSTs a second.
+        since: Unix seconds by the ledger's clock from which POSTs are counted; in the future while the
             credential is held.
-        share: of the POSTs in the burst that taught it, how many were refused.
-        measured: found over a time in which a rate was kept, not guessed from a burst.
-        overshot: times in a row that it was found too high.
-        closed: bursts in a row in which nothing was taken at all.
-        taken: POSTs since then that were not refused, and the seconds in which they were, by worker.
+        share: of refused POSTs in the burst from which it was learned.
+        measured: found over a time in which a rate was in force, not estimated from a burst.
+        overshot: consecutive times that it was too high.
+        closed: consecutive bursts in which no POST was accepted.
+        taken: POSTs since then that were not refused, and their seconds, by worker.
     """
 
     rate: float
@@ -92,19 +92,19 @@ def learn(
     wait: float,
 ) -> LearnedRate | None:
     """
-    What a burst of refusals teaches.
+    Learns a rate from a burst of refusals.
 
-    A burst that ended while the API asked for `wait` seconds took what was taken in both. It rounds up to
-    whole seconds, so that the first of them is no sign.
+    If the API requests a wait of `wait` seconds after a burst, the accepted POSTs count for both together.
+    `Retry-After` is rounded up to whole seconds, so the first of them is ignored.
 
     Args:
-        known: what was known of the credential.
+        known: the former record of the credential.
         now: Unix seconds by the ledger's clock.
-        worker: that has met the burst.
-        share, overall, taken, seconds: as `worker.flow.refusals.Burst` has them.
+        worker: that had the burst.
+        share, overall, taken, seconds: as in `worker.flow.refusals.Burst`.
         wait: the longest `Retry-After` of the burst, in seconds; 0 for none.
 
-    Returns: what is to be kept; None if nothing is to be changed.
+    Returns: the new record; None if nothing changes.
     """
     if known is not None and not known.in_force:
         if now < known.since + NOISE_SECONDS:
@@ -119,7 +119,7 @@ def learn(
     if _is_stale(known, now, worker):
         return joined(known, now, worker=worker, taken=taken, seconds=seconds)
     if now < known.since:
-        return None  # sent before the hold was heard of
+        return None  # sent before this worker had read the hold
     counted = {**known.taken, worker: (taken, seconds)}
     if not any(count for count, _ in counted.values()):
         hold = wait if asked else min(2.0**known.closed, CLOSED_LONGEST)
@@ -140,9 +140,9 @@ def learn(
 
 def joined(known: LearnedRate, now: float, *, worker: str, taken: int, seconds: float) -> LearnedRate | None:
     """
-    Adds what a worker has sent in a burst that another one met first.
+    Adds a worker's counts to a burst that another one had first.
 
-    Returns: what is to be kept; None if nothing is to be added.
+    Returns: the new record; None if nothing is to be added.
     """
     if not _is_stale(known, now, worker):
         return None
@@ -157,11 +157,11 @@ def _is_stale(known: LearnedRate, now: float, worker: str) -> bool:
 
 def grown(known: LearnedRate, now: float, *, worker: str, taken: int, seconds: float) -> LearnedRate | None:
     """
-    The rate as it has grown by `now`, with what a worker has sent since it was found.
+    The rate with its growth until `now`, and a worker's counts since it was found.
 
         found × (1 + 0.01 × (2^(seconds after the rest) − 1))
 
-    Returns: what is to be kept; None if nothing limits any more.
+    Returns: the new record; None if there is no limit any more.
     """
     if not known.in_force:
         return known if now < known.since + NOISE_SECONDS else None

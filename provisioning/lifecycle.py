@@ -1,11 +1,10 @@
 """
-The life of a job, as a table.
+The lifecycle of a job, as a table.
 
-What belongs here: states, events and `TRANSITIONS`; nothing that reads a clock, a socket or a
-setting. A *state* says where a job stands and is earned only by permitting different events; why it
-last moved is its *reason*, a word kept beside the state. The Lua scripts in `ledger/lua` carry the
-same arrows, and the diagram in `docs/explanation/lifecycle.md` is drawn from this table; tests hold
-all three together.
+What belongs here: states, events and `TRANSITIONS`; nothing that reads a clock, a socket or a setting. Two
+*states* differ in the events that they allow; the cause of the last transition is the *reason*, a word stored
+beside the state. The Lua scripts in `ledger/lua` have the same transitions, and the diagram in
+`docs/explanation/lifecycle.md` shows this table; tests check that all three agree.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from provisioning.errors import IllegalTransitionError
 class State(StrEnum):
     """State of a job."""
 
-    QUEUED = "queued"  # in the ledger, nobody's; may have to wait for a time or a brake
-    CLAIMED = "claimed"  # one worker's, under a lease; nothing of this attempt has been sent
-    SENDING = "sending"  # a POST may be on the wire at this very moment
+    QUEUED = "queued"  # in the ledger, without a worker; may have to wait for a time or a brake
+    CLAIMED = "claimed"  # claimed by a worker, under a lease; nothing of this attempt has been sent
+    SENDING = "sending"  # a POST may be in flight now
     SUCCEEDED = "succeeded"  # the widget exists and its key is in the ledger
-    DEAD = "dead"  # given up; a dead letter for a person to read
-    IN_DOUBT = "in_doubt"  # a POST may have made a widget and no answer says so
+    DEAD = "dead"  # ended without a widget; a dead letter for a person to read
+    IN_DOUBT = "in_doubt"  # a POST may have created a widget, and no answer proves it
     CANCELLED = "cancelled"  # called off by a person before a POST began
 
 

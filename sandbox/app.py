@@ -1,4 +1,4 @@
-"""The aiohttp application: which address leads where."""
+"""The aiohttp application: its routes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def build(sandbox: Sandbox) -> web.Application:
 
 
 async def wrong_method(request: web.Request) -> web.StreamResponse:
-    """Any other verb at the right address."""
+    """Any other method at the right address."""
     return await wire.deliver(request, Whole(contract.wrong_method()))
 
 

@@ -1,5 +1,5 @@
 """
-What the sandbox does with one request: the variants of good and bad delivery. `wire` carries them out.
+What the sandbox does with one request: correct and faulty deliveries. `wire` executes them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-What Jelou documents about `POST /v1/widget/create`: which requests are good, and every answer it gives.
+What Jelou documents about `POST /v1/widget/create`: valid requests, and all answers.
 
-Pure: values in, values out. No socket, clock or chance lives here. Where the documents leave a choice open
-(a message that is a string or an array, codes in either case), the caller hands in a `form`, any whole
-number, and both spellings occur. What the documents do not say is marked "invented".
+Pure: values in, values out, without socket, clock or random source. Where the documents permit two forms (a
+message that is a string or an array, codes in either case), the caller passes a `form`, any whole number, and
+both occur. What the documents do not define is marked "invented".
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ MAGIC_BOTS = {
     "403": "403 FORBIDDEN_BOT: the company may not use the bot",
     "422": "422 unprocessable_entity with a validationError for bot.id",
 }
-"""What a bot id that begins with these digits is answered, always; nothing is created."""
+"""The fixed answer for bot ids that begin with these digits; nothing is created."""
 
 MAGIC_CLIENT = "no-company"
-"""A client id that begins so has good credentials and no company, the documented reading of the 500."""
+"""A client id that begins with this has valid credentials and no company, the documented cause of a 500."""
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
@@ -51,7 +51,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Order:
     """
-    A good request: the widget somebody wants.
+    A valid request for a widget.
 
     Attributes:
         bot_id: the existing bot; None asks for a new one.
@@ -72,7 +72,7 @@ class Widget:
     Attributes:
         number: 1 for the first one created.
         bot_id: its bot, made along with it if the order named none.
-        key: what the owner's web page will carry.
+        key: for the owner's web page.
         created_at: ISO 8601 with milliseconds and `Z`, as other Jelou pages show dates.
     """
 

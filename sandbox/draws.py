@@ -1,8 +1,8 @@
 """
-Chance that repeats itself: every draw is a function of what is decided and for whom.
+Reproducible random draws: each is a function of the decision and of the request.
 
-The tempting alternative, one seeded generator for the whole server, depends on the order in which
-concurrent requests arrive, so that no run of a parallel client ever repeats another.
+One seeded generator for the whole server would depend on the order in which concurrent requests arrive, so
+that runs of a parallel client would differ.
 """
 
 from __future__ import annotations

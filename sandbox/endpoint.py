@@ -1,9 +1,9 @@
 """
 The documented endpoint, and the state behind it.
 
-The order in which a POST meets things is the order of `Sandbox._conduct`: its credential's rate limit,
-the latency, the faults at the door, the credential itself, the body, the magic bot ids, the
-faults at work; then the widget is made, and the faults after that may still lose its answer.
+The steps of a POST, in the order of `Sandbox._conduct`: the credential's rate limit, the latency, the faults
+of stage `door`, the credential itself, the body, the magic bot ids, the faults of stage `work`; then the
+widget is created, and the faults of stage `made` may still lose its answer.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ DEFAULT_CLIENTS: Mapping[str, str] = {"sandbox": "sandbox"}
 @dataclass(frozen=True)
 class Options:
     """
-    How the sandbox is to behave.
+    Options of a sandbox.
 
     Attributes:
-        seed: of every draw; the same seed and the same bodies repeat the same run.
+        seed: random seed; the same seed and the same bodies give the same run.
         clients: secret by client id.
-        faults: on top of the scenario's, and instead of them where they share a name.
-        latency: None leaves it to the scenario.
+        faults: added to the scenario's; one of the same name replaces it.
+        latency: None for that of the scenario.
         limit: per credential; None is no limit.
     """
 
@@ -51,7 +51,7 @@ class Options:
 
 
 class Sandbox:
-    """A Jelou of one's own: takes orders, keeps the register, and misbehaves as told."""
+    """A simulated API: creates widgets, records them, and applies faults."""
 
     def __init__(self, options: Options) -> None:
         self.seed = options.seed
@@ -65,7 +65,7 @@ class Sandbox:
         )
 
     def misbehave(self, scenario: str, chances: list[Chance], latency: Latency, limit: Limit | None) -> None:
-        """Put these faults, latency and limit in force from the next request on."""
+        """Apply these faults, latency and limit from the next request on."""
         self.scenario = scenario
         self.deck = Deck(self.seed, chances)
         self.latency = latency
@@ -73,7 +73,7 @@ class Sandbox:
         self._buckets: dict[str, Bucket] = {}
 
     def reset(self) -> None:
-        """Forget every widget and every number; faults stay, requests in flight go on."""
+        """Delete all widgets and counts; faults are kept, requests in flight continue."""
         self._forget(self.traffic.in_flight)
 
     def _forget(self, in_flight: int) -> None:
@@ -126,7 +126,7 @@ class Sandbox:
     def _order(
         self, client: str | Answer, content_type: str | None, body: bytes, body_digest: bytes
     ) -> Order | Answer:
-        """What is ordered, or the refusal that the contract demands."""
+        """The requested widget, or the refusal by the contract."""
         if isinstance(client, Answer):
             return client
         form = body_digest[0]
@@ -142,7 +142,7 @@ class Sandbox:
     def _befallen(
         self, stage: Stage, body_digest: bytes, nth: int, due: Answer | None = None
     ) -> Conduct | None:
-        """How the request fares if a fault of this stage befalls it; None if it is spared."""
+        """The conduct by a fault of this stage; None if none applies."""
         chance = self.deck.befalls(stage, body_digest, nth)
         if chance is None:
             return None

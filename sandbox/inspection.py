@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 - aiohttp hands every view the request
-"""The views behind the curtain, `/_sandbox/…`: what really happened, and levers to change what will."""
+"""The inspection views, `/_sandbox/…`: they show what happened, and change faults and limits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MOST_ROWS = 100_000
 
 
 class Inspection:
-    """Reads a sandbox, and turns its levers."""
+    """Reads a sandbox, and changes its options."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Enter the routes."""
+        """Add the routes."""
         router.add_get("/_sandbox/stats", self.stats)
         router.add_get("/_sandbox/widgets", self.widgets)
         router.add_get("/_sandbox/arrivals", self.arrivals)
@@ -73,14 +73,14 @@ class Inspection:
         return _json({"total": register.widgets, "bodies": bodies, "widgets": rows})
 
     async def arrivals(self, request: web.Request) -> web.Response:
-        """When POSTs came: by second, or one by one with `raw=1`."""
+        """Arrival times of POSTs: by second, or one by one with `raw=1`."""
         traffic = self._sandbox.traffic
         if request.query.get("raw"):
             return _json({"arrivals": traffic.milliseconds()})
         return _json(traffic.histogram())
 
     async def last(self, request: web.Request) -> web.Response:
-        """The last POST: its headers by lower-case name, secret masked, and its body as it came."""
+        """The last POST: its headers by lower-case name, secret masked, and its body unchanged."""
         last = self._sandbox.last
         if last is None:
             return _json({"headers": {}, "body": None})
@@ -90,7 +90,7 @@ class Inspection:
         return _json({"headers": headers, "body": last.body.decode(errors="replace")})
 
     async def show_faults(self, request: web.Request) -> web.Response:
-        """What is in force."""
+        """The current faults, latency and limit."""
         return _json(self._in_force())
 
     async def change_faults(self, request: web.Request) -> web.Response:
@@ -109,7 +109,7 @@ class Inspection:
         return _json(self._in_force())
 
     async def reset(self, request: web.Request) -> web.Response:
-        """Forget widgets and numbers; faults stay."""
+        """Delete widgets and counts; faults are kept."""
         self._sandbox.reset()
         return _json({"reset": True})
 
@@ -142,7 +142,7 @@ class Inspection:
 
 
 def _masked(authorization: str) -> str:
-    """Scheme and client id stay, the secret goes."""
+    """The header with scheme and client id, and the secret masked."""
     scheme = authorization.partition(" ")[0]
     client, _ = basic_pair(authorization)
     return f"{scheme} ***" if client is None else f"{scheme} {client}:***"

@@ -1,4 +1,4 @@
-"""How slow the sandbox answers, and how much of it one credential may have. Clocks arrive as arguments."""
+"""Latency and rate limit of the sandbox. Clocks are arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The widgets that exist. The real service has no such view; a test that counts duplicates needs one."""
+"""The created widgets. The real service has no such list; a test that counts duplicates needs one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sandbox.contract import Order, Widget, widget_id
 from sandbox.draws import DIGEST_BYTES
 
 Tally = tuple[int, int]
-"""Of one body: how many times it was seen, how many widgets it made."""
+"""Counts for one body: requests, and created widgets."""
 
 
 class Register:
     """
-    Counts bodies and remembers every widget, in a few dozen bytes each.
+    Counts bodies and stores every widget, in a few dozen bytes each.
 
     A widget's id and key are functions of its number and the run's seed, so that neither is stored.
     """
@@ -23,17 +23,17 @@ class Register:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._tallies: dict[bytes, Tally] = {}
-        self._shared: dict[Tally, Tally] = {}  # a million bodies share a handful of tuples
+        self._shared: dict[Tally, Tally] = {}  # a million bodies share a few tuples
         self._order = bytearray()  # digest of the body that made widget 1, 2, 3, …
         self.bots = 0
 
     @property
     def widgets(self) -> int:
-        """How many exist."""
+        """Number of widgets."""
         return len(self._order) // DIGEST_BYTES
 
     def see(self, body_digest: bytes) -> int:
-        """Note that this body came; returns how many times it has come, this time included."""
+        """Count this body; returns how many times it was received, this time included."""
         seen, made = self._tallies.get(body_digest, (0, 0))
         self._keep(body_digest, (seen + 1, made))
         return seen + 1
@@ -61,7 +61,7 @@ class Register:
         return (body for body, (_, made) in self._tallies.items() if made > 1)
 
     def made(self, body_digest: bytes) -> int:
-        """How many widgets this body made."""
+        """How many widgets were created from this body."""
         return self._tallies.get(body_digest, (0, 0))[1]
 
     def rows(self, offset: int = 0, limit: int | None = None) -> Iterator[dict[str, str]]:

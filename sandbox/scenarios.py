@@ -1,4 +1,4 @@
-"""Named sets of faults, for those who want a mood rather than a list of options."""
+"""Named sets of faults, as a short form of several options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.pace import Latency
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """
-    A mood of the API.
+    A behaviour of the API.
 
     Attributes:
         meaning: one line for people.

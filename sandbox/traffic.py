@@ -1,4 +1,4 @@
-"""What came in and what went out: the numbers behind the inspection views."""
+"""Counts of requests and answers, for the inspection views."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 RAW_ARRIVALS = 200_000
-"""Arrival times kept one by one: enough for a minute of all that one process can take."""
+"""Most arrival times that are kept one by one: a minute at the highest rate of one process."""
 
 SECONDS_KEPT = 100_000
 """Seconds of the histogram that are kept, a bit more than a day."""
 
 CLIENTS_KEPT = 1_000
-"""Client ids counted by name; whatever else calls itself something is counted together."""
+"""Most client ids that are counted by name; all others are counted together."""
 
 OTHERS = "(others)"
 NOBODY = "(none)"
@@ -21,7 +21,7 @@ NOBODY = "(none)"
 
 @dataclass(slots=True)
 class Last:
-    """The last POST as it came; held by reference, made presentable only when asked for."""
+    """The last POST, unchanged; formatted only on request."""
 
     headers: list[tuple[str, str]]
     body: bytes
@@ -44,10 +44,10 @@ class Traffic:
 
     def arrived(self, client: str | None, now: float) -> None:
         """
-        Note a POST.
+        Count a POST.
 
         Args:
-            client: the id it claims, proven or not; None if it claims none.
+            client: the id in its header, verified or not; None if there is none.
             now: Unix seconds.
         """
         self.posts += 1
@@ -65,12 +65,12 @@ class Traffic:
         counts[name] += 1
 
     def entered(self) -> None:
-        """A POST is being handled."""
+        """Count the start of a POST."""
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
 
     def left(self) -> None:
-        """A POST has been dealt with, well or ill."""
+        """Count the end of a POST, with success or not."""
         self.in_flight -= 1
 
     def histogram(self) -> dict[str, object]:

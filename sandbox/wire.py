@@ -1,4 +1,4 @@
-"""Carries a conduct out: puts the answer on the wire whole, in part, slowly or not at all."""
+"""Executes a conduct: sends the answer whole, in part, slowly or not at all."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sandbox.conduct import Closed, Conduct, Dribbled, HalfStatusLine, Reset, St
 from sandbox.contract import Answer
 
 _DRIBBLES = 10
-"""Pieces a dribbled body is cut into: several reads for the client, none of them long in coming."""
+"""Pieces of a body that is sent slowly: several reads for the client, each after a short time."""
 
 _LOOK_SECONDS = 0.1
-"""How often a stall looks whether anybody is still waiting."""
+"""Seconds between checks of a stall whether the client is still connected."""
 
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: closing the socket then sends RST instead of FIN."""
@@ -25,10 +25,9 @@ _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 async def deliver(request: web.Request, conduct: Conduct) -> web.StreamResponse:
     """
-    Do to the request what the conduct says.
+    Execute the conduct for the request.
 
-    Returns: what the handler must return. Where the connection is gone by then aiohttp notices and
-        writes nothing.
+    Returns: what the handler must return. If the connection is closed by then, aiohttp writes nothing.
     """
     match conduct:
         case Whole(answer):
@@ -52,7 +51,7 @@ async def deliver(request: web.Request, conduct: Conduct) -> web.StreamResponse:
 
 
 def _head(answer: Answer) -> bytes:
-    """Status line and headers as bytes, for answers that aiohttp would refuse to spoil."""
+    """Status line and headers as bytes, for invalid answers that aiohttp would not send."""
     headers = {**answer.headers, "Content-Length": str(len(answer.body))}
     lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -87,15 +86,15 @@ async def _dribble(request: web.Request, answer: Answer, seconds: float) -> web.
             await asyncio.sleep(seconds / _DRIBBLES)
             await response.write(answer.body[start : start + size])
     except ConnectionError:
-        pass  # the client has had enough
+        pass  # the client has closed the connection
     return response
 
 
 async def _wait_while_connected(request: web.Request, seconds: float) -> None:
-    """Sleep, but no longer than somebody listens: a stall must not outlive its connection in `in_flight`."""
+    """Sleep until the time or the client's disconnection: a closed connection must not count as in flight."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    # aiohttp tells a handler of a lost connection only by cancelling it, which a faithful server must not
-    # do: the widget of a client that gave up is made all the same.
+    # aiohttp signals a lost connection only by cancelling the handler, which a realistic server must not
+    # do: the widget of a client that has disconnected is still created.
     while (left := until - loop.time()) > 0 and request.transport is not None:  # noqa: ASYNC110
         await asyncio.sleep(min(left, _LOOK_SECONDS))

@@ -42,7 +42,7 @@ UNREADABLE = "application/x-unreadable"
 """Content type of what lay in the queue and was no message: its body is all that there was."""
 
 VISIBILITY_TIMEOUT = 60.0
-"""Seconds after which the message of a worker that fell silent is handed out again; both kinds allow it."""
+"""Seconds after which the message of a worker that stopped responding is delivered again."""
 
 RENEWED_EVERY = 10.0
 """Seconds between renewals of what this worker holds, and between looks for what others have let lapse."""

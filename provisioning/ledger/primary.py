@@ -1,8 +1,9 @@
 """
-Which Redis one talks to, as each new connection finds it (decision 0036).
+Detects a restarted or new primary on each new connection (decision 0036).
 
-A Redis that was restarted, or has taken over from another, may have lost its last writes. Nobody tells: the
-address is the same, and the connection is merely a new one. So each asks for the run id first.
+A Redis that was restarted, or that became primary in a failover, may have lost its last writes. Clients are
+not informed: the address is the same, and only the connection is new. So each connection reads the run id
+first.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ class Primary:
     The primary that a client's connections lead to.
 
     Attributes:
-        run_id: of the one last met; empty before the first.
-        on_change: are called when another is met than before, or the same after a restart; while a connection
-            is being made, so they must not use one.
+        run_id: of the last primary; empty before the first.
+        on_change: called when a connection leads to another primary, or to the same one after a restart;
+            while the connection is being set up, so they must not use one.
     """
 
     def __init__(self) -> None:
         self.run_id = ""
-        self._is_noted = False  # whether a worker has looked at the one last met
+        self._is_noted = False  # whether a worker has checked the last primary
         self.on_change: list[Callable[[], None]] = []
 
     async def meet(self, connection: Any) -> None:
         """
         Prepares a new connection, as `redis_connect_func`.
 
-        Before any command goes by it, a Redis that is not the one of before refuses claims and acceptances
-        for a while, where it may have lost writes (`meet.lua`).
+        Before its first command, a Redis that is not the former one is set to refuse claims and acceptances
+        for a time, if it may have lost writes (`meet.lua`).
         """
         await connection.on_connect()
         try:
             run_id = await self._run_id(connection)
         except ResponseError:
-            return  # this user may not ask, and never will
+            return  # this user lacks the right
         if run_id == self.run_id:
             return
         try:
@@ -70,6 +71,6 @@ class Primary:
         return ""
 
     async def expose(self, redis: Any, exposed: bool) -> None:
-        """Notes whether this Redis may lose writes that it has answered: in a power cut, or to a failover."""
+        """Records whether this Redis may lose acknowledged writes: in a power cut, or in a failover."""
         self._is_noted = True
         await redis.hset(keys.PRIMARY, mapping={"exposed": int(exposed), "run_id": self.run_id})

@@ -1,4 +1,4 @@
-"""Looking at the ledger: batches in numbers, jobs with their story. Nothing here writes."""
+"""Queries of the ledger: batches in numbers, jobs with their history. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, State
 
 Place = tuple[int, str]
-"""Where a batch stands among all: the time it was opened (ms), and its id among those of the same time."""
+"""Position of a batch in the list: the time when it was opened (ms), and its id for equal times."""
 
 PLACES = 50
-"""Batches that are listed at once."""
+"""Batches per page."""
 
 PAGE = 500
 """Jobs read in one pipeline."""
 
 STRETCH = 2000
-"""Jobs that one call looks through: a few ms of Redis' time, so that nobody else waits long."""
+"""Jobs that one call scans: a few ms of Redis' time, so that other clients do not wait long."""
 
 _COUNTED = {
     *(*State, "accepted", "least", "most", "attempts", "token", "opened_at", "settled_at", "name", "sources"),
@@ -69,7 +69,7 @@ _decode_rate = msgspec.json.Decoder(LearnedRate).decode
 
 
 class Queries:
-    """Reads of one ledger. Every iterator pages, so that a batch of any size costs constant memory."""
+    """Queries of one ledger. Every iterator reads pages, so that memory is constant for any batch."""
 
     def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]], sealer: Encryption) -> None:
         # redis-py types each reply as the union of all it might be under any protocol; we decode them here.
@@ -79,7 +79,7 @@ class Queries:
 
     async def batch_id(self, name_or_id: str) -> str:
         """
-        The id of a batch given by name or id. An id wins: no batch can stand in the place of another.
+        The id of a batch given by name or id. An id takes precedence: a name cannot hide another batch.
 
         Raises: NotFoundError if there is none.
         """
@@ -124,7 +124,7 @@ class Queries:
         return sum(int(count or 0) for counts in await pipeline.execute() for count in counts)
 
     async def memory_share(self) -> float:
-        """How much of the memory that Redis may use it uses; 0 where nothing limits it."""
+        """The used share of Redis' memory limit; 0 if there is no limit."""
         memory = await self._redis.info("memory")
         most = int(memory.get("maxmemory", 0))
         return int(memory["used_memory"]) / most if most else 0.0
@@ -135,7 +135,7 @@ class Queries:
 
     async def status(self, batch: str) -> BatchStatus:
         """
-        One batch in numbers, and what holds it back.
+        One batch in numbers, and its holds.
 
         Raises: NotFoundError if there is none.
         """
@@ -174,7 +174,7 @@ class Queries:
         )
 
     async def holds(self) -> list[Hold]:
-        """Everything that is held, whatever it holds back."""
+        """All holds."""
         holds = [_decode_hold(value) for value in (await self._redis.hgetall(keys.HOLDS)).values()]
         return await self._mark_trying(holds)
 
@@ -201,7 +201,7 @@ class Queries:
         }
 
     async def credential_names(self) -> set[str]:
-        """The credentials that workers have shown to have, or that an operator has set a pace for."""
+        """The credentials that workers have registered, or for which an operator has set a pace."""
         signs = [_decode_sign(sign) for sign in await self._redis.hvals(keys.WORKER_SIGNS)]
         paced = {name.decode() for name in await self._redis.hkeys(keys.RATES)}
         return paced.union(*(sign.credentials for sign in signs))
@@ -211,7 +211,7 @@ class Queries:
         return bool(await self._redis.exists(keys.identity(credential)))
 
     async def workers(self) -> list[WorkerSign]:
-        """The workers that gave a sign of life in the last `ALIVE_WITHIN` seconds, by Redis' clock."""
+        """The workers whose last heartbeat is at most `ALIVE_WITHIN` seconds old, by Redis' clock."""
         seconds, microseconds = await self._redis.time()
         since = (seconds - ALIVE_WITHIN) * 1000 + microseconds / 1000
         names = await self._redis.zrangebyscore(keys.WORKERS, since, "+inf")
@@ -219,7 +219,7 @@ class Queries:
         return [_decode_sign(sign) for sign in signs if sign]
 
     async def limits(self, workers: Sequence[WorkerSign]) -> list[SendingLimit]:
-        """What limits sending now, as these workers and the ledger have it."""
+        """What limits sending now, from these workers and the ledger."""
         learned = {
             name.decode(): _decode_rate(rate)
             for name, rate in (await self._redis.hgetall(keys.LEARNED)).items()
@@ -228,7 +228,7 @@ class Queries:
 
     async def job(self, job_id: str) -> JobRecord:
         """
-        One job with its story.
+        One job with its history.
 
         Raises: NotFoundError if there is none.
         """
@@ -243,7 +243,7 @@ class Queries:
         )
 
     async def body(self, job_id: str) -> bytes:
-        """The JSON of a job's POST, as it was handed over. Raises: NotFoundError."""
+        """The JSON of a job's POST, as submitted. Raises: NotFoundError."""
         batch, number = split_job_id(job_id)
         body = await self._redis.hget(keys.bodies(batch), str(number))
         if body is None:
@@ -252,11 +252,11 @@ class Queries:
 
     async def verdicts(self, jobs: Sequence[NewJob], *, accept_duplicates: bool = False) -> list[Verdict]:
         """
-        What would become of these jobs, were they handed over now; nothing is changed.
+        The verdicts on these jobs if they were submitted now; nothing is changed.
 
         Args:
             jobs: some hundred.
-            accept_duplicates: whether they were handed over with a reason to accept a second widget.
+            accept_duplicates: whether a second widget would be accepted.
         """
         justification = "accepted" if accept_duplicates else ""
         accepted = await self._do(transitions.accept("", jobs, "", justification=justification, dry=True))
@@ -265,17 +265,17 @@ class Queries:
     async def jobs(
         self, batch: str, wanted: Selection = EVERY, *, after: str = ""
     ) -> AsyncIterator[JobRecord]:
-        """The jobs of a batch that are meant, in the order of `pages`, after the place `after`."""
+        """The selected jobs of a batch, in the order of `pages`, after the position `after`."""
         async for page in self.pages(batch, wanted, after=after):
             for record in page.jobs:
                 yield record
 
     async def pages(self, batch: str, wanted: Selection = EVERY, *, after: str = "") -> AsyncIterator[Page]:
         """
-        The jobs of a batch that are meant, some hundred looked at a page; a page may hold none of them.
+        The selected jobs of a batch; each page is read from some hundred jobs and may be empty.
 
-        Dead and doubtful jobs, if asked for as such, come in the order of their time there, all others in
-        that in which they were handed over. A job that moves meanwhile may be missed or come again.
+        If the state is dead or in doubt, jobs are in the order of the time they reached it, otherwise in that
+        of their submission. A job that changes its state meanwhile may be missed or appear twice.
         Args:
             after: `Page.end` of the page before, or `place` of the last job that was seen.
         """
@@ -291,7 +291,7 @@ class Queries:
     async def _places(
         self, batch: str, wanted: Selection, after: str
     ) -> AsyncIterator[tuple[str, list[int]]]:
-        """Numbers that may be meant, a page at a time, each with where it ends."""
+        """Numbers of candidates, a page at a time, each with its end."""
         if wanted == EVERY:
             last_job = await last_number(self._redis, batch)
             for start in range(int(after or 0) + 1, last_job + 1, PAGE):
@@ -306,11 +306,11 @@ class Queries:
 
     async def find(self, key: str, credential: str = "") -> AsyncIterator[JobRecord | Tombstone]:
         """
-        What has become of a tenant: its job of each credential that knows its key.
+        The jobs of a tenant: one for each credential that has its key.
 
         Args:
-            key: `abc*` for all that begin so, in no order.
-            credential: to look at alone; empty for all.
+            key: `abc*` for all that begin with it, in no order.
+            credential: the only one to search; empty for all.
         """
         for name in [credential] if credential else await self._credentials():
             async for known in self._known(name, key):
@@ -326,13 +326,13 @@ class Queries:
                         yield record
 
     async def _credentials(self) -> list[str]:
-        """Every credential under which a job was ever handed over, by name."""
+        """Every credential of which a job was ever submitted, by name."""
         prefix = keys.identity("")
         names = [name async for name in self._redis.scan_iter(f"{prefix}*", count=1000, _type="HASH")]
         return sorted({name.decode().removeprefix(prefix) for name in names})
 
     async def _known(self, credential: str, key: str) -> AsyncIterator[dict[str, bytes]]:
-        """The identities that are meant, some at a time: key → job id, and how it ended if let go of."""
+        """The selected identities, some at a time: key → job id, and its end state if it was deleted."""
         where = keys.identity(credential)
         if not key.endswith("*"):
             spellings = spellings_of(key)
@@ -348,9 +348,9 @@ class Queries:
 
     async def matching(self, batch: str, wanted: Selection) -> AsyncIterator[list[Match]]:
         """
-        The jobs that are meant, in short, stretch by stretch: 100 000 in a second or two.
+        The selected jobs in short form, in groups: 100 000 in a second or two.
 
-        They come in the order of `pages`.
+        In the order of `pages`.
         """
         async for _, found in self._stretches(batch, wanted):
             yield found
@@ -358,7 +358,7 @@ class Queries:
     async def _stretches(
         self, batch: str, wanted: Selection, after: str = ""
     ) -> AsyncIterator[tuple[str, list[Match]]]:
-        """The jobs that are meant, each stretch with where it ends."""
+        """The selected jobs, each group with its end."""
         while True:
             after, found = await self._do(transitions.matching(batch, wanted, after, STRETCH))
             yield after, found
@@ -366,7 +366,7 @@ class Queries:
                 return
 
     async def causes(self, batch: str, wanted: Selection) -> list[CauseGroup]:
-        """The jobs that are meant, grouped by why they ended so, the most frequent first."""
+        """The selected jobs, grouped by the reason of their state, the most frequent first."""
         groups: dict[str, CauseGroup] = {}
         async for stretch in self.matching(batch, wanted):
             for match in stretch:
@@ -384,10 +384,10 @@ class Queries:
 
     async def history(self, batch: str, *, minutes: int = 1) -> list[Span]:
         """
-        What a batch came to, `minutes` at a time, oldest first; where nothing happened nothing is told.
+        The results of a batch per span of `minutes`, oldest first; spans without events are left out.
 
-        Of what is older than a day only hours are kept, and of what is older than a month days: such spans
-        are as long as that.
+        Counts older than a day are stored per hour, and those older than a month per day: such spans are
+        longer.
         """
         spans: dict[tuple[int, int], dict[str, int]] = {}
         for field, count in (await self._redis.hgetall(keys.minutes(batch))).items():
@@ -407,7 +407,7 @@ class Queries:
         ]
 
     async def audit(self, limit: int = 0, *, since: float | None = None) -> AsyncIterator[Act]:
-        """What people have done, the newest first; all that is kept, or the last `limit`, or since a time."""
+        """Actions of people, the newest first; all that are stored, or the last `limit`, or since a time."""
         begin = "-" if since is None else str(int(since * 1000))
         end, left = "+", limit or AUDIT_KEPT * 2
         while left > 0:
@@ -424,7 +424,7 @@ class Queries:
         return await last_number(self._redis, batch)
 
     async def bodies(self, batch: str, numbers: Iterable[int]) -> list[bytes]:
-        """The bodies of some jobs, in order; empty where none is kept."""
+        """The bodies of some jobs, in order; empty if none is stored."""
         wanted = [str(number) for number in numbers]
         if not wanted:
             return []
@@ -451,7 +451,7 @@ class Queries:
 
 
 def _act(entry: str, value: bytes) -> Act:
-    """An entry of the audit; what cannot be read is shown as such, so that it hides none of the others."""
+    """An entry of the audit; an unreadable one is shown as such, so that the others are still listed."""
     try:
         return _decode_act(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -460,18 +460,18 @@ def _act(entry: str, value: bytes) -> Act:
 
 
 def _is_counted(field: str) -> bool:
-    """Whether a field of a batch is the program's own; the others came with the batch."""
+    """Whether a field of a batch is the program's own; the others were submitted with the batch."""
     return field in _COUNTED or field.startswith("reaped:")
 
 
 def _home(known: str) -> tuple[str, int, str]:
-    """Batch and number of a job that an identity names, and how it ended if its batch was let go of."""
+    """Batch and number of an identity's job, and its end state if its batch was deleted."""
     job_id, _, buried = known.partition("=")
     return *split_job_id(job_id), buried
 
 
 def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list[Hold]:
-    """The holds that keep jobs of this batch back."""
+    """The holds that apply to jobs of this batch."""
     found = []
     for value in holds:
         hold = _decode_hold(value)
@@ -486,8 +486,8 @@ def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list
 
 
 def _blocked(holds: list[Hold], ready: set[str]) -> bool:
-    """Whether these holds keep every credential that has jobs ready, and each waits for a person."""
-    # A pause is left to the person who made it: whoever watches goes on watching.
+    """Whether these holds cover every credential with ready jobs, and each waits for a person."""
+    # Not for a pause: the person who made it will resume it, and watching continues.
     theirs = (HoldKind.PAUSED, HoldKind.CANCELLING)
     held = {hold.scope for hold in holds if not hold.trying and hold.kind not in theirs}
     whole = any(not scope.startswith("credential:") for scope in held)

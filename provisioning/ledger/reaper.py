@@ -1,9 +1,9 @@
 """
-The reaper: lets go of what is past its retention, a little at a time, under no lock.
+The reaper: deletes data past its retention, in small steps and without a lock.
 
-What a job leaves behind is kept from the day the job ended, the batch as a whole from the day it settled: one
-that goes on growing may never settle for long. What a batch still waits for, or what is in doubt, is never
-touched; of a batch as a whole the tenants that have a widget, or may have one, stay known by their identity.
+The retention of a job's data starts when the job ends, that of the batch as a whole when it settles: a batch
+that keeps growing may never settle for long. Unfinished jobs and jobs in doubt are never deleted; when a
+batch is deleted, the identities of jobs that have a widget, or may have one, are kept.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from provisioning.ledger.ledger import Ledger
 
 STRETCH = 500
-"""Jobs that one call looks at: some ms of Redis' time."""
+"""Jobs that one call checks: some ms of Redis' time."""
 
 BATCHES = 20
-"""Batches that one step looks at; the next step goes on after them."""
+"""Batches that one step checks; the next step continues after them."""
 
 
 class Reaper:
-    """Goes round the batches, a step at a time."""
+    """Iterates over the batches, one step at a time."""
 
     def __init__(self, ledger: Ledger, retention: Retention) -> None:
         self._ledger = ledger
@@ -36,7 +36,7 @@ class Reaper:
 
     async def run_once(self, now: float) -> Counter[Kept]:
         """
-        One step: a few batches, a stretch of jobs in each class that is due. Returns: jobs by class.
+        One step: a few batches, some jobs of each class that is due. Returns: deleted jobs by class.
 
         Args:
             now: Unix seconds.
@@ -57,7 +57,7 @@ class Reaper:
         return gone
 
     async def purge(self, now: float) -> Counter[Kept]:
-        """Lets go of everything that is due now. Returns: jobs by class."""
+        """Deletes everything that is due now. Returns: jobs by class."""
         gone: Counter[Kept] = Counter()
         for batch in await self._redis.zrange(keys.BATCHES, 0, -1):
             for kept in await self._due(batch.decode(), now, anew=True):
@@ -68,7 +68,7 @@ class Reaper:
         return gone
 
     async def plan(self, now: float) -> list[tuple[str, Kept, int]]:
-        """What `purge` would let go of: batch, class, and of how many jobs. Changes nothing."""
+        """What `purge` would delete: batch, class, and number of jobs. Changes nothing."""
         found = [
             (batch.decode(), kept, await self._count(batch.decode(), kept, now))
             for batch in await self._redis.zrange(keys.BATCHES, 0, -1)
@@ -84,19 +84,19 @@ class Reaper:
         return jobs
 
     def _sweep(self, kept: Kept, now: float) -> str:
-        """One going over a batch a day, for the jobs that have come due since the last."""
+        """Name of a day's sweep: each batch is swept once a day."""
         return f"day-{int(self._cutoff(kept, now) // DAY_SECONDS)}"
 
     def _cutoff(self, kept: Kept, now: float) -> float:
-        """Unix seconds: what ended by then is past its retention."""
+        """Unix seconds: data of jobs that ended by then is past its retention."""
         return now - (self._retention.days(kept) or 0.0) * DAY_SECONDS
 
     async def _due(self, batch: str, now: float, *, anew: bool = False) -> list[Kept]:
         """
-        The classes of which something may be past its retention.
+        The classes with data that may be past its retention.
 
         Args:
-            anew: whether also those that were gone over today.
+            anew: whether to include those that were swept today.
         """
         fields = ("opened_at", "settled_at", "in_doubt", *(f"reaped:{kept}" for kept in Kept))
         opened, settled, in_doubt, *reaped = await self._redis.hmget(keys.batch(batch), fields)

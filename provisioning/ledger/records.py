@@ -1,7 +1,7 @@
 """
-What goes into and comes out of the ledger, as values.
+Arguments and results of the ledger, as values.
 
-The nouns of a job itself are in `job` and `attempt`; here is how the ledger speaks of them.
+The values of a job itself are in `job` and `attempt`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from provisioning.lifecycle import UNSETTLED, State
 
 class Claim(Claimed, frozen=True):
     """
-    A job in a worker's hands, under a lease.
+    A claimed job, under a lease.
 
     Attributes:
-        urgent: its batch goes before others.
-        on_in_doubt: `hold` or `retry` by its batch's own choice; empty where the setting decides.
+        urgent: its batch is sent before others.
+        on_in_doubt: `hold` or `retry` by its batch's own choice; empty if the setting decides.
     """
 
     batch: str = ""
@@ -38,12 +38,12 @@ class Claim(Claimed, frozen=True):
 
 class Claims(msgspec.Struct, frozen=True):
     """
-    What one call claimed, and what is left.
+    The jobs of one claim, and what is left.
 
     Attributes:
-        more: ready jobs were left behind for want of room.
+        more: ready jobs are left, for which there was no room.
         next_due: Unix seconds when the first waiting job comes due; None if none waits.
-        sealed: jobs that were claimed as well, but whose bodies only others can open: to be handed back.
+        sealed: claimed jobs whose bodies only other workers can decrypt: to be returned.
     """
 
     jobs: list[Claim]
@@ -54,10 +54,10 @@ class Claims(msgspec.Struct, frozen=True):
 
 class Rescue(msgspec.Struct, frozen=True):
     """
-    What became of a batch's lapsed leases.
+    The results of settling a batch's lapsed leases.
 
     Attributes:
-        jobs: those that were settled, each with where it stands now.
+        jobs: those that were settled, each with its new state.
         ready: the batch has jobs that could be claimed now.
     """
 
@@ -67,10 +67,10 @@ class Rescue(msgspec.Struct, frozen=True):
 
 class Selection(msgspec.Struct, frozen=True):
     """
-    Which jobs of a batch are meant. Empty fields mean any.
+    Selects jobs of a batch. Empty fields mean any.
 
     Attributes:
-        key: of the tenant; `abc*` for all that begin so.
+        key: of the tenant; `abc*` for all that begin with it.
         since: Unix seconds when it got into the state, at the earliest.
         until: before which it got there.
     """
@@ -88,7 +88,7 @@ class Selection(msgspec.Struct, frozen=True):
         return self.state in (State.DEAD, State.IN_DOUBT)
 
     def fits(self, job: JobRecord) -> bool:
-        """Whether a job is meant; the same as `lua/matching.lua` says."""
+        """Whether a job is selected; equal to `lua/matching.lua`."""
         begins = self.key.endswith("*") and job.key.startswith(self.key[:-1])
         return (
             self.state in (None, job.state)
@@ -100,7 +100,7 @@ class Selection(msgspec.Struct, frozen=True):
         )
 
     def place(self, job: Match | JobRecord) -> str:
-        """Where a listing of such jobs has got to with this one; `Queries.pages` goes on after it."""
+        """Position of this job in such a listing; `Queries.pages` continues after it."""
         return f"{round(job.at * 1000)}-{job.number}" if self.by_time else str(job.number)
 
 
@@ -129,13 +129,13 @@ class CauseGroup(msgspec.Struct, frozen=True):
 
 class Span(msgspec.Struct, frozen=True):
     """
-    What a batch came to in one stretch of time.
+    The results of a batch in one span of time.
 
     Attributes:
-        at: when it begins, Unix seconds.
-        seconds: how long it is.
+        at: its begin, Unix seconds.
+        seconds: its length.
         attempts: POSTs begun in it.
-        ended: jobs that got there in it, by state: succeeded, dead, in doubt, cancelled.
+        ended: jobs that reached a state in it: succeeded, dead, in doubt, cancelled.
     """
 
     at: float
@@ -146,12 +146,12 @@ class Span(msgspec.Struct, frozen=True):
 
 class Redriven(msgspec.Struct, frozen=True):
     """
-    What a redrive came to.
+    The result of a redrive.
 
     Attributes:
         queued: jobs that are sent again.
-        risky: of these, jobs that may make a second widget.
-        left: jobs that were left as they are because they may.
+        risky: of these, jobs that may create a second widget.
+        left: jobs that were skipped because they may.
     """
 
     queued: int = 0
@@ -163,7 +163,7 @@ class Redriven(msgspec.Struct, frozen=True):
 
 
 Fact = str | int | float | bool | None
-"""What a fact of an act may be: whatever JSON has that is no container."""
+"""Types of an action's facts: the JSON types that are no containers."""
 
 UNREADABLE = "unreadable"
 """The `act` of an entry of the audit that this version cannot read."""
@@ -171,14 +171,15 @@ UNREADABLE = "unreadable"
 
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    What a person has done, for the audit.
+    An action of a person, for the audit.
 
     Attributes:
         act: `pause`, `resume`, `cancel`, `redrive`, `resolve`, `reconcile`, `pace`, `purge`, …;
             `unreadable` for an entry that this version cannot read, whose facts then name it.
         on: a batch, job, credential or hold.
-        why: the reason that was given.
-        facts: what came of it, in words and numbers; never a payload, credential or widget key.
+        by: the actor.
+        why: the justification.
+        facts: its result, in words and numbers; never a payload, credential or widget key.
     """
 
     act: str
@@ -191,12 +192,13 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    A notable move that is no attempt: accepted (of a single job), redriven, cancelled, called off, resolved;
-    with who did it.
+    A change in a job's history that is no attempt: accepted (of a single job), redriven, cancelled, called
+    off, resolved.
 
     Attributes:
+        by: the actor.
         was: the reason before.
-        why: what a person gave as the reason, where one was asked for.
+        why: the justification, if one was required.
     """
 
     move: str
@@ -208,11 +210,11 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class JobRecord(msgspec.Struct, frozen=True):
     """
-    Everything the ledger knows of a job but its body.
+    Everything in the ledger about a job except its body.
 
     Attributes:
         result: the created widget, its key included.
-        late_results: widgets beside it that a late answer told of; none, unless a POST was repeated.
+        late_results: further widgets, from late answers; none, unless a POST was repeated.
     """
 
     job_id: str
@@ -286,7 +288,7 @@ class Page(msgspec.Struct, frozen=True):
 
 class Tombstone(msgspec.Struct, frozen=True):
     """
-    What is still known of a job whose batch is past its retention.
+    The remaining record of a job whose batch was deleted.
 
     Attributes:
         state: in which it ended.
@@ -300,15 +302,15 @@ class Tombstone(msgspec.Struct, frozen=True):
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    Something that keeps jobs back: a pause by a person or a brake by the program.
+    A hold on jobs: a pause by a person, or a `brake` (circuit breaker) or stop-loss by the program.
 
     Attributes:
         scope: `all`, `batch:ID`, `credential:NAME` or `target:URL`.
-        at: since when, Unix seconds.
-        by: the person, or the worker that put the brake on.
-        why: what happened, and for a person what to do.
+        at: its begin, Unix seconds.
+        by: the actor: a person, or the worker that applied the brake.
+        why: the justification, or what happened and what to do.
         kind: a `schema.HoldKind`.
-        trying: a probe is sent on a person's word; nothing else need be done.
+        trying: a person has resumed it and a probe is sent; no further action is needed.
     """
 
     scope: str
@@ -321,10 +323,10 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class KnownRate(msgspec.Struct, frozen=True):
     """
-    What 429s have taught of a credential's rate, as it was read.
+    The learned rate of a credential, as read.
 
     Attributes:
-        raw: as it is kept; what a replacement names.
+        raw: as stored; a replacement must name it.
         now: Unix seconds by the ledger's clock.
         replaced: whether this call has replaced it.
     """
@@ -337,7 +339,7 @@ class KnownRate(msgspec.Struct, frozen=True):
 
 class Outage(msgspec.Struct, frozen=True):
     """
-    That a worker takes the API to be down.
+    An outage of the API that a worker suspects.
 
     Attributes:
         certain: a probe has failed as well.
@@ -354,17 +356,17 @@ class Outage(msgspec.Struct, frozen=True):
 
 class WorkerSign(msgspec.Struct, frozen=True):
     """
-    What a worker was doing when it last gave a sign of life.
+    The state of a worker at its last heartbeat.
 
     Attributes:
-        limit: POSTs in flight that it takes the API to stand at once.
-        in_hand: jobs it holds under a lease, those in backoff included.
-        refused: share of the last answers that pushed back (429, 503, time-outs); 0 to 1.
-        outage: that it takes the API to be down; None if it does not.
-        rates: by credential, POSTs a second that 429s have taught and it goes by.
+        limit: its concurrency limit.
+        in_hand: its claimed jobs, those in backoff included.
+        refused: share of the last answers that pushed back (429, 503, timeouts); 0 to 1.
+        outage: the outage that it suspects; None if it does not.
+        rates: by credential, the learned rates that it uses, in POSTs per second.
         credentials: names of those it has.
-        settings: those in which all workers should agree, by name.
-        skew: seconds that its clock is ahead of Redis'.
+        settings: those that should be equal on all workers, by name.
+        skew: seconds by which its clock is ahead of Redis'.
     """
 
     name: str
@@ -382,13 +384,13 @@ class WorkerSign(msgspec.Struct, frozen=True):
 
 class SourceFile(msgspec.Struct, frozen=True):
     """
-    A file whose rows were all handed over to a batch.
+    A file whose rows were all submitted to a batch.
 
     Attributes:
-        sha256: of the file as it lay there, hexadecimal.
-        rows: that it holds, those that were refused included.
-        by: the person or service.
-        at: when it was first handed over to its end; Unix seconds by the ledger's clock.
+        sha256: of the file, hexadecimal.
+        rows: number of its rows, refused ones included.
+        by: the actor: a person or service.
+        at: when it was first submitted completely; Unix seconds by the ledger's clock.
     """
 
     name: str
@@ -399,7 +401,7 @@ class SourceFile(msgspec.Struct, frozen=True):
 
 
 HOLDS_SHOWN = 20
-"""Holds of a batch that are told one by one; all are counted."""
+"""Most holds of a batch that are listed; all are counted."""
 
 
 class BatchStatus(msgspec.Struct, frozen=True):
@@ -407,9 +409,9 @@ class BatchStatus(msgspec.Struct, frozen=True):
     A batch in numbers, read at one moment.
 
     Attributes:
-        causes: by state, how many jobs stand there for which reason.
-        holds: what keeps its jobs, or some of them, back.
-        blocked: nothing that is queued can move before a person has done something.
+        causes: by state, number of jobs by reason.
+        holds: on its jobs, or some of them.
+        blocked: no queued job can be sent before a person acts.
         primary_changed_at: Unix seconds when Redis was last found restarted or replaced, and may have lost
             writes, while this was active; None for never.
     """
@@ -431,7 +433,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
 
     @property
     def settled(self) -> bool:
-        """Whether the program has nothing left to do for it: all jobs ended, or wait for a person."""
+        """Whether nothing is left to do for it: all jobs have ended, or wait for a person."""
         return not any(self.states[state] for state in UNSETTLED)
 
     @property
@@ -441,12 +443,12 @@ class BatchStatus(msgspec.Struct, frozen=True):
 
     @property
     def paused(self) -> bool:
-        """Whether it is kept back for a person's decision: by a pause or by the stop-loss."""
+        """Whether it is held until a person decides: by a pause or by the stop-loss."""
         return any(hold.kind != "brake" for hold in self.holds)
 
     @property
     def shown_holds(self) -> list[Hold]:
-        """The holds that are worth a line each: what a person did first, then the oldest brakes."""
+        """The holds to list: pauses first, then the oldest brakes."""
         ordered = sorted(self.holds, key=lambda hold: (hold.kind == "brake", hold.at, hold.scope))
         return ordered[:HOLDS_SHOWN]
 

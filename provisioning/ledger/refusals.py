@@ -1,8 +1,8 @@
 """
-What a Redis that is there and says no means: one reading for the ledger and for the broker.
+Refusals of a Redis that can be reached: their meaning for the ledger and for the broker.
 
-None of these is a bug of ours, and each passes without us: they are waited out as an absence is. Some prove
-that a connection leads to a server that will never take a write; whoever meets one gives the connection up.
+None of these is a bug of this program, and each is temporary: they are handled like an unavailable Redis.
+Some prove that a connection leads to a server that will never accept a write; such a connection is closed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _BY_CLASS: Final[dict[type[RedisError], str]] = {
     OutOfMemoryError: "OOM",
     ReadOnlyError: "READONLY",
 }
-"""Refusals that are classes of redis-py's own; it takes the word off their text."""
+"""Refusals with their own class in redis-py, which removes the code from their text."""
 
 _LEADS_ELSEWHERE: Final = frozenset({"READONLY", "MASTERDOWN", "UNBLOCKED", "CLUSTERDOWN"})
 
@@ -74,7 +74,7 @@ _CODE: Final = re.compile(rf"(?:^|: (?:-|\(['\"])?)({'|'.join(_MEANING)})\b")
 
 def code_of(error: BaseException) -> str | None:
     """
-    The word by which Redis says no for now; None for errors of any other kind.
+    The code of a temporary refusal; None for errors of any other kind.
 
     >>> from redis.exceptions import ResponseError
     >>> code_of(ResponseError("MISCONF Errors writing to the AOF file: No space left on device"))
@@ -83,7 +83,7 @@ def code_of(error: BaseException) -> str | None:
     """
     if not isinstance(error, RedisError):
         return None
-    word = getattr(error, "status_code", None)  # redis-py takes some of the words out of the text
+    word = getattr(error, "status_code", None)  # redis-py removes some of the codes from the text
     if word in _MEANING:
         return str(word)
     for kind, code in _BY_CLASS.items():
@@ -100,10 +100,10 @@ def leads_elsewhere(error: BaseException) -> bool:
 
 def in_words(error: BaseException, redis: str = "Redis") -> tuple[str, str] | None:
     """
-    What a refusal means and the way out; None if it is none of these.
+    Message and hint for a refusal; None if it is none of these.
 
     Args:
-        redis: how to call the server: `Redis at 127.0.0.1:6379`.
+        redis: the server's name in messages: `Redis at 127.0.0.1:6379`.
     """
     word = code_of(error)
     if word is None:

@@ -1,9 +1,9 @@
 """
-Messages that no worker could carry out, kept for a person to read: with their reason, sealed, and bounded.
+Messages that no worker could execute, stored for a person: with their reason, encrypted, and limited.
 
-What a message holds is the submitter's, tenants' bodies included, so it is sealed as bodies are. Where the
-ledger is encrypted and this process cannot seal, the reason is kept without the message. The list is bounded
-by count, by size and by the retention of dead letters.
+A message contains the submitter's data, tenants' bodies included, so it is encrypted like bodies. If the
+ledger is encrypted and this process lacks the keys, only the reason is stored. The list is limited by count,
+by size and by the retention of dead letters.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from provisioning.ledger.ledger import Ledger
 
 MOST = 1000
-"""Messages that are kept; the oldest go first."""
+"""Most messages that are kept; the oldest are deleted first."""
 
 MOST_BYTES = 32_000_000
-"""Bytes of all that are kept together; the oldest go first."""
+"""Most bytes of all messages together; the oldest are deleted first."""
 
 LONGEST = 1_000_000
-"""Bytes of one message; of a longer one the beginning is kept."""
+"""Most bytes of one message; of a longer one the beginning is kept."""
 
 CUT = 64_000
 """Bytes that are kept of a message that is too long."""
 
 DAYS = 90.0
-"""Days that one is kept where no retention of dead letters is set."""
+"""Days that one is kept if no retention of dead letters is set."""
 
 DATA_KEY = "refused"
-"""Name of the data key that seals them; no batch has this id: theirs begin with b."""
+"""Name of the data key that encrypts them; no batch has this id: theirs begin with b."""
 
 LOOKED_AT = 100
-"""Newest messages among which one that comes again is looked for."""
+"""Newest messages that are compared with one that is delivered again."""
 
 
 async def keep(ledger: Ledger, *, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> bool:
     """
-    Keeps a message with its reason; delivered again it is kept once.
+    Stores a message with its reason, once also if it is delivered again.
 
     Args:
         task: the message's id.
@@ -66,7 +66,7 @@ async def keep(ledger: Ledger, *, task: str, batch: str, reason: str, message: M
 
 async def read(ledger: Ledger, most: int = MOST) -> list[dict[str, Any]]:
     """
-    What is kept, newest first: at, reason, task, batch, and `message`, or `sealed` where it cannot be opened.
+    The messages, newest first: at, reason, task, batch, and `message`, or `sealed` if it cannot be decrypted.
 
     Raises: LedgerUnavailableError.
     """
@@ -77,7 +77,7 @@ async def read(ledger: Ledger, most: int = MOST) -> list[dict[str, Any]]:
 
 
 async def forget(ledger: Ledger, before: float) -> int:
-    """Lets go of up to a hundred that were refused before a time in Unix seconds. Returns: how many."""
+    """Deletes up to a hundred that were refused before a time in Unix seconds. Returns: how many."""
     return await ledger.do(_call(b"", before))
 
 
@@ -86,7 +86,7 @@ def _call(line: bytes, before: float = 0.0) -> Call[int]:
 
 
 def _visible(text: str) -> str:
-    """Text that any encoding takes: half a surrogate pair is written out."""
+    """Text that can be encoded: half a surrogate pair is escaped."""
     return text.encode(errors="backslashreplace").decode()[:2000]
 
 

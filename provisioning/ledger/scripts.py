@@ -1,8 +1,8 @@
 """
-The Lua scripts, as files on disk and as calls in values.
+The Lua scripts, as files on disk and as calls.
 
-A `Call` is one script with its arguments and the reading of its reply; `Scripts.run` sends any number
-of them in one pipeline. A pipeline is no transaction: each call is atomic for itself.
+A `Call` is one script with its arguments and the parser of its reply; `Scripts.run` sends any number
+of them in one pipeline. A pipeline is no transaction: each call is atomic by itself.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from provisioning.ledger.schema import SCRIPTS, layout, lua
 from provisioning.ledger.wire import Argument
 
 CONFIRMED_WITHIN_MS = 1000
-"""How long replicas are waited for before the same is said again: a lease is many times that."""
+"""How long to wait for replicas before the call is repeated: a lease is many times longer."""
 
 T_co = TypeVar("T_co", covariant=True)
 
 Clock = Callable[[], float]
-"""Unix seconds. The ledger goes by Redis' own clock unless a test brings another."""
+"""Unix seconds. The ledger uses Redis' own clock unless a test passes another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Call(Generic[T_co]):
     One transition, ready to be sent.
 
     Attributes:
-        script: name of the file in `ledger/lua`, without its ending, and of what crosses the line in
+        script: name of the file in `ledger/lua`, without its extension, and of its arguments in
             `schema.SCRIPTS`.
-        key: the script's KEYS[1]. What else it touches hangs below it or stands in `keys.py`.
-        read: makes our value of its reply.
-        head, rows: what the script gets.
-        home: batch with whose key bodies and results are sealed; empty for the one that `key` names.
-        again: makes the call for one job of this one alone, sealed with the key of another batch.
+        key: the script's KEYS[1]. Its other keys begin with it or are in `keys.py`.
+        read: converts its reply to our value.
+        head, rows: the arguments of the script.
+        home: batch with whose key bodies and results are encrypted; empty for the batch of `key`.
+        again: returns the call for a single job of this one, encrypted with the key of another batch.
     """
 
     script: str
@@ -67,7 +67,7 @@ class Call(Generic[T_co]):
 
 @cache
 def source(script: str) -> str:
-    """Text of a script as Redis gets it: the prelude before it, the words of `schema` in it."""
+    """Text of a script for Redis: with the prelude, and with the names of `schema` replaced."""
     folder = resources.files("provisioning.ledger") / "lua"
     return lua(script, (folder / "prelude.lua").read_text() + (folder / f"{script}.lua").read_text())
 
@@ -82,7 +82,7 @@ class Scripts:
     Sends calls to one Redis.
 
     Args:
-        replicas: that are to have what a durable script has written before its reply is believed.
+        replicas: number that must confirm the writes of a durable script before its reply counts.
     """
 
     def __init__(self, redis: Redis, clock: Clock | None = None, *, replicas: int = 0) -> None:
@@ -94,14 +94,14 @@ class Scripts:
         """
         Sends all calls in one pipeline and reads their replies, in order.
 
-        Raises: LedgerUnavailableError. After a lost connection it is unknown which calls were carried out;
-            every script may be said twice with the same arguments. Likewise where too few replicas have
-            confirmed what was written: it may be lost in a failover.
+        Raises: LedgerUnavailableError. After a lost connection it is unknown which calls were executed; every
+            script may be repeated with the same arguments. Likewise if too few replicas have confirmed the
+            writes: they may be lost in a failover.
         """
         try:
             return await self._send(calls)
         except NoScriptError:
-            # A Redis that was restarted or flushed has forgotten the scripts. Those calls of the
+            # A Redis that was restarted or flushed has lost the scripts. Those calls of the
             # pipeline that did run say the same when they run again.
             for script in {call.script for call in calls}:
                 await self.load(script)
@@ -111,20 +111,20 @@ class Scripts:
             raise unavailable(self._redis, error) from error
 
     async def load(self, script: str) -> None:
-        """Tells Redis a script, which it may know."""
+        """Loads a script into Redis."""
         await self._redis.script_load(source(script))
 
     def command(self, call: Call[Any]) -> tuple[Argument, ...]:
-        """A call as Redis is told of it; it must know the script."""
+        """The command of a call; Redis must have the script."""
         now = "" if self._clock is None else str(int(self._clock() * 1000))
         return ("EVALSHA", _digest(call.script), 1, call.key, now, *call.arguments())
 
     def confirmation_of(self, *calls: Call[Any]) -> tuple[tuple[Argument, ...], ...]:
         """
-        Commands after which replicas are known to have what these calls wrote on the same connection.
+        Commands that confirm that replicas have what these calls wrote on the same connection.
 
-        WAIT goes by the last write of its own connection: said again, a script may write nothing, and the
-        write of the first time was another connection's. So there is a write of our own before it.
+        WAIT refers to the last write of its own connection: a repeated script may write nothing, and its
+        first write was on another connection. So there is a separate write before it.
         """
         if not self._replicas or not any(SCRIPTS[call.script].durable for call in calls):
             return ()

@@ -1,9 +1,9 @@
 """
-Who is the primary now, by the Sentinels of an address: for the ledger and for a broker that is a Redis.
+Finds the current primary through the Sentinels of an address: for the ledger and for a Redis broker.
 
-Whoever connects asks anew, as Sentinel's documentation has it for clients: the first that answers is
-believed, one that is away is passed over, and whom they name must say that it is a primary. While a failover
-goes on nobody is; that is waited out like a Redis that is away.
+Each new connection asks again, as Sentinel's documentation requires of clients: the first answer is used, an
+unavailable Sentinel is skipped, and the named server must report the role of a primary. During a failover
+there is none; that is handled like an unavailable Redis.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from provisioning.config.sentinel_address import Place, SentinelAddress
 from provisioning.ledger.reasons import reason
 
 SENTINEL_TIMEOUT = 1.0
-"""Seconds that a Sentinel has to let us in, and to answer; it does in 1 ms."""
+"""Seconds for a Sentinel to accept a connection, and to answer; usually it takes 1 ms."""
 
 WHAT_IT_IS = ("INFO", "replication")
-"""Asked of whom they name. Not ROLE: the rights that we advise do not hold it."""
+"""The command for the named server. Not ROLE: the recommended rights do not include it."""
 
 _NO_ANSWER = (RedisError, OSError, ValueError, TypeError, LookupError)
-"""What asking ends in where nobody answers, or something that is no Sentinel."""
+"""Errors of a request to which no Sentinel answers."""
 
 
 class NoPrimaryError(ConnectionError):
-    """No Sentinel names a primary, or whom they name is none."""
+    """No Sentinel names a primary, or the named server is none."""
 
 
 class Finder:
@@ -41,7 +41,7 @@ class Finder:
     Asks the Sentinels of one address.
 
     Attributes:
-        last: whom they named when they were last asked; a connection to another leads to an old primary.
+        last: the last answer; a connection to another server leads to an old primary.
     """
 
     def __init__(self, address: SentinelAddress) -> None:
@@ -55,11 +55,11 @@ class Finder:
 
     async def primary(self) -> Place:
         """
-        Where the primary is.
+        The place of the primary.
 
         Raises: NoPrimaryError.
         """
-        # All connections of a pool ask at once after a failover, and the silent Sentinels are many seconds.
+        # After a failover all connections of a pool ask at once; each unavailable Sentinel costs seconds.
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._ask())
             self._asking.add_done_callback(_look)
@@ -81,7 +81,7 @@ class Finder:
 
     def primary_by_blocking(self) -> Place:
         """
-        Where the primary is, for Celery's threads.
+        The place of the primary, for Celery's threads.
 
         Raises: NoPrimaryError.
         """
@@ -99,22 +99,22 @@ class Finder:
         raise self._no_primary(refusals)
 
     def options_of(self, place: Place) -> dict[str, Any]:
-        """How redis-py connects to a Sentinel."""
+        """A redis-py client for one Sentinel."""
         return {"host": place.host, "port": place.port, **own_options(self._address)}
 
     def _place_of(self, place: Place, answer: tuple[bytes | str, int]) -> Place:
         host = answer[0].decode() if isinstance(answer[0], bytes) else answer[0]
         if not isinstance(host, str) or not 0 < answer[1] < 65536:
             raise ValueError("this is no place")
-        # Who has answered is asked first from now on: a silent one costs its timeout once.
-        # Not sorted in place: a list is empty for other threads meanwhile.
+        # The one that answered is asked first from now on: another costs its timeout only once.
+        # Not sorted in place: the list would be empty for other threads meanwhile.
         self._places = sorted(self._places, key=lambda each: each != place)
         self.last = Place(host, answer[1])
         return self.last
 
     def _no_primary(self, refusals: list[tuple[Place, Exception | None]]) -> NoPrimaryError:
         reasons = {str(place): self._refusal(error) for place, error in refusals}
-        if len(set(reasons.values())) == 1:  # the usual case: of all the same
+        if len(set(reasons.values())) == 1:  # the usual case: all are equal
             error_to_raise = NoPrimaryError(reasons.popitem()[1])
         else:
             error_to_raise = NoPrimaryError("; ".join(f"{place}: {why}" for place, why in reasons.items()))
@@ -132,14 +132,14 @@ class Finder:
 
 
 def own_options(address: SentinelAddress) -> dict[str, Any]:
-    """How redis-py connects to the Sentinels of an address, whichever it is."""
+    """redis-py's options for connections to the Sentinels of an address."""
     options: dict[str, Any] = {
         "socket_connect_timeout": SENTINEL_TIMEOUT,
         "socket_timeout": SENTINEL_TIMEOUT,
-        "protocol": 2,  # one question needs no HELLO
+        "protocol": 2,  # one command needs no HELLO
     }
     if address.sentinel_password:
-        # Not as text: options of transports are shown, in Flower for one.
+        # Not as text: transport options are shown, for example in Flower.
         options["credential_provider"] = UsernamePasswordCredentialProvider(
             address.sentinel_user or None, address.sentinel_password
         )
@@ -148,9 +148,9 @@ def own_options(address: SentinelAddress) -> dict[str, Any]:
 
 def check_role(place: str, answer: Any) -> None:
     """
-    Takes what a server says of `WHAT_IT_IS`.
+    Checks a server's reply to `WHAT_IT_IS`.
 
-    Raises: NoPrimaryError if it is a replica: the Sentinels have not heard of it yet.
+    Raises: NoPrimaryError if it is a replica: the Sentinels have not noticed it yet.
     """
     text = answer.decode() if isinstance(answer, bytes) else str(answer)
     if "role:slave" in text:
@@ -158,6 +158,6 @@ def check_role(place: str, answer: Any) -> None:
 
 
 def _look(asking: asyncio.Task[Place]) -> None:
-    """Takes note of the error of a question whose askers have all been cancelled."""
+    """Retrieves the error of a request whose callers have all been cancelled."""
     if not asking.cancelled():
         asking.exception()

@@ -1,4 +1,4 @@
-"""What the Redis of a ledger says of itself: the facts that `checks.redis_server` judges."""
+"""Reads the facts about the ledger's Redis for `checks.redis_server`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ ROUND_TRIPS = 5
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
     """
-    What one Redis says of itself, and what it let us do. None: it did not say.
+    Facts about one Redis, and its permissions. None: unknown.
 
     Attributes:
         version: of Redis, or the one that a Valkey is compatible with.
         save: its snapshot points; empty for none.
         used: bytes; `most` those it may use (0: no limit), `host` those of its machine.
         latency: seconds of a round trip, the middle one of some.
-        skew: seconds that our clock is ahead of its.
-        denied: commands that this user may not give.
-        refused: why it does not take a write; empty if it does.
-        confirming: replicas that must have what is written (`Settings.redis_replicas`).
+        skew: seconds by which this host's clock is ahead of its.
+        denied: commands that this user may not execute.
+        refused: why it does not accept writes; empty if it does.
+        confirming: number of replicas that must confirm writes (`Settings.redis_replicas`).
     """
 
     version: str
@@ -80,7 +80,7 @@ USED: tuple[tuple[str, ...], ...] = (
     ("UNLINK",),
     ("XREAD", "STREAMS", SCRATCH, "0"),  # its key comes later: what counts is whether it may be given at all
 )
-"""Every command that the ledger gives to a key, with arguments that are well formed otherwise."""
+"""Every command that the ledger uses on a key, with valid arguments."""
 
 _TRY = """
 local key, denied, refused = KEYS[1], {}, ''
@@ -98,17 +98,17 @@ redis.pcall('DEL', key)
 return {denied, refused}
 """
 """
-Gives every command to a scratch key and leaves nothing. A reply of WRONGTYPE, which most of them get from a
-key of another type, is a yes: permission is asked first. It begins with a command that
-adds, since a script that has written is not asked again whether there is memory.
+Executes every command on a scratch key and leaves nothing. A reply of WRONGTYPE, which most of them get from
+a key of another type, shows that the command is permitted: Redis checks that first. It begins with a command
+that adds data: after its first write a script is not checked for memory again.
 """
 
 
 async def read_facts(ledger: Ledger) -> RedisFacts:
     """
-    Asks it all; takes some ten round trips.
+    Reads everything; takes some ten round trips.
 
-    Raises: LedgerUnavailableError if it is away or lets nobody in.
+    Raises: LedgerUnavailableError if it is unavailable or refuses the login.
     """
     # A plain client, over the same connections: what is refused is told apart by its own errors.
     with in_our_words(ledger.redis):

@@ -33,8 +33,8 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 class Scope(StrEnum):
     """What a token is good for."""
 
-    SUBMIT = "submit"  # hand jobs over
-    READ = "read"  # look at batches and jobs
+    SUBMIT = "submit"  # submit jobs
+    READ = "read"  # read batches and jobs
     OPERATE = "operate"  # pause, resume, cancel, redrive, resolve
     KEYS = "keys"  # see the keys of created widgets
     METRICS = "metrics"  # read /metrics, and nothing else
@@ -42,7 +42,7 @@ class Scope(StrEnum):
 
 class Token(msgspec.Struct, frozen=True):
     """
-    What is known of a token; from this the token itself cannot be had.
+    The record of a token; the token itself cannot be derived from it.
 
     Attributes:
         digest: SHA-256 of the secret, hexadecimal.
@@ -69,7 +69,7 @@ class Token(msgspec.Struct, frozen=True):
 
     @property
     def preset(self) -> str:
-        """The token as PROVISION_API_TOKENS takes it."""
+        """The token in the form of PROVISION_API_TOKENS."""
         return f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.id}:{self.digest}"
 
 
@@ -78,9 +78,9 @@ _decode = msgspec.json.Decoder(Token).decode
 
 def make_token(name: str, scopes: Iterable[Scope], now: float) -> tuple[Token, str]:
     """
-    A new token: its record, and the token itself, which is nowhere else.
+    A new token: its record, and the token itself, which is stored nowhere.
 
-    Raises: InvalidInputError if the name cannot be one.
+    Raises: InvalidInputError if the name is not valid.
     """
     if not NAME.fullmatch(name):
         raise InvalidInputError(
@@ -92,7 +92,7 @@ def make_token(name: str, scopes: Iterable[Scope], now: float) -> tuple[Token, s
 
 
 def digest_of(secret: str) -> str:
-    """What is kept of a token's secret."""
+    """The stored hash of a token's secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -105,9 +105,9 @@ class AccessTokens:
 
     async def create(self, name: str, scopes: Iterable[Scope]) -> tuple[Token, str]:
         """
-        Makes a token. Returns: its record, and the token, which cannot be had again.
+        Creates a token. Returns: its record, and the token, which cannot be shown again.
 
-        Raises: InvalidInputError if the name is taken or cannot be one.
+        Raises: InvalidInputError if the name is in use or not valid.
         """
         token, secret = make_token(name, scopes, time.time())
         if any(known.name == name for known in await self.all()):
@@ -129,7 +129,7 @@ class AccessTokens:
 
     async def revoke(self, name: str) -> None:
         """
-        Takes a token's power away; a server may take its own word for it a moment longer.
+        Revokes a token; servers may accept it from their cache for a few seconds.
 
         Raises: NotFoundError if there is none of that name.
         """
@@ -142,11 +142,11 @@ class AccessTokens:
 
     async def reserve(self, id_: str, rate: Rate, most: int, burst: float) -> tuple[int, float]:
         """
-        Reserves places for requests in a token's rate, which all servers share (`lua/take.lua`).
+        Reserves requests of a token's rate limit, which all servers share (`lua/take.lua`).
 
         Args:
-            burst: seconds' worth of the rate that may come at once.
-        Returns: how many; where there is none, the seconds until there is.
+            burst: in seconds of the rate.
+        Returns: how many; if there is none, the seconds until there is.
         """
         scope = f"token:{id_}"
         head = Take(scope, rate.word, most, 0.0, burst)

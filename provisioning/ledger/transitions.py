@@ -1,8 +1,8 @@
 """
-Every transition of the ledger, as a value to be sent: one function a script of `lua/`.
+Every transition of the ledger, as a value to send: one function per script of `lua/`.
 
-Pure: a function takes exactly what its transition needs and returns the `Call`; what the ledger
-promises about it stands at the head of the script.
+Pure: a function takes exactly what its transition needs and returns the `Call`; the head of the script
+documents the guarantees.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _json = msgspec.json.encode
 
 
 SENT_BEFORE = -1
-"""Instead of a number to draw by: probes are jobs that were sent before."""
+"""Instead of a random number: probes are jobs that were sent before."""
 
 RESCUED = 200
 """Lapsed leases settled in one call: about a millisecond of Redis' time."""
@@ -58,7 +58,7 @@ def open_batch(batch: str, name: str, meta: Mapping[str, str], *, period: str = 
     Opens `batch` under a name, or finds the one that has it. Reads: its id, and whether it is new.
 
     Args:
-        period: for which a batch has this name; one of an earlier period gives it up. Empty for good.
+        period: for which a batch has this name; a batch of an earlier period loses it. Empty for no period.
     """
     return Call(
         "open_batch",
@@ -70,12 +70,12 @@ def open_batch(batch: str, name: str, meta: Mapping[str, str], *, period: str = 
 
 
 def discard_batch(batch: str) -> Call[bool]:
-    """Takes an empty batch back. Reads: whether it was empty and is gone."""
+    """Discards an empty batch. Reads: whether it was empty and is deleted."""
     return Call("discard_batch", keys.batch(batch), bool)
 
 
 def add_source(batch: str, source: SourceFile) -> Call[bool]:
-    """Notes a file whose rows were all handed over. Reads: whether it was not there yet."""
+    """Records a file whose rows were all submitted. Reads: whether it is new."""
     facts = {"name": source.name, "sha256": source.sha256, "rows": source.rows, "by": source.by}
     return Call("add_source", keys.batch(batch), bool, schema.AddSource(source.sha256, _json(facts)))
 
@@ -95,11 +95,11 @@ def accept(
 
     Args:
         jobs: at most a few hundred at a time; Lua's stack takes some thousand arguments.
-        actor: the person or service that hands over, for the story of a redriven job.
-        justification: why a second widget is accepted of jobs that had ended; empty if it is not.
-        leave_ended: whether jobs that were given up or cancelled stay as they are.
-        dry: whether nothing is changed, and the verdicts are those there would be now. `batch` is '' then.
-        home: batch with whose key the bodies are sealed; empty for `batch`.
+        actor: the person or service that submits, for the history of a redriven job.
+        justification: reason to accept a second widget for ended jobs; empty if that is not accepted.
+        leave_ended: whether dead and cancelled jobs remain as they are.
+        dry: whether nothing is changed, and the verdicts are only computed. `batch` is '' then.
+        home: batch with whose key the bodies are encrypted; empty for `batch`.
     """
     spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
     head = schema.Accept(actor, justification, leave_ended, dry, spellings or None)
@@ -171,10 +171,10 @@ def sending(batch: str, intents: Sequence[Intent], *, lease: float, target: str)
 
 def answered(batch: str, answers: Sequence[Answered], *, stop_loss: int = 0) -> Call[list[Recorded]]:
     """
-    Records what came of POSTs. Reads: what became of each job by it, in order.
+    Records the results of POSTs. Reads: the effect on each job, in order.
 
     Args:
-        stop_loss: first jobs dead of one cause that hold the batch back; 0 for never.
+        stop_loss: so many first jobs, dead of one cause, hold the batch; 0 for never.
     """
     rows = [
         schema.Answer(
@@ -190,11 +190,11 @@ def affirm(
     batch: str, sent: Sequence[tuple[Claim, int]], *, worker: str, lease: float
 ) -> Call[list[Affirmation]]:
     """
-    Tells a Redis that may have lost writes of jobs and their POSTs. Reads: what it knew of each.
+    Repeats jobs and their POSTs to a Redis that may have lost writes. Reads: what it still had of each.
 
     Args:
         sent: jobs with the number of the attempt; 0 for one that was claimed and not sent yet.
-        lease: seconds, for what is under way.
+        lease: seconds, for attempts in progress.
     """
     rows = [
         schema.Sent(
@@ -218,7 +218,7 @@ def affirm(
 
 
 def deferred(batch: str, deferrals: Sequence[Deferral]) -> Call[list[Recorded]]:
-    """Hands claimed jobs back. Reads: what became of each by it, in order."""
+    """Returns claimed jobs to the queue. Reads: the effect on each, in order."""
     return Call("deferred", keys.batch(batch), layout(Recorded).rows, None, deferrals)
 
 
@@ -235,7 +235,7 @@ def rescue(
     Settles up to `most` lapsed leases of a batch.
 
     Args:
-        attempts: a job with so many is in doubt even where doubts are retried; 0 for no limit.
+        attempts: a job with so many is in doubt even if doubts are retried; 0 for no limit.
     """
 
     def read(reply: Any) -> Rescue:
@@ -245,12 +245,12 @@ def rescue(
 
 
 def cancel(batch: str, first: int, last: int, actor: str, credential: str | None = None) -> Call[int]:
-    """Calls off what is queued or claimed between two numbers. Reads: how many jobs that were."""
+    """Cancels queued and claimed jobs between two numbers. Reads: how many."""
     return Call("cancel", keys.batch(batch), int, schema.Cancel(first, last, actor, credential or ""))
 
 
 def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple[str, list[Match]]]:
-    """Looks through at most `most` jobs. Reads: where it ended, empty at the end; those that are meant."""
+    """Scans at most `most` jobs. Reads: the position, empty at the end; the selected jobs."""
 
     key, *other_spellings = spellings_of(wanted.key)
     head = schema.Matching(
@@ -275,7 +275,7 @@ def redrive(batch: str, numbers: Sequence[int], actor: str, *, justification: st
     Queues dead or cancelled jobs again.
 
     Args:
-        justification: why a second widget is accepted; empty leaves the jobs that may make one.
+        justification: reason to accept a second widget; empty skips the jobs that may create one.
     """
     rows = [schema.Number(number) for number in numbers]
     return Call(
@@ -291,12 +291,12 @@ def reap(
     batch: str, what: str, sweep: str, most: int, *, ended_by: float = 0.0, count_from: int | None = None
 ) -> Call[tuple[int, bool]]:
     """
-    Lets go of a class of things in a stretch of a batch. Reads: of how many jobs; if that was all.
+    Deletes a class of data of some jobs of a batch. Reads: of how many jobs; whether that was all.
 
     Args:
-        sweep: a word for this going over the batch; of `batches` ms when it settled, as the caller read it.
-        ended_by: Unix seconds; of jobs that ended later nothing is let go of, but for `batches`.
-        count_from: number to look from, where nothing shall be changed.
+        sweep: name of this sweep of the batch; for `batches` the ms when it settled, as the caller read it.
+        ended_by: Unix seconds; data of jobs that ended later is kept, except for `batches`.
+        count_from: first number, if the jobs shall only be counted.
     """
     head = schema.Reap(what, sweep, most, ended_by, count_from)
     return Call("reap", keys.batch(batch), lambda reply: (int(reply[0]), reply[1] == 1), head)
@@ -305,13 +305,13 @@ def reap(
 def resolve(
     batch: str, number: int, *, created: bool, actor: str, result: Result | None = None
 ) -> Call[bool]:
-    """Settles a doubt by a person's word. Reads: whether the job was in doubt."""
+    """Settles a doubt as a person has found. Reads: whether the job was in doubt."""
     found = codec.encode_result(result) if result else b""
     return Call("resolve", keys.batch(batch), bool, schema.Resolve(number, created, actor, found))
 
 
 def shred(batch: str, first: int, last: int) -> Call[int]:
-    """Lets go of the widgets between two numbers. Reads: how many there were."""
+    """Deletes the results of the jobs between two numbers. Reads: how many there were."""
     return Call("shred", keys.batch(batch), int, schema.Stretch(first, last))
 
 
@@ -320,7 +320,7 @@ def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
     Reserves up to `want` sending times of a credential's pace.
 
     Args:
-        rate: the pace where no operator has set another one.
+        rate: the pace if no operator has set another one.
     """
 
     def read(reply: Any) -> Tokens:
@@ -332,16 +332,16 @@ def take(credential: str, rate: Rate, want: int) -> Call[Tokens]:
 
 
 def learned_rate(credential: str) -> Call[KnownRate]:
-    """Reads what 429s have taught of a credential's rate."""
+    """Reads the learned rate of a credential."""
     return Call("learned", keys.LEARNED, _known_rate, schema.Learn(credential, False, b"", b""))
 
 
 def replace_learned_rate(credential: str, read: bytes, rate: LearnedRate | None) -> Call[KnownRate]:
     """
-    Replaces what is known of a credential's rate. Reads: whether it was replaced, and what is known now.
+    Replaces the learned rate of a credential. Reads: whether it was replaced, and the current one.
 
     Args:
-        read: what was known, as it was read; if it is something else by now, nothing is done.
+        read: the former value; if it has changed meanwhile, nothing is done.
     """
     new = b"" if rate is None else _json(rate)
     return Call("learned", keys.LEARNED, _known_rate, schema.Learn(credential, True, read, new))
@@ -356,19 +356,19 @@ def _known_rate(reply: Any) -> KnownRate:
 
 def hold(hold: Hold) -> Call[bool]:
     """
-    Keeps `hold.scope` back until a person lets it go on.
+    Holds `hold.scope` until a person resumes it.
 
-    Reads: whether it is on now; False if the scope was held already: the first word stands.
+    Reads: whether this hold is set; False if the scope was held already: that hold is kept.
     """
     head = schema.PutHold(hold.scope, schema.HoldKind(hold.kind), _json(hold))
     return Call("hold", keys.HOLDS, bool, head)
 
 
 def release(scope: str) -> Call[Released]:
-    """A person lets a scope go on."""
+    """Resumes a scope by order of a person."""
     return Call("release", keys.HOLDS, lambda reply: Released(reply.decode()), schema.Scope(scope))
 
 
 def tried(scope: str, shown: Shown) -> Call[bool]:
-    """What the probe through a brake has shown. Reads: whether the brake has come off by it."""
+    """Records the result of the probe of a brake. Reads: whether it released the brake."""
     return Call("tried", keys.HOLDS, bool, schema.Tried(scope, shown))

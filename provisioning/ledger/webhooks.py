@@ -1,9 +1,9 @@
 """
-Who is told what of a batch or single job: addresses, and an outbox for each.
+Webhooks of batches and single jobs: their addresses, and an outbox for each.
 
-A script that changes something puts what is to be told into the outbox in the same call, so nothing is told
-that did not come to be and nothing is left out, whichever server dies where. An outbox is worked off in its
-order, by one server at a time; what is told twice has the same id and body (decision 0033).
+A script that changes something appends the event to the outbox in the same call, so that each event belongs
+to a change and none is lost, also if a server dies. An outbox is delivered in order, by one server at a time;
+an event that is delivered twice has the same id and body (decision 0033).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Do = Callable[[Call[Any]], Awaitable[Any]]
 
 class Webhook(msgspec.Struct, frozen=True):
     """
-    An address that is told.
+    An address to notify.
 
     Attributes:
         by: id of the token that set it; empty if a version set it that did not say.
@@ -37,19 +37,19 @@ class Webhook(msgspec.Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """The address as others may see it: its path and query may be what lets one in."""
+        """The address for display, without path and query: those may authorise requests."""
         url = URL(self.url)
         return f"{url.origin()}/…" if url.path_qs != "/" else str(url)
 
 
 class WebhookState(msgspec.Struct, frozen=True):
     """
-    How a webhook goes.
+    The status of a webhook.
 
     Attributes:
-        tries: failed tries of what is told next.
-        failure: how the last try failed, for people; empty if it did not.
-        given_up: events that were not taken in all tries.
+        tries: failed deliveries of the next event.
+        failure: of the last delivery, for people; empty if it succeeded.
+        given_up: events that no delivery succeeded for.
     """
 
     tries: int = 0
@@ -59,13 +59,13 @@ class WebhookState(msgspec.Struct, frozen=True):
 
 class Delivery(msgspec.Struct, frozen=True):
     """
-    Something that a webhook is to be told.
+    An event to deliver.
 
     Attributes:
         on: id of the batch or job.
-        kept: the webhook as the ledger has it: by this it is known whether another has taken its place.
-        entry: id of the event, as the stream has them; the same whenever this is told.
-        body: as it was written before; empty if it was not.
+        kept: the webhook as stored, to detect whether another has replaced it.
+        entry: id of the event in the stream; the same in each delivery.
+        body: as in the first delivery; empty before.
     """
 
     on: str
@@ -96,10 +96,10 @@ class WebhookStore:
 
     async def set(self, on: str, webhook: Webhook, *, may_replace: bool = True) -> None:
         """
-        Has a batch or job tell an address, what it has come to included.
+        Sets the webhook of a batch or job; events that have happened already are delivered too.
 
         Args:
-            may_replace: whether it takes the place of one that another token has set.
+            may_replace: whether it may replace a webhook that another token has set.
         Raises: NotYoursError; KeylessError if the ledger is encrypted and there are no master keys here.
         """
         new = await self._sealer.seal_for(WEBHOOKS, _encode(webhook))
@@ -112,7 +112,7 @@ class WebhookStore:
                 return
 
     async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
-        """The webhook of a batch or job, and how it goes; None if it has none."""
+        """The webhook of a batch or job, and its status; None if it has none."""
         value = await self._redis.hget(keys.WEBHOOKS, on)
         if value is None:
             return None
@@ -120,17 +120,17 @@ class WebhookStore:
         return await self._read(value), _decode_state(state) if state else WebhookState()
 
     async def remove(self, on: str, kept: bytes = b"") -> bool:
-        """Has nobody told any more, or `kept` no more. Returns: whether somebody was."""
+        """Removes the webhook, or only `kept`. Returns: whether there was one."""
         head = schema.RemoveWebhook(on, kept)
         return bool(await self._do(Call("remove_webhook", keys.WEBHOOKS, bool, head)))
 
     async def due(self, most: int) -> list[str]:
-        """Batches and jobs that have something to tell, the longest due first."""
+        """Batches and jobs with due events, the longest due first."""
         call = Call("due_webhooks", keys.WEBHOOKS_DUE, list, schema.DueWebhooks(most))
         return [on.decode() for on in await self._do(call)]
 
     async def take(self, on: str, *, lease: float) -> Delivery | None:
-        """What is told next, if it is due; no other server tells it for `lease` seconds."""
+        """The next event, if it is due; no other server delivers it for `lease` seconds."""
         head = schema.TakeWebhook(on, lease)
         reply = await self._do(Call("take_webhook", keys.WEBHOOKS_DUE, list, head))
         if not reply:
@@ -148,21 +148,21 @@ class WebhookStore:
         )
 
     async def write(self, delivery: Delivery, body: bytes) -> bool:
-        """Keeps what is about to be sent. Returns: whether it is still ours to tell, and to this address."""
+        """Stores the body to send. Returns: whether this server may still deliver it to this address."""
         head = schema.WriteWebhook(delivery.on, delivery.entry, delivery.kept, body)
         return bool(await self._do(Call("write_webhook", keys.WEBHOOKS, bool, head)))
 
     async def finish(self, delivery: Delivery) -> None:
-        """It was taken."""
+        """Records that the event was accepted."""
         await self._settle(delivery, msgspec.structs.replace(delivery.state, tries=0, failure=""))
 
     async def give_up(self, delivery: Delivery, failure: str) -> None:
-        """It is not tried again."""
+        """Records that the event is not delivered again."""
         given_up = delivery.state.given_up + 1
         await self._settle(delivery, WebhookState(0, failure, given_up))
 
     async def try_again(self, delivery: Delivery, failure: str, delay: float) -> None:
-        """It was not taken; the same is tried again after `delay` seconds."""
+        """Records a failed delivery; the event is delivered again after `delay` seconds."""
         tries = delivery.state.tries + 1
         state = msgspec.structs.replace(delivery.state, tries=tries, failure=failure)
         await self._settle(delivery, state, done=False, delay=delay)

@@ -1,8 +1,8 @@
 """
-How a struct crosses the line to a Lua script and back: the values of its fields, one after the other.
+Serialisation of structs for Lua scripts: the values of their fields, one after the other.
 
-A `Layout` is made from a struct's type hints. It turns structs into arguments and replies into structs, and
-writes the Lua that does the same on the other side, so that neither side knows a place by its number.
+A `Layout` is created from a struct's type hints. It turns structs into arguments and replies into structs,
+and generates the Lua that does the same in the script, so that no code contains the position of a field.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ HASHED: Final = "hashed"
 NAME: Final = "name"
 
 Named = Annotated[int, NAME]
-"""A number that Lua keeps as text, since it only names something: a job within its batch."""
+"""A number that Lua keeps as text, because it is only a name: that of a job within its batch."""
 
 Seconds = Annotated[float, MILLISECONDS]
-"""Seconds here, whole milliseconds on the wire and in Lua."""
+"""Seconds in Python, whole milliseconds in Redis and in Lua."""
 
 Sealed = Annotated[bytes, SEALED]
-"""A value that is encrypted where encryption is on (`sealing.py`)."""
+"""A value that is encrypted if encryption is on (`encryption.py`)."""
 
 Hashed = Annotated[str, HASHED]
-"""A fingerprint from which nobody without the key can tell what it is of, where encryption is on."""
+"""A fingerprint that is keyed if encryption is on."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -44,13 +44,13 @@ _json = msgspec.json.encode
 @dataclass(frozen=True, slots=True)
 class Field:
     """
-    One field on its way.
+    One field.
 
     Attributes:
-        argument: makes an argument of its value; None if it is one.
-        value: makes its value of what came in a reply.
-        taken: Lua that makes a value of the argument `%s`.
-        given: Lua that makes what goes into a reply of the value `%s`.
+        argument: converts its value to an argument; None if no conversion is needed.
+        value: converts a part of a reply to its value.
+        taken: Lua that converts the argument `%s` to a value.
+        given: Lua that converts the value `%s` for a reply.
         mark: `SEALED`, `HASHED` or nothing.
     """
 
@@ -67,7 +67,7 @@ class Layout(Generic[S]):
     The fields of a struct in their order.
 
     Attributes:
-        sealed, hashed: names of the fields that are so marked.
+        sealed, hashed: names of the fields with these marks.
     """
 
     def __init__(self, struct: type[S]) -> None:
@@ -90,7 +90,7 @@ class Layout(Generic[S]):
         return flat
 
     def rows(self, flat: Sequence[Any]) -> list[S]:
-        """The structs of a reply that has their values one after the other."""
+        """The structs of a reply that contains their values one after the other."""
         return list(map(self._struct, *self.columns(flat)))
 
     def columns(self, flat: Sequence[Any]) -> list[list[Any]]:
@@ -99,7 +99,7 @@ class Layout(Generic[S]):
         return [list(map(value, flat[place::width])) for place, value in enumerate(self._values)]
 
     def taking(self, at: str) -> list[tuple[str, str]]:
-        """Names of the fields, each with the Lua that has its value; `at` is where the first one stands."""
+        """Names of the fields, each with the Lua of its value; `at` is the position of the first one."""
         places = (f"ARGV[{at} + {place}]" for place in range(len(self.fields)))
         return [
             (field.name, field.taken.replace("%s", place))

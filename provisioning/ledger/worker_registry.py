@@ -1,4 +1,4 @@
-"""Signs of life that workers give: `view.workers` tells who has given one of late."""
+"""The worker registry: heartbeats of workers; `Queries.workers` reads the recent ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SIGN = """
 local now = redis.call('TIME')
 redis.call('ZADD', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), ARGV[1])
 """
-"""By Redis' clock, as whoever reads it: a worker whose own is behind would be taken for gone."""
+"""By Redis' clock, like the readers: a worker whose clock is behind would be taken for dead."""
 
 
 async def sign(ledger: Ledger, state: WorkerSign, *, queue: str | None) -> int | None:
     """
-    Gives a worker's sign of life.
+    Records a worker's heartbeat.
 
     Args:
-        queue: of Celery, where this Redis is the broker: elsewhere a list of that name is somebody else's.
+        queue: of Celery, if this Redis is the broker: elsewhere a list of that name is not ours.
 
     Returns: how many messages wait in it; None without a queue.
     """
@@ -37,7 +37,7 @@ async def sign(ledger: Ledger, state: WorkerSign, *, queue: str | None) -> int |
 
 
 async def sign_off(ledger: Ledger, name: str) -> None:
-    """Says that a worker leaves."""
+    """Removes a worker."""
     redis: Any = ledger.redis
     await redis.zrem(keys.WORKERS, name)
     await redis.hdel(keys.WORKER_SIGNS, name)

@@ -139,7 +139,7 @@ def _ended(event: Ended, now: float) -> Event:
 
 
 def _lapsed(event: Lapsed, now: float) -> Event:
-    silent = f"{event.worker or 'its worker'} fell silent"
+    silent = f"{event.worker or 'its worker'} stopped responding"
     names: dict[str, Any] = {"name": TASK, "args": repr((event.key, event.row))}
     if event.state is State.IN_DOUBT:
         cause = _doubt(f"{silent} while it was being sent", event.job_id)

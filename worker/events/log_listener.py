@@ -158,7 +158,7 @@ def _advice(brake: BrakeApplied) -> str:
     """What a person must do; the reason is in the ledger only, because it may quote the API."""
     kind, _, name = brake.scope.partition(":")
     if kind == "credential":
-        return f"mend it, restart the workers, then: provision resume --credential {name}"
+        return f"correct it, restart the workers, then: provision resume --credential {name}"
     if kind == "batch":
         return f"give it the keys that the others have, restart it, then: provision resume {name}"
     return "correct PROVISION_API_URL, restart the workers, then: provision resume --target"
