@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from provisioning.errors import ConfigurationError
 from provisioning.ledger.tokens import NAME, PREFIX, AccessTokens, Scope, Token, digest_of
+from provisioning.owner import DEFAULT, is_owner
 
 FRESH_FOR = 1.0
 """Seconds for which a server caches a token: a revoked one may work there for so long."""
@@ -27,20 +28,29 @@ def parse_presets(text: str) -> list[Token]:
 
 
 def _parse_preset(number: int, item: str) -> Token:
-    name, scopes, id_, digest = (item.split(":") + [""] * 3)[:4]
+    name, scopes, id_, digest, owner, *more = (item.split(":") + [""] * 4)[: max(5, item.count(":") + 1)]
+    whose = owner.removesuffix("*") or DEFAULT
     known = {str(scope) for scope in Scope}
     if (
-        item.count(":") != 3
+        more
         or not NAME.fullmatch(name)
         or not set(scopes.split("+")) <= known
         or not re.fullmatch(r"[a-z0-9]{8}", id_)
         or not re.fullmatch(r"[0-9a-f]{64}", digest)
+        or not is_owner(whose)
     ):
         raise ConfigurationError(
-            f"PROVISION_API_TOKENS: entry {number} is not NAME:SCOPE+SCOPE:ID:SHA256",
+            f"PROVISION_API_TOKENS: entry {number} is not NAME:SCOPE+SCOPE:ID:SHA256[:OWNER]",
             hint="provision token create NAME --scope read --json prints the entry (member preset)",
         )
-    return Token(id_, name, frozenset(map(Scope, scopes.split("+"))), digest)
+    return Token(
+        id=id_,
+        name=name,
+        scopes=frozenset(map(Scope, scopes.split("+"))),
+        digest=digest,
+        owner=whose,
+        all_owners=owner.endswith("*"),
+    )
 
 
 class Tokens:
@@ -58,7 +68,7 @@ class Tokens:
         # Always compared, also if there is no such token, so that timing reveals nothing.
         digest = digest_of(parts[2] if parts else token)
         good = hmac.compare_digest(found.digest if found else _NOBODY, digest)
-        return found if good else None
+        return found if good and found and not found.expired(time.time()) else None
 
     async def _find(self, id_: str) -> Token | None:
         if id_ in self._presets:

@@ -18,8 +18,9 @@ receive the batch's key and append the endings of `OF_BATCH`; other keys they kn
 | `pv:{B}:dead`, `:in_doubt` | zset   | those jobs by the time they got there (ms)                        |
 | `pv:{B}:causes`            | hash   | `dead:CAUSE`, `in_doubt:CAUSE` → how many                         |
 | `pv:identity:C`            | hash   | job key → job id, for credential C: permanent                     |
+| `pv:identities:O:C`        | hash   | likewise of an owner O that is not `default`                      |
 | `pv:format`                | string | how jobs are kept; a program that knows another way refuses       |
-| `pv:names`                 | hash   | batch name → batch                                                |
+| `pv:names`                 | hash   | batch name, or `OWNER/NAME` → batch                               |
 | `pv:batches`               | zset   | batches by the time they were opened (ms)                         |
 | `pv:active`                | zset   | batches with unsettled jobs, by the time they were last rung (ms) |
 | `pv:holds`                 | hash   | `all`, `batch:B`, `credential:C`, `target:T` → who, when, why     |
@@ -50,6 +51,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from provisioning.owner import DEFAULT
+
 SHARED: Final = {
     "format": "pv:format",
     "names": "pv:names",
@@ -61,6 +64,7 @@ SHARED: Final = {
     "workers": "pv:workers",
     "signs": "pv:workers:signs",
     "identity": "pv:identity:",
+    "identities": "pv:identities:",
     "brake": "pv:brake:",
     "webhooks": "pv:webhooks",
     "webhooks_due": "pv:webhooks:due",
@@ -175,9 +179,11 @@ def ready(batch_id: str, credential: str) -> str:
     return batch(batch_id) + OF_BATCH["ready"] + credential
 
 
-def identity(credential: str) -> str:
+def identity(credential: str, owner: str = DEFAULT) -> str:
     """Hash: a tenant's key → the id of its job, for good."""
-    return SHARED["identity"] + credential
+    if owner == DEFAULT:
+        return SHARED["identity"] + credential
+    return f"{SHARED['identities']}{owner}:{credential}"
 
 
 def outbox(on: str) -> str:

@@ -29,7 +29,7 @@ from provisioning.ledger.records import Claims
 from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.tokens import AccessTokens
-from provisioning.ledger.upgrade import FORMER, take_over
+from provisioning.ledger.upgrade import FORMERS, take_over
 from provisioning.ledger.webhooks import WebhookStore
 from provisioning.observability.log_events import BODY_UNOPENED
 from provisioning.observability.logs import log_event
@@ -181,7 +181,7 @@ class Ledger:
 
     async def check(self) -> None:
         """
-        Checks that this Redis answers and does not evict keys, and converts the data of the former version of
+        Checks that this Redis answers and does not evict keys, and converts the data of a former version of
         this program.
 
         Raises: LedgerUnavailableError if it is unavailable; LedgerUnfitError if it is too old, or evicts keys
@@ -193,7 +193,7 @@ class Ledger:
         client: Any = self.redis
         kept = await client.get(keys.FORMAT)
         used = kept is not None or await client.exists(keys.BATCHES)
-        if used and kept not in (FORMAT, FORMER):
+        if used and kept not in (FORMAT, *FORMERS):
             raise ContractError(
                 f"the jobs in this Redis are kept in format {(kept or b'1').decode()}, and this program"
                 f" knows {FORMAT.decode()}",
@@ -201,5 +201,5 @@ class Ledger:
             )
         check_version(str(server["redis_version"]))
         check_eviction(memory.get("maxmemory_policy", "noeviction"))
-        if kept == FORMER:
+        if kept in FORMERS:
             await take_over(self.redis, self.queries, self.sealer)

@@ -38,6 +38,7 @@ from provisioning.ledger.records import (
 from provisioning.ledger.schema import HoldKind, Match
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, State
+from provisioning.owner import DEFAULT, owned_name
 
 Place = tuple[int, str]
 """Position of a batch in the list: the time when it was opened (ms), and its id for equal times."""
@@ -59,6 +60,7 @@ _COUNTED = {
     "last_number",
     "primary_changed_at",
     "period",
+    "owner",
 }
 
 _decode_source = msgspec.json.Decoder(SourceFile).decode
@@ -77,18 +79,30 @@ class Queries:
         self._do = do
         self._sealer = sealer
 
-    async def batch_id(self, name_or_id: str) -> str:
+    async def batch_id(self, name_or_id: str, owner: str | None = None) -> str:
         """
         The id of a batch given by name or id. An id takes precedence: a name cannot hide another batch.
 
+        Args:
+            owner: the only one whose batches are looked at. None for all: a name is one of `default` then,
+                and that of another owner `OWNER/NAME`.
         Raises: NotFoundError if there is none.
         """
         if await self._redis.exists(keys.batch(name_or_id)):
-            return name_or_id
-        named = await self._redis.hget(keys.NAMES, name_or_id)
-        if named is not None:
-            return str(named.decode())
+            if owner in (None, await self.owner(name_or_id)):
+                return name_or_id
+        else:
+            name = name_or_id if owner is None else owned_name(owner, name_or_id)
+            # Whoever has one owner's batches alone must not get at those of another by their names.
+            named = None if owner and "/" in name_or_id else await self._redis.hget(keys.NAMES, name)
+            if named is not None:
+                return str(named.decode())
         raise NotFoundError(f"there is no batch {name_or_id!r}", hint="provision status lists all batches")
+
+    async def owner(self, batch: str) -> str:
+        """Whose a batch is; `default` if there is none."""
+        owner = await self._redis.hget(keys.batch(batch), "owner")
+        return DEFAULT if owner is None else str(owner.decode())
 
     async def batches(self) -> AsyncIterator[BatchStatus]:
         """All batches, the newest first."""
@@ -159,6 +173,7 @@ class Queries:
         return BatchStatus(
             batch=batch,
             name=fields.get("name", ""),
+            owner=fields.get("owner", DEFAULT),
             opened_at=int(fields.get("opened_at", 0)) / 1000,
             settled_at=int(settled_at) / 1000 if settled_at else None,
             accepted=int(fields.get("accepted", 0)),
@@ -207,8 +222,8 @@ class Queries:
         return paced.union(*(sign.credentials for sign in signs))
 
     async def has_jobs_of(self, credential: str) -> bool:
-        """Whether a job of a credential has ever been accepted."""
-        return bool(await self._redis.exists(keys.identity(credential)))
+        """Whether a job of a credential has ever been accepted, from any owner."""
+        return bool(await self._identities(credential))
 
     async def workers(self) -> list[WorkerSign]:
         """The workers whose last heartbeat is at most `ALIVE_WITHIN` seconds old, by Redis' clock."""
@@ -250,16 +265,21 @@ class Queries:
             raise NotFoundError(f"the body of {job_id} is not kept")
         return await self._sealer.open(bytes(body))
 
-    async def verdicts(self, jobs: Sequence[NewJob], *, accept_duplicates: bool = False) -> list[Verdict]:
+    async def verdicts(
+        self, jobs: Sequence[NewJob], *, accept_duplicates: bool = False, owner: str = DEFAULT
+    ) -> list[Verdict]:
         """
         The verdicts on these jobs if they were submitted now; nothing is changed.
 
         Args:
             jobs: some hundred.
             accept_duplicates: whether a second widget would be accepted.
+            owner: whose jobs they would be.
         """
         justification = "accepted" if accept_duplicates else ""
-        accepted = await self._do(transitions.accept("", jobs, "", justification=justification, dry=True))
+        accepted = await self._do(
+            transitions.accept("", jobs, "", justification=justification, dry=True, owner=owner)
+        )
         return [each.verdict for each in accepted]
 
     async def jobs(
@@ -280,7 +300,8 @@ class Queries:
             after: `Page.end` of the page before, or `place` of the last job that was seen.
         """
         if wanted.key and not wanted.key.endswith("*"):
-            known = [job async for job in self.find(wanted.key, wanted.credential)]
+            owner = await self.owner(batch)
+            known = [job async for job in self.find(wanted.key, wanted.credential, owner)]
             mine = [job for job in known if isinstance(job, JobRecord) and job.batch == batch]
             yield Page([job for job in mine if wanted.fits(job)], "")
             return
@@ -304,16 +325,19 @@ class Queries:
                 inside = start + PAGE < len(found)
                 yield wanted.place(some[-1]) if inside else end, [match.number for match in some]
 
-    async def find(self, key: str, credential: str = "") -> AsyncIterator[JobRecord | Tombstone]:
+    async def find(
+        self, key: str, credential: str = "", owner: str | None = None
+    ) -> AsyncIterator[JobRecord | Tombstone]:
         """
-        The jobs of a tenant: one for each credential that has its key.
+        What has become of a tenant: its job of each owner and credential that knows its key.
 
         Args:
-            key: `abc*` for all that begin with it, in no order.
-            credential: the only one to search; empty for all.
+            key: `abc*` for all that begin so, in no order.
+            credential: to look at alone; empty for all.
+            owner: likewise; None for all.
         """
-        for name in [credential] if credential else await self._credentials():
-            async for known in self._known(name, key):
+        for whose, name in await self._identities(credential, owner):
+            async for known in self._known(keys.identity(name, whose), key):
                 kept: dict[str, list[int]] = {}
                 for tenant, value in known.items():
                     batch, number, ended = _home(value.decode())
@@ -325,15 +349,25 @@ class Queries:
                     async for record in self._records(batch, numbers):
                         yield record
 
-    async def _credentials(self) -> list[str]:
-        """Every credential of which a job was ever submitted, by name."""
-        prefix = keys.identity("")
-        names = [name async for name in self._redis.scan_iter(f"{prefix}*", count=1000, _type="HASH")]
-        return sorted({name.decode().removeprefix(prefix) for name in names})
+    async def _identities(self, credential: str = "", owner: str | None = None) -> list[tuple[str, str]]:
+        """Owners and credentials under which a job was ever handed over, by name; see `find`."""
+        if credential and owner is not None:
+            return [(owner, credential)]
+        mine, others = keys.SHARED["identity"], keys.SHARED["identities"]
+        found: set[tuple[str, str]] = set()
+        async for key in self._redis.scan_iter("pv:identit*", count=1000, _type="HASH"):
+            name = key.decode()
+            whose, _, its = (
+                name.removeprefix(others).partition(":")
+                if name.startswith(others)
+                else (DEFAULT, "", name.removeprefix(mine))
+            )
+            if owner in (None, whose) and (not credential or its == credential):
+                found.add((whose, its))
+        return sorted(found)
 
-    async def _known(self, credential: str, key: str) -> AsyncIterator[dict[str, bytes]]:
-        """The selected identities, some at a time: key → job id, and its end state if it was deleted."""
-        where = keys.identity(credential)
+    async def _known(self, where: str, key: str) -> AsyncIterator[dict[str, bytes]]:
+        """The identities that are meant, some at a time: key → job id, and how it ended if it was deleted."""
         if not key.endswith("*"):
             spellings = spellings_of(key)
             values = await self._redis.hmget(where, spellings)

@@ -24,11 +24,13 @@ class Claim(Claimed, frozen=True):
     Attributes:
         urgent: its batch is sent before others.
         on_in_doubt: `hold` or `retry` by its batch's own choice; empty if the setting decides.
+        owner: whose batch it is; empty for `default`.
     """
 
     batch: str = ""
     urgent: bool = False
     on_in_doubt: str = ""
+    owner: str = ""
 
     @property
     def job_id(self) -> str:
@@ -418,6 +420,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
 
     batch: str
     name: str
+    owner: str
     opened_at: float
     settled_at: float | None
     accepted: int
@@ -458,6 +461,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
         return {
             "batch": self.batch,
             "name": self.name,
+            "owner": self.owner,
             "accepted": self.accepted,
             "states": {str(state): count for state, count in self.states.items()},
             "bounds": {"least": self.bounds.least, "most": self.bounds.most},

@@ -37,7 +37,7 @@ from provisioning.lifecycle import TRANSITIONS, UNSETTLED, Event, State
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-FORMAT: Final = b"3"
+FORMAT: Final = b"4"
 """What `pv:format` says of a ledger that is written so; a program that knows another leaves it alone."""
 
 FINGERPRINT: Final = 16
@@ -261,10 +261,11 @@ ATTEMPT: Final = {
 
 
 class OpenBatch(msgspec.Struct, frozen=True):
-    """`period` is compared as text; '' for a name for good."""
+    """`period` is compared as text; '' for a name for good. `owner` is empty for `default`, as everywhere."""
 
     name: str
     period: str
+    owner: str
 
 
 class BatchField(msgspec.Struct, frozen=True):
@@ -290,6 +291,7 @@ class Accept(msgspec.Struct, frozen=True):
     """
 
     who: str
+    owner: str
     because: str
     leave_ended: bool
     dry: bool
@@ -428,6 +430,7 @@ class Affirm(msgspec.Struct, frozen=True):
 
     worker: str
     lease: Seconds
+    owner: str
 
 
 class Sent(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.ledger import keys
 from provisioning.ledger.schema import Take
 from provisioning.ledger.scripts import Call
+from provisioning.owner import DEFAULT, check_owner
 from provisioning.pace import Rate
 
 PREFIX = "pvt"
@@ -47,6 +48,9 @@ class Token(msgspec.Struct, frozen=True):
     Attributes:
         digest: SHA-256 of the secret, hexadecimal.
         created_at: Unix seconds; 0 if it comes from the settings.
+        owner: whose token it is: what it hands over is this owner's, and it is shown nothing else.
+        all_owners: whether it may look at, and change, what is another owner's.
+        expires_at: Unix seconds from which on it is good for nothing; None for never.
     """
 
     id: str
@@ -54,6 +58,9 @@ class Token(msgspec.Struct, frozen=True):
     scopes: frozenset[Scope]
     digest: str
     created_at: float = 0.0
+    owner: str = DEFAULT
+    all_owners: bool = False
+    expires_at: float | None = None
 
     def __repr__(self) -> str:
         return f"Token(id={self.id!r}, name={self.name!r})"
@@ -64,31 +71,70 @@ class Token(msgspec.Struct, frozen=True):
             "name": self.name,
             "id": self.id,
             "scopes": sorted(self.scopes),
+            "owner": self.owner,
+            "all_owners": self.all_owners,
             "created_at": self.created_at or None,
+            "expires_at": self.expires_at,
         }
+
+    def expired(self, now: float) -> bool:
+        """Whether it is good for nothing any more; `now` in Unix seconds."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    @property
+    def sees(self) -> str | None:
+        """The only owner whose things it may see; None if it may see all."""
+        return None if self.all_owners else self.owner
 
     @property
     def preset(self) -> str:
-        """The token in the form of PROVISION_API_TOKENS."""
-        return f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.id}:{self.digest}"
+        """
+        The token as PROVISION_API_TOKENS takes it: NAME:SCOPE+SCOPE:ID:SHA256, and :OWNER or, if it sees all
+        owners, :OWNER*. A setting is changed by hand, so it does not expire.
+        """
+        form = f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.id}:{self.digest}"
+        if self.all_owners:
+            return f"{form}:{self.owner}*"
+        return form if self.owner == DEFAULT else f"{form}:{self.owner}"
 
 
 _decode = msgspec.json.Decoder(Token).decode
 
 
-def make_token(name: str, scopes: Iterable[Scope], now: float) -> tuple[Token, str]:
+def make_token(
+    name: str,
+    scopes: Iterable[Scope],
+    now: float,
+    *,
+    owner: str = DEFAULT,
+    all_owners: bool = False,
+    good_for: float | None = None,
+) -> tuple[Token, str]:
     """
     A new token: its record, and the token itself, which is stored nowhere.
 
-    Raises: InvalidInputError if the name is not valid.
+    Args:
+        good_for: seconds; None for as long as nobody revokes it.
+    Raises: InvalidInputError if the name, or that of the owner, is not valid.
     """
+    check_owner(owner)
     if not NAME.fullmatch(name):
         raise InvalidInputError(
             f"{name!r} cannot be the name of a token", hint="letters, digits and . _ - up to 64 characters"
         )
     id_ = "".join(secrets.choice(_ALPHABET) for _ in range(8))
     secret = secrets.token_urlsafe(32)
-    return Token(id_, name, frozenset(scopes), digest_of(secret), now), f"{PREFIX}_{id_}_{secret}"
+    token = Token(
+        id=id_,
+        name=name,
+        scopes=frozenset(scopes),
+        digest=digest_of(secret),
+        created_at=now,
+        owner=owner,
+        all_owners=all_owners,
+        expires_at=None if good_for is None else now + good_for,
+    )
+    return token, f"{PREFIX}_{id_}_{secret}"
 
 
 def digest_of(secret: str) -> str:
@@ -103,13 +149,23 @@ class AccessTokens:
         self._redis: Any = redis
         self._do = do
 
-    async def create(self, name: str, scopes: Iterable[Scope]) -> tuple[Token, str]:
+    async def create(
+        self,
+        name: str,
+        scopes: Iterable[Scope],
+        *,
+        owner: str = DEFAULT,
+        all_owners: bool = False,
+        good_for: float | None = None,
+    ) -> tuple[Token, str]:
         """
-        Creates a token. Returns: its record, and the token, which cannot be shown again.
+        Makes a token, see `make_token`. Returns: its record, and the token, which cannot be shown again.
 
         Raises: InvalidInputError if the name is in use or not valid.
         """
-        token, secret = make_token(name, scopes, time.time())
+        token, secret = make_token(
+            name, scopes, time.time(), owner=owner, all_owners=all_owners, good_for=good_for
+        )
         if any(known.name == name for known in await self.all()):
             raise InvalidInputError(
                 f"there is a token named {name!r} already", hint=f"provision token revoke {name}"

@@ -41,6 +41,7 @@ from provisioning.ledger.schema import (
     layout,
 )
 from provisioning.ledger.scripts import Call
+from provisioning.owner import DEFAULT
 from provisioning.pace import AHEAD, BURST, Rate, Tokens
 
 _json = msgspec.json.encode
@@ -53,9 +54,11 @@ RESCUED = 200
 """Lapsed leases settled in one call: about a millisecond of Redis' time."""
 
 
-def open_batch(batch: str, name: str, meta: Mapping[str, str], *, period: str = "") -> Call[tuple[str, bool]]:
+def open_batch(
+    batch: str, name: str, meta: Mapping[str, str], *, period: str = "", owner: str = DEFAULT
+) -> Call[tuple[str, bool]]:
     """
-    Opens `batch` under a name, or finds the one that has it. Reads: its id, and whether it is new.
+    Opens `batch` under a name of its owner's, or finds the one that has it. Reads: its id, whether it is new.
 
     Args:
         period: for which a batch has this name; a batch of an earlier period loses it. Empty for no period.
@@ -64,9 +67,13 @@ def open_batch(batch: str, name: str, meta: Mapping[str, str], *, period: str = 
         "open_batch",
         keys.batch(batch),
         lambda reply: (reply[0].decode(), reply[1] == 1),
-        schema.OpenBatch(name, period),
+        schema.OpenBatch(name, period, _stored(owner)),
         [schema.BatchField(field, value) for field, value in meta.items()],
     )
+
+
+def _stored(owner: str) -> str:
+    return "" if owner == DEFAULT else owner
 
 
 def discard_batch(batch: str) -> Call[bool]:
@@ -88,6 +95,7 @@ def accept(
     justification: str = "",
     leave_ended: bool = False,
     dry: bool = False,
+    owner: str = DEFAULT,
     home: str = "",
 ) -> Call[list[Accepted]]:
     """
@@ -99,10 +107,11 @@ def accept(
         justification: reason to accept a second widget for ended jobs; empty if that is not accepted.
         leave_ended: whether dead and cancelled jobs remain as they are.
         dry: whether nothing is changed, and the verdicts are only computed. `batch` is '' then.
+        owner: of a dry run: whose jobs they would be. Else they are of the owner of the batch.
         home: batch with whose key the bodies are encrypted; empty for `batch`.
     """
     spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
-    head = schema.Accept(actor, justification, leave_ended, dry, spellings or None)
+    head = schema.Accept(actor, _stored(owner), justification, leave_ended, dry, spellings or None)
     rows = [_handed_over(job, dry) for job in jobs]
 
     def read(reply: Any) -> list[Any]:
@@ -155,8 +164,13 @@ def claim(
     limits = [schema.Room(name, room, urgent) for name, (room, urgent) in rooms.items()]
 
     def read(reply: Any) -> Claims:
-        claimed, more, next_due, urgent, on_in_doubt = reply
-        of_batch = (repeat(batch), repeat(urgent == 1), repeat(on_in_doubt.decode()))
+        claimed, more, next_due, urgent, on_in_doubt, owner = reply
+        of_batch = (
+            repeat(batch),
+            repeat(urgent == 1),
+            repeat(on_in_doubt.decode()),
+            repeat(owner.decode()),
+        )
         jobs = list(map(Claim, *layout(schema.Claimed).columns(claimed), *of_batch))
         due = float(next_due)
         return Claims(jobs, more == 1, due / 1000 if due else None)
@@ -211,10 +225,18 @@ def affirm(
         for job, attempt in sent
     ]
 
+    owner = sent[0][0].owner if sent else ""
+
     def read(reply: Any) -> list[Affirmation]:
         return [affirmed.word for affirmed in layout(schema.Affirmed).rows(reply)]
 
-    return Call("affirm", keys.batch(batch), read, schema.Affirm(worker, lease), rows)
+    return Call(
+        "affirm",
+        keys.batch(batch),
+        read,
+        schema.Affirm(worker, lease, owner),
+        rows,
+    )
 
 
 def deferred(batch: str, deferrals: Sequence[Deferral]) -> Call[list[Recorded]]:

@@ -1,10 +1,13 @@
 """
-Taking over a ledger that the former version has written: format 2 becomes 3.
+Taking over a ledger that a former version has written.
 
-Jobs, batches and identities lie as they did. What differs is who tells webhooks: in format 2 servers compared
-statuses and noted what had changed in a stream of each batch (`pv:{B}:events`), with how far a webhook was in
-its record; now there is an outbox. So what was noted and not told is put there, under the ids it had. Those
-streams expire by themselves.
+Jobs, batches and identities lie as they did.
+
+- Format 3 knew no owners: all that it has written belongs to `default`. A former version would show one
+  owner's batches to another, and delete identities in the wrong place, so it must not write here any more.
+- In format 2 servers compared statuses for webhooks and noted what had changed in a stream of each batch
+  (`pv:{B}:events`), with how far a webhook was in its record; now there is an outbox. So what was noted and
+  not delivered is put there, under the ids it had. Those streams expire by themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from provisioning.ledger.queries import Queries
 from provisioning.ledger.schema import FORMAT, WEBHOOK_EVENTS, Happened
 from provisioning.ledger.webhooks import WebhookState
 
-FORMER = b"2"
+FORMERS = (b"2", b"3")
 
 _LOCK = f"{keys.FORMAT}:taken-over"
 _LOCKED_FOR = 120
@@ -41,7 +44,7 @@ class _Webhook(msgspec.Struct, frozen=True):
 
 async def take_over(redis: Redis, queries: Queries, encryption: Encryption) -> None:
     """
-    Makes a ledger of format 2 one of format 3; may be broken off and begun anew at any point.
+    Makes a ledger of a former format one of this; may be broken off and begun anew at any point.
 
     Raises: ContractError if workers of the former version are running; LedgerUnavailableError while another
         process does it; KeylessError if the keys of its webhooks are not here.
@@ -53,17 +56,19 @@ async def take_over(redis: Redis, queries: Queries, encryption: Encryption) -> N
             hint="it takes seconds; where that process has died, two minutes",
         )
     try:
-        if await client.get(keys.FORMAT) != FORMER:
+        former = await client.get(keys.FORMAT)
+        if former not in FORMERS:
             return  # another process has done it since we looked, and goes on with it
         if workers := await queries.workers():
             names = ", ".join(sorted(worker.name for worker in workers)[:5])
             raise ContractError(
-                f"the jobs in this Redis are kept in format {FORMER.decode()}, and workers are running"
+                f"the jobs in this Redis are kept in format {former.decode()}, and workers are running"
                 f" ({names})",
                 hint="stop all workers and servers of the former version, then start those of this one;"
                 " the first of them takes the ledger over",
             )
-        for on, value in (await client.hgetall(keys.WEBHOOKS)).items():
+        webhooks = await client.hgetall(keys.WEBHOOKS) if former == b"2" else {}
+        for on, value in webhooks.items():
             if webhook := await _read(encryption, value):
                 await _fill_outbox(client, on.decode(), webhook)
         await client.set(keys.FORMAT, FORMAT)

@@ -16,7 +16,7 @@ from provisioning.errors import ContractError, LedgerUnavailableError
 from provisioning.ledger import Ledger, keys, transitions, worker_registry
 from provisioning.ledger.records import WorkerSign
 from provisioning.ledger.schema import FORMAT
-from provisioning.ledger.upgrade import FORMER, take_over
+from provisioning.ledger.upgrade import take_over
 from provisioning.lifecycle import State
 from tests.integration.test_webhooks import Receiver, receiver
 from tests.support.ledger_fixtures import claim, new_job, send
@@ -87,7 +87,7 @@ async def test_what_was_not_told_yet_is_told_under_the_id_it_had(former: Ledger,
         await redis.hset(keys.WEBHOOKS, on, msgspec.json.encode(kept))
     noted = await redis.xrange(f"pv:{{{SETTLED}}}:events")
     for _ in range(2):  # broken off right before its end, and begun anew
-        await redis.set(keys.FORMAT, FORMER)
+        await redis.set(keys.FORMAT, b"2")
         await former.check()
     webhooks = Webhooks(former, allow_private=True)
     async with session(allow_private=True) as http:
@@ -108,14 +108,14 @@ async def test_while_workers_of_the_former_version_run_it_is_left_alone(former: 
     with pytest.raises(ContractError, match=r"workers are running \(w-old\)") as refused:
         await former.check()
     assert "stop all workers and servers" in str(refused.value.hint)
-    assert await redis.get(keys.FORMAT) == FORMER
+    assert await redis.get(keys.FORMAT) == b"2"
 
 
 async def test_two_processes_do_not_take_it_over_at_once(former: Ledger) -> None:
     await former.redis.set(f"{keys.FORMAT}:taken-over", "1", ex=60)
     with pytest.raises(LedgerUnavailableError, match="another process"):
         await former.check()
-    assert await former.redis.get(keys.FORMAT) == FORMER
+    assert await former.redis.get(keys.FORMAT) == b"2"
 
 
 async def test_who_comes_just_after_another_has_taken_it_over_leaves_it_alone(former: Ledger) -> None:

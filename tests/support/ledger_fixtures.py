@@ -17,6 +17,7 @@ from provisioning.ledger import Answered, Claim, Intent, Ledger, transitions
 from provisioning.ledger.codec import StoredJob, words_of
 from provisioning.ledger.schema import JOB
 from provisioning.lifecycle import Event
+from provisioning.owner import DEFAULT
 
 NOW = 1_800_000_000.0
 TARGET = "http://target"
@@ -60,9 +61,9 @@ def new_job(key: str, credential: str = "acme", body: bytes = b'{"a":1}', *, fin
     return NewJob(key=key, credential=credential, body=body, fingerprint=fingerprint or body.decode())
 
 
-async def fill(ledger: Ledger, *jobs: NewJob, batch: str = "b1") -> None:
+async def fill(ledger: Ledger, *jobs: NewJob, batch: str = "b1", owner: str = DEFAULT) -> None:
     """Opens `batch` under its own id and hands the jobs over."""
-    await ledger.do(transitions.open_batch(batch, batch, {}))
+    await ledger.do(transitions.open_batch(batch, batch, {}, owner=owner))
     await ledger.do(transitions.accept(batch, jobs, "ana"))
 
 

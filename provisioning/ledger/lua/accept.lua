@@ -2,8 +2,9 @@
 -- KEYS[1] the batch; then schema.Accept, and schema.HandedOver of each job, if dry only identity and fingerprint
 -- Returns schema.Judged of each. The verdict is ELSEWHERE for a job of another batch whose body would be written
 -- and is sealed with the key of this one: nothing was done, its body is to be sealed for the batch that id names.
--- A job that is known keeps its id, its batch and its history, whichever batch it is handed over with.
+-- A job that its owner has keeps its id, its batch and its history, whichever batch it is handed over with.
 local batch, dry = KEYS[1], arg.dry
+local owner = dry and arg.owner or owner_of(batch)
 local refusal = not dry and unsettled_primary()
 if refusal then return refusal end
 local reply = {}
@@ -17,7 +18,7 @@ for job in rows() do
   table.insert(asked[credential], job.key)
 end
 for credential, keys in pairs(asked) do
-  for i, id in ipairs(redis.call('HMGET', KEY.identity .. credential, unpack(keys))) do
+  for i, id in ipairs(redis.call('HMGET', identities_of(owner, credential), unpack(keys))) do
     known[credential][keys[i]] = id
   end
 end
@@ -30,7 +31,7 @@ if arg.spellings then
     local spellings = arg.spellings[tostring(which)]
     if spellings then
       local mine = known[job.credential]
-      for _, id in ipairs(redis.call('HMGET', KEY.identity .. job.credential, unpack(spellings))) do
+      for _, id in ipairs(redis.call('HMGET', identities_of(owner, job.credential), unpack(spellings))) do
         mine[job.key] = mine[job.key] or id
       end
     end
@@ -76,7 +77,7 @@ local function write()
   for credential, numbers in pairs(ready) do
     redis.call('RPUSH', batch .. OF.ready .. credential, unpack(numbers))
     list_credential(batch, credential)
-    redis.call('HSET', KEY.identity .. credential, unpack(identities[credential]))
+    redis.call('HSET', identities_of(owner, credential), unpack(identities[credential]))
   end
 end
 

@@ -8,7 +8,7 @@ local reply, numbers = {}, {}
 
 -- Returns the job; nil if its key has another one by now, or a person had it forgotten.
 local function restore(sent)
-  local id, identity = batch_id(batch) .. '.' .. sent.number, KEY.identity .. sent.credential
+  local id, identity = batch_id(batch) .. '.' .. sent.number, identities_of(arg.owner, sent.credential)
   redis.call('HSETNX', identity, sent.key, id)
   if redis.call('HGET', identity, sent.key) ~= id then return nil end
   local job = unfold(batch, sent.number, '[1]')
@@ -16,6 +16,7 @@ local function restore(sent)
   job.row, job.trace = sent.row or '', sent.trace
   loaded[batch][job.n] = job
   list_batch(batch)
+  if arg.owner ~= '' then redis.call('HSETNX', batch, 'owner', arg.owner) end
   redis.call('HSETNX', batch, 'name', batch_id(batch))
   redis.call('HSET', batch .. OF.bodies, job.n, sent.body)
   redis.call('HSET', batch, 'last_number', math.max(last_number(batch), tonumber(job.n)))

@@ -111,4 +111,5 @@ if #claimed > 0 then redis.call('HSET', batch, 'token', string.format('%.0f', to
 settle()
 redis.call('ZADD', KEY.active, 'XX', now, batch_id(batch))
 local next_due = redis.call('ZRANGE', batch .. OF.waiting, 0, 0, 'WITHSCORES')
-return { jobs, more, next_due[2] or '0', urgent, redis.call('HGET', batch, 'on_in_doubt') or '' }
+local own = redis.call('HMGET', batch, 'on_in_doubt', 'owner')
+return { jobs, more, next_due[2] or '0', urgent, own[1] or '', own[2] or '' }

@@ -5,7 +5,9 @@
 local fields = redis.call('HMGET', KEYS[1], 'accepted', 'name', 'found', 'follows')
 if not fields[1] then return 1 end -- said twice
 if fields[1] ~= '0' or fields[3] then return 0 end
-local id, name, before = batch_id(KEYS[1]), fields[2], fields[4]
+local owner = owner_of(KEYS[1])
+local id, before = batch_id(KEYS[1]), fields[4]
+local name = owned_name(owner, fields[2])
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEY.batches, id)
 forget_webhook(id)
@@ -13,8 +15,9 @@ if redis.call('HGET', KEY.names, name) ~= id then return 1 end
 redis.call('HDEL', KEY.names, name)
 local called = before and redis.call('HGET', batch_key(before), 'name')
 if called then
+  called = owned_name(owner, called)
   if redis.call('HGET', KEY.names, called) == before then redis.call('HDEL', KEY.names, called) end
   redis.call('HSET', KEY.names, name, before)
-  redis.call('HSET', batch_key(before), 'name', name)
+  redis.call('HSET', batch_key(before), 'name', fields[2])
 end
 return 1

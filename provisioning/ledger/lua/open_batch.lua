@@ -1,10 +1,10 @@
--- Opens a batch under a name, or finds the one that has it.
+-- Opens an owner's batch under a name, or finds the one that has it.
 -- KEYS[1] key of the batch to make; then schema.OpenBatch, and schema.BatchField of each further field
 -- Returns {id of the batch that has the name, 1 if it was made by this call, said once or twice}.
 -- A batch of an earlier period gives its name up and is called NAME-PERIOD; what was chosen for it, its webhook
 -- included, goes on with the name. While somebody holds it back it keeps the name: a pause does not end by itself.
-local name, period = arg.name, arg.period
-local known = redis.call('HGET', KEY.names, name)
+local name, period, owner = arg.name, arg.period, arg.owner
+local known = redis.call('HGET', KEY.names, owned_name(owner, name))
 local id = batch_id(KEYS[1])
 if known == id then return { id, 1 } end
 
@@ -17,7 +17,8 @@ end
 local function retire(found)
   local before = redis.call('HGET', found, 'period') or 'before-' .. period
   local called = name .. '-' .. before
-  if redis.call('HSETNX', KEY.names, called, known) == 1 then redis.call('HSET', found, 'name', called) end
+  local free = redis.call('HSETNX', KEY.names, owned_name(owner, called), known) == 1
+  if free then redis.call('HSET', found, 'name', called) end
   redis.call('HSET', KEYS[1], 'follows', known)
   local choice = redis.call('HGET', found, 'on_in_doubt')
   if choice then redis.call('HSET', KEYS[1], 'on_in_doubt', choice) end
@@ -35,9 +36,10 @@ if known then
   retire(found)
 end
 redis.call('SET', KEY.format, FORMAT, 'NX')
-redis.call('HSET', KEY.names, name, id)
+redis.call('HSET', KEY.names, owned_name(owner, name), id)
 redis.call('ZADD', KEY.batches, now, id)
 redis.call('HSET', KEYS[1], 'name', name, 'opened_at', now, 'accepted', 0)
 for field in rows() do redis.call('HSET', KEYS[1], field.name, field.value) end
 if period ~= '' then redis.call('HSET', KEYS[1], 'period', period) end
+if owner ~= '' then redis.call('HSET', KEYS[1], 'owner', owner) end
 return { id, 1 }

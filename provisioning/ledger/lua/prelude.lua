@@ -15,6 +15,13 @@ local now = clock()
 local function batch_id(batch) return string.sub(batch, 5, -2) end -- pv:{B} → B
 local function batch_key(id) return 'pv:{' .. id .. '}' end
 
+-- The owner of a batch; '' for `default`, whose names and identities lie where they lay before there were owners.
+local function owner_of(batch) return redis.call('HGET', batch, 'owner') or '' end
+local function owned_name(owner, name) return owner == '' and name or owner .. '/' .. name end
+local function identities_of(owner, credential)
+  return owner == '' and KEY.identity .. credential or KEY.identities .. owner .. ':' .. credential
+end
+
 -- Counts are summed over the call.
 local tally = {}
 local function count(batch, field, by)

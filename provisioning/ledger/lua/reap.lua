@@ -23,10 +23,10 @@ local last_job = last_number(batch)
 local stop = math.min(first + most - 1, last_job)
 local jobs = 0
 
-local single = redis.call('HEXISTS', batch, 'urgent') == 1
+local single, owner = redis.call('HEXISTS', batch, 'urgent') == 1, owner_of(batch)
 -- Who has a widget, or may have one, stays known when the record is gone: the tenant is never created twice.
 local function bury(n, job)
-  local identity = KEY.identity .. job.credential
+  local identity = identities_of(owner, job.credential)
   if job.state == STATE.SUCCEEDED or job.most > 0 then
     redis.call('HSET', identity, job.key, batch_id(batch) .. '.' .. n .. '=' .. job.state)
   else
@@ -85,8 +85,9 @@ if only_count then
   for n = first, stop do let_go(n) end
   return { jobs, stop < last_job and 0 or 1 }
 end
-if class == SWEEP.BATCHES and at[4] and redis.call('HGET', KEY.names, at[4]) == batch_id(batch) then
-  redis.call('HDEL', KEY.names, at[4]) -- nobody goes on with it
+local name = at[4] and owned_name(owner, at[4])
+if class == SWEEP.BATCHES and name and redis.call('HGET', KEY.names, name) == batch_id(batch) then
+  redis.call('HDEL', KEY.names, name) -- nobody goes on with it
 end
 for n = first, stop do let_go(n) end
 settle()

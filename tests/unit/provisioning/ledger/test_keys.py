@@ -35,6 +35,7 @@ OF_BATCH = {
 }
 SHARED = {
     keys.identity("C"),
+    keys.identity("C", "O"),
     keys.FORMAT,
     keys.NAMES,
     keys.BATCHES,

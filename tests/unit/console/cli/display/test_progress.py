@@ -20,6 +20,7 @@ def status(succeeded: int, queued: int) -> BatchStatus:
     return BatchStatus(
         batch="b1",
         name="tenants",
+        owner="default",
         opened_at=0.0,
         settled_at=None,
         accepted=succeeded + queued,
