@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api.answers import refusals
+from api.owned import batch_of
 from api.problem import Kind, ProblemError
 from api.request import Reader, bearer, state_of
 from api.state import AppState
@@ -74,14 +75,14 @@ EVENT = {
         ]
     },
 )
-async def follow(request: Request, caller: Reader, batch: str) -> Response:  # noqa: ARG001
+async def follow(request: Request, caller: Reader, batch: str) -> Response:
     """
     Follow a batch as server-sent events. The stream ends when its token is revoked.
 
     Names: batch.progressed, batch.settled, batch.paused, batch.braked, batch.stopped, batch.released.
     """
     app_state = state_of(request)
-    found = await app_state.ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     last = request.headers.get("last-event-id")
     if last is None:
         last = await app_state.ledger.events.last()

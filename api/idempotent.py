@@ -13,9 +13,7 @@ from api.problem import Kind, ProblemError
 from api.request import idempotency_key, state_of
 from provisioning.ledger.idempotency import LEASE, Answer, InUseError, OtherRequestError, Turn
 from provisioning.ledger.tokens import Token
-
-_NOT_KEPT = frozenset([409, 429])
-"""Refusals that are not stored: a later attempt may succeed, as after all from 500 on."""
+from provisioning.owner import DEFAULT
 
 
 async def once(
@@ -33,7 +31,7 @@ async def once(
     parts = [request.method, request.url.path, request.url.query, kind, body_digest]
     fingerprint = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     try:
-        async with state_of(request).ledger.idempotency.turn(caller.id, key, fingerprint) as turn:
+        async with state_of(request).ledger.idempotency.turn(_space(caller), key, fingerprint) as turn:
             if isinstance(turn, Answer):
                 headers = turn.headers | {"Idempotent-Replayed": "true"}
                 return Response(turn.body, turn.status, headers, turn.media_type)
@@ -50,12 +48,21 @@ async def once(
         ) from None
 
 
+def _space(caller: Token) -> str:
+    """
+    Whose keys they are: the owner's, so that a new token of a service goes on where the one before stopped.
+
+    Of `default` they are each token's, as they were before there were owners.
+    """
+    return caller.id if caller.owner == DEFAULT else f"owner:{caller.owner}"
+
+
 async def _answer(turn: Turn, work: Callable[[], Awaitable[Response]]) -> Response:
     try:
         response = await work()
     except ProblemError as problem:
         response = problem.response()
-    if response.status_code < 500 and response.status_code not in _NOT_KEPT:
+    if response.status_code < 400:
         headers = {
             name: value
             for name, value in response.headers.items()
@@ -63,4 +70,7 @@ async def _answer(turn: Turn, work: Callable[[], Awaitable[Response]]) -> Respon
         }
         media = response.headers.get("content-type", "application/json")
         await turn.keep(Answer(response.status_code, media, headers, bytes(response.body)))
+    elif response.status_code < 500:
+        # Nothing was taken: the key is free for the request as it should have been.
+        await turn.forget()
     return response

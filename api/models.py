@@ -221,6 +221,8 @@ class RefusedMessage(Shape):
     reason: str
     task: str
     batch: str
+    owner: str
+    keys: list[str] = Field(description="Keys of its refused jobs, a hundred at most.")
 
 
 class RefusedMessages(Shape):

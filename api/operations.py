@@ -12,13 +12,12 @@ from starlette.responses import Response
 from api.answers import json_answer, refusals
 from api.filters import CredentialName, Justification, Key, Reason, Since, Until
 from api.models import Changed, Resolved
+from api.owned import batch_of, check_job
 from api.problem import Kind, ProblemError
 from api.request import Operator, read_body, state_of
 from api.small_json import check_unique_names
 from provisioning import scopes
 from provisioning.attempt import Result
-from provisioning.errors import NotFoundError
-from provisioning.job import split_job_id
 from provisioning.ledger import Selection
 from provisioning.lifecycle import State
 
@@ -33,7 +32,7 @@ async def pause(
 ) -> Response:
     """Pause sending for a batch."""
     ledger = state_of(request).ledger
-    found = await ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     justification = justification.strip() or f"paused by {caller.name}"
     new = await ledger.operations.hold(scopes.of_batch(found), actor=caller.name, justification=justification)
     return json_answer({"batch": found, "done": "paused" if new else "held already"})
@@ -45,7 +44,7 @@ async def resume(
 ) -> Response:
     """Resume sending after a pause or a stop-loss."""
     ledger = state_of(request).ledger
-    found = await ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     words = {"not_held": "not held", "released": "goes on", "probe": "one job is sent to try"}
     came = await ledger.operations.release(
         scopes.of_batch(found), actor=caller.name, justification=justification.strip()
@@ -59,7 +58,7 @@ async def cancel(
 ) -> Response:
     """Cancel all unsent jobs of a batch."""
     ledger = state_of(request).ledger
-    found = await ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     count = await ledger.operations.cancel(found, caller.name, justification=justification.strip())
     return json_answer({"batch": found, "done": "cancelled", "jobs": count})
 
@@ -93,7 +92,7 @@ async def redrive(
     reason for accepting a second one. The reason is recorded.
     """
     app_state = state_of(request)
-    found = await app_state.ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     wanted = Selection(State(state), reason, credential, key, since, until)
     if dry_run:
         risks = [
@@ -163,10 +162,7 @@ async def resolve(request: Request, caller: Operator, job: str) -> Response:
         raise ProblemError(Kind.INVALID, "found=absent takes no widget_id; nothing was changed")
     if len(resolution.widget_id) > 200:
         raise ProblemError(Kind.INVALID, "widget_id may have at most 200 characters")
-    try:
-        batch, number = split_job_id(job)
-    except ValueError as error:
-        raise NotFoundError("unknown job") from error
+    batch, number = await check_job(request, caller, job)
     settled = await app_state.ledger.operations.resolve(
         batch,
         number,

@@ -16,16 +16,17 @@ from starlette.responses import FileResponse, Response
 from api.answers import job_json, json_answer, refusals
 from api.filters import CredentialName, Key, Reason, Since, Until
 from api.models import Batch, Batches, Job, Jobs, RefusedMessages
+from api.owned import OwnerName, batch_of, job_of, owner_asked
 from api.problem import Kind, ProblemError
 from api.request import Reader, state_of
 from api.state import AppState
 from provisioning.errors import NotFoundError
-from provisioning.job import split_job_id
 from provisioning.ledger import BatchStatus, Selection
 from provisioning.ledger.queries import PLACES, Place
 from provisioning.ledger.refused_messages import read as read_refused
 from provisioning.ledger.tokens import Scope, Token
 from provisioning.lifecycle import State
+from provisioning.owner import DEFAULT
 
 router = APIRouter(tags=["Look"])
 
@@ -50,7 +51,7 @@ Cursor = Annotated[str | None, Query(max_length=200, description="The `next` val
 )
 async def list_batches(
     request: Request,
-    caller: Reader,  # noqa: ARG001 - being let in is all
+    caller: Reader,
     limit: Limit = 50,
     cursor: Cursor = None,
     since: Annotated[
@@ -61,16 +62,23 @@ async def list_batches(
         bool | None, Query(description="Only settled batches (true), or only unsettled ones (false).")
     ] = None,
     state: Annotated[State | None, Query(description="Only batches with jobs in this state.")] = None,
+    owner: OwnerName = None,
 ) -> Response:
     """List batches, newest first."""
     app_state = state_of(request)
+    whose = owner_asked(caller, owner)
     found: list[dict[str, Any]] = []
     place = _place(cursor)
     for _ in range(SCANNED // PLACES):
         page = await app_state.ledger.queries.places(place, since=since)
         for place in page:
             status = await _status_or_none(app_state, place[1])
-            if status and settled in (None, status.settled) and (state is None or status.states[state]):
+            if (
+                status
+                and whose in (None, status.owner)
+                and settled in (None, status.settled)
+                and (state is None or status.states[state])
+            ):
                 found.append(status.public())
             if len(found) == limit:
                 return json_answer({"batches": found, "next": _cursor(place)})
@@ -107,10 +115,10 @@ async def _status_or_none(app_state: AppState, batch: str) -> BatchStatus | None
     response_class=Response,
     responses={200: {"model": Batch, "description": "Status of the batch."}, **refusals(Kind.NOT_FOUND)},
 )
-async def show_batch(request: Request, caller: Reader, batch: str) -> Response:  # noqa: ARG001
+async def show_batch(request: Request, caller: Reader, batch: str) -> Response:
     """Show the status of a batch, by id or name."""
-    view = state_of(request).ledger.queries
-    return json_answer((await view.status(await view.batch_id(batch))).public())
+    found = await batch_of(request, caller, batch)
+    return json_answer((await state_of(request).ledger.queries.status(found)).public())
 
 
 @router.get(
@@ -140,7 +148,7 @@ async def list_jobs(
     In order of submission; with state `dead` or `in_doubt`, in order of the time they reached it.
     """
     app_state = state_of(request)
-    found = await app_state.ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     wanted = Selection(state, reason, credential, key, since, until)
     if cursor and ("-" in cursor) != wanted.by_time:
         raise ProblemError(
@@ -167,16 +175,7 @@ async def list_jobs(
 )
 async def show_job(request: Request, caller: Reader, job: str) -> Response:
     """Show the full history of one job."""
-    _check_job_id(job)
-    return json_answer(job_json(await state_of(request).ledger.queries.job(job), caller))
-
-
-def _check_job_id(job: str) -> None:
-    """Raises: NotFoundError if it cannot be one."""
-    try:
-        split_job_id(job)
-    except ValueError as error:
-        raise NotFoundError("unknown job") from error
+    return json_answer(job_json(await job_of(request, caller, job), caller))
 
 
 @router.get(
@@ -201,7 +200,7 @@ async def outcome_file(request: Request, caller: Reader, batch: str, file: str) 
     created.csv holds widget keys and also needs the scope `keys`.
     """
     app_state = state_of(request)
-    found = await app_state.ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     if file not in FILES or app_state.export is None:
         raise ProblemError(Kind.NOT_FOUND, "unknown outcome file", hint="one of " + ", ".join(FILES))
     _check_keys(file, caller)
@@ -231,8 +230,13 @@ def _check_keys(file: str, caller: Token) -> None:
     response_class=Response,
     responses={200: {"model": RefusedMessages, "description": "The latest hundred messages."}, **refusals()},
 )
-async def refused_messages(request: Request, caller: Reader) -> Response:  # noqa: ARG001
+async def refused_messages(request: Request, caller: Reader) -> Response:
     """List messages that the Celery intake refused, and why; their contents are not included."""
     kept = await read_refused(state_of(request).ledger, 100)
-    shown = [{name: each[name] for name in ("at", "reason", "task", "batch")} for each in kept]
+    shown = [
+        {name: each[name] for name in ("at", "reason", "task", "batch")}
+        | {"owner": each.get("owner", DEFAULT), "keys": each.get("keys", [])}
+        for each in kept
+        if caller.sees in (None, each.get("owner", DEFAULT))
+    ]
     return json_answer({"messages": shown})

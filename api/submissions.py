@@ -332,7 +332,7 @@ async def _take_one(
             problems=problems_json(job),
         )
     word = await state_of(request).single.hand_over(
-        job, caller.name, justification=justification, leave_ended=_leaves_ended(caller)
+        job, caller.name, owner=caller.owner, justification=justification, leave_ended=_leaves_ended(caller)
     )
     facts: dict[str, Any] = {
         "job": word.job_id,

@@ -193,7 +193,7 @@ async def take_in(app_state: AppState, body: Spooled, upload: UploadRequest, cal
 
     async def work() -> UploadResult:
         async with Ledger.of(app_state.settings, connections=4) as ledger:
-            return await _take_in(ledger, body, upload, caller.name, app_state, known)
+            return await _take_in(ledger, body, upload, caller, app_state, known)
 
     async with app_state.uploads.place(caller.id):
         return await asyncio.to_thread(lambda: asyncio.run(work()))
@@ -203,7 +203,7 @@ async def _take_in(
     ledger: Ledger,
     body: Spooled,
     upload: UploadRequest,
-    actor: str,
+    caller: Token,
     app_state: AppState,
     known: frozenset[str] | None,
 ) -> UploadResult:
@@ -211,7 +211,7 @@ async def _take_in(
         file = Watched(body.file)
         read = _reader(file, upload)
         rows = read.rows()
-        taken = _judge(rows, known, read.upload, body, actor)
+        taken = _judge(rows, known, read.upload, body, caller.name)
     except InvalidInputError as error:
         raise ProblemError(
             Kind.INVALID,
@@ -231,11 +231,12 @@ async def _take_in(
         ledger,
         checked(of_known(read.rows(), known), lambda _: None),
         name=taken.name,
-        actor=actor,
+        actor=caller.name,
+        owner=caller.owner,
         notify=app_state.notifier.notify,
         justification=upload.justification,
         leave_ended=upload.leave_ended,
-        meta={"source": "HTTP", "sha256": body.sha256, "by": actor, **upload.meta},
+        meta={"source": "HTTP", "sha256": body.sha256, "by": caller.name, **upload.meta},
         on_verdict=note,
     )
     taken.verdicts = submission.verdicts

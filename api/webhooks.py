@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api import models
 from api.answers import json_answer, refusals
+from api.owned import batch_of, check_job, job_of
 from api.problem import Kind, ProblemError
 from api.request import Submitter, read_body, state_of
 from api.small_json import check_unique_names
@@ -58,7 +59,7 @@ async def set_webhook(request: Request, caller: Submitter, batch: str) -> Respon
     Failed deliveries are retried for about nineteen hours. Addresses in private networks are refused. To
     replace the webhook of another token, the scope `operate` is needed.
     """
-    found = await state_of(request).ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     webhook = await _set(request, caller, found, scopes.of_batch(found))
     return json_answer({"batch": found, "secret": webhook.secret})
 
@@ -98,7 +99,7 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
 
     For the webhook of another token, the scope `operate` is needed.
     """
-    found = await state_of(request).ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     return json_answer({"batch": found, **_shown(*await _theirs(request, caller, found))})
 
 
@@ -112,6 +113,7 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
 )
 async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
     """Show the status of the job's webhook. For that of another token, the scope `operate` is needed."""
+    await check_job(request, caller, job)
     return json_answer({"job": job, **_shown(*await _theirs(request, caller, job))})
 
 
@@ -123,7 +125,7 @@ async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Res
 )
 async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Response:
     """Remove the webhook. For that of another token, the scope `operate` is needed."""
-    found = await state_of(request).ledger.queries.batch_id(batch)
+    found = await batch_of(request, caller, batch)
     return await _remove(request, caller, found, scopes.of_batch(found))
 
 
@@ -135,6 +137,7 @@ async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Res
 )
 async def remove_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
     """Remove the webhook. For that of another token, the scope `operate` is needed."""
+    await check_job(request, caller, job)
     return await _remove(request, caller, job, scopes.of_job(job))
 
 
@@ -177,7 +180,7 @@ async def _theirs(request: Request, caller: Token, on: str) -> tuple[Webhook, We
 
 async def _check_theirs(request: Request, caller: Token, job: str) -> None:
     """Raises: ProblemError if it is no single job, or one for which this caller may set no webhook."""
-    record = await state_of(request).ledger.queries.job(job)
+    record = await job_of(request, caller, job)
     accepted = next((move for move in record.moves if move.move == Move.ACCEPTED), None)
     if accepted is None:
         raise ProblemError(

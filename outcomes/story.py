@@ -82,20 +82,20 @@ class TimelineEntry:
     beneath: str = ""
 
 
-async def job_called(ledger: Ledger, name: str, credential: str = "") -> JobRecord:
+async def job_called(ledger: Ledger, name: str, credential: str = "", owner: str | None = None) -> JobRecord:
     """
     The job of an id, or of a tenant's key.
 
     Raises: NotFoundError if there is none, or only its end state is left; InvalidInputError if several
         credentials have the key.
     """
-    if not credential:
+    if not credential and owner is None:
         try:
             return await ledger.queries.job(name)
         except NotFoundError:
             pass
     found: list[JobRecord | Tombstone] = []
-    async for each in ledger.queries.find(name, credential):
+    async for each in ledger.queries.find(name, credential, owner):
         found.append(each)
         if len(found) == SEVERAL:
             break
@@ -112,7 +112,7 @@ async def job_called(ledger: Ledger, name: str, credential: str = "") -> JobReco
             )
     several = ", ".join(f"{each.credential} ({each.job_id})" for each in found)
     raise InvalidInputError(
-        f"several jobs match: {several}", hint=("add --credential NAME, or give the job id")
+        f"several jobs match: {several}", hint="add --credential NAME or --owner OWNER, or give the job id"
     )
 
 

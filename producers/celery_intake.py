@@ -10,6 +10,7 @@ The Celery intake: any service that reaches the broker can send `provision.submi
 | idempotency_key | str  | the same key with other jobs is refused; with the same it is done once    |
 | new_bots        | bool | whether a job without bot.id creates a new bot                            |
 | as_is           | list | paths whose ids are accepted unchanged: bot.id, key, credentials.…        |
+| owner           | str  | whose jobs they are: one of PROVISION_CELERY_OWNERS; `default` if absent  |
 
 The worker loads this module by its name. A message is acknowledged when its jobs are in the ledger. An
 invalid message or job is stored with the reason (`ledger.refused`); while the ledger is unavailable, the
@@ -61,6 +62,7 @@ from provisioning.observability.log_events import (
     ROW_REJECTED,
 )
 from provisioning.observability.logs import log_event
+from provisioning.owner import DEFAULT
 
 MOST_JOBS = 10_000
 """Most jobs in one message: some megabytes, which is much for a broker. For more, use HTTP."""
@@ -86,6 +88,7 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
     idempotency_key: str | None = None
     new_bots: bool = False
     as_is: list[str] = []
+    owner: str = DEFAULT
 
 
 class RefusedError(Exception):
@@ -205,7 +208,9 @@ async def take_in(
     except Exception as error:  # noqa: BLE001 - whatever it is, the message is stored, and not retried without limit
         reason = str(error) if isinstance(error, RefusedError) else f"unforeseen: {type(error).__name__}"
         whole = {"args": args, "kwargs": kwargs}
-        await _refuse(ledger, task, str(kwargs.get("batch") or ""), reason, whole)
+        owner, jobs = str(kwargs.get("owner") or DEFAULT), kwargs.get("jobs")
+        batch = str(kwargs.get("batch") or "")
+        await _refuse(ledger, task, batch, reason, whole, owner=owner, jobs=jobs)
 
 
 def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
@@ -225,6 +230,10 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
             check_batch_name(message.batch)
     except InvalidInputError as error:
         raise RefusedError(_with_hint(error)) from error
+    if message.owner not in _settings().celery_owners:
+        raise RefusedError(
+            "no message may submit for this owner: PROVISION_CELERY_OWNERS of the workers lacks it"
+        )
     return message
 
 
@@ -236,10 +245,11 @@ async def _once(ledger: Ledger, task: str, message: Message, notifier: Notifier)
     values: list[Any] = [message.jobs, message.batch, message.new_bots]
     if message.as_is:  # without it the fingerprint is that of earlier versions
         values.append(sorted(message.as_is))
+    space = ACTOR if message.owner == DEFAULT else f"{ACTOR}:{message.owner}"
     content = msgspec.json.encode(values, order="deterministic")
     fingerprint = hashlib.sha256(content).hexdigest()
     try:
-        async with ledger.idempotency.turn(ACTOR, key, fingerprint) as turn:
+        async with ledger.idempotency.turn(space, key, fingerprint) as turn:
             if isinstance(turn, Answer):
                 return
             await _submit(ledger, task, message, notifier)
@@ -267,6 +277,7 @@ async def _submit(ledger: Ledger, task: str, message: Message, notifier: Notifie
                 ledger,
                 jobs,
                 name=name,
+                owner=message.owner,
                 actor=ACTOR,
                 notify=lambda batch: _notify(notifier, batch),
                 meta=meta | {"source": "Celery", "by": ACTOR},
@@ -276,8 +287,10 @@ async def _submit(ledger: Ledger, task: str, message: Message, notifier: Notifie
         raise RefusedError(error.message) from error
     if bad:
         reason = "; ".join(_words(problem) for problems in bad.values() for problem in problems[:3])
-        kept = {"batch": name, "jobs": [message.jobs[number] for number in sorted(bad)]}
-        await _refuse(ledger, task, name, reason[:2000], {"args": [], "kwargs": kept})
+        jobs = [message.jobs[number] for number in sorted(bad)]
+        kept = {"batch": name, "jobs": jobs, "owner": message.owner}
+        whole = {"args": [], "kwargs": kept}
+        await _refuse(ledger, task, name, reason[:2000], whole, owner=message.owner, jobs=jobs)
 
 
 def _batch(task: str, message: Message) -> tuple[str, dict[str, str]]:
@@ -321,6 +334,24 @@ def _notify(notifier: Notifier, batch: str) -> None:
         log_event(NOTIFICATION_LOST, batch_id=batch, error=error)
 
 
-async def _refuse(ledger: Ledger, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> None:
-    if await refused_messages.keep(ledger, task=task, batch=batch, reason=reason, message=message):
+async def _refuse(
+    ledger: Ledger,
+    task: str,
+    batch: str,
+    reason: str,
+    message: Mapping[str, Any],
+    *,
+    owner: str = DEFAULT,
+    jobs: Any = (),
+) -> None:
+    named = [job.get("key") for job in jobs if isinstance(job, dict)] if isinstance(jobs, list) else []
+    if await refused_messages.keep(
+        ledger,
+        task=task,
+        batch=batch,
+        reason=reason,
+        message=message,
+        owner=owner,
+        keys=[key for key in named if isinstance(key, str)],
+    ):
         log_event(MESSAGE_REFUSED, task_id=task)

@@ -20,6 +20,7 @@ from producers.submit import CHUNK
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Ledger
+from provisioning.owner import DEFAULT
 from provisioning.pace import Rate
 
 SHOWN = 100
@@ -89,6 +90,7 @@ async def make_plan(
     rate: Rate | None = None,
     known_credentials: frozenset[str] | None = None,
     accept_duplicates: bool = False,
+    owner: str = DEFAULT,
     spool: Spool | None = None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
     on_chunk: Callable[[Plan], None] | None = None,
@@ -102,6 +104,7 @@ async def make_plan(
         rate: the pace of a credential where no operator has set another one.
         known_credentials: names that may be used; None where only the workers know.
         accept_duplicates: whether jobs that had ended are sent again although they may make a second widget.
+        owner: whose jobs they would be.
         spool: keeps the good rows, to be handed over.
         stop: set when no more is wanted of the reading.
     """
@@ -122,7 +125,9 @@ async def make_plan(
         async for chunk in chunks:
             verdicts = [Verdict.NEW] * len(chunk)
             if ledger is not None:
-                verdicts = await ledger.queries.verdicts(chunk, accept_duplicates=accept_duplicates)
+                verdicts = await ledger.queries.verdicts(
+                    chunk, accept_duplicates=accept_duplicates, owner=owner
+                )
             plan.verdicts.update(verdicts)
             for job, verdict in zip(chunk, verdicts, strict=True):
                 if verdict in SENT:

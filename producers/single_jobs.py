@@ -21,11 +21,12 @@ from provisioning.ledger import Ledger, transitions
 from provisioning.observability.log_events import JOB_SUBMITTED
 from provisioning.observability.logs import log_event
 from provisioning.observability.tracing import span, trace_id
+from provisioning.owner import DEFAULT
 
 BATCH = "single"
 """
-Name of the batch for all single jobs of a day; it is urgent, and is sent before every file. With the next
-day's first job it is renamed `single-2026-11-26`, so that it settles and its retention begins.
+Name of the batch for all single jobs of an owner and a day; it is urgent, and is sent before every file. With
+the next day's first job it is renamed `single-2026-11-26`, so that it settles and its retention begins.
 """
 
 
@@ -40,6 +41,7 @@ class _Waiting:
     actor: str
     justification: str
     leave_ended: bool
+    owner: str
     verdict: asyncio.Future[Accepted]
 
 
@@ -53,12 +55,19 @@ class SingleJobs:
         self._recording: asyncio.Task[None] | None = None
 
     async def hand_over(
-        self, job: NewJob, actor: str, *, justification: str = "", leave_ended: bool = False
+        self,
+        job: NewJob,
+        actor: str,
+        *,
+        owner: str = DEFAULT,
+        justification: str = "",
+        leave_ended: bool = False,
     ) -> Accepted:
         """
         Records a job. When this returns, it is in the ledger.
 
         Args:
+            owner: whose job it is.
             justification: reason to accept a second widget if the job had ended; empty if not accepted.
             leave_ended: whether a dead or cancelled job remains as it is.
         Raises: LedgerUnavailableError; the job may or may not be recorded, and may be submitted again.
@@ -67,7 +76,7 @@ class SingleJobs:
         with span("submit", "producer") as traced:
             if traced.traceparent:
                 job = msgspec.structs.replace(job, trace=traced.traceparent)
-            self._waiting.append(_Waiting(job, actor, justification, leave_ended, verdict))
+            self._waiting.append(_Waiting(job, actor, justification, leave_ended, owner, verdict))
             if self._recording is None or self._recording.done():
                 self._recording = asyncio.create_task(self._record())
             word = await verdict
@@ -78,15 +87,19 @@ class SingleJobs:
     async def _record(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[:CHUNK], self._waiting[CHUNK:]
-            try:
-                await self._record_group(group)
-            except Exception as error:  # noqa: BLE001 - the callers that wait get it
-                for each in group:
-                    if not each.verdict.done():
-                        each.verdict.set_exception(error)
+            by_owner: dict[str, list[_Waiting]] = {}
+            for each in group:
+                by_owner.setdefault(each.owner, []).append(each)
+            for owner, some in by_owner.items():
+                try:
+                    await self._record_group(owner, some)
+                except Exception as error:  # noqa: BLE001 - the callers that wait get it
+                    for each in some:
+                        if not each.verdict.done():
+                            each.verdict.set_exception(error)
 
-    async def _record_group(self, group: list[_Waiting]) -> None:
-        call = transitions.open_batch(new_batch_id(), BATCH, {"urgent": "1"}, period=today())
+    async def _record_group(self, owner: str, group: list[_Waiting]) -> None:
+        call = transitions.open_batch(new_batch_id(), BATCH, {"urgent": "1"}, period=today(), owner=owner)
         batch, is_new = await self._ledger.do(call)
         by_caller: dict[tuple[str, str, bool], list[_Waiting]] = {}
         for each in group:

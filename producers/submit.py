@@ -26,6 +26,7 @@ from provisioning.ledger.scripts import Call
 from provisioning.observability.log_events import BATCH_SUBMITTED
 from provisioning.observability.logs import log_event
 from provisioning.observability.tracing import for_job, span, trace_id
+from provisioning.owner import DEFAULT
 
 CHUNK = 500
 """Jobs in one call: some 6 ms of Redis' time, in which it serves no other client."""
@@ -75,6 +76,7 @@ async def submit(
     name: str,
     actor: str,
     notify: Callable[[str], None],
+    owner: str = DEFAULT,
     meta: Mapping[str, str] | None = None,
     source: SourceFile | None = None,
     on_in_doubt: str | None = None,
@@ -92,6 +94,7 @@ async def submit(
             constant memory and is read while Redis writes.
         actor: the person or service, for the history of redriven jobs.
         notify: notifies workers of a batch; its errors are not caught, and the jobs are safe in the ledger.
+        owner: whose jobs they are, and whose the name is.
         meta: stored with a new batch, for people: where it came from.
         source: the file they came from, recorded with every batch that it has changed once all jobs are
             submitted.
@@ -109,7 +112,7 @@ async def submit(
     began = time.monotonic()
     with span("submit", "producer") as traced:
         batch, is_new = await ledger.do(
-            transitions.open_batch(new_batch_id(), name, meta or {}, period=period)
+            transitions.open_batch(new_batch_id(), name, meta or {}, period=period, owner=owner)
         )
         before = 0 if is_new else (await ledger.queries.status(batch)).accepted
         submission = Submission(batch, name, before=before)

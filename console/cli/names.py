@@ -20,7 +20,7 @@ def folders_for(own: BatchStatus | None, others: list[BatchStatus], to: Path | N
     If the file only queued jobs of another batch again, that batch is the requested one.
     """
     batches = [status for status in (own, *others) if status]
-    folders = {status.batch: Path(folder_name(status.name)) for status in batches}
+    folders = {status.batch: Path(folder_name(status.full_name)) for status in batches}
     if to and batches:
         folders[batches[0].batch] = to
     return folders
@@ -28,7 +28,7 @@ def folders_for(own: BatchStatus | None, others: list[BatchStatus], to: Path | N
 
 def folder_name(name: str) -> str:
     """`tenants.outcomes` for the batch `tenants`: one folder, here, whatever is in the name."""
-    return name.replace("/", "_").replace("\\", "_") + ".outcomes"
+    return name.replace("/", ".").replace("\\", "_") + ".outcomes"
 
 
 def batch_name(file: str) -> str:

@@ -113,6 +113,12 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
+def age(text: str) -> float | None:
+    """Seconds in a length of time as people write it (`90m`, `3d`); None if it is none."""
+    found = _AGE.fullmatch(text.strip())
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
 def moment(text: str, now: float) -> float:
     """
     A time as people write it, in Unix seconds: an age (`2h`), or a day or time of this machine's clock.
@@ -122,8 +128,8 @@ def moment(text: str, now: float) -> float:
 
     Raises: InvalidInputError.
     """
-    if age := _AGE.fullmatch(text.strip()):
-        return now - float(age[1]) * _UNITS[age[2]]
+    if (seconds := age(text)) is not None:
+        return now - seconds
     try:
         return datetime.fromisoformat(text.strip()).timestamp()
     except ValueError:

@@ -12,6 +12,7 @@ from console.cli.display.progress import Bar, Events, Lines, Progress, Quiet
 from console.cli.display.standard_output import PlainConsole
 from provisioning.embedded.workplace import workplace
 from provisioning.ledger import Ledger
+from provisioning.owner import check_owner
 from provisioning.version import version
 
 cli = typer.Typer(
@@ -41,10 +42,25 @@ def _program(
 ) -> None: ...
 
 
+def _check_owner(owner: str | None) -> str | None:
+    return owner if owner is None else check_owner(owner)
+
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
 AnyBatchArgument = Annotated[
     str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch; default: all batches.")
+]
+
+
+AnyOwnerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--owner", metavar="OWNER", callback=_check_owner, help="Only of this owner; default: all owners."
+    ),
+]
+OwnerOption = Annotated[
+    str, typer.Option("--owner", metavar="OWNER", callback=_check_owner, help="Owner of the batch.")
 ]
 
 

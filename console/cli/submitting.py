@@ -25,6 +25,7 @@ async def hand_over(
     progress: Progress,
     *,
     name: str,
+    owner: str,
     on_in_doubt: str | None = None,
     justification: str = "",
 ) -> Submission:
@@ -39,6 +40,7 @@ async def hand_over(
             ledger,
             jobs,
             name=name,
+            owner=owner,
             actor=checked.source.by,
             notify=_unless_away(Notifier(app).notify, progress),
             meta=checked.meta,

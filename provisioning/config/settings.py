@@ -32,8 +32,9 @@ from pydantic.fields import FieldInfo
 
 from provisioning.config import addresses
 from provisioning.config.sentinel_address import with_sentinel_password
-from provisioning.errors import ConfigurationError
+from provisioning.errors import ConfigurationError, InvalidInputError
 from provisioning.health.heartbeat import FOLDER
+from provisioning.owner import DEFAULT, check_owner
 from provisioning.pace import Rate
 from provisioning.retention import Retention
 
@@ -53,6 +54,15 @@ def _rate(value: Any) -> Any:
     try:
         return Rate.parse(value)
     except ConfigurationError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from error
+
+
+def _owners(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return frozenset(check_owner(name) for name in value.replace(",", " ").split())
+    except InvalidInputError as error:
         raise ValueError(f"{error.message}: {error.hint}") from error
 
 
@@ -179,8 +189,13 @@ class Settings(BaseModel):
     )
     api_tokens: SecretStr = Field(
         SecretStr(""),
-        description="API tokens in addition to those in the ledger: NAME:SCOPE+SCOPE:ID:SHA256, "
+        description="API tokens in addition to those in the ledger: NAME:SCOPE+SCOPE:ID:SHA256[:OWNER], "
         "separated by commas or newlines.",
+    )
+    celery_owners: Annotated[frozenset[str], BeforeValidator(_owners)] = Field(
+        frozenset([DEFAULT]),
+        description="Owners that messages of the Celery intake may submit for, separated by commas. "
+        "Whoever can write to the broker can submit for them.",
     )
     api_max_body: int = Field(
         100 * 1024 * 1024, ge=1024, description="Maximum bytes of one upload to the HTTP API."

@@ -67,6 +67,10 @@ class Turn:
         kept = msgspec.json.encode(Kept(self._fingerprint, answer))
         await self._redis.set(keys.idempotency(self._name), kept, ex=KEPT)
 
+    async def forget(self) -> None:
+        """Frees the key for another request: of this one nothing was done."""
+        await self._redis.delete(keys.idempotency(self._name))
+
     async def renew_for_ever(self) -> None:
         """Renews the lock until cancelled; if it expires in an outage of Redis, a repetition is harmless."""
         while True:

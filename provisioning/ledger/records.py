@@ -15,6 +15,7 @@ from provisioning.job import spellings_of
 from provisioning.learned_rate import LearnedRate
 from provisioning.ledger.schema import Claimed, Lapse, Match
 from provisioning.lifecycle import UNSETTLED, State
+from provisioning.owner import owned_name
 
 
 class Claim(Claimed, frozen=True):
@@ -433,6 +434,11 @@ class BatchStatus(msgspec.Struct, frozen=True):
     sources: list[SourceFile]
     blocked: bool = False
     primary_changed_at: float | None = None
+
+    @property
+    def full_name(self) -> str:
+        """Its name among those of all owners: `june`, or `crm/june`."""
+        return owned_name(self.owner, self.name)
 
     @property
     def settled(self) -> bool:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from provisioning.ledger import keys
 from provisioning.ledger.encryption import SealedError
+from provisioning.ledger.keys import INTAKE_DEAD
 from provisioning.ledger.schema import Refuse
 from provisioning.ledger.scripts import Call
+from provisioning.owner import DEFAULT, is_owner
 
 if TYPE_CHECKING:
     from provisioning.ledger.ledger import Ledger
@@ -40,40 +41,63 @@ DAYS = 90.0
 DATA_KEY = "refused"
 """Name of the data key that encrypts them; no batch has this id: theirs begin with b."""
 
+KEYS_KEPT = 100
+"""Keys of refused jobs that are kept with a message."""
+
+LONGEST_KEY = 200
+"""Characters that are kept of such a key."""
+
 LOOKED_AT = 100
 """Newest messages that are compared with one that is delivered again."""
 
 
-async def keep(ledger: Ledger, *, task: str, batch: str, reason: str, message: Mapping[str, Any]) -> bool:
+async def keep(
+    ledger: Ledger,
+    *,
+    task: str,
+    batch: str,
+    reason: str,
+    message: Mapping[str, Any],
+    owner: str = DEFAULT,
+    keys: Sequence[str] = (),
+) -> bool:
     """
     Stores a message with its reason, once also if it is delivered again.
 
     Args:
         task: the message's id.
+        owner: for whom it was to submit.
+        keys: of the jobs that were refused; the first `KEYS_KEPT` are kept, in clear.
     Returns: whether it is new.
     Raises: LedgerUnavailableError.
     """
     redis: Any = ledger.redis
     task, batch, reason = _visible(task), _visible(batch), _visible(reason)
-    for line in await redis.lrange(keys.INTAKE_DEAD, 0, LOOKED_AT - 1):
+    for line in await redis.lrange(INTAKE_DEAD, 0, LOOKED_AT - 1):
         before = json.loads(line)
         if before["task"] == task and before["reason"] == reason:
             return False
-    facts = {"at": time.time(), "reason": reason, "task": task, "batch": batch}
+    facts = {
+        "at": time.time(),
+        "reason": reason,
+        "task": task,
+        "batch": batch,
+        "owner": _visible(owner) if is_owner(owner) else DEFAULT,
+        "keys": [_visible(key)[:LONGEST_KEY] for key in keys[:KEYS_KEPT]],
+    }
     await ledger.do(_call(json.dumps(facts | await _sealed(ledger, message)).encode()))
     return True
 
 
 async def read(ledger: Ledger, most: int = MOST) -> list[dict[str, Any]]:
     """
-    The messages, newest first: at, reason, task, batch, and `message`, or `sealed` if it cannot be decrypted.
+    The messages, newest first: at, reason, task, batch, owner, keys, and `message`, or `sealed` if it cannot be
+    decrypted.
 
     Raises: LedgerUnavailableError.
     """
     redis: Any = ledger.redis
-    return [
-        await _opened(ledger, json.loads(line)) for line in await redis.lrange(keys.INTAKE_DEAD, 0, most - 1)
-    ]
+    return [await _opened(ledger, json.loads(line)) for line in await redis.lrange(INTAKE_DEAD, 0, most - 1)]
 
 
 async def forget(ledger: Ledger, before: float) -> int:
@@ -82,7 +106,7 @@ async def forget(ledger: Ledger, before: float) -> int:
 
 
 def _call(line: bytes, before: float = 0.0) -> Call[int]:
-    return Call("refused", keys.INTAKE_DEAD, int, Refuse(line, MOST, MOST_BYTES, int(before)))
+    return Call("refused", INTAKE_DEAD, int, Refuse(line, MOST, MOST_BYTES, int(before)))
 
 
 def _visible(text: str) -> str:

@@ -29,6 +29,7 @@ async def test_a_file_that_is_changed_while_it_is_read_is_refused(ledger: Ledger
             ReadOptions(),
             Quiet(),
             rate=Rate(None),
+            owner="default",
             known=None,
             on_problem=somebody_writes,
         )

@@ -37,7 +37,7 @@ from console.cli.file_options import (
 )
 from console.cli.person import person
 from console.cli.selecting import AcceptDuplicatesFlag, JustificationOption, reason_to_accept
-from console.cli.shell import JsonFlag, cli, out, progress_of, talk
+from console.cli.shell import JsonFlag, OwnerOption, cli, out, progress_of, talk
 from outcomes.outcome_files import check_writable, export
 from outcomes.words import amount
 from producers.batch_name import check_batch_name
@@ -48,6 +48,7 @@ from provisioning.embedded.workplace import Workplace, check_reachable, local_wo
 from provisioning.errors import InvalidInputError, NotFoundError, ProvisioningError
 from provisioning.job import ON_THEIR_WAY
 from provisioning.ledger import BatchStatus, Ledger
+from provisioning.owner import DEFAULT, owned_name
 
 INCOMPLETE = 3
 """Exit code: some jobs are dead, in doubt or not attempted."""
@@ -71,6 +72,7 @@ class Order:
     file: Path
     options: ReadOptions
     name: str
+    owner: str
     to: Path | None
     skip_invalid: bool
     detach: bool
@@ -99,6 +101,7 @@ def apply(
     format_: FormatOption = None,
     sheet: SheetOption = None,
     as_is: AsIsOption = None,
+    owner: OwnerOption = DEFAULT,
     skip_invalid: SkipInvalidOption = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when all rows are in the ledger; workers send them.")
@@ -139,6 +142,7 @@ def apply(
             file=path,
             options=options,
             name=check_batch_name(name) if name is not None else names.batch_name(file),
+            owner=owner,
             to=to,
             skip_invalid=skip_invalid,
             detach=detach,
@@ -180,6 +184,7 @@ async def _check(order: Order, place: Workplace, spool: Spool, progress: Progres
             progress,
             rate=place.settings.rate,
             known=known,
+            owner=order.owner,
             accept_duplicates=bool(order.justification),
             spool=spool,
         )
@@ -202,7 +207,7 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
             if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
                 raise typer.Exit(0)
     if not order.detach:
-        check_writable(order.to or Path(names.folder_name(order.name)))
+        check_writable(order.to or Path(names.folder_name(owned_name(order.owner, order.name))))
 
 
 async def _apply(
@@ -213,7 +218,8 @@ async def _apply(
     with contextlib.ExitStack() as stack:
         async with Ledger.of(place.settings) as ledger:
             on_their_way = sum(plan.verdicts[verdict] for verdict in ON_THEIR_WAY)
-            has_work = plan.to_send or on_their_way or await _is_open(ledger, order.name)
+            called = owned_name(order.owner, order.name)
+            has_work = plan.to_send or on_their_way or await _is_open(ledger, called)
             worker = stack.enter_context(local_worker(place)) if place.embedded and has_work else None
             try:
                 submission = await submitting.hand_over(
@@ -223,6 +229,7 @@ async def _apply(
                     spool,
                     progress,
                     name=order.name,
+                    owner=order.owner,
                     on_in_doubt=order.on_in_doubt,
                     justification=order.justification,
                 )

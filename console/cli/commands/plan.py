@@ -29,7 +29,7 @@ from console.cli.file_options import (
     local,
     read_options,
 )
-from console.cli.shell import JsonFlag, cli, out, progress_of, talk
+from console.cli.shell import JsonFlag, OwnerOption, cli, out, progress_of, talk
 from outcomes.words import amount, shown
 from producers.files.cells import csv_line, escape, inert
 from producers.plan import Plan
@@ -37,6 +37,7 @@ from provisioning.config.credentials import load_credentials
 from provisioning.embedded.workplace import Workplace, workplace
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.ledger import Ledger
+from provisioning.owner import DEFAULT
 
 
 @cli.command()
@@ -53,6 +54,7 @@ def plan(
     format_: FormatOption = None,
     sheet: SheetOption = None,
     as_is: AsIsOption = None,
+    owner: OwnerOption = DEFAULT,
     errors_to: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv", help="Write every problem to this file.")
     ] = None,
@@ -83,6 +85,7 @@ def plan(
                         progress,
                         rate=place.settings.rate,
                         known=_credential_names(place),
+                        owner=owner,
                         on_problem=report,
                     )
                     return checked.plan

@@ -29,6 +29,7 @@ from console.cli.display.standard_output import emit
 from console.cli.selecting import CredentialOption, Filters, filtered
 from console.cli.shell import (
     AnyBatchArgument,
+    AnyOwnerOption,
     BatchArgument,
     JsonFlag,
     cli,
@@ -53,6 +54,7 @@ def status(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch the batch until it settles.")] = False,
     history: Annotated[bool, typer.Option("--history", help="Show results over time instead.")] = False,
+    owner: AnyOwnerOption = None,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -66,7 +68,9 @@ def status(
     async def work() -> None:
         async with open_ledger() as ledger:
             if batch is None:
-                statuses = [each async for each in ledger.queries.batches()]
+                statuses = [
+                    each async for each in ledger.queries.batches() if owner is None or each.owner == owner
+                ]
                 if json:
                     for each in statuses:
                         emit(each.public())
@@ -147,6 +151,7 @@ def jobs(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=0, help="Maximum number of jobs; 0 for all.")
     ] = 0,
+    owner: AnyOwnerOption = None,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -166,7 +171,7 @@ def jobs(
     async def work() -> None:
         async with open_ledger() as ledger:
             if batch is None:
-                found = _everywhere(ledger, wanted)
+                found = _everywhere(ledger, wanted, owner)
             else:
                 found = ledger.queries.jobs(await ledger.queries.batch_id(batch), wanted)
             count = 0
@@ -186,8 +191,8 @@ def jobs(
     asyncio.run(work())
 
 
-async def _everywhere(ledger: Ledger, wanted: Selection) -> AsyncIterator[JobRecord]:
-    async for found in ledger.queries.find(wanted.key, wanted.credential):
+async def _everywhere(ledger: Ledger, wanted: Selection, owner: str | None) -> AsyncIterator[JobRecord]:
+    async for found in ledger.queries.find(wanted.key, wanted.credential, owner):
         if isinstance(found, Tombstone):
             talk.print(shown(past_retention(found)), soft_wrap=True)
         elif wanted.fits(found):
@@ -201,6 +206,7 @@ def job(
         typer.Argument(metavar="JOB", help="Id of a job, as provision jobs lists them, or a tenant's key."),
     ],
     credential: CredentialOption = "",
+    owner: AnyOwnerOption = None,
     json: JsonFlag = False,
 ) -> None:
     """
@@ -211,7 +217,7 @@ def job(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            record = await job_called(ledger, wanted, credential)
+            record = await job_called(ledger, wanted, credential, owner)
             story = await story_of(ledger, record)
             if json:
                 emit(story_json(story))
@@ -223,27 +229,37 @@ def job(
 
 @cli.command("dead-letters")
 @filtered
-def dead_letters(filters: Filters, batch: AnyBatchArgument = None, json: JsonFlag = False) -> None:
+def dead_letters(
+    filters: Filters,
+    batch: AnyBatchArgument = None,
+    owner: AnyOwnerOption = None,
+    json: JsonFlag = False,
+) -> None:
     """
     List dead jobs by cause, with what to do about each.
 
     Example: provision dead-letters tenants --since 2h
     """
-    _causes(batch, filters.of(State.DEAD), State.DEAD, json=json)
+    _causes(batch, filters.of(State.DEAD), State.DEAD, owner, json=json)
 
 
 @cli.command("in-doubt")
 @filtered
-def in_doubt(filters: Filters, batch: AnyBatchArgument = None, json: JsonFlag = False) -> None:
+def in_doubt(
+    filters: Filters,
+    batch: AnyBatchArgument = None,
+    owner: AnyOwnerOption = None,
+    json: JsonFlag = False,
+) -> None:
     """
     List jobs whose outcome is unknown.
 
     Example: provision in-doubt tenants
     """
-    _causes(batch, filters.of(State.IN_DOUBT), State.IN_DOUBT, json=json)
+    _causes(batch, filters.of(State.IN_DOUBT), State.IN_DOUBT, owner, json=json)
 
 
-def _causes(batch: str | None, wanted: Selection, state: State, *, json: bool) -> None:
+def _causes(batch: str | None, wanted: Selection, state: State, owner: str | None, *, json: bool) -> None:
     async def work() -> None:
         async with open_ledger() as ledger:
             if batch is None:
@@ -251,7 +267,10 @@ def _causes(batch: str | None, wanted: Selection, state: State, *, json: bool) -
             else:
                 statuses = [await ledger.queries.status(await ledger.queries.batch_id(batch))]
             causes = [
-                each for one in statuses if one.states[state] for each in await _by_cause(ledger, one, wanted)
+                each
+                for one in statuses
+                if one.states[state] and owner in (None, one.owner)
+                for each in await _by_cause(ledger, one, wanted)
             ]
             if not json:
                 show_causes(out, causes, state)
@@ -313,7 +332,7 @@ def export(
     async def work() -> None:
         async with open_ledger() as ledger:
             status = await ledger.queries.status(await ledger.queries.batch_id(batch))
-            folder = to or Path(names.folder_name(status.name))
+            folder = to or Path(names.folder_name(status.full_name))
             written = await export_files(ledger, status.batch, folder)
             if json:
                 emit({"folder": str(written.folder), "rows": written.rows})

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from console.cli.display.standard_output import emit
+from console.cli.selecting import age
 from console.cli.shell import JsonFlag, cli, open_ledger, out, talk
-from outcomes.words import amount, shown
+from outcomes.words import amount, clock, shown
 from provisioning.embedded.workplace import local_worker, workplace
 from provisioning.errors import InvalidInputError
 from provisioning.ledger.refused_messages import read as read_refused
-from provisioning.ledger.tokens import AccessTokens, Scope
+from provisioning.ledger.tokens import Scope, Token
+from provisioning.owner import DEFAULT
 
 
 @cli.command()
@@ -64,12 +67,22 @@ def token(
         str | None, typer.Argument(metavar="NAME", help="Name of the caller; shown in every job history.")
     ] = None,
     scope: Annotated[list[Scope] | None, typer.Option("--scope", help="What the token permits.")] = None,
+    owner: Annotated[
+        str,
+        typer.Option("--owner", metavar="OWNER", help="Service whose jobs it submits and sees; no others."),
+    ] = DEFAULT,
+    all_owners: Annotated[
+        bool, typer.Option("--all-owners", help="Let it see and operate the jobs of all owners.")
+    ] = False,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="TIME", help="How long it is valid, such as 90d [for ever].")
+    ] = "",
     json: JsonFlag = False,
 ) -> None:
     """
     Create, list or revoke API tokens for `serve`.
 
-    Example: provision token create onboarding --scope submit --scope read
+    Example: provision token create crm --owner crm --scope submit --scope read
     """
     if (name is None) != (action is TokenAction.LIST):
         raise InvalidInputError(
@@ -81,11 +94,17 @@ def token(
             "create needs at least one --scope; list and revoke take none",
             hint="--scope " + ", ".join(Scope),
         )
+    if action is not TokenAction.CREATE and (owner != DEFAULT or all_owners or expires):
+        raise InvalidInputError("--owner, --all-owners and --expires belong to create", hint="omit them")
+    good_for = _seconds(expires) if expires else None
 
     async def work() -> None:
         async with open_ledger() as ledger:
             if action is TokenAction.CREATE:
-                await _create(ledger.tokens, name or "", scope or [], json=json)
+                made = await ledger.tokens.create(
+                    name or "", scope or [], owner=owner, all_owners=all_owners, good_for=good_for
+                )
+                _show(*made, json=json)
             elif action is TokenAction.REVOKE:
                 await ledger.tokens.revoke(name or "")
                 out.print(f"{name} revoked")
@@ -94,13 +113,28 @@ def token(
                     if json:
                         emit(each.public())
                     else:
-                        out.print(f"{each.name}  {' '.join(sorted(each.scopes))}", soft_wrap=True)
+                        out.print(_line(each), soft_wrap=True)
 
     asyncio.run(work())
 
 
-async def _create(tokens: AccessTokens, name: str, scopes: list[Scope], *, json: bool) -> None:
-    made, secret = await tokens.create(name, scopes)
+def _seconds(text: str) -> float:
+    """Raises: InvalidInputError if it is no age."""
+    if (seconds := age(text)) is None or not seconds:
+        raise InvalidInputError(f"--expires {text} is not a time", hint="for example --expires 90d")
+    return seconds
+
+
+def _line(token: Token) -> str:
+    owner = "all owners" if token.all_owners else token.owner
+    until = ""
+    if token.expires_at is not None:
+        word = "expired" if token.expired(time.time()) else "expires"
+        until = f"  {word} {clock(token.expires_at)}"
+    return f"{token.name}  {owner}  {' '.join(sorted(token.scopes))}{until}"
+
+
+def _show(made: Token, secret: str, *, json: bool) -> None:
     if json:
         emit({"token": secret, **made.public(), "preset": made.preset})
         return

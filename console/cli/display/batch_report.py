@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from provisioning.lifecycle import UNSETTLED, State
 
 def show_batch(out: Console, status: BatchStatus) -> None:
     """A summary of a batch: states, causes, bounds, holds, what to do next."""
-    title = Text(shown(status.name), style="bold")
+    title = Text(shown(status.full_name), style="bold")
     title.append(f"  {status.batch} · opened {clock(status.opened_at)}", style="dim not bold")
     out.print(title)
     table = facts(numbers=True)
@@ -95,8 +96,9 @@ def _why(hold: Hold) -> str:
 
 def word_of(status: BatchStatus) -> str:
     """A batch in a command to paste: its name if a shell needs no quotes for it, else its id."""
-    plain = status.name.replace("-", "").replace("_", "").replace(".", "").isalnum()
-    return status.name if plain and not status.name.startswith("-") else status.batch
+    name = status.full_name
+    plain = re.fullmatch(r"[\w./]+[\w./-]*", name)
+    return name if plain else status.batch
 
 
 def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
@@ -112,7 +114,7 @@ def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
     for status in batches:
         table.add_row(
             status.batch,
-            shown(status.name),
+            shown(status.full_name),
             *(short_clock(status.opened_at, time.time()) for _ in opened),
             f"{status.accepted:,}",
             *(f"{status.states[state]:,}" for state in ends),
@@ -164,7 +166,7 @@ def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
         "batch", "jobs", "cause", "for example", wraps=("batch", "for example"), numbers=("jobs",)
     )
     for each in causes:
-        name, count = shown(each.status.name), f"{each.group.count:,}"
+        name, count = shown(each.status.full_name), f"{each.group.count:,}"
         table.add_row(name, count, each.group.cause, _example(each.example))
     out.print(table)
     out.print()
