@@ -62,7 +62,11 @@ class Batch(Shape):
 
     batch: str = Field(examples=["b7k2m9qx"])
     name: str
+    owner: str
     accepted: Number
+    elsewhere: dict[str, Number] = Field(
+        description="Other batches that have jobs which were submitted with this one, with how many."
+    )
     states: dict[str, Number]
     bounds: BoundsShape
     attempts: Number
@@ -133,15 +137,21 @@ class TakenBatch(Shape):
     `jobs` and `problems` hold the first thousand each; the counts hold all.
     """
 
-    batch: str | None = Field(description="Null if the upload contained nothing new.")
+    batch: str = Field(description="Exists also if the upload contained nothing new.")
     name: str
     rows: Number
     accepted: Number = Field(description="Number of jobs that this upload queued.")
     bad_rows: Number
     verdicts: dict[str, Number]
     jobs: list[TakenJob]
+    truncated: bool = Field(
+        description="Whether jobs or problems were left out; GET /v1/batches/{batch}/jobs lists all jobs."
+    )
     problem_count: Number
     problems: list[RowProblem]
+    elsewhere: dict[str, Number] = Field(
+        description="Other batches that have jobs of this upload, because they were known, with how many."
+    )
     others: dict[str, Number] = Field(
         description="Other batches in which this upload queued known jobs again."
     )

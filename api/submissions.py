@@ -166,8 +166,7 @@ async def submit_batch(
 
         async def work() -> Response:
             taken = await take_in(app_state, body, upload, caller)
-            where = {"Location": f"/v1/batches/{taken.batch}"} if taken.batch else {}
-            return json_answer(taken.public(), 202, where)
+            return json_answer(taken.public(), 202, {"Location": f"/v1/batches/{taken.batch}"})
 
         return await once(request, caller, body.sha256, work)
 

@@ -8,7 +8,6 @@ submitted. Checking and submitting run in a thread with its own loop, so that ot
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import tempfile
 from collections import Counter
@@ -34,10 +33,11 @@ from producers.files.repeats import Repeats
 from producers.known_credentials import of_known
 from producers.plan import checked
 from producers.submit import Submission, submit
-from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError, NotFoundError
+from provisioning.errors import InvalidInputError, InvalidJobError, NoRoomError
 from provisioning.job import Accepted, NewJob, Verdict
 from provisioning.ledger import Ledger
 from provisioning.ledger.tokens import Token
+from provisioning.ledger.transitions import HOMES_NOTED
 from provisioning.observability.log_events import ROW_REJECTED
 from provisioning.observability.logs import log_event
 
@@ -92,13 +92,14 @@ class UploadResult:
     """The result of an upload, with the first `SHOWN` rows."""
 
     name: str
-    batch: str | None = None
+    batch: str = ""
     rows: int = 0
     bad_rows: int = 0
     problem_count: int = 0
     problems: list[InvalidJobError] = field(default_factory=list)
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
+    elsewhere: Counter[str] = field(default_factory=Counter)
     handed_over: list[tuple[NewJob, Accepted]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
@@ -115,9 +116,11 @@ class UploadResult:
                 {"row": job.row, "key": job.key, "job": word.job_id, "verdict": str(word.verdict)}
                 for job, word in self.handed_over
             ],
+            "truncated": self.verdicts.total() > len(self.handed_over) or self.problem_count > SHOWN,
             "problem_count": self.problem_count,
             "problems": problems_json(self.problems),
             "others": dict(self.others),
+            "elsewhere": dict(self.elsewhere.most_common(HOMES_NOTED)),
             "notes": notes_json(self.notes),
         }
 
@@ -237,12 +240,13 @@ async def _take_in(
         justification=upload.justification,
         leave_ended=upload.leave_ended,
         meta={"source": "HTTP", "sha256": body.sha256, "by": caller.name, **upload.meta},
+        keep=True,
         on_verdict=note,
     )
+    taken.batch = submission.batch
     taken.verdicts = submission.verdicts
     taken.others = submission.touched
-    with contextlib.suppress(NotFoundError):  # it brought nothing new and was discarded
-        taken.batch = await ledger.queries.batch_id(submission.batch)
+    taken.elsewhere = submission.elsewhere
     return taken
 
 

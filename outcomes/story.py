@@ -17,8 +17,10 @@ from outcomes.words import answer, duration, shown
 from provisioning import scopes
 from provisioning.attempt import Attempt, Outcome
 from provisioning.errors import InvalidInputError, NotFoundError
+from provisioning.job import split_job_id
 from provisioning.ledger import Act, BatchStatus, Hold, JobRecord, Ledger, Move, Tombstone
 from provisioning.lifecycle import UNSETTLED
+from provisioning.owner import DEFAULT
 
 EXPLAINING_ACTS = ("pause", "resume", "pace")
 """Actions on a batch, a credential or everything that explain a wait; others are in the job's moves."""
@@ -110,7 +112,11 @@ async def job_called(ledger: Ledger, name: str, credential: str = "", owner: str
                 f"unknown job or tenant key {name!r}{where}",
                 hint="search with: provision jobs --key KEY (abc* for every key that starts with abc)",
             )
-    several = ", ".join(f"{each.credential} ({each.job_id})" for each in found)
+    owners = [await ledger.queries.owner(split_job_id(each.job_id)[0]) for each in found]
+    several = ", ".join(
+        f"{each.credential}{'' if owner == DEFAULT else f' of {owner}'} ({each.job_id})"
+        for each, owner in zip(found, owners, strict=True)
+    )
     raise InvalidInputError(
         f"several jobs match: {several}", hint="add --credential NAME or --owner OWNER, or give the job id"
     )

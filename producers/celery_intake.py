@@ -288,7 +288,9 @@ async def _submit(ledger: Ledger, task: str, message: Message, notifier: Notifie
     if bad:
         reason = "; ".join(_words(problem) for problems in bad.values() for problem in problems[:3])
         jobs = [message.jobs[number] for number in sorted(bad)]
-        kept = {"batch": name, "jobs": jobs, "owner": message.owner}
+        kept = {"batch": name, "jobs": jobs}
+        if message.owner != DEFAULT:
+            kept["owner"] = message.owner
         whole = {"args": [], "kwargs": kept}
         await _refuse(ledger, task, name, reason[:2000], whole, owner=message.owner, jobs=jobs)
 

@@ -43,6 +43,7 @@ class Submission:
     Attributes:
         batch: id of the batch; it may have been there before.
         before: how many jobs it had then.
+        elsewhere: other batches that have some of the jobs, with how many.
         verdicts: how many jobs got which verdict.
         touched: other batches in which a known job was queued again, with how many.
         awaited: other batches in which known jobs are queued or being sent already, with how many.
@@ -53,6 +54,7 @@ class Submission:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     touched: Counter[str] = field(default_factory=Counter)
     awaited: Counter[str] = field(default_factory=Counter)
+    elsewhere: Counter[str] = field(default_factory=Counter)
     before: int = 0
 
     @property
@@ -83,6 +85,7 @@ async def submit(
     justification: str = "",
     leave_ended: bool = False,
     period: str = "",
+    keep: bool = False,
     on_chunk: Callable[[Submission], None] | None = None,
     on_verdict: OnVerdict | None = None,
 ) -> Submission:
@@ -102,6 +105,7 @@ async def submit(
         justification: reason to accept a second widget for ended jobs; empty skips those that may create one.
         leave_ended: whether dead and cancelled jobs remain as they are.
         period: for which a batch has this name; a batch of an earlier period loses it. Empty for no period.
+        keep: whether a new batch without new jobs is kept: it names the batches that have them.
         on_chunk: called after each chunk.
         on_verdict: called for every job.
 
@@ -131,11 +135,13 @@ async def submit(
                 # A new batch that remained empty is discarded below, and this with it.
                 for home in {batch, *submission.touched}:
                     await ledger.do(transitions.add_source(home, source))
+            if keep:
+                await ledger.do(transitions.keep_batch(batch, submission.elsewhere))
         except BaseException:
             with contextlib.suppress(LedgerUnavailableError):  # the first error is the one to raise
                 await _round_off(ledger, submission, actor, justification, is_new=is_new)
             raise
-        await _round_off(ledger, submission, actor, justification, is_new=is_new)
+        await _round_off(ledger, submission, actor, justification, is_new=is_new and not keep)
         facts = {
             "batch_id": batch,
             "by": actor,
@@ -227,6 +233,8 @@ def _note(
     for job, accepted in zip(chunk, words, strict=True):
         submission.verdicts[accepted.verdict] += 1
         home, _number = split_job_id(accepted.job_id)
+        if home != submission.batch:
+            submission.elsewhere[home] += 1
         if accepted.verdict in (Verdict.NEW, Verdict.REDRIVEN):
             moved.add(home)
             if home != submission.batch:

@@ -61,6 +61,7 @@ _COUNTED = {
     "primary_changed_at",
     "period",
     "owner",
+    "elsewhere",
 }
 
 _decode_source = msgspec.json.Decoder(SourceFile).decode
@@ -185,6 +186,7 @@ class Queries:
             primary_changed_at=int(changed) / 1000 if changed else None,
             blocked=bool(ready) and not waiting and _blocked(found, credentials),
             sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
+            elsewhere=msgspec.json.decode(fields.get("elsewhere", "{}"), type=dict[str, int]),
             meta={name: value for name, value in fields.items() if not _is_counted(name)},
         )
 
@@ -348,6 +350,10 @@ class Queries:
                 for batch, numbers in kept.items():
                     async for record in self._records(batch, numbers):
                         yield record
+
+    async def owners(self) -> list[str]:
+        """Every owner that has ever submitted a job, by name."""
+        return sorted({owner for owner, _ in await self._identities()})
 
     async def _identities(self, credential: str = "", owner: str | None = None) -> list[tuple[str, str]]:
         """Owners and credentials under which a job was ever handed over, by name; see `find`."""

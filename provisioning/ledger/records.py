@@ -417,6 +417,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
         blocked: no queued job can be sent before a person acts.
         primary_changed_at: Unix seconds when Redis was last found restarted or replaced, and may have lost
             writes, while this was active; None for never.
+        elsewhere: other batches that have jobs which were handed over with this one, with how many.
     """
 
     batch: str
@@ -434,6 +435,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
     sources: list[SourceFile]
     blocked: bool = False
     primary_changed_at: float | None = None
+    elsewhere: dict[str, int] = {}
 
     @property
     def full_name(self) -> str:
@@ -469,6 +471,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
             "name": self.name,
             "owner": self.owner,
             "accepted": self.accepted,
+            "elsewhere": self.elsewhere,
             "states": {str(state): count for state, count in self.states.items()},
             "bounds": {"least": self.bounds.least, "most": self.bounds.most},
             "attempts": self.attempts,

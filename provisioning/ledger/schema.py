@@ -282,6 +282,19 @@ class AddSource(msgspec.Struct, frozen=True):
     facts: bytes
 
 
+class KeepBatch(msgspec.Struct, frozen=True):
+    """`most`: other batches that are noted."""
+
+    most: int
+
+
+class HomeOf(msgspec.Struct, frozen=True):
+    """Another batch, and how many of the jobs that were handed over it has."""
+
+    batch: str
+    jobs: int
+
+
 class Accept(msgspec.Struct, frozen=True):
     """
     The head of `accept`.
@@ -774,6 +787,7 @@ SCRIPTS: Final = {
         Script("open_batch", OpenBatch, BatchField),
         Script("discard_batch"),
         Script("add_source", AddSource),
+        Script("keep_batch", KeepBatch, HomeOf),
         Script("accept", Accept, HandedOver, Judged, durable=True),
         Script("claim", ClaimJobs, Room, Claimed),
         Script("sending", Send, Intent, Grant, durable=True),

@@ -44,6 +44,9 @@ from provisioning.ledger.scripts import Call
 from provisioning.owner import DEFAULT
 from provisioning.pace import AHEAD, BURST, Rate, Tokens
 
+HOMES_NOTED = 100
+"""Other batches that a batch names as having jobs of its upload."""
+
 _json = msgspec.json.encode
 
 
@@ -79,6 +82,17 @@ def _stored(owner: str) -> str:
 def discard_batch(batch: str) -> Call[bool]:
     """Discards an empty batch. Reads: whether it was empty and is deleted."""
     return Call("discard_batch", keys.batch(batch), bool)
+
+
+def keep_batch(batch: str, homes: Mapping[str, int]) -> Call[bool]:
+    """
+    Notes which other batches have jobs that were handed over with this one; one without jobs settles.
+
+    Args:
+        homes: other batches with the number of those jobs; `HOMES_NOTED` are kept.
+    """
+    rows = [schema.HomeOf(home, jobs) for home, jobs in homes.items()][:HOMES_NOTED]
+    return Call("keep_batch", keys.batch(batch), bool, schema.KeepBatch(HOMES_NOTED), rows)
 
 
 def add_source(batch: str, source: SourceFile) -> Call[bool]:

@@ -713,3 +713,27 @@ def test_a_stopped_server_ends_in_good_order(server: Server, valkey_url: str, tm
     with running_server(valkey_url, tmp_path, token=server.token) as other:
         other.process.terminate()
         assert other.process.wait(30) == 0
+
+
+def test_an_upload_of_known_jobs_alone_makes_a_batch_that_says_where_they_are(server: Server) -> None:
+    first = server.post("/v1/batches", {"name": "first-known", "jobs": [job("kn-1"), job("kn-2")]}).json()
+    again = server.post("/v1/batches", {"name": "again-known", "jobs": [job("kn-1"), job("kn-2")]})
+    taken = again.json()
+    assert (again.status_code, taken["accepted"], taken["truncated"]) == (202, 0, False)
+    assert taken["batch"] not in ("", first["batch"])
+    assert taken["elsewhere"] == {first["batch"]: 2}
+    shown = server.client.get(again.headers["Location"]).json()
+    assert (shown["settled"], shown["accepted"]) == (True, 0)
+    assert shown["settled_at"]
+    assert shown["elsewhere"] == {first["batch"]: 2}
+    with server.client.stream("GET", f"{again.headers['Location']}/events") as stream:  # and it ends
+        assert any("batch.settled" in line for line in stream.iter_lines())
+
+
+def test_a_refused_request_leaves_its_idempotency_key_for_the_corrected_one(server: Server) -> None:
+    wrong = server.post("/v1/jobs", {"key": "idem-422", "bot": {"id": "(1)"}}, Idempotency_Key="corrected")
+    assert problem(wrong) == "bad-rows"
+    right = server.post("/v1/jobs", job("idem-422"), Idempotency_Key="corrected")
+    assert right.status_code == 202, right.text
+    other = server.post("/v1/jobs", job("idem-423"), Idempotency_Key="corrected")
+    assert problem(other) == "idempotency-key-reused"

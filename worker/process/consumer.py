@@ -17,7 +17,7 @@ from celery.worker.state import maybe_shutdown
 from kombu.utils.json import dumps
 
 from provisioning.broker.redis_transport import UNREADABLE, refusal
-from provisioning.messages import DRAIN, REFUSE, SUBMIT, Letter, UnreadableError, read
+from provisioning.messages import DRAIN, REFUSE, Letter, UnreadableError, read
 from provisioning.observability.log_events import BROKER_REFUSED
 from provisioning.observability.logs import log_event
 
@@ -82,8 +82,6 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
 
             def on_message(message: Any) -> None:
                 prepare(message)
-                if (name := str(message.headers["task"])) not in self.app.tasks:
-                    refuse(message, f"there is no task {name[:100]!r}; jobs are submitted with {SUBMIT!r}")
                 try:
                     carry_out(message)
                 except Exception as error:

@@ -17,6 +17,7 @@ from console.cli.shell import JsonFlag, cli, open_ledger, out, talk
 from outcomes.words import amount, clock, shown
 from provisioning.embedded.workplace import local_worker, workplace
 from provisioning.errors import InvalidInputError
+from provisioning.ledger import Ledger
 from provisioning.ledger.refused_messages import read as read_refused
 from provisioning.ledger.tokens import Scope, Token
 from provisioning.owner import DEFAULT
@@ -101,6 +102,12 @@ def token(
     async def work() -> None:
         async with open_ledger() as ledger:
             if action is TokenAction.CREATE:
+                if owner != DEFAULT and await _is_new(ledger, owner):
+                    talk.print(
+                        f"note: {owner} has no jobs yet: a tenant that another owner has is new to it"
+                        " and would get a second widget",
+                        soft_wrap=True,
+                    )
                 made = await ledger.tokens.create(
                     name or "", scope or [], owner=owner, all_owners=all_owners, good_for=good_for
                 )
@@ -116,6 +123,12 @@ def token(
                         out.print(_line(each), soft_wrap=True)
 
     asyncio.run(work())
+
+
+async def _is_new(ledger: Ledger, owner: str) -> bool:
+    """Whether an owner has no jobs where others have some."""
+    owners = await ledger.queries.owners()
+    return bool(owners) and owner not in owners
 
 
 def _seconds(text: str) -> float:

@@ -22,47 +22,47 @@ async def accept(ledger: Ledger, batch: str, *names: str, body: bytes = b'{"a":1
     return await ledger.do(transitions.accept(batch, [new_job(name, body=body) for name in names], "ana"))
 
 
-async def test_a_key_is_an_identity_within_its_owner(fake_ledger: Ledger) -> None:
+async def test_a_key_is_an_identity_within_its_owner(ledger: Ledger) -> None:
     for owner in OWNERS:
-        await fill(fake_ledger, batch=f"of-{owner}", owner=owner)
-        [new] = await accept(fake_ledger, f"of-{owner}", "t1")
+        await fill(ledger, batch=f"of-{owner}", owner=owner)
+        [new] = await accept(ledger, f"of-{owner}", "t1")
         assert new == Accepted(Verdict.NEW, f"of-{owner}.1")
     for owner in OWNERS:
-        [known] = await accept(fake_ledger, f"of-{owner}", "t1")
+        [known] = await accept(ledger, f"of-{owner}", "t1")
         assert known == Accepted(Verdict.QUEUED, f"of-{owner}.1")
 
 
 @pytest.mark.parametrize("owner", OWNERS)
-async def test_a_dry_run_knows_the_owners_keys_alone(fake_ledger: Ledger, owner: str) -> None:
-    await fill(fake_ledger, new_job("t1"), owner=owner)
-    verdicts = {each: (await fake_ledger.queries.verdicts([new_job("t1")], owner=each))[0] for each in OWNERS}
+async def test_a_dry_run_knows_the_owners_keys_alone(ledger: Ledger, owner: str) -> None:
+    await fill(ledger, new_job("t1"), owner=owner)
+    verdicts = {each: (await ledger.queries.verdicts([new_job("t1")], owner=each))[0] for each in OWNERS}
     assert verdicts == {each: Verdict.QUEUED if each == owner else Verdict.NEW for each in OWNERS}
 
 
-async def test_a_dead_job_is_not_touched_by_another_owner_who_has_its_key(fake_ledger: Ledger) -> None:
-    await fill(fake_ledger, new_job("t1"), batch="b1", owner="crm")
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, Event.REJECTED))
-    before = await fake_ledger.queries.job("b1.1")
-    await fill(fake_ledger, batch="b2", owner="shop")
-    [other] = await accept(fake_ledger, "b2", "t1", body=b'{"b":2}')
+async def test_a_dead_job_is_not_touched_by_another_owner_who_has_its_key(ledger: Ledger) -> None:
+    await fill(ledger, new_job("t1"), batch="b1", owner="crm")
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.REJECTED))
+    before = await ledger.queries.job("b1.1")
+    await fill(ledger, batch="b2", owner="shop")
+    [other] = await accept(ledger, "b2", "t1", body=b'{"b":2}')
     assert other == Accepted(Verdict.NEW, "b2.1")
-    assert await fake_ledger.queries.job("b1.1") == before
-    assert await fake_ledger.queries.body("b1.1") == b'{"a":1}'
+    assert await ledger.queries.job("b1.1") == before
+    assert await ledger.queries.body("b1.1") == b'{"a":1}'
 
 
-async def test_the_same_name_is_another_batch_for_each_owner(fake_ledger: Ledger) -> None:
+async def test_the_same_name_is_another_batch_for_each_owner(ledger: Ledger) -> None:
     ids = {}
     for owner in OWNERS:
-        [ids[owner], new] = await fake_ledger.do(transitions.open_batch(f"x{owner}", "june", {}, owner=owner))
+        [ids[owner], new] = await ledger.do(transitions.open_batch(f"x{owner}", "june", {}, owner=owner))
         assert new
     assert len(set(ids.values())) == len(OWNERS)
-    find = fake_ledger.queries.batch_id
+    find = ledger.queries.batch_id
     for owner, batch in ids.items():
         assert await find("june", owner) == batch
         assert await find(batch, owner) == batch
-        assert (await fake_ledger.queries.status(batch)).owner == owner
+        assert (await ledger.queries.status(batch)).owner == owner
         name = "june" if owner == DEFAULT else f"{owner}/june"
         assert await find(name) == await find(batch) == batch
         for other in OWNERS:
@@ -74,84 +74,84 @@ async def test_the_same_name_is_another_batch_for_each_owner(fake_ledger: Ledger
 
 @pytest.mark.parametrize("owner", OWNERS)
 async def test_an_empty_batch_that_is_taken_back_leaves_the_names_of_others(
-    fake_ledger: Ledger, owner: str
+    ledger: Ledger, owner: str
 ) -> None:
     for each in OWNERS:
-        await fake_ledger.do(transitions.open_batch(f"x{each}", "june", {}, owner=each))
-    await fake_ledger.do(transitions.discard_batch(f"x{owner}"))
-    redis: Any = fake_ledger.redis
+        await ledger.do(transitions.open_batch(f"x{each}", "june", {}, owner=each))
+    await ledger.do(transitions.discard_batch(f"x{owner}"))
+    redis: Any = ledger.redis
     left = {value.decode() for value in (await redis.hgetall(keys.NAMES)).values()}
     assert left == {f"x{each}" for each in OWNERS if each != owner}
 
 
 @pytest.mark.parametrize("owner", OWNERS)
-async def test_each_owner_has_its_single_jobs_of_a_day(fake_ledger: Ledger, owner: str) -> None:
+async def test_each_owner_has_its_single_jobs_of_a_day(ledger: Ledger, owner: str) -> None:
     async def opened(batch: str, period: str) -> tuple[str, bool]:
-        return await fake_ledger.do(
+        return await ledger.do(
             transitions.open_batch(batch, "single", {"urgent": "1"}, period=period, owner=owner)
         )
 
     assert await opened("b1", "2026-11-26") == ("b1", True)
-    await accept(fake_ledger, "b1", "t1")
+    await accept(ledger, "b1", "t1")
     assert await opened("b2", "2026-11-27") == ("b2", True)
-    assert await fake_ledger.queries.batch_id("single", owner) == "b2"
-    assert await fake_ledger.queries.batch_id("single-2026-11-26", owner) == "b1"
-    await fake_ledger.do(transitions.discard_batch("b2"))  # and it has its name again
-    assert await fake_ledger.queries.batch_id("single", owner) == "b1"
+    assert await ledger.queries.batch_id("single", owner) == "b2"
+    assert await ledger.queries.batch_id("single-2026-11-26", owner) == "b1"
+    await ledger.do(transitions.discard_batch("b2"))  # and it has its name again
+    assert await ledger.queries.batch_id("single", owner) == "b1"
 
 
 @pytest.mark.parametrize("owner", OWNERS)
 @pytest.mark.parametrize("ended", [Event.CREATED, Event.REJECTED])
 async def test_a_deleted_batch_leaves_its_owners_identities_and_no_others(
-    fake_ledger: Ledger, clock: Clock, owner: str, ended: Event
+    ledger: Ledger, clock: Clock, owner: str, ended: Event
 ) -> None:
-    await fill(fake_ledger, new_job("t1"), batch="b1", owner=owner)
-    [job] = await claim(fake_ledger)
-    await send(fake_ledger, job)
-    await say(fake_ledger, answer(job, ended))
+    await fill(ledger, new_job("t1"), batch="b1", owner=owner)
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, ended))
     others = [each for each in OWNERS if each != owner]
     for each in others:
-        await fill(fake_ledger, new_job("t1"), batch=f"of-{each}", owner=each)
+        await fill(ledger, new_job("t1"), batch=f"of-{each}", owner=each)
     clock.advance(40 * DAY_SECONDS)
-    await Reaper(fake_ledger, Retention.parse("batches=30")).purge(clock())
+    await Reaper(ledger, Retention.parse("batches=30")).purge(clock())
 
     async def verdict(whose: str) -> Verdict:
-        return (await fake_ledger.queries.verdicts([new_job("t1")], owner=whose))[0]
+        return (await ledger.queries.verdicts([new_job("t1")], owner=whose))[0]
 
     assert await verdict(owner) == (Verdict.SUCCEEDED if ended is Event.CREATED else Verdict.NEW)
     assert [await verdict(each) for each in others] == [Verdict.QUEUED] * 2
     with pytest.raises(NotFoundError):
-        await fake_ledger.queries.batch_id("b1", owner)
+        await ledger.queries.batch_id("b1", owner)
 
 
 @pytest.mark.parametrize("owner", OWNERS)
-async def test_a_job_that_redis_has_lost_is_its_owners_again(fake_ledger: Ledger, owner: str) -> None:
-    await fill(fake_ledger, new_job("t1"), owner=owner)
-    [job] = await claim(fake_ledger)
-    redis: Any = fake_ledger.redis
+async def test_a_job_that_redis_has_lost_is_its_owners_again(ledger: Ledger, owner: str) -> None:
+    await fill(ledger, new_job("t1"), owner=owner)
+    [job] = await claim(ledger)
+    redis: Any = ledger.redis
     await redis.flushall()
-    [word] = await fake_ledger.do(transitions.affirm("b1", [(job, 1)], worker="w1", lease=LEASE))
+    [word] = await ledger.do(transitions.affirm("b1", [(job, 1)], worker="w1", lease=LEASE))
     assert word is Affirmation.RESTORED
-    assert (await fake_ledger.queries.status("b1")).owner == owner
-    found = {each: [job async for job in fake_ledger.queries.find("t1", owner=each)] for each in OWNERS}
+    assert (await ledger.queries.status("b1")).owner == owner
+    found = {each: [job async for job in ledger.queries.find("t1", owner=each)] for each in OWNERS}
     assert {each for each, jobs in found.items() if jobs} == {owner}
 
 
-async def test_a_tenant_is_found_within_its_owner_or_everywhere(fake_ledger: Ledger) -> None:
+async def test_a_tenant_is_found_within_its_owner_or_everywhere(ledger: Ledger) -> None:
     for owner in OWNERS:
-        await fill(fake_ledger, new_job("t1"), new_job("t2", "beta"), batch=f"of-{owner}", owner=owner)
+        await fill(ledger, new_job("t1"), new_job("t2", "beta"), batch=f"of-{owner}", owner=owner)
 
     async def found(**wanted: Any) -> set[str]:
-        return {job.job_id async for job in fake_ledger.queries.find(**wanted)}
+        return {job.job_id async for job in ledger.queries.find(**wanted)}
 
     assert await found(key="t1") == {f"of-{owner}.1" for owner in OWNERS}
     assert await found(key="t*", owner="crm") == {"of-crm.1", "of-crm.2"}
     assert await found(key="t*", credential="beta") == {f"of-{owner}.2" for owner in OWNERS}
     assert await found(key="t*", credential="beta", owner=DEFAULT) == {"of-default.2"}
-    listed = [job.key async for job in fake_ledger.queries.jobs("of-crm", Selection(key="t1"))]
+    listed = [job.key async for job in ledger.queries.jobs("of-crm", Selection(key="t1"))]
     assert listed == ["t1"]
-    assert await fake_ledger.queries.has_jobs_of("beta")
-    assert not await fake_ledger.queries.has_jobs_of("gamma")
+    assert await ledger.queries.has_jobs_of("beta")
+    assert not await ledger.queries.has_jobs_of("gamma")
 
 
 @pytest.mark.parametrize("name", ["", "-x", "CRM", "a/b", "a:b", "a*", "x" * 33, "ñ", "a b"])

@@ -46,6 +46,7 @@ def batch(name: str = "tenants", **states: int) -> BatchStatus:
         "causes": {"dead": {"bot_not_found": 1, "forbidden_bot": 2}} if counts[State.DEAD] else {},
         "holds": [],
         "meta": {},
+        "owner": "default",
         "sources": [],
     }
     return msgspec.convert(fields, BatchStatus)

@@ -1,0 +1,60 @@
+"""Owners at the command line: the same file for two services, looked at and filtered by owner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Desk
+from tests.support.sandbox_process import running_sandbox
+
+FILE = "key,bot.id\nt1,100200300\nt2,100200301\n"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with running_sandbox("--seed", "3") as sandbox:
+        sandbox.post_faults({"latency": "0"})
+        desk = Desk(
+            tmp_path, API_URL=sandbox.url, CLIENT_ID="sandbox", CLIENT_SECRET="sandbox", RATE="unlimited"
+        )
+        yield desk
+        desk.leave()
+
+
+def test_the_same_file_makes_a_batch_for_each_owner_and_each_is_found_by_its_owner(desk: Desk) -> None:
+    (desk.folder / "june.csv").write_text(FILE)
+    for owner in ((), ("--owner", "crm")):
+        assert desk.run("apply", "june.csv", "--yes", *owner).code == 0
+        again = desk.run("plan", "june.csv", "--json", *owner)
+        assert json.loads(again.out)["verdicts"]["succeeded"] == 2
+    assert json.loads(desk.run("plan", "june.csv", "--json", "--owner", "shop").out)["verdicts"]["new"] == 2
+    listed = [json.loads(line) for line in desk.run("status", "--json").out.splitlines()]
+    assert sorted((each["owner"], each["accepted"]) for each in listed) == [("crm", 2), ("default", 2)]
+    mine = [json.loads(line) for line in desk.run("status", "--json", "--owner", "crm").out.splitlines()]
+    assert [each["owner"] for each in mine] == ["crm"]
+    assert desk.run("status", "crm/june").out.startswith("crm/june")
+    ambiguous = desk.run("job", "t1")
+    assert ambiguous.code != 0
+    assert "of crm" in ambiguous.err
+    assert desk.run("job", "t1", "--owner", "crm").code == 0
+    assert (desk.folder / "crm.june.outcomes" / "created.csv").exists()
+
+
+def test_a_token_is_listed_with_its_owner_and_its_end(desk: Desk) -> None:
+    made = desk.run(
+        "token", "create", "crm", "--owner", "crm", "--scope", "read", "--expires", "90d", "--json"
+    )
+    token = json.loads(made.out)
+    assert (token["owner"], token["all_owners"]) == ("crm", False)
+    assert token["preset"].endswith(":crm")
+    assert round((token["expires_at"] - token["created_at"]) / 86400) == 90
+    listed = desk.run("token", "list").out
+    assert "crm  crm  read  expires " in listed
+    for wrong in (("--owner", "C/D"), ("--expires", "soon"), ("--expires", "0d")):
+        refused = desk.run("token", "create", "x", "--scope", "read", *wrong)
+        assert refused.code == 2
+        assert "hint:" in refused.err
