@@ -286,7 +286,6 @@ def test_a_worker_says_what_to_do_about_a_classic_queue(
     [
         "after-request-sent",
         "redis-sigkill",
-        "graceful-stop",
         "rabbitmq-sigterm",
         "rabbitmq-sigkill",
         "rabbitmq-wiped",
