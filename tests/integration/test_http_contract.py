@@ -17,7 +17,7 @@ from tests.support.http_server import csv_of, environ, job, running_server
 from tests.support.repository import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "http-api.openapi.json"
-EXAMPLES = 10
+EXAMPLES = 5
 """Requests drawn for each operation, beside some forty that are always made."""
 
 

@@ -1,4 +1,4 @@
-"""A hundred thousand dead letters: looked through, paged and redriven in seconds, on a real Valkey."""
+"""Tens of thousands of dead letters: looked through, paged and redriven in seconds, on a real Valkey."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from provisioning.ledger import Intent, Ledger, Redriven, Selection, transitions
 from provisioning.lifecycle import Event, State
 from tests.support.ledger_fixtures import LEASE, TARGET, answer, new_job
 
-HEAP = 100_000
+HEAP = 30_000
 SOME = 500
+DEEP = 27_000
 
 
 async def _heap(ledger: Ledger) -> None:
@@ -31,7 +32,7 @@ async def _heap(ledger: Ledger) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-async def test_a_hundred_thousand_dead_letters_are_looked_through_paged_and_redriven_in_seconds(
+async def test_tens_of_thousands_of_dead_letters_are_looked_through_paged_and_redriven_in_seconds(
     ledger: Ledger,
 ) -> None:
     await _heap(ledger)
@@ -46,10 +47,10 @@ async def test_a_hundred_thousand_dead_letters_are_looked_through_paged_and_redr
     began = time.monotonic()
     wanted = Selection(State.DEAD)
     first = await anext(
-        ledger.queries.jobs("b1", wanted, after=wanted.place(await ledger.queries.job("b1.90000")))
+        ledger.queries.jobs("b1", wanted, after=wanted.place(await ledger.queries.job(f"b1.{DEEP}")))
     )
     paged = time.monotonic() - began
-    assert first.number != 90_000
+    assert first.number != DEEP
 
     began = time.monotonic()
     came = await ledger.operations.redrive("b1", Selection(State.DEAD), "ana")
@@ -57,4 +58,4 @@ async def test_a_hundred_thousand_dead_letters_are_looked_through_paged_and_redr
     assert came == Redriven(queued=HEAP - HEAP // 100, risky=0, left=HEAP // 100)
 
     print(f"looked through in {looked:.1f} s, one page in {paged:.2f} s, redriven in {redriven:.1f} s")
-    assert (looked < 15, paged < 2, redriven < 30) == (True, True, True)
+    assert (looked < 10, paged < 2, redriven < 25) == (True, True, True)
