@@ -18,7 +18,7 @@ import pytest
 
 from provisioning.embedded.valkey import embedded_valkey
 from tests.docs.pages import Shown, block, shown_commands, table_words
-from tests.support import warm_start
+from tests.support import forking
 from tests.support.repository import ROOT
 from tests.support.sandbox_process import running_sandbox
 
@@ -64,7 +64,7 @@ class Terminal:
         program = shutil.which(words[0], path=environ["PATH"])
         assert program is not None, f"there is no {words[0]}"
         if words[0] == "provision":
-            done = warm_start.run(program, words[1:], cwd=self.folder, env=environ, seconds=60)
+            done = forking.run(program, words[1:], cwd=self.folder, env=environ, seconds=60)
         else:
             done = subprocess.run(
                 [program, *words[1:]], cwd=self.folder, env=environ, capture_output=True, timeout=60

@@ -38,7 +38,7 @@ def valkey(tmp_path: Path) -> Valkey:
 
 def test_a_server_waits_for_its_redis(valkey: Valkey, tmp_path: Path) -> None:
     token, secret = new_token("early", [Scope.SUBMIT, Scope.READ], 0.0)
-    with running_server(valkey.url, tmp_path, token=secret, API_TOKENS=token.preset) as server:
+    with running_server(valkey.url, tmp_path, token=secret, ready=False, API_TOKENS=token.preset) as server:
         try:
             for _ in range(2):
                 assert server.client.get("/healthz").status_code == 200
@@ -58,7 +58,7 @@ def test_a_ledger_of_another_version_ends_a_new_server_and_makes_a_waiting_one_u
     valkey: Valkey, tmp_path: Path
 ) -> None:
     token, secret = new_token("early", [Scope.SUBMIT], 0.0)
-    with running_server(valkey.url, tmp_path, token=secret, API_TOKENS=token.preset) as server:
+    with running_server(valkey.url, tmp_path, token=secret, ready=False, API_TOKENS=token.preset) as server:
         valkey.start()
         try:
             # It comes up with the jobs of another version.

@@ -16,7 +16,7 @@ from typing import Any
 
 from redis import Redis
 
-from tests.support import warm_start
+from tests.support import forking
 from tests.support.repository import ROOT
 
 BIN = Path(sys.executable).parent
@@ -94,7 +94,7 @@ class Desk:
     def feed(self, stdin: bytes, *args: str, **settings: str) -> Ran:
         """Runs `provision` to its end with something on its standard input."""
         environ = self.environ(**settings)
-        done = warm_start.run(PROVISION, args, cwd=self.folder, env=environ, stdin=stdin, seconds=PATIENCE)
+        done = forking.run(PROVISION, args, cwd=self.folder, env=environ, stdin=stdin, seconds=PATIENCE)
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *args: str, **settings: str) -> Running:

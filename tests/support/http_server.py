@@ -17,7 +17,7 @@ import httpx
 
 from provisioning.ledger import Ledger
 from provisioning.ledger.tokens import Scope
-from tests.support import warm_start
+from tests.support import forking
 from tests.support.repository import ROOT
 
 PROVISION = str(Path(sys.executable).parent / "provision")
@@ -35,7 +35,7 @@ def environ(redis_url: str, **settings: str) -> dict[str, str]:
 def provision(redis_url: str, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Runs `provision` to its end."""
     env = environ(redis_url, **settings)
-    done = warm_start.run(PROVISION, args, cwd=Path.cwd(), env=env, seconds=PATIENCE)
+    done = forking.run(PROVISION, args, cwd=Path.cwd(), env=env, seconds=PATIENCE)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -51,10 +51,13 @@ def make_token(redis_url: str, name: str, *scopes: str) -> str:
         return pool.submit(asyncio.run, made()).result(PATIENCE)
 
 
+Process = subprocess.Popen[bytes] | forking.Forked
+
+
 class Server:
     """A running server, and what one may ask of it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path, token: str) -> None:
+    def __init__(self, process: Process, url: str, log: Path, token: str) -> None:
         self.process = process
         self.url = url
         self.log = log
@@ -76,36 +79,49 @@ class Server:
 
 @contextmanager
 def running_server(
-    redis_url: str, folder: Path, token: str = "", *, before: Sequence[str] = (), **settings: str
+    redis_url: str,
+    folder: Path,
+    token: str = "",
+    *,
+    before: Sequence[str] = (),
+    ready: bool = True,
+    **settings: str,
 ) -> Iterator[Server]:
     """
     A server that answers, gone when the block ends; by default it has a token with every scope.
 
     Args:
         before: words before the command, such as a limit that it is to run under.
+        ready: whether its Redis is there, so that its readiness is waited for.
     """
     if not token:
         token = make_token(redis_url, f"t{time.monotonic_ns()}", "submit", "read", "operate", "keys")
     log = folder / f"serve-{time.monotonic_ns()}.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*before, PROVISION, "serve", "--port", "0"],
-            cwd=folder,
-            env=environ(redis_url, **settings),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-        )
+        process: Process
+        command, env = [PROVISION, "serve", "--port", "0"], environ(redis_url, **settings)
+        if before:
+            process = subprocess.Popen(
+                [*before, *command], cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
+        else:
+            with Path(os.devnull).open("rb") as nothing:
+                streams = (nothing, out, out)
+                process = forking.Forked(command, forking.SERVERS, cwd=folder, env=env, streams=streams)
     try:
         server = Server(process, _address(process, log), log, token)
         with server.client:
+            deadline = time.monotonic() + PATIENCE
+            while ready and server.client.get("/readyz").status_code != 200:
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.02)
             yield server
     finally:
         process.kill()
         process.wait()
 
 
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+def _address(process: Process, log: Path) -> str:
     deadline = time.monotonic() + PATIENCE
     while True:
         for line in log.read_text().splitlines():
