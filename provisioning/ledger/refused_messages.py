@@ -91,8 +91,8 @@ async def keep(
 
 async def read(ledger: Ledger, most: int = MOST) -> list[dict[str, Any]]:
     """
-    The messages, newest first: at, reason, task, batch, owner, keys, and `message`, or `sealed` if it cannot be
-    decrypted.
+    The messages, newest first: at, reason, task, batch, owner, keys, and `message`, or `sealed` if it cannot
+    be decrypted.
 
     Raises: LedgerUnavailableError.
     """
