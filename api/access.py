@@ -16,12 +16,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from provisioning.observability.log_events import REQUEST_ANSWERED
 from provisioning.observability.logs import bound, log_event
 from provisioning.observability.tracing import read, span, trace_id
+
+QUOTA: Final = "provision.quota"
+"""Where a request's scope has what is left of the token's rate."""
 
 CALLER: Final = "provision.caller"
 """Key of the token's name in the scope of a request."""
@@ -51,7 +54,7 @@ class Access:
         given = headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
         parent = read(headers.get("traceparent", ""))
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, scope)
         with bound(request_id=request_id), span(scope["method"], "server", parent=parent) as served:
             error: Exception | None = None
             try:
@@ -72,16 +75,21 @@ class Access:
 class _Answer:
     """Records status and size of the answer, and adds the request's id."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, scope: Scope) -> None:
         self.began = time.perf_counter()
         self.status = 0
         self._send = send
         self._id = request_id
+        self._scope = scope
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message["headers"], (b"x-request-id", self._id.encode())]}
+            headers = MutableHeaders(raw=[*message["headers"]])
+            headers["X-Request-Id"] = self._id
+            if quota := self._scope.get(QUOTA):
+                headers.update(quota.headers)
+            message = {**message, "headers": headers.raw}
         await self._send(message)
 
 

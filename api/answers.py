@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
+from api.conditional import REVALIDATE
 from api.models import Problem
 from api.problem import CONTENT_TYPE, Kind
 from provisioning.ledger import JobRecord
 from provisioning.ledger.tokens import Scope, Token
 
 _encode = msgspec.json.Encoder().encode
+
+NOT_MODIFIED: dict[str, Any] = {"description": "The client has this answer (If-None-Match)."}
 
 EVERYWHERE = (
     *(Kind.NO_TOKEN, Kind.NO_SCOPE, Kind.TOO_FAST, Kind.INVALID, Kind.INTERNAL),
@@ -23,13 +27,29 @@ EVERYWHERE = (
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Any JSON value as an answer. It must not be cached: it may hold a widget's key, and soon changes."""
+    """Any JSON value as an answer, which is not to be stored: it may hold a widget's key."""
     return Response(
         _encode(value),
         status_code=status,
         media_type="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},
     )
+
+
+def readable(caller: Token) -> dict[str, str]:
+    """
+    Headers of an answer with batches or jobs: it has an ETag (`conditional`) and may be stored, unless it
+    holds widget keys.
+    """
+    return {} if Scope.KEYS in caller.scopes else {"Cache-Control": REVALIDATE}
+
+
+def next_page(request: Request, cursor: str | None) -> dict[str, str]:
+    """The `Link` header to the next page (RFC 8288); nothing on the last."""
+    if not cursor:
+        return {}
+    url = request.url.include_query_params(cursor=cursor)
+    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
 
 
 def job_json(record: JobRecord, caller: Token) -> dict[str, Any]:

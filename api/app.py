@@ -14,11 +14,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
 from api import events, health, metrics, openapi, operations, queries, submissions, webhooks
+from api.conditional import Conditional
+from api.head import Head
 from api.problem import Kind, ProblemError, answer_problem, no_ledger
 from api.state import AppState
 from api.waiting import wait_for
@@ -29,6 +32,12 @@ from provisioning.errors import (
     NotFoundError,
 )
 from provisioning.ledger.encryption import SealedError
+
+COMPRESSED_FROM = 1024
+"""Bytes from which on an answer is compressed, if the client accepts that."""
+
+COMPRESSION = 5
+"""Level of gzip: above it time grows faster than size falls."""
 
 PARTS = (submissions, queries, events, operations, webhooks, metrics, health, openapi)
 """Modules with routes."""
@@ -51,6 +60,10 @@ def make_app(app_state: AppState) -> FastAPI:
     app = _routes(lifespan)
     app.state.app_state = app_state
     _handle(app)
+    # The last is the outermost.
+    app.add_middleware(Conditional)
+    app.add_middleware(Head)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=COMPRESSION)
     return app
 
 
@@ -115,7 +128,7 @@ def _methods(request: Request) -> set[str]:
             match, _ = route.matches(request.scope)
             if match is not Match.NONE:
                 found |= getattr(route, "methods", None) or set()
-    return found
+    return found | ({"HEAD"} if "GET" in found else set())
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

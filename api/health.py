@@ -25,7 +25,6 @@ _ONLY_LEDGER: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head("/healthz", include_in_schema=False)
 @router.get(
     "/healthz",
     response_class=Response,
@@ -36,7 +35,6 @@ async def healthz() -> Response:
     return json_answer({"status": "alive"})
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     response_class=Response,

@@ -121,6 +121,23 @@ class Jobs(Shape):
     next: str | None
 
 
+class DeletedJob(Shape):
+    """What is still known of a job whose batch is past its retention."""
+
+    job: str
+    key: str
+    credential: str
+    state: str
+
+
+class FoundJobs(Shape):
+    """The jobs of a tenant."""
+
+    jobs: list[Job]
+    deleted: list[DeletedJob]
+    truncated: bool = Field(description="Whether there are more than `limit`.")
+
+
 class TakenJob(Shape):
     """A submitted row and its verdict."""
 

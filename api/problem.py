@@ -64,23 +64,32 @@ class ProblemError(Exception):
         detail: what happened, for a person; never what was sent.
         hint: the way out.
         retry_after: seconds after which the client may try again.
+        headers: further headers of the answer.
         more: further members of the answer.
     """
 
     def __init__(
-        self, kind: Kind, detail: str, *, hint: str = "", retry_after: float | None = None, **more: Any
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        hint: str = "",
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.hint = hint
         self.retry_after = retry_after
+        self._headers = headers or {}
         self.more = more
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the answer."""
-        headers = {}
+        headers = dict(self._headers)
         if self.retry_after is not None:
             # Whole seconds (RFC 9110 §10.2.3), and never zero: clients would retry without a pause.
             headers["Retry-After"] = str(max(1, round(self.retry_after + 0.49)))

@@ -13,15 +13,16 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from api.answers import job_json, json_answer, refusals
+from api.answers import NOT_MODIFIED, job_json, json_answer, next_page, readable, refusals
+from api.conditional import REVALIDATE
 from api.filters import CredentialName, Key, Reason, Since, Until
-from api.models import Batch, Batches, Job, Jobs, RefusedMessages
+from api.models import Batch, Batches, FoundJobs, Job, Jobs, RefusedMessages
 from api.owned import OwnerName, batch_of, job_of, owner_asked
 from api.problem import Kind, ProblemError
 from api.request import Reader, state_of
 from api.state import AppState
 from provisioning.errors import NotFoundError
-from provisioning.ledger import BatchStatus, Selection
+from provisioning.ledger import BatchStatus, Selection, Tombstone
 from provisioning.ledger.queries import PLACES, Place
 from provisioning.ledger.refused_messages import read as read_refused
 from provisioning.ledger.tokens import Scope, Token
@@ -47,7 +48,11 @@ Cursor = Annotated[str | None, Query(max_length=200, description="The `next` val
 @router.get(
     "/v1/batches",
     response_class=Response,
-    responses={200: {"model": Batches, "description": "One page of the list."}, **refusals()},
+    responses={
+        200: {"model": Batches, "description": "One page of the list."},
+        304: NOT_MODIFIED,
+        **refusals(),
+    },
 )
 async def list_batches(
     request: Request,
@@ -81,10 +86,15 @@ async def list_batches(
             ):
                 found.append(status.public())
             if len(found) == limit:
-                return json_answer({"batches": found, "next": _cursor(place)})
+                return _page(request, found, _cursor(place))
         if not page:
-            return json_answer({"batches": found, "next": None})
-    return json_answer({"batches": found, "next": _cursor(place) if place else None})
+            return _page(request, found, None)
+    return _page(request, found, _cursor(place) if place else None)
+
+
+def _page(request: Request, found: list[dict[str, Any]], cursor: str | None) -> Response:
+    headers = {"Cache-Control": REVALIDATE, **next_page(request, cursor)}
+    return json_answer({"batches": found, "next": cursor}, headers=headers)
 
 
 def _cursor(place: Place) -> str:
@@ -113,18 +123,27 @@ async def _status_or_none(app_state: AppState, batch: str) -> BatchStatus | None
 @router.get(
     "/v1/batches/{batch}",
     response_class=Response,
-    responses={200: {"model": Batch, "description": "Status of the batch."}, **refusals(Kind.NOT_FOUND)},
+    responses={
+        200: {"model": Batch, "description": "Status of the batch."},
+        304: NOT_MODIFIED,
+        **refusals(Kind.NOT_FOUND),
+    },
 )
 async def show_batch(request: Request, caller: Reader, batch: str) -> Response:
     """Show the status of a batch, by id or name."""
     found = await batch_of(request, caller, batch)
-    return json_answer((await state_of(request).ledger.queries.status(found)).public())
+    status = await state_of(request).ledger.queries.status(found)
+    return json_answer(status.public(), headers={"Cache-Control": REVALIDATE})
 
 
 @router.get(
     "/v1/batches/{batch}/jobs",
     response_class=Response,
-    responses={200: {"model": Jobs, "description": "One page of the list."}, **refusals(Kind.NOT_FOUND)},
+    responses={
+        200: {"model": Jobs, "description": "One page of the list."},
+        304: NOT_MODIFIED,
+        **refusals(Kind.NOT_FOUND),
+    },
 )
 async def list_jobs(
     request: Request,
@@ -165,17 +184,63 @@ async def list_jobs(
         pages += 1
         if len(jobs) == limit or pages == PAGES:
             break
-    return json_answer({"jobs": jobs, "next": end or None})
+    headers = {**readable(caller), **next_page(request, end)}
+    return json_answer({"jobs": jobs, "next": end or None}, headers=headers)
+
+
+@router.get(
+    "/v1/jobs",
+    response_class=Response,
+    responses={200: {"model": FoundJobs, "description": "The jobs found."}, 304: NOT_MODIFIED, **refusals()},
+)
+async def find_jobs(
+    request: Request,
+    caller: Reader,
+    key: Key,
+    credential: CredentialName = "",
+    owner: OwnerName = None,
+    limit: Limit = 100,
+) -> Response:
+    """
+    Find the jobs of a tenant in all batches, by its key.
+
+    Of a job whose batch is past its retention only the end is known; such jobs are in `deleted`.
+    """
+    queries = state_of(request).ledger.queries
+    jobs: list[dict[str, Any]] = []
+    deleted: list[dict[str, str]] = []
+    truncated = False
+    async for found in queries.find(key, credential, owner_asked(caller, owner)):
+        if len(jobs) + len(deleted) == limit:
+            truncated = True
+            break
+        if isinstance(found, Tombstone):
+            deleted.append(
+                {
+                    "job": found.job_id,
+                    "key": found.key,
+                    "credential": found.credential,
+                    "state": str(found.state),
+                }
+            )
+        else:
+            jobs.append(job_json(found, caller))
+    answer = {"jobs": jobs, "deleted": deleted, "truncated": truncated}
+    return json_answer(answer, headers=readable(caller))
 
 
 @router.get(
     "/v1/jobs/{job}",
     response_class=Response,
-    responses={200: {"model": Job, "description": "The job with its history."}, **refusals(Kind.NOT_FOUND)},
+    responses={
+        200: {"model": Job, "description": "The job with its history."},
+        304: NOT_MODIFIED,
+        **refusals(Kind.NOT_FOUND),
+    },
 )
 async def show_job(request: Request, caller: Reader, job: str) -> Response:
     """Show the full history of one job."""
-    return json_answer(job_json(await job_of(request, caller, job), caller))
+    return json_answer(job_json(await job_of(request, caller, job), caller), headers=readable(caller))
 
 
 @router.get(

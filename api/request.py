@@ -10,10 +10,10 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
-from api.access import CALLER
+from api.access import CALLER, QUOTA
 from api.parameters import check_parameters
 from api.problem import Kind, ProblemError
-from api.state import AppState
+from api.state import AppState, check_scopes
 from provisioning.digits import is_whole_number
 from provisioning.ledger.tokens import Scope, Token
 
@@ -60,8 +60,11 @@ async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
     Raises: ProblemError, also for parameters that the route does not take.
     """
     _check_headers(request)
-    token = await state_of(request).caller(shown, *scopes)
+    app_state = state_of(request)
+    token = await app_state.identify(shown)
     request.scope[CALLER] = token.name
+    check_scopes(token, scopes)
+    request.scope[QUOTA] = await app_state.rates.admit(token)
     await check_parameters(request)
     return token
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.event_feed import Followers
 from api.gauges import Readings
 from api.problem import Kind, ProblemError, no_ledger
+from api.rate_limit import Rates
 from api.slots import Slots
 from api.tokens import Tokens, parse_presets
 from api.webhook_delivery import Webhooks
@@ -24,51 +25,8 @@ from provisioning.ledger.tokens import Scope, Token
 Export = Callable[[Ledger, str, Path], Awaitable[object]]
 """Writes the outcome files of a batch into a folder; the console passes it in."""
 
-BURST = 10.0
-"""Burst of a token, in seconds of its rate: a service that starts may have a backlog."""
-
-BLOCK = 20
-"""Requests that one call to the ledger reserves."""
-
-BLOCK_GOOD_FOR = 1.0
-"""Seconds until unused reservations expire."""
-
 LOOK_EVERY = 1.0
 """Seconds between checks of how full the ledger is."""
-
-
-class Rates:
-    """The rate limit of each token, kept in the ledger for all servers, reserved in blocks."""
-
-    def __init__(self, ledger: Ledger, settings: Settings) -> None:
-        self._ledger = ledger
-        self._rate = settings.api_rate
-        self._blocks: dict[str, tuple[int, float]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
-
-    async def admit(self, token: Token) -> None:
-        """Raises: ProblemError if the token's rate is used up."""
-        if self._rate.per_second is None:
-            return
-        if self._take(token.id):
-            return
-        async with self._locks.setdefault(token.id, asyncio.Lock()):
-            if self._take(token.id):
-                return
-            got, wait = await self._ledger.tokens.reserve(token.id, self._rate, BLOCK, BURST)
-            if not got:
-                raise ProblemError(
-                    Kind.TOO_FAST, f"more than {self._rate} requests with this token", retry_after=wait
-                )
-            if got > 0:
-                self._blocks[token.id] = (got - 1, time.monotonic() + BLOCK_GOOD_FOR)
-
-    def _take(self, id_: str) -> bool:
-        left, until = self._blocks.get(id_, (0, 0.0))
-        if not left or until < time.monotonic():
-            return False
-        self._blocks[id_] = (left - 1, until)
-        return True
 
 
 class Fullness:
@@ -141,9 +99,9 @@ class AppState:
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
         self.readings = Readings(self.ledger, self.waiting)
 
-    async def caller(self, shown: str, *scopes: Scope) -> Token:
+    async def identify(self, shown: str) -> Token:
         """
-        The token, if it is valid and has these scopes.
+        The record of a token that somebody shows.
 
         Raises: ProblemError, also until the ledger is ready.
         """
@@ -151,11 +109,12 @@ class AppState:
             raise no_ledger()
         token = await self.tokens.holder(shown)
         if token is None:
-            raise ProblemError(
-                Kind.NO_TOKEN, "unknown token", hint="provision token create NAME --scope read"
-            )
-        missing = [scope for scope in scopes if scope not in token.scopes]
-        if missing:
-            raise ProblemError(Kind.NO_SCOPE, f"the token lacks the scope {', '.join(missing)}")
-        await self.rates.admit(token)
+            raise ProblemError(Kind.NO_TOKEN, "the token is unknown, revoked or expired")
         return token
+
+
+def check_scopes(token: Token, scopes: Iterable[Scope]) -> None:
+    """Raises: ProblemError, naming the scopes that the token lacks."""
+    missing = [scope for scope in scopes if scope not in token.scopes]
+    if missing:
+        raise ProblemError(Kind.NO_SCOPE, f"the token lacks the scope {', '.join(missing)}")

@@ -13,6 +13,7 @@ import msgspec
 from provisioning.attempt import Attempt, Bounds, Result
 from provisioning.job import spellings_of
 from provisioning.learned_rate import LearnedRate
+from provisioning.ledger import schema
 from provisioning.ledger.schema import Claimed, Lapse, Match
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.owner import owned_name
@@ -193,6 +194,10 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: dict[str, Fact] = {}
 
 
+BEGIN_A_DRIVE = (schema.Move.REDRIVEN, schema.Move.RESOLVED_ABSENT)
+"""Moves after which the attempts of a job count from 1 again."""
+
+
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     A change in a job's history that is no attempt: accepted (of a single job), redriven, cancelled, called
@@ -240,6 +245,7 @@ class JobRecord(msgspec.Struct, frozen=True):
 
     def public(self) -> dict[str, Any]:
         """The job as `--json` shows it (DESIGN section 8); the widget's key is left out."""
+        begun = [move.at for move in self.moves if move.move in BEGIN_A_DRIVE]
         return {
             "job": self.job_id,
             "batch": self.batch,
@@ -252,6 +258,7 @@ class JobRecord(msgspec.Struct, frozen=True):
             "at": self.at,
             "attempts": [
                 {
+                    "drive": 1 + sum(at <= a.at for at in begun),
                     "n": a.n,
                     "at": a.at,
                     "seconds": a.seconds,

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
@@ -96,6 +96,20 @@ class Token(msgspec.Struct, frozen=True):
         if self.all_owners:
             return f"{form}:{self.owner}*"
         return form if self.owner == DEFAULT else f"{form}:{self.owner}"
+
+
+class Reserved(NamedTuple):
+    """
+    Requests that were reserved.
+
+    Attributes:
+        wait: seconds until there is one, if there is none now.
+        level: seconds until the next one would be due; negative while some are saved up.
+    """
+
+    number: int
+    wait: float
+    level: float
 
 
 _decode = msgspec.json.Decoder(Token).decode
@@ -196,19 +210,18 @@ class AccessTokens:
                 hint="provision token list; those of PROVISION_API_TOKENS are taken out there",
             )
 
-    async def reserve(self, id_: str, rate: Rate, most: int, burst: float) -> tuple[int, float]:
+    async def reserve(self, id_: str, rate: Rate, most: int, burst: float) -> Reserved:
         """
-        Reserves requests of a token's rate limit, which all servers share (`lua/take.lua`).
+        Reserves requests of a token's rate, which all servers share (`lua/take.lua`).
 
         Args:
-            burst: in seconds of the rate.
-        Returns: how many; if there is none, the seconds until there is.
+            burst: seconds' worth of the rate that may come at once.
         """
         scope = f"token:{id_}"
         head = Take(scope, rate.word, most, 0.0, burst)
-        reserved: tuple[int, float] = await self._do(Call("take", keys.pace(scope), _read_reserved, head))
+        reserved: Reserved = await self._do(Call("take", keys.pace(scope), _read_reserved, head))
         return reserved
 
 
-def _read_reserved(reply: Any) -> tuple[int, float]:
-    return int(reply[0]), float(reply[1]) / 1000
+def _read_reserved(reply: Any) -> Reserved:
+    return Reserved(int(reply[0]), float(reply[1]) / 1000, float(reply[5]) / 1000)

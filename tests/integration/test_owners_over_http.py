@@ -68,9 +68,13 @@ class Two:
         return self.client.request(method, path, json=SAMPLES.get(operation), headers=headers)
 
     async def kept(self) -> dict[str, Any]:
-        """All that the ledger holds, but for what requests cost."""
+        """All that the ledger holds, but for what requests cost; the broker's keys are not the ledger's."""
         found = await snapshot(self.ledger.redis)
-        return {name: value for name, value in found.items() if not name.startswith("pv:pace:token:")}
+        return {
+            name: value
+            for name, value in found.items()
+            if name.startswith("pv:") and not name.startswith("pv:pace:token:")
+        }
 
 
 @pytest.fixture(scope="module")

@@ -124,12 +124,20 @@ class Client:
         """
         The batch as soon as it has settled: all jobs have ended, or wait for a person.
 
+        Other batches that have jobs of the upload, because they were known, are waited for as well.
+
         Raises: TimeoutError after `timeout` seconds; RefusedError.
         """
         deadline = time.monotonic() + timeout
+        found = self._settled(batch, deadline, poll)
+        for other in found.get("elsewhere", {}):
+            self._settled(other, deadline, poll)
+        return found
+
+    def _settled(self, batch: str, deadline: float, poll: float) -> Json:
         while not (found := self.batch(batch))["settled"]:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{batch} has not settled in {timeout:g} s")
+                raise TimeoutError(f"{batch} has not settled in time")
             sleep(poll)
         return found
 

@@ -1,9 +1,10 @@
 -- Reserves sending times from the pace that all workers share for one credential.
 -- KEYS[1] the credential's bucket; then schema.Take: `rate` where no operator has set another, `want` tokens at
 -- most, a reservation may start `ahead` at most
--- Returns {tokens, start, interval, rate, learned}: the first token is good `start` ms from now, each further one
+-- Returns {tokens, start, interval, rate, learned, level}: the first is good `start` ms from now, each further one
 -- `interval` ms later (both as strings); tokens -1: no pace is set. 0 tokens: ask again after
--- `start` ms, at most 1000; learned 1 if the pace is one that 429s have taught (provisioning/learned_rate.py).
+-- `start` ms, at most 1000; learned 1 if the pace is one that 429s have taught (provisioning/learned_rate.py);
+-- level: ms from now until the next token would be due, negative while some are saved up.
 -- Generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time of the next token.
 local rate = redis.call('HGET', KEY.rates, arg.credential) or arg.rate
 local function number(value) return string.format('%.3f', value) end
@@ -13,10 +14,12 @@ if kept then
   if known.rate > 0 and (rate == 'unlimited' or known.rate < tonumber(rate)) then
     rate, learned = known.rate, 1
     local wait = known.since * 1000 - now
-    if wait > 0 then return { 0, number(math.min(wait, 1000)), number(1000 / rate), rate .. '', 1 } end
+    if wait > 0 then
+      return { 0, number(math.min(wait, 1000)), number(1000 / rate), rate .. '', 1, number(wait) }
+    end
   end
 end
-if rate == 'unlimited' then return { -1, '0', '0', rate, 0 } end
+if rate == 'unlimited' then return { -1, '0', '0', rate, 0, '0' } end
 local interval = 1000 / tonumber(rate)
 local ahead, burst = arg.ahead, arg.burst
 local next_token = tonumber(redis.call('GET', KEYS[1]) or 0)
@@ -30,9 +33,13 @@ if lead > ahead + interval + 1 then
 end
 -- Whoever is told to wait asks again within a second, in case the pace has been changed by then.
 if lead > ahead then
-  return { 0, number(math.min(lead - ahead, 1000)), number(interval), rate .. '', learned }
+  return { 0, number(math.min(lead - ahead, 1000)), number(interval), rate .. '', learned, number(lead) }
 end
-local tokens = math.min(arg.want, 1 + math.floor((ahead - math.max(0, lead)) / interval))
+-- Whoever reserves nothing ahead gets what is saved up at once.
+local from = ahead > 0 and math.max(0, lead) or lead
+local tokens = math.min(arg.want, 1 + math.floor((ahead - from) / interval))
 local expiry = math.ceil(math.max(1000, lead + tokens * interval + burst))
+local start = math.max(0, lead)
 redis.call('SET', KEYS[1], number(next_token + tokens * interval), 'PX', expiry)
-return { tokens, number(math.max(0, lead)), number(interval), rate .. '', learned }
+lead = lead + tokens * interval
+return { tokens, number(start), number(interval), rate .. '', learned, number(lead) }
