@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +64,38 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
         assert len(page["jobs"]) == 2
         assert file.lstrip("\ufeff").startswith("key,credential,label")
 
-        names: dict[str, Any] = {"TOKEN": server.token, "BROKER_URL": valkey_url}
-        with Redis.from_url(valkey_url) as redis:
-            waiting = redis.llen("celery")
-            for block in _blocks("python"):
-                exec(block.replace("http://127.0.0.1:8080", server.url), names)  # noqa: S102 - our own page
-            assert names["taken"]["verdict"] == "new"
-            rung = redis.lrange("celery", 0, -1)
-            assert len(rung) >= waiting + 1
-            assert any(b"provision.submit" in message for message in rung)
-            redis.delete("celery")
-        names["app"].close()
+
+@pytest.mark.slow
+def test_the_programs_of_the_page_run_in_an_environment_that_has_what_it_installs_and_nothing_else(
+    valkey_url: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "service"
+    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True, timeout=120)
+    installs = [shown for shown in shown_commands(PAGE) if shown.words[:2] == ["pip", "install"]]
+    assert len(installs) == 2
+    for shown in installs:
+        pip = [str(home / "bin" / "python"), "-m", *shown.words]
+        done = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        if "No matching distribution" in done.stderr and "setuptools" not in done.stderr:
+            pytest.skip("no package registry can be reached")
+        assert done.returncode == 0, done.stderr
+    with Redis.from_url(valkey_url) as redis:
+        redis.flushall()
+    with running_server(valkey_url, tmp_path) as server, Redis.from_url(valkey_url) as redis:
+        for number, block in enumerate(_blocks("python")):
+            program = tmp_path / f"program{number}.py"
+            given = f"TOKEN = {server.token!r}\nBROKER_URL = {valkey_url!r}\n"
+            program.write_text(given + block.replace("http://127.0.0.1:8080", server.url))
+            done = subprocess.run(
+                [str(home / "bin" / "python"), "-I", str(program)],
+                cwd=tmp_path,
+                env={"PATH": os.defpath},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+        messages = redis.lrange("celery", 0, -1)
+        assert any(b"provision.submit" in message for message in messages)
+        assert server.client.get("/v1/jobs?key=tenant-43").json()["jobs"][0]["state"] == "queued"
