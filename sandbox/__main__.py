@@ -92,9 +92,9 @@ async def serve(options: Options, host: str, port: int, ready_file: Path | None)
 def parser() -> Parser:
     """The command line."""
     made = Parser(
-        prog="python -m sandbox",
+        prog="provision sandbox",
         description="A local simulation of the API: POST /v1/widget/create, with faults on demand.",
-        epilog="example: python -m sandbox --scenario demo --fault stall-after-create=0.01:5 --seed 7",
+        epilog="example: provision sandbox --scenario demo --fault stall-after-create=0.01:5 --seed 7",
         allow_abbrev=False,
     )
     add = made.add_argument

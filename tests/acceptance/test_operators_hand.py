@@ -102,6 +102,16 @@ def test_a_pause_says_why_wherever_it_is_shown(desk: Desk, redis_url: str) -> No
 
 
 @pytest.mark.usefixtures("jobs")
+def test_a_resume_and_a_cancel_are_recorded_with_their_reason(desk: Desk, redis_url: str) -> None:
+    desk.run("pause", "b1", REDIS_URL=redis_url)
+    for command in (("resume", "b1"), ("cancel", "b1", "--yes")):
+        done = desk.run(*command, "--because", "the client is ready", REDIS_URL=redis_url)
+        assert done.code == 0, done.err
+        latest = desk.run("audit", "--json", "--limit", "1", REDIS_URL=redis_url).objects[0]
+        assert (latest["act"], latest["why"]) == (command[0], "the client is ready")
+
+
+@pytest.mark.usefixtures("jobs")
 def test_a_doubt_is_resolved_by_the_tenants_key(desk: Desk, redis_url: str) -> None:
     settled = desk.run("resolve", "lima-1", "--created", REDIS_URL=redis_url)
     assert settled.out == "b1.1 (lima-1) is created\n"

@@ -30,7 +30,7 @@ def doctor(
     json: JsonFlag = False,
 ) -> None:
     """
-    Check the installation and say what to fix; exit code 2 if a check fails.
+    Check the installation and report what to fix; exit code 2 if a check fails.
 
     Example: provision doctor --strict
     """

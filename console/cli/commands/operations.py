@@ -33,6 +33,10 @@ CredentialScope = Annotated[
     str | None, typer.Option("--credential", metavar="NAME", help="All jobs of one credential.")
 ]
 AllScope = Annotated[bool, typer.Option("--all", help="All jobs.")]
+Why = Annotated[
+    str,
+    typer.Option("--because", metavar="TEXT", help="Reason; recorded in the audit."),
+]
 BatchScope = Annotated[str | None, typer.Argument(metavar="BATCH", help="Id or name of a batch.")]
 
 
@@ -90,9 +94,10 @@ def resume(
     target: Annotated[
         bool, typer.Option("--target", help=("All jobs for the API at PROVISION_API_URL."))
     ] = False,
+    justification: Why = "",
 ) -> None:
     """
-    Resume sending after a pause, a brake or a stop-loss.
+    Resume sending after a pause, a circuit breaker or a stop-loss.
 
     Example: provision resume --credential default
     """
@@ -108,7 +113,10 @@ def resume(
                 "released": f"{scope} resumed",
                 "probe": f"{scope}: sending one probe; sending resumes if it succeeds",
             }
-            out.print(words[await ledger.operations.release(scope, actor=person.current_user())])
+            came = await ledger.operations.release(
+                scope, actor=person.current_user(), justification=justification.strip()
+            )
+            out.print(words[came])
 
     asyncio.run(work())
 
@@ -119,6 +127,7 @@ def cancel(
     credential: CredentialScope = None,
     all_: AllScope = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Cancel without asking.")] = False,
+    justification: Why = "",
 ) -> None:
     """
     Cancel all unsent jobs of a batch, a credential or everything.
@@ -136,7 +145,12 @@ def cancel(
             if not yes and sys.stdin.isatty():
                 typer.confirm(f"Cancel all unsent jobs of {amount(len(batches), 'batch')}?", abort=True)
             for each in batches:
-                count = await ledger.operations.cancel(each, person.current_user(), credential=credential)
+                count = await ledger.operations.cancel(
+                    each,
+                    person.current_user(),
+                    credential=credential,
+                    justification=justification.strip(),
+                )
                 out.print(f"{amount(count, 'job')} of {each} cancelled")
 
     asyncio.run(work())
@@ -148,7 +162,8 @@ def redrive(
     batch: BatchArgument,
     filters: Filters,
     state: Annotated[
-        State, typer.Option("--state", help=("State of the jobs: dead or cancelled."))
+        State,
+        typer.Option("--state", metavar="dead|cancelled", help="State of the jobs."),
     ] = State.DEAD,
     accept_duplicates: AcceptDuplicatesFlag = False,
     justification: JustificationOption = "",

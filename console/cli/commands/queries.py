@@ -157,8 +157,7 @@ def jobs(
     """
     List the jobs of a batch, or of a tenant in all batches.
 
-    They come in the order in which they were handed over; with --state dead or in_doubt, in that of their
-    time there.
+    Sorted by submission; with --state dead or in_doubt, by the time when they reached it.
 
     Example: provision jobs tenants --state dead --since 2h
     """
