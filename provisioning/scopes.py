@@ -28,3 +28,8 @@ def of_target(target: str) -> str:
 def of_job(job_id: str) -> str:
     """One job: nothing holds it alone, but acts are on it."""
     return f"job:{job_id}"
+
+
+def of_token(name: str) -> str:
+    """An API token: nothing holds it, but acts are on it."""
+    return f"token:{name}"

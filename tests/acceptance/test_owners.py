@@ -52,6 +52,9 @@ def test_a_token_is_listed_with_its_owner_and_its_end(desk: Desk) -> None:
     assert (token["owner"], token["all_owners"]) == ("crm", False)
     assert token["preset"].endswith(":crm")
     assert round((token["expires_at"] - token["created_at"]) / 86400) == 90
+    act = desk.run("audit", "--json").objects[0]
+    assert (act["act"], act["on"]) == ("token", "token:crm")
+    assert act["facts"] == {"done": "created", "owner": "crm", "scopes": "read"}
     listed = desk.run("token", "list").out
     assert "crm  crm  read  expires " in listed
     for wrong in (("--owner", "C/D"), ("--expires", "soon"), ("--expires", "0d")):

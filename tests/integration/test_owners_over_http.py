@@ -162,6 +162,15 @@ async def test_an_idempotency_key_is_the_owners(two: Two, valkey_url: str) -> No
     assert answers[0].json() == answers[1].json() != answers[2].json()
 
 
+async def test_the_figures_of_all_owners_are_not_for_one_of_them(two: Two) -> None:
+    """A token of an owner reads them only with the scope for it."""
+    status = {who: two.ask(who, "GET /metrics").status_code for who in ("crm", "operator")}
+    assert status == {"crm": 403, "operator": 200}
+    _, token = await two.ledger.tokens.create("scraper", [Scope.METRICS], owner="crm")
+    two.tokens["scraper"] = token
+    assert two.ask("scraper", "GET /metrics").status_code == 200
+
+
 async def test_a_token_for_all_owners_finds_everything(two: Two) -> None:
     for operation in OF_SOMETHING:
         if operation.startswith("GET ") and not operation.endswith("/events"):  # a stream does not end

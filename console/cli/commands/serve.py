@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
+from console.cli import person
 from console.cli.display.standard_output import emit
 from console.cli.selecting import age
 from console.cli.shell import JsonFlag, cli, open_ledger, out, talk
 from outcomes.words import amount, clock, shown
+from provisioning import scopes
 from provisioning.embedded.workplace import local_worker, workplace
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Ledger
@@ -111,9 +113,12 @@ def token(
                 made = await ledger.tokens.create(
                     name or "", scope or [], owner=owner, all_owners=all_owners, good_for=good_for
                 )
+                facts = {"owner": "all" if all_owners else owner, "scopes": " ".join(sorted(scope or []))}
+                await _note(ledger, name, "created", facts)
                 _show(*made, json=json)
             elif action is TokenAction.REVOKE:
                 await ledger.tokens.revoke(name or "")
+                await _note(ledger, name, "revoked", {})
                 out.print(f"{name} revoked")
             else:
                 for each in await ledger.tokens.all():
@@ -123,6 +128,13 @@ def token(
                         out.print(_line(each), soft_wrap=True)
 
     asyncio.run(work())
+
+
+async def _note(ledger: Ledger, name: str | None, done: str, facts: dict[str, str]) -> None:
+    """Records in the audit who may do what from now on."""
+    await ledger.operations.note(
+        "token", actor=person.current_user(), on=scopes.of_token(name or ""), facts={"done": done, **facts}
+    )
 
 
 async def _is_new(ledger: Ledger, owner: str) -> bool:
