@@ -20,7 +20,7 @@ from sandbox import contract, wire
 from sandbox.conduct import Conduct, Whole, status_of
 from sandbox.contract import Answer, Order
 from sandbox.draws import digest, draw
-from sandbox.faults import Case, Chance, Deck, Stage
+from sandbox.faults import ActiveFaults, Case, Chance, Stage
 from sandbox.pace import Bucket, Latency, Limit
 from sandbox.register import Register
 from sandbox.scenarios import SCENARIOS, Scenario
@@ -67,7 +67,7 @@ class Sandbox:
     def misbehave(self, scenario: str, chances: list[Chance], latency: Latency, limit: Limit | None) -> None:
         """Apply these faults, latency and limit from the next request on."""
         self.scenario = scenario
-        self.deck = Deck(self.seed, chances)
+        self.active_faults = ActiveFaults(self.seed, chances)
         self.latency = latency
         self.limit = limit
         self._buckets: dict[str, Bucket] = {}
@@ -143,7 +143,7 @@ class Sandbox:
         self, stage: Stage, body_digest: bytes, nth: int, due: Answer | None = None
     ) -> Conduct | None:
         """The conduct by a fault of this stage; None if none applies."""
-        chance = self.deck.befalls(stage, body_digest, nth)
+        chance = self.active_faults.drawn(stage, body_digest, nth)
         if chance is None:
             return None
         self.traffic.faults[chance.fault.name] += 1

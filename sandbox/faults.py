@@ -1,14 +1,15 @@
-# ruff: noqa: ARG001 - a fault takes its case whether or not it cares
+# ruff: noqa: ARG001 - all faults have the same signature
 """
-Misbehaviours, one function each: the name, the stage, what it does, and its meaning as the docstring.
+The faults that the sandbox can inject, one function each. Its name is the fault's name, its docstring is the
+description that users see.
 
-A fault decides and does not act: it returns a `Conduct`, and `wire` carries it out. Stages:
+A fault only decides: it returns a `Conduct`, and `wire` executes it. Stages:
 
-    door   before anything is looked at; befalls every POST. Nothing is created.
-    work   the request is good and nothing exists yet. Nothing is created.
-    made   the widget exists, and its answer goes wrong. This is how duplicates are made.
+    door   before the request is read; can happen to every POST. Nothing is created.
+    work   the request is valid, and no widget exists yet. Nothing is created.
+    made   the widget exists, and its answer is wrong or lost. A retry then creates a duplicate.
 
-A refused request (401, 404, 422, …) never reaches `work` or `made`: it is refused.
+A refused request (401, 404, 422, …) does not reach `work` or `made`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sandbox.draws import draw
 
 
 class Stage(StrEnum):
-    """Where in the handling of a request a fault strikes."""
+    """When a fault happens during the handling of a request."""
 
     DOOR = "door"
     WORK = "work"
@@ -37,12 +38,12 @@ class Stage(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Case:
     """
-    What a fault is told about the request it befalls.
+    The request that a fault happens to.
 
     Attributes:
-        due: the truthful answer, at stage `made`; an empty one before.
+        due: the correct answer, at stage `made`; an empty one before.
         argument: the number after the probability; None if none was given.
-        form: any whole number, the same for the same request; picks among spellings.
+        form: any whole number, equal for equal requests; selects a spelling of the answer.
     """
 
     due: Answer = Answer(200)  # noqa: RUF009 - frozen, and its headers are never written to
@@ -56,13 +57,13 @@ Play = Callable[[Case], Conduct]
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    One misbehaviour.
+    One fault.
 
     Attributes:
         name: as on the command line.
-        stage: where it strikes.
-        takes: what its argument is; empty if it takes none.
-        play: what it does.
+        stage: when it happens.
+        takes: meaning of its argument; empty if it has none.
+        play: decides what the sandbox does.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Fault:
 
     @property
     def meaning(self) -> str:
-        """One line for people."""
+        """Its description, one line."""
         return " ".join((self.play.__doc__ or "").split())
 
     @property
@@ -86,17 +87,17 @@ FAULTS: dict[str, Fault] = {}
 
 
 def fault(stage: Stage, takes: str = "") -> Callable[[Play], Play]:
-    """Enter the function into `FAULTS` under its own name, with hyphens."""
+    """Add the function to `FAULTS` under its own name, with hyphens."""
 
-    def enter(play: Play) -> Play:
+    def add(play: Play) -> Play:
         name = play.__name__.replace("_", "-")
         FAULTS[name] = Fault(name, stage, takes, play)
         return play
 
-    return enter
+    return add
 
 
-# At the door: a gateway, a proxy or a wrong address answers in the API's place.
+# Stage `door`: a gateway, a proxy or a wrong server answers instead of the API.
 
 _RETRY_AFTER = "Retry-After in whole seconds; none: no such header"
 
@@ -149,7 +150,7 @@ def redirect(case: Case) -> Conduct:
     return Whole(Answer(302, b"", {**TEXT, "Location": "/login"}))
 
 
-# At work: the API itself says no or breaks before it made anything.
+# Stage `work`: the API refuses or fails before it creates anything.
 
 
 @fault(Stage.WORK)
@@ -188,7 +189,7 @@ def status_0(case: Case) -> Conduct:
     return Whole(_failed_200())
 
 
-# The widget is made: whoever repeats the request now makes a second one.
+# Stage `made`: the widget exists, and a retry would create a second one.
 
 
 @fault(Stage.MADE)
@@ -268,17 +269,17 @@ def _whole(argument: float | None) -> int | None:
     return None if argument is None else round(argument)
 
 
-# Choosing
+# Selecting faults
 
 
 @dataclass(frozen=True, slots=True)
 class Chance:
     """
-    A fault as it was asked for: `NAME=PROBABILITY[:ARG]`.
+    A fault with its probability, given as `NAME=PROBABILITY[:ARG]`.
 
     Attributes:
         probability: share of the requests that reach its stage, 0 to 1.
-        argument: what the fault takes; None if not given.
+        argument: of the fault; None if none was given.
     """
 
     fault: Fault
@@ -296,9 +297,9 @@ _CHANCE = re.compile(r"(?P<name>[^=]+)=(?P<probability>[^:]+)(?::(?P<argument>.*
 
 def parse(text: str) -> Chance:
     """
-    Read `NAME=PROBABILITY[:ARG]`.
+    Parse `NAME=PROBABILITY[:ARG]`.
 
-    Raises: ValueError, fit for a person.
+    Raises: ValueError with a message for users.
     """
     found = _CHANCE.fullmatch(text.strip())
     if not found:
@@ -321,16 +322,16 @@ def parse(text: str) -> Chance:
 
 
 def _number(text: str) -> float | None:
-    """A plain number that is at least 0; None for everything else, `nan` and `inf` among it."""
+    """A number that is at least 0; None for everything else, also for `nan` and `inf`."""
     return float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", text.strip()) else None
 
 
-class Deck:
+class ActiveFaults:
     """
-    The faults in force, and the draw that decides who is befallen.
+    The active faults, and the random draw that selects requests for them.
 
-    Each fault draws for itself. Where several of one stage come up for a request, the one named first
-    acts, so that a fault named later happens a little less often than it says.
+    Each fault has its own draw. If several faults of one stage are drawn for a request, the first one in the
+    list happens, so a later one happens a little less often than its probability.
     """
 
     def __init__(self, seed: int, chances: Iterable[Chance] = ()) -> None:
@@ -344,8 +345,8 @@ class Deck:
     def __iter__(self) -> Iterator[Chance]:
         return iter(self._chances.values())
 
-    def befalls(self, stage: Stage, body_digest: bytes, nth: int) -> Chance | None:
-        """The fault that this request meets at this stage; None if it is spared."""
+    def drawn(self, stage: Stage, body_digest: bytes, nth: int) -> Chance | None:
+        """The fault that happens to this request at this stage; None if none."""
         for chance in self._by_stage[stage]:
             if draw(self._seed, chance.fault.name, body_digest, nth) < chance.probability:
                 return chance

@@ -137,7 +137,7 @@ class Inspection:
             "seed": sandbox.seed,
             "latency": str(sandbox.latency),
             "limit": None if sandbox.limit is None else str(sandbox.limit),
-            "faults": {chance.fault.name: chance.odds for chance in sandbox.deck},
+            "faults": {chance.fault.name: chance.odds for chance in sandbox.active_faults},
         }
 
 

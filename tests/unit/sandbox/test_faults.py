@@ -8,7 +8,7 @@ from sandbox import contract, faults
 from sandbox.conduct import Closed, Dribbled, HalfStatusLine, Reset, Stalled, Truncated, Whole, status_of
 from sandbox.contract import Answer, Order, Widget
 from sandbox.draws import digest
-from sandbox.faults import FAULTS, Case, Deck, Stage
+from sandbox.faults import FAULTS, ActiveFaults, Case, Stage
 
 DUE = contract.created(Order("1", {}), Widget(1, "1", "wk_x", "2026-01-15T10:30:00.000Z"))
 
@@ -112,30 +112,30 @@ def test_a_chance_that_cannot_be_read_is_explained(text: str, complaint: str) ->
 
 
 def test_a_fault_happens_as_often_as_it_says() -> None:
-    deck = Deck(1, [faults.parse("error-500=0.08")])
-    hits = sum(deck.befalls(Stage.WORK, digest(b"%d" % n), 1) is not None for n in range(10_000))
+    active = ActiveFaults(1, [faults.parse("error-500=0.08")])
+    hits = sum(active.drawn(Stage.WORK, digest(b"%d" % n), 1) is not None for n in range(10_000))
     assert 700 < hits < 900  # expected 800, standard deviation 27
 
 
 def test_certainty_and_impossibility_are_exact() -> None:
-    always, never = Deck(1, [faults.parse("html=1")]), Deck(1, [faults.parse("html=0")])
+    always, never = ActiveFaults(1, [faults.parse("html=1")]), ActiveFaults(1, [faults.parse("html=0")])
     for n in range(500):
-        assert always.befalls(Stage.DOOR, digest(b"%d" % n), 1) is not None
-        assert never.befalls(Stage.DOOR, digest(b"%d" % n), 1) is None
+        assert always.drawn(Stage.DOOR, digest(b"%d" % n), 1) is not None
+        assert never.drawn(Stage.DOOR, digest(b"%d" % n), 1) is None
 
 
 def test_the_same_body_may_fare_better_the_next_time() -> None:
-    deck = Deck(1, [faults.parse("error-500=0.5")])
-    fates = [deck.befalls(Stage.WORK, digest(b"x"), nth) is None for nth in range(1, 41)]
+    active = ActiveFaults(1, [faults.parse("error-500=0.5")])
+    fates = [active.drawn(Stage.WORK, digest(b"x"), nth) is None for nth in range(1, 41)]
     assert {True, False} == set(fates)
 
 
 def test_a_fault_named_twice_counts_as_named_last() -> None:
-    deck = Deck(1, [faults.parse("error-500=0.1"), faults.parse("error-500=0.9")])
-    assert [chance.odds for chance in deck] == ["0.9"]
+    active = ActiveFaults(1, [faults.parse("error-500=0.1"), faults.parse("error-500=0.9")])
+    assert [chance.odds for chance in active] == ["0.9"]
 
 
 def test_a_fault_strikes_at_its_own_stage_only() -> None:
-    deck = Deck(1, [faults.parse("error-500=1")])
-    struck = [stage for stage in Stage if deck.befalls(stage, digest(b"x"), 1)]
+    active = ActiveFaults(1, [faults.parse("error-500=1")])
+    struck = [stage for stage in Stage if active.drawn(stage, digest(b"x"), 1)]
     assert struck == [Stage.WORK]
