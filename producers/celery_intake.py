@@ -13,8 +13,8 @@ The Celery intake: any service that reaches the broker can send `provision.submi
 | owner           | str  | whose jobs they are: one of PROVISION_CELERY_OWNERS; `default` if absent  |
 
 The worker loads this module by its name. A message is acknowledged when its jobs are in the ledger. An
-invalid message or job is stored with the reason (`ledger.refused`); while the ledger is unavailable, the
-message is delivered again.
+invalid message or job is stored with the reason (`ledger.refused_messages`). While the ledger is unavailable,
+the message is delivered again.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Files behind an address, downloaded within bounds."""
+"""Downloads a file of jobs from an HTTPS address: all its pages, from public addresses only."""

@@ -1,10 +1,10 @@
 """
-Addresses that we may call on somebody's word: public ones, unless private ones are allowed.
+Protection against server-side request forgery: a URL from a user may lead only to a public address, unless
+private ones are allowed.
 
-What is judged is what is called. An address is read as the HTTP library reads it: it takes `①②⑦.0.0.1` for
-127.0.0.1. A name is resolved once and its meaning judged: a name server that answers differently a moment
-later (DNS rebinding) gains nothing. The last check is made where a socket is opened, on the very address that
-it will connect to.
+The checked address is the one that is connected to. A URL is parsed by the parser of the HTTP library, which
+reads `①②⑦.0.0.1` as 127.0.0.1. A host name is resolved once, and the result is checked and used, so that DNS
+rebinding has no effect. The last check is made when a socket is opened, on the address that it connects to.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ READ_TIMEOUT = 60.0
 
 
 class PrivateAddressError(OSError):
-    """The name leads to an address that may not be called."""
+    """The host has a private address, which is not allowed."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet: no own network, no loopback, no multicast."""
+    """Whether an IP address is public: not private, loopback, multicast or reserved."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
@@ -44,15 +44,15 @@ def is_public(address: str) -> bool:
 
 def check_address(url: str, *, allow_private: bool) -> None:
     """
-    Judges what can be judged of an address without resolving it.
+    Checks a URL without resolving its host.
 
-    Raises: InvalidInputError if it is no https address (http goes where private ones are allowed), holds a
-        password, or is the number of a private one.
+    Raises: InvalidInputError if it does not begin with https (http only if private addresses are allowed),
+        contains a password, or has a private IP address as its host.
     """
     try:
         called = URL(url)
         host, _ = called.host or "", called.port
-        (called.raw_host or "").encode("idna")  # as the look-up of the name will do
+        (called.raw_host or "").encode("idna")  # as the resolver will do
     except ValueError:
         raise InvalidInputError("this is no address", hint="such as https://crm.example/tenants") from None
     schemes = ("https", "http") if allow_private else ("https",)
@@ -75,7 +75,7 @@ _DIGITS_AND_DOTS = frozenset("0123456789.")
 
 
 def origin_of(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of a checked address, as it is called: a token is for one origin."""
+    """Scheme, host and port of a checked URL. A token is sent to one origin only."""
     called = URL(url)
     return called.scheme, called.raw_host, called.port
 
@@ -89,7 +89,7 @@ def _is_number(host: str) -> bool:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names, and refuses one of which any address is private."""
+    """Resolves host names; refuses a name if any of its addresses is private."""
 
     def __init__(self, resolver: AbstractResolver | None = None) -> None:
         self._resolver = resolver or ThreadedResolver()
@@ -97,7 +97,7 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a name. Raises: PrivateAddressError."""
+        """The addresses of a host name. Raises: PrivateAddressError."""
         found = await self._resolver.resolve(host, port, family)
         if not all(is_public(each["host"]) for each in found):
             raise PrivateAddressError(f"{host} leads to a private address")
@@ -108,25 +108,25 @@ class PublicResolver(AbstractResolver):
 
 
 def session(*, allow_private: bool, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
-    """An HTTP client that calls nothing it should not; have it follow no redirects, which are not judged."""
-    judged: Any = resolver
+    """An HTTP client that connects to allowed addresses only. Disable redirects: they are not checked."""
+    checked: Any = resolver
     if not allow_private:
-        judged = PublicResolver(resolver)
+        checked = PublicResolver(resolver)
     timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
     connector = aiohttp.TCPConnector(
-        resolver=judged, limit=20, socket_factory=None if allow_private else _public_socket
+        resolver=checked, limit=20, socket_factory=None if allow_private else _public_socket
     )
-    # The environment's proxy would resolve for us, unjudged.
+    # No proxy from the environment: it would resolve the name itself, without this check.
     return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
 
 
 def _public_socket(peer: AddrInfoType) -> socket.socket:
-    """A socket to connect to this peer. Raises: PrivateAddressError."""
+    """Creates a socket to connect to this peer. Raises: PrivateAddressError."""
     family, kind, protocol, _, where = peer
     if not is_public(str(where[0])):
         raise PrivateAddressError(f"{where[0]} is a private address")
     return socket.socket(family, kind, protocol)
 
 
-LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError)
-"""Errors after which trying again may help."""
+CONNECTION_ERRORS = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError)
+"""Errors of the connection, after which a request may be retried."""

@@ -1,9 +1,9 @@
 """
-Jobs that come from another service's API: every page of an address, laid down as one file.
+Downloads jobs from another service's API: all pages of an address, written into one file.
 
-CSV, NDJSON and JSON arrays are understood; pages are joined by `Link: <…>; rel="next"` (RFC 8288). The file
-is then read like any other, so that all that holds for files holds for this. A page that breaks off is
-fetched again; applying the same address again goes on where it was, for known jobs are skipped.
+Pages are CSV, NDJSON or JSON arrays, linked by `Link: <…>; rel="next"` (RFC 8288). The file is then read like
+any other, with the same checks. A page whose download breaks is fetched again. If the same address is applied
+again, known jobs are skipped.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import msgspec
 from aiohttp.abc import AbstractResolver
 
 from producers.files.file_kinds import Format
-from producers.pull.addresses import LOST, PrivateAddressError, check_address, origin_of, session
+from producers.pull.addresses import CONNECTION_ERRORS, PrivateAddressError, check_address, origin_of, session
 from provisioning.digits import is_whole_number
 from provisioning.errors import InvalidInputError
 
-TRIES = 5
-"""Times that a page is asked for."""
+ATTEMPTS = 5
+"""Most requests for one page."""
 
 LONGEST_WAIT = 30.0
-"""Seconds between two tries at most, whatever the other side asks for."""
+"""Longest wait before a retry, in seconds, even if `Retry-After` is longer."""
 
 MAX_ARRAY = 64 * 1024 * 1024
-"""Bytes of one page that is a JSON array: it is held in memory, as lines are not."""
+"""Most bytes of a page that is a JSON array: it is kept in memory; CSV and NDJSON are not."""
 
 MAX_HEADER = 1024 * 1024
-"""Bytes of a CSV header."""
+"""Most bytes of a CSV header."""
 
 CHUNK = 256 * 1024
 
@@ -47,13 +47,13 @@ _TYPES = {
     "application/json-lines": Format.JSONL,
 }
 _SUFFIXES = {".csv": Format.CSV, ".tsv": Format.TSV, ".ndjson": Format.JSONL, ".jsonl": Format.JSONL}
-_AGAIN = frozenset([408, 425, 429, 500, 502, 503, 504])
+_RETRYABLE = frozenset([408, 425, 429, 500, 502, 503, 504])
 _NEXT = re.compile(r"<([^>]*)>\s*((?:;[^,<]*)*)")
 _ACCEPT = "text/csv, application/x-ndjson, application/json;q=0.9, text/tab-separated-values;q=0.8"
 
 
-class _TryAgainError(Exception):
-    """The page did not come, and may the next time."""
+class _RetryablePageError(Exception):
+    """The request for a page failed, and a retry may succeed; `after`: its `Retry-After` in seconds."""
 
     def __init__(self, reason: str, after: float | None = None) -> None:
         super().__init__(reason)
@@ -66,10 +66,10 @@ class Pull:
 
     Args:
         url: of the first page.
-        token: sent as a bearer token to this address' own origin and to no other.
-        allow_private: whether addresses of private networks may be called, and plain http.
-        on_page: told how many pages have come.
-        longest_wait: seconds between two tries at most.
+        token: a bearer token, sent only to the origin of `url`.
+        allow_private: whether private addresses and plain http are allowed.
+        on_page: called after each page with the number of pages so far.
+        longest_wait: longest wait before a retry, in seconds.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class Pull:
 
     async def into(self, folder: Path) -> Path:
         """
-        Lays all pages down as one file in `folder`.
+        Downloads all pages into one file in `folder`.
 
-        Raises: InvalidInputError if a page cannot be had, or is nothing that we read.
+        Raises: InvalidInputError if a page cannot be downloaded, or its format is not supported.
         """
         draft = folder / "pulled"
         seen: set[str] = set()
@@ -113,7 +113,7 @@ class Pull:
         return draft.rename(folder / f"{stem}.{self._format or Format.CSV}")
 
     async def _page(self, http: aiohttp.ClientSession, url: str, file: IO[bytes]) -> str | None:
-        """Adds one page to the file. Returns: the address of the next."""
+        """Adds one page to the file, with retries. Returns: the address of the next page, if there is one."""
         check_address(url, allow_private=self._allow_private)
         start = file.tell()
         attempt = 0
@@ -123,17 +123,17 @@ class Pull:
             file.truncate()
             try:
                 return await self._fetch(http, url, file)
-            except (_TryAgainError, *LOST) as error:
+            except (_RetryablePageError, *CONNECTION_ERRORS) as error:
                 if isinstance(cause := _cause(error), PrivateAddressError):
                     raise InvalidInputError(
                         str(cause), hint="PROVISION_ALLOW_PRIVATE=true lets it be called"
                     ) from error
-                if attempt >= TRIES:
+                if attempt >= ATTEMPTS:
                     raise InvalidInputError(
                         f"{_shown(url)} cannot be fetched: {error or type(error).__name__}",
                         hint="nothing was begun; try again",
                     ) from error
-                asked = error.after if isinstance(error, _TryAgainError) else None
+                asked = error.after if isinstance(error, _RetryablePageError) else None
                 wait = 0.5 * 2.0 ** (attempt - 1) if asked is None else asked
                 await asyncio.sleep(min(wait, self._longest_wait))
             except aiohttp.ClientError as error:
@@ -149,7 +149,10 @@ class Pull:
         async with http.get(url, headers=headers, allow_redirects=False) as answer:
             self._check(answer, url)
             if self._format is None or not file.tell():
-                self._format, self._header = None, None  # the first page may have been begun before
+                self._format, self._header = (
+                    None,
+                    None,
+                )  # an earlier attempt at the first page may have set them
             chunks = answer.content.iter_chunked(CHUNK)
             kind = answer.content_type
             if kind == "application/json":
@@ -162,9 +165,11 @@ class Pull:
         status = answer.status
         if status == 200:
             return
-        if status in _AGAIN:
+        if status in _RETRYABLE:
             asked = answer.headers.get("Retry-After", "")
-            raise _TryAgainError(f"it answers {status}", float(asked) if is_whole_number(asked) else None)
+            raise _RetryablePageError(
+                f"it answers {status}", float(asked) if is_whole_number(asked) else None
+            )
         hints = {401: "PROVISION_PULL_TOKEN is sent as a bearer token", 403: "may the token see it?"}
         if 300 <= status < 400:
             raise InvalidInputError(
@@ -188,7 +193,7 @@ class Pull:
             raise InvalidInputError(
                 "a page is not a JSON array", hint='such as [{"key": "tenant-1"}]'
             ) from error
-        self._agree(Format.JSONL)
+        self._check_same_format(Format.JSONL)
         file.writelines(line + b"\n" for line in lines)
 
     async def _lines(self, chunks: AsyncIterator[bytes], kind: str, url: str, file: IO[bytes]) -> None:
@@ -197,7 +202,7 @@ class Pull:
             raise InvalidInputError(
                 f"{_shown(url)} sends {kind}, which is not read", hint="CSV, NDJSON or a JSON array"
             )
-        self._agree(found)
+        self._check_same_format(found)
         table = found is not Format.JSONL
         head: bytes | None = b"" if table else None
         last = b""
@@ -218,7 +223,7 @@ class Pull:
             file.write(b"\n")
 
     def _without_header(self, text: bytes) -> bytes:
-        """The page but for its header, where an earlier page had it."""
+        """The page without its header, unless it is the first page."""
         header, newline, rest = text.partition(b"\n")
         plain = header.removeprefix(b"\xef\xbb\xbf").strip()
         if self._header is None:
@@ -228,14 +233,14 @@ class Pull:
             raise InvalidInputError("the pages do not have the same columns")
         return rest if newline else b""
 
-    def _agree(self, found: Format) -> None:
+    def _check_same_format(self, found: Format) -> None:
         if self._format not in (None, found):
             raise InvalidInputError("the pages are not all of one kind")
         self._format = found
 
 
 def _next_of(links: list[str], base: str) -> str | None:
-    """The target of the link whose relation is `next`; relative ones count from `base`."""
+    """The URL of the `Link` with the relation `next`, resolved against `base`; None if there is none."""
     for link in links:
         for target, parameters in _NEXT.findall(link):
             for parameter in parameters.split(";"):
@@ -251,11 +256,11 @@ def _next_of(links: list[str], base: str) -> str | None:
 
 
 def _shown(url: str) -> str:
-    """An address without its query, which may hold a secret."""
+    """A URL without its query, which may contain a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}{parts.path}"
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """What is at the bottom of an error of aiohttp's."""
+    """The underlying error of an aiohttp error."""
     return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error.__cause__
