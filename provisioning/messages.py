@@ -1,10 +1,9 @@
 """
-The envelope of a Celery message, read before Celery sees it. Pure: headers and a body go in, a letter comes
-out.
+Validates a Celery message before Celery gets it. Pure: headers and a body go in, a `ValidMessage` comes out.
 
-Celery takes what it is given: a body of another shape, an id that is a list or a time limit that is a number
-ends its worker, and what it cannot decode it throws away. So nothing reaches it that was not read here, and
-what cannot be read is kept with the reason (`ledger.refused`).
+Celery does not validate: a body of another form, an id that is a list or a time limit that is a number ends
+its worker, and it drops what it cannot decode. So every message is validated here first, and an unreadable
+one is stored with the reason (`ledger.refused_messages`).
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ SUBMIT = "provision.submit"
 REFUSE = "provision.refuse"
 
 TASKS = (DRAIN, SUBMIT, REFUSE)
-"""Every task that a message may name."""
+"""The tasks that a message may call."""
 
 QUEUE = "celery"
-"""Celery's default queue: services that know only the broker's address reach it without a setting."""
+"""Celery's default queue, so that a service needs only the address of the broker."""
 
 UNACKNOWLEDGED = "unacked"
-"""Hash on Redis: messages that workers have taken and not acknowledged, as kombu names it."""
+"""kombu's hash in Redis: messages that workers have received and not acknowledged."""
 
 VERSION = 1
-"""Of a ring: what `provision.drain` is called with."""
+"""Version of a notification: the arguments of `provision.drain`."""
 
 
 class UnreadableError(Exception):
-    """A message that cannot be carried out; the text is the reason, and quotes nothing of its jobs."""
+    """The message is invalid. The text is the reason, and quotes nothing of its jobs."""
 
 
 class _Headers(msgspec.Struct):
-    """What is read of a message's headers; others are let be."""
+    """The headers that are validated; others are ignored."""
 
     task: str
     id: str
@@ -48,11 +47,11 @@ class _Headers(msgspec.Struct):
 
 
 SHOWN = ("argsrepr", "kwargsrepr", "traceparent")
-"""Headers that are only shown: kept where they are text, and no reason to refuse a message."""
+"""Headers for display: passed on if they are text, and never a reason to refuse a message."""
 
 
 class _Embed(msgspec.Struct):
-    """What is to happen after a task: Celery's own business, but of these shapes."""
+    """What Celery does after the task; only the types are validated."""
 
     callbacks: list[dict[str, Any]] | None = None
     errbacks: list[dict[str, Any]] | None = None
@@ -68,13 +67,13 @@ class _Notification(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class ValidMessage:
     """
-    A message that can be carried out.
+    A message that Celery can execute.
 
     Attributes:
-        headers: those for Celery, and no others.
-        body: args, kwargs and what is to happen afterwards.
+        headers: only those that Celery needs, or that are shown.
+        body: args, kwargs, and what Celery does after the task.
     """
 
     task: str
@@ -82,12 +81,12 @@ class Letter:
     body: tuple[list[Any], dict[str, Any], dict[str, Any]]
 
 
-def read(headers: Mapping[str, Any], body: Any, now: datetime) -> Letter:
+def read(headers: Mapping[str, Any], body: Any, now: datetime) -> ValidMessage:
     """
-    Reads a message of Celery's protocol 2, or 1, where everything is in the body.
+    Validates a message of Celery's protocol 2, or of protocol 1, which has everything in the body.
 
     Args:
-        body: what was decoded from JSON.
+        body: decoded from JSON.
     Raises: UnreadableError.
     """
     if isinstance(body, dict):
@@ -106,11 +105,11 @@ def read(headers: Mapping[str, Any], body: Any, now: datetime) -> Letter:
         raise UnreadableError(f"the keyword arguments (kwargs) are {_kind(kwargs)} and not an object")
     _converted(embed or {}, _Embed, "the third part of the body")
     if read.task == DRAIN:
-        _check_ring(args, kwargs)
+        _check_notification(args, kwargs)
     _check_times(read, now)
     clean: dict[str, Any] = {"lang": "py", "task": read.task, "id": read.id, "eta": read.eta, "retries": 0}
     clean |= {name: headers[name] for name in SHOWN if isinstance(headers.get(name), str)}
-    return Letter(read.task, clean, (list(args), kwargs, embed or {}))
+    return ValidMessage(read.task, clean, (list(args), kwargs, embed or {}))
 
 
 def _converted(value: Any, to: type[Any], what: str) -> Any:
@@ -128,7 +127,7 @@ def _check_task(task: str, tasks: Collection[str] = TASKS) -> None:
         )
 
 
-def _check_ring(args: Collection[Any], kwargs: Mapping[str, Any]) -> None:
+def _check_notification(args: Collection[Any], kwargs: Mapping[str, Any]) -> None:
     if args:
         raise UnreadableError("a notification takes only keyword arguments")
     notification = _converted(kwargs, _Notification, "the notification")
@@ -155,7 +154,7 @@ def _moment(text: str, header: str) -> datetime:
 
 def _kind(value: Any) -> str:
     """
-    What a value from JSON is, without the value.
+    The type of a value from JSON, without the value.
 
     >>> [_kind(each) for each in (None, True, 1.5, "x", [1], {})]
     ['null', 'a boolean', 'a number', 'a text', 'a list of 1', 'an object']

@@ -1,8 +1,8 @@
 """
 Pace: how many POSTs a second one credential may start, over all workers and hosts.
 
-The bucket is one number in Redis (`lua/take.lua`, generic cell rate algorithm). A worker reserves
-sending times in small blocks, so that pacing costs far less than one call a job.
+The state of a rate limit is one number in Redis (`lua/take.lua`, generic cell rate algorithm). A worker
+reserves sending times in small blocks (`worker/flow/pacer.py`), which costs far less than one call per job.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from provisioning.errors import ConfigurationError
 
 AHEAD = 0.25
-"""Seconds that a reservation may reach into the future: the time a changed pace needs to be felt."""
+"""Seconds that a reservation may reach into the future: after so long a changed pace applies."""
 
 BURST = 0.1
-"""Seconds of pace that an idle bucket saves up: with 50/s, five POSTs may start at once, and the one due."""
+"""Seconds of unused pace that may be sent at once: at 50/s, five POSTs and the one that is due."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -46,7 +46,7 @@ class Rate:
 
     @classmethod
     def of_word(cls, word: str) -> Rate:
-        """The rate that has this `word`: so the ledger keeps it."""
+        """The rate for a stored `word`."""
         return cls(None if word == "unlimited" else float(word))
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ class Rate:
 
     @property
     def word(self) -> str:
-        """The rate as the script reads it: POSTs per second, or `unlimited`."""
+        """The rate as the ledger stores it: POSTs per second, or `unlimited`."""
         return "unlimited" if self.per_second is None else repr(self.per_second)
 
 
@@ -71,9 +71,9 @@ class Tokens:
 
     Attributes:
         count: how many; None if there is no pace.
-        start: seconds until the first is good; with none reserved, until it is worth asking again.
-        interval: seconds between one and the next.
-        learned: the pace is one that 429s have taught.
+        start: seconds until the first becomes valid; if none was reserved, seconds until the next call.
+        interval: seconds between two of them.
+        learned: the pace was learned from 429 answers.
     """
 
     count: int | None

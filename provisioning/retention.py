@@ -1,4 +1,4 @@
-"""How long what has ended is kept, by class."""
+"""Retention: how long data is kept after a job has ended or a batch has settled, by class."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ DAY_SECONDS = 86_400.0
 
 
 class Kept(StrEnum):
-    """What can be let go of on its own. Nothing of a job that is unsettled or in doubt is in any class."""
+    """Classes of data with their own retention. Jobs that have not ended or are in doubt are in no class."""
 
     PAYLOADS = "payloads"  # bodies of jobs that succeeded
     RESULTS = "results"  # their widgets, keys included, and their attempts
     DEAD = "dead"  # bodies and attempts of dead and cancelled jobs
-    BATCHES = "batches"  # batches in which nothing is in doubt, as a whole; their tenants stay known
+    BATCHES = "batches"  # whole batches without a job in doubt; the identities of their jobs are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
     """
-    Days that each class is kept: of a job after it has ended, of a batch after it has settled; None for ever.
+    Days for which each class is kept after a job has ended or a batch has settled; None: for ever.
 
     Attributes:
         payloads, results, dead, batches: see `Kept`.
@@ -34,18 +34,18 @@ class Retention:
     batches: float | None = None
 
     def days(self, kept: Kept) -> float | None:
-        """Days that a class is kept; None for ever."""
+        """Days for which a class is kept; None: for ever."""
         days: float | None = getattr(self, kept)
         return days
 
     def due(self, kept: Kept, ended_at: float, now: float) -> bool:
-        """Whether the time of a class is over for what ended, or settled, then. Times are Unix seconds."""
+        """Whether the retention of a class has ended for a job or batch. Times are Unix seconds."""
         days = self.days(kept)
         return days is not None and now - ended_at >= days * DAY_SECONDS
 
     @property
     def for_ever(self) -> bool:
-        """Whether nothing is ever let go of."""
+        """Whether nothing is ever deleted."""
         return self == Retention()
 
     @classmethod

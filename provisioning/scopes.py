@@ -1,32 +1,32 @@
-"""What can be held back, as holds and acts name it: everything, one batch, one credential, one target."""
+"""Scopes of holds and of actions in the audit: everything, one batch, one credential or one target."""
 
 from __future__ import annotations
 
 from typing import Final
 
 KINDS: Final = {"all": "all", "batch": "batch:", "credential": "credential:", "target": "target:"}
-"""What the name of each begins with."""
+"""Prefix of the text of each scope."""
 
 EVERYTHING = KINDS["all"]
 
 
 def of_batch(batch_id: str) -> str:
-    """One batch."""
+    """The scope of one batch."""
     return KINDS["batch"] + batch_id
 
 
 def of_credential(credential: str) -> str:
-    """One credential."""
+    """The scope of one credential."""
     return KINDS["credential"] + credential
 
 
 def of_target(target: str) -> str:
-    """One target API."""
+    """The scope of one target, by its address."""
     return KINDS["target"] + target
 
 
 def of_job(job_id: str) -> str:
-    """One job: nothing holds it alone, but acts are on it."""
+    """The scope of an action on one job; a hold cannot have it."""
     return f"job:{job_id}"
 
 

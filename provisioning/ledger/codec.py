@@ -1,10 +1,11 @@
 """
-How a job, its story and its widget lie in Redis: positions instead of names, numbers instead of words.
+Decodes a stored job, its widget and its history: positions instead of names, numbers instead of words.
 
-Of a million jobs each byte is a megabyte. A job is a JSON array of `schema.JOB`; on the next line stands its
-widget, if it has one, and below that its story, an array for an attempt and an object for a move. The scripts
-write them, this module reads them. Only the widget is written and read here: it may be sealed, and then no
-script can read it.
+With a million jobs, each byte is a megabyte. A job is a JSON array of `schema.JOB`; the next line is its
+widget, or empty; the lines below are its history, an array for each attempt and an object for each other
+transition.
+The scripts write them, this module reads them. The widget is also encoded here: it may be encrypted, and then
+no script can read it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from provisioning.ledger.schema import ATTEMPT, JOB, REASON_OF, WORDS
 from provisioning.lifecycle import State
 
 _WHOLE_NUMBER = 10**15
-"""Ids below are kept as numbers: so far JSON numbers are exact everywhere."""
+"""Ids below this are stored as numbers: up to here JSON numbers are exact in every language."""
 
 _decode_array = msgspec.json.Decoder(list[Any]).decode
 _decode_move = msgspec.json.Decoder(Move).decode
@@ -31,7 +32,7 @@ _encode = msgspec.json.encode
 
 
 def words_of(kept: Mapping[bytes, bytes]) -> dict[int, str]:
-    """The words of a batch by their number, from the hash that holds both directions."""
+    """Number → word of a batch, from the hash that maps both ways; includes the fixed `WORDS`."""
     mine = {int(number): word.decode() for number, word in kept.items() if number.isdigit()}
     return {**dict(enumerate(WORDS, 1)), **mine}
 
@@ -41,18 +42,17 @@ _FIXED = words_of({})
 
 class StoredJob:
     """
-    A job as it was kept.
+    A job as stored. `text` and `number` read its other fields.
 
     Attributes:
-        state: where it stands; of the other places `place` tells.
-        result: its widget, sealed or not; empty if it has none.
-        story: the lines below that.
+        result: its widget, encrypted or not; empty if it has none.
+        history: the lines below that.
     Raises: ContractError if it cannot be read.
     """
 
     def __init__(self, value: bytes, words: Mapping[int, str] = _FIXED) -> None:
         array, _, below = value.partition(b"\n")
-        self.result, _, self.story = below.partition(b"\n")
+        self.result, _, self.history = below.partition(b"\n")
         try:
             self._values = dict(zip(JOB, _decode_array(array), strict=False))
             self.state = State(_word(self._values["state"], words))
@@ -61,35 +61,35 @@ class StoredJob:
         self._words = words
 
     def text(self, field: str) -> str:
-        """A place that holds a text or a word; empty where it holds none."""
+        """A field that is a text or a word; empty if it is not set."""
         return _word(self._values.get(field, ""), self._words)
 
     def number(self, field: str) -> int:
-        """A place that holds a number; 0 where it holds none."""
+        """A field that is a number; 0 if it is not set."""
         return int(self._values.get(field) or 0)
 
     @property
     def posts(self) -> dict[str, str]:
-        """`TOKEN:ATTEMPT` of its POSTs without an answer in time → what is believed of them."""
+        """`TOKEN:ATTEMPT` of each POST without an answer in time → its `Belief`."""
         return dict(self._values.get("posts") or {})
 
     @property
     def reason(self) -> str:
-        """Why it last moved."""
+        """Reason of its last transition."""
         return self.text("reason") or REASON_OF.get(self.state, "")
 
     def record(
         self, batch: str, number: int, *, due: float | None, result: bytes, late: list[bytes]
     ) -> JobRecord:
         """
-        All that is known of it.
+        The complete record of the job.
 
         Args:
-            due: ms before which it is not to be started.
-            result: its widget, opened; empty if it has none.
-            late: widgets beside that one, opened.
+            due: ms before which it must not be started.
+            result: its widget, decrypted; empty if it has none.
+            late: further widgets, decrypted.
         """
-        attempts, moves = read_story(self.story, self._words)
+        attempts, moves = read_history(self.history, self._words)
         return JobRecord(
             job_id=f"{batch}.{number}",
             batch=batch,
@@ -111,18 +111,18 @@ class StoredJob:
         )
 
 
-def read_story(story: bytes, words: Mapping[int, str] = _FIXED) -> tuple[list[Attempt], list[Move]]:
+def read_history(history: bytes, words: Mapping[int, str] = _FIXED) -> tuple[list[Attempt], list[Move]]:
     """
-    A job's attempts and notable moves, oldest first.
+    A job's attempts and its other recorded transitions, oldest first.
 
-    An attempt whose lease lapsed and whose answer came late stands twice in the story: the answer counts, in
-    the place of the lapse.
-    Raises: ContractError if a line is of neither kind.
+    If the lease of an attempt expired and its answer came late, the history has two lines for it; the answer
+    replaces the expired one.
+    Raises: ContractError if a line is neither.
     """
     attempts: list[Attempt] = []
     moves: list[Move] = []
     lapsed: dict[tuple[int | None, int], int] = {}
-    for line in story.splitlines():
+    for line in history.splitlines():
         try:
             if line.startswith(b"{"):
                 moves.append(_decode_move(line))
@@ -166,14 +166,14 @@ def _word(value: str | int, words: Mapping[int, str]) -> str:
 
 
 def encode_result(result: Result) -> bytes:
-    """A widget before it is sealed: its members in order, as numbers where that loses nothing."""
+    """Encodes a widget, before encryption: its members in order, as numbers where that loses nothing."""
     *ids, created_at = msgspec.structs.astuple(result)
     return _encode([*(_short(text) for text in ids), _milliseconds(created_at)])
 
 
 def decode_result(value: bytes) -> Result:
     """
-    A widget from what was kept.
+    Decodes a stored, decrypted widget.
 
     Raises: ContractError if it cannot be read.
     """
@@ -192,7 +192,7 @@ def _short(text: str) -> str | int:
 
 
 def _milliseconds(text: str) -> str | int:
-    """When that is what the text says, and says as we would."""
+    """The time in ms if the text is a time in the form of `_written`; otherwise the text."""
     try:
         number = round(datetime.fromisoformat(text).timestamp() * 1000)
         return number if _written(number) == text else text

@@ -1,50 +1,50 @@
 """
-Every Redis key, built by a named function in one place.
+Every Redis key. A named function here builds each.
 
-Keys of one batch share the hash tag `{batch}`, so that one script's keys share a slot. The scripts
-receive the batch's key and append the endings of `OF_BATCH`; other keys they know by `SHARED`.
+Keys of one batch share the hash tag `{batch}`, so all keys of one script are in one slot. The scripts
+receive the key of the batch and append the endings of `OF_BATCH`; other keys are in `SHARED`.
 
 | key                        | type   | holds                                                            |
 | -------------------------- | ------ | ---------------------------------------------------------------- |
 | `pv:{B}`                   | hash   | the batch: name, counts by state, bounds, token counter           |
-| `pv:{B}:jobs`              | hash   | N → job N, its widget and its story, each on a line of its own    |
+| `pv:{B}:jobs`              | hash   | N → job N, its widget and its history, each on its own line       |
 | `pv:{B}:words`             | hash   | words that recur in jobs → their numbers, and back                |
 | `pv:{B}:bodies`            | hash   | N → JSON of the POST                                              |
-| `pv:{B}:late`              | hash   | N → a line each: results beside the one that counts, if any       |
+| `pv:{B}:late`              | hash   | N → further widgets of job N, if any, one per line                |
 | `pv:{B}:ready:C`           | list   | numbers of queued jobs of credential C, in order                  |
 | `pv:{B}:credentials`       | set    | credentials with a ready list                                     |
 | `pv:{B}:waiting`           | zset   | queued jobs that may not start before a time (ms)                 |
 | `pv:{B}:leases`            | zset   | claimed and sending jobs by the end of their lease (ms)           |
-| `pv:{B}:dead`, `:in_doubt` | zset   | those jobs by the time they got there (ms)                        |
+| `pv:{B}:dead`, `:in_doubt` | zset   | dead jobs, jobs in doubt, by the time they got there (ms)         |
 | `pv:{B}:causes`            | hash   | `dead:CAUSE`, `in_doubt:CAUSE` → how many                         |
 | `pv:identity:C`            | hash   | job key → job id, for credential C: permanent                     |
-| `pv:identities:O:C`        | hash   | likewise of an owner O that is not `default`                      |
-| `pv:format`                | string | how jobs are kept; a program that knows another way refuses       |
+| `pv:identities:O:C`        | hash   | the same for an owner O other than `default`                      |
+| `pv:format`                | string | format of the ledger; other versions of the program refuse it     |
 | `pv:names`                 | hash   | batch name, or `OWNER/NAME` → batch                               |
 | `pv:batches`               | zset   | batches by the time they were opened (ms)                         |
-| `pv:active`                | zset   | batches with unsettled jobs, by the time they were last rung (ms) |
+| `pv:active`                | zset   | batches with unsettled jobs, by the time of their last claim (ms)  |
 | `pv:holds`                 | hash   | `all`, `batch:B`, `credential:C`, `target:T` → who, when, why     |
 | `pv:pace:C`                | string | when credential C's next sending time is due (ms)                 |
 | `pv:rates`                 | hash   | credential → pace set by an operator                              |
-| `pv:learned`               | hash   | credential → rate that 429s have taught (JSON)                    |
-| `pv:workers`               | zset   | workers by the time of their last sign of life (ms)               |
-| `pv:workers:signs`         | hash   | worker → what it was doing then, as JSON                          |
-| `pv:brake:SCOPE`           | hash   | when a probe may go through a brake, on a person's word           |
-| `pv:{B}:minutes`           | hash   | `MINUTE[/LENGTH]:STATE` → jobs that got there then; `:attempts`   |
-| `pv:keys`                  | hash   | batch → its data key, wrapped by the master keys; `fingerprints`   |
-| `pv:audit`                 | stream | what people did: who, when, on what and why (JSON), bounded       |
-| `pv:events`                | stream | what somebody may wait for: batches, single jobs, acts; bounded   |
+| `pv:learned`               | hash   | credential → rate learned from 429 answers (JSON)                 |
+| `pv:workers`               | zset   | workers by the time of their last registration (ms)               |
+| `pv:workers:signs`         | hash   | worker → what it was doing then (JSON)                            |
+| `pv:brake:SCOPE`           | hash   | a circuit breaker after `resume`: the earliest time of a probe    |
+| `pv:{B}:minutes`           | hash   | `MINUTE[/LENGTH]:STATE` → jobs that got there; `:attempts`: POSTs |
+| `pv:keys`                  | hash   | batch → its data key, encrypted by a master key; `fingerprints`   |
+| `pv:audit`                 | stream | actions of people: who, when, on what, why (JSON); bounded        |
+| `pv:events`                | stream | events of batches and single jobs, actions of people; bounded     |
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
-| `pv:idempotency:H`         | string | what was asked under an Idempotency-Key, and the answer (JSON)    |
-| `pv:idempotency:H:lock`    | string | the server that works on it, for as long as it renews this        |
-| `pv:webhooks`              | hash   | batch or single job → its webhook, secret included: sealed        |
-| `pv:webhooks:due`          | zset   | those with something to tell, by when it is tried next (ms)       |
-| `pv:webhooks:states`       | hash   | batch or job → how its webhook goes (JSON)                        |
-| `pv:outbox:ON`             | list   | what the webhook of a batch or job is to be told, oldest first    |
-| `pv:confirmed`             | string | written before replicas are waited for                            |
-| `pv:primary`               | hash   | the Redis last met: its run id, since when, what it may lose      |
-| `pv:intake:dead`           | list   | messages that were refused, and why (JSON), newest first, bounded |
-| `pv:intake:bytes`          | string | how many bytes they come to                                       |
+| `pv:idempotency:H`         | string | request with an Idempotency-Key, and its answer (JSON)            |
+| `pv:idempotency:H:lock`    | string | the server that handles this request; expires if not renewed      |
+| `pv:webhooks`              | hash   | batch or single job → its webhook and its secret, maybe encrypted |
+| `pv:webhooks:due`          | zset   | webhooks with pending events, by the next delivery (ms)           |
+| `pv:webhooks:states`       | hash   | batch or job → status of its webhook (JSON)                       |
+| `pv:outbox:ON`             | list   | pending events of the webhook of a batch or job, oldest first     |
+| `pv:confirmed`             | string | a write that replicas must confirm before the program continues   |
+| `pv:primary`               | hash   | the current Redis: its run id, since when, what it may lose       |
+| `pv:intake:dead`           | list   | refused messages, and why (JSON), newest first; bounded           |
+| `pv:intake:bytes`          | string | total size of these messages in bytes                             |
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ SHARED: Final = {
     "intake_dead": "pv:intake:dead",
     "intake_bytes": "pv:intake:bytes",
 }
-"""Keys that all batches share, and beginnings of such keys."""
+"""Keys that belong to no batch, and prefixes of such keys."""
 
 OF_BATCH: Final = {
     "jobs": ":jobs",
@@ -90,7 +90,7 @@ OF_BATCH: Final = {
     "causes": ":causes",
     "minutes": ":minutes",
 }
-"""Endings of a batch's own keys, put after its key."""
+"""Endings of the keys of one batch; they follow the key of the batch."""
 
 FORMAT = SHARED["format"]
 NAMES = SHARED["names"]
@@ -115,17 +115,17 @@ CONFIRMED = "pv:confirmed"
 
 
 def batch(batch_id: str) -> str:
-    """Hash of the batch itself; all its other keys start with this one."""
+    """Hash: the batch itself. All its other keys start with this one."""
     return f"pv:{{{batch_id}}}"
 
 
 def jobs(batch_id: str) -> str:
-    """Hash: number → a job, its widget and its story, as `ledger.kept` reads them."""
+    """Hash: number → a job, its widget and its history; `ledger.codec` decodes them."""
     return batch(batch_id) + OF_BATCH["jobs"]
 
 
 def words(batch_id: str) -> str:
-    """Hash: words that recur in a batch's jobs → their numbers, and back."""
+    """Hash: words that recur in the jobs of a batch → their numbers, and back."""
     return batch(batch_id) + OF_BATCH["words"]
 
 
@@ -135,7 +135,7 @@ def bodies(batch_id: str) -> str:
 
 
 def late_results(batch_id: str) -> str:
-    """Hash: number → results that came beside the one that counts, a line each."""
+    """Hash: number → further widgets of a job, one per line."""
     return batch(batch_id) + OF_BATCH["late"]
 
 
@@ -145,7 +145,7 @@ def credentials(batch_id: str) -> str:
 
 
 def brake(scope: str) -> str:
-    """Hash: when a probe may go through the brake on a scope; absent where no person has said so."""
+    """Hash: the earliest time of a probe through the circuit breaker of a scope; absent before `resume`."""
     return SHARED["brake"] + scope
 
 
@@ -155,7 +155,7 @@ def waiting(batch_id: str) -> str:
 
 
 def leases(batch_id: str) -> str:
-    """Sorted set: held jobs by the end of their lease."""
+    """Sorted set: claimed and sending jobs by the end of their lease."""
     return batch(batch_id) + OF_BATCH["leases"]
 
 
@@ -170,7 +170,7 @@ def causes(batch_id: str) -> str:
 
 
 def minutes(batch_id: str) -> str:
-    """Hash: `MINUTE:STATE` or `MINUTE:attempts` → how many jobs got there, POSTs began, in that minute."""
+    """Hash: `MINUTE:STATE` → jobs that got there in that minute; `MINUTE:attempts` → POSTs that began."""
     return batch(batch_id) + OF_BATCH["minutes"]
 
 
@@ -180,27 +180,27 @@ def ready(batch_id: str, credential: str) -> str:
 
 
 def identity(credential: str, owner: str = DEFAULT) -> str:
-    """Hash: a tenant's key → the id of its job, for good."""
+    """Hash: a tenant's key → the id of its job; permanent."""
     if owner == DEFAULT:
         return SHARED["identity"] + credential
     return f"{SHARED['identities']}{owner}:{credential}"
 
 
 def outbox(on: str) -> str:
-    """List: what the webhook of a batch or job is still to be told, oldest first."""
+    """List: pending events of the webhook of a batch or job, oldest first."""
     return SHARED["outbox"] + on
 
 
 def idempotency(name: str) -> str:
-    """String: what was asked under an Idempotency-Key, named by its hash, and the answer."""
+    """String: the request with an Idempotency-Key (`name` is its hash), and its answer."""
     return f"pv:idempotency:{name}"
 
 
 def idempotency_lock(name: str) -> str:
-    """String: the server that works on what was asked under the key."""
+    """String: the server that handles the request with this key."""
     return f"{idempotency(name)}:lock"
 
 
 def pace(credential: str) -> str:
-    """String: the one number that is the pace all workers share for one credential."""
+    """String: when the next POST of a credential is due, for all workers (`lua/take.lua`)."""
     return f"pv:pace:{credential}"

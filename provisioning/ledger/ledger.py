@@ -21,6 +21,7 @@ from provisioning.ledger.encryption import Encryption, KeylessError, SealedError
 from provisioning.ledger.events import Events
 from provisioning.ledger.fitness import check_eviction, check_version
 from provisioning.ledger.idempotency import Idempotency
+from provisioning.ledger.migration import MIGRATED, migrate
 from provisioning.ledger.operations import Operations
 from provisioning.ledger.pipelined import Pipelined
 from provisioning.ledger.primary import Primary
@@ -29,7 +30,6 @@ from provisioning.ledger.records import Claims
 from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.tokens import AccessTokens
-from provisioning.ledger.upgrade import FORMERS, take_over
 from provisioning.ledger.webhooks import WebhookStore
 from provisioning.observability.log_events import BODY_UNOPENED
 from provisioning.observability.logs import log_event
@@ -193,7 +193,7 @@ class Ledger:
         client: Any = self.redis
         kept = await client.get(keys.FORMAT)
         used = kept is not None or await client.exists(keys.BATCHES)
-        if used and kept not in (FORMAT, *FORMERS):
+        if used and kept not in (FORMAT, *MIGRATED):
             raise ContractError(
                 f"the jobs in this Redis are kept in format {(kept or b'1').decode()}, and this program"
                 f" knows {FORMAT.decode()}",
@@ -201,5 +201,5 @@ class Ledger:
             )
         check_version(str(server["redis_version"]))
         check_eviction(memory.get("maxmemory_policy", "noeviction"))
-        if kept in FORMERS:
-            await take_over(self.redis, self.queries, self.sealer)
+        if kept in MIGRATED:
+            await migrate(self.redis, self.queries, self.sealer)

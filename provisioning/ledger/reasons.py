@@ -1,4 +1,4 @@
-"""Why a Redis could not be reached: what the system said, without the client's wrapping."""
+"""Why Redis could not be reached: the error of the operating system or of OpenSSL, for messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ssl
 
 
 def reason(error: BaseException) -> str:
-    """What the system said; the client's text in full where the system said nothing."""
+    """The text of the operating system's error; if there is none, the text of the client's."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, socket.gaierror):
         return str(cause.strerror)
@@ -20,15 +20,15 @@ def reason(error: BaseException) -> str:
 
 
 def tls_reason(error: ssl.SSLError) -> str:
-    """What OpenSSL found wrong: its errors have numbers that mean something else to the system."""
+    """The text of an OpenSSL error. Its `errno` means something else in the operating system."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     return (error.reason or str(error)).replace("_", " ").lower()
 
 
 def tls_trouble(error: BaseException | None) -> ssl.SSLError | None:
-    """The error of OpenSSL's that one of the client's came from; None if it came from none."""
-    for _ in range(4):  # a Sentinel's wraps the client's, which wraps OpenSSL's
+    """The OpenSSL error that caused an error of the client; None if there is none."""
+    for _ in range(4):  # a Sentinel's error has the client's as its cause, and that has OpenSSL's
         if error is None or isinstance(error, ssl.SSLError):
             return error
         error = error.__cause__ or error.__context__

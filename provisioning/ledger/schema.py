@@ -1,19 +1,19 @@
 """
-What the ledger's scripts and this program both go by: words, rows, keys and the way a job is kept.
+What the ledger's Lua scripts and Python share: words, rows, keys and the stored form of a job.
 
-Here each is said once. `lua(script, text)` puts it into the text of a script:
+Each is defined here once. `lua(script, text)` adds the definitions to the text of a script:
 
     STATE.QUEUED, …   the words of an enumeration by their Python names; likewise `KEY.names` and `OF.jobs` of
-                      `keys.py`, `SCOPE.batch` of `scopes.py`. Each is replaced by its text; what is not
-                      there is an error
+                      `keys.py`, `SCOPE.batch` of `scopes.py`. Each is replaced by its text; an unknown name
+                      is an error
     LIFE              `LIFE[state][event]`, the state that follows (`lifecycle.TRANSITIONS`)
-    arg               the arguments of the script, by the names of its `head`
-    rows()            goes over the rows that follow them; the table it gives is the same for each row
-    give(list, …)     appends a row of the reply, its values in the order of their fields
-    job_of, kept_of   a job of its array as it is kept, and the other way round
-    attempt_of        the array of an attempt
+    arg               the arguments of the script, by the field names of its `head`
+    rows()            iterates over the rows that follow them; it reuses one table for all rows
+    give(list, …)     appends a row to the reply, its values in the order of the fields
+    job_of, kept_of   decode a job from its stored array, and encode it
+    attempt_of        encodes the array of an attempt
 
-Who changes how a job or its story is kept counts `FORMAT` up.
+If you change how a job or its history is stored, increase `FORMAT`.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from provisioning.lifecycle import TRANSITIONS, UNSETTLED, Event, State
 S = TypeVar("S", bound=msgspec.Struct)
 
 FORMAT: Final = b"4"
-"""What `pv:format` says of a ledger that is written so; a program that knows another leaves it alone."""
+"""Value of `pv:format` in a ledger of this format; a program that knows another format refuses to write."""
 
 FINGERPRINT: Final = 16
-"""Digits of a fingerprint that are kept. It only tells whether one tenant's body has changed."""
+"""Digits of a fingerprint that are stored. It only shows whether the body of one tenant has changed."""
 
 # -- words ---------------------------------------------------------------------------------------------
 
 
 class Reason(StrEnum):
-    """Why a job is where it is, where the ledger itself moved it; answers and deferrals bring their own."""
+    """Reasons of transitions by the ledger itself; answers and deferrals contain their own reason."""
 
     ACCEPTED = "accepted"
     CLAIMED = "claimed"
@@ -64,7 +64,7 @@ class Reason(StrEnum):
 
 
 class Move(StrEnum):
-    """Lines of a job's story that are no attempts."""
+    """Lines of a job's history that are not attempts."""
 
     ACCEPTED = "accepted"
     REPLACED = "replaced"
@@ -76,53 +76,53 @@ class Move(StrEnum):
 
 
 class Belief(StrEnum):
-    """What is believed of a POST that left `sending` without an answer (decision 0003)."""
+    """What is known of a POST whose job left `sending` before its answer came (decision 0003)."""
 
-    OPEN = "open"  # it may have made a widget
-    FOUND = "found"  # a person's word: it has
-    ABSENT = "absent"  # a person's word: it has not
-    ANSWERED = "answered"  # its answer has come late and is booked
-    MOVED = "moved"  # likewise, and has moved the job
+    OPEN = "open"  # it may have created a widget
+    FOUND = "found"  # a person has found its widget
+    ABSENT = "absent"  # a person has found that there is no widget
+    ANSWERED = "answered"  # its answer came late and is recorded
+    MOVED = "moved"  # likewise, and it changed the state of the job
 
 
 class Go(StrEnum):
-    """The ledger's word on an intent to POST."""
+    """The ledger's reply to an intent: whether the POST may start."""
 
     GO = "go"
-    TRIAL = "trial"  # go: a brake lets it through, to try whether it may come off
-    HELD = "held"  # something keeps the job back; it is queued again
-    CANCELLED = "cancelled"  # a person has called the job off
-    LOST = "lost"  # it is another worker's now
+    TRIAL = "trial"  # go, as the probe of a circuit breaker
+    HELD = "held"  # a hold applies; the job is queued again
+    CANCELLED = "cancelled"  # a person has cancelled the job
+    LOST = "lost"  # another worker has the job now
 
 
 class How(StrEnum):
-    """How the ledger has taken what was said of a job; said twice, as at first."""
+    """How the ledger recorded an answer or a deferral; repeating the call gives the same reply."""
 
-    IN_TIME = "in_time"  # the job was waiting for it, and has moved by it
-    LATE = "late"  # it was not any more; told in its story
-    LATE_MOVE = "late_move"  # likewise, and the job has moved by it
-    LOST = "lost"  # there is nothing of this left to record
+    IN_TIME = "in_time"  # the job was waiting for it, and changed its state
+    LATE = "late"  # the job was no longer waiting; recorded in its history only
+    LATE_MOVE = "late_move"  # likewise, but the job changed its state
+    LOST = "lost"  # nothing was recorded: the job is gone, or another worker has it
 
 
 class Affirmation(StrEnum):
-    """What a primary knew of a POST that a worker told it of."""
+    """What a new primary knew of a POST that a worker reported to it."""
 
     KNOWN = "known"
-    TAKEN_UP = "taken_up"  # its intent was lost; the job is being sent, or the answer will be late
-    RESTORED = "restored"  # its job was lost as well
-    OTHER = "other"  # its job was lost, and its number or its key is another's by now
+    TAKEN_UP = "taken_up"  # its intent was lost and is written again
+    RESTORED = "restored"  # its job was lost too and is created again
+    OTHER = "other"  # its job was lost, and another job has its number or key by now
 
 
 class Released(StrEnum):
-    """What a person's word has done to a hold."""
+    """The result of a person's `resume` for a hold."""
 
     NOT_HELD = "not_held"
     RELEASED = "released"
-    PROBE = "probe"  # one job is sent first, to try
+    PROBE = "probe"  # one job is sent first, as a probe
 
 
 class Shown(StrEnum):
-    """What a job has shown of a brake that let it through."""
+    """The result of a probe through a circuit breaker."""
 
     GOOD = "good"
     BAD = "bad"
@@ -130,7 +130,7 @@ class Shown(StrEnum):
 
 
 class Sweep(StrEnum):
-    """Classes of what is let go of after its retention."""
+    """Classes of data that are deleted after their retention."""
 
     PAYLOADS = "payloads"
     RESULTS = "results"
@@ -139,54 +139,54 @@ class Sweep(StrEnum):
 
 
 class Happened(StrEnum):
-    """What is appended to `keys.EVENTS`."""
+    """Events that are appended to `keys.EVENTS`."""
 
     BATCH_SETTLED = "batch.settled"
     BATCH_PAUSED = "batch.paused"  # by a person
-    BATCH_BRAKED = "batch.braked"  # by a brake on its credential, its target or itself
+    BATCH_BRAKED = "batch.braked"  # by a circuit breaker on its credential, its target or itself
     BATCH_STOPPED = "batch.stopped"  # by the stop-loss
     BATCH_RELEASED = "batch.released"
-    JOB_SUCCEEDED = "job.succeeded"  # of single jobs: nobody waits for a row of a file
+    JOB_SUCCEEDED = "job.succeeded"  # only of single jobs: rows of a file have no events of their own
     JOB_DEAD = "job.dead"
     JOB_IN_DOUBT = "job.in_doubt"
     JOB_CANCELLED = "job.cancelled"
-    ACT = "act"  # a person's, in `keys.AUDIT`
+    ACT = "act"  # an action of a person, also in `keys.AUDIT`
 
 
 WEBHOOK_EVENTS: Final = (
     *(Happened.BATCH_SETTLED, Happened.BATCH_STOPPED, Happened.BATCH_BRAKED),
     *(Happened.JOB_SUCCEEDED, Happened.JOB_DEAD, Happened.JOB_IN_DOUBT, Happened.JOB_CANCELLED),
 )
-"""What goes to the outbox of a webhook; the rest is for those who watch."""
+"""Events that webhooks deliver; the others are only for clients that wait for events."""
 
 TOKENS_SINCE: Final = 1_767_225_600_000
-"""2026-01-01 in ms: fencing tokens count from then, so that Lua writes them whole, in 14 digits."""
+"""2026-01-01 in ms: fencing tokens count from it, so that they have 14 digits, which Lua prints exactly."""
 
 SETTLING_MS: Final = 10_000
-"""ms for which a Redis that may have lost writes takes no jobs, and is told of them: a connection that leads
-nowhere is given up after 8 s."""
+"""ms for which a Redis that may have lost writes refuses claims and new jobs, while workers restore them: a
+dead connection is detected after 8 s."""
 
 EVENTS_KEPT: Final = 50_000
-"""Entries of `keys.EVENTS` that are kept at least, some 10 MB: whoever comes back finds what they missed."""
+"""Fewest entries of `keys.EVENTS` that are kept, some 10 MB: clients that reconnect read what they missed."""
 
 
 class HoldKind(StrEnum):
-    """What has put a hold on."""
+    """Who or what has set a hold."""
 
     PAUSED = "paused"  # a person
-    BRAKE = "brake"  # the program; comes off after a probe
-    STOP_LOSS = "stop_loss"  # the program, for a person to look
-    CANCELLING = "cancelling"  # the program, while a cancel goes over the batch: nobody is told
+    BRAKE = "brake"  # the program, a circuit breaker; a successful probe ends it
+    STOP_LOSS = "stop_loss"  # the program; a person must look
+    CANCELLING = "cancelling"  # the program, while a cancel is in progress: it has no event
 
 
 ELSEWHERE: Final = "elsewhere"
-"""In the place of a verdict: nothing was done, the body is sealed with the key of another batch."""
+"""Returned instead of a verdict: nothing was done, the body needs the encryption key of another batch."""
 
 WORDS: Final = (
     *(*State, "created", "rejected", "denied", "misdirected", "unprocessed", "failed"),
     *("nothing_sent", "sent", "status_seen", "answered"),
 )
-"""Words with a number, from 1. It only ever grows at its end. Those of a batch have numbers from 101."""
+"""Words with fixed numbers, from 1. Append only. Words of a batch have numbers from 101."""
 
 REASON_OF: Final = {
     State.QUEUED: Reason.ACCEPTED,
@@ -195,24 +195,24 @@ REASON_OF: Final = {
     State.SUCCEEDED: Reason.CREATED,
     State.CANCELLED: Reason.CANCELLED,
 }
-"""Why a job is in a state, where nothing else is said: it is not kept then."""
+"""The usual reason of a state. It is not stored."""
 
-# -- how a job is kept ---------------------------------------------------------------------------------
+# -- how a job is stored -------------------------------------------------------------------------------
 
 
 class Kind(StrEnum):
-    """How a value is kept in an array."""
+    """How a value is stored in an array."""
 
     TEXT = "text"
-    NUMBER = "number"  # 0 where none is kept
-    OPTIONAL = "optional"  # a number, '' where there is none
-    FIXED = "fixed"  # by its number in `WORDS`
-    WORD = "word"  # by its number: one of `WORDS`, or one of the batch
-    REASON = "reason"  # likewise; '' where it is that of the state
-    BELIEFS = "beliefs"  # a POST's name → `Belief`
-    MS = "ms"  # seconds as whole ms
+    NUMBER = "number"  # 0 if none is stored
+    OPTIONAL = "optional"  # a number, or ''
+    FIXED = "fixed"  # a word, stored as its number in `WORDS`
+    WORD = "word"  # a word, stored as its number in `WORDS` or in the batch
+    REASON = "reason"  # likewise; '' for the usual reason of the state
+    BELIEFS = "beliefs"  # `TOKEN:ATTEMPT` → `Belief`
+    MS = "ms"  # seconds, stored as whole ms
     OPTIONAL_MS = "optional_ms"
-    FLAG = "flag"  # 1, '' for no
+    FLAG = "flag"  # 1, or '' for false
 
 
 JOB: Final = {
@@ -235,10 +235,10 @@ JOB: Final = {
     "posts": Kind.BELIEFS,
 }
 """
-Places of a job's array. What is '' or 0 at its end is left out.
+Fields of a job's array, in order. '' and 0 at its end are left out.
 
-`calloff` is the token under which the job was being sent when a person called it off; `posts` what is
-believed of POSTs that left `sending` without an answer, by `TOKEN:ATTEMPT`.
+`calloff` is the token under which the job was being sent when a person cancelled it; `posts` has the `Belief`
+about each POST whose answer did not come in time, by `TOKEN:ATTEMPT`.
 """
 
 ATTEMPT: Final = {
@@ -255,13 +255,13 @@ ATTEMPT: Final = {
     "late": Kind.FLAG,
     "token": Kind.OPTIONAL,
 }
-"""Places of an attempt's array, which are the fields of `Attempt`. What is '' at its end is left out."""
+"""Fields of an attempt's array, in order: those of `Attempt`. '' at its end is left out."""
 
-# -- rows that cross the line: the heads of scripts, the rows that follow them, those of replies -------
+# -- arguments and replies of scripts: their heads, the rows that follow, and the rows of replies ------
 
 
 class OpenBatch(msgspec.Struct, frozen=True):
-    """`period` is compared as text; '' for a name for good. `owner` is empty for `default`, as everywhere."""
+    """The head of `open_batch`; `period` '' if the name is permanent; `owner` '' for `default`."""
 
     name: str
     period: str
@@ -276,20 +276,20 @@ class BatchField(msgspec.Struct, frozen=True):
 
 
 class AddSource(msgspec.Struct, frozen=True):
-    """`facts` is a JSON object."""
+    """The head of `add_source`; `facts` is a JSON object."""
 
     sha256: str
     facts: bytes
 
 
 class KeepBatch(msgspec.Struct, frozen=True):
-    """`most`: other batches that are noted."""
+    """The head of `keep_batch`; `most`: how many other batches are recorded."""
 
     most: int
 
 
 class HomeOf(msgspec.Struct, frozen=True):
-    """Another batch, and how many of the jobs that were handed over it has."""
+    """Another batch, and how many of the submitted jobs it has."""
 
     batch: str
     jobs: int
@@ -300,7 +300,7 @@ class Accept(msgspec.Struct, frozen=True):
     The head of `accept`.
 
     Attributes:
-        spellings: which of the jobs, from 1, may be known by which other spellings of its key.
+        spellings: number of a submitted job, from 1 → other spellings of its key under which it may be known.
     """
 
     who: str
@@ -312,7 +312,7 @@ class Accept(msgspec.Struct, frozen=True):
 
 
 class HandedOver(msgspec.Struct, frozen=True):
-    """A job to be; see `provisioning.job.NewJob`."""
+    """A submitted job; see `provisioning.job.NewJob`."""
 
     key: str
     credential: str
@@ -324,13 +324,13 @@ class HandedOver(msgspec.Struct, frozen=True):
 
 
 class Elsewhere(msgspec.Struct, frozen=True):
-    """A handed-over job lies in another batch: its body is to be sealed with the key of that one first."""
+    """A submitted job is in another batch: its body must be encrypted with the key of that batch first."""
 
     batch: str
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """The verdict on a job that was handed over: a `Verdict` or `ELSEWHERE`."""
+    """The verdict on a submitted job: a `Verdict` or `ELSEWHERE`."""
 
     verdict: str
     job_id: str
@@ -360,12 +360,12 @@ class Claimed(msgspec.Struct, frozen=True):
     A job that was claimed.
 
     Attributes:
-        token: fencing token of this claim; every write names it.
+        token: fencing token of this claim; every write contains it.
         attempts: attempts already made in this drive.
-        most: widgets that may exist for it by now.
-        trace: W3C `traceparent` of the request that handed it over; empty if nobody traces.
-        again: a worker has had it before.
-        body: the JSON of the POST, as it was handed over; empty if it is not there any more.
+        most: upper bound of the widgets that exist for it.
+        trace: W3C `traceparent` of the request that submitted it; empty without tracing.
+        again: a worker has claimed it before.
+        body: the JSON of the POST, as submitted; empty if it was deleted.
     """
 
     number: Named
@@ -388,7 +388,7 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A worker is about to POST: which job, under which token, which attempt."""
+    """An intent: a worker is about to send this attempt of a job, under this token."""
 
     number: Named
     token: int
@@ -398,10 +398,10 @@ class Intent(msgspec.Struct, frozen=True):
 
 class Grant(msgspec.Struct, frozen=True):
     """
-    The ledger's word on an intent.
+    The ledger's reply to an intent.
 
     Attributes:
-        reason: why it is held; else empty.
+        reason: why the job is held; else empty.
     """
 
     word: Go
@@ -415,16 +415,17 @@ class Grant(msgspec.Struct, frozen=True):
 
 class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    What came of a POST, as the ledger needs it.
+    The result of a POST, as the ledger records it.
 
     Attributes:
-        event: the arrow of `lifecycle.TRANSITIONS` to take.
+        event: selects the transition (`lifecycle.TRANSITIONS`).
         reason: the cause as one stable word.
-        change: what the answer adds to the bounds that the intent had widened by [0, 1].
+        change: what the answer adds to the bounds, which the intent has widened by [0, 1].
         attempt: the record of the POST.
         result: the created widget; None unless it was created.
-        delay: of `RETRY_DUE`: hand the job back, not to be started before so many seconds; None to keep it.
-        key: of the job. A Redis that has lost it may have given its number to another.
+        delay: with `RETRY_DUE`: seconds before which the job, now queued again, may not start; None if this
+            worker keeps it.
+        key: of the job. A Redis that has lost the job may have given its number to another.
     """
 
     number: int
@@ -447,7 +448,7 @@ class Affirm(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A POST that was granted, and all that its job is made of, should that be lost as well."""
+    """A POST that was allowed to start, and the data of its job, in case that was lost too."""
 
     number: Named
     token: int
@@ -467,20 +468,20 @@ class Affirmed(msgspec.Struct, frozen=True):
 
 
 class Meet(msgspec.Struct, frozen=True):
-    """`run_id`: of the Redis that was met, from `INFO server`; `before`: of the one before, or ''."""
+    """The head of `meet`; `run_id` of this Redis, from `INFO server`; `before`: the previous one, or ''."""
 
     run_id: str
     before: str
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """`stop_loss`: so many first jobs dead of one cause, and no other end, hold the batch back; 0: never."""
+    """The head of `answered`; `stop_loss`: so many first jobs dead of one cause hold the batch; 0: never."""
 
     stop_loss: int
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came of a POST; the result goes for itself, to be sealed."""
+    """The result of a POST; `result` is separate because it is encrypted."""
 
     said: Answered
     result: Sealed
@@ -488,11 +489,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 class Recorded(msgspec.Struct, frozen=True):
     """
-    What became of a job by what was said of it.
+    How an answer or deferral was recorded, and the job after it.
 
     Attributes:
-        state: where the job stands now; None if there is no job.
-        reason: why.
+        state: the state of the job now; None if there is no job.
+        reason: of that state.
     """
 
     how: How
@@ -501,27 +502,27 @@ class Recorded(msgspec.Struct, frozen=True):
 
     @property
     def taken(self) -> bool:
-        """Whether it was the caller's to say; otherwise nothing was done."""
+        """Whether it was recorded."""
         return self.how is not How.LOST
 
     @property
     def moved(self) -> bool:
-        """Whether it has brought the job to `state`."""
+        """Whether it changed the job to `state`."""
         return self.how in (How.IN_TIME, How.LATE_MOVE)
 
     @property
     def late(self) -> bool:
-        """Whether the job was not waiting for it any more; it is not the caller's to go on with."""
+        """Whether the job was no longer waiting for it; the caller no longer has the job."""
         return self.how in (How.LATE, How.LATE_MOVE)
 
     @property
     def goes_on(self) -> bool:
-        """Whether it is in the caller's hands, to be tried again."""
+        """Whether the caller still has the job, to retry it."""
         return self.how is How.IN_TIME and self.state is State.CLAIMED
 
 
 class Deferral(msgspec.Struct, frozen=True):
-    """A claimed job that its worker hands back, not to be started before `delay` seconds have passed."""
+    """A claimed job that its worker returns to the queue, not to be started before `delay` seconds."""
 
     number: Named
     token: int
@@ -536,7 +537,7 @@ class Renewal(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A job in a worker's hands, under a token."""
+    """A job that a worker holds, and its token."""
 
     number: Named
     token: int
@@ -551,7 +552,7 @@ class RescueJobs(msgspec.Struct, frozen=True):
 
 
 class Lapse(msgspec.Struct, frozen=True):
-    """A job whose lease has lapsed, where it stands now, and the worker that fell silent."""
+    """A job whose lease has expired, its new state, and the worker that had claimed it."""
 
     number: Named
     state: State
@@ -561,7 +562,7 @@ class Lapse(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """First and last number; `credential` '' for all."""
+    """The head of `cancel`: first and last number; `credential` '' for all."""
 
     first: int
     last: int
@@ -570,7 +571,7 @@ class Cancel(msgspec.Struct, frozen=True):
 
 
 class Matching(msgspec.Struct, frozen=True):
-    """The head of `matching`: '' and None ask for anything; `key` may end in `*`."""
+    """The head of `matching`: '' and None match everything; `key` may end in `*`."""
 
     state: str
     after: str
@@ -584,11 +585,11 @@ class Matching(msgspec.Struct, frozen=True):
 
 class Match(msgspec.Struct, frozen=True):
     """
-    A job that is meant, in short.
+    A selected job, in short.
 
     Attributes:
         at: when it got into its state, Unix seconds.
-        most: widgets that may exist for it.
+        most: upper bound of the widgets that exist for it.
     """
 
     number: Named
@@ -599,31 +600,31 @@ class Match(msgspec.Struct, frozen=True):
 
     @property
     def risky(self) -> bool:
-        """Whether sending it again may make a second widget."""
+        """Whether sending it again may create a second widget."""
         return self.most > 0
 
 
 class Word(msgspec.Struct, frozen=True):
-    """A row that is one word: another spelling of a key, a cause."""
+    """A row of one word: another spelling of a key, or a cause."""
 
     word: str
 
 
 class Redrive(msgspec.Struct, frozen=True):
-    """`because`: why a second widget is accepted; '' if it is not."""
+    """The head of `redrive`; `because`: why a second widget is accepted; '' if it is not."""
 
     who: str
     because: str
 
 
 class Number(msgspec.Struct, frozen=True):
-    """A row that is the number of a job."""
+    """A row of one job number."""
 
     number: Named
 
 
 class Resolve(msgspec.Struct, frozen=True):
-    """A person's word on a doubt: the widget was found, or it was not."""
+    """The head of `resolve`: a person has found the widget of a job in doubt, or that there is none."""
 
     number: int
     created: bool
@@ -642,14 +643,14 @@ class Reap(msgspec.Struct, frozen=True):
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """First and last number."""
+    """The head of `shred`: first and last number."""
 
     first: int
     last: int
 
 
 class SumUp(msgspec.Struct, frozen=True):
-    """Rank of the first batch, most batches, and most of which the jobs first in line are told."""
+    """The head of `gauges`: rank of the first batch, most batches, and most whose first jobs are returned."""
 
     start: int
     most: int
@@ -667,7 +668,7 @@ class Take(msgspec.Struct, frozen=True):
 
 
 class Learn(msgspec.Struct, frozen=True):
-    """`read` is what is replaced by `new`, if `replace`; both may be empty, for nothing."""
+    """The head of `learned`: if `replace`, `new` replaces the value `read`; empty means no value."""
 
     credential: str
     replace: bool
@@ -676,7 +677,7 @@ class Learn(msgspec.Struct, frozen=True):
 
 
 class PutHold(msgspec.Struct, frozen=True):
-    """`hold` is a JSON object, `records.Hold`."""
+    """The head of `hold`; `hold` is a JSON object, `records.Hold`."""
 
     scope: str
     kind: HoldKind
@@ -684,7 +685,7 @@ class PutHold(msgspec.Struct, frozen=True):
 
 
 class SetWebhook(msgspec.Struct, frozen=True):
-    """`on` is the id of a batch or job; `before` the webhook that `webhook` takes the place of, or empty."""
+    """The head of `set_webhook`; `on`: id of a batch or job; `before`: the replaced webhook, or empty."""
 
     on: str
     before: bytes
@@ -692,13 +693,13 @@ class SetWebhook(msgspec.Struct, frozen=True):
 
 
 class DueWebhooks(msgspec.Struct, frozen=True):
-    """`most`: so many at once."""
+    """The head of `due_webhooks`; `most`: so many at once."""
 
     most: int
 
 
 class TakeWebhook(msgspec.Struct, frozen=True):
-    """`lease`: how long a try may last."""
+    """The head of `take_webhook`; `lease`: how long one delivery may take."""
 
     on: str
     lease: Seconds
@@ -709,11 +710,11 @@ class ToldWebhook(msgspec.Struct, frozen=True):
     The head of `told_webhook`.
 
     Attributes:
-        entry: id of the event that was told, or tried.
-        webhook: who was told, as it is kept.
-        done: it is not tried again.
-        delay: before which nothing is tried.
-        state: how the webhook goes now, as JSON.
+        entry: id of the event whose delivery was attempted.
+        webhook: its receiver, as stored.
+        done: the delivery is not retried.
+        delay: until the next delivery.
+        state: the new `WebhookState`, as JSON.
     """
 
     on: str
@@ -734,7 +735,7 @@ class WriteWebhook(msgspec.Struct, frozen=True):
 
 
 class RemoveWebhook(msgspec.Struct, frozen=True):
-    """`webhook`: the one that is meant, as it is kept; empty for any."""
+    """The head of `remove_webhook`; `webhook`: remove only this one, as stored; empty for any."""
 
     on: str
     webhook: bytes
@@ -747,14 +748,21 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """What a job has shown that was let through the brake on a scope."""
+    """The head of `tried`: the result of a probe through the circuit breaker of a scope."""
 
     scope: str
     shown: Shown
 
 
 class Refuse(msgspec.Struct, frozen=True):
-    """A message to keep, '' for none; most messages and bytes, and Unix seconds before which none is kept."""
+    """
+    The head of `refused`.
+
+    Attributes:
+        message: to store; empty for none.
+        most, size: most messages, and bytes of them, that are kept.
+        before: Unix seconds; older messages are deleted.
+    """
 
     message: bytes
     most: int
@@ -765,13 +773,13 @@ class Refuse(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Script:
     """
-    What crosses the line with one script of `lua/`.
+    The arguments and the reply of one script of `lua/`.
 
     Attributes:
         head: its arguments; None if it has none.
-        row: what follows them, any number of times; None if nothing does.
-        reply: a row of its reply; None where it replies something else.
-        durable: whether what it writes is to be where a failover cannot lose it, before anybody goes by it.
+        row: a row that follows them any number of times; None if none follows.
+        reply: a row of its reply; None if the reply has another form.
+        durable: whether its writes must be on disk or replicas, where these are waited for, before it counts.
     """
 
     name: str
@@ -831,7 +839,7 @@ def layout(struct: type[S]) -> Layout[S]:
     return made
 
 
-# -- the same as Lua -----------------------------------------------------------------------------------
+# -- generated Lua ------------------------------------------------------------------------------------
 
 _TEXTS: Final[dict[str, dict[str, str]]] = {
     **{
@@ -864,9 +872,9 @@ _NAMED: Final = re.compile(rf"\b({'|'.join(_TEXTS)})\.(\w+)")
 
 def lua(name: str, text: str) -> str:
     """
-    The text of a script with all that it takes from here.
+    The text of a script with the definitions of this module.
 
-    Raises: ContractError if it names something that is not here.
+    Raises: ContractError if it uses a name that is not defined here.
     """
     script = SCRIPTS[name]
     head = [field.name for field in layout(script.head).fields] if script.head else []
@@ -947,9 +955,9 @@ def _reply(script: Script) -> str:
 
 def _kept() -> str:
     """
-    `job_of` and `kept_of`, `attempt_of`: straight lines, since each stands in the way of every job.
+    `job_of`, `kept_of` and `attempt_of`, without loops, because they run for every job.
 
-    `word_of` and `number_of` are the prelude's.
+    The prelude defines `word_of` and `number_of`.
     """
     unfold = {
         Kind.TEXT: "kept[%d] or ''",

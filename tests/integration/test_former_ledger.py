@@ -14,9 +14,9 @@ from api.webhook_delivery import Webhooks
 from producers.pull.addresses import session
 from provisioning.errors import ContractError, LedgerUnavailableError
 from provisioning.ledger import Ledger, keys, transitions, worker_registry
+from provisioning.ledger.migration import migrate
 from provisioning.ledger.records import WorkerSign
 from provisioning.ledger.schema import FORMAT
-from provisioning.ledger.upgrade import take_over
 from provisioning.lifecycle import State
 from tests.integration.test_webhooks import Receiver, receiver
 from tests.support.ledger_fixtures import claim, new_job, send
@@ -124,7 +124,7 @@ async def test_who_comes_just_after_another_has_taken_it_over_leaves_it_alone(fo
     await redis.rpush(keys.outbox(OPEN), "9-0 batch.settled")
     sign = WorkerSign(name="w-new", at=time.time(), in_flight=0, limit=1, in_hand=0)
     await worker_registry.sign(former, sign, queue=None)
-    await take_over(redis, former.queries, former.sealer)  # it has read `2` before
+    await migrate(redis, former.queries, former.sealer)  # it has read `2` before
     assert await redis.lrange(keys.outbox(OPEN), 0, -1) == [b"9-0 batch.settled"]
 
 

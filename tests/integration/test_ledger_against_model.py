@@ -29,7 +29,7 @@ from provisioning import scopes
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import Verdict
 from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, keys, transitions
-from provisioning.ledger.codec import read_story, words_of
+from provisioning.ledger.codec import read_history, words_of
 from provisioning.ledger.schema import Go
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, Event, State
@@ -442,7 +442,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         kept += " ".join(state.get(keys.late_results(B), {}).values())
         for n, job in self.jobs.items():
             story = state[f"{keys.jobs(B)} {n}"].get("story", "").encode()
-            created = sum(a.outcome is Outcome.CREATED for a in read_story(story, words)[0])
+            created = sum(a.outcome is Outcome.CREATED for a in read_history(story, words)[0])
             mine = [c for c, _ in self.posts if c.number == n]
             ids = {f'"{c.token}.{a}"' for c, a in self.posts if c in mine}
             assert sum(kept.count(each) for each in ids) == created

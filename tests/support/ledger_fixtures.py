@@ -152,7 +152,7 @@ def _job(value: str, words: dict[int, str]) -> dict[str, str]:
     counts = {name: str(kept.number(name) or "") for name in JOB if name not in (*texts, "posts", *_ALWAYS)}
     posts = {f"post {post}": belief for post, belief in kept.posts.items()}
     always = {"state": str(kept.state), "reason": kept.reason, "result": kept.result.decode()}
-    always["story"] = kept.story.decode()
+    always["story"] = kept.history.decode()
     return {name: text for name, text in (texts | counts | posts | always).items() if text}
 
 

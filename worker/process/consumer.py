@@ -17,7 +17,7 @@ from celery.worker.state import maybe_shutdown
 from kombu.utils.json import dumps
 
 from provisioning.broker.redis_transport import UNREADABLE, refusal
-from provisioning.messages import DRAIN, REFUSE, Letter, UnreadableError, read
+from provisioning.messages import DRAIN, REFUSE, UnreadableError, ValidMessage, read
 from provisioning.observability.log_events import BROKER_REFUSED
 from provisioning.observability.logs import log_event
 
@@ -104,11 +104,11 @@ def make_consumer(sign: Callable[[], None]) -> type[Consumer]:
 def prepare(message: Any) -> None:
     """Turns a message into one that Celery can execute; an unreadable one into the task that stores it."""
     try:
-        letter = read(message.headers, _decoded(message), datetime.now(UTC))
+        valid = read(message.headers, _decoded(message), datetime.now(UTC))
     except UnreadableError as unreadable:
         refuse(message, str(unreadable))
     else:
-        _replace(message, letter)
+        _replace(message, valid)
 
 
 def refuse(message: Any, reason: str) -> None:
@@ -125,17 +125,18 @@ def refuse(message: Any, reason: str) -> None:
     kwargs = {"reason": reason, "task": task, "batch": "", "message": kept}
     message.errors = []
     _replace(
-        message, Letter(REFUSE, {"lang": "py", "task": REFUSE, "id": f"refused-{digest}"}, ([], kwargs, {}))
+        message,
+        ValidMessage(REFUSE, {"lang": "py", "task": REFUSE, "id": f"refused-{digest}"}, ([], kwargs, {})),
     )
 
 
-def _replace(message: Any, letter: Letter) -> None:
-    message.headers = letter.headers
-    message.properties = {"correlation_id": letter.headers["id"]}
+def _replace(message: Any, valid: ValidMessage) -> None:
+    message.headers = valid.headers
+    message.properties = {"correlation_id": valid.headers["id"]}
     message.delivery_info = dict(message.delivery_info)
-    message.body = dumps(letter.body).encode()  # type: ignore[no-untyped-call]
+    message.body = dumps(valid.body).encode()  # type: ignore[no-untyped-call]
     message.content_type, message.content_encoding = JSON, "utf-8"
-    message._decoded_cache = list(letter.body)
+    message._decoded_cache = list(valid.body)
 
 
 def _decoded(message: Any) -> Any:

@@ -12,7 +12,7 @@ while gone < 100 do
   local count = redis.call('LLEN', list)
   if count == 0 then redis.call('DEL', size) break end
   local oldest = redis.call('LINDEX', list, -1)
-  -- Its first member is its time: see ledger/refused.py.
+  -- Its first member is its time: see ledger/refused_messages.py.
   local at = tonumber(string.match(oldest, '^{"at": ?([%d.]+)') or 0)
   local over = tonumber(redis.call('GET', size) or 0) > bytes and count > 1
   if count <= most and not over and at >= before then break end

@@ -1,13 +1,13 @@
 """
-Taking over a ledger that a former version has written.
+Migrates a ledger that an earlier version has written.
 
-Jobs, batches and identities lie as they did.
+Jobs, batches and identities stay unchanged.
 
-- Format 3 knew no owners: all that it has written belongs to `default`. A former version would show one
-  owner's batches to another, and delete identities in the wrong place, so it must not write here any more.
-- In format 2 servers compared statuses for webhooks and noted what had changed in a stream of each batch
-  (`pv:{B}:events`), with how far a webhook was in its record; now there is an outbox. So what was noted and
-  not delivered is put there, under the ids it had. Those streams expire by themselves.
+- Format 3 had no owners: all its data belongs to `default`. An earlier version would show the batches of one
+  owner to another, and delete identities in the wrong place, so it must not write here any more.
+- In format 2, servers compared statuses for webhooks and wrote the changes into a stream of each batch
+  (`pv:{B}:events`); the record of a webhook had its position in the stream. Now there is an outbox. The
+  migration copies undelivered events into it, with their ids. The streams expire on their own.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from provisioning.ledger.queries import Queries
 from provisioning.ledger.schema import FORMAT, WEBHOOK_EVENTS, Happened
 from provisioning.ledger.webhooks import WebhookState
 
-FORMERS = (b"2", b"3")
+MIGRATED = (b"2", b"3")
+"""Earlier formats that can be migrated."""
 
 _LOCK = f"{keys.FORMAT}:taken-over"
 _LOCKED_FOR = 120
 
 
 class _Webhook(msgspec.Struct, frozen=True):
-    """What format 2 kept of a webhook, as far as it is asked for here."""
+    """A webhook in format 2: the members that the migration needs."""
 
     told: str = "0-0"
     tries: int = 0
@@ -42,12 +43,12 @@ class _Webhook(msgspec.Struct, frozen=True):
     settled_ms: int = 0
 
 
-async def take_over(redis: Redis, queries: Queries, encryption: Encryption) -> None:
+async def migrate(redis: Redis, queries: Queries, encryption: Encryption) -> None:
     """
-    Makes a ledger of a former format one of this; may be broken off and begun anew at any point.
+    Migrates a ledger of an earlier format to this one. If it is interrupted at any point, call it again.
 
-    Raises: ContractError if workers of the former version are running; LedgerUnavailableError while another
-        process does it; KeylessError if the keys of its webhooks are not here.
+    Raises: ContractError if workers of the earlier version are running; LedgerUnavailableError while another
+        process migrates; KeylessError if this process lacks a master key for the webhooks.
     """
     client: Any = redis
     if not await client.set(_LOCK, "1", nx=True, ex=_LOCKED_FOR):
@@ -57,8 +58,8 @@ async def take_over(redis: Redis, queries: Queries, encryption: Encryption) -> N
         )
     try:
         former = await client.get(keys.FORMAT)
-        if former not in FORMERS:
-            return  # another process has done it since we looked, and goes on with it
+        if former not in MIGRATED:
+            return  # another process has migrated it meanwhile
         if workers := await queries.workers():
             names = ", ".join(sorted(worker.name for worker in workers)[:5])
             raise ContractError(
@@ -77,7 +78,7 @@ async def take_over(redis: Redis, queries: Queries, encryption: Encryption) -> N
 
 
 async def _read(encryption: Encryption, value: bytes) -> _Webhook | None:
-    """A webhook; None if nobody can read it any more: it must not keep the ledger from being taken over."""
+    """A webhook; None if it cannot be decrypted or decoded by anyone: it must not block the migration."""
     try:
         return msgspec.json.decode(await encryption.open(value), type=_Webhook)
     except KeylessError:
@@ -96,9 +97,9 @@ async def _fill_outbox(client: Any, batch: str, webhook: _Webhook) -> None:
     settled = int(await client.hget(keys.batch(batch), "settled_at") or 0)
     known = any(entry[b"event"] == b"batch.settled" for _, entry in noted)
     if settled and not known and not (webhook.at_rest and webhook.settled_ms == settled):
-        undelivered.append(f"{settled}-0 {Happened.BATCH_SETTLED}".encode())  # no server has looked since
+        undelivered.append(f"{settled}-0 {Happened.BATCH_SETTLED}".encode())  # no server has written it yet
     pipeline = client.pipeline(transaction=True)
-    pipeline.delete(keys.outbox(batch))  # of a take-over that was broken off
+    pipeline.delete(keys.outbox(batch))  # of an interrupted migration
     if undelivered:
         pipeline.rpush(keys.outbox(batch), *undelivered)
         pipeline.zadd(keys.WEBHOOKS_DUE, {batch: 0})
@@ -108,6 +109,6 @@ async def _fill_outbox(client: Any, batch: str, webhook: _Webhook) -> None:
 
 
 def _entry(id_: str, event: str, data: bytes) -> bytes:
-    """A line of an outbox; the body is what the former version would have sent."""
+    """A line of an outbox, with the body that the earlier version would have sent."""
     body = {"type": event, "timestamp": when(id_), "data": msgspec.Raw(data)}
     return f"{id_} {event} ".encode() + msgspec.json.encode(body)
