@@ -14,8 +14,8 @@ LOOK_AGAIN = 1.0
 """Seconds until the next attempt while Redis is unavailable or refuses."""
 
 
-class Followers:
-    """Wakes tasks that wait for an event of one batch, or of any."""
+class EventFeed:
+    """Reads the events of the ledger and wakes the tasks that wait for an event of one batch, or of any."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._events = ledger.events

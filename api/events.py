@@ -31,7 +31,7 @@ BEAT_EVERY = 15.0
 """Seconds without an event after which a comment is sent, so that proxies keep the connection open."""
 
 FOLLOWED = frozenset(happened for happened in Happened if happened.startswith("batch."))
-"""Events that followers of a batch receive."""
+"""Events that a client that follows a batch receives."""
 
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,10}")
 
@@ -129,7 +129,7 @@ async def _stream(app_state: AppState, batch: str, last: str, token: str) -> Asy
         if time.monotonic() - sent_at >= BEAT_EVERY:
             sent_at = time.monotonic()
             yield ": still here\n\n"
-        await app_state.followers.wait(batch, LOOK_EVERY)
+        await app_state.event_feed.wait(batch, LOOK_EVERY)
 
 
 async def _pause(app_state: AppState) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.event_feed import Followers
+from api.event_feed import EventFeed
 from api.gauges import Readings
 from api.problem import Kind, ProblemError, no_ledger
 from api.rate_limit import Rates
@@ -82,7 +82,7 @@ class AppState:
     fit: asyncio.Event = field(init=False)
     closing: asyncio.Event = field(init=False)
     webhooks: Webhooks = field(init=False)
-    followers: Followers = field(init=False)
+    event_feed: EventFeed = field(init=False)
     readings: Readings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class AppState:
         self.uploads = Slots()
         self.fit = asyncio.Event()
         self.closing = asyncio.Event()
-        self.followers = Followers(self.ledger)
+        self.event_feed = EventFeed(self.ledger)
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
         self.readings = Readings(self.ledger, self.waiting)
 

@@ -22,7 +22,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from api.event_feed import Followers
+from api.event_feed import EventFeed
 from producers.pull.addresses import check_address, session
 from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.job import split_job_id
@@ -118,7 +118,7 @@ class Webhooks:
         """Removes a webhook. Returns: whether there was one."""
         return await self._store.remove(on)
 
-    async def run(self, closing: asyncio.Event, followers: Followers) -> None:
+    async def run(self, closing: asyncio.Event, event_feed: EventFeed) -> None:
         """Delivers due events until `closing`; waits while Redis is unavailable."""
         async with session(allow_private=self._allow_private) as http:
             while not closing.is_set():
@@ -130,7 +130,7 @@ class Webhooks:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(closing.wait(), LOOK_AGAIN)
                     continue
-                await followers.wait("", LOOK_EVERY)
+                await event_feed.wait("", LOOK_EVERY)
             for task in self._deliveries.values():
                 task.cancel()
             await asyncio.gather(*self._deliveries.values(), return_exceptions=True)
