@@ -73,4 +73,4 @@ async def check_ledger(ledger: Ledger) -> list[Finding]:
     Raises: LedgerUnavailableError.
     """
     facts = await read_facts(ledger)
-    return [*judge_redis(facts), judge_skew(facts.skew), judge_encryption(await ledger.sealer.census())]
+    return [*judge_redis(facts), judge_skew(facts.skew), judge_encryption(await ledger.encryption.census())]

@@ -63,15 +63,15 @@ class Ledger:
     ) -> None:
         self.redis = redis
         self.primary = primary or Primary()
-        self.sealer = Encryption(redis, load_masters(masters))
+        self.encryption = Encryption(redis, load_masters(masters))
         self.replicas = replicas
         self._scripts = Scripts(redis, clock, replicas=replicas)
-        self.queries = Queries(redis, self.do, self.sealer)
-        self.operations = Operations(redis, self.do, self.sealer)
+        self.queries = Queries(redis, self.do, self.encryption)
+        self.operations = Operations(redis, self.do, self.encryption)
         self.idempotency = Idempotency(redis)
         self.tokens = AccessTokens(redis, self.do)
         self.events = Events(redis)
-        self.webhooks = WebhookStore(redis, self.do, self.sealer)
+        self.webhooks = WebhookStore(redis, self.do, self.encryption)
 
     @classmethod
     def at(cls, url: str, *, connections: int = 16, masters: str = "", replicas: int = 0) -> Self:
@@ -122,7 +122,7 @@ class Ledger:
 
         Raises: LedgerUnavailableError; it is then unknown which were executed, and each may be repeated.
         """
-        replies = await self._scripts.run(await self.sealer.outgoing(calls))
+        replies = await self._scripts.run(await self.encryption.outgoing(calls))
         return [await self._completed(call, reply) for call, reply in zip(calls, replies, strict=True)]
 
     async def do_pipelined(self, calls: AsyncIterable[Call[T]]) -> AsyncGenerator[T, None]:
@@ -134,7 +134,7 @@ class Ledger:
         async with Pipelined(self.redis, self._scripts) as turns:
             sent: deque[Call[T]] = deque()
             async for call in calls:
-                [outgoing] = await self.sealer.outgoing([call])
+                [outgoing] = await self.encryption.outgoing([call])
                 sent.append(call)
                 for reply in await turns.send(outgoing):
                     yield await self._completed(sent.popleft(), reply)
@@ -149,7 +149,7 @@ class Ledger:
             for which in range(len(reply)):
                 while isinstance(word := reply[which], Elsewhere):
                     [[reply[which]]] = await self._scripts.run(
-                        await self.sealer.outgoing([call.again(which, word.batch)])
+                        await self.encryption.outgoing([call.again(which, word.batch)])
                     )
         return cast(T, reply)
 
@@ -162,7 +162,7 @@ class Ledger:
         jobs, sealed = [], []
         for job in claims.jobs:
             try:
-                body = await self.sealer.open(job.body)
+                body = await self.encryption.open(job.body)
             except KeylessError:
                 sealed.append(job)
                 continue
@@ -202,4 +202,4 @@ class Ledger:
         check_version(str(server["redis_version"]))
         check_eviction(memory.get("maxmemory_policy", "noeviction"))
         if kept in MIGRATED:
-            await migrate(self.redis, self.queries, self.sealer)
+            await migrate(self.redis, self.queries, self.encryption)

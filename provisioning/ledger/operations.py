@@ -39,10 +39,10 @@ Do = Callable[[Call[Any]], Awaitable[Any]]
 class Operations:
     """Actions of people in the ledger. Each has an actor."""
 
-    def __init__(self, redis: Redis, do: Do, sealer: Encryption) -> None:
+    def __init__(self, redis: Redis, do: Do, encryption: Encryption) -> None:
         self._redis: Any = redis
         self._do = do
-        self._sealer = sealer
+        self._encryption = encryption
 
     async def hold(self, scope: str, *, actor: str, justification: str) -> bool:
         """
@@ -90,7 +90,7 @@ class Operations:
 
         The caller must have checked that no job of the batch is unsettled or in doubt.
         """
-        had = await self._sealer.shred(batch)
+        had = await self._encryption.shred(batch)
         await self._redis.unlink(keys.bodies(batch), keys.late_results(batch))
         last_job = await last_number(self._redis, batch)
         for first in range(1, last_job + 1, STRETCH):

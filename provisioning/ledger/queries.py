@@ -74,11 +74,13 @@ _decode_rate = msgspec.json.Decoder(LearnedRate).decode
 class Queries:
     """Queries of one ledger. Every iterator reads pages, so that memory is constant for any batch."""
 
-    def __init__(self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]], sealer: Encryption) -> None:
+    def __init__(
+        self, redis: Redis, do: Callable[[Call[Any]], Awaitable[Any]], encryption: Encryption
+    ) -> None:
         # redis-py types each reply as the union of all it might be under any protocol; we decode them here.
         self._redis: Any = redis
         self._do = do
-        self._sealer = sealer
+        self._encryption = encryption
 
     async def batch_id(self, name_or_id: str, owner: str | None = None) -> str:
         """
@@ -265,7 +267,7 @@ class Queries:
         body = await self._redis.hget(keys.bodies(batch), str(number))
         if body is None:
             raise NotFoundError(f"the body of {job_id} is not kept")
-        return await self._sealer.open(bytes(body))
+        return await self._encryption.open(bytes(body))
 
     async def verdicts(
         self, jobs: Sequence[NewJob], *, accept_duplicates: bool = False, owner: str = DEFAULT
@@ -469,7 +471,7 @@ class Queries:
         if not wanted:
             return []
         found = await self._redis.hmget(keys.bodies(batch), wanted)
-        return [await self._sealer.open(bytes(body or b"")) for body in found]
+        return [await self._encryption.open(bytes(body or b"")) for body in found]
 
     async def _records(self, batch: str, numbers: list[int]) -> AsyncIterator[JobRecord]:
         if not numbers:
@@ -485,8 +487,8 @@ class Queries:
         for number, value, late, due in zip(numbers, jobs, *columns, strict=True):
             if value:
                 job = StoredJob(value, words)
-                made = await self._sealer.open_widget(job.result)
-                beside = await self._sealer.open_lines(late or b"")
+                made = await self._encryption.open_widget(job.result)
+                beside = await self._encryption.open_lines(late or b"")
                 yield job.record(batch, number, due=due, result=made, late=beside)
 
 

@@ -126,7 +126,7 @@ async def _sealed(ledger: Ledger, message: Mapping[str, Any]) -> dict[str, Any]:
     if len(text) > LONGEST:
         text = json.dumps({"cut": text[:CUT].decode(), "bytes": len(text)}).encode()
     try:
-        sealed = await ledger.sealer.seal_for(DATA_KEY, text)
+        sealed = await ledger.encryption.seal_for(DATA_KEY, text)
     except SealedError as error:
         return {"sealed": f"not kept: {error.message}"}
     if sealed is text:
@@ -139,7 +139,7 @@ async def _opened(ledger: Ledger, facts: dict[str, Any]) -> dict[str, Any]:
     if sealed is None or sealed.startswith("not kept"):
         return facts
     try:
-        text = await ledger.sealer.open(base64.b64decode(sealed))
+        text = await ledger.encryption.open(base64.b64decode(sealed))
     except SealedError as error:
         return facts | {"sealed": error.message}
     facts.pop("sealed")

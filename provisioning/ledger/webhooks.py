@@ -89,10 +89,10 @@ _encode = msgspec.json.encode
 class WebhookStore:
     """The webhooks of one ledger, by the id of their batch or job."""
 
-    def __init__(self, redis: Redis, do: Do, sealer: Encryption) -> None:
+    def __init__(self, redis: Redis, do: Do, encryption: Encryption) -> None:
         self._redis: Any = redis
         self._do = do
-        self._sealer = sealer
+        self._encryption = encryption
 
     async def set(self, on: str, webhook: Webhook, *, may_replace: bool = True) -> None:
         """
@@ -102,7 +102,7 @@ class WebhookStore:
             may_replace: whether it may replace a webhook that another token has set.
         Raises: NotYoursError; KeylessError if the ledger is encrypted and there are no master keys here.
         """
-        new = await self._sealer.seal_for(WEBHOOKS, _encode(webhook))
+        new = await self._encryption.seal_for(WEBHOOKS, _encode(webhook))
         while True:
             kept = await self._redis.hget(keys.WEBHOOKS, on)
             if kept is not None and not may_replace and (await self._read(kept)).by != webhook.by:
@@ -175,4 +175,4 @@ class WebhookStore:
 
     async def _read(self, value: bytes) -> Webhook:
         """Raises: SealedError if the keys for it are not here."""
-        return _decode(await self._sealer.open(value))
+        return _decode(await self._encryption.open(value))

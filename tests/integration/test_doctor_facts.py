@@ -135,19 +135,19 @@ async def test_a_census_tells_keys_that_open_from_keys_that_do_not(valkey_url: s
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     async with Ledger.at(valkey_url, masters=old) as ledger:
         await ledger.redis.flushall()
-        await ledger.sealer.seal("b1", b"{}")
-        await ledger.sealer.fingerprint("x")
-        census = await ledger.sealer.census()
+        await ledger.encryption.seal("b1", b"{}")
+        await ledger.encryption.fingerprint("x")
+        census = await ledger.encryption.census()
         assert (census.opened, census.closed, census.fingerprints) == (2, 0, True)
     async with Ledger.at(valkey_url, masters=new) as ledger:
-        census = await ledger.sealer.census()
+        census = await ledger.encryption.census()
         assert (census.opened, census.closed, census.fingerprints) == (0, 2, False)
     async with Ledger.at(valkey_url, masters=f"{new},{old}") as ledger:
-        await ledger.sealer.shred("b1")
-        census = await ledger.sealer.census()
+        await ledger.encryption.shred("b1")
+        census = await ledger.encryption.census()
         assert (census.opened, census.closed, census.fingerprints) == (1, 0, True)
     async with Ledger.at(valkey_url) as ledger:
-        census = await ledger.sealer.census()
+        census = await ledger.encryption.census()
         assert (census.masters, census.keys) == (False, True)
 
 

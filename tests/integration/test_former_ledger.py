@@ -124,7 +124,7 @@ async def test_who_comes_just_after_another_has_taken_it_over_leaves_it_alone(fo
     await redis.rpush(keys.outbox(OPEN), "9-0 batch.settled")
     sign = WorkerSign(name="w-new", at=time.time(), in_flight=0, limit=1, in_hand=0)
     await worker_registry.sign(former, sign, queue=None)
-    await migrate(redis, former.queries, former.sealer)  # it has read `2` before
+    await migrate(redis, former.queries, former.encryption)  # it has read `2` before
     assert await redis.lrange(keys.outbox(OPEN), 0, -1) == [b"9-0 batch.settled"]
 
 

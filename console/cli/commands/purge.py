@@ -128,7 +128,7 @@ def rotate_keys() -> None:
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            count = await ledger.sealer.rotate()
+            count = await ledger.encryption.rotate()
             await ledger.operations.note(
                 "rotate-keys", actor=person.current_user(), on="all", facts={"keys": count}
             )

@@ -124,7 +124,7 @@ async def test_after_a_rotation_the_old_key_is_not_needed_any_more(
     server: fakeredis.FakeServer, clock: Clock
 ) -> None:
     await _live(_ledger(server, clock, OLD))
-    assert await _ledger(server, clock, f"{NEW},{OLD}").sealer.rotate() == 2
+    assert await _ledger(server, clock, f"{NEW},{OLD}").encryption.rotate() == 2
     assert await _ledger(server, clock, NEW).queries.body("b1.1") == BODY
     with pytest.raises(SealedError):
         await _ledger(server, clock, OLD).queries.body("b1.1")
@@ -139,11 +139,13 @@ async def test_a_batchs_key_can_be_destroyed_alone(server: fakeredis.FakeServer,
     assert not await ledger.operations.shred("b1", actor="ana")
     reader = _ledger(server, clock, NEW)
     with pytest.raises(SealedError, match="destroyed"):
-        await reader.sealer.open(copy)
+        await reader.encryption.open(copy)
     assert await reader.queries.body("b2.1") == BODY
-    assert await reader.sealer.rotate() == 2  # b2 and the fingerprints: a destroyed key does not come back
+    assert (
+        await reader.encryption.rotate() == 2
+    )  # b2 and the fingerprints: a destroyed key does not come back
     with pytest.raises(SealedError, match="destroyed"):
-        await reader.sealer.open(copy)
+        await reader.encryption.open(copy)
 
 
 async def test_nothing_is_written_in_clear_beside_what_is_sealed(
@@ -177,7 +179,7 @@ async def test_an_answer_is_recorded_though_the_keys_were_rotated_away_while_it_
     await fill(worker, new_job("k", body=BODY))
     [job] = await claim(worker)
     assert await send(worker, job)
-    await _ledger(server, clock, f"{NEW},{OLD}").sealer.rotate()
+    await _ledger(server, clock, f"{NEW},{OLD}").encryption.rotate()
     monkeypatch.setattr(encryption, "CACHED_SECONDS", 0.0)
     assert await say(worker, answer(job, Event.CREATED, widget="w-1")) == [True]
     shown = (await _ledger(server, clock, NEW).queries.job("b1.1")).result
@@ -190,11 +192,11 @@ async def test_nothing_is_taken_in_with_keys_that_were_rotated_away(
 ) -> None:
     door = _ledger(server, clock, OLD)
     await fill(door, new_job("k"))
-    await _ledger(server, clock, f"{NEW},{OLD}").sealer.rotate()
+    await _ledger(server, clock, f"{NEW},{OLD}").encryption.rotate()
     monkeypatch.setattr(encryption, "CACHED_SECONDS", 0.0)
     with pytest.raises(KeylessError, match="PROVISION_ENCRYPTION_KEYS"):
         await fill(door, new_job("new"), batch="b2")
-    census = await _ledger(server, clock, NEW).sealer.census()
+    census = await _ledger(server, clock, NEW).encryption.census()
     assert (census.opened, census.closed) == (2, 0)  # no key of b2 that none but the door could open
 
 
@@ -205,7 +207,7 @@ async def test_destroying_the_key_of_a_batch_that_has_none_does_not_make_the_led
     await _live(plain)
     assert not await plain.operations.shred("b1", actor="ana")
     another = _ledger(server, clock, "")
-    assert not (await another.sealer.census()).keys
+    assert not (await another.encryption.census()).keys
     await fill(another, new_job("new"), batch="b2")
 
 
@@ -231,7 +233,7 @@ async def test_a_second_widget_is_counted_though_its_answer_comes_after_the_key_
     lost = await _found_by_nobody_but_made(server, clock)
     late = _ledger(server, clock, NEW)
     if has_the_key:
-        await late.sealer.seal("b1", b"{}")
+        await late.encryption.seal("b1", b"{}")
     await _ledger(server, clock, NEW).operations.shred("b1", actor="ana")
     assert await say(late, answer(lost, Event.CREATED, widget="w-1")) == [True]
     job = await _ledger(server, clock, NEW).queries.job("b1.1")
@@ -243,7 +245,7 @@ async def test_jobs_can_be_shown_where_whoever_destroyed_the_key_died_before_the
     server: fakeredis.FakeServer, clock: Clock
 ) -> None:
     await _live(_ledger(server, clock, NEW))
-    await _ledger(server, clock, NEW).sealer.shred("b1")
+    await _ledger(server, clock, NEW).encryption.shred("b1")
     shown = [job.result async for job in _ledger(server, clock, NEW).queries.jobs("b1")]
     assert shown == [None, None, None]
 
@@ -295,7 +297,7 @@ async def test_a_job_of_a_batch_whose_key_was_destroyed_is_sent_again_and_its_wi
         [word] = await ledger.do(transitions.accept("b2", [new_job("k0", body=BODY)], "ana"))
         assert word.verdict is Verdict.REDRIVEN
         with pytest.raises(SealedError, match="destroyed"):
-            await _ledger(server, clock, NEW).sealer.open(copy)
+            await _ledger(server, clock, NEW).encryption.open(copy)
         [job] = await claim(ledger)
         assert job.body == BODY
         await send(ledger, job)
