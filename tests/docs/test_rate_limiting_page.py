@@ -16,9 +16,9 @@ from provisioning.ledger import limits as ledger_limits
 from tests.support.repository import ROOT
 from worker.execution import flow_control
 from worker.execution.classify import LONGEST_RETRY_AFTER_SECONDS
-from worker.flow import failure_detector, limit, probing, refusals
+from worker.flow import concurrency_limit, failure_detector, probing, refusals
+from worker.flow.concurrency_limit import ConcurrencyLimit
 from worker.flow.failure_detector import FailureDetector
-from worker.flow.limit import ConcurrencyLimit
 
 PAGE = ROOT / "docs" / "explanation" / "rate-limiting.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -60,7 +60,9 @@ def test_the_default_pace_on_the_page_is_that_of_the_settings() -> None:
     assert f"`{PREFIX}RATE` ({Settings.model_fields['rate'].default} unless set)" in SENTENCES
 
 
-@pytest.mark.parametrize("module", [limit, failure_detector, probing, refusals, learned_rate, flow_control])
+@pytest.mark.parametrize(
+    "module", [concurrency_limit, failure_detector, probing, refusals, learned_rate, flow_control]
+)
 def test_no_constant_that_steers_is_left_out(module: Any) -> None:
     word = module.__name__.rpartition(".")[2]
     # `NOTHING` is what a worker has counted that has counted nothing.
@@ -81,22 +83,22 @@ def test_the_numbers_in_sentences_about_pace_and_retries_follow_from_the_constan
     assert "more than a week is cut to one" in SENTENCES
     assert constant("pace", "BURST") + constant("pacer", "STALE") == pytest.approx(1 / 5)
     assert "at most a fifth more" in SENTENCES
-    assert f"{limit.FIRST} a worker at first" in SENTENCES
+    assert f"{concurrency_limit.FIRST} a worker at first" in SENTENCES
 
 
 def test_the_numbers_in_sentences_about_the_limit_follow_from_the_constants() -> None:
-    assert f"slower than usual | × {limit.EASE_OFF} |" in SENTENCES
-    assert f"less than {limit.NOTICED:.0%} push back" in SENTENCES
-    assert f"| {limit.NOTICED:.0%} or more push back" in SENTENCES
+    assert f"slower than usual | × {concurrency_limit.EASE_OFF} |" in SENTENCES
+    assert f"less than {concurrency_limit.NOTICED:.0%} push back" in SENTENCES
+    assert f"| {concurrency_limit.NOTICED:.0%} or more push back" in SENTENCES
     assert f"refusals from {ledger_limits.NOTICED:.0%} on" in SENTENCES
-    assert f"or × {limit.GROWTH} until the first bad sign" in SENTENCES
-    assert limit.GROWTH == 1.5
+    assert f"or × {concurrency_limit.GROWTH} until the first bad sign" in SENTENCES
+    assert concurrency_limit.GROWTH == 1.5
     assert "One goes up by half" in SENTENCES
-    assert limit.LEAST_STEP == 0.1
+    assert concurrency_limit.LEAST_STEP == 0.1
     assert "and by a tenth at least" in SENTENCES
-    assert limit.PAYS == 0.5
+    assert concurrency_limit.PAYS == 0.5
     assert "has grown by half as much as the limit" in SENTENCES
-    assert f"1, 2, 4 and at most {limit.LONGEST_REST} windows pass" in SENTENCES
+    assert f"1, 2, 4 and at most {concurrency_limit.LONGEST_REST} windows pass" in SENTENCES
 
 
 def test_what_sentences_tell_of_a_learned_rate_follows_from_the_constants() -> None:
@@ -125,7 +127,7 @@ def test_what_sentences_tell_of_an_outage_follows_from_the_constants() -> None:
     assert f"between {shortest:g} s and {longest:g} s" in SENTENCES
     assert f"(reason `{probing.HANDED_BACK}`)" in SENTENCES
     assert f"ten-minute outage costs a worker {probes(600.0)} probes" in SENTENCES
-    assert f"the limit is {limit.FIRST} at most" in SENTENCES
+    assert f"the limit is {concurrency_limit.FIRST} at most" in SENTENCES
 
 
 def probes(seconds: float) -> int:
@@ -147,14 +149,14 @@ def test_the_way_up_takes_as_many_windows_as_said() -> None:
     assert f"From its beginning to 500 takes {windows(ConcurrencyLimit(500), 500)} windows" in SENTENCES
     refused = ConcurrencyLimit(500)
     for step in range(50):
-        for later in (0.0, limit.WINDOW):
+        for later in (0.0, concurrency_limit.WINDOW):
             refused.see(step + later, 0.01, pushed_back=True, in_flight=refused.whole)
-    assert refused.whole == limit.FLOOR
+    assert refused.whole == concurrency_limit.FLOOR
     [said, seconds] = map(
         int, re.findall(r"from 1 back to 500, after a bad time, some (\d+): (\d+) s", SENTENCES)[0]
     )
     assert windows(refused, 500) == pytest.approx(said, abs=3)
-    assert seconds == round(said * limit.WINDOW)
+    assert seconds == round(said * concurrency_limit.WINDOW)
 
 
 def windows(found: ConcurrencyLimit, wanted: int) -> int:
@@ -163,8 +165,10 @@ def windows(found: ConcurrencyLimit, wanted: int) -> int:
     while found.whole < wanted:
         sent, began = found.whole, 1000.0 + count
         for number in range(sent):
-            found.see(began + number / sent * limit.WINDOW / 2, 0.01, pushed_back=False, in_flight=sent)
-        found.see(began + limit.WINDOW, 0.01, pushed_back=False, in_flight=sent)
+            found.see(
+                began + number / sent * concurrency_limit.WINDOW / 2, 0.01, pushed_back=False, in_flight=sent
+            )
+        found.see(began + concurrency_limit.WINDOW, 0.01, pushed_back=False, in_flight=sent)
         count += 1
     return count
 

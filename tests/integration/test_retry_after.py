@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 import worker.dispatch.engine
-import worker.flow.limit
 from provisioning.ledger import JobRecord
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from tests.support.engine_bench import Bench, credentials_file, fresh_bench, jobs
 from tests.support.raw_server import Connection, RawServer
 from tests.support.sandbox_process import running_sandbox
+from worker.flow.concurrency_limit import FIRST
 
 CREATED = json.dumps(
     {"status": 1, "statusMessage": "success", "data": {"ApiKey": {"id": 1, "key": "k", "widgetId": "w"}}}
@@ -232,7 +232,7 @@ async def test_stopping_with_posts_in_flight_is_no_outage(
         here = at(server.url, bench)
         async with here.engine():
             batch = await here.submit("leaving", jobs(100))
-            await here.until(batch, lambda status: status.states[State.SENDING] == worker.flow.limit.FIRST)
+            await here.until(batch, lambda status: status.states[State.SENDING] == FIRST)
         status = await here.status(batch)
-    assert status.states[State.IN_DOUBT] == worker.flow.limit.FIRST
+    assert status.states[State.IN_DOUBT] == FIRST
     assert not status.holds

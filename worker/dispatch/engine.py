@@ -39,8 +39,8 @@ from worker.execution.flow_control import FlowControl
 from worker.execution.policy import RetryPolicy
 from worker.execution.recorder import Recorder
 from worker.execution.transport import AiohttpTransport
+from worker.flow.concurrency_limit import ConcurrencyLimit
 from worker.flow.credential_queue import ConcurrencySlots
-from worker.flow.limit import ConcurrencyLimit
 from worker.flow.probing import Probing
 from worker.flow.queues import CredentialQueues
 from worker.flow.rate_learner import RateLearner
@@ -228,7 +228,7 @@ class Engine:
         """Settles lapsed leases and claims from batches of which no notification arrived."""
         await self._guard.make_sure()
         await self._registry.sign(self.state())
-        self._deps.recorder.journal.forget()
+        self._deps.recorder.recent.drop_old()
         active = await self._ledger.queries.active()
         self._feed.backlog.keep_only(set(active), time.monotonic())
         if not active:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from provisioning.checks.finding import Level
 from provisioning.checks.redis_server import judge_redis, may_lose_writes
 from provisioning.errors import LedgerUnfitError
-from provisioning.ledger import Affirmation, Claim, Ledger
+from provisioning.ledger import Claim, Ledger, Restoration
 from provisioning.ledger.server import read_facts
 from provisioning.observability import log_events
 from provisioning.observability.logs import log_event
@@ -48,15 +48,15 @@ class LedgerGuard:
 
     async def restore(self) -> None:
         """Records again what a Redis that was restarted, or has taken over, may have lost of ours."""
-        if self._recorder.journal.on:
+        if self._recorder.recent.on:
             async with self._restoring:
-                words = await self._recorder.affirm(self._in_hand())
-            log_event(log_events.PRIMARY_CHANGED, **{str(word): words[word] for word in Affirmation})
+                words = await self._recorder.restore(self._in_hand())
+            log_event(log_events.PRIMARY_CHANGED, **{str(word): words[word] for word in Restoration})
 
     async def _look_what_may_be_lost(self) -> None:
         facts = await read_facts(self._ledger)
-        self._recorder.journal.on = may_lose_writes(facts)
-        await self._ledger.expose(self._recorder.journal.on)
+        self._recorder.recent.on = may_lose_writes(facts)
+        await self._ledger.expose(self._recorder.recent.on)
         for finding in judge_redis(facts):
             if finding.check in DURABILITY and finding.level is Level.WARNING:
                 log_event(

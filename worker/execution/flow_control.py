@@ -8,8 +8,8 @@ from typing import Any
 
 from provisioning.attempt import Outcome
 from worker.execution.posted import Posted
+from worker.flow.concurrency_limit import ConcurrencyLimit
 from worker.flow.credential_queue import ConcurrencySlots
-from worker.flow.limit import ConcurrencyLimit
 from worker.flow.probing import Probing
 from worker.flow.queues import CredentialQueues
 from worker.flow.rate_learner import RateLearner

@@ -9,7 +9,6 @@ from functools import partial
 
 from provisioning.attempt import Evidence
 from provisioning.ledger import (
-    Affirmation,
     Answered,
     Claim,
     Deferral,
@@ -17,13 +16,14 @@ from provisioning.ledger import (
     Intent,
     Ledger,
     Recorded,
+    Restoration,
     transitions,
 )
 from provisioning.lifecycle import Event
 from provisioning.observability.log_events import ANSWER_UNRECORDED, JOB_LOST
 from provisioning.observability.logs import log_event
 from worker.execution.group_commit import GroupCommit
-from worker.execution.journal import Journal
+from worker.execution.recent_answers import RecentAnswers
 
 
 class Recorder:
@@ -36,7 +36,7 @@ class Recorder:
     flight. The records of one job keep their order, since each waits for the one before.
 
     Attributes:
-        journal: the recent records.
+        recent: the recent answers, to restore them.
 
     Args:
         worker: its name.
@@ -46,14 +46,14 @@ class Recorder:
     """
 
     def __init__(self, ledger: Ledger, *, worker: str, lease: float, target: str, stop_loss: int) -> None:
-        self.journal = Journal()
+        self.recent = RecentAnswers()
         self._answers_may_go = asyncio.Event()  # unset while earlier records are repeated
         self._answers_may_go.set()
         self._others = GroupCommit(ledger, yields=True)
         self._intents = GroupCommit(ledger, after=self._others)
         self._sending = partial(transitions.sending, lease=lease, target=target)
         self._answered = partial(transitions.answered, stop_loss=stop_loss)
-        self._affirm = partial(transitions.affirm, worker=worker, lease=lease)
+        self._restore_call = partial(transitions.restore, worker=worker, lease=lease)
 
     def start(self) -> None:
         """Starts to write; call it on the loop that will use it."""
@@ -73,11 +73,11 @@ class Recorder:
         """Records the result of a POST. Returns: the new state of the job."""
         await self._answers_may_go.wait()
         recorded = await self._write_answer(job, answer)
-        if not recorded.taken and self.journal.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
+        if not recorded.taken and self.recent.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
             # This Redis may have lost the job, or the POST.
-            await self._affirmed(job, answer.attempt.n)
+            await self._restore_job(job, answer.attempt.n)
             recorded = await self._write_answer(job, answer)
-        self.journal.add(job, answer)
+        self.recent.add(job, answer)
         if not recorded.taken:
             log_event(
                 ANSWER_UNRECORDED,
@@ -93,7 +93,7 @@ class Recorder:
         recorded: Recorded = await self._others.write(transitions.deferred, batch, deferral)
         return recorded
 
-    async def affirm(self, held: Sequence[tuple[Claim, int]]) -> Counter[Affirmation]:
+    async def restore(self, held: Sequence[tuple[Claim, int]]) -> Counter[Restoration]:
         """
         Repeats the recent records, and the claims of this worker, to a Redis that may have lost writes.
 
@@ -101,14 +101,14 @@ class Recorder:
             held: jobs with the number of the attempt in progress, or 0.
         Returns: how many of them Redis still had.
         """
-        words: Counter[Affirmation] = Counter()
+        words: Counter[Restoration] = Counter()
         troubles: list[BaseException] = []
         self._answers_may_go.clear()
         try:
-            for answers in self.journal.take():
-                replies = (self._answer(job, answer) for job, answer in answers)
+            for answers in self.recent.take():
+                replies = (self._repeat_answer(job, answer) for job, answer in answers)
                 _sort(await asyncio.gather(*replies, return_exceptions=True), words, troubles)
-            held_replies = (self._affirmed(job, attempt) for job, attempt in held)
+            held_replies = (self._restore_job(job, attempt) for job, attempt in held)
             _sort(await asyncio.gather(*held_replies, return_exceptions=True), words, troubles)
         finally:
             self._answers_may_go.set()
@@ -116,17 +116,17 @@ class Recorder:
             raise troubles[0]
         return words
 
-    async def _answer(self, job: Claim, answer: Answered) -> Affirmation:
+    async def _repeat_answer(self, job: Claim, answer: Answered) -> Restoration:
         """Repeats a recorded answer; only after its POST, which creates its job again."""
         # A refused intent, or one of which nothing was sent, is withdrawn: no POST of it was in flight.
-        word = await self._affirmed(job, 0 if answer.event is Event.REFUSED else answer.attempt.n)
+        word = await self._restore_job(job, 0 if answer.event is Event.REFUSED else answer.attempt.n)
         await self._write_answer(job, answer)
-        self.journal.add(job, answer)  # this Redis may lose it too
+        self.recent.add(job, answer)  # this Redis may lose it too
         return word
 
-    async def _affirmed(self, job: Claim, attempt: int) -> Affirmation:
-        word: Affirmation = await self._others.write(self._affirm, job.batch, (job, attempt))
-        if word is Affirmation.OTHER:
+    async def _restore_job(self, job: Claim, attempt: int) -> Restoration:
+        word: Restoration = await self._others.write(self._restore_call, job.batch, (job, attempt))
+        if word is Restoration.OTHER:
             log_event(JOB_LOST, job_id=job.job_id, batch_id=job.batch, attempt=attempt, row=job.row)
         return word
 
@@ -136,8 +136,8 @@ class Recorder:
 
 
 def _sort(
-    replies: Sequence[Affirmation | BaseException],
-    words: Counter[Affirmation],
+    replies: Sequence[Restoration | BaseException],
+    words: Counter[Restoration],
     troubles: list[BaseException],
 ) -> None:
     for each in replies:

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from provisioning.pace import Rate, Tokens
+from worker.flow.concurrency_limit import ConcurrencyLimit
 from worker.flow.fair_queue import FairQueue
-from worker.flow.limit import ConcurrencyLimit
 from worker.flow.pacer import Pacer
 from worker.flow.refusals import Refusals
 

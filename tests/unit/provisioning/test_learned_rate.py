@@ -15,7 +15,7 @@ import pytest
 
 from provisioning.learned_rate import NOISE_SECONDS, LearnedRate, grown, joined, learn
 from worker.execution.flow_control import SHOWS_A_RATE, SHOWS_ANOTHER_RATE
-from worker.flow.limit import ConcurrencyLimit
+from worker.flow.concurrency_limit import ConcurrencyLimit
 from worker.flow.refusals import Refusals
 
 LATENCY = 0.2

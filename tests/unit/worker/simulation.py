@@ -16,8 +16,8 @@ from typing import Literal
 from provisioning.attempt import Outcome
 from worker.classification import Classification
 from worker.execution.policy import Defer, Finish, Retry, RetryPolicy, decide, next_delay
+from worker.flow.concurrency_limit import ConcurrencyLimit
 from worker.flow.failure_detector import FailureDetector, Suspicion
-from worker.flow.limit import ConcurrencyLimit
 
 MOST = 100
 LEASE = 30.0

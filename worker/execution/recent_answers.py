@@ -1,4 +1,4 @@
-"""The recent records of this worker, to repeat them if Redis loses acknowledged writes."""
+"""The answers that this worker has recorded recently, to restore them if Redis loses acknowledged writes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from provisioning.ledger import Answered, Claim
 
 KEPT_SECONDS = 10.0
-"""`everysec` may lose two seconds; how far a replica lags is unknown, and mostly less."""
+"""`appendfsync everysec` may lose two seconds; a replica may lag further, but rarely ten."""
 
 MOST = 20_000
 """Most answers that are kept: some 40 MB."""
 
 
-class Journal:
+class RecentAnswers:
     """
     The answers of the last `KEPT_SECONDS` before Redis' latest reply, oldest first.
 
@@ -33,9 +33,9 @@ class Journal:
         if not self.on:
             return
         self._answers.append((self._clock(), job, answer))
-        self.forget()
+        self.drop_old()
 
-    def forget(self) -> None:
+    def drop_old(self) -> None:
         """Drops older answers. Call it when Redis has just answered: it may be unavailable for longer."""
         since = self._clock() - KEPT_SECONDS
         while self._answers and self._answers[0][0] < since:

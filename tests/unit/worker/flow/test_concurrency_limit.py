@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.flow.limit import FIRST, FLOOR, WINDOW, ConcurrencyLimit
+from worker.flow.concurrency_limit import FIRST, FLOOR, WINDOW, ConcurrencyLimit
 
 Serves = Callable[[float], bool]
 """Whether the API takes what is sent at a time."""
