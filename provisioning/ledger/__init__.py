@@ -23,7 +23,6 @@ from provisioning.ledger.records import (
     WorkerSign,
 )
 from provisioning.ledger.schema import (
-    Affirmation,
     Answered,
     Deferral,
     Grant,
@@ -32,12 +31,12 @@ from provisioning.ledger.schema import (
     Match,
     Recorded,
     Released,
+    Restoration,
     Shown,
 )
 
 __all__ = [
     "Act",
-    "Affirmation",
     "Answered",
     "BatchStatus",
     "CauseGroup",
@@ -59,6 +58,7 @@ __all__ = [
     "Redriven",
     "Released",
     "Rescue",
+    "Restoration",
     "Selection",
     "SendingLimit",
     "Shown",

@@ -143,7 +143,7 @@ class Encryption:
 
     async def _sealed(self, call: Call[Any]) -> Call[Any]:
         batch = call.home or call.key[len("pv:{") : -1]
-        if call.script in ("accept", "affirm"):
+        if call.script in ("accept", "restore"):
             await self._forget_gone(batch)
         rows = [await self._sealed_row(row, batch, call.script) for row in call.rows]
         head = await self._sealed_row(call.head, batch, call.script) if call.head else None
@@ -170,7 +170,7 @@ class Encryption:
                 try:
                     changes[name] = await self.seal(batch, value, anew=script == "accept")
                 except ShreddedError:
-                    if script not in ("answered", "affirm"):
+                    if script not in ("answered", "restore"):
                         raise
                     # The existence of the widget must still be recorded, although its answer is late.
                     changes[name] = b""

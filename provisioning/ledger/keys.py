@@ -37,7 +37,7 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
 | `pv:idempotency:H`         | string | request with an Idempotency-Key, and its answer (JSON)            |
 | `pv:idempotency:H:lock`    | string | the server that handles this request; expires if not renewed      |
-| `pv:webhooks`              | hash   | batch or single job → its webhook and its secret, maybe encrypted |
+| `pv:webhooks`              | hash   | batch or single job → its webhook and its secret (may be encrypted)|
 | `pv:webhooks:due`          | zset   | webhooks with pending events, by the next delivery (ms)           |
 | `pv:webhooks:states`       | hash   | batch or job → status of its webhook (JSON)                       |
 | `pv:outbox:ON`             | list   | pending events of the webhook of a batch or job, oldest first     |

@@ -104,7 +104,7 @@ class How(StrEnum):
     LOST = "lost"  # nothing was recorded: the job is gone, or another worker has it
 
 
-class Affirmation(StrEnum):
+class Restoration(StrEnum):
     """What a new primary knew of a POST that a worker reported to it."""
 
     KNOWN = "known"
@@ -439,8 +439,8 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str = ""
 
 
-class Affirm(msgspec.Struct, frozen=True):
-    """The head of `affirm`."""
+class Restore(msgspec.Struct, frozen=True):
+    """The head of `restore`."""
 
     worker: str
     lease: Seconds
@@ -461,10 +461,10 @@ class Sent(msgspec.Struct, frozen=True):
     body: Sealed
 
 
-class Affirmed(msgspec.Struct, frozen=True):
+class RestoreReply(msgspec.Struct, frozen=True):
     """What the ledger knew of a POST."""
 
-    word: Affirmation
+    word: Restoration
 
 
 class Meet(msgspec.Struct, frozen=True):
@@ -800,7 +800,7 @@ SCRIPTS: Final = {
         Script("claim", ClaimJobs, Room, Claimed),
         Script("sending", Send, Intent, Grant, durable=True),
         Script("answered", Answers, Answer, Recorded, durable=True),
-        Script("affirm", Affirm, Sent, Affirmed, durable=True),
+        Script("restore", Restore, Sent, RestoreReply, durable=True),
         Script("meet", Meet),
         Script("deferred", None, Deferral, Recorded),
         Script("renew", Renewal, Held),
@@ -855,7 +855,7 @@ _TEXTS: Final[dict[str, dict[str, str]]] = {
             "BELIEF": Belief,
             "GO": Go,
             "HOW": How,
-            "AFFIRMATION": Affirmation,
+            "RESTORATION": Restoration,
             "RELEASED": Released,
             "SHOWN": Shown,
             "SWEEP": Sweep,

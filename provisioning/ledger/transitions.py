@@ -28,7 +28,6 @@ from provisioning.ledger.records import (
     SourceFile,
 )
 from provisioning.ledger.schema import (
-    Affirmation,
     Answered,
     Deferral,
     Elsewhere,
@@ -37,6 +36,7 @@ from provisioning.ledger.schema import (
     Match,
     Recorded,
     Released,
+    Restoration,
     Shown,
     layout,
 )
@@ -214,9 +214,9 @@ def answered(batch: str, answers: Sequence[Answered], *, stop_loss: int = 0) -> 
     return Call("answered", keys.batch(batch), layout(Recorded).rows, schema.Answers(stop_loss), rows)
 
 
-def affirm(
+def restore(
     batch: str, sent: Sequence[tuple[Claim, int]], *, worker: str, lease: float
-) -> Call[list[Affirmation]]:
+) -> Call[list[Restoration]]:
     """
     Repeats jobs and their POSTs to a Redis that may have lost writes. Reads: what it still had of each.
 
@@ -241,14 +241,14 @@ def affirm(
 
     owner = sent[0][0].owner if sent else ""
 
-    def read(reply: Any) -> list[Affirmation]:
-        return [affirmed.word for affirmed in layout(schema.Affirmed).rows(reply)]
+    def read(reply: Any) -> list[Restoration]:
+        return [each.word for each in layout(schema.RestoreReply).rows(reply)]
 
     return Call(
-        "affirm",
+        "restore",
         keys.batch(batch),
         read,
-        schema.Affirm(worker, lease, owner),
+        schema.Restore(worker, lease, owner),
         rows,
     )
 

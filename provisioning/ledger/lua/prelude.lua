@@ -217,7 +217,7 @@ local function list_batch(batch)
 end
 
 -- What claims and acceptances are refused with after this Redis may have lost writes: workers tell it first what
--- they hold (affirm.lua), or a job could be sent by two, or the number of a lost one be given to another.
+-- they hold (restore.lua), or a job could be sent by two, or the number of a lost one be given to another.
 local function unsettled_primary()
   local left = tonumber(redis.call('HGET', KEY.primary, 'settles_at') or 0) - now
   if left > 0 and left <= SETTLING_MS then -- more is left where the clock was set back

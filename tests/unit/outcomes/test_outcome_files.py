@@ -68,7 +68,7 @@ async def test_a_job_above_a_gap_in_the_numbers_has_its_columns(ledger: Ledger, 
     [job] = await claim(ledger)
     body = b'{"bot":{"id":"7"},"widget":{"theme":{"position":"br"}}}'
     restored = msgspec.structs.replace(job, number=7, key="k7", body=body)  # Redis has lost those between
-    await ledger.do(transitions.affirm("b1", [(restored, 0)], worker="w1", lease=30.0))
+    await ledger.do(transitions.restore("b1", [(restored, 0)], worker="w1", lease=30.0))
     await export(ledger, "b1", tmp_path)
     with (tmp_path / "not_attempted.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {row["key"]: row["widget.theme.position"] for row in csv.DictReader(file)}

@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from provisioning.attempt import Bounds
-from provisioning.ledger import Affirmation, Claim, Ledger, transitions
+from provisioning.ledger import Claim, Ledger, Restoration, transitions
 from provisioning.lifecycle import Event, State
 from tests.support.ledger_fixtures import LEASE, Clock, answer, claim, fill, new_job, say, send
 from tests.unit.provisioning.ledger.test_lost_intents import go_back, kept
@@ -27,8 +27,8 @@ async def sealed(clock: Clock) -> AsyncIterator[tuple[Ledger, Ledger]]:
     await others.close()
 
 
-async def affirm(ledger: Ledger, job: Claim, attempt: int) -> Affirmation:
-    [word] = await ledger.do(transitions.affirm(job.batch, [(job, attempt)], worker="w1", lease=LEASE))
+async def restore(ledger: Ledger, job: Claim, attempt: int) -> Restoration:
+    [word] = await ledger.do(transitions.restore(job.batch, [(job, attempt)], worker="w1", lease=LEASE))
     return word
 
 
@@ -40,7 +40,7 @@ async def test_a_job_whose_data_key_was_lost_with_it_can_be_opened_by_others(
     await fill(ours, new_job("k"))
     [job] = await claim(ours)
     await go_back(ours, before)
-    assert await affirm(ours, job, 0) is Affirmation.RESTORED
+    assert await restore(ours, job, 0) is Restoration.RESTORED
     [again] = await claim(others, worker="w2")
     assert again.body == job.body
 
@@ -66,6 +66,6 @@ async def test_a_job_of_a_batch_that_was_shredded_is_told_of_all_the_same(
     await send(ours, job)
     await say(ours, answer(job, Event.REJECTED))
     await ours.operations.shred("b1", actor="ana")
-    assert await affirm(ours, job, 1) is Affirmation.KNOWN
+    assert await restore(ours, job, 1) is Restoration.KNOWN
     record = await ours.queries.job("b1.1")
     assert (record.state, record.bounds) == (State.DEAD, Bounds())

@@ -8,7 +8,7 @@ import pytest
 
 from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.job import Accepted, Verdict
-from provisioning.ledger import Affirmation, Ledger, Selection, keys, transitions
+from provisioning.ledger import Ledger, Restoration, Selection, keys, transitions
 from provisioning.ledger.reaper import Reaper
 from provisioning.lifecycle import Event
 from provisioning.owner import DEFAULT, check_owner
@@ -130,8 +130,8 @@ async def test_a_job_that_redis_has_lost_is_its_owners_again(ledger: Ledger, own
     [job] = await claim(ledger)
     redis: Any = ledger.redis
     await redis.flushall()
-    [word] = await ledger.do(transitions.affirm("b1", [(job, 1)], worker="w1", lease=LEASE))
-    assert word is Affirmation.RESTORED
+    [word] = await ledger.do(transitions.restore("b1", [(job, 1)], worker="w1", lease=LEASE))
+    assert word is Restoration.RESTORED
     assert (await ledger.queries.status("b1")).owner == owner
     found = {each: [job async for job in ledger.queries.find("t1", owner=each)] for each in OWNERS}
     assert {each for each, jobs in found.items() if jobs} == {owner}

@@ -1,4 +1,4 @@
-"""A worker tells a Redis that may have lost writes, while answers of its own come."""
+"""A worker restores what Redis may have lost, while new answers come."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from provisioning.attempt import Bounds, Evidence
-from provisioning.ledger import Affirmation, Claim, Ledger, transitions
+from provisioning.ledger import Claim, Ledger, Restoration, transitions
 from provisioning.lifecycle import Event, State
 from tests.support.ledger_fixtures import (
     LEASE,
@@ -31,7 +31,7 @@ from worker.execution.recorder import Recorder
 @asynccontextmanager
 async def recording(ledger: Ledger) -> AsyncIterator[Recorder]:
     recorder = Recorder(ledger, worker="w1", lease=LEASE, target=TARGET, stop_loss=0)
-    recorder.journal.on = True
+    recorder.recent.on = True
     recorder.start()
     try:
         async with asyncio.timeout(5):
@@ -60,7 +60,7 @@ async def test_what_was_recorded_is_told_behind_its_job_whatever_is_recorded_mea
         await go_back(ledger, before)
         waits = asyncio.ensure_future(recorder.answered(under_way, answer(under_way, Event.CREATED)))
         await asyncio.sleep(0)
-        await recorder.affirm([])
+        await recorder.restore([])
         await waits
         for job in (done, under_way):
             record = await ledger.queries.job(job.job_id)
@@ -75,10 +75,10 @@ async def test_an_answer_that_comes_while_its_post_is_told_of_is_recorded_behind
     done, under_way = await claimed_and_sent(ledger, clock, "k1", "k2")
     async with recording(ledger) as recorder:
         await recorder.answered(done, answer(done, Event.CREATED))
-        telling = asyncio.ensure_future(recorder.affirm([(under_way, 1)]))
+        restoring = asyncio.ensure_future(recorder.restore([(under_way, 1)]))
         await asyncio.sleep(0)
         await recorder.answered(under_way, answer(under_way, Event.REFUSED))
-        assert await telling == {Affirmation.KNOWN: 2}
+        assert await restoring == {Restoration.KNOWN: 2}
     record = await ledger.queries.job(under_way.job_id)
     assert (record.state, record.bounds) == (State.QUEUED, Bounds())
 
@@ -91,7 +91,7 @@ async def test_what_was_told_is_told_again_to_the_next_redis(ledger: Ledger, clo
         await recorder.answered(job, answer(job, Event.CREATED))
         for _ in range(2):
             await go_back(ledger, before)
-            assert await recorder.affirm([]) == {Affirmation.RESTORED: 1}
+            assert await recorder.restore([]) == {Restoration.RESTORED: 1}
             assert (await ledger.queries.job(job.job_id)).state is State.SUCCEEDED
 
 
@@ -109,9 +109,9 @@ async def test_an_attempt_that_was_given_back_is_not_in_doubt_because_that_was_l
     async with recording(ledger) as recorder:
         await recorder.answered(job, said)
         after = await snapshot(ledger.redis)
-        await recorder.affirm([])
+        await recorder.restore([])
         assert changed(after, await snapshot(ledger.redis)) == {}  # nothing was lost
         await go_back(ledger, before)
-        await recorder.affirm([])
+        await recorder.restore([])
     record = await ledger.queries.job(job.job_id)
     assert (record.state, record.bounds) == (State.QUEUED, Bounds())

@@ -1,4 +1,4 @@
-"""The journal: what is told again, and in which order."""
+"""The recent answers: which are recorded again, and in which order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
 from provisioning.ledger import Answered, Claim
 from provisioning.lifecycle import Event
 from tests.support.ledger_fixtures import Clock
-from worker.execution.journal import KEPT_SECONDS, Journal
+from worker.execution.recent_answers import KEPT_SECONDS, RecentAnswers
 
 
 def job(number: int) -> Claim:
@@ -20,20 +20,20 @@ def said(number: int, n: int) -> Answered:
     return Answered(number, 7, Event.RETRY_DUE, "error_500", Bounds(0, 0), attempt)
 
 
-def journal_of(*entries: tuple[int, int], clock: Clock | None = None) -> Journal:
-    journal = Journal(clock or Clock())
-    journal.on = True
+def recent_of(*entries: tuple[int, int], clock: Clock | None = None) -> RecentAnswers:
+    recent = RecentAnswers(clock or Clock())
+    recent.on = True
     for number, n in entries:
-        journal.add(job(number), said(number, n))
-    return journal
+        recent.add(job(number), said(number, n))
+    return recent
 
 
-def told(journal: Journal) -> list[list[tuple[int, int]]]:
-    return [[(claim.number, answer.attempt.n) for claim, answer in each] for each in journal.take()]
+def told(recent: RecentAnswers) -> list[list[tuple[int, int]]]:
+    return [[(claim.number, answer.attempt.n) for claim, answer in each] for each in recent.take()]
 
 
 def test_answers_of_one_job_are_told_in_their_order() -> None:
-    assert told(journal_of((1, 1), (2, 1), (1, 2), (1, 3), (2, 2))) == [
+    assert told(recent_of((1, 1), (2, 1), (1, 2), (1, 3), (2, 2))) == [
         [(1, 1), (2, 1)],
         [(1, 2), (2, 2)],
         [(1, 3)],
@@ -42,28 +42,28 @@ def test_answers_of_one_job_are_told_in_their_order() -> None:
 
 def test_what_is_older_is_not_told() -> None:
     clock = Clock()
-    journal = journal_of((1, 1), clock=clock)
+    recent = recent_of((1, 1), clock=clock)
     clock.advance(KEPT_SECONDS - 1)
-    journal.add(job(2), said(2, 1))
+    recent.add(job(2), said(2, 1))
     clock.advance(2)
-    journal.forget()
-    assert told(journal) == [[(2, 1)]]
+    recent.drop_old()
+    assert told(recent) == [[(2, 1)]]
 
 
 def test_what_was_recorded_before_redis_went_away_is_told_however_long_that_lasts() -> None:
     clock = Clock()
-    journal = journal_of((1, 1), (1, 2), clock=clock)
+    recent = recent_of((1, 1), (1, 2), clock=clock)
     clock.advance(10 * KEPT_SECONDS)
-    assert told(journal) == [[(1, 1)], [(1, 2)]]
+    assert told(recent) == [[(1, 1)], [(1, 2)]]
 
 
 def test_what_is_taken_to_be_told_is_told_once() -> None:
-    journal = journal_of((1, 1))
-    assert told(journal) == [[(1, 1)]]
-    assert told(journal) == []
+    recent = recent_of((1, 1))
+    assert told(recent) == [[(1, 1)]]
+    assert told(recent) == []
 
 
 def test_nothing_is_kept_where_nothing_can_be_lost() -> None:
-    journal = Journal()
-    journal.add(job(1), said(1, 1))
-    assert told(journal) == []
+    recent = RecentAnswers()
+    recent.add(job(1), said(1, 1))
+    assert told(recent) == []

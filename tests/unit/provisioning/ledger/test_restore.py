@@ -1,4 +1,4 @@
-"""A Redis that has lost its last writes is told of them by who made them."""
+"""The jobs and intents that a Redis has lost are restored by the worker that wrote them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from provisioning.attempt import Bounds
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import Verdict, fingerprint
-from provisioning.ledger import Affirmation, Claim, Ledger, keys, transitions
+from provisioning.ledger import Claim, Ledger, Restoration, keys, transitions
 from provisioning.ledger.schema import FORMAT, SETTLING_MS, How
 from provisioning.ledger.scripts import source
 from provisioning.lifecycle import Event, State
@@ -29,8 +29,8 @@ from tests.support.ledger_fixtures import (
 from tests.unit.provisioning.ledger.test_lost_intents import go_back, kept
 
 
-async def affirm(ledger: Ledger, job: Claim, attempt: int = 1) -> Affirmation:
-    [word] = await ledger.do(transitions.affirm(job.batch, [(job, attempt)], worker="w1", lease=LEASE))
+async def restore(ledger: Ledger, job: Claim, attempt: int = 1) -> Restoration:
+    [word] = await ledger.do(transitions.restore(job.batch, [(job, attempt)], worker="w1", lease=LEASE))
     return word
 
 
@@ -55,8 +55,8 @@ async def test_a_post_that_was_lost_is_under_way_again_and_its_answer_is_in_time
     ledger: Ledger, clock: Clock, lost: str, event: Event
 ) -> None:
     job = await sent_and_lost(ledger, clock, lost=lost)
-    word = Affirmation.RESTORED if lost == "acceptance" else Affirmation.TAKEN_UP
-    assert [await affirm(ledger, job) for _ in range(2)] == [word, Affirmation.KNOWN]
+    word = Restoration.RESTORED if lost == "acceptance" else Restoration.TAKEN_UP
+    assert [await restore(ledger, job) for _ in range(2)] == [word, Restoration.KNOWN]
     record = await ledger.queries.job(job.job_id)
     assert (record.state, record.key, record.credential) == (State.SENDING, "k2", "acme")
     assert record.bounds == Bounds(0, 1)
@@ -74,8 +74,8 @@ async def test_a_restored_job_keeps_its_number_and_no_other_gets_it(ledger: Ledg
     job = await sent_and_lost(ledger, clock, lost="acceptance")
     same = new_job("k2", fingerprint=fingerprint({"a": 1}))
     third = msgspec.structs.replace(job, number=5, token=job.token + 1, key="k5")
-    assert await affirm(ledger, third) is Affirmation.RESTORED
-    assert await affirm(ledger, job) is Affirmation.RESTORED
+    assert await restore(ledger, third) is Restoration.RESTORED
+    assert await restore(ledger, job) is Restoration.RESTORED
     accepted = await ledger.do(transitions.accept("b1", [new_job("k3"), same], "ana"))
     assert [each.verdict for each in accepted] == [Verdict.NEW, Verdict.QUEUED]
     assert accepted[0].job_id == "b1.6"
@@ -90,8 +90,8 @@ async def test_a_restored_job_keeps_its_number_and_no_other_gets_it(ledger: Ledg
 
 async def test_a_job_that_was_claimed_and_lost_is_queued_again(ledger: Ledger, clock: Clock) -> None:
     job = await sent_and_lost(ledger, clock, lost="acceptance")
-    assert await affirm(ledger, job, 0) is Affirmation.RESTORED
-    assert await affirm(ledger, job, 0) is Affirmation.KNOWN
+    assert await restore(ledger, job, 0) is Restoration.RESTORED
+    assert await restore(ledger, job, 0) is Restoration.KNOWN
     assert [each.key for each in await claim(ledger)] == ["k2", "k1"]
     assert (await ledger.queries.status("b1")).bounds == Bounds()
 
@@ -101,7 +101,7 @@ async def test_a_batch_that_was_lost_as_a_whole_is_there_again(ledger: Ledger) -
     [job] = await claim(ledger)
     await send(ledger, job)
     await ledger.redis.flushall()
-    assert await affirm(ledger, job) is Affirmation.RESTORED
+    assert await restore(ledger, job) is Restoration.RESTORED
     [batch] = [each async for each in ledger.queries.batches()]
     assert (batch.batch, batch.accepted, batch.states[State.SENDING]) == ("b1", 1, 1)
     assert await ledger.redis.get(keys.FORMAT) == FORMAT  # or nobody would start on it
@@ -110,7 +110,7 @@ async def test_a_batch_that_was_lost_as_a_whole_is_there_again(ledger: Ledger) -
 async def test_a_number_that_another_job_has_by_now_is_left_to_it(ledger: Ledger, clock: Clock) -> None:
     job = await sent_and_lost(ledger, clock, lost="acceptance")
     await ledger.do(transitions.accept("b1", [new_job("other")], "ana"))
-    assert await affirm(ledger, job) is Affirmation.OTHER
+    assert await restore(ledger, job) is Restoration.OTHER
     record = await ledger.queries.job("b1.2")
     assert (record.key, record.state, record.bounds) == ("other", State.QUEUED, Bounds())
 
@@ -123,7 +123,7 @@ async def test_the_answer_of_a_lost_job_does_not_end_the_one_that_has_its_number
     for _ in range(2):
         [recorded] = await ledger.do(transitions.answered("b1", [answer(job, Event.CREATED)]))
         assert recorded.how is How.LOST
-        assert await affirm(ledger, job) is Affirmation.OTHER
+        assert await restore(ledger, job) is Restoration.OTHER
     record = await ledger.queries.job("b1.2")
     assert (record.key, record.state, record.result) == ("other", State.QUEUED, None)
     assert (await ledger.queries.status("b1")).bounds == Bounds()
@@ -132,7 +132,7 @@ async def test_the_answer_of_a_lost_job_does_not_end_the_one_that_has_its_number
 async def test_a_key_that_has_another_job_by_now_is_left_to_it(ledger: Ledger, clock: Clock) -> None:
     job = await sent_and_lost(ledger, clock, lost="acceptance")
     await fill(ledger, new_job("k2"), batch="b2")
-    assert await affirm(ledger, job) is Affirmation.OTHER
+    assert await restore(ledger, job) is Restoration.OTHER
     assert (await ledger.queries.status("b1")).conserved
 
 
@@ -141,11 +141,11 @@ async def test_what_the_ledger_knows_is_left_as_it_is(ledger: Ledger) -> None:
     [job] = await claim(ledger)
     await send(ledger, job)
     before = await kept(ledger)
-    assert await affirm(ledger, job) is Affirmation.KNOWN
+    assert await restore(ledger, job) is Restoration.KNOWN
     assert await kept(ledger) == before
     for event in (Event.RETRY_DUE, Event.REJECTED):
         await say(ledger, answer(job, event))
-        assert await affirm(ledger, job) is Affirmation.KNOWN
+        assert await restore(ledger, job) is Restoration.KNOWN
         await send(ledger, job, 2)
 
 
@@ -155,7 +155,7 @@ async def test_a_redriven_job_is_not_taken_for_one_whose_attempt_was_lost(ledger
     await send(ledger, job)
     await say(ledger, answer(job, Event.REJECTED))
     await ledger.do(transitions.redrive("b1", [1], "ana"))
-    assert await affirm(ledger, job) is Affirmation.KNOWN
+    assert await restore(ledger, job) is Restoration.KNOWN
     [recorded] = await ledger.do(transitions.answered("b1", [answer(job, Event.REJECTED)]))
     assert recorded.how is How.LOST
     assert (await ledger.queries.status("b1")).attempts == 1
@@ -167,7 +167,7 @@ async def test_of_a_job_that_a_person_has_cancelled_meanwhile_the_answer_counts(
 ) -> None:
     job = await sent_and_lost(ledger, clock, lost=lost)
     await ledger.operations.cancel("b1", "ana")
-    assert await affirm(ledger, job) is Affirmation.TAKEN_UP
+    assert await restore(ledger, job) is Restoration.TAKEN_UP
     record = await ledger.queries.job(job.job_id)
     assert (record.state, record.bounds) == (State.CANCELLED, Bounds(0, 1))
     await say(ledger, answer(job, Event.CREATED))
@@ -187,7 +187,7 @@ async def test_an_earlier_attempt_whose_answer_was_lost_too_stays_counted(
     [second] = await claim(ledger)
     await send(ledger, second)
     await go_back(ledger, before)
-    assert await affirm(ledger, second) is Affirmation.TAKEN_UP
+    assert await restore(ledger, second) is Restoration.TAKEN_UP
     assert (await ledger.queries.job("b1.1")).bounds == Bounds(0, 2)
     await say(ledger, answer(first, Event.REFUSED))
     await say(ledger, answer(second, Event.CREATED))

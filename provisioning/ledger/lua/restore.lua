@@ -1,13 +1,13 @@
--- What a worker has sent, told to a Redis that may have lost its last writes: what it knows stays as it is. A POST
--- whose intent it has lost is under way again, and a job that it has lost is there again, under its number.
--- KEYS[1] the batch; then schema.Affirm, and schema.Sent of each POST, those of one job in their order; attempt 0
--- of a job that was claimed and not sent yet: it is queued again if it was lost
--- Returns schema.Affirmed of each. Said twice, it finds them known.
+-- Restores the POSTs of a worker in a Redis that may have lost its last writes. Records that it has are unchanged.
+-- A lost intent is written again: the job is in `sending`. A lost job is created again, with its number.
+-- KEYS[1] the batch; then schema.Restore, and schema.Sent of each POST, those of one job in order; attempt 0 for a
+-- job that was claimed and not sent: if it was lost, it is queued again
+-- Returns schema.RestoreReply of each. Idempotent: a repeated call finds them known.
 local batch = KEYS[1]
 local reply, numbers = {}, {}
 
--- Returns the job; nil if its key has another one by now, or a person had it forgotten.
-local function restore(sent)
+-- Returns the job; nil if its key belongs to another job by now, or its batch was deleted.
+local function recreate(sent)
   local id, identity = batch_id(batch) .. '.' .. sent.number, identities_of(arg.owner, sent.credential)
   redis.call('HSETNX', identity, sent.key, id)
   if redis.call('HGET', identity, sent.key) ~= id then return nil end
@@ -25,16 +25,16 @@ local function restore(sent)
   return job
 end
 
--- Takes the intent down after all.
-local function take_up(job, sent)
+-- Records the lost intent.
+local function record_intent(job, sent)
   save(job)
   count(batch, 'attempts', 1)
   widen(job, 0, 1)
-  if not UNSETTLED[job.state] then -- at its end, by a person's word: the answer will be late
+  if not UNSETTLED[job.state] then -- a person has ended it: the answer will be late
     job.posts[post(sent.token, sent.attempt)] = BELIEF.OPEN
     return
   end
-  if job.state == STATE.SENDING then -- an earlier one, whose answer is lost too
+  if job.state == STATE.SENDING then -- an earlier attempt, whose answer is lost too
     job.posts[post(job.token, job.attempts)] = BELIEF.OPEN
   else
     if job.state == STATE.QUEUED then move(job, EVENT.CLAIMED, REASON.CLAIMED) end
@@ -48,23 +48,23 @@ end
 for sent in rows() do numbers[#numbers + 1] = sent.number end
 load_all(batch, numbers)
 for sent in rows() do
-  local job, word = load(batch, sent.number), AFFIRMATION.KNOWN
+  local job, word = load(batch, sent.number), RESTORATION.KNOWN
   if not job.state then
-    job, word = restore(sent), AFFIRMATION.RESTORED
+    job, word = recreate(sent), RESTORATION.RESTORED
   elseif is_lost(job, sent.token, sent.attempt) then
-    word = AFFIRMATION.TAKEN_UP
+    word = RESTORATION.TAKEN_UP
   end
   if not job or job.key ~= sent.key then
-    word = AFFIRMATION.OTHER
+    word = RESTORATION.OTHER
   elseif sent.attempt == 0 then
-    if word == AFFIRMATION.RESTORED then
+    if word == RESTORATION.RESTORED then
       save(job)
       enqueue(job, 0, true)
     else
-      word = AFFIRMATION.KNOWN
+      word = RESTORATION.KNOWN
     end
-  elseif word ~= AFFIRMATION.KNOWN and not job.posts[post(sent.token, sent.attempt)] then
-    take_up(job, sent)
+  elseif word ~= RESTORATION.KNOWN and not job.posts[post(sent.token, sent.attempt)] then
+    record_intent(job, sent)
   end
   give(reply, word)
 end
