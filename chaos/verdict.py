@@ -53,7 +53,7 @@ class Verdict:
 
 
 async def examine(ledger: Ledger, sandbox: SandboxProcess, batch: str, accepted: Sequence[NewJob]) -> Verdict:
-    """Reads every job and every widget, and demands promises 1 to 4 of the design."""
+    """Reads every job and every widget, and checks promises 1 to 4 of the README."""
     status = await ledger.queries.status(batch)
     records = {record.key: record async for record in ledger.queries.jobs(batch)}
     bodies = {job.key: digest(job.body).hex() for job in accepted}

@@ -21,7 +21,7 @@ class Evidence(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Whether the widget was created, as `worker.execution.classify` decides (DESIGN section 4)."""
+    """Whether the widget was created, see `worker.execution.classify` and docs/explanation/retries.md."""
 
     CREATED = "created"
     REJECTED = "rejected"  # the API refuses this row

@@ -78,26 +78,26 @@ def spellings_of(key: str) -> list[str]:
 
 
 class Verdict(StrEnum):
-    """What became of a job that was handed over (DESIGN section 8, Identity)."""
+    """The result of submitting a job: new, or what its identity already has."""
 
     NEW = "new"  # accepted and queued
     REDRIVEN = "redriven"  # was dead with another body, or cancelled; queued again, history kept
-    DEAD = "dead"  # was given up with this very body: a redrive is a person's decision
-    QUEUED = "queued"  # already on its way with this very body: nothing was changed
-    REPLACED = "replaced"  # was queued and never attempted: it will be sent with this body
-    SUCCEEDED = "succeeded"  # already created with this very body: skipped
-    RISKY = "risky"  # had ended, but may have made a widget: sent again only if somebody accepts a second one
-    ENDED = "ended"  # was given up or cancelled, and whoever hands it over may not have it done again
-    CHANGED = "changed"  # already created, or attempted, with another body: reported, not sent
-    IN_DOUBT = "in_doubt"  # may already exist: refused until resolved
+    DEAD = "dead"  # dead with the same body: a person must redrive it
+    QUEUED = "queued"  # already queued or being sent with the same body: unchanged
+    REPLACED = "replaced"  # was queued and never attempted: the new body replaces the old one
+    SUCCEEDED = "succeeded"  # already created with the same body: skipped
+    RISKY = "risky"  # ended, but may have created a widget: queued only if a second widget is accepted
+    ENDED = "ended"  # dead or cancelled, and the submitter lacks the right to queue it again
+    CHANGED = "changed"  # created or attempted with another body: reported, not sent
+    IN_DOUBT = "in_doubt"  # the widget may exist: refused until a person resolves the job
 
 
 ON_THEIR_WAY = (Verdict.QUEUED, Verdict.REPLACED)
-"""Verdicts on jobs that were handed over before and will be sent, or are being sent."""
+"""Verdicts on jobs that were submitted before and will be sent, or are being sent."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The ledger's word on one handed-over job: its verdict, and the id it has had from the start."""
+    """The ledger's reply to one submitted job: its verdict and its permanent id."""
 
     verdict: Verdict
     job_id: str

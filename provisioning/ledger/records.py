@@ -244,7 +244,7 @@ class JobRecord(msgspec.Struct, frozen=True):
     late_results: list[Result] = []
 
     def public(self) -> dict[str, Any]:
-        """The job as `--json` shows it (DESIGN section 8); the widget's key is left out."""
+        """The job as `--json` shows it (docs/reference/json.md); without the widget's key."""
         begun = [move.at for move in self.moves if move.move in BEGIN_A_DRIVE]
         return {
             "job": self.job_id,
@@ -471,7 +471,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
         return ordered[:HOLDS_SHOWN]
 
     def public(self) -> dict[str, Any]:
-        """The batch as `--json` shows it (DESIGN section 8)."""
+        """The batch as `--json` shows it (docs/reference/json.md)."""
         holds = self.shown_holds
         return {
             "batch": self.batch,

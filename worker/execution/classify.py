@@ -1,10 +1,10 @@
 """
 Whether a reply proves that the widget was created.
 
-Pure: a value in, a value out; the clock is an argument. The table is section 4 of the design; choices that it
-leaves open are explained beside the status below. A reply is matched by HTTP status first, then by the body's
-`error.key` and `error.code` without regard to case. Any body is accepted: one that cannot be read proves
-nothing, and without proof the job is in doubt.
+Pure: a value in, a value out; the clock is an argument. docs/explanation/retries.md has the table; comments
+below explain its choices. A reply is matched by HTTP status first, then by the body's `error.key` and
+`error.code`, ignoring case. Any body is accepted: one that cannot be read proves nothing, and without proof
+the job is in doubt. `policy` decides what follows.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _UNPROCESSED: Final = frozenset({408, 425, 429})
 # definition about method and version (RFC 9110 §15.6.2, §15.6.6), like 405.
 _MISDIRECTED: Final = frozenset({405, 407, 421, 501, 505, 511})
 
-# Decided by the owner. All other 5xx are in doubt: 504 means that a server behind the gateway was still
-# working; 520 to 527 (Cloudflare) and the rest mix "never arrived" with "no answer came back".
+# These are retried although a widget may exist. All other 5xx are in doubt: 504 means that a server behind the
+# gateway was still working; 520 to 527 (Cloudflare) and the rest mix "never arrived" with "no answer came back".
 _FAILED: Final = frozenset({500, 502, 503})
 
 # Members of the API's own envelope; a gateway's page is HTML, and a framework's JSON has other members.

@@ -1,8 +1,8 @@
 """
-What to do next, as a value.
+The retry policy: whether an attempt is retried, and after which backoff.
 
 Pure: the classification, the attempt's number, the elapsed time and a random source go in; a `Decision` comes
-out. tenacity runs the loop elsewhere; the decision is made here.
+out. `retrying` runs the loop, with tenacity.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The only module that uses tenacity: it loops and waits; our policy decides."""
+"""The loop of a job's attempts, with tenacity. `policy` decides on retries and computes the backoff."""
 
 from __future__ import annotations
 
