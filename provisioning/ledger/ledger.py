@@ -84,7 +84,7 @@ class Ledger:
         Raises: ConfigurationError if these are no keys.
         """
         primary = Primary()
-        redis = connect(url, connections, prepare=primary.meet)
+        redis = connect(url, connections, prepare=primary.check)
         return cls(redis, masters=masters, replicas=replicas, primary=primary)
 
     @classmethod

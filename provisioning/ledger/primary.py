@@ -32,12 +32,12 @@ class Primary:
         self._is_noted = False  # whether a worker has checked the last primary
         self.on_change: list[Callable[[], None]] = []
 
-    async def meet(self, connection: Any) -> None:
+    async def check(self, connection: Any) -> None:
         """
         Prepares a new connection, as `redis_connect_func`.
 
-        Before its first command, a Redis that is not the former one is set to refuse claims and acceptances
-        for a time, if it may have lost writes (`meet.lua`).
+        If it leads to another Redis than before, and that may have lost writes, Redis is set to refuse claims
+        and new jobs for a time, before the first command (`new_primary.lua`).
         """
         await connection.on_connect()
         try:
@@ -48,15 +48,15 @@ class Primary:
             return
         try:
             arguments = (keys.PRIMARY, "", run_id, self.run_id if self._is_noted else "")
-            await connection.send_command("EVAL", source("meet"), 1, *arguments)
+            await connection.send_command("EVAL", source("new_primary"), 1, *arguments)
             self._is_noted = await connection.read_response() >= 0
         except ResponseError:
-            # Full, read-only, without replicas: who writes by this connection is refused likewise, and who
-            # only reads may. But it is not met yet, so the connection is not used a second time.
+            # Redis is full, read-only or without replicas: it refuses other writes too, and reads may go on.
+            # The new primary is not recorded yet, so this connection is used only once.
             connection.mark_for_reconnect()
             return
         before, self.run_id = self.run_id, run_id
-        if before and before != run_id:  # of connections that are made at once the first tells
+        if before and before != run_id:  # of simultaneous connections, the first one reports it
             for call in self.on_change:
                 call()
 

@@ -467,8 +467,8 @@ class RestoreReply(msgspec.Struct, frozen=True):
     word: Restoration
 
 
-class Meet(msgspec.Struct, frozen=True):
-    """The head of `meet`; `run_id` of this Redis, from `INFO server`; `before`: the previous one, or ''."""
+class NewPrimary(msgspec.Struct, frozen=True):
+    """The head of `new_primary`; `run_id`: from `INFO server`; `before`: of the previous Redis, or ''."""
 
     run_id: str
     before: str
@@ -705,9 +705,9 @@ class TakeWebhook(msgspec.Struct, frozen=True):
     lease: Seconds
 
 
-class ToldWebhook(msgspec.Struct, frozen=True):
+class RecordDelivery(msgspec.Struct, frozen=True):
     """
-    The head of `told_webhook`.
+    The head of `record_delivery`.
 
     Attributes:
         entry: id of the event whose delivery was attempted.
@@ -726,7 +726,7 @@ class ToldWebhook(msgspec.Struct, frozen=True):
 
 
 class WriteWebhook(msgspec.Struct, frozen=True):
-    """The head of `write_webhook`; `entry` and `webhook` as in `ToldWebhook`."""
+    """The head of `write_webhook`; `entry` and `webhook` as in `RecordDelivery`."""
 
     on: str
     entry: str
@@ -747,8 +747,8 @@ class Scope(msgspec.Struct, frozen=True):
     scope: str
 
 
-class Tried(msgspec.Struct, frozen=True):
-    """The head of `tried`: the result of a probe through the circuit breaker of a scope."""
+class ProbeResult(msgspec.Struct, frozen=True):
+    """The head of `probe_result`: the result of a probe through the circuit breaker of a scope."""
 
     scope: str
     shown: Shown
@@ -801,7 +801,7 @@ SCRIPTS: Final = {
         Script("sending", Send, Intent, Grant, durable=True),
         Script("answered", Answers, Answer, Recorded, durable=True),
         Script("restore", Restore, Sent, RestoreReply, durable=True),
-        Script("meet", Meet),
+        Script("new_primary", NewPrimary),
         Script("deferred", None, Deferral, Recorded),
         Script("renew", Renewal, Held),
         Script("rescue", RescueJobs, None, Lapse),
@@ -819,10 +819,10 @@ SCRIPTS: Final = {
         Script("due_webhooks", DueWebhooks),
         Script("take_webhook", TakeWebhook),
         Script("write_webhook", WriteWebhook),
-        Script("told_webhook", ToldWebhook),
+        Script("record_delivery", RecordDelivery),
         Script("remove_webhook", RemoveWebhook),
         Script("release", Scope),
-        Script("tried", Tried),
+        Script("probe_result", ProbeResult),
         Script("refused", Refuse),
     )
 }
@@ -906,7 +906,7 @@ def _words() -> str:
             f"local WORDS = {{ {', '.join(repr(str(word)) for word in WORDS)} }}",
             "local NUMBERS = {}",
             "for number, word in ipairs(WORDS) do NUMBERS[word] = number end",
-            f"local WEBHOOKS_TELL = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOK_EVENTS)} }}",
+            f"local WEBHOOK_EVENTS = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOK_EVENTS)} }}",
             f"local EVENTS_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {TOKENS_SINCE}",
             f"local SETTLING_MS = {SETTLING_MS}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",
@@ -991,13 +991,13 @@ def _kept() -> str:
         for place, (name, kind) in enumerate(JOB.items(), 1)
     )
     folded = (fold[kind].replace("%s", name) for name, kind in JOB.items())
-    told = (attempt[kind].replace("%s", name) for name, kind in ATTEMPT.items())
+    encoded = (attempt[kind].replace("%s", name) for name, kind in ATTEMPT.items())
     return "\n".join(
         [
             f"local PLACES = {len(JOB)}",
             f"local function job_of(batch, kept, word_of) return {{ {', '.join(unfolded)} }} end",
             f"local function kept_of(batch, job, number_of) return {{ {', '.join(folded)} }} end",
             "local function ms(seconds) return math.floor(seconds * 1000 + 0.5) end",
-            f"local function attempt_of(batch, a, number_of) return {{ {', '.join(told)} }} end",
+            f"local function attempt_of(batch, a, number_of) return {{ {', '.join(encoded)} }} end",
         ]
     )

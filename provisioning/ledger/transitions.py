@@ -405,6 +405,6 @@ def release(scope: str) -> Call[Released]:
     return Call("release", keys.HOLDS, lambda reply: Released(reply.decode()), schema.Scope(scope))
 
 
-def tried(scope: str, shown: Shown) -> Call[bool]:
+def probe_result(scope: str, shown: Shown) -> Call[bool]:
     """Records the result of the probe of a brake. Reads: whether it released the brake."""
-    return Call("tried", keys.HOLDS, bool, schema.Tried(scope, shown))
+    return Call("probe_result", keys.HOLDS, bool, schema.ProbeResult(scope, shown))

@@ -170,8 +170,8 @@ class WebhookStore:
     async def _settle(
         self, delivery: Delivery, state: WebhookState, *, done: bool = True, delay: float = 0.0
     ) -> None:
-        head = schema.ToldWebhook(delivery.on, delivery.entry, delivery.kept, done, delay, _encode(state))
-        await self._do(Call("told_webhook", keys.WEBHOOKS_DUE, bool, head))
+        head = schema.RecordDelivery(delivery.on, delivery.entry, delivery.kept, done, delay, _encode(state))
+        await self._do(Call("record_delivery", keys.WEBHOOKS_DUE, bool, head))
 
     async def _read(self, value: bytes) -> Webhook:
         """Raises: SealedError if the keys for it are not here."""

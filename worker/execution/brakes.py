@@ -85,7 +85,7 @@ class Brakes:
         await self._report(scopes.of_target(self._target), Shown.GOOD if alive else Shown.BAD)
 
     async def _report(self, scope: str, shown: Shown) -> None:
-        if await _insist(lambda: self._ledger.do(transitions.tried(scope, shown))):
+        if await _insist(lambda: self._ledger.do(transitions.probe_result(scope, shown))):
             self._telemetry.publish(BrakeReleased(scope))
 
     async def _apply_once(self, scope: str, cause: str, message: str) -> None:

@@ -50,8 +50,8 @@ _UNPROCESSED: Final = frozenset({408, 425, 429})
 # definition about method and version (RFC 9110 §15.6.2, §15.6.6), like 405.
 _MISDIRECTED: Final = frozenset({405, 407, 421, 501, 505, 511})
 
-# These are retried although a widget may exist. All other 5xx are in doubt: 504 means that a server behind the
-# gateway was still working; 520 to 527 (Cloudflare) and the rest mix "never arrived" with "no answer came back".
+# Retried although a widget may exist. All other 5xx are in doubt: 504 means that a server behind the gateway
+# was still working; 520 to 527 (Cloudflare) and the rest mix "never arrived" with "no answer came back".
 _FAILED: Final = frozenset({500, 502, 503})
 
 # Members of the API's own envelope; a gateway's page is HTML, and a framework's JSON has other members.

@@ -1,16 +1,16 @@
--- Records handed-over jobs before their submitter hears yes; one identity, one job, for good.
+-- Records submitted jobs before their submitter gets a positive answer; one job per identity, permanently.
 -- KEYS[1] the batch; then schema.Accept, and schema.HandedOver of each job, if dry only identity and fingerprint
--- Returns schema.Judged of each. The verdict is ELSEWHERE for a job of another batch whose body would be written
--- and is sealed with the key of this one: nothing was done, its body is to be sealed for the batch that id names.
--- A job that its owner has keeps its id, its batch and its history, whichever batch it is handed over with.
+-- Returns schema.Judged of each. The verdict is ELSEWHERE if the job is in another batch and its body would be
+-- written, but is encrypted with the key of this batch: nothing was done; encrypt it for the batch of the returned
+-- id. A known job of this owner keeps its id, batch and history, whichever batch it is submitted with.
 local batch, dry = KEYS[1], arg.dry
 local owner = dry and arg.owner or owner_of(batch)
 local refusal = not dry and unsettled_primary()
 if refusal then return refusal end
 local reply = {}
 
--- The job that an identity has, by credential and key; each credential's are asked for in one go. `new` has the
--- fingerprints of those that come for the first time.
+-- The known job of each identity, by credential and key, read in one call per credential. `new` has the
+-- fingerprints of the identities that are new.
 local known, asked, new = {}, {}, {}
 for job in rows() do
   local credential = job.credential
@@ -23,7 +23,7 @@ for credential, keys in pairs(asked) do
   end
 end
 
--- A former version kept keys as they were spelled, and its jobs keep theirs.
+-- An earlier version stored keys as they were spelled; its jobs keep their keys.
 if arg.spellings then
   local which = 0
   for job in rows() do
@@ -38,11 +38,11 @@ if arg.spellings then
   end
 end
 
--- What is new is written at the end, all jobs in one go.
+-- New jobs are written at the end, all together.
 local last = last_number(batch)
 local first = last + 1
 local jobs, bodies, ready, identities = {}, {}, {}, {}
--- Jobs that come one at a time have no batch that would say when each came, and from whom: their stories do.
+-- For single jobs the batch does not show when each was submitted and by whom, so their histories do.
 local urgent = redis.call('HEXISTS', batch, 'urgent') == 1
 
 local function append(list, ...)
@@ -55,7 +55,7 @@ local function create(handed)
   local job = unfold(batch, last, '[1]')
   job.key, job.credential, job.fingerprint, job.at = key, credential, handed.fingerprint, now
   job.row, job.label, job.trace = handed.row or '', handed.label, handed.trace
-  if urgent then tell_move(job, MOVE.ACCEPTED, arg.who) end
+  if urgent then append_transition(job, MOVE.ACCEPTED, arg.who) end
   if not ready[credential] then ready[credential], identities[credential] = {}, {} end
   local id = batch_id(batch) .. '.' .. last
   append(jobs, last, fold(job))
@@ -76,18 +76,18 @@ local function write()
   redis.call('HSET', batch .. OF.bodies, unpack(bodies))
   for credential, numbers in pairs(ready) do
     redis.call('RPUSH', batch .. OF.ready .. credential, unpack(numbers))
-    list_credential(batch, credential)
+    add_credential(batch, credential)
     redis.call('HSET', identities_of(owner, credential), unpack(identities[credential]))
   end
 end
 
--- What becomes of a known job that is handed over with this fingerprint.
+-- The verdict on a known job that is submitted with this fingerprint.
 local function judge(job, buried, fingerprint)
   local state, same = job.state, job.fingerprint == fingerprint
   if buried == STATE.SUCCEEDED then
-    return VERDICT.SUCCEEDED -- its batch is past its retention, what it was made of is not known any more
+    return VERDICT.SUCCEEDED -- its batch was deleted, so its fingerprint is not known any more
   elseif not state or state == STATE.IN_DOUBT then
-    return VERDICT.IN_DOUBT -- also if its record is gone: its widget may exist all the same
+    return VERDICT.IN_DOUBT -- also if its record was deleted: its widget may exist
   elseif state == STATE.SUCCEEDED then
     return same and VERDICT.SUCCEEDED or VERDICT.CHANGED
   elseif state == STATE.DEAD and same then
@@ -98,19 +98,19 @@ local function judge(job, buried, fingerprint)
   elseif same then
     return VERDICT.QUEUED
   end
-  -- What was sent, or is about to be, with another body is not what is asked for now.
+  -- Another body replaces the stored one only if the job was never attempted.
   local untouched = state == STATE.QUEUED and job.attempts == 0 and job.most == 0
   return untouched and VERDICT.REPLACED or VERDICT.CHANGED
 end
 
--- Has a known job go on with what was handed over now.
-local function take_over(job, verdict, handed)
+-- Applies a submission to a known job.
+local function apply_submission(job, verdict, handed)
   redis.call('HSET', job.batch .. OF.bodies, job.n, handed.body)
   job.fingerprint = handed.fingerprint
   if verdict == VERDICT.REDRIVEN then
     redrive(job, arg.who, job.most > 0 and arg.because or '')
   else
-    tell_move(job, MOVE.REPLACED, arg.who)
+    append_transition(job, MOVE.REPLACED, arg.who)
     job.row, job.label, job.trace = handed.row or '', handed.label, handed.trace
   end
   save(job)
@@ -136,11 +136,11 @@ for handed in rows() do
     local job = load(batch_key(home), n)
     verdict = judge(job, buried, fingerprint)
     if not dry and (verdict == VERDICT.REDRIVEN or verdict == VERDICT.REPLACED) then
-      local sealed_for = string.match(handed.body, '^pv1:([^:+]*)') -- sealing.py
+      local sealed_for = string.match(handed.body, '^pv1:([^:+]*)') -- encryption.py
       if sealed_for and sealed_for ~= home then
         verdict = ELSEWHERE
       else
-        take_over(job, verdict, handed)
+        apply_submission(job, verdict, handed)
       end
     end
   end

@@ -1,6 +1,6 @@
--- Notes a file whose rows were all handed over. The batch keeps them as JSON lines, each file once.
+-- Records a file whose rows were all submitted. The batch has them as JSON lines, each file once.
 -- KEYS[1] the batch; then schema.AddSource
--- Returns 1 if it is noted now, 0 if it was there already, or if the batch is not.
+-- Returns 1 if it was recorded; 0 if it was known, or if there is no such batch.
 local fields = redis.call('HMGET', KEYS[1], 'opened_at', 'sources')
 if not fields[1] then return 0 end
 local known = fields[2] or ''

@@ -1,15 +1,15 @@
--- What came of a POST: the result and the attempt are stored with the move they cause, or not at all.
+-- Records the result of a POST: the attempt, the widget and the transition together, or nothing of it.
 -- KEYS[1] the batch; then schema.Answers, and schema.Answer of each POST
--- Returns schema.Recorded of each. Said twice (a lost reply), it answers as it did at first.
+-- Returns schema.Recorded of each. Idempotent: a repeated call gives the same reply.
 --
--- Token and attempt name the POST. A job that still waits for it takes the answer as `lifecycle.TRANSITIONS`
--- says. After that only `created` moves a job, from anywhere: there is a widget, nothing more is to be sent.
--- Every late answer is told in the history and sets right what was believed of its POST. One whose intent the
--- ledger has lost is late as well.
+-- Token and attempt identify the POST. A job that waits for it makes the transition of `lifecycle.TRANSITIONS`. A
+-- late answer changes the state only if it is `created`, then from any state: a widget exists, nothing more may be
+-- sent. Every late answer is added to the history and corrects the belief about its POST. The answer to a POST
+-- whose intent the ledger has lost is late too.
 local batch = KEYS[1]
 local AGAIN = { [EVENT.RETRY_DUE] = true, [EVENT.REFUSED] = true }
 
--- After a call-off nothing is tried again: the job ends, unless its POST may have made a widget unseen.
+-- A job that was cancelled while being sent is not retried: it ends, unless its POST may have created a widget.
 local function call_off(said)
   if said.attempt.outcome == OUTCOME.IN_DOUBT then
     said.event = EVENT.DOUBTED
@@ -19,22 +19,22 @@ local function call_off(said)
   said.delay = nil
 end
 
-local function on_time(job, said, result)
+local function record_in_time(job, said, result)
   if result ~= '' then job.result = result end
-  tell_attempt(job, said.attempt)
+  append_attempt(job, said.attempt)
   move(job, said.event, said.reason)
   widen(job, said.change.least, said.change.most)
   if said.event == EVENT.REFUSED then job.attempts = job.attempts - 1 end
-  if job.state == STATE.CLAIMED and said.delay then -- handed back at once: nobody can forget how long to wait
+  if job.state == STATE.CLAIMED and said.delay then -- deferred in the same call, so that the delay is never lost
     move(job, EVENT.DEFERRED, said.reason)
     enqueue(job, now + math.floor(said.delay * 1000), true)
-  elseif job.state == STATE.QUEUED then -- to the back: a probe that failed lets another be the next
+  elseif job.state == STATE.QUEUED then -- at the back: after a failed probe, another job is the next probe
     enqueue(job, 0, false)
   end
   if job.state ~= STATE.CLAIMED then release(job) end
 end
 
--- A second result is kept beside the first; one that only a person typed gives way to the API's own.
+-- A second widget is stored beside the first; one that a person entered is replaced by the API's.
 local function keep(job, result, typed)
   local before, beside = job.result, result
   if before == '' or typed then job.result, beside = result, before end
@@ -44,25 +44,26 @@ local function keep(job, result, typed)
   end
 end
 
--- What a late answer adds to the bounds. Proof overrules a person's word; an answer without proof does not.
+-- What a late answer adds to the bounds. Proof overrides what a person has found; an answer without proof does
+-- not.
 local function correction(believed, event, least, most)
   if believed == BELIEF.ABSENT then -- counted [0, 0]
     if event == EVENT.CREATED then return 1, 1 else return 0, 0 end
-  elseif believed == BELIEF.FOUND then -- counted [1, 1]; seen by one, denied by the other: [0, 1]
+  elseif believed == BELIEF.FOUND then -- counted [1, 1]; the person found it, the API denies it: [0, 1]
     if most < 0 then return -1, 0 else return 0, 0 end
   end
   return least, most -- counted [0, 1], as while it was being sent
 end
 
--- Whether a late answer moves its job. One that calls for another attempt finds the job queued already, or in
--- doubt: its lease is gone, so it goes to the queue and not to its former hands.
+-- Whether a late answer changes the state of its job. If it asks for a retry, the job is queued already or in
+-- doubt: its lease has expired, so it goes to the queue and not to the worker that sent it.
 local function moves(job, waited_for, event)
   local to = LIFE[job.state][event]
   if not to or not (waited_for or event == EVENT.CREATED) then return false end
   return to ~= STATE.QUEUED or job.state ~= STATE.QUEUED
 end
 
--- Books it. Returns how.
+-- Records a late answer. Returns HOW.
 local function late(job, said, believed, result)
   save(job)
   local this, event, attempt = post(said.token, said.attempt.n), said.event, said.attempt
@@ -70,13 +71,13 @@ local function late(job, said, believed, result)
     and (job.state == STATE.IN_DOUBT or job.state == STATE.QUEUED)
   if result ~= '' then keep(job, result, believed == BELIEF.FOUND) end
   attempt.late, attempt.token = true, said.token
-  tell_attempt(job, attempt)
+  append_attempt(job, attempt)
   widen(job, correction(believed, event, said.change.least, said.change.most))
   if waited_for and event == EVENT.REFUSED then job.attempts = job.attempts - 1 end
   local moving = moves(job, waited_for, event)
   job.posts[this] = moving and BELIEF.MOVED or BELIEF.ANSWERED
   if not moving then return HOW.LATE end
-  if job.state == STATE.SENDING then -- the POST of another, under way: its answer will be late in its turn
+  if job.state == STATE.SENDING then -- another POST is being sent: its answer will be late too
     job.posts[post(job.token, job.attempts)] = BELIEF.OPEN
   end
   move(job, event, said.reason)
@@ -88,17 +89,17 @@ local function late(job, said, believed, result)
   return HOW.LATE_MOVE
 end
 
--- Whether the story tells of an attempt: of that number, and intended in that moment.
+-- Whether the history contains this attempt: with this number and this time of its intent.
 local function is_told(job, attempt)
   local begins = string.sub(array({ attempt.n, ms(attempt.at) }), 1, -2) .. ','
-  return string.find(job.story, '\n' .. begins, 1, true) ~= nil
+  return string.find(job.history, '\n' .. begins, 1, true) ~= nil
 end
 
--- Takes the intent down after all, as of a POST that left `sending` without an answer.
+-- Records a lost intent, as one whose POST left `sending` without an answer.
 local function take_up(job, said)
   count(batch, 'attempts', 1)
   widen(job, 0, 1)
-  -- Of an older claim than the last that it knows: the job is another's by now.
+  -- The claim is older than the last known one: another worker has the job by now.
   if not is_lost(job, said.token, said.attempt.n) then return end
   if job.state == STATE.CLAIMED then
     move(job, EVENT.LEASE_LAPSED, REASON.LEASE_LAPSED)
@@ -108,7 +109,7 @@ local function take_up(job, said)
   if job.state == STATE.QUEUED then job.token, job.attempts = said.token, said.attempt.n end
 end
 
--- The first jobs of a batch tell whether it makes sense to send the rest. Said once; a person may go on.
+-- Stop-loss: if the first jobs of a batch all die of one cause, the batch is held, once. A person may resume it.
 local function stop_loss()
   local ends = redis.call('HMGET', batch, STATE.DEAD, STATE.SUCCEEDED, STATE.IN_DOUBT, 'stop_loss')
   local dead = tonumber(ends[1] or 0)
@@ -134,7 +135,7 @@ local function record(job, said, result)
   local believed = job.posts[post(token, attempt)]
   if AGAIN[said.event] and job.calloff == token then call_off(said) end
   if job.state == STATE.SENDING and job.token == token and job.attempts == attempt then
-    on_time(job, said, result)
+    record_in_time(job, said, result)
     save(job)
     return HOW.IN_TIME
   elseif believed == BELIEF.MOVED then
@@ -144,13 +145,13 @@ local function record(job, said, result)
   elseif believed then
     return late(job, said, believed, result)
   end
-  -- Said twice: an earlier call was carried out and its reply was lost.
+  -- A repeated call: the earlier one was executed and its reply was lost.
   local to = LIFE[STATE.SENDING][said.event]
   local counted = job.attempts == attempt or said.event == EVENT.REFUSED
   local came_to = to == STATE.CLAIMED and said.delay and STATE.QUEUED or to
   local again = counted and job.token == token and job.state == came_to
   if again then return HOW.IN_TIME end
-  -- What was sent, and is not known and not told, is the trace of an intent that Redis has lost.
+  -- The POST was sent but is neither known nor in the history: Redis has lost its intent.
   local sent = said.attempt.evidence ~= EVIDENCE.NOTHING_SENT
   if not sent or is_told(job, said.attempt) then return HOW.LOST end
   take_up(job, said)

@@ -1,7 +1,7 @@
--- Calls off the jobs of a stretch of a batch: the queued and claimed ones now, those being sent if their answer
--- leaves anything to be tried again.
+-- Cancels a range of the jobs of a batch: queued and claimed ones at once; those being sent when they are
+-- answered, if they would be retried.
 -- KEYS[1] the batch; then schema.Cancel
--- Returns how many were cancelled now.
+-- Returns how many were cancelled at once.
 local batch, cancelled = KEYS[1], 0
 for n = arg.first, arg.last do
   local job = load(batch, n)
@@ -10,12 +10,12 @@ for n = arg.first, arg.last do
     move(job, EVENT.CANCELLED, REASON.CANCELLED)
     release(job)
     redis.call('ZREM', batch .. OF.waiting, n)
-    tell_move(job, MOVE.CANCELLED, arg.who)
+    append_transition(job, MOVE.CANCELLED, arg.who)
     save(job)
     cancelled = cancelled + 1
   elseif mine and job.state == STATE.SENDING and job.calloff ~= job.token then
     job.calloff = job.token
-    tell_move(job, MOVE.CALLED_OFF, arg.who)
+    append_transition(job, MOVE.CALLED_OFF, arg.who)
     save(job)
   end
 end

@@ -1,36 +1,36 @@
--- Claims ready jobs for a worker, each under a lease and a fencing token of its own.
--- KEYS[1] the batch; then schema.ClaimJobs, and schema.Room of each credential that has another than the usual one
--- Returns {jobs, more, next_due, urgent, on_in_doubt}: schema.Claimed of each job; more 1 if ready jobs were left
--- that only want room; next_due ms when a waiting job comes due, 0 if none;
--- urgent 1 if the batch goes before others; on_in_doubt its own choice, '' where the setting decides.
+-- Claims ready jobs for a worker, each under a lease and its own fencing token.
+-- KEYS[1] the batch; then schema.ClaimJobs, and schema.Room of each credential whose room is not the usual one
+-- Returns {jobs, more, next_due, urgent, on_in_doubt}: schema.Claimed of each job; more 1 if ready jobs are left
+-- for which there was no room; next_due ms when a waiting job comes due, 0 if none; urgent 1 if the batch is
+-- served before others; on_in_doubt its own choice, '' if the setting decides.
 local batch, want = KEYS[1], arg.most
 local refusal = unsettled_primary()
 if refusal then return refusal end
 local room = {}
 local urgent = redis.call('HEXISTS', batch, 'urgent')
--- An urgent batch is not kept waiting by a line that is full of others, only by one full of urgent jobs.
+-- For an urgent batch, waiting jobs of other batches do not count.
 for each in rows() do room[each.credential] = urgent == 1 and each.most_urgent or each.most end
 
 local due = redis.call('ZRANGEBYSCORE', batch .. OF.waiting, '-inf', now, 'LIMIT', 0, 1000)
-for i = #due, 1, -1 do -- each goes to the front: the first due ends up first
+for i = #due, 1, -1 do -- each goes to the front, so the first due is first
   redis.call('ZREM', batch .. OF.waiting, due[i])
   enqueue(load(batch, due[i]), 0, true)
 end
--- A job that was cancelled and redriven may stand in its list twice; while it waits, neither entry counts.
+-- A job that was cancelled and redriven may be in its list twice; while it is in `waiting`, both are ignored.
 local some_wait = redis.call('EXISTS', batch .. OF.waiting) == 1
 
 local draw = arg.draw
 if draw then math.randomseed(draw) end
 
 local claimed, numbers_claimed, more = {}, {}, 0
--- A primary that comes after a failover may not know of the last claims: a counter alone would give their tokens
--- out again. So a token is never below the time, in hundredths of a ms.
+-- After a failover the new primary may have lost the last claims, and a plain counter would give out their tokens
+-- again. So a token is never below the time, in hundredths of a ms.
 local token = math.max(tonumber(redis.call('HGET', batch, 'token') or 0), (now - TOKENS_SINCE) * 100)
-local taken = {} -- in this call: a number that stands twice in a list was read before it was claimed
+local taken = {} -- in this call: a list may contain a number twice
 
--- A job of a list that may be a probe, taken out of it; its place goes to the last. One that was never sent is
--- drawn, then looked for at the end: what was sent and waits again stands at the front, and there a job is looked
--- for that was, and has attempts enough not to die of being asked.
+-- Removes a job that may be a probe from a ready list; the last entry takes its position. A job that was never
+-- sent is looked for at random, then from the end, because jobs that were sent before are at the front. A job that
+-- was sent is looked for from the front; it must have attempts left, so that the probe does not make it dead.
 local DRAWN, LOOKED_AT, SPARED = 20, 200, 2
 local function may_ask(job)
   if draw >= 0 then return job.attempts == 0 and job.most == 0 end
@@ -63,7 +63,7 @@ local function claim_of(credential)
       load_all(batch, numbers)
       for _, n in ipairs(numbers) do
         local job = load(batch, n)
-        -- A list entry is a hint, the job is the truth.
+        -- A list entry is a hint; the state of the job decides.
         local waits = some_wait and redis.call('ZSCORE', batch .. OF.waiting, n)
         if job.state == STATE.QUEUED and not taken[n] and not waits then
           taken[n] = true
@@ -87,7 +87,7 @@ local function claim_of(credential)
   end
 end
 
--- A few credentials drawn by lot: fair without a turn to keep. Then all others, so that none is overlooked.
+-- A few random credentials, which is fair without stored state; then all others, so that none is left out.
 local seen = {}
 for _, credential in ipairs(redis.call('SRANDMEMBER', batch .. OF.credentials, 32)) do
   seen[credential] = true

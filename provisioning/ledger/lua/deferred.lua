@@ -1,4 +1,4 @@
--- Hands claimed jobs back: queued again, not before a time, attempts kept.
+-- Returns claimed jobs to the queue, not to be started before a time; their attempts are kept.
 -- KEYS[1] the batch; then schema.Deferral of each
 -- Returns schema.Recorded of each.
 local batch = KEYS[1]

@@ -1,16 +1,16 @@
--- Takes an empty batch back: a submission that brought nothing new leaves no trace. One that gave its name up
--- for it has it again.
--- KEYS[1] the batch. Returns 1 if it was empty and is gone, 0 if it holds jobs, or another has found it by its
--- name meanwhile and may bring some, and stays.
+-- Removes an empty batch, after a submission without new jobs. A batch that gave up its name for it gets it back.
+-- KEYS[1] the batch
+-- Returns 1 if it was empty and is removed; 0 if it has jobs, or another submitter has found it by its name
+-- meanwhile and may add some.
 local fields = redis.call('HMGET', KEYS[1], 'accepted', 'name', 'found', 'follows')
-if not fields[1] then return 1 end -- said twice
+if not fields[1] then return 1 end -- a repeated call
 if fields[1] ~= '0' or fields[3] then return 0 end
 local owner = owner_of(KEYS[1])
 local id, before = batch_id(KEYS[1]), fields[4]
 local name = owned_name(owner, fields[2])
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEY.batches, id)
-forget_webhook(id)
+drop_webhook(id)
 if redis.call('HGET', KEY.names, name) ~= id then return 1 end
 redis.call('HDEL', KEY.names, name)
 local called = before and redis.call('HGET', batch_key(before), 'name')

@@ -1,4 +1,4 @@
--- Which batches and jobs have something to tell.
+-- Lists the batches and jobs whose webhooks have events to deliver now.
 -- KEYS[1] `pv:webhooks:due`; then schema.DueWebhooks
 -- Returns their ids, the longest due first.
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, arg.most)

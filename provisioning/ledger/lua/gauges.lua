@@ -1,17 +1,17 @@
--- Sums a stretch of all batches up, for metrics. Writes nothing.
--- KEYS[1] `pv:batches`; then schema.SumUp, and schema.Word of each cause told by name; others are told as `other`
--- Returns {batches looked at, counts, causes, doubted, due, first}: counts flat, field and sum; causes flat,
+-- Sums up a range of all batches, for metrics. Writes nothing.
+-- KEYS[1] `pv:batches`; then schema.SumUp, and schema.Word of each cause with its own sum; others count as `other`
+-- Returns {batches read, counts, causes, doubted, due, first}: counts flat, field and sum; causes flat,
 -- `STATE:CAUSE` and sum; doubted ms of the oldest doubt, due ms of the waiting job that is due first, 0 if there
--- is none; first flat, batch and number of the jobs first in line of their credentials, oldest batch first.
+-- is none; first flat, batch and number of the first ready job of each credential, oldest batch first.
 local FIELDS = {
   STATE.QUEUED, STATE.CLAIMED, STATE.SENDING, STATE.SUCCEEDED, STATE.DEAD, STATE.IN_DOUBT, STATE.CANCELLED,
   'accepted', 'least', 'most', 'attempts',
 }
--- Read of one batch: an API that coins an error key for each row must not make this slow.
+-- Most causes read per batch: an API with a different error key for each row must not make this slow.
 local CAUSES_READ, LINES_READ = 500, 8
 
-local told = {}
-for cause in rows() do told[cause.word] = true end
+local named = {}
+for cause in rows() do named[cause.word] = true end
 
 local sums, causes, first = { waiting = 0, settled = 0 }, {}, {}
 local doubted, due, lines = 0, 0, arg.lines
@@ -29,7 +29,7 @@ local function add_causes(batch, counts)
   local flat = redis.call('HSCAN', batch .. OF.causes, 0, 'COUNT', CAUSES_READ)[2]
   for i = 1, math.min(#flat, 2 * CAUSES_READ), 2 do
     local state, cause = string.match(flat[i], '^([a-z_]+):(.*)$')
-    if left[state] and told[cause] then
+    if left[state] and named[cause] then
       causes[flat[i]] = (causes[flat[i]] or 0) + tonumber(flat[i + 1])
       left[state] = left[state] - tonumber(flat[i + 1])
     end

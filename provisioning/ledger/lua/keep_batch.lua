@@ -1,5 +1,5 @@
--- Notes which other batches have jobs that were handed over with this one: they were known. A batch that got none
--- has settled with this.
+-- Records how many jobs of an upload were known in which other batches. A batch without own jobs settles with
+-- this.
 -- KEYS[1] the batch; then schema.KeepBatch, and schema.HomeOf of each other batch
 -- Returns 1; 0 if there is no such batch.
 local batch = KEYS[1]

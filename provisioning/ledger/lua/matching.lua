@@ -1,13 +1,13 @@
--- Looks through a stretch of the jobs in one state, or in any, for those that are meant; changes nothing.
--- KEYS[1] the batch; then schema.Matching: `after` is where the stretch before ended, '' at first, `most` how many
--- to look at; and schema.Word of each other spelling of the key
--- Returns {end, jobs}: where this stretch ended, '' if nothing is left; records.Match of each job.
--- Dead and doubtful jobs come in the order of their time, by their index; others in that of their numbers.
+-- Selects jobs from a range of those in one state, or in any. Writes nothing.
+-- KEYS[1] the batch; then schema.Matching: `after` is the end of the previous range, '' at first, `most` how many
+-- to read; and schema.Word of each other spelling of the key
+-- Returns {end, jobs}: the end of this range, '' if nothing is left; schema.Match of each job.
+-- Jobs that are dead or in doubt are ordered by time, from their index; others by number.
 local batch, state, from, most = KEYS[1], arg.state, arg.after, arg.most
 local spellings = {}
 for spelling in rows() do spellings[spelling.word] = true end
 
--- The index may lose jobs between two stretches; one that stands where it stood tells how far we were.
+-- The index may lose jobs between two ranges; the position of a job that is still in it shows where to continue.
 local function indexed()
   local index, rank = batch .. OF.badly .. state, 0
   local at, last = string.match(from, '^(%d+)%-(%d+)$')

@@ -1,8 +1,8 @@
--- Opens an owner's batch under a name, or finds the one that has it.
--- KEYS[1] key of the batch to make; then schema.OpenBatch, and schema.BatchField of each further field
--- Returns {id of the batch that has the name, 1 if it was made by this call, said once or twice}.
--- A batch of an earlier period gives its name up and is called NAME-PERIOD; what was chosen for it, its webhook
--- included, goes on with the name. While somebody holds it back it keeps the name: a pause does not end by itself.
+-- Opens a batch of an owner under a name, or finds the one that has the name.
+-- KEYS[1] key of the batch to create; then schema.OpenBatch, and schema.BatchField of each further field
+-- Returns {id of the batch that has the name, 1 if this call, or the same call before, created it}. A batch of an
+-- earlier period gives up its name and is called NAME-PERIOD; the new batch takes over its choices, its webhook
+-- included. A batch with a hold keeps the name: a pause does not end on its own.
 local name, period, owner = arg.name, arg.period, arg.owner
 local known = redis.call('HGET', KEY.names, owned_name(owner, name))
 local id = batch_id(KEYS[1])
@@ -29,7 +29,7 @@ end
 if known then
   local found = batch_key(known)
   if goes_on(found) then
-    -- While it is empty, whoever made it may still take it back: it must not, for we are about to fill it.
+    -- Its creator may still remove it while it is empty: this prevents it, because jobs will be added.
     if redis.call('HGET', found, 'accepted') == '0' then redis.call('HSET', found, 'found', 1) end
     return { known, 0 }
   end

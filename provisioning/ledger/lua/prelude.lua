@@ -1,6 +1,6 @@
--- Stands before every script of this folder, and before it what provisioning/ledger/schema.py says of words, rows,
--- keys and the way a job is kept. Each call is
---   KEYS[1]  the batch's key, `pv:{B}` (see provisioning/ledger/keys.py for all that hangs below it)
+-- Precedes every script of this folder. Before it are the definitions that provisioning/ledger/schema.py
+-- generates: words, rows, keys and the stored form of a job. Each call is
+--   KEYS[1]  the batch's key, `pv:{B}` (see provisioning/ledger/keys.py for its other keys)
 --   ARGV[1]  now in ms, or '' for the server's own clock (tests give a time)
 --   ARGV[2…] `arg`, then `rows()`
 -- A script loads jobs, changes the tables it gets and saves them; settle(), at its end, writes what was saved.
@@ -15,14 +15,14 @@ local now = clock()
 local function batch_id(batch) return string.sub(batch, 5, -2) end -- pv:{B} → B
 local function batch_key(id) return 'pv:{' .. id .. '}' end
 
--- The owner of a batch; '' for `default`, whose names and identities lie where they lay before there were owners.
+-- The owner of a batch; '' for `default`, whose names and identities have the keys of the time before owners.
 local function owner_of(batch) return redis.call('HGET', batch, 'owner') or '' end
 local function owned_name(owner, name) return owner == '' and name or owner .. '/' .. name end
 local function identities_of(owner, credential)
   return owner == '' and KEY.identity .. credential or KEY.identities .. owner .. ':' .. credential
 end
 
--- Counts are summed over the call.
+-- Changes of counts, summed over the call.
 local tally = {}
 local function count(batch, field, by)
   local fields = tally[batch]
@@ -33,11 +33,11 @@ end
 -- Leases that began and ended in this call, by batch.
 local leased, released = {}, {}
 
--- What the batch came to, minute by minute: arrivals in these states, and POSTs begun.
+-- Counts per minute: jobs that reached these states, and POSTs that began.
 local CHARTED = { attempts = true, succeeded = true, dead = true, in_doubt = true, cancelled = true }
 
--- Folds, once an hour, what is older than a day into hours and what is older than a month into days, whole ones
--- only: `MINUTE/LENGTH:STATE`. A batch that is open for a year would chart half a million minutes otherwise.
+-- Once an hour, sums up counts older than a day into hours and those older than a month into days, complete ones
+-- only: `MINUTE/LENGTH:STATE`. Otherwise a batch that is open for a year would have half a million fields.
 local DAY, MONTH = 1440, 31 * 1440
 local function fold_chart(batch)
   local chart, minute = batch .. OF.minutes, math.floor(now / 60000)
@@ -57,9 +57,9 @@ local function fold_chart(batch)
   end
 end
 
--- Puts into the outbox of a webhook what it is to be told. A batch, or job, is told as it stands then: of the same
--- that has happened time and again, and nobody was told yet, the last is enough. The first may be under way.
-local function put_out(on, entry, happened)
+-- Adds an event to the outbox of a webhook. The body is the status at the time of delivery, so of several
+-- undelivered events of one kind only the last is kept. The first in the outbox may be in delivery, and stays.
+local function add_to_outbox(on, entry, happened)
   local outbox = KEY.outbox .. on
   local last = redis.call('LINDEX', outbox, -1)
   if last and string.match(last, '^%S+ (%S+)$') == happened and redis.call('LLEN', outbox) > 1 then
@@ -70,23 +70,25 @@ local function put_out(on, entry, happened)
   redis.call('ZADD', KEY.webhooks_due, 'NX', now, on)
 end
 
--- Has nobody told of a batch or job any more.
-local function forget_webhook(on)
+-- Removes the webhook of a batch or job.
+local function drop_webhook(on)
   redis.call('HDEL', KEY.webhooks, on)
   redis.call('HDEL', KEY.webhook_states, on)
   redis.call('ZREM', KEY.webhooks_due, on)
   redis.call('DEL', KEY.outbox .. on)
 end
 
--- What somebody may wait for, appended to one stream; and to what a webhook is to be told, if there is one. `n` is
--- the number of a single job.
+-- Appends an event to the stream, and to the outbox of the webhook if there is one. `n` is the number of a single
+-- job.
 local function announce(happened, batch, n)
   local id = batch_id(batch)
   local on = n and id .. '.' .. n or id
   local entry = redis.call(
     'XADD', KEY.events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', happened, 'batch', id, 'job', n or ''
   )
-  if WEBHOOKS_TELL[happened] and redis.call('HEXISTS', KEY.webhooks, on) == 1 then put_out(on, entry, happened) end
+  if WEBHOOK_EVENTS[happened] and redis.call('HEXISTS', KEY.webhooks, on) == 1 then
+    add_to_outbox(on, entry, happened)
+  end
 end
 
 local HELD = {
@@ -94,41 +96,41 @@ local HELD = {
   [HOLD_KIND.STOP_LOSS] = HAPPENED.BATCH_STOPPED,
 }
 
--- That a batch is held, of one that comes under a hold which is on already.
+-- Adds the event of a batch that an existing hold now applies to.
 local function announce_hold(batch, scope)
   local hold = redis.call('HGET', KEY.holds, scope)
   local happened = hold and HELD[cjson.decode(hold).kind]
   if happened then announce(happened, batch) end
 end
 
--- What comes after `beginning`; nil if the text does not begin so.
+-- The text after its prefix `beginning`; nil if it has another one.
 local function after(beginning, text)
   return string.sub(text, 1, #beginning) == beginning and string.sub(text, #beginning + 1) or nil
 end
 
--- Whether a hold on a scope keeps something of a batch back now.
+-- Whether a hold on a scope applies to some job of a batch now.
 local function keeps_back(scope, batch)
   local credential = after(SCOPE.credential, scope)
   if credential then return redis.call('SISMEMBER', batch .. OF.credentials, credential) == 1 end
   return scope == SCOPE.all or after(SCOPE.target, scope) ~= nil or after(SCOPE.batch, scope) == batch_id(batch)
 end
 
--- Has a batch stand among those with unsettled jobs. Holds on its credentials are told as these are listed.
-local function list_active(batch)
+-- Adds a batch to the active ones. Events for holds on its credentials follow in `add_credential`.
+local function add_to_active(batch)
   if redis.call('ZADD', KEY.active, 'NX', now, batch_id(batch)) == 0 then return end
   for _, scope in ipairs(redis.call('HKEYS', KEY.holds)) do
     if not after(SCOPE.credential, scope) and keeps_back(scope, batch) then announce_hold(batch, scope) end
   end
 end
 
--- Has a credential stand among those with ready jobs.
-local function list_credential(batch, credential)
+-- Adds a credential to those with ready jobs.
+local function add_credential(batch, credential)
   if redis.call('SADD', batch .. OF.credentials, credential) == 1 then
     announce_hold(batch, SCOPE.credential .. credential)
   end
 end
 
--- The batches that a hold on a scope keeps back now.
+-- The batches that a hold on a scope applies to now.
 local function held_by(scope)
   local id = after(SCOPE.batch, scope)
   if id then return { batch_key(id) } end
@@ -140,8 +142,8 @@ local function held_by(scope)
   return batches
 end
 
--- A word that recurs is kept as a number: up to 100 its place in WORDS, which only ever grows; above that the
--- number that `pv:{B}:words` has for it, `=WORD` → number and number → WORD. When that is full, as it is.
+-- A recurring word is stored as a number: up to 100 its position in WORDS, which is append-only; above that its
+-- number in `pv:{B}:words`, `=WORD` → number and number → WORD. If that is full, the word is stored as text.
 local FULL = 1000
 local numbers, words = {}, {}
 
@@ -181,8 +183,8 @@ local function array(values, default)
   return cjson.encode(values)
 end
 
--- How a job is kept: `pv:{B}:jobs` N → lines: a JSON array (schema.JOB); the result, or nothing; its story.
--- Where there is none, a job without a state.
+-- Decodes a job: `pv:{B}:jobs` N → lines: a JSON array (schema.JOB); its widget, or nothing; its history.
+-- If there is none: a job without a state.
 local function unfold(batch, n, value)
   if not value then return { batch = batch, n = n } end
   local array_ends = string.find(value, '\n', 1, true) or #value + 1
@@ -191,36 +193,36 @@ local function unfold(batch, n, value)
   local job = job_of(batch, kept, word_of)
   job.batch, job.n, job.newer = batch, n, kept[PLACES + 1] and kept
   job.result = string.sub(value, array_ends + 1, result_ends - 1)
-  job.story = string.sub(value, result_ends)
+  job.history = string.sub(value, result_ends)
   return job
 end
 
 local function fold(job)
   local kept = kept_of(job.batch, job, number_of)
-  for i = PLACES + 1, job.newer and #job.newer or 0 do kept[i] = job.newer[i] end -- what a newer version keeps
-  local below = job.result .. job.story
+  for i = PLACES + 1, job.newer and #job.newer or 0 do kept[i] = job.newer[i] end -- fields of a newer version
+  local below = job.result .. job.history
   return array(kept, 0) .. (below ~= '' and '\n' .. below or '')
 end
 
--- The highest number of a batch's jobs. Where Redis has lost jobs that workers held, there are gaps below it.
+-- The highest job number of a batch. If Redis has lost jobs and workers restored later ones, there are gaps.
 local function last_number(batch)
   local kept = redis.call('HMGET', batch, 'accepted', 'last_number')
   return math.max(tonumber(kept[1]) or 0, tonumber(kept[2]) or 0)
 end
 
--- Whoever found this batch by its name may come just after another took it back as empty: it is open again.
+-- A submitter may have found this batch just before its creator removed it as empty: it is opened again.
 local function list_batch(batch)
   if redis.call('HSETNX', batch, 'opened_at', now) == 1 then
-    redis.call('SET', KEY.format, FORMAT, 'NX') -- a Redis that was started with nothing is told of jobs as well
+    redis.call('SET', KEY.format, FORMAT, 'NX') -- jobs are also restored in a Redis that has lost everything
     redis.call('ZADD', KEY.batches, 'NX', now, batch_id(batch))
   end
 end
 
--- What claims and acceptances are refused with after this Redis may have lost writes: workers tell it first what
--- they hold (restore.lua), or a job could be sent by two, or the number of a lost one be given to another.
+-- The error for claims and new jobs after this Redis may have lost writes, or nil. Workers first restore their
+-- jobs (restore.lua); otherwise two workers could send a job, or a new job could get the number of a lost one.
 local function unsettled_primary()
   local left = tonumber(redis.call('HGET', KEY.primary, 'settles_at') or 0) - now
-  if left > 0 and left <= SETTLING_MS then -- more is left where the clock was set back
+  if left > 0 and left <= SETTLING_MS then -- more is left only if the clock was set back
     return redis.error_reply('SETTLING for ' .. math.ceil(left / 1000) .. ' s')
   end
 end
@@ -252,18 +254,20 @@ local function save(job)
   mine[#mine + 1] = job
 end
 
--- A line of the job's story, oldest first.
-local function tell(job, line) job.story = job.story .. '\n' .. line end
+-- Appends a line to the job's history.
+local function append_line(job, line) job.history = job.history .. '\n' .. line end
 
--- A move that is no attempt.
-local function tell_move(job, name, who, facts)
+-- Appends a transition that is not an attempt.
+local function append_transition(job, name, who, facts)
   local line = facts or {}
   line.move, line.at, line.by = name, now / 1000, who
-  tell(job, cjson.encode(line))
+  append_line(job, cjson.encode(line))
 end
 
--- An attempt, told with the members of provisioning.attempt.Attempt and kept as schema.ATTEMPT says.
-local function tell_attempt(job, attempt) tell(job, array(attempt_of(job.batch, attempt, number_of))) end
+-- Appends an attempt, with the members of provisioning.attempt.Attempt, encoded by schema.ATTEMPT.
+local function append_attempt(job, attempt)
+  append_line(job, array(attempt_of(job.batch, attempt, number_of)))
+end
 
 local function blame(batch, n, state, reason)
   redis.call('ZADD', batch .. OF.badly .. state, now, n)
@@ -279,10 +283,10 @@ end
 
 local BLAMED = { [STATE.DEAD] = true, [STATE.IN_DOUBT] = true }
 
--- Jobs that have come to rest in this call.
-local rested = {}
+-- Jobs that have ended in this call.
+local ended_jobs = {}
 
--- The one way a job changes its state. An event that the state does not know is a bug of the caller.
+-- The only function that changes the state of a job. An event without a transition is a bug of the caller.
 local function move(job, event, reason)
   local batch, n, to = job.batch, job.n, LIFE[job.state][event]
   if not to then error(job.state .. ' does not know ' .. event) end
@@ -290,36 +294,38 @@ local function move(job, event, reason)
   count(batch, to, 1)
   if BLAMED[job.state] then absolve(batch, n, job.state, job.reason) end
   if BLAMED[to] then blame(batch, n, to, reason) end
-  if not UNSETTLED[to] and to ~= job.state and not job.rested then rested[#rested + 1], job.rested = job, true end
+  if not UNSETTLED[to] and to ~= job.state and not job.has_ended then
+    ended_jobs[#ended_jobs + 1], job.has_ended = job, true
+  end
   job.state, job.reason, job.at = to, reason, now
 end
 
--- Adds to a job's effect bounds and its batch's.
+-- Adds to the bounds of a job and of its batch.
 local function widen(job, least, most)
   job.least, job.most = job.least + least, job.most + most
   count(job.batch, 'least', least)
   count(job.batch, 'most', most)
 end
 
--- Puts a queued job where claims find it: at the front or back of its credential's list, or waiting until `due`.
+-- Adds a queued job to the front or back of the ready list of its credential, or to `waiting` until `due`.
 local function enqueue(job, due, front)
   local batch = job.batch
   if due > now then
     redis.call('ZADD', batch .. OF.waiting, due, job.n)
   else
     redis.call(front and 'LPUSH' or 'RPUSH', batch .. OF.ready .. job.credential, job.n)
-    list_credential(batch, job.credential)
+    add_credential(batch, job.credential)
   end
 end
 
--- Somebody's until then.
+-- Sets the lease of a job.
 local function lease(job, ends)
   local given = leased[job.batch] or {}
   leased[job.batch] = given
   given[#given + 1], given[#given + 2] = ends, job.n
 end
 
--- Nobody's any more: the lease ends and the worker's name is taken off.
+-- Ends the lease of a job and removes the name of its worker.
 local function release(job)
   local free = released[job.batch] or {}
   released[job.batch] = free
@@ -327,13 +333,13 @@ local function release(job)
   job.worker = ''
 end
 
--- The name of a POST among what is believed of a job's.
+-- The key of a POST in the `posts` of a job.
 local function post(token, attempt) return token .. ':' .. attempt end
 
--- A brake waits for a person. On a person's word one job is let through it, the probe: `pv:brake:SCOPE` holds
--- `next`, ms when it may go, or when another may because the first was never heard of again.
--- A former version had brakes that tried by themselves (`top` 100), for outages; workers see to those now, without
--- the ledger, and such a brake is taken off.
+-- A circuit breaker stays open until a person resumes it. Then one job is sent as a probe: in `pv:brake:SCOPE`,
+-- `next` is the earliest time (ms) of the probe, or of another one if the first has no result. An earlier version
+-- had circuit breakers for outages that sent probes on their own (`top` 100). Workers now detect outages
+-- themselves, and such a circuit breaker is removed.
 local function probes(scope)
   local brake = redis.call('HMGET', KEY.brake .. scope, 'next', 'top')
   if brake[2] == '100' then
@@ -344,8 +350,8 @@ local function probes(scope)
   return brake[1] and tonumber(brake[1]) <= now and 1 or 0
 end
 
--- Whether the ledger has lost the intent of a POST, in a power cut or a failover: the claim is a later one than
--- the last that it knows, or it knows the claim and not the attempt. Where the job was cancelled since, too.
+-- Whether the ledger has lost the intent of a POST, in a power cut or a failover: the claim is later than the last
+-- known one, or the claim is known and the attempt is not. Also if the job was cancelled since.
 local function is_lost(job, token, attempt)
   if token ~= job.token then return token > job.token end
   return job.state ~= STATE.SENDING and attempt > job.attempts
@@ -353,10 +359,10 @@ end
 
 local function spend_probe(scope, lease) redis.call('HSET', KEY.brake .. scope, 'next', now + lease) end
 
--- What keeps a job of this batch, credential and target from being sent.
--- Returns the word for the job's reason, nil if nothing does; and, where a brake lets a probe through, the
--- scopes of that.
-local free = {} -- credentials that nothing holds: nobody else speaks while we do
+-- Whether a hold prevents a job of this batch, credential and target from being sent.
+-- Returns the reason, nil if no hold applies; and the scopes of the circuit breakers that let it through as a
+-- probe.
+local free = {} -- credentials without a hold; valid within this call, because scripts are atomic
 local function held(batch, credential, target)
   if free[credential] then return nil end
   local scopes = {
@@ -377,23 +383,23 @@ local function held(batch, credential, target)
   return nil, trial
 end
 
--- Fresh attempts. No attempt of before is taken for one of these, so it names another claim.
-local function begin_anew(job)
+-- New attempts. The token changes, so that no earlier attempt can be taken for one of these.
+local function reset_attempts(job)
   job.attempts = 0
   if job.token > 0 then job.token = job.token + 1 end
 end
 
--- Queues a job that had ended again: fresh attempts, history and bounds kept. `why` is the word of a person who
--- accepts that it may make a second widget; '' where it cannot.
+-- Queues an ended job again: new attempts, history and bounds kept. `why` is the reason of a person who accepts
+-- that it may create a second widget; '' if it cannot.
 local function redrive(job, who, why)
-  tell_move(job, MOVE.REDRIVEN, who, { was = job.reason, why = why ~= '' and why or nil })
-  begin_anew(job)
+  append_transition(job, MOVE.REDRIVEN, who, { was = job.reason, why = why ~= '' and why or nil })
+  reset_attempts(job)
   job.drives = job.drives + 1
   move(job, EVENT.REDRIVEN, REASON.REDRIVEN)
   enqueue(job, 0, false)
 end
 
-local SOME = 2000 -- Lua passes some thousand arguments at most; even, for values that come in pairs
+local SOME = 2000 -- Lua passes a few thousand arguments at most; an even number, because values come in pairs
 
 local function in_parts(command, key, values)
   for first = 1, #values, SOME do
@@ -401,24 +407,24 @@ local function in_parts(command, key, values)
   end
 end
 
-local RESTED = {
+local EVENT_OF_END = {
   [STATE.SUCCEEDED] = HAPPENED.JOB_SUCCEEDED, [STATE.DEAD] = HAPPENED.JOB_DEAD,
   [STATE.IN_DOUBT] = HAPPENED.JOB_IN_DOUBT, [STATE.CANCELLED] = HAPPENED.JOB_CANCELLED,
 }
 
--- Of jobs that came one at a time somebody waits for each; the batch tells that they have come so.
-local function announce_rested()
+-- Each single job has its own event: clients wait for it. The batch shows that it has single jobs.
+local function announce_ended()
   local single = {}
-  for _, job in ipairs(rested) do
+  for _, job in ipairs(ended_jobs) do
     local batch = job.batch
     if single[batch] == nil then single[batch] = redis.call('HEXISTS', batch, 'urgent') == 1 end
-    if single[batch] and RESTED[job.state] then announce(RESTED[job.state], batch, job.n) end
+    if single[batch] and EVENT_OF_END[job.state] then announce(EVENT_OF_END[job.state], batch, job.n) end
   end
 end
 
--- Writes what the call has come to; the last thing that a script does before it looks at what is left.
+-- Writes everything that the call has changed. A script calls it last; after it, it only reads.
 local function settle()
-  announce_rested()
+  announce_ended()
   for batch, jobs in pairs(saved) do
     local fields = {}
     for _, job in ipairs(jobs) do fields[#fields + 1], fields[#fields + 2] = job.n, fold(job) end
@@ -449,7 +455,7 @@ local function settle()
         redis.call('HSET', batch, 'settled_at', now)
         announce(HAPPENED.BATCH_SETTLED, batch)
       elseif opened then
-        list_active(batch)
+        add_to_active(batch)
         redis.call('HDEL', batch, 'settled_at')
       end
     end

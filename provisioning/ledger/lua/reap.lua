@@ -1,12 +1,12 @@
--- Lets go of what is past its retention in a stretch of a batch.
--- KEYS[1] the batch; then schema.Reap: `what` is a schema.Sweep, `sweep` a word for this going over the batch, of
--- `batches` ms when it settled, as the caller read it; of jobs that ended after `ended_by` nothing is let go of;
--- with `count_from` nothing is changed, only counted from there on
--- Returns {jobs, done}: of how many jobs something was let go of; done 1 if there is nothing left to look at.
--- A batch goes as a whole only if it settled then, and holds no job in doubt; it may have been opened again
--- meanwhile. A job that is in doubt loses nothing. How far a sweep was stands in the `reaped:CLASS` fields, as
--- `SWEEP:LAST:LEFT`, LEFT 1 if a job may come due later; of a settled batch where none may `SETTLED_AT:LAST`.
--- Two who do this at once do it twice, which is harmless.
+-- Deletes data past its retention in a range of the jobs of a batch.
+-- KEYS[1] the batch; then schema.Reap: `what` is a schema.Sweep; `sweep` identifies this pass over the batch, or,
+-- for `batches`, is its settled_at (ms) as the caller read it; jobs that ended after `ended_by` lose nothing; with
+-- `count_from` nothing is changed, only counted from that number
+-- Returns {jobs, done}: how many jobs lost data; done 1 if there is nothing left to look at. A whole batch is
+-- deleted only if it settled at that time and has no job in doubt; it may have been opened again meanwhile. A job
+-- in doubt loses nothing. The fields `reaped:CLASS` have the progress of a pass: `SWEEP:LAST:LEFT`, LEFT 1 if a
+-- job may be due later; `SETTLED_AT:LAST` for a settled batch without such a job. Concurrent calls only repeat the
+-- same work.
 local batch, class, sweep, most, cutoff = KEYS[1], arg.what, arg.sweep, arg.most, arg.ended_by
 local only_count = arg.count_from ~= false
 local at = redis.call('HMGET', batch, 'settled_at', STATE.IN_DOUBT, 'reaped:' .. class, 'name')
@@ -24,7 +24,7 @@ local stop = math.min(first + most - 1, last_job)
 local jobs = 0
 
 local single, owner = redis.call('HEXISTS', batch, 'urgent') == 1, owner_of(batch)
--- Who has a widget, or may have one, stays known when the record is gone: the tenant is never created twice.
+-- The identity of a job that has a widget, or may have one, is kept: no second widget for a tenant.
 local function bury(n, job)
   local identity = identities_of(owner, job.credential)
   if job.state == STATE.SUCCEEDED or job.most > 0 then
@@ -33,14 +33,14 @@ local function bury(n, job)
     redis.call('HDEL', identity, job.key)
   end
   redis.call('HDEL', batch .. OF.jobs, n)
-  if single then forget_webhook(batch_id(batch) .. '.' .. n) end
+  if single then drop_webhook(batch_id(batch) .. '.' .. n) end
 end
 
--- Its result and its story go. Returns 1 if there was anything.
+-- Deletes its widget and its history. Returns 1 if there was anything.
 local function forget(job)
-  local had = job.result .. job.story ~= ''
+  local had = job.result .. job.history ~= ''
   if had and not only_count then
-    job.result, job.story = '', ''
+    job.result, job.history = '', ''
     save(job)
   end
   return had and 1 or 0
@@ -75,7 +75,7 @@ local function let_go(n)
   if class == SWEEP.RESULTS then gone = drop(OF.late, n) end
   if class ~= SWEEP.PAYLOADS then gone = gone + forget(job) end
   if class == SWEEP.DEAD and gone > 0 and not only_count and job.fingerprint ~= '' then
-    job.fingerprint = '' -- whoever hands it over again brings its body
+    job.fingerprint = '' -- if it is submitted again, the body comes with it
     save(job)
   end
   if gone > 0 then jobs = jobs + 1 end
@@ -87,7 +87,7 @@ if only_count then
 end
 local name = at[4] and owned_name(owner, at[4])
 if class == SWEEP.BATCHES and name and redis.call('HGET', KEY.names, name) == batch_id(batch) then
-  redis.call('HDEL', KEY.names, name) -- nobody goes on with it
+  redis.call('HDEL', KEY.names, name) -- the name is free
 end
 for n = first, stop do let_go(n) end
 settle()
@@ -103,6 +103,6 @@ if class == SWEEP.BATCHES then
   for _, ending in ipairs(endings()) do redis.call('UNLINK', batch .. ending) end
   redis.call('ZREM', KEY.batches, batch_id(batch))
   redis.call('HDEL', KEY.holds, SCOPE.batch .. batch_id(batch))
-  forget_webhook(batch_id(batch))
+  drop_webhook(batch_id(batch))
 end
 return { jobs, 1 }

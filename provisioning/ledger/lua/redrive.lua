@@ -1,8 +1,8 @@
--- Queues dead or cancelled jobs again: fresh attempts, history and bounds kept.
+-- Queues dead or cancelled jobs again, with new attempts; history and bounds are kept.
 -- KEYS[1] the batch; then schema.Redrive, and schema.Number of each
--- Returns {queued, risky, left}: how many were queued, how many of these may make a second widget, and how many
--- were left because they may. Jobs that are neither dead nor cancelled by now are left alone, and not counted; nor
--- are those whose body is past its retention: they are handed over anew.
+-- Returns {queued, risky, left}: how many were queued; how many of these may create a second widget; how many were
+-- not queued because they may. Jobs that are not dead or cancelled any more are not counted, nor are those whose
+-- body was deleted after its retention: they must be submitted again.
 local batch, why = KEYS[1], arg.because
 local queued, risky, left = 0, 0, 0
 for each in rows() do

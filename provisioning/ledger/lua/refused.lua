@@ -1,6 +1,6 @@
--- Keeps a refused message, newest first, and lets go of the oldest beyond a count and a size.
+-- Stores a refused message, newest first, and deletes the oldest beyond a number and a size.
 -- KEYS[1] the list; then schema.Refuse
--- With an empty message it only lets go. Returns how many messages it let go of.
+-- With an empty message it only deletes. Returns how many messages it deleted.
 local list, size = KEYS[1], KEY.intake_bytes
 if arg.message ~= '' then
   redis.call('LPUSH', list, arg.message)

@@ -1,5 +1,6 @@
--- A person lets a scope go on. A pause ends at once; a brake sends one probe and comes off if that succeeds.
--- That on a batch ends at once as well: whoever still cannot open its bodies sends nothing, and puts it on again.
+-- Releases a hold on a person's command. A pause ends at once. A circuit breaker lets one probe through and ends
+-- if that succeeds; that of a batch ends at once: a worker that still cannot decrypt its bodies sends nothing and
+-- sets it again.
 -- KEYS[1] `pv:holds`; then schema.Scope
 -- Returns schema.Released.
 local scope = arg.scope

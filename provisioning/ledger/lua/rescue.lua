@@ -1,13 +1,13 @@
--- Settles lapsed leases: what was being sent is in doubt, what was only claimed is queued again.
--- KEYS[1] the batch; then schema.RescueJobs: `on_in_doubt` says what to do with a job whose POST may have made a
--- widget, unless its batch says otherwise; one that was called off, or has had `attempts`, is held
+-- Settles expired leases: a job being sent becomes in doubt, a claimed job is queued again.
+-- KEYS[1] the batch; then schema.RescueJobs: `on_in_doubt` applies to jobs whose POST may have created a widget,
+-- if their batch has no own choice; a job that was cancelled, or has had `attempts`, stays in doubt
 -- Returns {jobs, ready}: schema.Lapse of each job; ready 1 if the batch has jobs that could be claimed now.
--- Any number of workers may call this at once; each lapsed lease is settled by the first.
+-- Any number of workers may call this at once; the first one settles an expired lease.
 local batch = KEYS[1]
 local lapsed = redis.call('ZRANGEBYSCORE', batch .. OF.leases, '-inf', now, 'LIMIT', 0, arg.most)
 local jobs = {}
 
--- The submitter chose a possible second widget over a wait; the bound keeps what it may have cost.
+-- The submitter accepts a possible second widget; the upper bound of the job counts it.
 local function is_sent_again(job)
   return job.calloff ~= job.token and (redis.call('HGET', batch, 'on_in_doubt') or arg.on_in_doubt) == 'retry'
     and (arg.attempts == 0 or job.attempts < arg.attempts)
@@ -16,7 +16,7 @@ end
 local function settle_lapse(job)
   local was, worker = job.state, job.worker
   if was == STATE.SENDING then
-    tell_attempt(job, {
+    append_attempt(job, {
       n = job.attempts, at = job.at / 1000, seconds = (now - job.at) / 1000, outcome = OUTCOME.IN_DOUBT,
       evidence = EVIDENCE.SENT, error = REASON.LEASE_LAPSED, worker = worker, token = job.token,
     })

@@ -1,10 +1,10 @@
--- The intent to POST, written before the first byte leaves. From here on a silence means doubt.
+-- Records intents before the first byte is sent. If no answer is recorded after this, the job is in doubt.
 -- KEYS[1] the batch; then schema.Send, and schema.Intent of each job
--- Returns schema.Grant of each. What is held keeps its attempts. Said twice (a lost reply), it says GO again.
+-- Returns schema.Grant of each. A held job keeps its attempts. Idempotent: a repeated call replies GO again.
 local batch = KEYS[1]
 local reply, numbers = {}, {}
 
--- A credential that 429s hold back for a moment: a worker that has not met them hears of it here.
+-- The credential is held for a moment after 429 answers, which other workers may have received.
 local refused = {}
 local function is_refused(credential)
   if refused[credential] == nil then
@@ -14,7 +14,7 @@ local function is_refused(credential)
   return refused[credential]
 end
 
--- The word on the intent of a job that is claimed, and its next state.
+-- Starts the attempt of a claimed job, or queues it again if a hold applies. Returns GO, and the reason if held.
 local function grant(job, credential)
   local kept_back, trial = held(batch, credential, arg.target)
   if not kept_back and is_refused(credential) then kept_back = REASON.RATE_LIMITED end
@@ -40,7 +40,7 @@ for intent in rows() do
   local job = load(batch, intent.number)
   local word, reason = GO.LOST, ''
   if job.token == intent.token then
-    -- Only the next attempt: a copy of an earlier intent that the network kept back means nothing now.
+    -- Only the next attempt: a delayed copy of an earlier intent is ignored.
     if job.state == STATE.CLAIMED and intent.attempt == job.attempts + 1 then
       word, reason = grant(job, intent.credential)
     elseif job.state == STATE.SENDING and job.attempts == intent.attempt then

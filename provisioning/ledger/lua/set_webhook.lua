@@ -1,7 +1,7 @@
--- Has a batch, or a single job, tell an address; what it has come to already is told as well, and what another
--- address was not told yet.
+-- Sets the webhook of a batch or single job. It also gets events that have happened already, and those that a
+-- previous address has not got.
 -- KEYS[1] `pv:webhooks`; then schema.SetWebhook
--- Returns 1 if it is set, 0 if another one stands there than the caller has read.
+-- Returns 1 if it is set; 0 if the stored one is not the one that the caller has read.
 local on = arg.on
 if (redis.call('HGET', KEYS[1], on) or '') ~= arg.before then return 0 end
 redis.call('HSET', KEYS[1], on, arg.webhook)
@@ -14,17 +14,17 @@ for _, line in ipairs(redis.call('LRANGE', KEY.outbox .. on, 0, -1)) do
   put[string.match(line, '^%S+ (%S+)')] = true
 end
 
--- No event: nothing has happened now. `at` in ms, when it has.
+-- Adds a past event to the outbox, not to the stream; `at` in ms.
 local function catch_up(happened, at)
-  if not WEBHOOKS_TELL[happened] or put[happened] then return end
+  if not WEBHOOK_EVENTS[happened] or put[happened] then return end
   put[happened] = true
-  put_out(on, string.format('%.0f-0', at), happened)
+  add_to_outbox(on, string.format('%.0f-0', at), happened)
 end
 
 local settled_at = redis.call('HGET', batch, 'settled_at')
 if n then
   local job = load(batch, n)
-  if job.state and RESTED[job.state] then catch_up(RESTED[job.state], job.at) end
+  if job.state and EVENT_OF_END[job.state] then catch_up(EVENT_OF_END[job.state], job.at) end
 elseif settled_at then
   catch_up(HAPPENED.BATCH_SETTLED, tonumber(settled_at))
 else
@@ -33,6 +33,6 @@ else
     if hold and HELD[hold.kind] then catch_up(HELD[hold.kind], hold.at * 1000) end
   end
 end
--- The one before may have been waiting for its next try.
+-- The previous webhook may have been waiting for a retry.
 if redis.call('EXISTS', KEY.outbox .. on) == 1 then redis.call('ZADD', KEY.webhooks_due, now, on) end
 return 1

@@ -1,4 +1,4 @@
--- Lets go of the widgets in a stretch of a batch whose key is destroyed.
+-- Deletes the widgets in a range of the jobs of a batch whose key was destroyed.
 -- KEYS[1] the batch; then schema.Stretch
 -- Returns how many there were.
 local gone = 0

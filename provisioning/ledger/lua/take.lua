@@ -1,10 +1,9 @@
--- Reserves sending times from the pace that all workers share for one credential.
--- KEYS[1] the credential's bucket; then schema.Take: `rate` where no operator has set another, `want` tokens at
--- most, a reservation may start `ahead` at most
--- Returns {tokens, start, interval, rate, learned, level}: the first is good `start` ms from now, each further one
--- `interval` ms later (both as strings); tokens -1: no pace is set. 0 tokens: ask again after
--- `start` ms, at most 1000; learned 1 if the pace is one that 429s have taught (provisioning/learned_rate.py);
--- level: ms from now until the next token would be due, negative while some are saved up.
+-- Enforces the rate limit of a credential: reserves sending times, which all workers share.
+-- KEYS[1] `pv:pace:C`; then schema.Take: `rate` unless an operator has set another, at most `want` tokens; a
+-- reservation may start at most `ahead` from now
+-- Returns {tokens, start, interval, rate, learned, level}: the first token is valid `start` ms from now, each further
+-- one `interval` ms later (both as text). tokens -1: no rate limit. 0 tokens: call again after `start` ms, at most
+-- 1000. level: ms until the next token is due, negative while some are saved. learned 1 if the rate was learned from 429 answers (provisioning/learned_rate.py).
 -- Generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time of the next token.
 local rate = redis.call('HGET', KEY.rates, arg.credential) or arg.rate
 local function number(value) return string.format('%.3f', value) end
@@ -25,17 +24,17 @@ local ahead, burst = arg.ahead, arg.burst
 local next_token = tonumber(redis.call('GET', KEYS[1]) or 0)
 if next_token < now - burst then next_token = now - burst end
 local lead = next_token - now
--- At one pace the lead never exceeds `ahead` and one interval (and what rounding adds). More than that was
--- reserved at a slower pace, which is no longer in force.
+-- At a constant rate the lead never exceeds `ahead` plus one interval (and rounding). A larger lead was reserved
+-- at a slower rate, which does not apply any more.
 if lead > ahead + interval + 1 then
   lead = ahead
   next_token = now + lead
 end
--- Whoever is told to wait asks again within a second, in case the pace has been changed by then.
+-- The caller asks again within a second, because the rate may have changed by then.
 if lead > ahead then
   return { 0, number(math.min(lead - ahead, 1000)), number(interval), rate .. '', learned, number(lead) }
 end
--- Whoever reserves nothing ahead gets what is saved up at once.
+-- A caller that reserves nothing ahead gets all saved tokens at once.
 local from = ahead > 0 and math.max(0, lead) or lead
 local tokens = math.min(arg.want, 1 + math.floor((ahead - from) / interval))
 local expiry = math.ceil(math.max(1000, lead + tokens * interval + burst))

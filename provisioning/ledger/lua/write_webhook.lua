@@ -1,7 +1,7 @@
--- Keeps the body of what a webhook is told, before it is sent: whoever tries it again sends the same.
+-- Stores the body of an event before it is sent, so that every delivery sends the same.
 -- KEYS[1] `pv:webhooks`; then schema.WriteWebhook
--- Returns 1; 0 if that is not what is to be told first any more, or was written by another server meanwhile, or
--- somebody else is to be told, or nobody: nothing was changed.
+-- Returns 1; 0 if the event is not the first pending one any more, another server has stored its body meanwhile,
+-- or the webhook was replaced or removed: nothing was changed.
 local outbox = KEY.outbox .. arg.on
 local first = redis.call('LINDEX', outbox, 0)
 if not first or string.match(first, '^(%S+) %S+$') ~= arg.entry then return 0 end

@@ -90,7 +90,7 @@ async def test_a_hold_is_told_to_the_batches_that_it_holds(ledger: Ledger, scope
     for _ in range(2):
         await ledger.do(transitions.hold(brake(scope)))
     await ledger.operations.release(scope, actor="ana")  # a brake waits for a probe
-    await ledger.do(transitions.tried(scope, Shown.GOOD))
+    await ledger.do(transitions.probe_result(scope, Shown.GOOD))
     braked, released = Happened.BATCH_BRAKED, Happened.BATCH_RELEASED
     found = [each for each in await happened(ledger) if each is not Happened.ACT]
     assert found == ([braked, released] if told else [])

@@ -199,7 +199,7 @@ async def meet(ledger: Ledger, run_id: str, clock: Clock, *, before: str = "") -
     redis: Any = ledger.redis
     ledger.primary.run_id = run_id
     now = str(int(clock() * 1000))
-    return int(await redis.eval(source("meet"), 1, keys.PRIMARY, now, run_id, before))
+    return int(await redis.eval(source("new_primary"), 1, keys.PRIMARY, now, run_id, before))
 
 
 async def test_a_redis_that_may_have_lost_writes_takes_no_jobs_before_it_is_told(

@@ -1,8 +1,8 @@
--- A Redis that somebody meets, restarted or another than before. Where it may have lost its last writes
--- (`exposed`), it gives no job out and takes none in for a while: workers tell it first what they were sending.
--- One that no worker has looked at yet is left as it is: it may be no ledger at all.
--- KEYS[1] the primary; then schema.Meet
--- Returns 1 if it has to be told, 0 if not, -1 if no worker has looked at it yet.
+-- Records that a client is connected to another Redis than before, or to a restarted one. If it may have lost its
+-- last writes (`exposed`), it refuses claims and new jobs for SETTLING_MS, while workers restore theirs. A Redis
+-- without a ledger is left unchanged.
+-- KEYS[1] `pv:primary`; then schema.NewPrimary
+-- Returns 1 if jobs must be restored, 0 if not, -1 if no worker has used this Redis yet.
 local known = redis.call('HMGET', KEYS[1], 'run_id', 'exposed')
 if not known[1] and arg.before == '' then return -1 end
 if known[1] == arg.run_id then return 0 end

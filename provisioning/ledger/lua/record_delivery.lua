@@ -1,7 +1,7 @@
--- What came of telling a webhook: it was told, or given up, and the next is due; or it is tried again later.
--- KEYS[1] `pv:webhooks:due`; then schema.ToldWebhook
--- Returns 1; 0 if that is not what is to be told first any more, or somebody else is to be told, or nobody:
--- nothing was changed.
+-- Records the result of a delivery: the event is delivered or given up, and the next one is due; or it is retried.
+-- KEYS[1] `pv:webhooks:due`; then schema.RecordDelivery
+-- Returns 1; 0 if the event is not the first pending one any more, or the webhook was replaced or removed: nothing
+-- was changed.
 local outbox = KEY.outbox .. arg.on
 local first = redis.call('LINDEX', outbox, 0)
 if not first or string.match(first, '^%S+') ~= arg.entry then return 0 end

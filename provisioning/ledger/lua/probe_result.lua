@@ -1,7 +1,7 @@
--- What the probe has shown that a person's word let through a brake.
--- KEYS[1] `pv:holds`; then schema.Tried
--- Returns 1 if the brake is off now; 0 if it stays on, or nothing is on, or no probe is expected.
--- After a bad answer it waits for the next word; after an unclear one another probe goes.
+-- Records the result of a probe through a circuit breaker, which a person has allowed.
+-- KEYS[1] `pv:holds`; then schema.ProbeResult
+-- Returns 1 if the circuit breaker is closed now; 0 if it stays open, there is none, or no probe is expected.
+-- After a bad result a person must resume it again; after an unclear one, another probe is sent.
 local brake = KEY.brake .. arg.scope
 if redis.call('EXISTS', brake) == 0 then return 0 end
 if arg.shown == SHOWN.UNCLEAR then
