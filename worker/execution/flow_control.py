@@ -1,4 +1,4 @@
-"""What answers steer: POSTs in flight, whether all rows or only probes are sent, and at which rate."""
+"""Adjusts to each answer: the concurrency limit, the outage detection and the learned rate."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PUSHED_BACK = frozenset({Outcome.UNPROCESSED, Outcome.FAILED, Outcome.IN_DOUBT})
 """Outcomes that may be signs of load; 500 and 502 are none."""
 
 SHOWS_A_RATE = (8, 0.3)
-"""So many 429s within a second, and that share of the POSTs from the first of them, show a rate."""
+"""So many 429s within a second, and this share of the POSTs since the first of them, show a rate limit."""
 
 SHOWS_ANOTHER_RATE = (3, 0.1)
-"""The same where a rate is kept already that 429s have taught."""
+"""The same while a learned rate is in use."""
 
 COOL_DOWN = 1.0
-"""Seconds in which a brake is surely on, a Redis that answers supposed."""
+"""Seconds in which a circuit breaker is certainly recorded, if Redis is available."""
 
 InBackground = Callable[[str, Coroutine[Any, Any, None]], None]
-"""Runs a task that nobody waits for, under the name by which a failure is logged."""
+"""Runs a task that no caller awaits; the name is used to log a failure."""
 
 
 class FlowControl:
@@ -41,7 +41,7 @@ class FlowControl:
         slots: the POSTs in flight, up to a limit that answers raise and lower.
         queues: by credential, the jobs that wait for their turn.
         probing: keeps all but probes back while the API is suspected to be down.
-        learner: the rates that 429s teach.
+        learner: the rates learned from 429s.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class FlowControl:
 
     @property
     def limit(self) -> ConcurrencyLimit:
-        """How many POSTs the API can stand at once."""
+        """How many POSTs the API can serve at once."""
         return self.slots.limit
 
     def learn(self, posted: Posted, credential: str) -> None:
@@ -75,14 +75,14 @@ class FlowControl:
         self.probing.see(classified, fresh=posted.fresh, sent_at=posted.began)
         if reply.status == 429:
             self._count_refusal(posted, credential)
-        # No POST starts until the brake that is called for is surely on.
+        # No POST starts until the circuit breaker for this answer is certainly recorded.
         if classified.outcome is Outcome.DENIED:
             self.queues[credential].hold_off(COOL_DOWN)
         elif classified.outcome is Outcome.MISDIRECTED:
             slots.hold_off(COOL_DOWN)
 
     async def update_rates(self) -> None:
-        """Lets learned rates grow, and adopts what other workers have learned. Every second."""
+        """Lets learned rates grow, and reads those that other workers have learned. Every second."""
         await self.learner.look(self.queues)
 
     def _count_refusal(self, posted: Posted, credential: str) -> None:
@@ -97,5 +97,5 @@ class FlowControl:
             paced=queue.learned,
         )
         if burst and not queue.relearning and not self.learner.is_deaf(credential):
-            queue.relearning = True  # from now on, not from when the task begins
+            queue.relearning = True  # now, not only when the task begins
             self._in_background("learn", self.learner.learn(credential, queue, burst))
