@@ -1,4 +1,4 @@
-"""Jobs on disk between their judgement and their handing over: a file is read once, in constant memory."""
+"""A temporary file for checked jobs until they are submitted: a file is read once, in constant memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provisioning.errors import NoRoomError
 from provisioning.job import NewJob
 
 _LENGTH = 4
-"""Bytes before each job that say how long it is; a body has at most 64 kB."""
+"""Bytes of the length before each job; a body has at most 64 kB."""
 
 _encode_into = msgspec.msgpack.Encoder().encode_into
 _decode = msgspec.msgpack.Decoder(NewJob).decode
@@ -20,11 +20,11 @@ _decode = msgspec.msgpack.Decoder(NewJob).decode
 
 class Spool:
     """
-    Jobs in the order in which they came, in a temporary file without a name; to be closed.
+    Jobs in their order, in a temporary file without a name. Close it after use.
 
-    What was judged is what is handed over, whatever becomes of the file meanwhile. One thread at a time.
+    So the submitted jobs are the checked ones, even if the input file changes meanwhile. Not thread-safe.
 
-    Raises: NoRoomError if the temporary file cannot be made or written.
+    Raises: NoRoomError if the temporary file cannot be created or written.
     """
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class Spool:
             raise NoRoomError("checked rows", error) from error
 
     def close(self) -> None:
-        """Lets go of the file, and it is gone."""
-        with contextlib.suppress(OSError):  # what is still in memory need not be written any more
+        """Deletes the temporary file."""
+        with contextlib.suppress(OSError):  # data that is still in memory need not be written
             self._file.close()
 
     def add(self, job: NewJob) -> None:
-        """Keeps a job behind all others."""
+        """Appends a job."""
         buffer = self._buffer
         _encode_into(job, buffer, _LENGTH)
         buffer[:_LENGTH] = (len(buffer) - _LENGTH).to_bytes(_LENGTH, "little")
@@ -50,9 +50,9 @@ class Spool:
             raise NoRoomError("checked rows", error) from error
 
     def __iter__(self) -> Iterator[NewJob]:
-        """All jobs, from the first on."""
+        """All jobs, from the first."""
         try:
-            self._file.seek(0)  # flushes what is still in memory
+            self._file.seek(0)  # writes data that is still in memory
         except OSError as error:
             raise NoRoomError("checked rows", error) from error
         while length := self._file.read(_LENGTH):

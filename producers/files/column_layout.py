@@ -1,4 +1,4 @@
-"""Where the columns of a table stand, found once from its headers."""
+"""Which column has which field of a job, derived once from the headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from producers.files.fields import FIELDS, Kind
 
 
 class Leaf(NamedTuple):
-    """One column that holds a member's value; `odd` if that is never passed on as plain text."""
+    """One column with the value of a member; `odd` if the value is never plain text."""
 
     name: str
     column: int
@@ -24,7 +24,7 @@ class Leaf(NamedTuple):
 
 
 class Node:
-    """An object of the body: its leaves, the objects in it, and the column of its own JSON if it has one."""
+    """An object of the body: its leaves, the objects in it, and the column with its JSON if there is one."""
 
     __slots__ = ("children", "column", "kind", "leaves", "name", "path")
 
@@ -46,7 +46,7 @@ class Node:
 
 
 def plan_of(columns: Mapping[str, int]) -> Node:
-    """The tree of these paths; a path with members below it is an object with a cell of its own."""
+    """The tree of these paths. A path that other paths begin with is an object with its own JSON column."""
     root = Node("")
     for path in sorted(columns, key=lambda path: path.count(".")):
         *above, name = path.split(".")
@@ -62,17 +62,17 @@ def plan_of(columns: Mapping[str, int]) -> Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ColumnLayout:
     """
-    The place of each thing that a row may hold, as a column from 0; None for what the table has no column of.
+    The column of each field of a job, counted from 0; None if the table has no such column.
 
     Attributes:
-        headers: as they stand in the file.
-        paths: what each header means: a dotted path or special column; "" for a column that is passed over.
-        body: the columns of the body's members but for the bot id, as a tree.
-        sent: the columns whose cells go to the API.
-        texts: the columns that hold words: no other rule finds that a character was lost there.
-        nameless: the columns without a header.
+        headers: as written in the file.
+        paths: meaning of each header: a dotted path or special column; "" for an ignored column.
+        body: the columns of the body's members except the bot id, as a tree.
+        sent: columns whose cells are sent to the API.
+        texts: columns of text, in which only this layout finds lost characters.
+        nameless: columns without a header.
     """
 
     headers: tuple[str, ...]
@@ -87,8 +87,8 @@ class Layout:
     nameless: tuple[int, ...]
 
     @classmethod
-    def of(cls, headers: Sequence[str], paths: Sequence[str]) -> Layout:
-        """The layout of a table with these headers, which mean these paths."""
+    def of(cls, headers: Sequence[str], paths: Sequence[str]) -> ColumnLayout:
+        """The layout for these headers and their paths."""
         columns = {path: column for column, path in enumerate(paths) if path}
         key, credential, label, bot_id = (
             columns.pop(path, None) for path in ("key", "credential", "label", "bot.id")
@@ -108,7 +108,7 @@ class Layout:
 
     @property
     def identifiers(self) -> tuple[int, ...]:
-        """The columns that no row may lack a cell for."""
+        """Columns in which every row must have a cell."""
         return tuple(column for column in (self.key, self.credential, self.bot_id) if column is not None)
 
 

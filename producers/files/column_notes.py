@@ -1,8 +1,8 @@
 """
-What a person should know of the columns of one input: counted row by row, told at the end with an example.
+Notes about unusual values in the columns of one file: counted row by row, shown at the end with an example.
 
-A row is judged by itself (`columns`, `jsonl`); what is odd only beside the other rows, or odd and harmless,
-comes here. Nothing is refused for it.
+Problems of single rows are found elsewhere (`row_converter`, `jsonl`). Here are values that are unusual only
+in comparison with other rows, or unusual and harmless. No row is refused because of a note.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from producers.files.mojibake import has_lost_letter, repaired
 
 class ColumnNotes:
     """
-    Takes note of what rows hold.
+    Collects notes about the rows of a file.
 
     Args:
-        as_is: paths whose identifiers are meant as they stand: of them nothing is odd.
+        as_is: paths whose identifiers are accepted unchanged: there are no notes about them.
 
     Attributes:
         bot_ids, keys: the ids of the rows that are jobs; whoever reads a row shows them.

@@ -15,14 +15,14 @@ from provisioning.job import NewJob
 
 class LineJobs:
     """
-    The job of each line, or all that is wrong with it; iterate once.
+    The job of each line, or all its problems; iterate once.
 
     Args:
-        seen: takes note of what the lines hold.
+        seen: collects notes about the lines.
 
     Attributes:
-        headers, paths, delimiter: empty: what a table has.
-        blank: blank lines passed over so far.
+        headers, paths, delimiter: empty; only a table has them.
+        blank: blank lines skipped so far.
     """
 
     headers: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class LineJobs:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of how the file was read."""
+        """Notes about how the file was read, for people."""
         return tuple(self._lines.notes)
 
     def __iter__(self) -> Iterator[NewJob | list[InvalidJobError]]:

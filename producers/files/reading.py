@@ -36,7 +36,7 @@ class Reading:
     Attributes:
         format: how the rows are written.
         headers: the original columns; empty for JSON Lines.
-        columns: what each of them means, see `Layout.paths`.
+        columns: what each of them means, see `ColumnLayout.paths`.
         delimiter: what separates the cells of a CSV row; "" for other formats.
         good, bad: rows that became jobs so far, and those that did not.
 

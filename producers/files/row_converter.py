@@ -1,11 +1,11 @@
 """
-A table's columns, understood once from its headers and then run over every row.
+Converts each row of a table into a job, or into its problems. The headers are read once.
 
-No I/O: cells in, row after row, `NewJob` or all problems of the row out. `cells` holds the inverse.
+No I/O: the cells of a row go in, a `NewJob` or all problems of the row come out. `cells` has the inverse.
 
-Speed is a promise here (docs/explanation/scale.md), so a row is judged by a few cheap tests that nearly
-every row passes (`str.isprintable` over the whole row, the first character of a cell), and the exact rules
-run only for a cell that fails one of them.
+Speed is documented (docs/explanation/scale.md), so a row is first checked by a few cheap tests that nearly
+every row passes (`str.isprintable` over the whole row, the first character of a cell). The exact rules run
+only for a cell that fails one of them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from producers.files.body import (
     make_job,
 )
 from producers.files.cells import unescape, unguard
+from producers.files.column_layout import ColumnLayout
 from producers.files.column_notes import ColumnNotes
 from producers.files.csv_file import RawRow
 from producers.files.headers import refuse_repeated, understand
-from producers.files.layout import Layout
 from producers.files.no_tenant import COMMENT, NoTenant
 from producers.files.read_options import PLAIN, ReadOptions
 from producers.files.rows import Row
@@ -36,18 +36,22 @@ from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
 
-class Columns:
+class RowConverter:
     """
-    The plan of a file's columns; made by `parse`, run by `job`.
+    Converts the rows of one table: `parse` reads the headers, `job` converts a row.
 
     Attributes:
-        layout: which header means what.
-        notes: what a person should know of the headers and nothing needs to stop for.
-        seen: takes note of what the rows hold.
+        layout: the column of each field.
+        notes: notes about the headers, for people.
+        seen: collects notes about the rows.
     """
 
     def __init__(
-        self, layout: Layout, notes: tuple[str, ...], options: ReadOptions, seen: ColumnNotes | None = None
+        self,
+        layout: ColumnLayout,
+        notes: tuple[str, ...],
+        options: ReadOptions,
+        seen: ColumnNotes | None = None,
     ) -> None:
         self.layout = layout
         self.notes = notes
@@ -61,24 +65,24 @@ class Columns:
     @classmethod
     def parse(
         cls, headers: Sequence[str], options: ReadOptions = PLAIN, seen: ColumnNotes | None = None
-    ) -> Columns:
+    ) -> RowConverter:
         """
-        The plan for these headers.
+        A converter for a table with these headers.
 
         Args:
-            headers: the first row of the file.
-            seen: takes note of what the rows hold; one of its own if None.
+            headers: the header row of the file.
+            seen: collects notes about the rows; a new one if None.
 
-        Raises: InvalidInputError, naming every header that is wrong and the way out.
+        Raises: InvalidInputError that names every invalid header and how to correct it.
         """
         bare = tuple(unescape(header).strip() for header in headers)
         bots = not options.new_bots and "id" not in options.defaults.get("bot", {})
         paths, notes = understand(bare, options.maps, bots=bots)
         refuse_repeated(bare, paths)
-        return cls(Layout.of(bare, paths), notes, options, seen)
+        return cls(ColumnLayout.of(bare, paths), notes, options, seen)
 
     def no_tenant(self, record: RawRow) -> InvalidJobError | None:
-        """What a row that may lack cells is by its own words: a total, headers; None if neither."""
+        """Why a row that may lack cells is no tenant: a total, or repeated headers; None if neither."""
         cells = self._filled(record)
         why = self._no_tenant.why(cells, record.number)
         if why is None or why[1] == COMMENT:
@@ -88,7 +92,7 @@ class Columns:
         return run.problems[0]
 
     def unfit(self, record: RawRow) -> InvalidJobError | None:
-        """Why a row that may lack cells is none: a comment, or its identifiers; None if it may be one."""
+        """Why a row that may lack cells is no job: a comment, or invalid identifiers; None if neither."""
         job = self.job(self._filled(record), record.number, refused=True)
         for problem in [] if isinstance(job, NewJob) else job:
             if problem.message == COMMENT or problem.field in self._identifiers:
@@ -103,19 +107,19 @@ class Columns:
 
     def job(self, cells: Sequence[str], row: int, *, refused: bool = False) -> NewJob | list[InvalidJobError]:
         """
-        The job of one row, or all that is wrong with it.
+        The job of one row, or all its problems.
 
         Args:
             cells: the row's cells, as many as there are headers.
             row: its number, as a spreadsheet counts.
-            refused: whether it will be no job whatever this finds: nothing of it is noted then.
+            refused: the row is refused in any case, so no notes about it are collected.
         """
         layout, options = self.layout, self._options
         run = self._run(cells, row)
         if why := self._no_tenant.why(cells, row):
             run.problem(*why)
             return run.problems
-        # Two tests over the whole row, not per cell; a no-break space fails the first, hence the second look.
+        # Two tests of the whole row instead of each cell; a no-break space fails the first one too.
         text = "".join(cells)
         if not text.isprintable():
             run.look_for_bad_characters()
@@ -140,7 +144,7 @@ class Columns:
                 run.note_rounded(layout.label, label)
 
         if run.met_json:
-            # JSON cells may hold anything, so the finished body is judged as the HTTP API judges it.
+            # A JSON cell may contain anything, so the finished body is checked as in the HTTP API.
             named = {problem.field for problem in run.problems}
             judged = check_body(body, new_bots=options.new_bots, row=row, as_is=options.as_is)
             run.problems += [problem for problem in judged if problem.field not in named | {"bot.id"}]
@@ -157,7 +161,7 @@ class Columns:
         return job
 
     def _note(self, run: Row, bot_id: str | None, key: str | None) -> None:
-        """Takes note of what is odd in a row that is a job."""
+        """Collects notes about unusual values of a row that is a job."""
         seen, row = self.seen, run.row
         if bot_id:
             seen.bot_ids.see(bot_id, row)
@@ -168,7 +172,7 @@ class Columns:
         if any(run.cells[column].strip() for column in self.layout.sent):
             seen.some_own = True
         else:
-            # Not of the credential: there may be a secret in its place.
+            # Without the credential: the cell may contain a secret by mistake.
             names = [
                 run.cells[column] for column in (self.layout.key, self.layout.label) if column is not None
             ]
@@ -180,7 +184,7 @@ class Columns:
 
     def _note_spoiled(self, run: Row) -> None:
         for column, cell in enumerate(run.cells):
-            # Where the name of credentials should be there may be a secret.
+            # The column of the credential may contain a secret by mistake.
             if self.layout.paths[column] not in ("", "credential"):
                 self.seen.text(self.layout.headers[column], cell, run.row)
 
@@ -193,8 +197,8 @@ class Columns:
             if not self._options.new_bots:
                 run.problem(column, *NO_BOT)
             return {}
-        # What nearly all ids look like, tested before the exact rules; longer numbers may be rounded, and
-        # a zero at the beginning may be all there is.
+        # The form of nearly all ids is tested before the exact rules: longer numbers may be rounded, and a
+        # leading zero needs a closer look.
         plain = len(text) <= 16 and text.isdigit() and text.isascii() and text[0] != "0"
         if not plain and (wrong := check_bot_id(text, as_is="bot.id" in self._options.as_is)):
             run.problem(column, *wrong)

@@ -1,7 +1,7 @@
 """
-A row under way: its cells become members of a body, and all that is wrong with it is gathered.
+The conversion of one row: its cells become members of a body, and all its problems are collected.
 
-Pure. `layout` knows what stands where; this file knows what a cell may hold.
+Pure. `column_layout` has the position of each field; this module converts the cells.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import msgspec
 
 from producers.files.body import bad_character, check_item, is_error_value, is_rounded, shorten
 from producers.files.cells import split_list, unescape
+from producers.files.column_layout import ColumnLayout, Node
 from producers.files.defaults import lay_over
 from producers.files.fields import Kind
 from producers.files.identifiers import EXPORT_ANEW, LOST_CHARACTER
 from producers.files.json_text import KEEP_ONE, GivenTwiceError, decode
-from producers.files.layout import Layout, Node
 from producers.files.mojibake import repaired
 from producers.files.read_options import ReadOptions
 from producers.files.truth_words import FALSE_WORDS, TRUE_WORDS
 from provisioning.errors import InvalidJobError
 
-# A cell that starts with none of these is plain text: nothing to unescape, no JSON, no error value, no blank,
-# no number.
+# A cell that starts with none of these is plain text: not escaped, no JSON, no error value, no blank, no
+# number.
 _DIGITS = frozenset("0123456789")
 _ODD_START = frozenset("'{[#+-") | _DIGITS | frozenset(c for c in map(chr, range(0x3001)) if c.isspace())
 
@@ -33,22 +33,22 @@ _PLAIN_FLAGS = {"true": True, "false": False}
 
 class Row:
     """
-    One row under way: its cells, and the problems met so far.
+    One row in conversion: its cells, and the problems found so far.
 
     Args:
-        row: its number, as a spreadsheet counts.
-        layout: where its columns stand; no problem repeats the text of the one of credentials.
+        row: its number, as in a spreadsheet.
+        layout: the position of each field; the text of the credential is never repeated in a problem.
         options: how the file is read.
 
     Attributes:
-        problems: at most one a column.
-        rounded: cells that are numbers of which digits may be lost, by their column; None if none are.
-        met_json: whether a cell held JSON, so that the finished body needs a look as well.
+        problems: at most one per column.
+        rounded: column and text of numbers that may have lost digits; None if there are none.
+        met_json: whether a cell contained JSON; then the finished body is checked too.
     """
 
     __slots__ = ("cells", "layout", "met_json", "options", "problems", "rounded", "row")
 
-    def __init__(self, cells: Sequence[str], row: int, layout: Layout, options: ReadOptions) -> None:
+    def __init__(self, cells: Sequence[str], row: int, layout: ColumnLayout, options: ReadOptions) -> None:
         self.cells = cells
         self.row = row
         self.layout = layout
@@ -60,9 +60,9 @@ class Row:
     def problem(self, column: int | None, message: str, hint: str = "") -> None:
         header = "bot.id" if column is None else self.layout.headers[column]
         if any(known.field == header for known in self.problems):
-            return  # the first thing wrong with a cell is enough; the next usually follows from it
+            return  # only the first problem of a cell: others usually follow from it
         value = "" if column is None else shorten(self.cells[column])
-        # A credential that is refused may be a secret in the wrong place: its text is not repeated.
+        # An invalid credential may be a secret in the wrong column: its text is not shown.
         if column is not None and column == self.layout.credential:
             value = "(not shown)"
         self.problems.append(InvalidJobError(message, row=self.row, field=header, value=value, hint=hint))
@@ -82,20 +82,20 @@ class Row:
                 self.problem(column, f"the cell {wrong}", hint)
 
     def look_for_lost_characters(self, columns: Sequence[int]) -> None:
-        """In columns of text; whoever reads identifiers looks for themselves."""
+        """In columns of text; the checks of identifiers include this."""
         for column in columns:
             if "\ufffd" in self.cells[column]:
                 self.problem(column, f"the cell {LOST_CHARACTER}", EXPORT_ANEW)
 
     def build(self, node: Node, base: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """The object that this row makes of a node, laid over `base`; None if neither has any member."""
+        """The object of a node from this row, merged over `base`; None if neither has a member."""
         members = dict(base) if base else {}
         found = base is not None
         cells = self.cells
         for name, column, kind, odd in node.leaves:
             if text := cells[column]:
-                # A colour such as #00677F is no error value: those have a mark besides the first. A number as
-                # short as 50% lost no digits.
+                # A colour such as #00677F is not an error value: these contain other signs too. A number as
+                # short as 50% has not lost digits.
                 if odd or (
                     (first := text[0]) in _ODD_START
                     and not (text[1:].isalnum() if first == "#" else first in _DIGITS and len(text) < 5)
@@ -119,7 +119,7 @@ class Row:
                 if isinstance(given, dict):
                     below = lay_over(below, given)
                 elif given is not None:
-                    below = None  # text or a list, which no default below it can be part of
+                    below = None  # text or a list: defaults for members below it do not apply
             value = self.build(child, below)
             if given is None or isinstance(given, dict):
                 if value is not None:
@@ -137,7 +137,7 @@ class Row:
         return members if found else None
 
     def value(self, column: int, kind: Kind | None, text: str, path: str = "") -> Any:
-        """What a cell that is not plain text stands for; None if it is blank, or wrong and noted."""
+        """The value of a cell that is not plain text; None if it is blank, or if it has a problem."""
         if kind is Kind.FLAG and text in _PLAIN_FLAGS:
             return _PLAIN_FLAGS[text]
         if text.isspace():
@@ -173,7 +173,7 @@ class Row:
         return text
 
     def items(self, column: int, path: str, text: str) -> list[str] | None:
-        """The items of a list's cell; None if there are none."""
+        """The items of a cell with a list; None if there are none."""
         items = split_list(text, self.options.separator)
         for item in items:
             if wrong := check_item(item, path, as_is=path in self.options.as_is):
@@ -182,7 +182,7 @@ class Row:
         return items or None
 
     def json(self, column: int, text: str) -> Any:
-        """The value of a JSON cell; None if it cannot be read, which is then noted."""
+        """The value of a cell with JSON; None if it has a problem."""
         self.met_json = True
         try:
             return decode(text)

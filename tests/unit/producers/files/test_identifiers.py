@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from producers.files.body import check_body, check_bot_id
-from producers.files.columns import Columns
 from producers.files.jsonl import job_of
 from producers.files.read_options import ReadOptions
 from producers.files.reading import Reading
+from producers.files.row_converter import RowConverter
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
 from tests.fixtures.workbook import workbook
@@ -144,8 +144,8 @@ def test_what_cannot_be_a_bot_id_is_refused_in_cells_and_json_and_can_be_meant(t
     assert (in_json.row, in_json.field, "--as-is bot.id" in in_json.hint) == (4, "bot.id", True)
     assert check_body({"bot": {"id": text}, "widget": {}}, as_is=["bot.id"]) == []
     if text[0] != "[":  # no matter: an id's cell is never JSON
-        assert isinstance(Columns.parse(["bot.id"]).job([text], 2), list)
-    meant = Columns.parse(["bot.id"], ReadOptions(as_is=["bot.id"])).job([text], 2)
+        assert isinstance(RowConverter.parse(["bot.id"]).job([text], 2), list)
+    meant = RowConverter.parse(["bot.id"], ReadOptions(as_is=["bot.id"])).job([text], 2)
     assert isinstance(meant, NewJob)
     assert msgspec.json.decode(meant.body)["bot"]["id"] == text
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_a_bot_id_is_refused_in_cells_and_json_and_can_be_meant(t
 @pytest.mark.parametrize("text", [*SOUND_IDS, *ALMOST])
 def test_what_may_be_a_bot_id_passes(text: str) -> None:
     assert check_body({"bot": {"id": text}, "widget": {}}) == []
-    assert isinstance(Columns.parse(["bot.id"]).job([text], 2), NewJob)
+    assert isinstance(RowConverter.parse(["bot.id"]).job([text], 2), NewJob)
 
 
 @pytest.mark.parametrize("text", ["TBD-2", "pendiente 3", "S/N 1", "null_7", "sin asignar 12"])
@@ -208,7 +208,7 @@ def test_a_key_that_stands_for_nothing_is_refused_and_can_be_meant(key: str) -> 
     assert isinstance(problems, list)
     assert problems[0].field == "key"
     assert isinstance(job_of(body, ReadOptions(as_is=["key"])), NewJob)
-    assert isinstance(Columns.parse(["key", "bot.id"]).job([key, "100"], 2), list)
+    assert isinstance(RowConverter.parse(["key", "bot.id"]).job([key, "100"], 2), list)
 
 
 DIGITS = ["0123456789", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९", "０１２３４５６７８９"]
@@ -243,7 +243,7 @@ def test_an_item_of_a_list_is_an_identifier(item: str) -> None:
     lists = {"credentials": {"whiteList": ["cred-a", item]}}
     [in_json] = check_body({"bot": {"id": "100"}, "widget": {}, **lists})
     assert in_json.field == "credentials.whiteList"
-    plan = Columns.parse(["bot.id", "credentials.whiteList"])
+    plan = RowConverter.parse(["bot.id", "credentials.whiteList"])
     problems = plan.job(["100", f"cred-a;{item}"], 2)
     assert isinstance(problems, list)
     assert problems[0].field == "credentials.whiteList"
@@ -278,7 +278,7 @@ def test_a_picture_is_a_key(key: str) -> None:
     "path", ["label", "widget.x", "widget.theme.font.name", "widget.theme.vars.color.primary"]
 )
 def test_a_text_of_which_a_character_was_lost_is_a_problem(path: str) -> None:
-    problems = Columns.parse(["bot.id", path]).job(["100", "Ca\ufffdé"], 2)
+    problems = RowConverter.parse(["bot.id", path]).job(["100", "Ca\ufffdé"], 2)
     assert isinstance(problems, list)
     [in_cell] = problems
     assert in_cell.field == path
@@ -300,7 +300,7 @@ def test_a_name_of_which_a_character_was_lost_is_a_problem() -> None:
 
 
 def test_a_column_that_is_passed_over_may_hold_anything() -> None:
-    plan = Columns.parse(["bot.id", "notas"], ReadOptions(maps={"notas": ""}))
+    plan = RowConverter.parse(["bot.id", "notas"], ReadOptions(maps={"notas": ""}))
     assert isinstance(plan.job(["100", "caf\ufffd 5.9E+11"], 2), NewJob)
     assert plan.seen.notes() == []
 
@@ -316,7 +316,7 @@ def test_a_key_that_is_null_is_empty_and_a_key_that_is_not_there_is_none(line: s
 
 def test_only_identifiers_can_be_meant_as_they_stand() -> None:
     with pytest.raises(InvalidInputError, match="'label' is not a column of ids"):
-        Columns.parse(["bot.id"], ReadOptions(as_is=["label"]))
+        RowConverter.parse(["bot.id"], ReadOptions(as_is=["label"]))
 
 
 def test_a_file_is_read_as_it_is_where_a_person_says_so() -> None:
@@ -331,7 +331,7 @@ def test_a_file_is_read_as_it_is_where_a_person_says_so() -> None:
     "cells", [["key", "Numero de Bot"], ["KEY", "NUMERO DE BOT"], ["numero de bot", "key"]]
 )
 def test_a_header_repeated_among_the_rows_is_no_tenant(cells: list[str]) -> None:
-    plan = Columns.parse(["key", "Numero de Bot"], ReadOptions(maps={"Numero de Bot": "bot.id"}))
+    plan = RowConverter.parse(["key", "Numero de Bot"], ReadOptions(maps={"Numero de Bot": "bot.id"}))
     problems = plan.job(cells, 9)
     assert isinstance(problems, list)
     assert "repeats a header" in problems[0].message

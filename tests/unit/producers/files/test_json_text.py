@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.cli.file_options import read_defaults
-from producers.files.columns import Columns
 from producers.files.json_text import decode
 from producers.files.jsonl import read_line
+from producers.files.row_converter import RowConverter
 from provisioning.errors import InvalidInputError, InvalidJobError
 from tests.unit.producers.strategies import NAMES, VALUES
 
@@ -46,7 +46,7 @@ def test_a_line_a_cell_and_the_defaults_are_refused_with_what_is_twice(tmp_path:
     assert isinstance(problems, list)
     assert (problems[0].row, "'id' is given twice" in problems[0].message) == (7, True)
 
-    plan = Columns.parse(["bot.id", "widget.theme"])
+    plan = RowConverter.parse(["bot.id", "widget.theme"])
     cell = plan.job(["1", '{"position":"br","position":"bl"}'], 2)
     assert isinstance(cell, list)
     assert isinstance(cell[0], InvalidJobError)

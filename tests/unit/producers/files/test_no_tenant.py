@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.files.columns import Columns
 from producers.files.read_options import ReadOptions
 from producers.files.reading import Reading
+from producers.files.row_converter import RowConverter
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
 
@@ -22,7 +22,7 @@ def refused(
     cells: Sequence[str], *, headers: Sequence[str] = TABLE, row: int = 41, as_is: Sequence[str] = ()
 ) -> str:
     """What is wrong with a row that may make a new bot; empty if it is a tenant."""
-    found = Columns.parse(headers, ReadOptions(new_bots=True, as_is=as_is)).job(cells, row)
+    found = RowConverter.parse(headers, ReadOptions(new_bots=True, as_is=as_is)).job(cells, row)
     if isinstance(found, NewJob):
         return ""
     [problem] = found
@@ -51,7 +51,7 @@ def of_table(
     as_is: Sequence[str] = (),
 ) -> list[str]:
     """What is wrong with each of these rows, which stand below tenants with these bots; "" if none is."""
-    plan = Columns.parse(headers, ReadOptions(as_is=as_is))
+    plan = RowConverter.parse(headers, ReadOptions(as_is=as_is))
     at = list(headers).index("bot.id")
     for row, bot in enumerate(bots, 2):
         cells = [f"t{row}" if header in ("key", "label") else "" for header in headers]
@@ -175,7 +175,7 @@ def test_a_row_of_nothing_but_sums_is_no_tenant() -> None:
 
 @pytest.mark.parametrize("word", ["Promedio", "Average", "Máximo", "Recuento"])
 def test_other_amounts_below_a_column_are_noted_beside_a_bot(word: str) -> None:
-    plan = Columns.parse(TABLE)
+    plan = RowConverter.parse(TABLE)
     assert isinstance(plan.job([word, "", str(BOTS[1]), ""], 5), NewJob)
     assert "1 key is a word for a total" in plan.seen.notes()[0]
     assert "total" in refused([word, "", "", ""])
@@ -197,7 +197,7 @@ def test_a_bot_id_that_is_meant_is_a_bot_beside_any_key() -> None:
 
 
 def test_a_total_may_stand_in_a_column_that_is_passed_over() -> None:
-    plan = Columns.parse(["N°", *TABLE], ReadOptions(maps={"N°": ""}, new_bots=True))
+    plan = RowConverter.parse(["N°", *TABLE], ReadOptions(maps={"N°": ""}, new_bots=True))
     problems = plan.job(["Total", "", "", "2", ""], 9)
     assert isinstance(problems, list)
     assert "total" in problems[0].message
@@ -224,13 +224,13 @@ def test_a_tenant_with_an_odd_name_is_one(cells: Sequence[str]) -> None:
 
 
 def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
-    plan = Columns.parse(TABLE)
+    plan = RowConverter.parse(TABLE)
     for row, key in enumerate(["quito", "total", "Label", "TOTAL:", "Gran total", "Bot-Id", "totalidad"], 2):
         assert isinstance(plan.job([key, "", f"10020030{row}", ""], row), NewJob)
     assert plan.seen.notes() == [
         "5 keys are words for a total or a column, not for a tenant; row 3 is 'total'; sent unchanged"
     ]
-    meant = Columns.parse(TABLE, ReadOptions(as_is=["key"]))
+    meant = RowConverter.parse(TABLE, ReadOptions(as_is=["key"]))
     assert isinstance(meant.job(["total", "", "100200300", ""], 2), NewJob)
     assert meant.seen.notes() == []
 
@@ -256,7 +256,7 @@ def test_a_row_that_begins_with_a_hash_is_a_comment(cells: Sequence[str]) -> Non
 @pytest.mark.parametrize("column", ["label", "notas", "Tienda"])
 @pytest.mark.parametrize("bot", ["100200300", "+593987654321", "centro-norte"])
 def test_a_name_with_a_hash_beside_a_bot_of_its_own_is_no_comment(column: str, bot: str) -> None:
-    plan = Columns.parse([column, "key", "bot.id"], ReadOptions(maps={"notas": "", "Tienda": "label"}))
+    plan = RowConverter.parse([column, "key", "bot.id"], ReadOptions(maps={"notas": "", "Tienda": "label"}))
     for row, name in enumerate(["Norte", "#Fiesta", " #1Pizza"], 2):
         assert isinstance(plan.job([name, f"k{row}", bot], row), NewJob)
     [note] = [note for note in plan.seen.notes() if "#" in note]
@@ -334,7 +334,7 @@ def test_headers_are_known_again_in_any_order_and_in_a_mapped_table(
     headers = ["Ref.", "Número de bot", "Tienda", "widget.theme.vars.color.grey.200"]
     maps = {"Ref.": "key", "Número de bot": "bot.id", "Tienda": "label"}
     written = [data.draw(st.sampled_from([cell, cell.upper(), cell.replace(" ", "-")])) for cell in cells]
-    plan = Columns.parse(headers, ReadOptions(maps=maps, new_bots=data.draw(st.booleans())))
+    plan = RowConverter.parse(headers, ReadOptions(maps=maps, new_bots=data.draw(st.booleans())))
     problems = plan.job(written, 9)
     assert isinstance(problems, list)
     assert ["repeats a header" in problem.message for problem in problems] == [True]

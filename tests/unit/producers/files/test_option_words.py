@@ -16,7 +16,7 @@ HERE = Path(producers.files.__file__ or "").parent
 
 OF_ROWS = [
     "body",
-    "columns",
+    "row_converter",
     "csv_file",
     "defaults",
     "headers",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from producers.files.columns import Columns
 from producers.files.defaults import lay_over
 from producers.files.read_options import ReadOptions
+from producers.files.row_converter import RowConverter
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import MAX_KEY_LENGTH, NewJob, fingerprint
 
@@ -17,7 +17,7 @@ from provisioning.job import MAX_KEY_LENGTH, NewJob, fingerprint
 def body_of(cells: dict[str, str], **options: Any) -> Any:
     """The body that one row makes; a bot id and a key are added where the test has no word on them."""
     cells = {"key": "k", "bot.id": "100", **cells}
-    job = Columns.parse(list(cells), ReadOptions(**options)).job(list(cells.values()), 2)
+    job = RowConverter.parse(list(cells), ReadOptions(**options)).job(list(cells.values()), 2)
     assert isinstance(job, NewJob), [(problem.field, problem.message) for problem in job]
     return json.loads(job.body)
 
@@ -25,7 +25,7 @@ def body_of(cells: dict[str, str], **options: Any) -> Any:
 def problems_of(cells: dict[str, str], **options: Any) -> list[InvalidJobError]:
     """All that is wrong with one row."""
     cells = {"key": "k", "bot.id": "100", **cells}
-    problems = Columns.parse(list(cells), ReadOptions(**options)).job(list(cells.values()), 2)
+    problems = RowConverter.parse(list(cells), ReadOptions(**options)).job(list(cells.values()), 2)
     assert isinstance(problems, list)
     return problems
 
@@ -143,7 +143,7 @@ def test_a_secret_in_the_credential_column_is_refused_and_not_repeated() -> None
 
 
 def test_a_row_names_its_credentials_or_gets_the_default() -> None:
-    columns = Columns.parse(["key", "credential", "bot.id"], ReadOptions(credential="acme"))
+    columns = RowConverter.parse(["key", "credential", "bot.id"], ReadOptions(credential="acme"))
     first, second = columns.job(["a", "", "1"], 2), columns.job(["b", "other", "1"], 3)
     assert isinstance(first, NewJob)
     assert isinstance(second, NewJob)
@@ -151,7 +151,7 @@ def test_a_row_names_its_credentials_or_gets_the_default() -> None:
 
 
 def test_without_a_key_column_the_body_is_the_key() -> None:
-    job = Columns.parse(["bot.id"]).job(["100"], 2)
+    job = RowConverter.parse(["bot.id"]).job(["100"], 2)
     assert isinstance(job, NewJob)
     assert job.key == "body-" + fingerprint({"widget": {}, "bot": {"id": "100"}})[:24]
 
@@ -191,7 +191,7 @@ def test_lay_over_merges_objects_and_replaces_all_else() -> None:
 )
 def test_defaults_that_are_no_body_are_refused(defaults: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="the defaults are not a body"):
-        Columns.parse(["bot.id"], ReadOptions(defaults=defaults))
+        RowConverter.parse(["bot.id"], ReadOptions(defaults=defaults))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_header_that_is_not_understood_gets_the_nearest_and_the_way_to_map_it(
     header: str, meant: str
 ) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        Columns.parse([header, "widget.theme.font.name"])
+        RowConverter.parse([header, "widget.theme.font.name"])
     assert f"did you mean {meant}?" in caught.value.message
     assert "--map" in caught.value.hint
     assert f"{header}={meant}" in caught.value.hint
@@ -228,14 +228,14 @@ def test_a_header_that_is_not_understood_gets_the_nearest_and_the_way_to_map_it(
 
 def test_all_headers_that_are_not_understood_are_named_at_once() -> None:
     with pytest.raises(InvalidInputError) as caught:
-        Columns.parse(["bot_id", "zzz", "key"])
+        RowConverter.parse(["bot_id", "zzz", "key"])
     assert "2 headers 'bot_id' (did you mean bot.id?), 'zzz' are not understood" in caught.value.message
     assert caught.value.hint.startswith("--map bot_id=bot.id --map zzz= ")
 
 
 def test_a_mapping_renames_a_column_or_passes_it_over() -> None:
     maps = {"ID bot": "bot.id", "notas": "", "absent": "label"}
-    columns = Columns.parse(["ID bot", "notas", "outcome.reason"], ReadOptions(maps=maps))
+    columns = RowConverter.parse(["ID bot", "notas", "outcome.reason"], ReadOptions(maps=maps))
     assert columns.layout.paths == ("bot.id", "", "")
     assert columns.layout.headers == ("ID bot", "notas", "outcome.reason")
     assert columns.notes == ("no column is named 'absent': this mapping was not used",)
@@ -245,36 +245,38 @@ def test_a_mapping_renames_a_column_or_passes_it_over() -> None:
 
 
 def test_problems_name_the_column_as_the_file_does() -> None:
-    [problem] = Columns.parse(["ID bot"], ReadOptions(maps={"ID bot": "bot.id"})).job(["#N/A"], 9)  # type: ignore[misc]
+    [problem] = RowConverter.parse(["ID bot"], ReadOptions(maps={"ID bot": "bot.id"})).job(["#N/A"], 9)  # type: ignore[misc]
     assert problem.field == "ID bot"
 
 
 @pytest.mark.parametrize("header", ["widget.", "widget..x", "widget.a. b"])
 def test_a_path_with_an_empty_or_padded_step_is_not_understood(header: str) -> None:
     with pytest.raises(InvalidInputError, match="not understood"):
-        Columns.parse(["bot.id", header])
+        RowConverter.parse(["bot.id", header])
 
 
 def test_a_near_miss_under_widget_is_sent_and_noted() -> None:
-    columns = Columns.parse(["bot.id", "widget.theme.vars.color.primari", "widget.theme.vars.color.grey.300"])
+    columns = RowConverter.parse(
+        ["bot.id", "widget.theme.vars.color.primari", "widget.theme.vars.color.grey.300"]
+    )
     [note] = columns.notes
     assert "did you mean 'widget.theme.vars.color.primary'?" in note
 
 
 def test_two_headers_for_one_member_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"bot\.id is given twice: by 'bot' and 'bot\.id'"):
-        Columns.parse(["bot", "bot.id"], ReadOptions(maps={"bot": "bot.id"}))
+        RowConverter.parse(["bot", "bot.id"], ReadOptions(maps={"bot": "bot.id"}))
 
 
 def test_the_body_is_compact_json_in_utf8() -> None:
-    job = Columns.parse(["bot.id", "widget.x"]).job(["100", "Ñandú"], 2)
+    job = RowConverter.parse(["bot.id", "widget.x"]).job(["100", "Ñandú"], 2)
     assert isinstance(job, NewJob)
     assert job.body == '{"bot":{"id":"100"},"widget":{"x":"Ñandú"}}'.encode()
     assert job.row == 2
 
 
 def test_control_characters_of_a_text_that_was_utf_8_are_not_to_be_removed() -> None:
-    plan = Columns.parse(["key", "bot.id", "label"])
+    plan = RowConverter.parse(["key", "bot.id", "label"])
     twice = "Peña".encode().decode("latin-1").encode().decode("latin-1")
     for text, hint in ((twice, "export it anew as UTF-8, from where it comes"), ("Pe\x08a", "remove it")):
         found = plan.job(["a", "100", text], 2)
