@@ -27,7 +27,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What happens to a job. Each names one arrow or a few arrows with the same meaning."""
+    """What happens to a job. Each causes one transition, or a few with the same meaning."""
 
     CLAIMED = "claimed"
     SENDING = "sending"
@@ -76,8 +76,8 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.QUEUED, Event.RETRY_DUE): State.QUEUED,
     (State.QUEUED, Event.REFUSED): State.QUEUED,
     (State.QUEUED, Event.DOUBTED): State.IN_DOUBT,
-    # A widget that exists is the end of the job, wherever the answer of an earlier POST finds it; whoever
-    # holds the job by then is refused its next intent (docs/decisions/0003-late-answers.md).
+    # A created widget ends the job, in any state in which a late answer finds it. The worker that has the job
+    # by then gets no intent any more (docs/decisions/0003-late-answers.md).
     (State.QUEUED, Event.CREATED): State.SUCCEEDED,
     (State.CLAIMED, Event.CREATED): State.SUCCEEDED,
     (State.DEAD, Event.CREATED): State.SUCCEEDED,

@@ -37,7 +37,7 @@ class Client(Redis):
     """
     A client whose commands raise LedgerUnavailableError.
 
-    A NoScriptError passes: whoever gives a script tells it to a Redis that has forgotten it.
+    A NoScriptError passes: `Scripts` then sends the script itself.
     """
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:

@@ -68,7 +68,7 @@ class _Ours:
             raise
 
     async def _send_ping(self) -> None:
-        with contextlib.suppress(ResponseError):  # whoever refuses is there
+        with contextlib.suppress(ResponseError):  # a server that refuses PING is alive
             await super()._send_ping()  # type: ignore[misc]
 
 

@@ -1,12 +1,14 @@
 """
-Encryption at rest: bodies and widgets are sealed on their way into the ledger, and opened on their way out.
+Encryption at rest: bodies and widgets are encrypted ("sealed") before they are written, and decrypted
+("opened") after they are read.
 
-Each batch has a data key of its own, and what lies in a batch is sealed with its key: a body that was
-handed over in another batch is sealed anew. A batch whose key was destroyed gets another when a job of it
-is handed over again. The keys lie in the ledger wrapped by the master keys of PROVISION_ENCRYPTION_KEYS,
-which never leave the processes: whoever has Redis, its files or a backup has ciphertext. Once a data key is
-destroyed, what it sealed can only be read by whoever has both an older copy of the ledger and a master of
-that time. Rotating the masters wraps the data keys anew and touches no job.
+This is envelope encryption. Each batch has its own data key, and all values of a batch are encrypted with it:
+if a job of one batch is submitted with another one, its body is encrypted again. A batch whose key was
+destroyed gets another one when a job of it is submitted again. The data keys are in the ledger, encrypted by
+the master keys of PROVISION_ENCRYPTION_KEYS, which never leave the processes: Redis, its files and backups
+contain only ciphertext. After a data key is destroyed, its values can be decrypted only with both an older
+copy of the ledger and a master key of that time. Rotating the master keys encrypts the data keys again and
+changes no job.
 
 A sealed value is `pv1:BATCH:TOKEN`, TOKEN being Fernet's (AES-128-CBC with HMAC-SHA256); plain JSON begins
 with `{` or `[`.
@@ -90,12 +92,12 @@ def load_masters(text: str) -> MultiFernet | None:
 @dataclass(frozen=True, slots=True)
 class Census:
     """
-    A summary of the data keys of a ledger, as far as they were tried.
+    A summary of the data keys of a ledger: how many of a sample can be decrypted here.
 
     Attributes:
-        masters: there are master keys here.
-        keys: there are data keys.
-        opened: data keys that the masters decrypt; `closed`: that they do not. Destroyed ones are neither.
+        masters: this process has master keys.
+        keys: the ledger has data keys.
+        opened, closed: data keys that the master keys can and cannot decrypt; destroyed ones are in neither.
         fingerprints: the masters decrypt the key of all fingerprints, or there is none yet.
     """
 
@@ -163,7 +165,7 @@ class Encryption:
     async def _sealed_row(self, row: msgspec.Struct, batch: str, script: str) -> msgspec.Struct:
         fields = layout(type(row))
         changes: dict[str, str | bytes] = {}
-        for name in fields.hashed:  # first: where it cannot be made, no data key is left behind
+        for name in fields.hashed:  # first: if this fails, no unused data key remains
             changes[name] = await self.fingerprint(getattr(row, name))
         for name in fields.sealed:
             if value := getattr(row, name):

@@ -96,7 +96,7 @@ class Queries:
                 return name_or_id
         else:
             name = name_or_id if owner is None else owned_name(owner, name_or_id)
-            # Whoever has one owner's batches alone must not get at those of another by their names.
+            # A caller limited to one owner must not reach the batches of another by their names.
             named = None if owner and "/" in name_or_id else await self._redis.hget(keys.NAMES, name)
             if named is not None:
                 return str(named.decode())
@@ -358,7 +358,7 @@ class Queries:
         return sorted({owner for owner, _ in await self._identities()})
 
     async def _identities(self, credential: str = "", owner: str | None = None) -> list[tuple[str, str]]:
-        """Owners and credentials under which a job was ever handed over, by name; see `find`."""
+        """Owners and credentials with which a job was ever submitted, by name; see `find`."""
         if credential and owner is not None:
             return [(owner, credential)]
         mine, others = keys.SHARED["identity"], keys.SHARED["identities"]

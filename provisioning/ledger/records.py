@@ -424,7 +424,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
         blocked: no queued job can be sent before a person acts.
         primary_changed_at: Unix seconds when Redis was last found restarted or replaced, and may have lost
             writes, while this was active; None for never.
-        elsewhere: other batches that have jobs which were handed over with this one, with how many.
+        elsewhere: other batches that have jobs which were submitted with this one, with how many.
     """
 
     batch: str

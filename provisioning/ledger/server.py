@@ -110,7 +110,7 @@ async def read_facts(ledger: Ledger) -> RedisFacts:
 
     Raises: LedgerUnavailableError if it is unavailable or refuses the login.
     """
-    # A plain client, over the same connections: what is refused is told apart by its own errors.
+    # A plain client with the same connections: its own error types distinguish the refusals.
     with in_our_words(ledger.redis):
         facts = await _facts(Redis(connection_pool=ledger.redis.connection_pool))
     return dataclasses.replace(facts, confirming=ledger.replicas)

@@ -86,7 +86,7 @@ def discard_batch(batch: str) -> Call[bool]:
 
 def keep_batch(batch: str, homes: Mapping[str, int]) -> Call[bool]:
     """
-    Notes which other batches have jobs that were handed over with this one; one without jobs settles.
+    Records which other batches have jobs that were submitted with this one. A batch without jobs settles.
 
     Args:
         homes: other batches with the number of those jobs; `HOMES_NOTED` are kept.
