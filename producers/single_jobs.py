@@ -111,6 +111,7 @@ class SingleJobs:
                 actor,
                 justification=justification,
                 leave_ended=leave_ended,
+                owner=owner,
             )
             for (actor, justification, leave_ended), some in by_caller.items()
         ]

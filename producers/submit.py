@@ -125,7 +125,9 @@ async def submit(
         try:
             async with (
                 read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks,
-                aclosing(_recorded(ledger, chunks, batch, actor, justification, leave_ended)) as recorded,
+                aclosing(
+                    _recorded(ledger, chunks, batch, actor, justification, leave_ended, owner)
+                ) as recorded,
             ):
                 async for chunk, words in recorded:
                     _note(submission, chunk, words, notify, on_verdict)
@@ -205,6 +207,7 @@ async def _recorded(
     actor: str,
     justification: str,
     leave_ended: bool,
+    owner: str,
 ) -> AsyncGenerator[tuple[list[NewJob], list[Accepted]], None]:
     """Each chunk with the ledger's verdicts on its jobs."""
     sent: deque[list[NewJob]] = deque()
@@ -213,7 +216,12 @@ async def _recorded(
         async for chunk in chunks:
             sent.append(chunk)
             yield transitions.accept(
-                batch, chunk, actor, justification=justification, leave_ended=leave_ended
+                batch,
+                chunk,
+                actor,
+                justification=justification,
+                leave_ended=leave_ended,
+                owner=owner,
             )
 
     async with aclosing(ledger.do_pipelined(calls())) as replies:

@@ -121,7 +121,7 @@ def accept(
         justification: reason to accept a second widget for ended jobs; empty if that is not accepted.
         leave_ended: whether dead and cancelled jobs remain as they are.
         dry: whether nothing is changed, and the verdicts are only computed. `batch` is '' then.
-        owner: of a dry run: whose jobs they would be. Else they are of the owner of the batch.
+        owner: whose jobs they are, and whose the batch is.
         home: batch with whose key the bodies are encrypted; empty for `batch`.
     """
     spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
@@ -138,7 +138,13 @@ def accept(
 
     def again(which: int, home: str) -> Call[list[Accepted]]:
         return accept(
-            batch, [jobs[which]], actor, justification=justification, leave_ended=leave_ended, home=home
+            batch,
+            [jobs[which]],
+            actor,
+            justification=justification,
+            leave_ended=leave_ended,
+            owner=owner,
+            home=home,
         )
 
     return Call("accept", keys.batch(batch), read, head, rows, home, again)

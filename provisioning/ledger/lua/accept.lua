@@ -4,7 +4,8 @@
 -- written, but is encrypted with the key of this batch: nothing was done; encrypt it for the batch of the returned
 -- id. A known job of this owner keeps its id, batch and history, whichever batch it is submitted with.
 local batch, dry = KEYS[1], arg.dry
-local owner = dry and arg.owner or owner_of(batch)
+local open = not dry and redis.call('HEXISTS', batch, 'opened_at') == 1
+local owner = open and owner_of(batch) or arg.owner -- it may have gone since its submitter found it
 local refusal = not dry and unsettled_primary()
 if refusal then return refusal end
 local reply = {}
@@ -68,7 +69,7 @@ end
 
 local function write()
   if last < first then return end
-  list_batch(batch)
+  list_batch(batch, owner)
   if redis.call('HEXISTS', batch, 'last_number') == 1 then redis.call('HSET', batch, 'last_number', last) end
   count(batch, 'accepted', last - first + 1)
   count(batch, STATE.QUEUED, last - first + 1)

@@ -210,9 +210,11 @@ local function last_number(batch)
   return math.max(tonumber(kept[1]) or 0, tonumber(kept[2]) or 0)
 end
 
--- A submitter may have found this batch just before its creator removed it as empty: it is opened again.
-local function list_batch(batch)
+-- Opens a batch again that is gone: its creator removed it as empty after another submitter had found it, its
+-- retention ended, or Redis lost it. It is its owner's again.
+local function list_batch(batch, owner)
   if redis.call('HSETNX', batch, 'opened_at', now) == 1 then
+    if owner ~= '' then redis.call('HSET', batch, 'owner', owner) end
     redis.call('SET', KEY.format, FORMAT, 'NX') -- jobs are also restored in a Redis that has lost everything
     redis.call('ZADD', KEY.batches, 'NX', now, batch_id(batch))
   end

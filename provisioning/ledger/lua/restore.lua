@@ -15,8 +15,7 @@ local function recreate(sent)
   job.key, job.credential, job.fingerprint, job.at = sent.key, sent.credential, sent.fingerprint, now
   job.row, job.trace = sent.row or '', sent.trace
   loaded[batch][job.n] = job
-  list_batch(batch)
-  if arg.owner ~= '' then redis.call('HSETNX', batch, 'owner', arg.owner) end
+  list_batch(batch, arg.owner)
   redis.call('HSETNX', batch, 'name', batch_id(batch))
   redis.call('HSET', batch .. OF.bodies, job.n, sent.body)
   redis.call('HSET', batch, 'last_number', math.max(last_number(batch), tonumber(job.n)))

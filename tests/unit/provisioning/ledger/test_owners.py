@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from producers.single_jobs import SingleJobs
+from producers.submit import submit
 from provisioning.errors import InvalidInputError, NotFoundError
-from provisioning.job import Accepted, Verdict
-from provisioning.ledger import Ledger, Restoration, Selection, keys, transitions
+from provisioning.job import Accepted, Verdict, split_job_id
+from provisioning.ledger import Restoration, Ledger, Selection, keys, transitions
 from provisioning.ledger.reaper import Reaper
 from provisioning.lifecycle import Event
 from provisioning.owner import DEFAULT, check_owner
@@ -135,6 +137,54 @@ async def test_a_job_that_redis_has_lost_is_its_owners_again(ledger: Ledger, own
     assert (await ledger.queries.status("b1")).owner == owner
     found = {each: [job async for job in ledger.queries.find("t1", owner=each)] for each in OWNERS}
     assert {each for each, jobs in found.items() if jobs} == {owner}
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+async def test_jobs_for_a_batch_that_redis_has_lost_meanwhile_are_their_owners(
+    ledger: Ledger, owner: str
+) -> None:
+    """A failover between finding the batch and handing over: a tenant of another would be sent twice."""
+    jobs = [new_job(f"t{n}") for n in range(3)]
+    redis: Any = ledger.redis
+
+    async def lose(call: Any) -> Any:
+        found = await Ledger.do(ledger, call)
+        if call.script == "open_batch":
+            await redis.flushall()
+        return found
+
+    ledger.do = lose  # type: ignore[method-assign]
+    single = SingleJobs(ledger, lambda _: None)
+    handed = await single.hand_over(new_job("s1"), "ana", owner=owner)
+    submitted = await submit(ledger, jobs, name="june", actor="ana", owner=owner, notify=lambda _: None)
+    assert submitted.verdicts == {Verdict.NEW: 3}
+    for batch in (submitted.batch, split_job_id(handed.job_id)[0]):
+        found = await redis.exists(keys.batch(batch))
+        assert not found or (await ledger.queries.status(batch)).owner == owner
+    verdicts = {each: set(await ledger.queries.verdicts(jobs, owner=each)) for each in OWNERS}
+    assert verdicts == {each: {Verdict.QUEUED if each == owner else Verdict.NEW} for each in OWNERS}
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+async def test_jobs_for_a_batch_that_is_deleted_meanwhile_are_their_owners(
+    ledger: Ledger, clock: Clock, owner: str
+) -> None:
+    """A long upload goes on with an old batch whose retention ends before its first new row."""
+    old, new = new_job("t1"), new_job("t2")
+    await fill(ledger, old, batch="b1", owner=owner)
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.CREATED))
+    clock.advance(40 * DAY_SECONDS)
+    call = transitions.open_batch("b2", "b1", {}, owner=owner)
+    assert await ledger.do(call) == ("b1", False)
+    await Reaper(ledger, Retention.parse("batches=30")).purge(clock())
+    words = await ledger.do(transitions.accept("b1", [old, new], "ana", owner=owner))
+    assert [each.verdict for each in words] == [Verdict.SUCCEEDED, Verdict.NEW]
+    assert (await ledger.queries.status("b1")).owner == owner
+    for each in OWNERS:
+        [verdict] = await ledger.queries.verdicts([new], owner=each)
+        assert verdict == (Verdict.QUEUED if each == owner else Verdict.NEW)
 
 
 async def test_a_tenant_is_found_within_its_owner_or_everywhere(ledger: Ledger) -> None:
