@@ -56,11 +56,12 @@ _decode = msgspec.json.Decoder(Kept).decode
 class Turn:
     """The right to answer a request for the first time."""
 
-    def __init__(self, redis: Redis, name: str, fingerprint: str, owner: str) -> None:
+    def __init__(self, redis: Redis, name: str, fingerprint: str, owner: str, *, first: bool) -> None:
         self._redis: Any = redis
         self._name = name
         self._fingerprint = fingerprint
         self._owner = owner
+        self._first = first
 
     async def keep(self, answer: Answer) -> None:
         """Stores the answer for repetitions of the request."""
@@ -68,8 +69,14 @@ class Turn:
         await self._redis.set(keys.idempotency(self._name), kept, ex=KEPT)
 
     async def forget(self) -> None:
-        """Frees the key for another request: of this one nothing was done."""
-        await self._redis.delete(keys.idempotency(self._name))
+        """
+        Frees the key for another request: of this one nothing was done.
+
+        Unless it was tried before: a server that died may have done some of it. Nor if the lock was lost:
+        another server may have answered it.
+        """
+        if self._first and await self._is_ours():
+            await self._redis.delete(keys.idempotency(self._name))
 
     async def renew_for_ever(self) -> None:
         """Renews the lock until cancelled; if it expires in an outage of Redis, a repetition is harmless."""
@@ -82,9 +89,11 @@ class Turn:
 
     async def let_go(self) -> None:
         """Releases the lock, if it is still ours."""
-        lock = keys.idempotency_lock(self._name)
-        if await self._redis.get(lock) == self._owner.encode():
-            await self._redis.delete(lock)
+        if await self._is_ours():
+            await self._redis.delete(keys.idempotency_lock(self._name))
+
+    async def _is_ours(self) -> bool:
+        return bool(await self._redis.get(keys.idempotency_lock(self._name)) == self._owner.encode())
 
 
 class Idempotency:
@@ -105,7 +114,7 @@ class Idempotency:
         """
         name = hashlib.sha256(f"{caller}\n{key}".encode()).hexdigest()
         record = keys.idempotency(name)
-        await self._redis.set(record, msgspec.json.encode(Kept(fingerprint)), ex=KEPT, nx=True)
+        first = await self._redis.set(record, msgspec.json.encode(Kept(fingerprint)), ex=KEPT, nx=True)
         if answer := await self._known(record, fingerprint):
             yield answer
             return
@@ -113,7 +122,7 @@ class Idempotency:
         lock = keys.idempotency_lock(name)
         if not await self._redis.set(lock, owner, px=int(LEASE * 1000), nx=True):
             raise InUseError
-        turn = Turn(self._redis, name, fingerprint, owner)
+        turn = Turn(self._redis, name, fingerprint, owner, first=bool(first))
         heart = asyncio.create_task(turn.renew_for_ever())
         try:
             # The former holder of the lock may have answered meanwhile.
