@@ -16,6 +16,7 @@ class Head:
             await self._app(scope, receive, send)
             return
         begun = False
+        asked = {**scope, "method": "GET"}
 
         async def receive_until_begun() -> Message:
             return {"type": "http.disconnect"} if begun else await receive()
@@ -23,8 +24,9 @@ class Head:
         async def send_head(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
+                scope.update({**asked, "method": "HEAD"})  # its route, its token and what is left of its rate
                 await send(message)
                 await send({"type": "http.response.body", "body": b""})
                 begun = True
 
-        await self._app({**scope, "method": "GET"}, receive_until_begun, send_head)
+        await self._app(asked, receive_until_begun, send_head)

@@ -16,10 +16,13 @@ BURST = 10.0
 """Burst of a token, in seconds of its rate: a service that starts may have a backlog."""
 
 BLOCK = 20
-"""Requests that one call to the ledger reserves."""
+"""Most requests that one call to the ledger reserves."""
 
 BLOCK_GOOD_FOR = 1.0
 """Seconds until unused reservations expire."""
+
+BLOCK_SHARE = 0.25
+"""Most of what a token may do in this time that one call reserves: the rest is for other servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Rates:
         async with self._locks.setdefault(token.id, asyncio.Lock()):
             if quota := self._take(token.id):
                 return quota
-            reserved = await self._ledger.tokens.reserve(token.id, self._rate, BLOCK, BURST)
+            most = max(1, min(BLOCK, math.floor(rate * BLOCK_GOOD_FOR * BLOCK_SHARE)))
+            reserved = await self._ledger.tokens.reserve(token.id, self._rate, most, BURST)
             limit = max(1, math.floor(rate * BURST))
             # The bucket is empty at 0 and full at -BURST.
             quota = Quota(limit, max(0, math.floor(-reserved.level * rate)), BURST + reserved.level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -80,6 +81,31 @@ async def test_head_is_get_without_the_body(client: httpx.AsyncClient, ledger: L
         assert problem(refused) == "method-not-allowed"
         allowed = set(refused.headers["Allow"].split(", "))
         assert allowed in ({"GET", "HEAD"}, {"GET", "HEAD", "POST"}, {"POST"})
+
+
+async def test_head_has_the_rate_and_the_log_line_of_its_get(
+    server: Server, client: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    await fill(ledger, new_job("k1"))
+    headers = {"X-Request-Id": f"head-{time.monotonic_ns()}"}
+    head = await client.head("/v1/batches/b1", headers=headers)
+    assert head.headers["RateLimit"].startswith('"token";r=')
+    lines = [json.loads(line) for line in Path(server.log).read_text().splitlines() if line.startswith("{")]
+    [line] = [line for line in lines if line.get("request_id") == headers["X-Request-Id"]]
+    assert (line["method"], line["route"]) == ("HEAD", "/v1/batches/{batch}")
+    assert line["token"]
+
+
+async def test_a_server_leaves_the_others_what_a_token_may_do(
+    server: Server, client: httpx.AsyncClient, valkey_url: str, tmp_path: Path
+) -> None:
+    """Two requests at once are far below a rate that lets fifty come at once, whichever server each meets."""
+    with running_server(valkey_url, tmp_path, server.token, API_RATE="5/s") as other:
+        for _ in range(6):
+            for url in (server.url, other.url):
+                shown = await client.get(f"{url}/v1/batches/none")
+                assert shown.status_code == 404, shown.text
+            await asyncio.sleep(1.1)
 
 
 async def test_long_answers_are_compressed_for_those_who_accept_it(
