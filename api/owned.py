@@ -26,8 +26,12 @@ OwnerName = Annotated[
 
 
 async def batch_of(request: Request, caller: Token, batch: str) -> str:
-    """The id of a batch, by id or name. Raises: NotFoundError if the caller has none that is called so."""
-    return await state_of(request).ledger.queries.batch_id(batch, caller.sees)
+    """
+    The id of a batch, by id or name. Raises: NotFoundError if the caller has none that is called so.
+
+    A name is always one of the caller's own owner: two owners may have the same.
+    """
+    return await state_of(request).ledger.queries.batch_id(batch, caller.sees, names_of=caller.owner)
 
 
 async def check_job(request: Request, caller: Token, job: str) -> tuple[str, int]:

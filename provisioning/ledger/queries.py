@@ -82,20 +82,20 @@ class Queries:
         self._do = do
         self._encryption = encryption
 
-    async def batch_id(self, name_or_id: str, owner: str | None = None) -> str:
+    async def batch_id(self, name_or_id: str, owner: str | None = None, *, names_of: str = DEFAULT) -> str:
         """
         The id of a batch given by name or id. An id takes precedence: a name cannot hide another batch.
 
         Args:
-            owner: the only one whose batches are looked at. None for all: a name is one of `default` then,
-                and that of another owner `OWNER/NAME`.
+            owner: the only one whose batches are looked at. None for all: a name is one of `names_of` then.
+            names_of: `default` for whoever calls those of another owner `OWNER/NAME`.
         Raises: NotFoundError if there is none.
         """
         if await self._redis.exists(keys.batch(name_or_id)):
             if owner in (None, await self.owner(name_or_id)):
                 return name_or_id
         else:
-            name = name_or_id if owner is None else owned_name(owner, name_or_id)
+            name = owned_name(owner or names_of, name_or_id)
             # A caller limited to one owner must not reach the batches of another by their names.
             named = None if owner and "/" in name_or_id else await self._redis.hget(keys.NAMES, name)
             if named is not None:

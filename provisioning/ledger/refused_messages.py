@@ -48,7 +48,7 @@ LONGEST_KEY = 200
 """Characters that are kept of such a key."""
 
 LOOKED_AT = 100
-"""Newest messages that are compared with one that is delivered again."""
+"""Newest messages that are compared with one that is delivered again; messages that are read at a time."""
 
 
 async def keep(
@@ -89,15 +89,27 @@ async def keep(
     return True
 
 
-async def read(ledger: Ledger, most: int = MOST) -> list[dict[str, Any]]:
+async def read(ledger: Ledger, most: int = MOST, owner: str | None = None) -> list[dict[str, Any]]:
     """
     The messages, newest first: at, reason, task, batch, owner, keys, and `message`, or `sealed` if it cannot
     be decrypted.
 
+    Args:
+        owner: the only one whose messages are read; None for all.
     Raises: LedgerUnavailableError.
     """
     redis: Any = ledger.redis
-    return [await _opened(ledger, json.loads(line)) for line in await redis.lrange(INTAKE_DEAD, 0, most - 1)]
+    found: list[dict[str, Any]] = []
+    for first in range(0, MOST, LOOKED_AT):
+        lines = await redis.lrange(INTAKE_DEAD, first, first + LOOKED_AT - 1)
+        for facts in map(json.loads, lines):
+            if owner in (None, facts.get("owner", DEFAULT)):
+                found.append(await _opened(ledger, facts))
+            if len(found) == most:
+                return found
+        if len(lines) < LOOKED_AT:
+            break
+    return found
 
 
 async def forget(ledger: Ledger, before: float) -> int:

@@ -184,6 +184,33 @@ async def test_a_token_for_all_owners_finds_everything(two: Two) -> None:
         assert {each["owner"] for each in listed} <= {"crm", "default"}
 
 
+async def test_a_name_is_one_of_the_tokens_own_owner_also_if_it_sees_all(two: Two) -> None:
+    """Or it would pause another's batch that is called as its own is."""
+    mine = two.ask("shop", "POST /v1/batches").json()["batch"]
+    _, two.tokens["shop-operator"] = await two.ledger.tokens.create(
+        "shop-operator", ALL, owner="shop", all_owners=True
+    )
+    for name, found in (("june", mine), (mine, mine), (two.batch, two.batch)):
+        shown = two.ask("shop-operator", "GET /v1/batches/{batch}", batch=name)
+        assert shown.json()["batch"] == found
+    await submit(
+        two.ledger, [new_job("d1")], name="july", actor="ana", owner="default", notify=lambda _: None
+    )
+    assert two.ask("shop-operator", "POST /v1/batches/{batch}/pause", batch="july").status_code == 404
+    assert two.ask("operator", "GET /v1/batches/{batch}", batch="july").status_code == 200
+
+
+async def test_refused_messages_of_others_do_not_crowd_out_ones_own(two: Two) -> None:
+    for n in range(150):
+        await refused_messages.keep(
+            two.ledger, task=f"s{n}", batch="x", reason="bad", message={}, owner="shop"
+        )
+    assert len(two.ask("shop", "GET /v1/refused-messages").json()["messages"]) == 100
+    assert [each["keys"] for each in two.ask("crm", "GET /v1/refused-messages").json()["messages"]] == [
+        [MARK]
+    ]
+
+
 async def test_celery_messages_are_of_the_owners_that_the_workers_allow(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
