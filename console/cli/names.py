@@ -11,6 +11,7 @@ from provisioning.errors import (
     InvalidInputError,
 )
 from provisioning.ledger import BatchStatus
+from provisioning.owner import DEFAULT
 
 
 def folders_for(own: BatchStatus | None, others: list[BatchStatus], to: Path | None) -> dict[str, Path]:
@@ -20,15 +21,20 @@ def folders_for(own: BatchStatus | None, others: list[BatchStatus], to: Path | N
     If the file only queued jobs of another batch again, that batch is the requested one.
     """
     batches = [status for status in (own, *others) if status]
-    folders = {status.batch: Path(folder_name(status.full_name)) for status in batches}
+    folders = {status.batch: folder(status.owner, status.name) for status in batches}
     if to and batches:
         folders[batches[0].batch] = to
     return folders
 
 
-def folder_name(name: str) -> str:
-    """`tenants.outcomes` for the batch `tenants`: one folder, here, whatever is in the name."""
-    return name.replace("/", ".").replace("\\", "_") + ".outcomes"
+def folder(owner: str, name: str) -> Path:
+    """
+    `tenants.outcomes` for the batch `tenants`: one folder, here, whatever is in the name.
+
+    `crm/june.outcomes` for `crm/june`: `crm.june` may be the name of another's batch.
+    """
+    here = name.replace("/", "_").replace("\\", "_") + ".outcomes"
+    return Path(here) if owner == DEFAULT else Path(owner, here)
 
 
 def batch_name(file: str) -> str:

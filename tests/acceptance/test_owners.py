@@ -41,7 +41,32 @@ def test_the_same_file_makes_a_batch_for_each_owner_and_each_is_found_by_its_own
     assert ambiguous.code != 0
     assert "of crm" in ambiguous.err
     assert desk.run("job", "t1", "--owner", "crm").code == 0
-    assert (desk.folder / "crm.june.outcomes" / "created.csv").exists()
+    assert (desk.folder / "crm" / "june.outcomes" / "created.csv").exists()
+    for command in ("status", "jobs"):
+        shown = desk.run(command, "june", "--json", "--owner", "crm").objects
+        of_crm = desk.run(command, "crm/june", "--json").objects
+        assert [each["batch"] for each in shown] == [each["batch"] for each in of_crm], command
+        assert desk.run(command, "june", "--json", "--owner", "shop").code != 0
+
+
+def test_a_doubt_is_settled_of_the_owner_who_is_named(desk: Desk) -> None:
+    (desk.folder / "june.csv").write_text(FILE)
+    for owner in ((), ("--owner", "crm")):
+        assert desk.run("apply", "june.csv", "--yes", *owner).code == 0
+    ambiguous = desk.run("resolve", "t1", "--created")
+    assert "--owner OWNER" in ambiguous.err
+    found = desk.run("resolve", "t1", "--created", "--owner", "crm")
+    job = desk.run("job", "t1", "--json", "--owner", "crm").last["job"]
+    assert f"{job} (t1) is not in doubt" in found.err
+
+
+def test_no_batch_of_an_owner_has_the_folder_of_anothers(desk: Desk) -> None:
+    for name in ("june", "crm.june"):
+        (desk.folder / f"{name}.csv").write_text(FILE)
+    assert desk.run("apply", "crm.june.csv", "--yes").code == 0
+    before = (desk.folder / "crm.june.outcomes" / "created.csv").read_text()
+    assert desk.run("apply", "june.csv", "--yes", "--owner", "crm").code == 0
+    assert (desk.folder / "crm.june.outcomes" / "created.csv").read_text() == before
 
 
 def test_a_token_is_listed_with_its_owner_and_its_end(desk: Desk) -> None:

@@ -207,7 +207,7 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
             if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
                 raise typer.Exit(0)
     if not order.detach:
-        check_writable(order.to or Path(names.folder_name(owned_name(order.owner, order.name))))
+        check_writable(order.to or names.folder(order.owner, order.name))
 
 
 async def _apply(

@@ -15,7 +15,7 @@ from console.cli import person
 from console.cli.display.standard_output import emit
 from console.cli.file_options import DelimiterOption, EncodingOption, SheetOption
 from console.cli.selecting import CredentialOption
-from console.cli.shell import BatchArgument, JsonFlag, cli, open_ledger, out, talk
+from console.cli.shell import AnyOwnerOption, BatchArgument, JsonFlag, cli, open_ledger, out, talk
 from outcomes.reconciliation import (
     Finding,
     Judged,
@@ -47,6 +47,7 @@ def resolve(
         typer.Argument(metavar="JOB", help="Id of a job in doubt, or a tenant's key; several are allowed."),
     ],
     credential: CredentialOption = "",
+    owner: AnyOwnerOption = None,
     created: Annotated[bool, typer.Option("--created", help="The widget exists.")] = False,
     absent: Annotated[
         bool, typer.Option("--absent", help=("The widget does not exist: send the job again."))
@@ -85,7 +86,7 @@ def resolve(
                     raise InvalidInputError(
                         f"{job_id} may match several jobs", hint="give a job id or a complete key, without *"
                     )
-                record = await job_called(ledger, job_id, credential)
+                record = await job_called(ledger, job_id, credential, owner)
                 shown_id = job_id if job_id == record.job_id else f"{record.job_id} ({shown(job_id)})"
                 if await ledger.operations.resolve(
                     *split_job_id(record.job_id), created=created, actor=person.current_user(), result=result

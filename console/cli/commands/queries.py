@@ -83,7 +83,7 @@ def status(
                         name = f"batch {hold.scope.removeprefix('batch:')}"
                         out.print(Text(held(hold, name), style="yellow"), soft_wrap=True)
                 return
-            found = await ledger.queries.batch_id(batch)
+            found = await ledger.queries.batch_id(batch, owner)
             if history:
                 await _history(ledger, found, json=json)
                 return
@@ -172,7 +172,7 @@ def jobs(
             if batch is None:
                 found = _everywhere(ledger, wanted, owner)
             else:
-                found = ledger.queries.jobs(await ledger.queries.batch_id(batch), wanted)
+                found = ledger.queries.jobs(await ledger.queries.batch_id(batch, owner), wanted)
             count = 0
             lines = JobLines(out)
             async for job in found:
@@ -264,7 +264,7 @@ def _causes(batch: str | None, wanted: Selection, state: State, owner: str | Non
             if batch is None:
                 statuses = [each async for each in ledger.queries.batches()]
             else:
-                statuses = [await ledger.queries.status(await ledger.queries.batch_id(batch))]
+                statuses = [await ledger.queries.status(await ledger.queries.batch_id(batch, owner))]
             causes = [
                 each
                 for one in statuses
@@ -331,7 +331,7 @@ def export(
     async def work() -> None:
         async with open_ledger() as ledger:
             status = await ledger.queries.status(await ledger.queries.batch_id(batch))
-            folder = to or Path(names.folder_name(status.full_name))
+            folder = to or names.folder(status.owner, status.name)
             written = await export_files(ledger, status.batch, folder)
             if json:
                 emit({"folder": str(written.folder), "rows": written.rows})
