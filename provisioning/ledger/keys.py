@@ -35,6 +35,7 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:audit`                 | stream | actions of people: who, when, on what, why (JSON); bounded        |
 | `pv:events`                | stream | events of batches and single jobs, actions of people; bounded     |
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
+| `pv:tokens:owned`          | hash   | likewise of an owner that is not `default`                        |
 | `pv:idempotency:H`         | string | request with an Idempotency-Key, and its answer (JSON)            |
 | `pv:idempotency:H:lock`    | string | the server that handles this request; expires if not renewed      |
 | `pv:webhooks`              | hash   | batch or single job → its webhook and its secret (may be encrypted)|
@@ -109,6 +110,7 @@ PRIMARY = SHARED["primary"]
 INTAKE_DEAD = SHARED["intake_dead"]
 INTAKE_BYTES = SHARED["intake_bytes"]
 TOKENS = "pv:tokens"
+OWNED_TOKENS = "pv:tokens:owned"
 AUDIT = "pv:audit"
 DATA_KEYS = "pv:keys"
 CONFIRMED = "pv:confirmed"

@@ -184,18 +184,25 @@ class AccessTokens:
             raise InvalidInputError(
                 f"there is a token named {name!r} already", hint=f"provision token revoke {name}"
             )
-        await self._redis.hset(keys.TOKENS, token.id, msgspec.json.encode(token))
+        # A server of the former version knows no owners: if one still runs, it must not know the token.
+        where = keys.TOKENS if owner == DEFAULT else keys.OWNED_TOKENS
+        await self._redis.hset(where, token.id, msgspec.json.encode(token))
         return token, secret
 
     async def all(self) -> list[Token]:
         """Every token, by name."""
-        kept = [_decode(value) for value in (await self._redis.hgetall(keys.TOKENS)).values()]
+        pipeline = self._redis.pipeline(transaction=False)
+        for where in (keys.TOKENS, keys.OWNED_TOKENS):
+            pipeline.hvals(where)
+        kept = [_decode(value) for values in await pipeline.execute() for value in values]
         return sorted(kept, key=lambda token: token.name)
 
     async def find(self, id_: str) -> Token | None:
         """The token of an id, if there is one."""
-        value = await self._redis.hget(keys.TOKENS, id_)
-        return None if value is None else _decode(value)
+        pipeline = self._redis.pipeline(transaction=False)
+        for where in (keys.TOKENS, keys.OWNED_TOKENS):
+            pipeline.hget(where, id_)
+        return next((_decode(value) for value in await pipeline.execute() if value is not None), None)
 
     async def revoke(self, name: str) -> None:
         """
@@ -204,7 +211,10 @@ class AccessTokens:
         Raises: NotFoundError if there is none of that name.
         """
         found = [token.id for token in await self.all() if token.name == name]
-        if not found or not await self._redis.hdel(keys.TOKENS, *found):
+        pipeline = self._redis.pipeline(transaction=True)
+        for where in (keys.TOKENS, keys.OWNED_TOKENS) if found else ():
+            pipeline.hdel(where, *found)
+        if not any(await pipeline.execute()):
             raise NotFoundError(
                 f"the ledger has no token named {name!r}",
                 hint="provision token list; those of PROVISION_API_TOKENS are taken out there",

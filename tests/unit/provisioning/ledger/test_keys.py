@@ -59,6 +59,7 @@ OF_DOORS = {
     keys.CONFIRMED,
     keys.PRIMARY,
     keys.TOKENS,
+    keys.OWNED_TOKENS,
     keys.INTAKE_DEAD,
     keys.INTAKE_BYTES,
     keys.idempotency("H"),

@@ -12,6 +12,7 @@ from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.job import Accepted, Verdict, split_job_id
 from provisioning.ledger import Restoration, Ledger, Selection, keys, transitions
 from provisioning.ledger.reaper import Reaper
+from provisioning.ledger.tokens import Scope
 from provisioning.lifecycle import Event
 from provisioning.owner import DEFAULT, check_owner
 from provisioning.retention import DAY_SECONDS, Retention
@@ -208,3 +209,18 @@ async def test_a_tenant_is_found_within_its_owner_or_everywhere(ledger: Ledger) 
 def test_what_cannot_be_the_name_of_an_owner_is_refused(name: str) -> None:
     with pytest.raises(InvalidInputError, match="the name of an owner"):
         check_owner(name)
+
+
+async def test_a_server_of_the_former_version_knows_no_token_of_an_owners(ledger: Ledger) -> None:
+    """One that still runs would show it everything, and take its jobs as those of `default`."""
+    redis: Any = ledger.redis
+    made = {
+        each: (await ledger.tokens.create(each, [Scope.SUBMIT], owner=each))[0] for each in (*OWNERS, "x")
+    }
+    await ledger.tokens.revoke("x")
+    former = {id_.decode() for id_ in await redis.hkeys("pv:tokens")}  # all that it reads
+    assert former == {made[DEFAULT].id}
+    assert [token.name for token in await ledger.tokens.all()] == sorted(OWNERS)
+    for each in OWNERS:
+        assert await ledger.tokens.find(made[each].id) == made[each]
+    assert await ledger.tokens.find(made["x"].id) is None
