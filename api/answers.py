@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.conditional import REVALIDATE
 from api.models import Problem
+from api.openapi_headers import OF_STATUS, headers
 from api.problem import CONTENT_TYPE, Kind
 from provisioning.ledger import JobRecord
 from provisioning.ledger.tokens import Scope, Token
@@ -20,7 +21,7 @@ _encode = msgspec.json.Encoder().encode
 NOT_MODIFIED: dict[str, Any] = {"description": "The client has this answer (If-None-Match)."}
 
 EVERYWHERE = (
-    *(Kind.NO_TOKEN, Kind.NO_SCOPE, Kind.TOO_FAST, Kind.INVALID, Kind.INTERNAL),
+    *(Kind.BAD_REQUEST, Kind.NO_TOKEN, Kind.NO_SCOPE, Kind.TOO_FAST, Kind.INVALID, Kind.INTERNAL),
     *(Kind.NO_LEDGER, Kind.NO_KEYS),
 )
 """Refusals that any route with a token may give."""
@@ -70,6 +71,11 @@ def refusals(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def refusal(kind: Kind) -> dict[str, Any]:
+    """One refusal, as OpenAPI describes an answer."""
+    return _documented([kind])
+
+
 def _documented(kinds: list[Kind]) -> dict[str, Any]:
     examples = {
         kind.slug: {"value": {"type": kind.type, "title": kind.title, "status": kind.status, "detail": "…"}}
@@ -84,8 +90,6 @@ def _documented(kinds: list[Kind]) -> dict[str, Any]:
             }
         },
     }
-    if kinds[0].status in (409, 429, 503):
-        documented["headers"] = {
-            "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
-        }
+    if kinds[0].status in OF_STATUS:
+        documented["headers"] = headers(OF_STATUS[kinds[0].status])
     return documented

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api.answers import refusals
+from api.models import StreamEvent
 from api.owned import batch_of
 from api.problem import Kind, ProblemError
 from api.request import Reader, bearer, state_of
@@ -36,17 +37,16 @@ FOLLOWED = frozenset(happened for happened in Happened if happened.startswith("b
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,10}")
 
 
-EVENT = {
-    "type": "object",
-    "required": ["id", "event", "data"],
-    "properties": {
-        "id": {"type": "string", "description": "What Last-Event-ID takes."},
-        "event": {"type": "string", "examples": ["batch.settled"]},
-        "data": {
-            "type": "string",
-            "description": "The whole batch as JSON, as GET /v1/batches/{batch} has it.",
-        },
-    },
+# OpenAPI 3.1 does not say what a schema of a stream means: clients that read it to its end have a text, those
+# that read on as it comes have an event at a time. 3.2 has `itemSchema` for that.
+EVENTS = {
+    "schema": {
+        "anyOf": [
+            {"type": "string", "contentMediaType": "text/event-stream"},
+            {"$ref": f"#/components/schemas/{StreamEvent.__name__}"},
+        ],
+        "description": "The stream as a text, or each event of it. Lines that begin with `:` say nothing.",
+    }
 }
 
 
@@ -58,7 +58,7 @@ EVENT = {
             "description": (
                 "A stream of events; each holds the whole batch. The stream ends when the batch has settled."
             ),
-            "content": {"text/event-stream": {"schema": EVENT}},
+            "content": {"text/event-stream": EVENTS},
         },
         204: {"description": "The batch has settled and Last-Event-ID is its last event: nothing follows."},
         **refusals(Kind.NOT_FOUND, Kind.BAD_REQUEST),

@@ -38,8 +38,11 @@ Scraper = Annotated[Token, Depends(_scraper)]
 
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"text/plain": {"schema": {"type": "string"}}},
-        "description": "Metrics in the Prometheus text format.",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}},
+            "application/openmetrics-text": {"schema": {"type": "string"}},
+        },
+        "description": "Metrics in the Prometheus text format, or as OpenMetrics if that is asked for.",
     }
 }
 

@@ -1,124 +1,219 @@
 """
-The schemas of answers, for OpenAPI; msgspec writes the answers from the ledger's own values.
+The schemas of answers and webhook events, for OpenAPI; msgspec writes them from the ledger's own values.
 
-Members may be added to any answer; none is renamed.
+Members may be added to any of them; none is renamed. A test compares real answers with these schemas.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from provisioning.attempt import Evidence, Outcome
+from provisioning.causes import Cause
+from provisioning.job import Verdict
+from provisioning.ledger.schema import Happened, HoldKind, Move, Reason
+from provisioning.lifecycle import State
+
 Number = Annotated[int, Field(ge=0)]
 Time = Annotated[float, Field(description="Unix seconds.")]
+
+# Any string fits as well: a generated client that knows only the words of its day must read newer ones.
+AnyReason = Annotated[
+    Reason | Cause | str,
+    Field(
+        description="Why the job is in its state. Words may be added: also reasons of workers, `http_` with "
+        "a status (`http_500`) and the widget API's own error keys (`bot_not_found`) occur."
+    ),
+]
+
+
+def _without_titles(schema: dict[str, Any]) -> None:
+    """
+    Leaves out what says nothing: a member's name in other letters.
+
+    Generators would name types after such titles, and two members of one name would collide.
+    """
+    schema.pop("additionalProperties", None)  # JSON Schema's default, without a type for misspelt members
+    for member in schema.get("properties", {}).values():
+        member.pop("title", None)
+        member.pop("default", None)  # a member that is left out says nothing, and no other thing
 
 
 class Shape(BaseModel):
     """An object that may get further members."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra=_without_titles)
 
 
 class RowProblem(Shape):
-    """A problem in a row; the values of the row are not included."""
+    """A problem in a row or parameter; the values that were sent are not included."""
 
-    row: int | None
-    field: str
-    problem: str
-    hint: str
+    row: int | None = Field(
+        description="Row as a spreadsheet counts, or line, from 1; null if it is not of a row."
+    )
+    field: str = Field(description="Column, path in the body or parameter; empty if it is of none.")
+    problem: str = Field(description="What is wrong, for people.")
+    hint: str = Field(description="The way out, for people; may be empty.")
 
 
 class Problem(Shape):
     """An error (RFC 9457)."""
 
-    type: str = Field(examples=["urn:widget-provisioner:problem:not-found"])
-    title: str
-    status: int
-    detail: str
-    hint: str = ""
+    type: str = Field(
+        description="What kind of error: programs compare this. Types may be added.",
+        examples=["urn:widget-provisioner:problem:not-found"],
+    )
+    title: str = Field(description="The kind of error in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened, for people.")
+    hint: str = Field("", description="The way out, for people.")
     notes: list[str] = Field([], description="Warnings about the batch; no row was refused because of them.")
+    problem_count: Number = Field(0, description="Number of problems, of `bad-rows`.")
+    problems: list[RowProblem] = Field(
+        [], description="The first thousand problems, of `bad-rows` and `invalid`."
+    )
+    job: str = Field("", description="Id of the known job, of `not-accepted`.")
+    batch: str = Field("", description="Id of its batch, of `not-accepted`.")
+    key: str = Field("", description="Its key, of `not-accepted`.")
+    verdict: Verdict | None = Field(None, description="Why it was not queued, of `not-accepted`.")
 
 
-class BoundsShape(Shape):
+class Bounds(Shape):
     """How many widgets exist, at least and at most."""
 
-    least: int
-    most: int
+    least: Number
+    most: Number
 
 
-class HoldShape(Shape):
+class Hold(Shape):
     """A pause, brake or stop-loss: no job in its scope is sent."""
 
-    scope: str
+    scope: str = Field(
+        description="What it holds back: `all`, `batch:ID`, `credential:NAME` or `target:URL`.",
+        examples=["batch:b7k2m9qx"],
+    )
     at: Time
-    by: str
-    why: str
-    kind: str
+    by: str = Field(description="Who set it: a person, or a worker.")
+    why: str = Field(description="The reason given, or what happened and what to do.")
+    kind: HoldKind
+    trying: bool = Field(False, description="Whether it was resumed and one job is being sent to try.")
+
+
+class StateCounts(Shape):
+    """Number of jobs in each state."""
+
+    queued: Number
+    claimed: Number
+    sending: Number
+    succeeded: Number
+    dead: Number
+    in_doubt: Number
+    cancelled: Number
+
+
+class Causes(Shape):
+    """Number of jobs by cause; a state without jobs is left out."""
+
+    dead: dict[str, Number] = Field({}, description="Of dead jobs.")
+    in_doubt: dict[str, Number] = Field({}, description="Of jobs in doubt.")
 
 
 class Batch(Shape):
     """Status of a batch; the counts in `states` add up to `accepted`."""
 
-    batch: str = Field(examples=["b7k2m9qx"])
+    batch: str = Field(description="Id.", examples=["b7k2m9qx"])
     name: str
-    owner: str
-    accepted: Number
+    owner: str = Field(description="Whose it is; `default` unless another was named.")
+    accepted: Number = Field(description="Number of jobs.")
     elsewhere: dict[str, Number] = Field(
         description="Other batches that have jobs which were submitted with this one, with how many."
     )
-    states: dict[str, Number]
-    bounds: BoundsShape
-    attempts: Number
-    causes: dict[str, dict[str, int]]
-    paused: bool
-    brakes: list[HoldShape]
-    holds: list[HoldShape] = Field(description="The first twenty holds.")
-    hold_count: Number
-    settled: bool
+    states: StateCounts
+    bounds: Bounds
+    attempts: Number = Field(description="POSTs begun.")
+    causes: Causes
+    paused: bool = Field(description="Whether it is held until a person decides: by a pause or a stop-loss.")
+    brakes: list[Hold] = Field(description="The brakes among `holds`.")
+    holds: list[Hold] = Field(description="The first twenty holds, pauses before brakes.")
+    hold_count: Number = Field(description="Number of all holds.")
+    settled: bool = Field(description="Whether all jobs have ended or wait for a person.")
     opened_at: Time
-    settled_at: Time | None
+    settled_at: Time | None = Field(description="Unix seconds; null until it has settled.")
     primary_changed_at: Time | None = Field(
-        description="Last time Redis was restarted or replaced and may have lost writes."
+        description="Last time Redis was restarted or replaced and may have lost writes; null for never."
     )
 
 
-class Batches(Shape):
-    """A page of batches, the newest first; `next` is the cursor of the page after it."""
+class BatchPage(Shape):
+    """A page of batches, the newest first."""
 
     batches: list[Batch]
-    next: str | None
+    next: str | None = Field(description="The `cursor` of the next page; null if there is none.")
+
+
+class Attempt(Shape):
+    """One POST to the widget API."""
+
+    n: int = Field(ge=1, description="Number within its drive: a redrive counts anew.")
+    at: Time
+    seconds: float = Field(description="From the intent to send until the answer, or until it was given up.")
+    outcome: Outcome
+    evidence: Evidence
+    status: int | None = Field(description="HTTP status; null if none was seen.")
+    error: Cause | str = Field(
+        description="The cause; empty if the widget was created. Words may be added: also `http_` with a "
+        "status (`http_500`) and the widget API's own error keys (`bot_not_found`) occur."
+    )
+    message: str = Field(description="The widget API's own explanation, shortened; may be empty.")
+    next_delay: float | None = Field(description="Seconds until the next attempt; null if there is none.")
+    worker: str = Field(description="The worker that sent it.")
+    late: bool = Field(description="Whether the answer came when the worker no longer had the job.")
+
+
+class JobMove(Shape):
+    """A change in the history of a job that is no attempt."""
+
+    move: Move
+    at: Time
+    by: str = Field(description="Who did it: a person or token.")
+    was: AnyReason = Field(
+        description="The reason before; may be empty. Words may be added, as to a job's `reason`."
+    )
+    why: str = Field(description="The reason given; may be empty.")
 
 
 class Job(Shape):
     """A job with its history."""
 
-    job: str = Field(examples=["b7k2m9qx.17"])
-    batch: str
-    key: str
-    row: int | None
-    label: str
-    credential: str
-    state: str
-    reason: str
-    at: Time
-    attempts: list[dict[str, Any]]
-    moves: list[dict[str, Any]]
-    bounds: BoundsShape
-    worker: str | None
-    not_before: Time | None
+    job: str = Field(description="Id.", examples=["b7k2m9qx.17"])
+    batch: str = Field(description="Id of its batch.")
+    key: str = Field(description="The tenant's own reference, as submitted.")
+    row: int | None = Field(description="Row of the file, as a spreadsheet counts; null if there is none.")
+    label: str = Field(description="Words for people; may be empty.")
+    credential: str = Field(description="Name of the company's credential.")
+    state: State
+    reason: AnyReason
+    at: Time = Field(description="Since when it is in this state; Unix seconds.")
+    attempts: list[Attempt] = Field(description="The oldest first.")
+    moves: list[JobMove] = Field(description="The oldest first.")
+    bounds: Bounds
+    worker: str | None = Field(description="The worker that has it now.")
+    not_before: Time | None = Field(description="Its earliest next attempt; Unix seconds.")
     widget_id: str | None
     bot_id: str | None
-    created_at: str | None
-    late_widget_ids: list[str]
+    created_at: str | None = Field(description="When the widget was created, as the widget API wrote it.")
+    late_widget_ids: list[str] = Field(description="Further widgets, known from late answers.")
     widget_key: str | None = Field(None, description="Only for a token with the scope `keys`.")
 
 
-class Jobs(Shape):
+class JobPage(Shape):
     """A page of jobs; it may hold fewer than `limit` although `next` shows that there are more."""
 
     jobs: list[Job]
-    next: str | None
+    next: str | None = Field(description="The `cursor` of the next page; null if there is none.")
 
 
 class DeletedJob(Shape):
@@ -141,10 +236,10 @@ class FoundJobs(Shape):
 class TakenJob(Shape):
     """A submitted row and its verdict."""
 
-    row: int | None
+    row: int | None = Field(description="Row or line of the upload; null in a JSON body.")
     key: str
-    job: str
-    verdict: str
+    job: str = Field(description="Id of the job.")
+    verdict: Verdict
 
 
 class TakenBatch(Shape):
@@ -154,12 +249,12 @@ class TakenBatch(Shape):
     `jobs` and `problems` hold the first thousand each; the counts hold all.
     """
 
-    batch: str = Field(description="Exists also if the upload contained nothing new.")
+    batch: str = Field(description="Id; exists also if the upload contained nothing new.")
     name: str
-    rows: Number
+    rows: Number = Field(description="Number of rows that are not blank.")
     accepted: Number = Field(description="Number of jobs that this upload queued.")
-    bad_rows: Number
-    verdicts: dict[str, Number]
+    bad_rows: Number = Field(description="Number of invalid rows.")
+    verdicts: dict[Verdict, Number] = Field(description="Number of rows by verdict.")
     jobs: list[TakenJob]
     truncated: bool = Field(
         description="Whether jobs or problems were left out; GET /v1/batches/{batch}/jobs lists all jobs."
@@ -178,18 +273,31 @@ class TakenBatch(Shape):
 class TakenOne(Shape):
     """A job in the ledger."""
 
-    job: str = Field(examples=["b7k2m9qx.17"])
-    batch: str
+    job: str = Field(description="Id.", examples=["b7k2m9qx.17"])
+    batch: str = Field(description="Id of its batch.")
     key: str
-    verdict: str = Field(description="One of new, redriven, replaced, queued or succeeded.")
+    verdict: Verdict = Field(description="One of new, redriven, replaced, queued or succeeded.")
+
+
+class Done(StrEnum):
+    """What an operation on a batch has done."""
+
+    PAUSED = "paused"
+    HELD_ALREADY = "held already"
+    NOT_HELD = "not held"
+    GOES_ON = "goes on"
+    PROBE = "one job is sent to try"
+    CANCELLED = "cancelled"
+    NOTHING = "nothing"
+    QUEUED_AGAIN = "queued again"
 
 
 class Changed(Shape):
     """Result of an operation."""
 
-    batch: str
-    done: str
-    jobs: Number | None = None
+    batch: str = Field(description="Id.")
+    done: Done
+    jobs: Number | None = Field(None, description="Jobs that were cancelled or queued again.")
     risky: Number | None = Field(
         None, description="Jobs among these that may already have a widget (redrive)."
     )
@@ -201,29 +309,31 @@ class Changed(Shape):
 class Resolved(Shape):
     """A job in doubt that was resolved."""
 
-    job: str
-    state: str
+    job: str = Field(description="Id.")
+    state: Literal[State.SUCCEEDED, State.QUEUED] = Field(description="Where it is now.")
 
 
 class NewWebhook(Shape):
     """A webhook, with the secret that signs its notifications."""
 
-    batch: str
-    secret: str = Field(examples=["whsec_…"])
+    batch: str = Field(description="Id.")
+    secret: str = Field(description="Shown only here.", examples=["whsec_…"])
 
 
 class NewJobWebhook(Shape):
     """A job's webhook, with the secret that signs its notifications."""
 
-    job: str
-    secret: str = Field(examples=["whsec_…"])
+    job: str = Field(description="Id.")
+    secret: str = Field(description="Shown only here.", examples=["whsec_…"])
 
 
 class _WebhookGoes(Shape):
     url: str = Field(description="Scheme, host and port only.", examples=["https://crm.example/…"])
-    tries: Number
-    failure: str
-    given_up: Number
+    tries: Number = Field(description="Failed deliveries of the next event.")
+    failure: str = Field(
+        description="Empty unless the last delivery failed: then the HTTP status, or `unreachable`."
+    )
+    given_up: Number = Field(description="Events that were dropped after the last delivery failed.")
 
 
 class WebhookState(_WebhookGoes):
@@ -232,23 +342,97 @@ class WebhookState(_WebhookGoes):
     `unreachable` if there was no answer.
     """
 
-    batch: str
+    batch: str = Field(description="Id.")
 
 
 class JobWebhookState(_WebhookGoes):
     """Status of a job's webhook."""
 
-    job: str
+    job: str = Field(description="Id.")
+
+
+EventTime = Annotated[
+    str, Field(description="When it happened (ISO 8601, UTC).", examples=["2026-11-23T03:02:11Z"])
+]
+
+
+class BatchEvent(Shape):
+    """The body of a webhook of a batch."""
+
+    type: Literal[Happened.BATCH_SETTLED, Happened.BATCH_STOPPED, Happened.BATCH_BRAKED]
+    timestamp: EventTime
+    data: Batch = Field(description="The batch at the first delivery.")
+
+
+class JobEvent(Shape):
+    """The body of a webhook of a single job."""
+
+    type: Literal[Happened.JOB_SUCCEEDED, Happened.JOB_DEAD, Happened.JOB_IN_DOUBT, Happened.JOB_CANCELLED]
+    timestamp: EventTime
+    data: Job = Field(description="The job at the first delivery; without the key of its widget.")
+
+
+class StreamEvent(Shape):
+    """A server-sent event about a batch."""
+
+    id: str = Field(description="What Last-Event-ID takes.", examples=["1795404131000-0"])
+    event: Literal[
+        "batch.progressed",
+        Happened.BATCH_SETTLED,
+        Happened.BATCH_PAUSED,
+        Happened.BATCH_BRAKED,
+        Happened.BATCH_STOPPED,
+        Happened.BATCH_RELEASED,
+    ]
+    data: str = Field(
+        description="The whole batch as JSON, in one line.",
+        json_schema_extra={
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Batch"},
+        },
+    )
+
+
+class OutcomeFile(Shape):
+    """An outcome file."""
+
+    rows: Number
+    sha256: str = Field(description="Of the file, hexadecimal.")
+
+
+class SourceFile(Shape):
+    """A file whose rows were all submitted to the batch."""
+
+    name: str
+    sha256: str = Field(description="Of the file, hexadecimal.")
+    rows: Number
+    by: str = Field(description="Who submitted it first.")
+    at: Time
+
+
+class Manifest(Shape):
+    """The file manifest.json: the batch and its outcome files."""
+
+    schema_: Literal[1] = Field(alias="schema", description="Version of this shape.")
+    batch: str = Field(description="Id.")
+    name: str
+    written_at: str = Field(description="ISO 8601, UTC.")
+    settled: bool = Field(description="Whether all jobs had ended or waited for a person.")
+    accepted: Number = Field(description="Rows in all files together.")
+    bounds: Bounds
+    source: dict[str, str] = Field(description="What opened the batch: of a file `source`, `sha256`, `by`.")
+    sources: list[SourceFile]
+    files: dict[str, OutcomeFile] = Field(description="By name.")
 
 
 class RefusedMessage(Shape):
     """A message that the Celery intake refused."""
 
     at: Time
-    reason: str
-    task: str
-    batch: str
-    owner: str
+    reason: str = Field(description="Why, for people.")
+    task: str = Field(description="Id of the message.")
+    batch: str = Field(description="Name of the batch in the message; may be empty.")
+    owner: str = Field(description="For whom it was to submit.")
     keys: list[str] = Field(description="Keys of its refused jobs, a hundred at most.")
 
 
@@ -261,4 +445,4 @@ class RefusedMessages(Shape):
 class Health(Shape):
     """Health status."""
 
-    status: str
+    status: Literal["alive", "ready"]

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api.answers import json_answer, refusals
 from api.filters import CredentialName, Justification, Key, Reason, Since, Until
-from api.models import Changed, Resolved
+from api.models import Changed, Done, Resolved
 from api.owned import batch_of, check_job
 from api.problem import Kind, ProblemError
 from api.request import Operator, read_body, state_of
@@ -35,7 +35,7 @@ async def pause(
     found = await batch_of(request, caller, batch)
     justification = justification.strip() or f"paused by {caller.name}"
     new = await ledger.operations.hold(scopes.of_batch(found), actor=caller.name, justification=justification)
-    return json_answer({"batch": found, "done": "paused" if new else "held already"})
+    return json_answer({"batch": found, "done": Done.PAUSED if new else Done.HELD_ALREADY})
 
 
 @router.post("/v1/batches/{batch}/resume", response_class=Response, responses=_DONE)
@@ -45,7 +45,7 @@ async def resume(
     """Resume sending after a pause or a stop-loss."""
     ledger = state_of(request).ledger
     found = await batch_of(request, caller, batch)
-    words = {"not_held": "not held", "released": "goes on", "probe": "one job is sent to try"}
+    words = {"not_held": Done.NOT_HELD, "released": Done.GOES_ON, "probe": Done.PROBE}
     came = await ledger.operations.release(
         scopes.of_batch(found), actor=caller.name, justification=justification.strip()
     )
@@ -60,7 +60,7 @@ async def cancel(
     ledger = state_of(request).ledger
     found = await batch_of(request, caller, batch)
     count = await ledger.operations.cancel(found, caller.name, justification=justification.strip())
-    return json_answer({"batch": found, "done": "cancelled", "jobs": count})
+    return json_answer({"batch": found, "done": Done.CANCELLED, "jobs": count})
 
 
 @router.post("/v1/batches/{batch}/redrive", response_class=Response, responses=_DONE)
@@ -68,7 +68,7 @@ async def redrive(
     request: Request,
     caller: Operator,
     batch: str,
-    state: Annotated[Literal["dead", "cancelled"], Query()] = "dead",
+    state: Annotated[Literal["dead", "cancelled"], Query(description="Only jobs in this state.")] = "dead",
     reason: Reason = "",
     credential: CredentialName = "",
     key: Key = "",
@@ -100,13 +100,19 @@ async def redrive(
             async for stretch in app_state.ledger.queries.matching(found, wanted)
             for match in stretch
         ]
-        return json_answer({"batch": found, "done": "nothing", "jobs": len(risks), "risky": sum(risks)})
+        return json_answer({"batch": found, "done": Done.NOTHING, "jobs": len(risks), "risky": sum(risks)})
     came = await app_state.ledger.operations.redrive(
         found, wanted, caller.name, justification=justification.strip()
     )
     app_state.notifier.notify(found)
     return json_answer(
-        {"batch": found, "done": "queued again", "jobs": came.queued, "risky": came.risky, "left": came.left}
+        {
+            "batch": found,
+            "done": Done.QUEUED_AGAIN,
+            "jobs": came.queued,
+            "risky": came.risky,
+            "left": came.left,
+        }
     )
 
 

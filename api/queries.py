@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from fastapi import Path as InPath
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -16,7 +17,8 @@ from starlette.responses import FileResponse, Response
 from api.answers import NOT_MODIFIED, job_json, json_answer, next_page, readable, refusals
 from api.conditional import REVALIDATE
 from api.filters import CredentialName, Key, Reason, Since, Until
-from api.models import Batch, Batches, FoundJobs, Job, Jobs, RefusedMessages
+from api.models import Batch, BatchPage, FoundJobs, Job, JobPage, Manifest, RefusedMessages
+from api.openapi_headers import headers
 from api.owned import OwnerName, batch_of, job_of, owner_asked
 from api.problem import Kind, ProblemError
 from api.request import Reader, state_of
@@ -41,6 +43,7 @@ FILES = ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv", "mani
 HAS_KEYS = "created.csv"
 """The file that holds the keys of widgets."""
 
+File = Annotated[str, InPath(description="Name of the file.", json_schema_extra={"enum": list(FILES)})]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum number of entries on a page.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="The `next` value of the previous page.")]
 
@@ -49,7 +52,7 @@ Cursor = Annotated[str | None, Query(max_length=200, description="The `next` val
     "/v1/batches",
     response_class=Response,
     responses={
-        200: {"model": Batches, "description": "One page of the list."},
+        200: {"model": BatchPage, "description": "One page of the list."},
         304: NOT_MODIFIED,
         **refusals(),
     },
@@ -140,7 +143,7 @@ async def show_batch(request: Request, caller: Reader, batch: str) -> Response:
     "/v1/batches/{batch}/jobs",
     response_class=Response,
     responses={
-        200: {"model": Jobs, "description": "One page of the list."},
+        200: {"model": JobPage, "description": "One page of the list."},
         304: NOT_MODIFIED,
         **refusals(Kind.NOT_FOUND),
     },
@@ -154,7 +157,7 @@ async def list_jobs(
         str | None,
         Query(pattern="^[0-9]{1,15}(-[0-9]{1,15})?$", description="The `next` value of the previous page."),
     ] = None,
-    state: State | None = None,
+    state: Annotated[State | None, Query(description="Only jobs in this state.")] = None,
     reason: Reason = "",
     credential: CredentialName = "",
     key: Key = "",
@@ -248,16 +251,15 @@ async def show_job(request: Request, caller: Reader, job: str) -> Response:
     response_class=FileResponse,
     responses={
         200: {
-            "description": "The file, identical to that of `provision export`.",
-            "content": {
-                "text/csv": {"schema": {"type": "string"}},
-                "application/json": {"schema": {"type": "object"}},
-            },
+            "model": Manifest,
+            "description": "The file, as `provision export` writes it: manifest.json as JSON, others as CSV.",
+            "content": {"text/csv": {"schema": {"type": "string", "contentMediaType": "text/csv"}}},
+            "headers": headers("Content-Disposition"),
         },
         **refusals(Kind.NOT_FOUND),
     },
 )
-async def outcome_file(request: Request, caller: Reader, batch: str, file: str) -> Response:
+async def outcome_file(request: Request, caller: Reader, batch: str, file: File) -> Response:
     """
     Download an outcome file of a batch.
 

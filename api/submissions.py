@@ -16,6 +16,7 @@ from api.content import charset, check_json, media_type
 from api.examples import BATCH_BODIES, ONE_JOB
 from api.idempotent import once
 from api.models import TakenBatch, TakenOne
+from api.openapi_headers import headers
 from api.problem import Kind, ProblemError
 from api.request import Submitter, read_body, state_of
 from api.small_json import check_unique_names
@@ -50,6 +51,11 @@ IDEMPOTENCY = {
 }
 
 
+AS_IS = (
+    "Columns whose ids are accepted unchanged: of `bot.id`, `key`, `credentials.whiteList` and "
+    "`credentials.blackList`."
+)
+
 Justification = Annotated[
     str,
     Query(
@@ -77,6 +83,7 @@ def _links(name: str, *operations: str) -> dict[str, Any]:
         202: {
             "model": TakenBatch,
             "description": "The accepted rows are in the ledger.",
+            "headers": headers("Location", "Idempotent-Replayed"),
             "links": _links(
                 "batch", "show_batch", "list_jobs", "follow", "pause", "resume", "cancel", "redrive"
             ),
@@ -103,9 +110,7 @@ async def submit_batch(
     ] = None,
     credential: Annotated[str, Query(description="Credential for rows that name none.")] = "default",
     new_bots: Annotated[bool, Query(description="Create a new bot for a row without bot.id.")] = False,
-    as_is: Annotated[
-        list[str] | None, Query(max_length=4, description="Columns whose ids are accepted unchanged.")
-    ] = None,
+    as_is: Annotated[list[str] | None, Query(max_length=4, description=AS_IS)] = None,
     all_or_nothing: Annotated[bool, Query(description="Refuse all rows if one row is invalid.")] = False,
     separator: Annotated[
         str, Query(min_length=1, max_length=10, description="Separator of list items in a cell.")
@@ -249,10 +254,15 @@ def _defaults(text: str | None) -> dict[str, Any]:
     status_code=202,
     response_class=Response,
     responses={
-        200: {"model": TakenOne, "description": "The widget exists already."},
+        200: {
+            "model": TakenOne,
+            "description": "The widget exists already.",
+            "headers": headers("Location", "Idempotent-Replayed"),
+        },
         202: {
             "model": TakenOne,
             "description": "The job is in the ledger and will be sent.",
+            "headers": headers("Location", "Idempotent-Replayed"),
             "links": _links("job", "show_job", "resolve"),
         },
         **refusals(
@@ -272,9 +282,7 @@ async def submit_job(
     request: Request,
     caller: Submitter,
     new_bots: Annotated[bool, Query(description="Create a new bot for a job without bot.id.")] = False,
-    as_is: Annotated[
-        list[str] | None, Query(max_length=4, description="Columns whose ids are accepted unchanged.")
-    ] = None,
+    as_is: Annotated[list[str] | None, Query(max_length=4, description=AS_IS)] = None,
     justification: Justification = "",
 ) -> Response:
     """
