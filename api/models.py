@@ -125,7 +125,7 @@ class Batch(Shape):
     """Status of a batch; the counts in `states` add up to `accepted`."""
 
     batch: str = Field(description="Id.", examples=["b7k2m9qx"])
-    name: str
+    name: str = Field(description="The name given, or one after its contents; unique for its owner.")
     owner: str = Field(description="Whose it is; `default` unless another was named.")
     accepted: Number = Field(description="Number of jobs.")
     elsewhere: dict[str, Number] = Field(
@@ -202,8 +202,8 @@ class Job(Shape):
     bounds: Bounds
     worker: str | None = Field(description="The worker that has it now.")
     not_before: Time | None = Field(description="Its earliest next attempt; Unix seconds.")
-    widget_id: str | None
-    bot_id: str | None
+    widget_id: str | None = Field(description="Id of its widget; null if none is known.")
+    bot_id: str | None = Field(description="Bot of its widget, as the widget API wrote it.")
     created_at: str | None = Field(description="When the widget was created, as the widget API wrote it.")
     late_widget_ids: list[str] = Field(description="Further widgets, known from late answers.")
     widget_key: str | None = Field(None, description="Only for a token with the scope `keys`.")
@@ -251,16 +251,16 @@ class TakenBatch(Shape):
 
     batch: str = Field(description="Id; exists also if the upload contained nothing new.")
     name: str
-    rows: Number = Field(description="Number of rows that are not blank.")
+    rows: Number = Field(description="Number of rows that are not blank, invalid ones included.")
     accepted: Number = Field(description="Number of jobs that this upload queued.")
     bad_rows: Number = Field(description="Number of invalid rows.")
     verdicts: dict[Verdict, Number] = Field(description="Number of rows by verdict.")
-    jobs: list[TakenJob]
+    jobs: list[TakenJob] = Field(description="The first thousand.")
     truncated: bool = Field(
         description="Whether jobs or problems were left out; GET /v1/batches/{batch}/jobs lists all jobs."
     )
-    problem_count: Number
-    problems: list[RowProblem]
+    problem_count: Number = Field(description="Number of all problems; a row may have several.")
+    problems: list[RowProblem] = Field(description="The first thousand.")
     elsewhere: dict[str, Number] = Field(
         description="Other batches that have jobs of this upload, because they were known, with how many."
     )
@@ -359,7 +359,9 @@ EventTime = Annotated[
 class BatchEvent(Shape):
     """The body of a webhook of a batch."""
 
-    type: Literal[Happened.BATCH_SETTLED, Happened.BATCH_STOPPED, Happened.BATCH_BRAKED]
+    type: Literal[Happened.BATCH_SETTLED, Happened.BATCH_STOPPED, Happened.BATCH_BRAKED] = Field(
+        description="The event."
+    )
     timestamp: EventTime
     data: Batch = Field(description="The batch at the first delivery.")
 

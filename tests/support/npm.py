@@ -16,6 +16,9 @@ import pytest
 
 INSTALL_SECONDS = 110
 
+_missing: dict[str, str] = {}
+"""What npm could not install, with the reason: it is not tried for every test."""
+
 
 def node(oldest: int = 0) -> str:
     """The command `node`. Skips the test if there is none, or only one that is older than a version."""
@@ -36,6 +39,8 @@ def installed(name: str, packages: list[str]) -> Path:
     Skips the test if npm cannot install them.
     """
     wanted = " ".join(packages)
+    if wanted in _missing:
+        pytest.skip(_missing[wanted])
     folder = Path(sys.prefix) / name
     made = folder / "made-from"
     folder.mkdir(exist_ok=True)
@@ -44,11 +49,13 @@ def installed(name: str, packages: list[str]) -> Path:
         if not made.exists() or made.read_text() != wanted:
             command = ["npm", "install", "--prefix", str(folder), "--no-save", "--no-package-lock"]
             quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries", "1"]
+            quiet += ["--fetch-retry-mintimeout", "1000"]
             try:
                 subprocess.run(
                     [*command, *quiet, *packages], check=True, capture_output=True, timeout=INSTALL_SECONDS
                 )
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as exc:
-                pytest.skip(f"npm cannot install {wanted}: {exc}")
+                _missing[wanted] = f"npm cannot install {wanted}: {exc}"
+                pytest.skip(_missing[wanted])
             made.write_text(wanted)
     return folder
