@@ -42,6 +42,7 @@ JOB_SCHEMA: dict[str, Any] = {
         "widget": {"type": "object", "description": "As documented by the widget API."},
         "credentials": {
             "type": "object",
+            "description": "Who may show the widget, as documented by the widget API.",
             "properties": {
                 "whiteList": {
                     "type": "array",

@@ -369,7 +369,9 @@ class BatchEvent(Shape):
 class JobEvent(Shape):
     """The body of a webhook of a single job."""
 
-    type: Literal[Happened.JOB_SUCCEEDED, Happened.JOB_DEAD, Happened.JOB_IN_DOUBT, Happened.JOB_CANCELLED]
+    type: Literal[
+        Happened.JOB_SUCCEEDED, Happened.JOB_DEAD, Happened.JOB_IN_DOUBT, Happened.JOB_CANCELLED
+    ] = Field(description="The event.")
     timestamp: EventTime
     data: Job = Field(description="The job at the first delivery; without the key of its widget.")
 
@@ -385,7 +387,7 @@ class StreamEvent(Shape):
         Happened.BATCH_BRAKED,
         Happened.BATCH_STOPPED,
         Happened.BATCH_RELEASED,
-    ]
+    ] = Field(description="What happened; `batch.progressed` means other counts.")
     data: str = Field(
         description="The whole batch as JSON, in one line.",
         json_schema_extra={

@@ -100,6 +100,8 @@ def _dependency(of: Any) -> Any:
     return of.__metadata__[0].dependency
 
 
+NO_METHOD: Final = "Method not allowed: an older server may have this path without this method"
+
 SCOPES: Final = {
     _dependency(Submitter): (Scope.SUBMIT,),
     _dependency(Reader): (Scope.READ,),
@@ -179,7 +181,7 @@ def _complete(route: APIRoute, operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", []):
         _tidy(parameter)
     answers = operation["responses"]
-    answers["405"] = refusal(Kind.NOT_ALLOWED)
+    answers["405"] = refusal(Kind.NOT_ALLOWED) | {"description": NO_METHOD}
     for answer in answers.values():
         answer["headers"] = headers(EVERYWHERE) | answer.get("headers", {})
     operation["responses"] = dict(sorted(answers.items()))
