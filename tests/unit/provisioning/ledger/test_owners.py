@@ -10,7 +10,7 @@ from producers.single_jobs import SingleJobs
 from producers.submit import submit
 from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.job import Accepted, Verdict, split_job_id
-from provisioning.ledger import Restoration, Ledger, Selection, keys, transitions
+from provisioning.ledger import Ledger, Restoration, Selection, keys, transitions
 from provisioning.ledger.reaper import Reaper
 from provisioning.ledger.tokens import Scope
 from provisioning.lifecycle import Event
