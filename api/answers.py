@@ -18,7 +18,10 @@ from provisioning.ledger.tokens import Scope, Token
 
 _encode = msgspec.json.Encoder().encode
 
-NOT_MODIFIED: dict[str, Any] = {"description": "The client has this answer (If-None-Match)."}
+NOT_MODIFIED: dict[str, Any] = {
+    "description": "The client has this answer (If-None-Match).",
+    "headers": headers("ETag"),
+}
 
 EVERYWHERE = (
     *(Kind.BAD_REQUEST, Kind.NO_TOKEN, Kind.NO_SCOPE, Kind.TOO_FAST, Kind.INVALID, Kind.INTERNAL),

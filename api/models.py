@@ -157,6 +157,7 @@ class BatchPage(Shape):
 class Attempt(Shape):
     """One POST to the widget API."""
 
+    drive: int = Field(ge=1, description="1, and one more after each redrive.")
     n: int = Field(ge=1, description="Number within its drive: a redrive counts anew.")
     at: Time
     seconds: float = Field(description="From the intent to send until the answer, or until it was given up.")
@@ -219,10 +220,10 @@ class JobPage(Shape):
 class DeletedJob(Shape):
     """What is still known of a job whose batch is past its retention."""
 
-    job: str
+    job: str = Field(description="Id.")
     key: str
     credential: str
-    state: str
+    state: State = Field(description="In which it ended.")
 
 
 class FoundJobs(Shape):

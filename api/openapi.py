@@ -17,7 +17,7 @@ from api.answers import json_answer, refusal
 from api.examples import SCHEMAS
 from api.metrics import Scraper
 from api.models import BatchEvent, JobEvent, Problem, StreamEvent
-from api.openapi_headers import EVERYWHERE, HEADERS, headers
+from api.openapi_headers import EVERYWHERE, HEADERS, LIMITS, headers
 from api.openapi_webhooks import webhooks
 from api.problem import Kind, ProblemError
 from api.request import Operator, Reader, Submitter, admit, bearer_or_basic
@@ -183,7 +183,8 @@ def _complete(route: APIRoute, operation: dict[str, Any]) -> None:
     answers = operation["responses"]
     answers["405"] = refusal(Kind.NOT_ALLOWED) | {"description": NO_METHOD}
     for answer in answers.values():
-        answer["headers"] = headers(EVERYWHERE) | answer.get("headers", {})
+        limits = LIMITS if operation["security"] else ()
+        answer["headers"] = headers(EVERYWHERE, *limits) | answer.get("headers", {})
     operation["responses"] = dict(sorted(answers.items()))
 
 

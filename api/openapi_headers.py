@@ -35,6 +35,23 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "required": True,
         "schema": {"type": "string"},
     },
+    "RateLimit-Policy": {
+        "description": "The token's limit: `q` requests at once, in `w` seconds "
+        "(draft-ietf-httpapi-ratelimit-headers). Absent without a limit.",
+        "schema": {"type": "string", "pattern": '^"token";q=[0-9]+;w=[0-9]+$'},
+    },
+    "RateLimit": {
+        "description": "What is left of it: `r` requests; all are there again in `t` seconds.",
+        "schema": {"type": "string", "pattern": '^"token";r=[0-9]+;t=[0-9]+$'},
+    },
+    "ETag": {
+        "description": "Names this answer: with `If-None-Match` it is not sent again. None with widget keys.",
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]{32}"$'},
+    },
+    "Link": {
+        "description": 'The next page (`rel="next"`, RFC 8288); absent on the last.',
+        "schema": {"type": "string"},
+    },
     "Content-Disposition": {
         "description": "The name of the file.",
         "required": True,
@@ -54,6 +71,10 @@ OF_STATUS: Final = {
 
 EVERYWHERE: Final = "X-Request-Id"
 """The header that every answer has."""
+
+
+LIMITS: Final = ("RateLimit-Policy", "RateLimit")
+"""Headers that every answer to a token may have."""
 
 
 def headers(*names: str) -> dict[str, Any]:

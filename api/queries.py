@@ -52,7 +52,11 @@ Cursor = Annotated[str | None, Query(max_length=200, description="The `next` val
     "/v1/batches",
     response_class=Response,
     responses={
-        200: {"model": BatchPage, "description": "One page of the list."},
+        200: {
+            "model": BatchPage,
+            "description": "One page of the list.",
+            "headers": headers("ETag", "Link"),
+        },
         304: NOT_MODIFIED,
         **refusals(),
     },
@@ -96,8 +100,8 @@ async def list_batches(
 
 
 def _page(request: Request, found: list[dict[str, Any]], cursor: str | None) -> Response:
-    headers = {"Cache-Control": REVALIDATE, **next_page(request, cursor)}
-    return json_answer({"batches": found, "next": cursor}, headers=headers)
+    sent = {"Cache-Control": REVALIDATE, **next_page(request, cursor)}
+    return json_answer({"batches": found, "next": cursor}, headers=sent)
 
 
 def _cursor(place: Place) -> str:
@@ -127,7 +131,7 @@ async def _status_or_none(app_state: AppState, batch: str) -> BatchStatus | None
     "/v1/batches/{batch}",
     response_class=Response,
     responses={
-        200: {"model": Batch, "description": "Status of the batch."},
+        200: {"model": Batch, "description": "Status of the batch.", "headers": headers("ETag")},
         304: NOT_MODIFIED,
         **refusals(Kind.NOT_FOUND),
     },
@@ -143,7 +147,11 @@ async def show_batch(request: Request, caller: Reader, batch: str) -> Response:
     "/v1/batches/{batch}/jobs",
     response_class=Response,
     responses={
-        200: {"model": JobPage, "description": "One page of the list."},
+        200: {
+            "model": JobPage,
+            "description": "One page of the list.",
+            "headers": headers("ETag", "Link"),
+        },
         304: NOT_MODIFIED,
         **refusals(Kind.NOT_FOUND),
     },
@@ -187,14 +195,18 @@ async def list_jobs(
         pages += 1
         if len(jobs) == limit or pages == PAGES:
             break
-    headers = {**readable(caller), **next_page(request, end)}
-    return json_answer({"jobs": jobs, "next": end or None}, headers=headers)
+    sent = {**readable(caller), **next_page(request, end)}
+    return json_answer({"jobs": jobs, "next": end or None}, headers=sent)
 
 
 @router.get(
     "/v1/jobs",
     response_class=Response,
-    responses={200: {"model": FoundJobs, "description": "The jobs found."}, 304: NOT_MODIFIED, **refusals()},
+    responses={
+        200: {"model": FoundJobs, "description": "The jobs found.", "headers": headers("ETag")},
+        304: NOT_MODIFIED,
+        **refusals(),
+    },
 )
 async def find_jobs(
     request: Request,
@@ -236,7 +248,7 @@ async def find_jobs(
     "/v1/jobs/{job}",
     response_class=Response,
     responses={
-        200: {"model": Job, "description": "The job with its history."},
+        200: {"model": Job, "description": "The job with its history.", "headers": headers("ETag")},
         304: NOT_MODIFIED,
         **refusals(Kind.NOT_FOUND),
     },

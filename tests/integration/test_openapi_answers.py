@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ from api.events import FOLLOWED
 from api.models import BatchEvent, Done, JobEvent, StateCounts, StreamEvent
 from api.words import MEANINGS
 from provisioning import scopes
-from provisioning.ledger import Hold, Ledger, refused_messages, transitions
+from provisioning.ledger import Hold, Ledger, keys, refused_messages, transitions
 from provisioning.ledger.records import SourceFile
 from provisioning.ledger.schema import WEBHOOK_EVENTS, HoldKind
 from provisioning.ledger.tokens import Scope
@@ -44,7 +45,7 @@ OPERATIONS = {
 def test_ids_of_operations_and_webhooks_are_each_given_once() -> None:
     hooks = [each["post"]["operationId"] for each in DOCUMENT["webhooks"].values()]
     ids = [operation["operationId"] for _, _, operation in OPERATIONS.values()] + hooks
-    assert len(ids) == len(set(ids)) == 23 + len(hooks)
+    assert len(ids) == len(set(ids)) == 24 + len(hooks)
 
 
 def test_every_event_of_a_webhook_is_described() -> None:
@@ -234,6 +235,10 @@ async def _others(server: Server, ledger: Ledger) -> None:
     assert server.client.get("/metrics", headers=openmetrics).status_code == 200
     await refused_messages.keep(ledger, task="t", batch="b", reason="r", message={}, keys=["k"])
     assert server.get("/v1/refused-messages").json()["messages"]
+    redis: Any = ledger.redis
+    await redis.hset(keys.identity("default"), "one-gone", "bgone234.1=succeeded")
+    found = server.get("/v1/jobs", key="one-*").json()
+    assert (len(found["jobs"]), len(found["deleted"])) == (4, 1)
 
 
 async def _refusals(server: Server, ledger: Ledger) -> None:

@@ -1,9 +1,10 @@
 -- Enforces the rate limit of a credential: reserves sending times, which all workers share.
 -- KEYS[1] `pv:pace:C`; then schema.Take: `rate` unless an operator has set another, at most `want` tokens; a
 -- reservation may start at most `ahead` from now
--- Returns {tokens, start, interval, rate, learned, level}: the first token is valid `start` ms from now, each further
--- one `interval` ms later (both as text). tokens -1: no rate limit. 0 tokens: call again after `start` ms, at most
--- 1000. level: ms until the next token is due, negative while some are saved. learned 1 if the rate was learned from 429 answers (provisioning/learned_rate.py).
+-- Returns {tokens, start, interval, rate, learned, level}: the first token is valid `start` ms from now, each
+-- further one `interval` ms later (both as text). tokens -1: no rate limit. 0 tokens: call again after `start`
+-- ms, at most 1000. learned 1 if the rate was learned from 429 answers (provisioning/learned_rate.py). level: ms
+-- until the next token is due, negative while some are saved.
 -- Generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time of the next token.
 local rate = redis.call('HGET', KEY.rates, arg.credential) or arg.rate
 local function number(value) return string.format('%.3f', value) end
