@@ -13,7 +13,7 @@ from tests.support.ledger_fixtures import new_job
 async def test_a_batch_that_is_gone_as_soon_as_it_is_found_takes_the_jobs_all_the_same(
     ledger: Ledger,
 ) -> None:
-    """Its retention has ended, or a failover has lost it: the submitter gets no error for that."""
+    """Its retention has ended, or a failover has lost it: the submitter is not told that there is none."""
     first = await submit(ledger, [new_job("t1")], name="june", actor="ana", notify=lambda _: None)
     redis: Any = ledger.redis
 
