@@ -437,7 +437,7 @@ class RefusedMessage(Shape):
     reason: str = Field(description="Why, for people.")
     task: str = Field(description="Id of the message.")
     batch: str = Field(description="Name of the batch in the message; may be empty.")
-    owner: str = Field(description="For whom it was to submit.")
+    owner: str = Field(description="For whom it was to submit; empty if it named none that could be one.")
     keys: list[str] = Field(description="Keys of its refused jobs, a hundred at most.")
 
 

@@ -208,7 +208,8 @@ async def take_in(
     except Exception as error:  # noqa: BLE001 - whatever it is, the message is stored, and not retried without limit
         reason = str(error) if isinstance(error, RefusedError) else f"unforeseen: {type(error).__name__}"
         whole = {"args": args, "kwargs": kwargs}
-        owner, jobs = str(kwargs.get("owner") or DEFAULT), kwargs.get("jobs")
+        named, jobs = kwargs.get("owner", DEFAULT), kwargs.get("jobs")
+        owner = named if isinstance(named, str) else refused_messages.NOBODY
         batch = str(kwargs.get("batch") or "")
         await _refuse(ledger, task, batch, reason, whole, owner=owner, jobs=jobs)
 

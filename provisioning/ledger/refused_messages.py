@@ -41,6 +41,9 @@ DAYS = 90.0
 DATA_KEY = "refused"
 """Name of the data key that encrypts them; no batch has this id: theirs begin with b."""
 
+NOBODY = ""
+"""Owner of a message whose own cannot be told: only those who see all owners see it."""
+
 KEYS_KEPT = 100
 """Keys of refused jobs that are kept with a message."""
 
@@ -66,7 +69,7 @@ async def keep(
 
     Args:
         task: the message's id.
-        owner: for whom it was to submit.
+        owner: for whom it was to submit; `NOBODY` is kept if that is not the name of an owner.
         keys: of the jobs that were refused; the first `KEYS_KEPT` are kept, in clear.
     Returns: whether it is new.
     Raises: LedgerUnavailableError.
@@ -82,7 +85,7 @@ async def keep(
         "reason": reason,
         "task": task,
         "batch": batch,
-        "owner": _visible(owner) if is_owner(owner) else DEFAULT,
+        "owner": owner if is_owner(owner) else NOBODY,
         "keys": [_visible(key)[:LONGEST_KEY] for key in keys[:KEYS_KEPT]],
     }
     await ledger.do(_call(json.dumps(facts | await _sealed(ledger, message)).encode()))

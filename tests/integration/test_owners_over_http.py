@@ -211,6 +211,23 @@ async def test_refused_messages_of_others_do_not_crowd_out_ones_own(two: Two) ->
     ]
 
 
+@pytest.mark.parametrize("owner", ["CRM", "crm ", "", 5, None, ["crm"]])
+async def test_a_refused_message_whose_owner_nobody_can_be_is_shown_to_operators_alone(
+    two: Two, owner: object
+) -> None:
+    """A service that misspells its own name does not have its tenants shown to another."""
+    await two.ledger.redis.delete("pv:intake:dead")
+    await take_in(two.ledger, "task-1", (), {"jobs": [job(MARK)], "owner": owner}, Silent())
+    two.tokens["default"] = (await two.ledger.tokens.create("default", ALL))[1]
+    shown = {
+        who: two.ask(who, "GET /v1/refused-messages").json()["messages"]
+        for who in ("crm", "shop", "default", "operator")
+    }
+    [message] = shown.pop("operator")
+    assert message["keys"] == [MARK]
+    assert not any(shown.values()), shown
+
+
 async def test_celery_messages_are_of_the_owners_that_the_workers_allow(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
