@@ -1,10 +1,9 @@
 """
 Webhooks: an address is notified when its batch settles or the program holds it, or when its single job ends.
 
-Signed as Standard Webhooks defines it (standardwebhooks.com): `webhook-id`, `webhook-timestamp`, and in
-`webhook-signature` `v1,` and the Base64 of HMAC-SHA256 over `id.timestamp.body`. The id is the same in every
-delivery of an event, so that a receiver recognises duplicates. The pending events are in the ledger
-(`provisioning/ledger/webhooks.py`); this module delivers them.
+The id is the same in every delivery of an event, so that a receiver recognises duplicates. The pending events
+are in the ledger (`provisioning/ledger/webhooks.py`); this module delivers them, one POST at a time
+(`api/webhook_post.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import hashlib
-import hmac
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +20,7 @@ import aiohttp
 import msgspec
 
 from api.event_feed import Followers
+from api.webhook_post import GONE, SECRET_PREFIX, Reaction, post
 from producers.pull.addresses import check_address, session
 from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.job import split_job_id
@@ -46,35 +44,16 @@ LOOK_EVERY = 1.0
 LOOK_AGAIN = 5.0
 """Seconds until the next attempt while Redis is unavailable or refuses."""
 
-TIMEOUT = 15.0
-"""Seconds for a receiver to answer; it should store the event and process it later."""
-
 LEASE = 60.0
 """Seconds for which one server reserves a webhook: four times what one delivery takes."""
 
 AT_ONCE = 50
 """Most deliveries at a time. If so many receivers hang, the others wait for `TIMEOUT`."""
 
-UNREACHABLE = "unreachable"
-"""
-The failure of a delivery without an answer: the same word for a refused port, one that does not answer, and a
-name of a private address. Otherwise a token that may set an address could explore the server's network.
-"""
-
-_SECRET = "whsec_"  # noqa: S105 - what every secret begins with
-_GONE = 410
-
 
 def new_secret() -> str:
     """A signing secret of 256 random bits, as receivers' libraries expect it."""
-    return _SECRET + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`."""
-    key = base64.b64decode(secret.removeprefix(_SECRET))
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 class Webhooks:
@@ -173,19 +152,19 @@ class Webhooks:
                 return False
             if not await self._store.write(delivery, body):
                 return False
-        failure, cause = await self._send(http, delivery, body)
+        reaction = await self._post(http, delivery, body)
         tries = delivery.state.tries
-        gone = failure == str(_GONE)
-        self._log(delivery, failure, cause, abandoned=gone or tries >= len(self._backoff))
-        if not failure:
+        gone = reaction.status == GONE
+        self._log(delivery, reaction, abandoned=gone or tries >= len(self._backoff))
+        if reaction.accepted:
             await self._store.finish(delivery)
         elif gone:
             await self._store.remove(delivery.on, delivery.kept)
         elif tries >= len(self._backoff):
-            await self._store.give_up(delivery, failure)
+            await self._store.give_up(delivery, reaction.failure)
         else:
-            await self._store.try_again(delivery, failure, self._backoff[tries])
-        return not failure
+            await self._store.try_again(delivery, reaction.failure, self._backoff[tries])
+        return reaction.accepted
 
     async def _body(self, delivery: Delivery) -> bytes:
         """The body: the current status of the batch or job. Raises: NotFoundError if it was deleted."""
@@ -199,38 +178,26 @@ class Webhooks:
             return (await self._ledger.queries.job(on)).public()
         return (await self._ledger.queries.status(on)).public()
 
-    def _log(self, delivery: Delivery, failure: str, cause: str, *, abandoned: bool) -> None:
+    def _log(self, delivery: Delivery, reaction: Reaction, *, abandoned: bool) -> None:
         # The address is left out: it may be enough to send requests to the receiver.
         batch = split_job_id(delivery.on)[0] if "." in delivery.on else delivery.on
         tries = delivery.state.tries
         facts = {"batch_id": batch, "told": str(delivery.happened), "attempt": tries + 1}
-        if not failure:
+        if reaction.accepted:
             log_event(WEBHOOK_DELIVERED, **facts)
         elif abandoned:
-            log_event(WEBHOOK_ABANDONED, **facts, cause=cause)
+            log_event(WEBHOOK_ABANDONED, **facts, cause=reaction.logged)
         else:
-            log_event(WEBHOOK_POSTPONED, **facts, cause=cause, delay_s=self._backoff[tries])
+            log_event(WEBHOOK_POSTPONED, **facts, cause=reaction.logged, delay_s=self._backoff[tries])
 
-    async def _send(self, http: aiohttp.ClientSession, delivery: Delivery, body: bytes) -> tuple[str, str]:
-        """
-        Sends it once.
-
-        Returns: the failure, for the owner of the webhook, empty if it was accepted; the cause, for the log.
-        """
-        message_id, now = f"msg_{delivery.on}_{delivery.entry}", int(self._clock())
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": message_id,
-            "webhook-timestamp": str(now),
-            "webhook-signature": sign(delivery.webhook.secret, message_id, now, body),
-        }
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-        try:
-            check_address(delivery.webhook.url, allow_private=self._allow_private)
-            async with http.post(
-                delivery.webhook.url, data=body, headers=headers, allow_redirects=False, timeout=timeout
-            ) as answer:
-                taken = 200 <= answer.status < 300
-                return ("", "") if taken else (str(answer.status), f"http_{answer.status}")
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ProvisioningError) as error:
-            return UNREACHABLE, type(error).__name__.lower()
+    async def _post(self, http: aiohttp.ClientSession, delivery: Delivery, body: bytes) -> Reaction:
+        """Sends it once."""
+        return await post(
+            http,
+            delivery.webhook.url,
+            [delivery.webhook.secret],
+            message_id=f"msg_{delivery.on}_{delivery.entry}",
+            body=body,
+            now=int(self._clock()),
+            allow_private=self._allow_private,
+        )

@@ -20,7 +20,8 @@ from aiohttp.test_utils import TestServer
 from cryptography.fernet import Fernet
 from redis import Redis
 
-from api.webhook_delivery import LEASE, Webhooks, sign
+from api.webhook_delivery import LEASE, Webhooks
+from api.webhook_post import sign
 from producers.pull.addresses import session
 from producers.submit import submit
 from provisioning import scopes
