@@ -18,7 +18,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from api import events, health, metrics, openapi, operations, queries, submissions, webhooks
+from api import (
+    events,
+    health,
+    metrics,
+    openapi,
+    operations,
+    queries,
+    submissions,
+    webhook_upkeep,
+    webhooks,
+)
 from api.problem import Kind, ProblemError, answer_problem, no_ledger
 from api.state import AppState
 from api.waiting import wait_for
@@ -30,7 +40,7 @@ from provisioning.errors import (
 )
 from provisioning.ledger.encryption import SealedError
 
-PARTS = (submissions, queries, events, operations, webhooks, metrics, health, openapi)
+PARTS = (submissions, queries, events, operations, webhooks, webhook_upkeep, metrics, health, openapi)
 """Modules with routes."""
 
 

@@ -207,6 +207,7 @@ class _WebhookGoes(Shape):
     tries: Number
     failure: str
     given_up: Number
+    former_until: Time | None = Field(description="Until then the former secret signs as well.")
 
 
 class WebhookState(_WebhookGoes):
@@ -245,3 +246,12 @@ class Health(Shape):
     """Health status."""
 
     status: str
+
+
+class RotatedWebhook(Shape):
+    """The new secret of a webhook; until `former_until` deliveries are signed with the former one too."""
+
+    batch: str | None = None
+    job: str | None = None
+    secret: str = Field(examples=["whsec_…"])
+    former_until: Time

@@ -44,6 +44,9 @@ LOOK_EVERY = 1.0
 LOOK_AGAIN = 5.0
 """Seconds until the next attempt while Redis is unavailable or refuses."""
 
+BOTH_SECONDS = 86_400.0
+"""Seconds for which a former secret signs as well: so long a receiver may take until it knows the new one."""
+
 LEASE = 60.0
 """Seconds for which one server reserves a webhook: four times what one delivery takes."""
 
@@ -88,6 +91,18 @@ class Webhooks:
         webhook = Webhook(url, new_secret(), actor)
         await self._store.set(on, webhook, may_replace=may_replace)
         return webhook
+
+    async def rotate(self, on: str, webhook: Webhook) -> Webhook | None:
+        """
+        Gives a webhook a new secret; the present one signs as well for `BOTH_SECONDS`.
+
+        Args:
+            webhook: as it was read.
+        Returns: None if it was replaced or removed meanwhile.
+        """
+        now = self._clock()
+        rotated = webhook.rotated(new_secret(), now=now, until=now + BOTH_SECONDS)
+        return rotated if await self._store.rotate(on, webhook, rotated) else None
 
     async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
         """The webhook of a batch or job, and its status; None if it has none."""
@@ -148,7 +163,7 @@ class Webhooks:
             try:
                 body = await self._body(delivery)
             except NotFoundError:
-                await self._store.remove(delivery.on, delivery.kept)
+                await self._store.end(delivery)
                 return False
             if not await self._store.write(delivery, body):
                 return False
@@ -159,7 +174,7 @@ class Webhooks:
         if reaction.accepted:
             await self._store.finish(delivery)
         elif gone:
-            await self._store.remove(delivery.on, delivery.kept)
+            await self._store.end(delivery)
         elif tries >= len(self._backoff):
             await self._store.give_up(delivery, reaction.failure)
         else:
@@ -192,12 +207,13 @@ class Webhooks:
 
     async def _post(self, http: aiohttp.ClientSession, delivery: Delivery, body: bytes) -> Reaction:
         """Sends it once."""
+        now = self._clock()
         return await post(
             http,
             delivery.webhook.url,
-            [delivery.webhook.secret],
+            delivery.webhook.secrets(now),
             message_id=f"msg_{delivery.on}_{delivery.entry}",
             body=body,
-            now=int(self._clock()),
+            now=int(now),
             allow_private=self._allow_private,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,9 +15,18 @@ from api.owned import batch_of, check_job, job_of
 from api.problem import Kind, ProblemError
 from api.request import Submitter, read_body, state_of
 from api.small_json import check_unique_names
-from provisioning import scopes
+from api.webhook_subjects import (
+    Subject,
+    may_all,
+    no_webhook,
+    not_yours,
+    note,
+    on_batch,
+    on_job,
+    webhook_of,
+)
 from provisioning.ledger.schema import Move
-from provisioning.ledger.tokens import Scope, Token
+from provisioning.ledger.tokens import Token
 from provisioning.ledger.webhooks import NotYoursError, Webhook, WebhookState
 
 router = APIRouter(tags=["Webhooks"])
@@ -59,9 +70,7 @@ async def set_webhook(request: Request, caller: Submitter, batch: str) -> Respon
     Failed deliveries are retried for about nineteen hours. Addresses in private networks are refused. To
     replace the webhook of another token, the scope `operate` is needed.
     """
-    found = await batch_of(request, caller, batch)
-    webhook = await _set(request, caller, found, scopes.of_batch(found))
-    return json_answer({"batch": found, "secret": webhook.secret})
+    return await _set(request, caller, on_batch(await batch_of(request, caller, batch)))
 
 
 @router.put(
@@ -81,8 +90,7 @@ async def set_job_webhook(request: Request, caller: Submitter, job: str) -> Resp
     `operate` is needed.
     """
     await _check_theirs(request, caller, job)
-    webhook = await _set(request, caller, job, scopes.of_job(job))
-    return json_answer({"job": job, "secret": webhook.secret})
+    return await _set(request, caller, on_job(job))
 
 
 @router.get(
@@ -99,8 +107,7 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
 
     For the webhook of another token, the scope `operate` is needed.
     """
-    found = await batch_of(request, caller, batch)
-    return json_answer({"batch": found, **_shown(*await _theirs(request, caller, found))})
+    return await _show(request, caller, on_batch(await batch_of(request, caller, batch)))
 
 
 @router.get(
@@ -114,7 +121,7 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
 async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
     """Show the status of the job's webhook. For that of another token, the scope `operate` is needed."""
     await check_job(request, caller, job)
-    return json_answer({"job": job, **_shown(*await _theirs(request, caller, job))})
+    return await _show(request, caller, on_job(job))
 
 
 @router.delete(
@@ -125,8 +132,7 @@ async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Res
 )
 async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Response:
     """Remove the webhook. For that of another token, the scope `operate` is needed."""
-    found = await batch_of(request, caller, batch)
-    return await _remove(request, caller, found, scopes.of_batch(found))
+    return await _remove(request, caller, on_batch(await batch_of(request, caller, batch)))
 
 
 @router.delete(
@@ -138,10 +144,10 @@ async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Res
 async def remove_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
     """Remove the webhook. For that of another token, the scope `operate` is needed."""
     await check_job(request, caller, job)
-    return await _remove(request, caller, job, scopes.of_job(job))
+    return await _remove(request, caller, on_job(job))
 
 
-async def _set(request: Request, caller: Token, on: str, scope: str) -> Webhook:
+async def _set(request: Request, caller: Token, subject: Subject) -> Response:
     body = await read_body(request)
     check_unique_names(body)
     try:
@@ -152,30 +158,25 @@ async def _set(request: Request, caller: Token, on: str, scope: str) -> Webhook:
         raise ProblemError(Kind.INVALID, "an address may have at most 2,000 characters")
     try:
         webhook = await state_of(request).webhooks.set(
-            on, wanted.url, actor=caller.id, may_replace=_may_all(caller)
+            subject.on, wanted.url, actor=caller.id, may_replace=may_all(caller)
         )
     except NotYoursError:
-        raise _not_yours("another token set this webhook") from None
-    await _note(request, caller, scope, "set", webhook)
-    return webhook
+        raise not_yours("another token set this webhook") from None
+    await note(request, caller, subject, "set", webhook)
+    return json_answer({**subject.named, "secret": webhook.secret})
 
 
-async def _remove(request: Request, caller: Token, on: str, scope: str) -> Response:
-    webhook, _ = await _theirs(request, caller, on)
-    if not await state_of(request).webhooks.remove(on):
-        raise _none()
-    await _note(request, caller, scope, "removed", webhook)
+async def _show(request: Request, caller: Token, subject: Subject) -> Response:
+    webhook, state = await webhook_of(request, caller, subject)
+    return json_answer({**subject.named, **_shown(webhook, state)})
+
+
+async def _remove(request: Request, caller: Token, subject: Subject) -> Response:
+    webhook, _ = await webhook_of(request, caller, subject)
+    if not await state_of(request).webhooks.remove(subject.on):
+        raise no_webhook()
+    await note(request, caller, subject, "removed", webhook)
     return Response(status_code=204)
-
-
-async def _theirs(request: Request, caller: Token, on: str) -> tuple[Webhook, WebhookState]:
-    """The webhook of a batch or job. Raises: ProblemError if there is none that this caller may see."""
-    found = await state_of(request).webhooks.get(on)
-    if found is None:
-        raise _none()
-    if found[0].by != caller.id and not _may_all(caller):
-        raise _not_yours("another token set this webhook")
-    return found
 
 
 async def _check_theirs(request: Request, caller: Token, job: str) -> None:
@@ -188,32 +189,15 @@ async def _check_theirs(request: Request, caller: Token, job: str) -> None:
             "the job belongs to a batch",
             hint=f"PUT /v1/batches/{record.batch}/webhook notifies about the batch",
         )
-    if accepted.by != caller.name and not _may_all(caller):
-        raise _not_yours("another token submitted this job")
+    if accepted.by != caller.name and not may_all(caller):
+        raise not_yours("another token submitted this job")
 
 
-def _shown(webhook: Webhook, state: WebhookState) -> dict[str, str | int]:
+def _shown(webhook: Webhook, state: WebhookState) -> dict[str, str | int | float | None]:
     return {
         "url": webhook.address,
         "tries": state.tries,
         "failure": state.failure,
         "given_up": state.given_up,
+        "former_until": webhook.former_until(time.time()),
     }
-
-
-def _may_all(caller: Token) -> bool:
-    """Whether this caller may manage the webhooks of other tokens."""
-    return Scope.OPERATE in caller.scopes
-
-
-def _none() -> ProblemError:
-    return ProblemError(Kind.NOT_FOUND, "no webhook is set")
-
-
-def _not_yours(hint: str) -> ProblemError:
-    return ProblemError(Kind.NO_SCOPE, "the token lacks the scope operate", hint=hint)
-
-
-async def _note(request: Request, caller: Token, scope: str, done: str, webhook: Webhook) -> None:
-    facts: dict[str, str | int] = {"done": done, "address": webhook.address}
-    await state_of(request).ledger.operations.note("webhook", actor=caller.name, on=scope, facts=facts)

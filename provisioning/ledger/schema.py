@@ -733,6 +733,14 @@ class WriteWebhook(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class RotateWebhook(msgspec.Struct, frozen=True):
+    """`before` and `webhook` as in `SetWebhook`."""
+
+    on: str
+    before: bytes
+    webhook: bytes
+
+
 class RemoveWebhook(msgspec.Struct, frozen=True):
     """`webhook`: the one that is meant, as it is kept; empty for any."""
 
@@ -808,6 +816,7 @@ SCRIPTS: Final = {
         Script("learned", Learn),
         Script("hold", PutHold, durable=True),
         Script("set_webhook", SetWebhook),
+        Script("rotate_webhook", RotateWebhook),
         Script("due_webhooks", DueWebhooks),
         Script("take_webhook", TakeWebhook),
         Script("write_webhook", WriteWebhook),

@@ -23,17 +23,48 @@ from provisioning.ledger.scripts import Call
 Do = Callable[[Call[Any]], Awaitable[Any]]
 
 
+FORMERS = 8
+"""Most former secrets that sign beside the new one, so that the header stays short."""
+
+
+class Former(msgspec.Struct, frozen=True):
+    """A secret that a new one has taken the place of; it signs as well until then, Unix seconds."""
+
+    secret: str
+    until: float
+
+
 class Webhook(msgspec.Struct, frozen=True):
     """
     An address to notify.
 
     Attributes:
         by: id of the token that set it; empty if a version set it that did not say.
+        former: secrets before this one, the newest first.
     """
 
     url: str
     secret: str
     by: str = ""
+    former: tuple[Former, ...] = ()
+
+    def secrets(self, now: float) -> list[str]:
+        """The secrets that sign at this time, the newest first."""
+        return [self.secret, *(each.secret for each in self.former if now < each.until)]
+
+    def former_until(self, now: float) -> float | None:
+        """Until when the last former secret signs as well; None if there is none at this time."""
+        return max((each.until for each in self.former if now < each.until), default=None)
+
+    def rotated(self, secret: str, *, now: float, until: float) -> Webhook:
+        """The same with a new secret; the present one signs as well until then."""
+        former = (Former(self.secret, until), *(each for each in self.former if now < each.until))
+        return msgspec.structs.replace(self, secret=secret, former=former[:FORMERS])
+
+    def became(self, later: Webhook) -> bool:
+        """Whether `later` is this webhook after nothing but rotations."""
+        known = (later.secret, *(each.secret for each in later.former))
+        return (later.url, later.by) == (self.url, self.by) and self.secret in known
 
     @property
     def address(self) -> str:
@@ -119,10 +150,31 @@ class WebhookStore:
         state = await self._redis.hget(keys.WEBHOOK_STATES, on)
         return await self._read(value), _decode_state(state) if state else WebhookState()
 
-    async def remove(self, on: str, kept: bytes = b"") -> bool:
-        """Removes the webhook, or only `kept`. Returns: whether there was one."""
-        head = schema.RemoveWebhook(on, kept)
+    async def rotate(self, on: str, before: Webhook, after: Webhook) -> bool:
+        """
+        Gives a webhook another secret; undelivered events stay.
+
+        Returns: whether it was `before` until now; otherwise nothing was done.
+        Raises: KeylessError as `set` does.
+        """
+        new = await self._sealer.seal_for(WEBHOOKS, _encode(after))
+        kept = await self._redis.hget(keys.WEBHOOKS, on)
+        if kept is None or await self._read(kept) != before:
+            return False
+        head = schema.RotateWebhook(on, kept, new)
+        return bool(await self._do(Call("rotate_webhook", keys.WEBHOOKS, bool, head)))
+
+    async def remove(self, on: str) -> bool:
+        """Removes the webhook. Returns: whether there was one."""
+        head = schema.RemoveWebhook(on, b"")
         return bool(await self._do(Call("remove_webhook", keys.WEBHOOKS, bool, head)))
+
+    async def end(self, delivery: Delivery) -> None:
+        """Removes the webhook of a delivery, unless another has replaced it."""
+        await self._do_of(
+            delivery,
+            lambda kept: Call("remove_webhook", keys.WEBHOOKS, bool, schema.RemoveWebhook(delivery.on, kept)),
+        )
 
     async def due(self, most: int) -> list[str]:
         """Batches and jobs with due events, the longest due first."""
@@ -149,8 +201,12 @@ class WebhookStore:
 
     async def write(self, delivery: Delivery, body: bytes) -> bool:
         """Stores the body to send. Returns: whether this server may still deliver it to this address."""
-        head = schema.WriteWebhook(delivery.on, delivery.entry, delivery.kept, body)
-        return bool(await self._do(Call("write_webhook", keys.WEBHOOKS, bool, head)))
+
+        def call(kept: bytes) -> Call[bool]:
+            head = schema.WriteWebhook(delivery.on, delivery.entry, kept, body)
+            return Call("write_webhook", keys.WEBHOOKS, bool, head)
+
+        return await self._do_of(delivery, call)
 
     async def finish(self, delivery: Delivery) -> None:
         """Records that the event was accepted."""
@@ -170,8 +226,25 @@ class WebhookStore:
     async def _settle(
         self, delivery: Delivery, state: WebhookState, *, done: bool = True, delay: float = 0.0
     ) -> None:
-        head = schema.ToldWebhook(delivery.on, delivery.entry, delivery.kept, done, delay, _encode(state))
-        await self._do(Call("told_webhook", keys.WEBHOOKS_DUE, bool, head))
+        def call(kept: bytes) -> Call[bool]:
+            head = schema.ToldWebhook(delivery.on, delivery.entry, kept, done, delay, _encode(state))
+            return Call("told_webhook", keys.WEBHOOKS_DUE, bool, head)
+
+        await self._do_of(delivery, call)
+
+    async def _do_of(self, delivery: Delivery, call: Callable[[bytes], Call[bool]]) -> bool:
+        """
+        Does something with the webhook of a delivery, unless another has replaced it.
+
+        It is the same webhook after a rotation during the delivery. Returns: whether it was done.
+        """
+        kept = delivery.kept
+        while not await self._do(call(kept)):
+            now = await self._redis.hget(keys.WEBHOOKS, delivery.on)
+            if now is None or now == kept or not delivery.webhook.became(await self._read(now)):
+                return False
+            kept = now
+        return True
 
     async def _read(self, value: bytes) -> Webhook:
         """Raises: SealedError if the keys for it are not here."""

@@ -1,0 +1,186 @@
+"""What a developer does with a webhook that is set: give it another secret."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from api.webhook_delivery import BOTH_SECONDS, LEASE, Webhooks
+from api.webhook_post import sign
+from provisioning.ledger import Ledger
+from provisioning.ledger.webhooks import FORMERS, Webhook, WebhookState
+from tests.integration.test_webhooks import Receiver, _settle_again, batch_of, receiver, state_of, tell
+from tests.support.http_server import Server, csv_of, job, make_token, problem, running_server
+from tests.support.ledger_fixtures import Clock
+
+__all__ = ["receiver"]  # the fixture
+
+
+def signatures(receiver: Receiver, *secrets: str) -> tuple[str, str]:
+    """What the receiver was shown last, and what these secrets would show."""
+    headers, body = receiver.heard[-1]
+    message_id, at = headers["webhook-id"], int(headers["webhook-timestamp"])
+    return headers["webhook-signature"], " ".join(sign(each, message_id, at, body) for each in secrets)
+
+
+async def rotate(webhooks: Webhooks, on: str) -> Webhook:
+    found = await webhooks.get(on)
+    assert found is not None
+    rotated = await webhooks.rotate(on, found[0])
+    assert rotated is not None
+    return rotated
+
+
+async def test_for_a_day_both_secrets_sign_and_then_the_new_one_alone(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
+    batch = await batch_of(ledger)
+    old = await webhooks.set(batch, receiver.url)
+    new = await rotate(webhooks, batch)
+    assert new.secret != old.secret
+    await ledger.operations.cancel(batch, "ana")
+    clock.advance(BOTH_SECONDS - 1)
+    assert await tell(webhooks) == 1
+    shown, expected = signatures(receiver, new.secret, old.secret)
+    assert shown == expected
+    clock.advance(1)
+    await _settle_again(ledger, batch, "k9")
+    assert await tell(webhooks) == 1
+    shown, expected = signatures(receiver, new.secret)
+    assert shown == expected
+
+
+async def test_a_rotation_whose_answer_was_lost_is_repeated_without_a_gap(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
+    batch = await batch_of(ledger)
+    old = await webhooks.set(batch, receiver.url)
+    lost = await rotate(webhooks, batch)
+    clock.advance(60)
+    new = await rotate(webhooks, batch)
+    await ledger.operations.cancel(batch, "ana")
+    assert await tell(webhooks) == 1
+    shown, expected = signatures(receiver, new.secret, lost.secret, old.secret)
+    assert shown == expected
+    for _ in range(FORMERS):
+        new = await rotate(webhooks, batch)
+    assert len(new.secrets(clock())) == 1 + FORMERS
+
+
+@pytest.mark.parametrize("answer", [204, 410, 500])
+async def test_a_rotation_during_a_delivery_changes_nothing_about_its_result(
+    ledger: Ledger, receiver: Receiver, clock: Clock, answer: int
+) -> None:
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
+    batch = await batch_of(ledger)
+    await webhooks.set(batch, receiver.url)
+    await ledger.operations.cancel(batch, "ana")
+    hear = receiver.answer
+
+    async def rotate_meanwhile(request: web.Request) -> web.Response:
+        await rotate(webhooks, batch)
+        await rotate(webhooks, batch)
+        await hear(request)
+        return web.Response(status=answer)
+
+    receiver.answer = rotate_meanwhile  # type: ignore[method-assign]
+    assert await tell(webhooks) == (1 if answer == 204 else 0)
+    clock.advance(LEASE)
+    if answer == 410:
+        assert await webhooks.get(batch) is None
+    else:
+        failed = WebhookState(tries=1, failure="500")
+        assert await state_of(webhooks, batch) == (WebhookState() if answer == 204 else failed)
+    receiver.answer = hear  # type: ignore[method-assign]
+    assert await tell(webhooks) == (1 if answer == 500 else 0)
+    assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
+
+
+async def test_a_rotation_does_not_touch_what_is_to_be_told(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
+    batch = await batch_of(ledger)
+    await webhooks.set(batch, receiver.url)
+    await ledger.operations.cancel(batch, "ana")
+    receiver.answers = [500]
+    assert await tell(webhooks) == 0
+    await rotate(webhooks, batch)
+    assert (await state_of(webhooks, batch)).tries == 1
+    assert await tell(webhooks) == 0  # still not before its time
+    clock.advance(5)
+    assert await tell(webhooks) == 1
+
+
+async def test_a_webhook_that_was_replaced_is_not_rotated(ledger: Ledger, receiver: Receiver) -> None:
+    webhooks = Webhooks(ledger, allow_private=True)
+    batch = await batch_of(ledger)
+    before = await webhooks.set(batch, receiver.url)
+    after = await webhooks.set(batch, receiver.url)
+    assert await webhooks.rotate(batch, before) is None
+    assert (await webhooks.get(batch)) == (after, WebhookState())
+    await webhooks.remove(batch)
+    assert await webhooks.rotate(batch, after) is None
+    assert await webhooks.get(batch) is None
+
+
+# --- Over HTTP ---
+
+NOWHERE = {"url": "http://127.0.0.1:9/hook"}
+
+
+@pytest.fixture
+def server(valkey_url: str, ledger: Ledger, tmp_path: Path) -> Iterator[Server]:
+    with running_server(valkey_url, tmp_path, ALLOW_PRIVATE="true") as server:
+        yield server
+
+
+@pytest.fixture
+def paths(server: Server) -> list[str]:
+    """Paths of webhooks that are set, one on each thing that may have one."""
+    server.post("/v1/batches?name=told", csv_of(2), Content_Type="text/csv")
+    single = server.post("/v1/jobs", job("t1")).headers["location"]
+    paths = ["/v1/batches/told/webhook", f"{single}/webhook"]
+    for path in paths:
+        assert server.client.put(path, json=NOWHERE).status_code == 200
+    return paths
+
+
+async def acts_of(ledger: Ledger) -> list[tuple[str, str]]:
+    """What was done with webhooks, as the audit has it, oldest first: on what, and what."""
+    acts = [(act.on, str(act.facts["done"])) async for act in ledger.queries.audit() if act.act == "webhook"]
+    return acts[::-1]
+
+
+async def test_a_secret_is_rotated_over_http_and_the_audit_says_so(
+    server: Server, ledger: Ledger, paths: list[str]
+) -> None:
+    for path in paths:
+        assert server.get(path).json()["former_until"] is None
+        rotated = server.post(f"{path}/rotate")
+        assert rotated.status_code == 200, rotated.text
+        assert rotated.json()["secret"].startswith("whsec_")
+        until = rotated.json()["former_until"]
+        assert until == pytest.approx(time.time() + BOTH_SECONDS, abs=60)
+        shown = server.get(path)
+        assert shown.json()["former_until"] == until
+        assert "whsec_" not in shown.text
+    acts = await acts_of(ledger)
+    assert [done for _, done in acts] == ["set"] * len(paths) + ["rotated"] * len(paths)
+    assert {on.partition(":")[0] for on, _ in acts} == {"batch", "job"}
+
+
+def test_no_token_rotates_anothers_secret_and_none_is_made_where_no_webhook_is(
+    server: Server, paths: list[str], valkey_url: str
+) -> None:
+    theirs = {"Authorization": f"Bearer {make_token(valkey_url, 'shop', 'submit', 'read')}"}
+    for path in paths:
+        assert problem(server.client.post(f"{path}/rotate", headers=theirs)) == "no-scope"
+        assert server.client.delete(path).status_code == 204
+        assert problem(server.client.post(f"{path}/rotate")) == "not-found"
