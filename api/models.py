@@ -255,3 +255,15 @@ class RotatedWebhook(Shape):
     job: str | None = None
     secret: str = Field(examples=["whsec_…"])
     former_until: Time
+
+
+class TestedWebhook(Shape):
+    """What came of a test event."""
+
+    batch: str | None = None
+    job: str | None = None
+    id: str = Field(description="The `webhook-id` of the message.")
+    accepted: bool
+    status: int | None = Field(description="HTTP status; null if there was no answer.")
+    failure: str = Field(description="Empty, the HTTP status, or `unreachable`.")
+    milliseconds: int | None = Field(description="Until the answer; null if there was none.")

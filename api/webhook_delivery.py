@@ -13,7 +13,7 @@ import base64
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -49,6 +49,9 @@ BOTH_SECONDS = 86_400.0
 
 LEASE = 60.0
 """Seconds for which one server reserves a webhook: four times what one delivery takes."""
+
+TEST = "webhook.test"
+"""The event that a person asks for, to see whether the receiver answers."""
 
 AT_ONCE = 50
 """Most deliveries at a time. If so many receivers hang, the others wait for `TIMEOUT`."""
@@ -103,6 +106,29 @@ class Webhooks:
         now = self._clock()
         rotated = webhook.rotated(new_secret(), now=now, until=now + BOTH_SECONDS)
         return rotated if await self._store.rotate(on, webhook, rotated) else None
+
+    async def test(self, webhook: Webhook, data: Mapping[str, str]) -> tuple[str, Reaction]:
+        """
+        Delivers an event `webhook.test` once, at once; the outbox stays as it is.
+
+        Args:
+            data: of the event.
+        Returns: the id of the message, and how the receiver reacted.
+        """
+        now = self._clock()
+        message_id = f"msg_test_{secrets.token_hex(12)}"
+        event = {"type": TEST, "timestamp": when(f"{int(now * 1000)}-0"), "data": data}
+        async with session(allow_private=self._allow_private) as http:
+            reaction = await post(
+                http,
+                webhook.url,
+                webhook.secrets(now),
+                message_id=message_id,
+                body=msgspec.json.encode(event),
+                now=int(now),
+                allow_private=self._allow_private,
+            )
+        return message_id, reaction
 
     async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
         """The webhook of a batch or job, and its status; None if it has none."""

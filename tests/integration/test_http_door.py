@@ -226,7 +226,11 @@ ROUTES = [
     ("POST", "/v1/jobs/x.1/resolve", "operate"),
     *((method, "/v1/batches/x/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
     *((method, "/v1/jobs/x.1/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
-    *(("POST", f"{of}/webhook/rotate", "submit") for of in ("/v1/batches/x", "/v1/jobs/x.1")),
+    *(
+        ("POST", f"{of}/webhook/{verb}", "submit")
+        for of in ("/v1/batches/x", "/v1/jobs/x.1")
+        for verb in ("rotate", "test")
+    ),
 ]
 
 

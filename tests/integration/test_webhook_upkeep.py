@@ -1,7 +1,9 @@
-"""What a developer does with a webhook that is set: give it another secret."""
+"""What a developer does with a webhook that is set: give it another secret, try it."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from aiohttp import web
 
 from api.webhook_delivery import BOTH_SECONDS, LEASE, Webhooks
 from api.webhook_post import sign
-from provisioning.ledger import Ledger
+from provisioning.ledger import Ledger, keys
 from provisioning.ledger.webhooks import FORMERS, Webhook, WebhookState
 from tests.integration.test_webhooks import Receiver, _settle_again, batch_of, receiver, state_of, tell
 from tests.support.http_server import Server, csv_of, job, make_token, problem, running_server
@@ -130,6 +132,27 @@ async def test_a_webhook_that_was_replaced_is_not_rotated(ledger: Ledger, receiv
     assert await webhooks.get(batch) is None
 
 
+async def test_a_test_event_is_signed_like_any_other_and_leaves_the_outbox_alone(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
+    batch = await batch_of(ledger)
+    await webhooks.set(batch, receiver.url)
+    webhook = await rotate(webhooks, batch)
+    await ledger.operations.cancel(batch, "ana")
+    before = await ledger.redis.lrange(keys.outbox(batch), 0, -1)
+    message_id, reaction = await webhooks.test(webhook, {"batch": batch})
+    assert reaction.accepted
+    [(headers, body)] = receiver.heard
+    assert headers["webhook-id"] == message_id
+    assert json.loads(body)["type"] == "webhook.test"
+    assert json.loads(body)["data"] == {"batch": batch}
+    shown, expected = signatures(receiver, *webhook.secrets(clock()))
+    assert shown == expected
+    assert await ledger.redis.lrange(keys.outbox(batch), 0, -1) == before != []
+    assert await tell(webhooks) == 1
+
+
 # --- Over HTTP ---
 
 NOWHERE = {"url": "http://127.0.0.1:9/hook"}
@@ -184,3 +207,35 @@ def test_no_token_rotates_anothers_secret_and_none_is_made_where_no_webhook_is(
         assert problem(server.client.post(f"{path}/rotate", headers=theirs)) == "no-scope"
         assert server.client.delete(path).status_code == 204
         assert problem(server.client.post(f"{path}/rotate")) == "not-found"
+
+
+@pytest.mark.parametrize("status", [204, 302, 410, 500])
+async def test_a_test_answers_with_what_the_receiver_answered(
+    server: Server, paths: list[str], receiver: Receiver, ledger: Ledger, status: int
+) -> None:
+    receiver.answers = [status] * len(paths)
+    for path in paths:
+        assert server.client.put(path, json={"url": receiver.url}).status_code == 200
+        answered = await asyncio.to_thread(server.post, f"{path}/test")
+        assert answered.status_code == 200, answered.text
+        said = answered.json()
+        assert (said["accepted"], said["status"]) == (status == 204, status)
+        assert said["failure"] == ("" if status == 204 else str(status))
+        assert 0 <= said["milliseconds"] < 15_000
+        assert said["id"] == receiver.heard[-1][0]["webhook-id"]
+        shown = server.get(path).json()  # not even a 410 removes it
+        assert (shown["tries"], shown["failure"]) == (0, "")
+    assert [done for _, done in await acts_of(ledger)][-1] == "tested"
+
+
+def test_a_test_without_an_answer_tells_nothing_but_that(
+    server: Server, paths: list[str], valkey_url: str
+) -> None:
+    theirs = {"Authorization": f"Bearer {make_token(valkey_url, 'shop', 'submit', 'read')}"}
+    for path in paths:
+        said = server.post(f"{path}/test").json()
+        assert (said["accepted"], said["status"], said["milliseconds"]) == (False, None, None)
+        assert said["failure"] == "unreachable"
+        assert problem(server.client.post(f"{path}/test", headers=theirs)) == "no-scope"
+        assert server.client.delete(path).status_code == 204
+        assert problem(server.post(f"{path}/test")) == "not-found"
