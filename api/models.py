@@ -267,3 +267,34 @@ class TestedWebhook(Shape):
     status: int | None = Field(description="HTTP status; null if there was no answer.")
     failure: str = Field(description="Empty, the HTTP status, or `unreachable`.")
     milliseconds: int | None = Field(description="Until the answer; null if there was none.")
+
+
+class WebhookDelivery(Shape):
+    """The delivery of an event, with what came of the last attempt."""
+
+    id: str = Field(description="The `webhook-id`, the same in each attempt.")
+    event: str = Field(examples=["batch.settled"])
+    outcome: str = Field(description="`accepted`, `waiting` or `given_up`.")
+    attempts: Number
+    at: Time = Field(description="The first attempt, Unix seconds.")
+    last_at: Time = Field(description="The last attempt, Unix seconds.")
+    status: int | None = Field(description="HTTP status; null if there was no answer.")
+    failure: str = Field(description="Empty, the HTTP status, or `unreachable`.")
+    milliseconds: int | None = Field(description="Until the answer; null if there was none.")
+
+
+class WebhookDeliveries(Shape):
+    """The last deliveries of a webhook, newest first."""
+
+    batch: str | None = None
+    job: str | None = None
+    deliveries: list[WebhookDelivery]
+
+
+class Redelivered(Shape):
+    """A delivery that waits to be repeated."""
+
+    batch: str | None = None
+    job: str | None = None
+    id: str
+    outcome: str

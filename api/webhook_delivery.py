@@ -26,7 +26,7 @@ from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.job import split_job_id
 from provisioning.ledger import Ledger
 from provisioning.ledger.events import when
-from provisioning.ledger.webhooks import Delivery, Webhook, WebhookState
+from provisioning.ledger.webhooks import Delivery, PastDelivery, Webhook, WebhookState
 from provisioning.observability.log_events import (
     LEDGER_LOST,
     WEBHOOK_ABANDONED,
@@ -130,6 +130,14 @@ class Webhooks:
             )
         return message_id, reaction
 
+    async def deliveries(self, on: str) -> list[PastDelivery]:
+        """The last deliveries of a webhook that were tried, the newest first."""
+        return await self._store.deliveries(on, self._clock())
+
+    async def redeliver(self, on: str, delivery_id: str) -> bool:
+        """Delivers an event again, under its id. Returns: whether there is such a delivery."""
+        return await self._store.redeliver(on, delivery_id)
+
     async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
         """The webhook of a batch or job, and its status; None if it has none."""
         return await self._store.get(on)
@@ -198,13 +206,13 @@ class Webhooks:
         gone = reaction.status == GONE
         self._log(delivery, reaction, abandoned=gone or tries >= len(self._backoff))
         if reaction.accepted:
-            await self._store.finish(delivery)
+            await self._store.finish(delivery, reaction.came)
         elif gone:
             await self._store.end(delivery)
         elif tries >= len(self._backoff):
-            await self._store.give_up(delivery, reaction.failure)
+            await self._store.give_up(delivery, reaction.came)
         else:
-            await self._store.try_again(delivery, reaction.failure, self._backoff[tries])
+            await self._store.try_again(delivery, reaction.came, self._backoff[tries])
         return reaction.accepted
 
     async def _body(self, delivery: Delivery) -> bytes:
@@ -238,7 +246,7 @@ class Webhooks:
             http,
             delivery.webhook.url,
             delivery.webhook.secrets(now),
-            message_id=f"msg_{delivery.on}_{delivery.entry}",
+            message_id=delivery.message_id,
             body=body,
             now=int(now),
             allow_private=self._allow_private,

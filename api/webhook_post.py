@@ -21,6 +21,7 @@ import msgspec
 
 from producers.pull.addresses import PrivateAddressError, check_address
 from provisioning.errors import ProvisioningError
+from provisioning.ledger.webhooks import Came
 from provisioning.user_agent import user_agent
 
 TIMEOUT = 15.0
@@ -77,6 +78,12 @@ class Reaction(msgspec.Struct, frozen=True):
         if self.accepted:
             return ""
         return UNREACHABLE if self.status is None else str(self.status)
+
+    @property
+    def came(self) -> Came:
+        """For the owner of the webhook. How long nobody answered is left out: it would tell why."""
+        milliseconds = None if self.status is None else round(self.seconds * 1000)
+        return Came(self.failure, self.status, milliseconds)
 
     @property
     def logged(self) -> str:

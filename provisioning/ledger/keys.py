@@ -41,6 +41,8 @@ receive the batch's key and append the endings of `OF_BATCH`; other keys they kn
 | `pv:webhooks:due`          | zset   | those with something to tell, by when it is tried next (ms)       |
 | `pv:webhooks:states`       | hash   | batch or job → how its webhook goes (JSON)                        |
 | `pv:outbox:ON`             | list   | what the webhook of a batch or job is to be told, oldest first    |
+| `pv:deliveries:ON`         | list   | its last deliveries and what came of them (JSON), newest first   |
+| `pv:delivered:ON`          | hash   | id of a delivery → what was sent, as in the outbox               |
 | `pv:confirmed`             | string | written before replicas are waited for                            |
 | `pv:primary`               | hash   | the Redis last met: its run id, since when, what it may lose      |
 | `pv:intake:dead`           | list   | messages that were refused, and why (JSON), newest first, bounded |
@@ -70,6 +72,8 @@ SHARED: Final = {
     "webhooks_due": "pv:webhooks:due",
     "webhook_states": "pv:webhooks:states",
     "outbox": "pv:outbox:",
+    "deliveries": "pv:deliveries:",
+    "delivered": "pv:delivered:",
     "events": "pv:events",
     "primary": "pv:primary",
     "intake_dead": "pv:intake:dead",
@@ -189,6 +193,16 @@ def identity(credential: str, owner: str = DEFAULT) -> str:
 def outbox(on: str) -> str:
     """List: what the webhook of a batch or job is still to be told, oldest first."""
     return SHARED["outbox"] + on
+
+
+def deliveries(on: str) -> str:
+    """List: the last deliveries of a webhook, the newest first."""
+    return SHARED["deliveries"] + on
+
+
+def delivered(on: str) -> str:
+    """Hash: id of a delivery → what was sent, as a line of the outbox."""
+    return SHARED["delivered"] + on
 
 
 def idempotency(name: str) -> str:

@@ -170,6 +170,21 @@ EVENTS_KEPT: Final = 50_000
 """Entries of `keys.EVENTS` that are kept at least, some 10 MB: whoever comes back finds what they missed."""
 
 
+DELIVERIES_KEPT: Final = 50
+"""Deliveries of a webhook that are listed, and can be repeated."""
+
+DELIVERIES_KEPT_MS: Final = 7 * 86_400_000
+"""ms after the last attempt at which a delivery is listed no longer."""
+
+
+class Delivered(StrEnum):
+    """How a delivery goes."""
+
+    WAITING = "waiting"  # in the outbox, to be tried again
+    ACCEPTED = "accepted"
+    GIVEN_UP = "given_up"  # it is not tried again, unless somebody asks
+
+
 class HoldKind(StrEnum):
     """What has put a hold on."""
 
@@ -714,6 +729,7 @@ class ToldWebhook(msgspec.Struct, frozen=True):
         done: it is not tried again.
         delay: before which nothing is tried.
         state: how the webhook goes now, as JSON.
+        delivery: what came of it, as JSON; its times and attempts are added.
     """
 
     on: str
@@ -722,6 +738,7 @@ class ToldWebhook(msgspec.Struct, frozen=True):
     done: bool
     delay: Seconds
     state: bytes
+    delivery: bytes
 
 
 class WriteWebhook(msgspec.Struct, frozen=True):
@@ -731,6 +748,13 @@ class WriteWebhook(msgspec.Struct, frozen=True):
     entry: str
     webhook: bytes
     body: bytes
+
+
+class Redeliver(msgspec.Struct, frozen=True):
+    """`id`: of a delivery of the webhook."""
+
+    on: str
+    id: str
 
 
 class RotateWebhook(msgspec.Struct, frozen=True):
@@ -821,6 +845,7 @@ SCRIPTS: Final = {
         Script("take_webhook", TakeWebhook),
         Script("write_webhook", WriteWebhook),
         Script("told_webhook", ToldWebhook),
+        Script("redeliver", Redeliver),
         Script("remove_webhook", RemoveWebhook),
         Script("release", Scope),
         Script("tried", Tried),
@@ -862,6 +887,7 @@ _TEXTS: Final[dict[str, dict[str, str]]] = {
             "SWEEP": Sweep,
             "HOLD_KIND": HoldKind,
             "HAPPENED": Happened,
+            "DELIVERED": Delivered,
         }.items()
     },
     "KEY": keys.SHARED,
@@ -910,6 +936,7 @@ def _words() -> str:
             f"local WEBHOOKS_TELL = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOK_EVENTS)} }}",
             f"local EVENTS_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {TOKENS_SINCE}",
             f"local SETTLING_MS = {SETTLING_MS}",
+            f"local DELIVERIES_KEPT, DELIVERIES_KEPT_MS = {DELIVERIES_KEPT}, {DELIVERIES_KEPT_MS}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",
             f"local function endings() return {{ {endings} }} end",
         ]

@@ -17,7 +17,7 @@ from yarl import URL
 
 from provisioning.ledger import keys, schema
 from provisioning.ledger.encryption import WEBHOOKS, Encryption
-from provisioning.ledger.schema import Happened
+from provisioning.ledger.schema import DELIVERIES_KEPT_MS, Delivered, Happened
 from provisioning.ledger.scripts import Call
 
 Do = Callable[[Call[Any]], Awaitable[Any]]
@@ -88,6 +88,39 @@ class WebhookState(msgspec.Struct, frozen=True):
     given_up: int = 0
 
 
+class Came(msgspec.Struct, frozen=True):
+    """
+    What came of an attempt, as the owner of the webhook may see it.
+
+    Attributes:
+        failure: empty if it was accepted.
+        status: of the answer; None if there was none.
+        milliseconds: until the answer.
+    """
+
+    failure: str = ""
+    status: int | None = None
+    milliseconds: int | None = None
+
+
+class PastDelivery(Came, frozen=True, kw_only=True):
+    """
+    A delivery that was tried, with what came of the last attempt.
+
+    Attributes:
+        id: of the message, the same in each attempt.
+        event: what has happened.
+        at, last_at: the first and the last attempt, Unix seconds.
+    """
+
+    id: str
+    event: str
+    outcome: Delivered
+    attempts: int = 0
+    at: float = 0.0
+    last_at: float = 0.0
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """
     An event to deliver.
@@ -107,6 +140,11 @@ class Delivery(msgspec.Struct, frozen=True):
     happened: Happened
     body: bytes = b""
 
+    @property
+    def message_id(self) -> str:
+        """The id by which a receiver recognises the event."""
+        return f"msg_{self.on}_{self.entry}"
+
 
 class NotYoursError(Exception):
     """Another token has set the webhook."""
@@ -114,6 +152,7 @@ class NotYoursError(Exception):
 
 _decode = msgspec.json.Decoder(Webhook).decode
 _decode_state = msgspec.json.Decoder(WebhookState).decode
+_decode_past = msgspec.json.Decoder(PastDelivery).decode
 _encode = msgspec.json.encode
 
 
@@ -208,26 +247,48 @@ class WebhookStore:
 
         return await self._do_of(delivery, call)
 
-    async def finish(self, delivery: Delivery) -> None:
+    async def finish(self, delivery: Delivery, came: Came) -> None:
         """Records that the event was accepted."""
-        await self._settle(delivery, msgspec.structs.replace(delivery.state, tries=0, failure=""))
+        state = msgspec.structs.replace(delivery.state, tries=0, failure="")
+        await self._settle(delivery, came, state, Delivered.ACCEPTED)
 
-    async def give_up(self, delivery: Delivery, failure: str) -> None:
+    async def give_up(self, delivery: Delivery, came: Came) -> None:
         """Records that the event is not delivered again."""
         given_up = delivery.state.given_up + 1
-        await self._settle(delivery, WebhookState(0, failure, given_up))
+        await self._settle(delivery, came, WebhookState(0, came.failure, given_up), Delivered.GIVEN_UP)
 
-    async def try_again(self, delivery: Delivery, failure: str, delay: float) -> None:
+    async def try_again(self, delivery: Delivery, came: Came, delay: float) -> None:
         """Records a failed delivery; the event is delivered again after `delay` seconds."""
         tries = delivery.state.tries + 1
-        state = msgspec.structs.replace(delivery.state, tries=tries, failure=failure)
-        await self._settle(delivery, state, done=False, delay=delay)
+        state = msgspec.structs.replace(delivery.state, tries=tries, failure=came.failure)
+        await self._settle(delivery, came, state, Delivered.WAITING, delay)
+
+    async def deliveries(self, on: str, now: float) -> list[PastDelivery]:
+        """The last deliveries of a webhook that were tried, the newest first."""
+        lines = await self._redis.lrange(keys.deliveries(on), 0, -1)
+        found = [_decode_past(line) for line in lines]
+        return [each for each in found if each.last_at >= now - DELIVERIES_KEPT_MS / 1000]
+
+    async def redeliver(self, on: str, delivery_id: str) -> bool:
+        """
+        Puts an event into the outbox once more, with its id and body, unless it is there.
+
+        Returns: whether there is such a delivery.
+        """
+        head = schema.Redeliver(on, delivery_id)
+        return bool(await self._do(Call("redeliver", keys.WEBHOOKS, bool, head)))
 
     async def _settle(
-        self, delivery: Delivery, state: WebhookState, *, done: bool = True, delay: float = 0.0
+        self, delivery: Delivery, came: Came, state: WebhookState, outcome: Delivered, delay: float = 0.0
     ) -> None:
+        facts = msgspec.structs.asdict(came)
+        past = PastDelivery(**facts, id=delivery.message_id, event=delivery.happened, outcome=outcome)
+        done = outcome is not Delivered.WAITING
+
         def call(kept: bytes) -> Call[bool]:
-            head = schema.ToldWebhook(delivery.on, delivery.entry, kept, done, delay, _encode(state))
+            head = schema.ToldWebhook(
+                delivery.on, delivery.entry, kept, done, delay, _encode(state), _encode(past)
+            )
             return Call("told_webhook", keys.WEBHOOKS_DUE, bool, head)
 
         await self._do_of(delivery, call)

@@ -229,8 +229,9 @@ ROUTES = [
     *(
         ("POST", f"{of}/webhook/{verb}", "submit")
         for of in ("/v1/batches/x", "/v1/jobs/x.1")
-        for verb in ("rotate", "test")
+        for verb in ("rotate", "test", "deliveries/msg_x_1-0/redeliver")
     ),
+    *(("GET", f"{of}/webhook/deliveries", "submit") for of in ("/v1/batches/x", "/v1/jobs/x.1")),
 ]
 
 

@@ -109,7 +109,8 @@ async def test_no_operation_on_a_thing_of_another_owners_finds_it_or_changes_any
     for operation in OF_SOMETHING:
         for batch in (two.batch, "june", "crm%2Fjune", "single"):
             for job_id in two.jobs if "{job}" in operation else two.jobs[:1]:
-                answered = two.ask("shop", operation, batch=batch, job=job_id, file="failed.csv")
+                named = {"batch": batch, "job": job_id, "file": "failed.csv", "delivery": "msg_x_1-0"}
+                answered = two.ask("shop", operation, **named)
                 assert answered.status_code == 404, (operation, batch, answered.text)
                 assert MARK not in answered.text
     assert await two.kept() == before

@@ -1,4 +1,4 @@
-"""What a developer does with a webhook that is set: give it another secret, try it."""
+"""What a developer does with a webhook that is set: give it another secret, try it, look at deliveries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,9 +15,10 @@ from aiohttp import web
 from api.webhook_delivery import BOTH_SECONDS, LEASE, Webhooks
 from api.webhook_post import sign
 from provisioning.ledger import Ledger, keys
+from provisioning.ledger.schema import DELIVERIES_KEPT, DELIVERIES_KEPT_MS
 from provisioning.ledger.webhooks import FORMERS, Webhook, WebhookState
 from tests.integration.test_webhooks import Receiver, _settle_again, batch_of, receiver, state_of, tell
-from tests.support.http_server import Server, csv_of, job, make_token, problem, running_server
+from tests.support.http_server import PATIENCE, Server, csv_of, job, make_token, problem, running_server
 from tests.support.ledger_fixtures import Clock
 
 __all__ = ["receiver"]  # the fixture
@@ -153,6 +155,129 @@ async def test_a_test_event_is_signed_like_any_other_and_leaves_the_outbox_alone
     assert await tell(webhooks) == 1
 
 
+# --- Deliveries ---
+
+
+async def settled(ledger: Ledger, receiver: Receiver, clock: Clock) -> tuple[str, Webhooks]:
+    """A batch with something to tell, and who tells it."""
+    webhooks = Webhooks(ledger, allow_private=True, backoff=(5.0,), clock=clock)
+    batch = await batch_of(ledger)
+    await webhooks.set(batch, receiver.url)
+    await ledger.operations.cancel(batch, "ana")
+    return batch, webhooks
+
+
+async def test_a_delivery_is_listed_with_what_came_of_its_attempts(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch, webhooks = await settled(ledger, receiver, clock)
+    assert await webhooks.deliveries(batch) == []
+    receiver.answers = [500, 204, 404, 404]
+    began = clock()
+    assert await tell(webhooks) == 0
+    [waiting] = await webhooks.deliveries(batch)
+    assert (waiting.outcome, waiting.attempts, waiting.status, waiting.failure) == ("waiting", 1, 500, "500")
+    clock.advance(5)
+    assert await tell(webhooks) == 1
+    [accepted] = await webhooks.deliveries(batch)
+    assert (accepted.outcome, accepted.attempts, accepted.status, accepted.failure) == (
+        "accepted",
+        2,
+        204,
+        "",
+    )
+    assert (accepted.at, accepted.last_at) == (began, began + 5)
+    assert (accepted.id, accepted.event) == (receiver.heard[0][0]["webhook-id"], "batch.settled")
+    assert accepted.milliseconds is not None
+    await _settle_again(ledger, batch, "k9")
+    for _ in range(2):
+        await tell(webhooks)
+        clock.advance(5)
+    assert [each.outcome for each in await webhooks.deliveries(batch)] == ["given_up", "accepted"]
+
+
+async def test_a_delivery_without_an_answer_is_listed_as_unreachable(ledger: Ledger, clock: Clock) -> None:
+    webhooks = Webhooks(ledger, allow_private=True, clock=clock)
+    batch = await batch_of(ledger)
+    await webhooks.set(batch, "http://127.0.0.1:9/")
+    await ledger.operations.cancel(batch, "ana")
+    await tell(webhooks)
+    [delivery] = await webhooks.deliveries(batch)
+    assert (delivery.failure, delivery.status, delivery.milliseconds) == ("unreachable", None, None)
+
+
+async def test_the_list_of_deliveries_is_bounded_in_number_and_time(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch, webhooks = await settled(ledger, receiver, clock)
+    for n in range(DELIVERIES_KEPT + 2):
+        await tell(webhooks)
+        clock.advance(1)
+        await _settle_again(ledger, batch, f"k{n}")
+    await tell(webhooks)
+    listed = await webhooks.deliveries(batch)
+    heard = [headers["webhook-id"] for headers, _ in receiver.heard]
+    assert [each.id for each in listed] == heard[: -DELIVERIES_KEPT - 1 : -1]
+    assert await ledger.redis.hlen(keys.delivered(batch)) == DELIVERIES_KEPT
+    for name in (keys.deliveries(batch), keys.delivered(batch)):
+        assert 0 < await ledger.redis.pttl(name) <= DELIVERIES_KEPT_MS
+    clock.advance(DELIVERIES_KEPT_MS / 1000 + 1)
+    assert await webhooks.deliveries(batch) == []
+    await _settle_again(ledger, batch, "last")
+    await tell(webhooks)
+    assert len(await webhooks.deliveries(batch)) == 1
+    assert await ledger.redis.hlen(keys.delivered(batch)) == 1
+
+
+async def test_a_redelivery_has_the_same_id_and_body_and_comes_after_what_waits(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch, webhooks = await settled(ledger, receiver, clock)
+    await tell(webhooks)
+    [delivery] = await webhooks.deliveries(batch)
+    await _settle_again(ledger, batch, "k9")
+    assert await webhooks.redeliver(batch, delivery.id)
+    assert await webhooks.redeliver(batch, delivery.id)  # it waits: said twice, done once
+    assert await tell(webhooks) == 2
+    (first, body), (other, _), (again, same) = receiver.heard
+    assert first["webhook-id"] == again["webhook-id"] != other["webhook-id"]
+    assert body == same
+    newest, oldest = await webhooks.deliveries(batch)
+    assert (oldest.id, oldest.attempts, oldest.outcome) == (delivery.id, 2, "accepted")
+    assert newest.attempts == 1
+
+
+async def test_what_was_given_up_is_delivered_after_all_on_request(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch, webhooks = await settled(ledger, receiver, clock)
+    receiver.answers = [500, 500]
+    await tell(webhooks)
+    clock.advance(5)
+    await tell(webhooks)
+    [given_up] = await webhooks.deliveries(batch)
+    assert given_up.outcome == "given_up"
+    assert await webhooks.redeliver(batch, given_up.id)
+    [waiting] = await webhooks.deliveries(batch)
+    assert waiting.outcome == "waiting"
+    assert await tell(webhooks) == 1
+    assert not await webhooks.redeliver(batch, "msg_other_1-0")
+
+
+async def test_a_server_that_dies_during_a_redelivery_leaves_it_to_another(
+    ledger: Ledger, receiver: Receiver, clock: Clock
+) -> None:
+    batch, webhooks = await settled(ledger, receiver, clock)
+    await tell(webhooks)
+    [delivery] = await webhooks.deliveries(batch)
+    await webhooks.redeliver(batch, delivery.id)
+    assert await ledger.webhooks.take(batch, lease=LEASE) is not None  # and is heard of no more
+    assert await tell(webhooks) == 0
+    clock.advance(LEASE)
+    assert await tell(webhooks) == 1
+    assert len({(headers["webhook-id"], body) for headers, body in receiver.heard}) == 1
+
+
 # --- Over HTTP ---
 
 NOWHERE = {"url": "http://127.0.0.1:9/hook"}
@@ -239,3 +364,49 @@ def test_a_test_without_an_answer_tells_nothing_but_that(
         assert problem(server.client.post(f"{path}/test", headers=theirs)) == "no-scope"
         assert server.client.delete(path).status_code == 204
         assert problem(server.post(f"{path}/test")) == "not-found"
+
+
+async def test_deliveries_are_listed_and_repeated_over_http(
+    server: Server, paths: list[str], receiver: Receiver, ledger: Ledger
+) -> None:
+    for path in paths:
+        assert server.client.put(path, json={"url": receiver.url}).status_code == 200
+        assert server.get(f"{path}/deliveries").json()["deliveries"] == []
+    for batch in ("told", "single"):
+        assert server.post(f"/v1/batches/{batch}/cancel").status_code == 200
+    for path in paths:
+        delivery = await first_delivery(server, path)
+        assert (delivery["outcome"], delivery["attempts"], delivery["status"]) == ("accepted", 1, 204)
+        again = server.post(f"{path}/deliveries/{delivery['id']}/redeliver")
+        assert again.status_code == 202, again.text
+        assert again.json()["id"] == delivery["id"]
+        assert (await first_delivery(server, path, attempts=2))["outcome"] == "accepted"
+        assert problem(server.post(f"{path}/deliveries/msg_x_1-0/redeliver")) == "not-found"
+    ids = [headers["webhook-id"] for headers, _ in receiver.heard]
+    assert sorted(ids) == sorted([*set(ids)] * 2)
+    assert [done for _, done in await acts_of(ledger)][-len(paths) :] == ["redelivered"] * len(paths)
+
+
+async def first_delivery(server: Server, path: str, attempts: int = 1) -> dict[str, Any]:
+    """The one delivery of a webhook, once there were so many attempts."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            answer = await asyncio.to_thread(server.get, f"{path}/deliveries")
+            [*found] = answer.json()["deliveries"]
+            if found and found[0]["attempts"] >= attempts:
+                assert len(found) == 1
+                return dict(found[0])
+
+
+def test_no_token_sees_or_repeats_anothers_deliveries(
+    server: Server, paths: list[str], valkey_url: str
+) -> None:
+    theirs = {"Authorization": f"Bearer {make_token(valkey_url, 'shop', 'submit', 'read')}"}
+    for path in paths:
+        listed = f"{path}/deliveries"
+        again = f"{listed}/msg_x_1-0/redeliver"
+        assert problem(server.client.get(listed, headers=theirs)) == "no-scope"
+        assert problem(server.client.post(again, headers=theirs)) == "no-scope"
+        assert server.client.delete(path).status_code == 204
+        assert problem(server.get(listed)) == "not-found"
+        assert problem(server.post(again)) == "not-found"

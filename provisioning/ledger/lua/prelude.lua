@@ -75,7 +75,19 @@ local function forget_webhook(on)
   redis.call('HDEL', KEY.webhooks, on)
   redis.call('HDEL', KEY.webhook_states, on)
   redis.call('ZREM', KEY.webhooks_due, on)
-  redis.call('DEL', KEY.outbox .. on)
+  redis.call('DEL', KEY.outbox .. on, KEY.deliveries .. on, KEY.delivered .. on)
+end
+
+-- The place of a delivery in the list of a webhook's, and itself; nil if it is not there any more.
+local function find_delivery(on, id)
+  for place, line in ipairs(redis.call('LRANGE', KEY.deliveries .. on, 0, -1)) do
+    local delivery = cjson.decode(line)
+    if delivery.id == id then return place - 1, delivery end
+  end
+end
+
+local function write_delivery(on, place, delivery)
+  redis.call('LSET', KEY.deliveries .. on, place, cjson.encode(delivery))
 end
 
 -- What somebody may wait for, appended to one stream; and to what a webhook is to be told, if there is one. `n` is

@@ -49,6 +49,8 @@ SHARED = {
     keys.WEBHOOK_STATES,
     keys.EVENTS,
     keys.outbox("ON"),
+    keys.deliveries("ON"),
+    keys.delivered("ON"),
     keys.WORKERS,
     keys.WORKER_SIGNS,
     "pv:brake:SCOPE",
