@@ -253,6 +253,7 @@ class RotatedWebhook(Shape):
 
     batch: str | None = None
     job: str | None = None
+    owner: str | None = None
     secret: str = Field(examples=["whsec_…"])
     former_until: Time
 
@@ -262,6 +263,7 @@ class TestedWebhook(Shape):
 
     batch: str | None = None
     job: str | None = None
+    owner: str | None = None
     id: str = Field(description="The `webhook-id` of the message.")
     accepted: bool
     status: int | None = Field(description="HTTP status; null if there was no answer.")
@@ -288,6 +290,7 @@ class WebhookDeliveries(Shape):
 
     batch: str | None = None
     job: str | None = None
+    owner: str | None = None
     deliveries: list[WebhookDelivery]
 
 
@@ -296,5 +299,23 @@ class Redelivered(Shape):
 
     batch: str | None = None
     job: str | None = None
+    owner: str | None = None
     id: str
     outcome: str
+
+
+class NewOwnerWebhook(Shape):
+    """An owner's webhook, with the secret that signs its notifications."""
+
+    owner: str
+    secret: str = Field(examples=["whsec_…"])
+
+
+class OwnerWebhookState(_WebhookGoes):
+    """
+    Status of an owner's webhook. `given_up` counts events of a full outbox too; `failure` may also be
+    `deleted`: the batch or job of the event was deleted before it was delivered.
+    """
+
+    owner: str
+    events: list[str] = Field(description="The types of events that it gets.")

@@ -1,5 +1,6 @@
 """
-Webhooks: an address is notified when its batch settles or the program holds it, or when its single job ends.
+Webhooks: an address is notified when its batch settles or the program holds it, or when its single job ends;
+that of an owner, when any of the owner's batches or single jobs does so.
 
 The id is the same in every delivery of an event, so that a receiver recognises duplicates. The pending events
 are in the ledger (`provisioning/ledger/webhooks.py`); this module delivers them, one POST at a time
@@ -26,7 +27,8 @@ from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.job import split_job_id
 from provisioning.ledger import Ledger
 from provisioning.ledger.events import when
-from provisioning.ledger.webhooks import Delivery, PastDelivery, Webhook, WebhookState
+from provisioning.ledger.schema import Happened
+from provisioning.ledger.webhooks import Came, Delivery, PastDelivery, Webhook, WebhookState
 from provisioning.observability.log_events import (
     LEDGER_LOST,
     WEBHOOK_ABANDONED,
@@ -52,6 +54,9 @@ LEASE = 60.0
 
 TEST = "webhook.test"
 """The event that a person asks for, to see whether the receiver answers."""
+
+DELETED = "deleted"
+"""The failure of an event of an owner's webhook whose batch or job was deleted before it was delivered."""
 
 AT_ONCE = 50
 """Most deliveries at a time. If so many receivers hang, the others wait for `TIMEOUT`."""
@@ -80,18 +85,27 @@ class Webhooks:
         self._clock = clock
         self._deliveries: dict[str, asyncio.Task[int]] = {}
 
-    async def set(self, on: str, url: str, *, actor: str = "", may_replace: bool = True) -> Webhook:
+    async def set(
+        self,
+        on: str,
+        url: str,
+        *,
+        actor: str = "",
+        may_replace: bool = True,
+        events: Sequence[Happened] = (),
+    ) -> Webhook:
         """
-        Sets the webhook of a batch or single job; events that have happened already are delivered too.
+        Sets a webhook; of a batch or single job, events that have happened already are delivered too.
 
         Args:
-            on: id of the batch or job.
+            on: id of the batch or job, or `owner:NAME`.
+            events: of an owner's, what to notify of; empty for all.
             actor: id of the token that sets it.
             may_replace: whether it may replace a webhook that another token has set.
         Raises: InvalidInputError if the address is not allowed; NotYoursError.
         """
         check_address(url, allow_private=self._allow_private)
-        webhook = Webhook(url, new_secret(), actor)
+        webhook = Webhook(url, new_secret(), actor, events=tuple(events))
         await self._store.set(on, webhook, may_replace=may_replace)
         return webhook
 
@@ -139,7 +153,7 @@ class Webhooks:
         return await self._store.redeliver(on, delivery_id)
 
     async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
-        """The webhook of a batch or job, and its status; None if it has none."""
+        """The webhook of a batch, job or owner, and its status; None if it has none."""
         return await self._store.get(on)
 
     async def remove(self, on: str) -> bool:
@@ -182,7 +196,12 @@ class Webhooks:
         """
         delivered = 0
         try:
-            while (delivery := await self._store.take(on, lease=LEASE)) and await self._try(http, delivery):
+            while delivery := await self._store.take(on, lease=LEASE):
+                body = delivery.body or await self._written(delivery)
+                if not body:
+                    continue  # the next one; or nothing, as long as another server is at it
+                if not await self._try(http, delivery, body):
+                    break
                 delivered += 1
                 if len(self._deliveries) >= AT_ONCE:
                     break
@@ -190,17 +209,20 @@ class Webhooks:
             log_event(LEDGER_LOST, doing="webhooks", delay_s=LEASE, error=error)
         return delivered
 
-    async def _try(self, http: aiohttp.ClientSession, delivery: Delivery) -> bool:
-        """Delivers an event once. Returns: whether it was accepted."""
-        body = delivery.body
-        if not body:
-            try:
-                body = await self._body(delivery)
-            except NotFoundError:
+    async def _written(self, delivery: Delivery) -> bytes:
+        """The body of a first delivery, which is stored; empty if there is nothing to deliver any more."""
+        try:
+            body = await self._body(delivery)
+        except NotFoundError:
+            if delivery.subject == delivery.on:
                 await self._store.end(delivery)
-                return False
-            if not await self._store.write(delivery, body):
-                return False
+            else:
+                await self._store.give_up(delivery, Came(DELETED))
+            return b""
+        return body if await self._store.write(delivery, body) else b""
+
+    async def _try(self, http: aiohttp.ClientSession, delivery: Delivery, body: bytes) -> bool:
+        """Delivers an event once. Returns: whether it was accepted."""
         reaction = await self._post(http, delivery, body)
         tries = delivery.state.tries
         gone = reaction.status == GONE
@@ -217,19 +239,20 @@ class Webhooks:
 
     async def _body(self, delivery: Delivery) -> bytes:
         """The body: the current status of the batch or job. Raises: NotFoundError if it was deleted."""
-        data = await self._data(delivery.on)
+        data = await self._data(delivery.subject)
         return msgspec.json.encode(
             {"type": delivery.happened, "timestamp": when(delivery.entry), "data": data}
         )
 
-    async def _data(self, on: str) -> dict[str, Any]:
-        if "." in on:
-            return (await self._ledger.queries.job(on)).public()
-        return (await self._ledger.queries.status(on)).public()
+    async def _data(self, subject: str) -> dict[str, Any]:
+        if "." in subject:
+            return (await self._ledger.queries.job(subject)).public()
+        return (await self._ledger.queries.status(subject)).public()
 
     def _log(self, delivery: Delivery, reaction: Reaction, *, abandoned: bool) -> None:
         # The address is left out: it may be enough to send requests to the receiver.
-        batch = split_job_id(delivery.on)[0] if "." in delivery.on else delivery.on
+        subject = delivery.subject
+        batch = split_job_id(subject)[0] if "." in subject else subject
         tries = delivery.state.tries
         facts = {"batch_id": batch, "told": str(delivery.happened), "attempt": tries + 1}
         if reaction.accepted:

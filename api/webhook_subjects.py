@@ -1,4 +1,4 @@
-"""What a webhook is on, a batch or a job; who may manage it; the note on what was done with it."""
+"""What a webhook is on, a batch, a job or an owner; who may manage it; the note on what was done with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from api.owned import batch_of, check_job
 from api.problem import Kind, ProblemError
-from api.request import Submitter, state_of
+from api.request import Submitter, Watcher, state_of
 from provisioning import scopes
 from provisioning.ledger.tokens import Scope, Token
 from provisioning.ledger.webhooks import Webhook, WebhookState
@@ -37,6 +37,11 @@ def on_job(job_id: str) -> Subject:
     return Subject(job_id, scopes.of_job(job_id), {"job": job_id})
 
 
+def on_owner(name: str) -> Subject:
+    scope = scopes.of_owner(name)
+    return Subject(scope, scope, {"owner": name})
+
+
 async def _find_batch(request: Request, caller: Submitter, batch: str) -> None:
     request.state.webhook = caller, on_batch(await batch_of(request, caller, batch))
 
@@ -46,9 +51,14 @@ async def _find_job(request: Request, caller: Submitter, job: str) -> None:
     request.state.webhook = caller, on_job(job)
 
 
+async def _find_owner(request: Request, caller: Watcher) -> None:
+    request.state.webhook = caller, on_owner(caller.owner)
+
+
 EACH = (
     ("batch", "/v1/batches/{batch}/webhook", Depends(_find_batch)),
     ("job", "/v1/jobs/{job}/webhook", Depends(_find_job)),
+    ("owner", "/v1/webhook", Depends(_find_owner)),
 )
 """
 What a webhook may be on: its name, the path of the webhook, and the dependency that finds what is asked for.

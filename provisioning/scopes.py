@@ -28,3 +28,12 @@ def of_target(target: str) -> str:
 def of_job(job_id: str) -> str:
     """One job: nothing holds it alone, but acts are on it."""
     return f"job:{job_id}"
+
+
+OWNER: Final = "owner:"
+"""What the name of an owner begins with: nothing holds it back, but acts are on it, and its webhook is."""
+
+
+def of_owner(name: str) -> str:
+    """One owner. No batch or job has such an id: these have no colon."""
+    return OWNER + name

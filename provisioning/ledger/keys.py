@@ -37,10 +37,11 @@ receive the batch's key and append the endings of `OF_BATCH`; other keys they kn
 | `pv:tokens`                | hash   | id of an API token → name, scopes, SHA-256 of its secret (JSON)   |
 | `pv:idempotency:H`         | string | what was asked under an Idempotency-Key, and the answer (JSON)    |
 | `pv:idempotency:H:lock`    | string | the server that works on it, for as long as it renews this        |
-| `pv:webhooks`              | hash   | batch or single job → its webhook, secret included: sealed        |
+| `pv:webhooks`              | hash   | batch, single job or `owner:NAME` → its webhook: sealed           |
+| `pv:webhooks:events`       | hash   | `owner:NAME` → the events that its webhook is told of             |
 | `pv:webhooks:due`          | zset   | those with something to tell, by when it is tried next (ms)       |
-| `pv:webhooks:states`       | hash   | batch or job → how its webhook goes (JSON)                        |
-| `pv:outbox:ON`             | list   | what the webhook of a batch or job is to be told, oldest first    |
+| `pv:webhooks:states`       | hash   | ON → how its webhook goes (JSON); `ON:dropped` → lost events      |
+| `pv:outbox:ON`             | list   | what the webhook on a batch, job or owner is to be told, in order |
 | `pv:deliveries:ON`         | list   | its last deliveries and what came of them (JSON), newest first   |
 | `pv:delivered:ON`          | hash   | id of a delivery → what was sent, as in the outbox               |
 | `pv:confirmed`             | string | written before replicas are waited for                            |
@@ -69,6 +70,7 @@ SHARED: Final = {
     "identities": "pv:identities:",
     "brake": "pv:brake:",
     "webhooks": "pv:webhooks",
+    "webhook_events": "pv:webhooks:events",
     "webhooks_due": "pv:webhooks:due",
     "webhook_states": "pv:webhooks:states",
     "outbox": "pv:outbox:",
@@ -106,6 +108,7 @@ LEARNED = SHARED["learned"]
 WORKERS = SHARED["workers"]
 WORKER_SIGNS = SHARED["signs"]
 WEBHOOKS = SHARED["webhooks"]
+WEBHOOK_EVENTS = SHARED["webhook_events"]
 WEBHOOKS_DUE = SHARED["webhooks_due"]
 WEBHOOK_STATES = SHARED["webhook_states"]
 EVENTS = SHARED["events"]
@@ -191,7 +194,7 @@ def identity(credential: str, owner: str = DEFAULT) -> str:
 
 
 def outbox(on: str) -> str:
-    """List: what the webhook of a batch or job is still to be told, oldest first."""
+    """List: what the webhook of a batch, job or owner is still to be told, oldest first."""
     return SHARED["outbox"] + on
 
 

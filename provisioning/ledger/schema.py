@@ -34,6 +34,7 @@ from provisioning.job import Verdict
 from provisioning.ledger import keys
 from provisioning.ledger.wire import Hashed, Layout, Named, Sealed, Seconds
 from provisioning.lifecycle import TRANSITIONS, UNSETTLED, Event, State
+from provisioning.owner import DEFAULT
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -169,6 +170,9 @@ nowhere is given up after 8 s."""
 EVENTS_KEPT: Final = 50_000
 """Entries of `keys.EVENTS` that are kept at least, some 10 MB: whoever comes back finds what they missed."""
 
+
+OUTBOX_MOST: Final = 100_000
+"""Events that wait for one webhook, some 6 MB: those of an owner whose receiver is down for long."""
 
 DELIVERIES_KEPT: Final = 50
 """Deliveries of a webhook that are listed, and can be repeated."""
@@ -699,11 +703,19 @@ class PutHold(msgspec.Struct, frozen=True):
 
 
 class SetWebhook(msgspec.Struct, frozen=True):
-    """`on` is the id of a batch or job; `before` the webhook that `webhook` takes the place of, or empty."""
+    """
+    The head of `set_webhook`.
+
+    Attributes:
+        on: id of a batch or job, or `owner:NAME`.
+        before: the webhook that `webhook` takes the place of, or empty.
+        events: of an owner's, what it is told of: words with a space around each, or `*`; else empty.
+    """
 
     on: str
     before: bytes
     webhook: bytes
+    events: str
 
 
 class DueWebhooks(msgspec.Struct, frozen=True):
@@ -936,6 +948,8 @@ def _words() -> str:
             f"local WEBHOOKS_TELL = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOK_EVENTS)} }}",
             f"local EVENTS_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {TOKENS_SINCE}",
             f"local SETTLING_MS = {SETTLING_MS}",
+            f"local OF_OWNER, DEFAULT_OWNER = {scopes.OWNER!r}, {DEFAULT!r}",
+            f"local OUTBOX_MOST = {OUTBOX_MOST}",
             f"local DELIVERIES_KEPT, DELIVERIES_KEPT_MS = {DELIVERIES_KEPT}, {DELIVERIES_KEPT_MS}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",
             f"local function endings() return {{ {endings} }} end",

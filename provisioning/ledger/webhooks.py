@@ -1,5 +1,5 @@
 """
-Webhooks of batches and single jobs: their addresses, and an outbox for each.
+Webhooks of batches, single jobs and owners: their addresses, and an outbox for each.
 
 A script that changes something appends the event to the outbox in the same call, so that each event belongs
 to a change and none is lost, also if a server dies. An outbox is delivered in order, by one server at a time;
@@ -15,6 +15,7 @@ import msgspec
 from redis.asyncio import Redis
 from yarl import URL
 
+from provisioning import scopes
 from provisioning.ledger import keys, schema
 from provisioning.ledger.encryption import WEBHOOKS, Encryption
 from provisioning.ledger.schema import DELIVERIES_KEPT_MS, Delivered, Happened
@@ -41,12 +42,14 @@ class Webhook(msgspec.Struct, frozen=True):
     Attributes:
         by: id of the token that set it; empty if a version set it that did not say.
         former: secrets before this one, the newest first.
+        events: of an owner's, what it is told of; empty for all that webhooks are told of.
     """
 
     url: str
     secret: str
     by: str = ""
     former: tuple[Former, ...] = ()
+    events: tuple[Happened, ...] = ()
 
     def secrets(self, now: float) -> list[str]:
         """The secrets that sign at this time, the newest first."""
@@ -80,7 +83,7 @@ class WebhookState(msgspec.Struct, frozen=True):
     Attributes:
         tries: failed deliveries of the next event.
         failure: of the last delivery, for people; empty if it succeeded.
-        given_up: events that no delivery succeeded for.
+        given_up: events that no delivery succeeded for, or that a full outbox had no room for.
     """
 
     tries: int = 0
@@ -126,13 +129,15 @@ class Delivery(msgspec.Struct, frozen=True):
     An event to deliver.
 
     Attributes:
-        on: id of the batch or job.
+        on: id of the batch or job, or `owner:NAME`.
+        subject: id of the batch or job that it has happened to.
         kept: the webhook as stored, to detect whether another has replaced it.
         entry: id of the event in the stream; the same in each delivery.
         body: as in the first delivery; empty before.
     """
 
     on: str
+    subject: str
     webhook: Webhook
     kept: bytes
     state: WebhookState
@@ -143,7 +148,7 @@ class Delivery(msgspec.Struct, frozen=True):
     @property
     def message_id(self) -> str:
         """The id by which a receiver recognises the event."""
-        return f"msg_{self.on}_{self.entry}"
+        return f"msg_{self.subject}_{self.entry}"
 
 
 class NotYoursError(Exception):
@@ -157,7 +162,7 @@ _encode = msgspec.json.encode
 
 
 class WebhookStore:
-    """The webhooks of one ledger, by the id of their batch or job."""
+    """The webhooks of one ledger, by the id of their batch or job, or by `owner:NAME`."""
 
     def __init__(self, redis: Redis, do: Do, sealer: Encryption) -> None:
         self._redis: Any = redis
@@ -166,28 +171,33 @@ class WebhookStore:
 
     async def set(self, on: str, webhook: Webhook, *, may_replace: bool = True) -> None:
         """
-        Sets the webhook of a batch or job; events that have happened already are delivered too.
+        Sets a webhook; of a batch or job, events that have happened already are delivered too.
 
         Args:
             may_replace: whether it may replace a webhook that another token has set.
         Raises: NotYoursError; KeylessError if the ledger is encrypted and there are no master keys here.
         """
         new = await self._sealer.seal_for(WEBHOOKS, _encode(webhook))
+        events = ""
+        if on.startswith(scopes.OWNER):
+            events = f" {' '.join(webhook.events)} " if webhook.events else "*"
         while True:
             kept = await self._redis.hget(keys.WEBHOOKS, on)
             if kept is not None and not may_replace and (await self._read(kept)).by != webhook.by:
                 raise NotYoursError
-            head = schema.SetWebhook(on, kept or b"", new)
+            head = schema.SetWebhook(on, kept or b"", new, events)
             if await self._do(Call("set_webhook", keys.WEBHOOKS, bool, head)):
                 return
 
     async def get(self, on: str) -> tuple[Webhook, WebhookState] | None:
-        """The webhook of a batch or job, and its status; None if it has none."""
+        """The webhook of a batch, job or owner, and its status; None if it has none."""
         value = await self._redis.hget(keys.WEBHOOKS, on)
         if value is None:
             return None
-        state = await self._redis.hget(keys.WEBHOOK_STATES, on)
-        return await self._read(value), _decode_state(state) if state else WebhookState()
+        kept, dropped = await self._redis.hmget(keys.WEBHOOK_STATES, on, f"{on}:dropped")
+        state = _decode_state(kept) if kept else WebhookState()
+        given_up = state.given_up + int(dropped or 0)
+        return await self._read(value), msgspec.structs.replace(state, given_up=given_up)
 
     async def rotate(self, on: str, before: Webhook, after: Webhook) -> bool:
         """
@@ -216,7 +226,7 @@ class WebhookStore:
         )
 
     async def due(self, most: int) -> list[str]:
-        """Batches and jobs with due events, the longest due first."""
+        """Batches, jobs and owners with due events, the longest due first."""
         call = Call("due_webhooks", keys.WEBHOOKS_DUE, list, schema.DueWebhooks(most))
         return [on.decode() for on in await self._do(call)]
 
@@ -227,14 +237,16 @@ class WebhookStore:
         if not reply:
             return None
         webhook, state, first = reply
-        entry, happened, *body = first.split(b" ", 2)
+        entry, what, *body = first.split(b" ", 2)
+        happened, _, subject = what.decode().partition("@")
         return Delivery(
             on=on,
+            subject=subject or on,
             webhook=await self._read(webhook),
             kept=webhook,
             state=_decode_state(state) if state else WebhookState(),
             entry=entry.decode(),
-            happened=Happened(happened.decode()),
+            happened=Happened(happened),
             body=body[0] if body else b"",
         )
 

@@ -1,4 +1,4 @@
--- Which batches and jobs have something to tell.
+-- Which batches, jobs and owners have something to tell.
 -- KEYS[1] `pv:webhooks:due`; then schema.DueWebhooks
--- Returns their ids, the longest due first.
+-- Returns their ids, or `owner:NAME`, the longest due first.
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, arg.most)

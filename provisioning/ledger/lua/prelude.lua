@@ -57,23 +57,11 @@ local function fold_chart(batch)
   end
 end
 
--- Puts into the outbox of a webhook what it is to be told. A batch, or job, is told as it stands then: of the same
--- that has happened time and again, and nobody was told yet, the last is enough. The first may be under way.
-local function put_out(on, entry, happened)
-  local outbox = KEY.outbox .. on
-  local last = redis.call('LINDEX', outbox, -1)
-  if last and string.match(last, '^%S+ (%S+)$') == happened and redis.call('LLEN', outbox) > 1 then
-    redis.call('LSET', outbox, -1, entry .. ' ' .. happened)
-  else
-    redis.call('RPUSH', outbox, entry .. ' ' .. happened)
-  end
-  redis.call('ZADD', KEY.webhooks_due, 'NX', now, on)
-end
-
--- Has nobody told of a batch or job any more.
+-- Has nobody told of a batch, job or owner any more.
 local function forget_webhook(on)
   redis.call('HDEL', KEY.webhooks, on)
-  redis.call('HDEL', KEY.webhook_states, on)
+  redis.call('HDEL', KEY.webhook_events, on)
+  redis.call('HDEL', KEY.webhook_states, on, on .. ':dropped')
   redis.call('ZREM', KEY.webhooks_due, on)
   redis.call('DEL', KEY.outbox .. on, KEY.deliveries .. on, KEY.delivered .. on)
 end
@@ -90,15 +78,52 @@ local function write_delivery(on, place, delivery)
   redis.call('LSET', KEY.deliveries .. on, place, cjson.encode(delivery))
 end
 
--- What somebody may wait for, appended to one stream; and to what a webhook is to be told, if there is one. `n` is
--- the number of a single job.
+-- Takes the oldest out of an outbox that is full, and counts it. The first stays: it may be under way.
+local function drop_oldest(on)
+  local line = redis.call('LINDEX', KEY.outbox .. on, 1)
+  redis.call('LREM', KEY.outbox .. on, 1, line)
+  redis.call('HINCRBY', KEY.webhook_states, on .. ':dropped', 1)
+  local entry, subject = string.match(line, '^(%S+) [^%s@]+@?(%S*)')
+  local place, delivery = find_delivery(on, 'msg_' .. (subject ~= '' and subject or on) .. '_' .. entry)
+  if place then -- somebody had asked for it once more
+    delivery.outcome = DELIVERED.GIVEN_UP
+    write_delivery(on, place, delivery)
+  end
+end
+
+-- Puts into the outbox of a webhook what it is to be told: an event; of an owner's `EVENT@ID` of the batch or job.
+-- This is told as it stands then: of the same that has happened time and again, and nobody was told yet, the last
+-- is enough. The first may be under way.
+local function put_out(on, entry, what)
+  local outbox = KEY.outbox .. on
+  local last = redis.call('LINDEX', outbox, -1)
+  if last and string.match(last, '^%S+ (%S+)$') == what and redis.call('LLEN', outbox) > 1 then
+    redis.call('LSET', outbox, -1, entry .. ' ' .. what)
+  elseif redis.call('RPUSH', outbox, entry .. ' ' .. what) > OUTBOX_MOST then
+    drop_oldest(on)
+  end
+  redis.call('ZADD', KEY.webhooks_due, 'NX', now, on)
+end
+
+-- Whether the webhook of an owner, if there is one, is to be told of such an event.
+local function owner_wants(on, happened)
+  local events = redis.call('HGET', KEY.webhook_events, on)
+  return events and (events == '*' or string.find(events, ' ' .. happened .. ' ', 1, true))
+end
+
+-- What somebody may wait for, appended to one stream; and to what webhooks are to be told, if there are any: that
+-- of the batch or single job, that of its owner. `n` is the number of a single job.
 local function announce(happened, batch, n)
   local id = batch_id(batch)
   local on = n and id .. '.' .. n or id
   local entry = redis.call(
     'XADD', KEY.events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', happened, 'batch', id, 'job', n or ''
   )
-  if WEBHOOKS_TELL[happened] and redis.call('HEXISTS', KEY.webhooks, on) == 1 then put_out(on, entry, happened) end
+  if not WEBHOOKS_TELL[happened] then return end
+  if redis.call('HEXISTS', KEY.webhooks, on) == 1 then put_out(on, entry, happened) end
+  local owner = owner_of(batch)
+  local all = OF_OWNER .. (owner == '' and DEFAULT_OWNER or owner)
+  if owner_wants(all, happened) then put_out(all, entry, happened .. '@' .. on) end
 end
 
 local HELD = {

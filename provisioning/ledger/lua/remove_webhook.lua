@@ -1,4 +1,4 @@
--- Has nobody told of a batch or job any more.
+-- Has nobody told of a batch, job or owner any more.
 -- KEYS[1] `pv:webhooks`; then schema.RemoveWebhook
 -- Returns 1; 0 if there is no webhook, or another than is meant: nothing was changed.
 local kept = redis.call('HGET', KEYS[1], arg.on)

@@ -1,37 +1,46 @@
--- Has a batch, or a single job, tell an address; what it has come to already is told as well, and what another
--- address was not told yet.
+-- Has a batch, a single job or an owner tell an address, also what another address was not told yet; and what a
+-- batch or job has come to already. Of all that an owner has, only what happens from now on is told.
 -- KEYS[1] `pv:webhooks`; then schema.SetWebhook
 -- Returns 1 if it is set, 0 if another one stands there than the caller has read.
 local on = arg.on
 if (redis.call('HGET', KEYS[1], on) or '') ~= arg.before then return 0 end
 redis.call('HSET', KEYS[1], on, arg.webhook)
-redis.call('HDEL', KEY.webhook_states, on)
-local id, n = string.match(on, '^(.*)%.(%d+)$')
-local batch = batch_key(id or on)
+redis.call('HDEL', KEY.webhook_states, on, on .. ':dropped')
 
-local put = {}
-for _, line in ipairs(redis.call('LRANGE', KEY.outbox .. on, 0, -1)) do
-  put[string.match(line, '^%S+ (%S+)')] = true
-end
+local function catch_up_all()
+  local id, n = string.match(on, '^(.*)%.(%d+)$')
+  local batch = batch_key(id or on)
 
--- No event: nothing has happened now. `at` in ms, when it has.
-local function catch_up(happened, at)
-  if not WEBHOOKS_TELL[happened] or put[happened] then return end
-  put[happened] = true
-  put_out(on, string.format('%.0f-0', at), happened)
-end
-
-local settled_at = redis.call('HGET', batch, 'settled_at')
-if n then
-  local job = load(batch, n)
-  if job.state and RESTED[job.state] then catch_up(RESTED[job.state], job.at) end
-elseif settled_at then
-  catch_up(HAPPENED.BATCH_SETTLED, tonumber(settled_at))
-else
-  for _, scope in ipairs(redis.call('HKEYS', KEY.holds)) do
-    local hold = keeps_back(scope, batch) and cjson.decode(redis.call('HGET', KEY.holds, scope))
-    if hold and HELD[hold.kind] then catch_up(HELD[hold.kind], hold.at * 1000) end
+  local put = {}
+  for _, line in ipairs(redis.call('LRANGE', KEY.outbox .. on, 0, -1)) do
+    put[string.match(line, '^%S+ (%S+)')] = true
   end
+
+  -- No event: nothing has happened now. `at` in ms, when it has.
+  local function catch_up(happened, at)
+    if not WEBHOOKS_TELL[happened] or put[happened] then return end
+    put[happened] = true
+    put_out(on, string.format('%.0f-0', at), happened)
+  end
+
+  local settled_at = redis.call('HGET', batch, 'settled_at')
+  if n then
+    local job = load(batch, n)
+    if job.state and RESTED[job.state] then catch_up(RESTED[job.state], job.at) end
+  elseif settled_at then
+    catch_up(HAPPENED.BATCH_SETTLED, tonumber(settled_at))
+  else
+    for _, scope in ipairs(redis.call('HKEYS', KEY.holds)) do
+      local hold = keeps_back(scope, batch) and cjson.decode(redis.call('HGET', KEY.holds, scope))
+      if hold and HELD[hold.kind] then catch_up(HELD[hold.kind], hold.at * 1000) end
+    end
+  end
+end
+
+if arg.events == '' then
+  catch_up_all()
+else
+  redis.call('HSET', KEY.webhook_events, on, arg.events)
 end
 -- The one before may have been waiting for its next try.
 if redis.call('EXISTS', KEY.outbox .. on) == 1 then redis.call('ZADD', KEY.webhooks_due, now, on) end

@@ -1,7 +1,7 @@
 -- Takes up what a webhook is to be told next, for as long as one try may last: no other server does meanwhile.
 -- KEYS[1] `pv:webhooks:due`; then schema.TakeWebhook
--- Returns {webhook, its state or '', what is to be told: `ENTRY EVENT` and, if it was tried before, the body}; or
--- {} if nothing is due.
+-- Returns {webhook, its state or '', what is to be told: `ENTRY EVENT`, of an owner's `ENTRY
+-- EVENT@ID`, and, if it was tried before, the body}; or {} if nothing is due.
 local due = redis.call('ZSCORE', KEYS[1], arg.on)
 if not due or tonumber(due) > now then return {} end
 local webhook = redis.call('HGET', KEY.webhooks, arg.on)

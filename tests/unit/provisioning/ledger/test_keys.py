@@ -45,6 +45,7 @@ SHARED = {
     keys.RATES,
     keys.LEARNED,
     keys.WEBHOOKS,
+    keys.WEBHOOK_EVENTS,
     keys.WEBHOOKS_DUE,
     keys.WEBHOOK_STATES,
     keys.EVENTS,
