@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import standardwebhooks.webhooks as standardwebhooks
 from aiohttp import web
 
-from api.webhook_delivery import BOTH_SECONDS, LEASE, Webhooks
+from api.webhook_delivery import BOTH_SECONDS, LEASE, Webhooks, new_secret
 from api.webhook_post import sign
 from provisioning.ledger import Ledger, keys
 from provisioning.ledger.schema import DELIVERIES_KEPT, DELIVERIES_KEPT_MS
@@ -58,6 +59,22 @@ async def test_for_a_day_both_secrets_sign_and_then_the_new_one_alone(
     assert await tell(webhooks) == 1
     shown, expected = signatures(receiver, new.secret)
     assert shown == expected
+
+
+async def test_a_receivers_library_accepts_either_secret_after_a_rotation(
+    ledger: Ledger, receiver: Receiver
+) -> None:
+    webhooks = Webhooks(ledger, allow_private=True)
+    batch = await batch_of(ledger)
+    old = await webhooks.set(batch, receiver.url)
+    new = await rotate(webhooks, batch)
+    await ledger.operations.cancel(batch, "ana")
+    assert await tell(webhooks) == 1
+    [(headers, body)] = receiver.heard
+    for secret in (old.secret, new.secret):
+        assert standardwebhooks.Webhook(secret).verify(body, headers)["type"] == "batch.settled"
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(new_secret()).verify(body, headers)
 
 
 async def test_a_rotation_whose_answer_was_lost_is_repeated_without_a_gap(
