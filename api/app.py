@@ -19,7 +19,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from api import events, health, metrics, openapi, operations, queries, submissions, webhooks
+from api import (
+    events,
+    health,
+    metrics,
+    openapi,
+    operations,
+    queries,
+    submissions,
+    webhook_upkeep,
+    webhooks,
+)
 from api.conditional import Conditional
 from api.head import Head
 from api.problem import Kind, ProblemError, answer_problem, no_ledger
@@ -39,7 +49,7 @@ COMPRESSED_FROM = 1024
 COMPRESSION = 5
 """Level of gzip: above it time grows faster than size falls."""
 
-PARTS = (submissions, queries, events, operations, webhooks, metrics, health, openapi)
+PARTS = (submissions, queries, events, operations, webhooks, webhook_upkeep, metrics, health, openapi)
 """Modules with routes."""
 
 

@@ -335,6 +335,7 @@ class _WebhookGoes(Shape):
         description="Empty unless the last delivery failed: then the HTTP status, or `unreachable`."
     )
     given_up: Number = Field(description="Events that were dropped after the last delivery failed.")
+    former_until: Time | None = Field(description="Until then the former secret signs as well.")
 
 
 class WebhookState(_WebhookGoes):
@@ -451,3 +452,76 @@ class Health(Shape):
     """Health status."""
 
     status: Literal["alive", "ready"]
+
+
+class RotatedWebhook(Shape):
+    """The new secret of a webhook; until `former_until` deliveries are signed with the former one too."""
+
+    batch: str | None = None
+    job: str | None = None
+    owner: str | None = None
+    secret: str = Field(examples=["whsec_…"])
+    former_until: Time
+
+
+class TestedWebhook(Shape):
+    """What came of a test event."""
+
+    batch: str | None = None
+    job: str | None = None
+    owner: str | None = None
+    id: str = Field(description="The `webhook-id` of the message.")
+    accepted: bool
+    status: int | None = Field(description="HTTP status; null if there was no answer.")
+    failure: str = Field(description="Empty, the HTTP status, or `unreachable`.")
+    milliseconds: int | None = Field(description="Until the answer; null if there was none.")
+
+
+class WebhookDelivery(Shape):
+    """The delivery of an event, with what came of the last attempt."""
+
+    id: str = Field(description="The `webhook-id`, the same in each attempt.")
+    event: str = Field(examples=["batch.settled"])
+    outcome: str = Field(description="`accepted`, `waiting` or `given_up`.")
+    attempts: Number
+    at: Time = Field(description="The first attempt, Unix seconds.")
+    last_at: Time = Field(description="The last attempt, Unix seconds.")
+    status: int | None = Field(description="HTTP status; null if there was no answer.")
+    failure: str = Field(description="Empty, the HTTP status, or `unreachable`.")
+    milliseconds: int | None = Field(description="Until the answer; null if there was none.")
+
+
+class WebhookDeliveries(Shape):
+    """The last deliveries of a webhook, newest first."""
+
+    batch: str | None = None
+    job: str | None = None
+    owner: str | None = None
+    deliveries: list[WebhookDelivery]
+
+
+class Redelivered(Shape):
+    """A delivery that waits to be repeated."""
+
+    batch: str | None = None
+    job: str | None = None
+    owner: str | None = None
+    id: str
+    outcome: str
+
+
+class NewOwnerWebhook(Shape):
+    """An owner's webhook, with the secret that signs its notifications."""
+
+    owner: str
+    secret: str = Field(examples=["whsec_…"])
+
+
+class OwnerWebhookState(_WebhookGoes):
+    """
+    Status of an owner's webhook. `given_up` counts events of a full outbox too; `failure` may also be
+    `deleted`: the batch or job of the event was deleted before it was delivered.
+    """
+
+    owner: str
+    events: list[str] = Field(description="The types of events that it gets.")

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic.json_schema import models_json_schema
@@ -20,7 +21,7 @@ from api.models import BatchEvent, JobEvent, Problem, StreamEvent
 from api.openapi_headers import EVERYWHERE, HEADERS, LIMITS, headers
 from api.openapi_webhooks import webhooks
 from api.problem import Kind, ProblemError
-from api.request import Operator, Reader, Submitter, admit, bearer_or_basic
+from api.request import Operator, Reader, Submitter, Watcher, admit, bearer_or_basic
 from api.words import MEANINGS, explanation
 from provisioning.ledger.tokens import Scope
 
@@ -103,12 +104,13 @@ def _dependency(of: Any) -> Any:
 NO_METHOD: Final = "Method not allowed: an older server may have this path without this method"
 
 SCOPES: Final = {
-    _dependency(Submitter): (Scope.SUBMIT,),
-    _dependency(Reader): (Scope.READ,),
-    _dependency(Operator): (Scope.OPERATE,),
-    _dependency(Scraper): (Scope.METRICS, Scope.READ),
+    _dependency(Submitter): ((Scope.SUBMIT,),),
+    _dependency(Reader): ((Scope.READ,),),
+    _dependency(Operator): ((Scope.OPERATE,),),
+    _dependency(Watcher): ((Scope.SUBMIT, Scope.READ),),
+    _dependency(Scraper): ((Scope.METRICS,), (Scope.READ,)),
 }
-"""The scopes of which a caller needs one, by the function that checks it."""
+"""What a caller needs, by the function that checks it: the scopes of one of these, all of them."""
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -173,11 +175,12 @@ def _operations(app: FastAPI, described: dict[str, Any]) -> Iterator[tuple[APIRo
 
 def _complete(route: APIRoute, operation: dict[str, Any]) -> None:
     """Adds to an operation what is alike everywhere, and leaves out what generators stumble over."""
-    needed = [scope for each in route.dependant.dependencies for scope in SCOPES.get(each.call, ())]
-    operation["security"] = [{"token": [str(scope)]} for scope in needed]
+    needed = list(_needed(route.dependant))
+    operation["security"] = [{"token": [str(scope) for scope in scopes]} for scopes in needed]
     if needed:
-        either = " or ".join(f"`{scope}`" for scope in needed)
-        operation["description"] = f"{operation['description']}\n\nNeeds the scope {either}."
+        word = "scopes" if any(len(scopes) > 1 for scopes in needed) else "scope"
+        either = " or ".join(" and ".join(f"`{scope}`" for scope in scopes) for scopes in needed)
+        operation["description"] = f"{operation['description']}\n\nNeeds the {word} {either}."
     for parameter in operation.get("parameters", []):
         _tidy(parameter)
     answers = operation["responses"]
@@ -186,6 +189,13 @@ def _complete(route: APIRoute, operation: dict[str, Any]) -> None:
         limits = LIMITS if operation["security"] else ()
         answer["headers"] = headers(EVERYWHERE, *limits) | answer.get("headers", {})
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _needed(dependant: Dependant) -> Iterator[tuple[Scope, ...]]:
+    """The scopes that a route's dependencies, and theirs, ask for; each is enough."""
+    for each in dependant.dependencies:
+        yield from SCOPES.get(each.call, ())
+        yield from _needed(each)
 
 
 def _tidy(parameter: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ class Kind(Enum):
     TOO_FAST = 429, "too-fast", "Too many requests"
     INTERNAL = 500, "internal", "Internal error"
     FULL = 503, "backlog-full", "Backlog full"
-    BUSY = 503, "busy", "Too many uploads at the same time"
+    BUSY = 503, "busy", "Too many such requests at the same time"
     NO_LEDGER = 503, "ledger-unavailable", "Ledger unavailable"
     NO_KEYS = 503, "keys-missing", "Encryption keys missing"
     NO_ROOM = 507, "no-room", "No space for temporary files"

@@ -88,9 +88,15 @@ async def _operator(request: Request) -> Token:
     return await admit(request, bearer(request), Scope.OPERATE)
 
 
+async def _watcher(request: Request) -> Token:
+    return await admit(request, bearer(request), Scope.SUBMIT, Scope.READ)
+
+
 Submitter = Annotated[Token, Depends(_submitter)]
 Reader = Annotated[Token, Depends(_reader)]
 Operator = Annotated[Token, Depends(_operator)]
+Watcher = Annotated[Token, Depends(_watcher)]
+"""Who sets webhooks, and may read all that the one of an owner tells."""
 
 
 async def read_body(request: Request, limit: int = SMALL) -> bytes:

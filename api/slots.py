@@ -1,4 +1,4 @@
-"""Slots for uploads that are being read: a few in all, and fewer for any one token."""
+"""Slots for uploads that are being read, or test events: a few in all, and fewer for any one token."""
 
 from __future__ import annotations
 
@@ -9,19 +9,30 @@ from collections.abc import AsyncIterator
 from api.problem import Kind, ProblemError
 
 ALL = 4
-"""Uploads read at the same time; each has a thread."""
+"""Uploads read at the same time, each has a thread; and likewise test events."""
 
 OF_A_TOKEN = 2
-"""Most uploads of one token at a time, so that others have slots too."""
+"""Most of one token at a time, so that others have slots too."""
 
 WAIT_TIMEOUT = 60.0
-"""Seconds that an upload waits for a slot: less than clients and proxies do."""
+"""Seconds that a request waits for a slot: less than clients and proxies do."""
 
 
 class Slots:
-    """The slots of one server, taken in the order of the requests."""
+    """
+    The slots of one server, taken in the order of the requests.
 
-    def __init__(self, *, wait_timeout: float = WAIT_TIMEOUT) -> None:
+    Args:
+        busy: what a request is told for which none becomes free.
+    """
+
+    def __init__(
+        self,
+        busy: str = "too many uploads are in progress; nothing was submitted",
+        *,
+        wait_timeout: float = WAIT_TIMEOUT,
+    ) -> None:
+        self._busy = busy
         self._all = asyncio.Semaphore(ALL)
         self._tokens: dict[str, asyncio.Semaphore] = {}
         self._users: dict[str, int] = {}
@@ -30,7 +41,7 @@ class Slots:
     @contextlib.asynccontextmanager
     async def place(self, token: str) -> AsyncIterator[None]:
         """
-        A slot for an upload of the token with this id.
+        A slot for a request of the token with this id.
 
         Raises: ProblemError if none becomes free in time.
         """
@@ -44,9 +55,7 @@ class Slots:
                         await stack.enter_async_context(mine)
                         await stack.enter_async_context(self._all)
                 except TimeoutError:
-                    raise ProblemError(
-                        Kind.BUSY, "too many uploads are in progress; nothing was submitted", retry_after=5
-                    ) from None
+                    raise ProblemError(Kind.BUSY, self._busy, retry_after=5) from None
                 yield
         finally:
             self._users[token] -= 1

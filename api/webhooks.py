@@ -1,6 +1,9 @@
-"""Routes for the webhook of a batch or a single job."""
+"""Routes for the webhook of a batch, a single job or an owner."""
 
 from __future__ import annotations
+
+import time
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter
@@ -11,11 +14,21 @@ from api import models
 from api.answers import json_answer, refusals
 from api.owned import batch_of, check_job, job_of
 from api.problem import Kind, ProblemError
-from api.request import Submitter, read_body, state_of
+from api.request import Submitter, Watcher, read_body, state_of
 from api.small_json import check_unique_names
-from provisioning import scopes
-from provisioning.ledger.schema import Move
-from provisioning.ledger.tokens import Scope, Token
+from api.webhook_subjects import (
+    Subject,
+    may_all,
+    no_webhook,
+    not_yours,
+    note,
+    on_batch,
+    on_job,
+    on_owner,
+    webhook_of,
+)
+from provisioning.ledger.schema import WEBHOOK_EVENTS, Happened, Move
+from provisioning.ledger.tokens import Token
 from provisioning.ledger.webhooks import NotYoursError, Webhook, WebhookState
 
 router = APIRouter(tags=["Webhooks"])
@@ -27,7 +40,14 @@ class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     url: str
 
 
+class WantedOfOwner(Wanted, forbid_unknown_fields=True):
+    """The address to notify, and of what; of everything if nothing is named."""
+
+    events: list[Happened] | msgspec.UnsetType = msgspec.UNSET
+
+
 _decode = msgspec.json.Decoder(Wanted).decode
+_decode_of_owner = msgspec.json.Decoder(WantedOfOwner).decode
 
 _BODY = {
     "application/json": {
@@ -38,6 +58,31 @@ _BODY = {
             "additionalProperties": False,
         },
         "examples": {"crm": {"value": {"url": "https://crm.example/hooks/widgets"}}},
+    }
+}
+
+_BODY_OF_OWNER = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["url"],
+            "properties": {
+                "url": {"type": "string", "maxLength": 2000},
+                "events": {
+                    "type": "array",
+                    "items": {"type": "string", "enum": [str(each) for each in WEBHOOK_EVENTS]},
+                    "minItems": 1,
+                    "uniqueItems": True,
+                },
+            },
+            "additionalProperties": False,
+        },
+        "examples": {
+            "all": {"value": {"url": "https://crm.example/hooks/widgets"}},
+            "some": {
+                "value": {"url": "https://crm.example/hooks/widgets", "events": ["batch.settled", "job.dead"]}
+            },
+        },
     }
 }
 
@@ -59,9 +104,7 @@ async def set_webhook(request: Request, caller: Submitter, batch: str) -> Respon
     Failed deliveries are retried for about nineteen hours. Addresses in private networks are refused. To
     replace the webhook of another token, the scope `operate` is needed.
     """
-    found = await batch_of(request, caller, batch)
-    webhook = await _set(request, caller, found, scopes.of_batch(found))
-    return json_answer({"batch": found, "secret": webhook.secret})
+    return await _set(request, caller, on_batch(await batch_of(request, caller, batch)))
 
 
 @router.put(
@@ -81,8 +124,27 @@ async def set_job_webhook(request: Request, caller: Submitter, job: str) -> Resp
     `operate` is needed.
     """
     await _check_theirs(request, caller, job)
-    webhook = await _set(request, caller, job, scopes.of_job(job))
-    return json_answer({"job": job, "secret": webhook.secret})
+    return await _set(request, caller, on_job(job))
+
+
+@router.put(
+    "/v1/webhook",
+    response_class=Response,
+    responses={
+        200: {"model": models.NewOwnerWebhook, "description": "The webhook is set."},
+        **refusals(Kind.TOO_LARGE, Kind.WRONG_TYPE),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": _BODY_OF_OWNER}},
+)
+async def set_owner_webhook(request: Request, caller: Watcher) -> Response:
+    """
+    Set the webhook of the token's owner: notify of events of all its batches and single jobs, from now on.
+
+    `events` limits it to these types. Signed and retried like the webhook of a batch; a batch or job may have
+    its own beside it. The token needs the scopes `submit` and `read`. To replace the webhook of another
+    token, the scope `operate` is needed.
+    """
+    return await _set(request, caller, on_owner(caller.owner))
 
 
 @router.get(
@@ -99,8 +161,7 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
 
     For the webhook of another token, the scope `operate` is needed.
     """
-    found = await batch_of(request, caller, batch)
-    return json_answer({"batch": found, **_shown(*await _theirs(request, caller, found))})
+    return await _show(request, caller, on_batch(await batch_of(request, caller, batch)))
 
 
 @router.get(
@@ -114,7 +175,20 @@ async def show_webhook(request: Request, caller: Submitter, batch: str) -> Respo
 async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
     """Show the status of the job's webhook. For that of another token, the scope `operate` is needed."""
     await check_job(request, caller, job)
-    return json_answer({"job": job, **_shown(*await _theirs(request, caller, job))})
+    return await _show(request, caller, on_job(job))
+
+
+@router.get(
+    "/v1/webhook",
+    response_class=Response,
+    responses={
+        200: {"model": models.OwnerWebhookState, "description": "Status of the webhook."},
+        **refusals(Kind.NOT_FOUND),
+    },
+)
+async def show_owner_webhook(request: Request, caller: Watcher) -> Response:
+    """Show the status of the owner's webhook. For that of another token, the scope `operate` is needed."""
+    return await _show(request, caller, on_owner(caller.owner))
 
 
 @router.delete(
@@ -125,8 +199,7 @@ async def show_job_webhook(request: Request, caller: Submitter, job: str) -> Res
 )
 async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Response:
     """Remove the webhook. For that of another token, the scope `operate` is needed."""
-    found = await batch_of(request, caller, batch)
-    return await _remove(request, caller, found, scopes.of_batch(found))
+    return await _remove(request, caller, on_batch(await batch_of(request, caller, batch)))
 
 
 @router.delete(
@@ -138,44 +211,65 @@ async def remove_webhook(request: Request, caller: Submitter, batch: str) -> Res
 async def remove_job_webhook(request: Request, caller: Submitter, job: str) -> Response:
     """Remove the webhook. For that of another token, the scope `operate` is needed."""
     await check_job(request, caller, job)
-    return await _remove(request, caller, job, scopes.of_job(job))
+    return await _remove(request, caller, on_job(job))
 
 
-async def _set(request: Request, caller: Token, on: str, scope: str) -> Webhook:
-    body = await read_body(request)
+@router.delete(
+    "/v1/webhook",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "The webhook is removed."}, **refusals(Kind.NOT_FOUND)},
+)
+async def remove_owner_webhook(request: Request, caller: Watcher) -> Response:
+    """Remove the webhook. For that of another token, the scope `operate` is needed."""
+    return await _remove(request, caller, on_owner(caller.owner))
+
+
+async def _set(request: Request, caller: Token, subject: Subject) -> Response:
+    wanted, events = _read(await read_body(request), subject)
+    try:
+        webhook = await state_of(request).webhooks.set(
+            subject.on, wanted.url, actor=caller.id, may_replace=may_all(caller), events=events
+        )
+    except NotYoursError:
+        raise not_yours("another token set this webhook") from None
+    await note(request, caller, subject, "set", webhook)
+    return json_answer({**subject.named, "secret": webhook.secret})
+
+
+def _read(body: bytes, subject: Subject) -> tuple[Wanted, list[Happened]]:
+    """The body as a webhook, and the events that it asks for. Raises: ProblemError."""
     check_unique_names(body)
     try:
-        wanted = _decode(body)
+        wanted = _decode_of_owner(body) if "owner" in subject.named else _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise ProblemError(Kind.INVALID, "the body must be a webhook", hint='{"url": "https://…"}') from None
     if len(wanted.url) > 2000:
         raise ProblemError(Kind.INVALID, "an address may have at most 2,000 characters")
-    try:
-        webhook = await state_of(request).webhooks.set(
-            on, wanted.url, actor=caller.id, may_replace=_may_all(caller)
+    if not isinstance(wanted, WantedOfOwner) or wanted.events is msgspec.UNSET:
+        return wanted, []
+    events = wanted.events
+    if not events or len(set(events)) < len(events) or not set(events) <= set(WEBHOOK_EVENTS):
+        raise ProblemError(
+            Kind.INVALID, "events must be types of webhook events, each once", hint=", ".join(WEBHOOK_EVENTS)
         )
-    except NotYoursError:
-        raise _not_yours("another token set this webhook") from None
-    await _note(request, caller, scope, "set", webhook)
-    return webhook
+    return wanted, events
 
 
-async def _remove(request: Request, caller: Token, on: str, scope: str) -> Response:
-    webhook, _ = await _theirs(request, caller, on)
-    if not await state_of(request).webhooks.remove(on):
-        raise _none()
-    await _note(request, caller, scope, "removed", webhook)
+async def _show(request: Request, caller: Token, subject: Subject) -> Response:
+    webhook, state = await webhook_of(request, caller, subject)
+    shown = {**subject.named, **_shown(webhook, state)}
+    if "owner" in subject.named:
+        shown["events"] = webhook.events or WEBHOOK_EVENTS
+    return json_answer(shown)
+
+
+async def _remove(request: Request, caller: Token, subject: Subject) -> Response:
+    webhook, _ = await webhook_of(request, caller, subject)
+    if not await state_of(request).webhooks.remove(subject.on):
+        raise no_webhook()
+    await note(request, caller, subject, "removed", webhook)
     return Response(status_code=204)
-
-
-async def _theirs(request: Request, caller: Token, on: str) -> tuple[Webhook, WebhookState]:
-    """The webhook of a batch or job. Raises: ProblemError if there is none that this caller may see."""
-    found = await state_of(request).webhooks.get(on)
-    if found is None:
-        raise _none()
-    if found[0].by != caller.id and not _may_all(caller):
-        raise _not_yours("another token set this webhook")
-    return found
 
 
 async def _check_theirs(request: Request, caller: Token, job: str) -> None:
@@ -188,32 +282,15 @@ async def _check_theirs(request: Request, caller: Token, job: str) -> None:
             "the job belongs to a batch",
             hint=f"PUT /v1/batches/{record.batch}/webhook notifies about the batch",
         )
-    if accepted.by != caller.name and not _may_all(caller):
-        raise _not_yours("another token submitted this job")
+    if accepted.by != caller.name and not may_all(caller):
+        raise not_yours("another token submitted this job")
 
 
-def _shown(webhook: Webhook, state: WebhookState) -> dict[str, str | int]:
+def _shown(webhook: Webhook, state: WebhookState) -> dict[str, Any]:
     return {
         "url": webhook.address,
         "tries": state.tries,
         "failure": state.failure,
         "given_up": state.given_up,
+        "former_until": webhook.former_until(time.time()),
     }
-
-
-def _may_all(caller: Token) -> bool:
-    """Whether this caller may manage the webhooks of other tokens."""
-    return Scope.OPERATE in caller.scopes
-
-
-def _none() -> ProblemError:
-    return ProblemError(Kind.NOT_FOUND, "no webhook is set")
-
-
-def _not_yours(hint: str) -> ProblemError:
-    return ProblemError(Kind.NO_SCOPE, "the token lacks the scope operate", hint=hint)
-
-
-async def _note(request: Request, caller: Token, scope: str, done: str, webhook: Webhook) -> None:
-    facts: dict[str, str | int] = {"done": done, "address": webhook.address}
-    await state_of(request).ledger.operations.note("webhook", actor=caller.name, on=scope, facts=facts)

@@ -33,3 +33,12 @@ def of_job(job_id: str) -> str:
 def of_token(name: str) -> str:
     """An API token: nothing holds it, but acts are on it."""
     return f"token:{name}"
+
+
+OWNER: Final = "owner:"
+"""What the name of an owner begins with: nothing holds it back, but acts are on it, and its webhook is."""
+
+
+def of_owner(name: str) -> str:
+    """One owner. No batch or job has such an id: these have no colon."""
+    return OWNER + name

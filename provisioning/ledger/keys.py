@@ -38,10 +38,13 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:tokens:owned`          | hash   | likewise of an owner that is not `default`                        |
 | `pv:idempotency:H`         | string | request with an Idempotency-Key, and its answer (JSON)            |
 | `pv:idempotency:H:lock`    | string | the server that handles this request; expires if not renewed      |
-| `pv:webhooks`              | hash   | batch or single job → its webhook and its secret (may be encrypted)|
+| `pv:webhooks`              | hash   | batch, single job or `owner:NAME` → its webhook (may be encrypted)|
+| `pv:webhooks:events`       | hash   | `owner:NAME` → the events that its webhook gets                   |
 | `pv:webhooks:due`          | zset   | webhooks with pending events, by the next delivery (ms)           |
-| `pv:webhooks:states`       | hash   | batch or job → status of its webhook (JSON)                       |
-| `pv:outbox:ON`             | list   | pending events of the webhook of a batch or job, oldest first     |
+| `pv:webhooks:states`       | hash   | ON → status of its webhook (JSON); `ON:dropped` → lost events     |
+| `pv:outbox:ON`             | list   | pending events of a webhook, oldest first                         |
+| `pv:deliveries:ON`         | list   | its last deliveries with their results (JSON), newest first       |
+| `pv:delivered:ON`          | hash   | id of a delivery → what was sent, as in the outbox                |
 | `pv:confirmed`             | string | a write that replicas must confirm before the program continues   |
 | `pv:primary`               | hash   | the current Redis: its run id, since when, what it may lose       |
 | `pv:intake:dead`           | list   | refused messages, and why (JSON), newest first; bounded           |
@@ -68,9 +71,12 @@ SHARED: Final = {
     "identities": "pv:identities:",
     "brake": "pv:brake:",
     "webhooks": "pv:webhooks",
+    "webhook_events": "pv:webhooks:events",
     "webhooks_due": "pv:webhooks:due",
     "webhook_states": "pv:webhooks:states",
     "outbox": "pv:outbox:",
+    "deliveries": "pv:deliveries:",
+    "delivered": "pv:delivered:",
     "events": "pv:events",
     "primary": "pv:primary",
     "intake_dead": "pv:intake:dead",
@@ -103,6 +109,7 @@ LEARNED = SHARED["learned"]
 WORKERS = SHARED["workers"]
 WORKER_SIGNS = SHARED["signs"]
 WEBHOOKS = SHARED["webhooks"]
+WEBHOOK_EVENTS = SHARED["webhook_events"]
 WEBHOOKS_DUE = SHARED["webhooks_due"]
 WEBHOOK_STATES = SHARED["webhook_states"]
 EVENTS = SHARED["events"]
@@ -189,8 +196,18 @@ def identity(credential: str, owner: str = DEFAULT) -> str:
 
 
 def outbox(on: str) -> str:
-    """List: pending events of the webhook of a batch or job, oldest first."""
+    """List: pending events of the webhook of a batch, job or owner, oldest first."""
     return SHARED["outbox"] + on
+
+
+def deliveries(on: str) -> str:
+    """List: the last deliveries of a webhook, the newest first."""
+    return SHARED["deliveries"] + on
+
+
+def delivered(on: str) -> str:
+    """Hash: id of a delivery → what was sent, as a line of the outbox."""
+    return SHARED["delivered"] + on
 
 
 def idempotency(name: str) -> str:

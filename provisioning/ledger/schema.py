@@ -34,6 +34,7 @@ from provisioning.job import Verdict
 from provisioning.ledger import keys
 from provisioning.ledger.wire import Hashed, Layout, Named, Sealed, Seconds
 from provisioning.lifecycle import TRANSITIONS, UNSETTLED, Event, State
+from provisioning.owner import DEFAULT
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -168,6 +169,24 @@ dead connection is detected after 8 s."""
 
 EVENTS_KEPT: Final = 50_000
 """Fewest entries of `keys.EVENTS` that are kept, some 10 MB: clients that reconnect read what they missed."""
+
+
+OUTBOX_MOST: Final = 100_000
+"""Events that wait for one webhook, some 6 MB: those of an owner whose receiver is down for long."""
+
+DELIVERIES_KEPT: Final = 50
+"""Deliveries of a webhook that are listed, and can be repeated."""
+
+DELIVERIES_KEPT_MS: Final = 7 * 86_400_000
+"""ms after the last attempt at which a delivery is listed no longer."""
+
+
+class Delivered(StrEnum):
+    """How a delivery goes."""
+
+    WAITING = "waiting"  # in the outbox, to be tried again
+    ACCEPTED = "accepted"
+    GIVEN_UP = "given_up"  # it is not tried again, unless somebody asks
 
 
 class HoldKind(StrEnum):
@@ -685,11 +704,19 @@ class PutHold(msgspec.Struct, frozen=True):
 
 
 class SetWebhook(msgspec.Struct, frozen=True):
-    """The head of `set_webhook`; `on`: id of a batch or job; `before`: the replaced webhook, or empty."""
+    """
+    The head of `set_webhook`.
+
+    Attributes:
+        on: id of a batch or job, or `owner:NAME`.
+        before: the replaced webhook, or empty.
+        events: of an owner's, the events that it gets: words with a space around each, or `*`; else empty.
+    """
 
     on: str
     before: bytes
     webhook: bytes
+    events: str
 
 
 class DueWebhooks(msgspec.Struct, frozen=True):
@@ -715,6 +742,7 @@ class RecordDelivery(msgspec.Struct, frozen=True):
         done: the delivery is not retried.
         delay: until the next delivery.
         state: the new `WebhookState`, as JSON.
+        delivery: its result, as JSON; its times and attempts are added.
     """
 
     on: str
@@ -723,6 +751,7 @@ class RecordDelivery(msgspec.Struct, frozen=True):
     done: bool
     delay: Seconds
     state: bytes
+    delivery: bytes
 
 
 class WriteWebhook(msgspec.Struct, frozen=True):
@@ -732,6 +761,21 @@ class WriteWebhook(msgspec.Struct, frozen=True):
     entry: str
     webhook: bytes
     body: bytes
+
+
+class Redeliver(msgspec.Struct, frozen=True):
+    """`id`: of a delivery of the webhook."""
+
+    on: str
+    id: str
+
+
+class RotateWebhook(msgspec.Struct, frozen=True):
+    """`before` and `webhook` as in `SetWebhook`."""
+
+    on: str
+    before: bytes
+    webhook: bytes
 
 
 class RemoveWebhook(msgspec.Struct, frozen=True):
@@ -816,10 +860,12 @@ SCRIPTS: Final = {
         Script("learned", Learn),
         Script("hold", PutHold, durable=True),
         Script("set_webhook", SetWebhook),
+        Script("rotate_webhook", RotateWebhook),
         Script("due_webhooks", DueWebhooks),
         Script("take_webhook", TakeWebhook),
         Script("write_webhook", WriteWebhook),
         Script("record_delivery", RecordDelivery),
+        Script("redeliver", Redeliver),
         Script("remove_webhook", RemoveWebhook),
         Script("release", Scope),
         Script("probe_result", ProbeResult),
@@ -861,6 +907,7 @@ _TEXTS: Final[dict[str, dict[str, str]]] = {
             "SWEEP": Sweep,
             "HOLD_KIND": HoldKind,
             "HAPPENED": Happened,
+            "DELIVERED": Delivered,
         }.items()
     },
     "KEY": keys.SHARED,
@@ -909,6 +956,9 @@ def _words() -> str:
             f"local WEBHOOK_EVENTS = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOK_EVENTS)} }}",
             f"local EVENTS_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {TOKENS_SINCE}",
             f"local SETTLING_MS = {SETTLING_MS}",
+            f"local OF_OWNER, DEFAULT_OWNER = {scopes.OWNER!r}, {DEFAULT!r}",
+            f"local OUTBOX_MOST = {OUTBOX_MOST}",
+            f"local DELIVERIES_KEPT, DELIVERIES_KEPT_MS = {DELIVERIES_KEPT}, {DELIVERIES_KEPT_MS}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",
             f"local function endings() return {{ {endings} }} end",
         ]

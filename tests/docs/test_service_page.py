@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,14 @@ import pytest
 from redis import Redis
 
 from api.problem import Kind
-from tests.docs.pages import shown_commands, table_words
-from tests.support.http_server import environ, running_server
+from tests.docs.pages import Shown, shown_commands, table_words
+from tests.support.http_server import PATIENCE, environ, running_server
 from tests.support.repository import ROOT
 
 PAGE = ROOT / "docs" / "how-to" / "call-it-from-a-service.md"
+
+
+RECIPE = "Try a webhook on this machine"
 
 
 def test_every_refusal_is_documented() -> None:
@@ -40,7 +45,7 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
     with running_server(valkey_url, tmp_path) as server:
         said: list[dict[str, Any] | str] = []
         for shown in shown_commands(PAGE):
-            if shown.words[0] != "curl":
+            if shown.words[0] != "curl" or shown.heading == RECIPE:
                 continue
             line = shown.line.replace("http://127.0.0.1:8080", server.url)
             done = subprocess.run(
@@ -53,15 +58,17 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
                 check=True,
             )
             said.append(json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout)
-        job, taken, batch, page, file = said
+        job, taken, batch, page, file, webhook = said
         assert isinstance(job, dict)
         assert isinstance(taken, dict)
         assert isinstance(batch, dict)
         assert isinstance(page, dict)
         assert isinstance(file, str)
+        assert isinstance(webhook, dict)
         assert (job["key"], job["verdict"]) == ("tenant-42", "new")
         assert taken["accepted"] == batch["accepted"] > 0
         assert len(page["jobs"]) == 2
+        assert webhook["secret"].startswith("whsec_")
         assert file.lstrip("\ufeff").startswith("key,credential,label")
 
 
@@ -83,6 +90,8 @@ def test_the_programs_of_the_page_run_in_an_environment_that_has_what_it_install
         redis.flushall()
     with running_server(valkey_url, tmp_path) as server, Redis.from_url(valkey_url) as redis:
         for number, block in enumerate(_blocks("python")):
+            if "serve_forever" in block:
+                continue  # it has a test of its own
             program = tmp_path / f"program{number}.py"
             given = f"TOKEN = {server.token!r}\nBROKER_URL = {valkey_url!r}\n"
             program.write_text(given + block.replace("http://127.0.0.1:8080", server.url))
@@ -99,3 +108,55 @@ def test_the_programs_of_the_page_run_in_an_environment_that_has_what_it_install
         messages = redis.lrange("celery", 0, -1)
         assert any(b"provision.submit" in message for message in messages)
         assert server.client.get("/v1/jobs?key=tenant-43").json()["jobs"][0]["state"] == "queued"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
+def test_the_receiver_of_the_page_checks_what_it_is_told(valkey_url: str, tmp_path: Path) -> None:
+    with Redis.from_url(valkey_url) as redis:
+        redis.flushall()
+    [receiver] = [block for block in _blocks("python") if "serve_forever" in block]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    put, test = [each for each in shown_commands(PAGE) if each.heading == RECIPE and each.words[0] == "curl"]
+    with running_server(valkey_url, tmp_path, ALLOW_PRIVATE="true") as server:
+
+        def run(shown: Shown) -> dict[str, Any]:
+            line = shown.line.replace("http://127.0.0.1:8080", server.url).replace(":9000", f":{port}")
+            env = environ(valkey_url) | {"TOKEN": server.token}
+            done = subprocess.run(
+                ["/bin/sh", "-c", line], env=env, capture_output=True, text=True, timeout=60, check=True
+            )
+            said: dict[str, Any] = json.loads(done.stdout)
+            assert said.keys() == json.loads(shown.output[0]).keys()
+            return said
+
+        secret = run(put)["secret"]
+        for shown, accepted in ((secret, True), (f"whsec_{'A' * 43}=", False)):
+            with subprocess.Popen(
+                [sys.executable, "-c", receiver.replace("9000", port)],
+                env=environ(valkey_url) | {"SECRET": shown},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                try:
+                    _wait_for(int(port))
+                    said = run(test)
+                    assert (said["accepted"], said["status"]) == (accepted, 204 if accepted else 401)
+                finally:
+                    process.terminate()
+                assert process.stdout is not None
+                printed = process.stdout.read()
+            assert printed == (b"webhook.test {'owner': 'default'}\n" if accepted else b"")
+
+
+def _wait_for(port: int) -> None:
+    """Waits until somebody listens there."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline
+        else:
+            return

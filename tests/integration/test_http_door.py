@@ -227,6 +227,13 @@ ROUTES = [
     ("POST", "/v1/jobs/x.1/resolve", "operate"),
     *((method, "/v1/batches/x/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
     *((method, "/v1/jobs/x.1/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
+    *((method, "/v1/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
+    *(
+        ("POST", f"{of}/webhook/{verb}", "submit")
+        for of in ("/v1/batches/x", "/v1/jobs/x.1", "/v1")
+        for verb in ("rotate", "test", "deliveries/msg_x_1-0/redeliver")
+    ),
+    *(("GET", f"{of}/webhook/deliveries", "submit") for of in ("/v1/batches/x", "/v1/jobs/x.1", "/v1")),
 ]
 
 

@@ -35,6 +35,7 @@ SAMPLES: dict[str, Any] = {
     "POST /v1/batches": {"name": "june", "jobs": [job(MARK)]},
     "PUT /v1/batches/{batch}/webhook": {"url": "https://shop.example/"},
     "PUT /v1/jobs/{job}/webhook": {"url": "https://shop.example/"},
+    "PUT /v1/webhook": {"url": f"https://{MARK}.example/"},
     "POST /v1/jobs/{job}/resolve": {"found": "absent"},
 }
 """Bodies of the operations that need one."""
@@ -45,8 +46,9 @@ OPEN = {"GET /healthz", "GET /readyz", "GET /metrics"}
 OPERATIONS = [
     f"{method.upper()} {path}" for path, methods in described()["paths"].items() for method in methods
 ]
-OF_SOMETHING = [each for each in OPERATIONS if "{" in each]
-OF_NOTHING = [each for each in OPERATIONS if "{" not in each and each not in OPEN]
+OF_SOMETHING = [each for each in OPERATIONS if "{batch}" in each or "{job}" in each]
+OF_THE_OWNER = [each for each in OPERATIONS if each.partition(" ")[2].startswith("/v1/webhook")]
+OF_NOTHING = [each for each in OPERATIONS if "{" not in each and each not in (*OPEN, *OF_THE_OWNER)]
 
 
 @dataclass
@@ -99,7 +101,7 @@ async def two(server: Server, ledger: Ledger) -> Two:
     one = found.ask("crm", "POST /v1/jobs")
     assert one.status_code == 202, one.text
     found.jobs.append(str(one.json()["job"]))
-    for operation in ("PUT /v1/batches/{batch}/webhook", "PUT /v1/jobs/{job}/webhook"):
+    for operation in ("PUT /v1/batches/{batch}/webhook", "PUT /v1/jobs/{job}/webhook", "PUT /v1/webhook"):
         assert found.ask("crm", operation, batch=june.batch, job=found.jobs[1]).status_code == 200
     await refused_messages.keep(
         ledger, task="t1", batch=MARK, reason=MARK, message={}, owner="crm", keys=[MARK]
@@ -112,10 +114,34 @@ async def test_no_operation_on_a_thing_of_another_owners_finds_it_or_changes_any
     for operation in OF_SOMETHING:
         for batch in (two.batch, "june", "crm%2Fjune", "single"):
             for job_id in two.jobs if "{job}" in operation else two.jobs[:1]:
-                answered = two.ask("shop", operation, batch=batch, job=job_id, file="failed.csv")
+                named = {"batch": batch, "job": job_id, "file": "failed.csv", "delivery": "msg_x_1-0"}
+                answered = two.ask("shop", operation, **named)
                 assert answered.status_code == 404, (operation, batch, answered.text)
                 assert MARK not in answered.text
     assert await two.kept() == before
+
+
+async def test_no_operation_on_its_own_webhook_leads_to_another_owners(two: Two) -> None:
+    [delivery] = [each for each in OF_THE_OWNER if "{delivery}" in each]
+    before = await two.kept()
+    for operation in OF_THE_OWNER:
+        if not operation.startswith("PUT "):
+            answered = two.ask("shop", operation, delivery="msg_x_1-0")
+            assert answered.status_code == 404, (operation, answered.text)
+            assert MARK not in answered.text
+    assert await two.kept() == before
+    assert two.ask("crm", "GET /v1/webhook").json()["url"] == f"https://{MARK}.example/"
+    put = two.client.put(
+        "/v1/webhook",
+        json={"url": "https://shop.example/"},
+        headers={"Authorization": f"Bearer {two.tokens['shop']}"},
+    )
+    assert put.json()["owner"] == "shop"
+    assert two.ask("shop", "GET /v1/webhook/deliveries").json() == {"owner": "shop", "deliveries": []}
+    assert two.ask("shop", delivery, delivery="msg_x_1-0").status_code == 404
+    assert two.ask("crm", "GET /v1/webhook").json()["url"] == f"https://{MARK}.example/"
+    assert two.ask("shop", "DELETE /v1/webhook").status_code == 204
+    assert two.ask("crm", "GET /v1/webhook").status_code == 200
 
 
 async def test_no_list_shows_a_thing_of_another_owners(two: Two) -> None:

@@ -20,14 +20,15 @@ from aiohttp.test_utils import TestServer
 from cryptography.fernet import Fernet
 from redis import Redis
 
-from api.webhook_delivery import LEASE, Webhooks, sign
+from api.webhook_delivery import LEASE, Webhooks
+from api.webhook_post import sign
 from producers.pull.addresses import session
 from producers.submit import submit
 from provisioning import scopes
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Hold, Ledger, keys, transitions
 from provisioning.ledger.encryption import KeylessError
-from provisioning.ledger.webhooks import WebhookState
+from provisioning.ledger.webhooks import Came, WebhookState
 from tests.support.engine_bench import jobs
 from tests.support.http_server import csv_of, make_token, problem, running_server
 from tests.support.ledger_fixtures import Clock, fill, new_job
@@ -304,9 +305,9 @@ async def test_a_server_that_dies_while_it_tells_leaves_the_event_to_another_und
     assert await tell(webhooks) == 1
     [(headers, _)] = receiver.heard
     assert headers["webhook-id"] == f"msg_{batch}_{dying.entry}"
-    await ledger.webhooks.finish(dying)  # it lived after all: nothing else is taken for told
+    await ledger.webhooks.finish(dying, Came())  # it lived after all: nothing else is taken for told
     await _settle_again(ledger, batch, "k9")
-    await ledger.webhooks.try_again(dying, "500", 60.0)
+    await ledger.webhooks.try_again(dying, Came("500", 500), 60.0)
     assert await tell(webhooks) == 1
 
 
@@ -341,11 +342,15 @@ async def test_a_webhook_that_is_removed_takes_what_it_was_to_be_told_along(
     batch = await batch_of(ledger)
     await webhooks.set(batch, receiver.url)
     await ledger.operations.cancel(batch, "ana")
+    receiver.answers = [500]
+    assert await tell(webhooks) == 0
+    assert len(await ledger.redis.keys("pv:deliver*")) == 2
     before = await ledger.redis.keys("pv:*webhook*")
     assert before
     assert await webhooks.remove(batch)
     assert await ledger.redis.keys("pv:*webhook*") == []
     assert await ledger.redis.keys("pv:outbox:*") == []
+    assert await ledger.redis.keys("pv:deliver*") == []
     assert await tell(webhooks) == 0
 
 
@@ -404,7 +409,7 @@ async def test_what_a_dead_server_has_sent_is_sent_again_to_the_letter(
     assert (before["webhook-id"], body) == (after["webhook-id"], again)
 
 
-async def _die(_: object) -> None:
+async def _die(*_: object) -> None:
     raise asyncio.CancelledError
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,6 +21,7 @@ from provisioning.config.credentials import Credential
 from provisioning.errors import ConfigurationError
 from provisioning.observability.log_events import ANSWER_MISREAD
 from provisioning.observability.logs import log_event
+from provisioning.user_agent import user_agent as own_user_agent
 from worker.execution.reply import Answer, NoAnswer, Reply
 from worker.execution.transport import AiohttpTransport, Wire
 
@@ -68,14 +68,6 @@ class Timeouts:
         return self.pool + self.total_seconds + 1.0
 
 
-def default_user_agent() -> str:
-    """`widget-provisioner/<version>`."""
-    try:
-        return f"widget-provisioner/{version('widget-provisioner')}"
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "widget-provisioner"
-
-
 class WidgetApi:
     """
     The target API; an async context manager, used from one event loop.
@@ -107,7 +99,7 @@ class WidgetApi:
             "pool": timeouts.pool,
             "total": timeouts.total_seconds,
         }
-        self._user_agent = user_agent or default_user_agent()
+        self._user_agent = user_agent or own_user_agent()
         self._headers: dict[str, httpx.Headers] = {}  # one per credential in use
         # httpx's transport interface, not its client: the client's features (redirects, cookies, auth flows,
         # environment proxies) are not needed here, and cost a fifth of the time of a POST.

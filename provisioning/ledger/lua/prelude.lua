@@ -57,38 +57,73 @@ local function fold_chart(batch)
   end
 end
 
--- Adds an event to the outbox of a webhook. The body is the status at the time of delivery, so of several
--- undelivered events of one kind only the last is kept. The first in the outbox may be in delivery, and stays.
-local function add_to_outbox(on, entry, happened)
+-- Has nobody told of a batch, job or owner any more.
+local function drop_webhook(on)
+  redis.call('HDEL', KEY.webhooks, on)
+  redis.call('HDEL', KEY.webhook_events, on)
+  redis.call('HDEL', KEY.webhook_states, on, on .. ':dropped')
+  redis.call('ZREM', KEY.webhooks_due, on)
+  redis.call('DEL', KEY.outbox .. on, KEY.deliveries .. on, KEY.delivered .. on)
+end
+
+-- The place of a delivery in the list of a webhook's, and itself; nil if it is not there any more.
+local function find_delivery(on, id)
+  for place, line in ipairs(redis.call('LRANGE', KEY.deliveries .. on, 0, -1)) do
+    local delivery = cjson.decode(line)
+    if delivery.id == id then return place - 1, delivery end
+  end
+end
+
+local function write_delivery(on, place, delivery)
+  redis.call('LSET', KEY.deliveries .. on, place, cjson.encode(delivery))
+end
+
+-- Takes the oldest out of an outbox that is full, and counts it. The first stays: it may be under way.
+local function drop_oldest(on)
+  local line = redis.call('LINDEX', KEY.outbox .. on, 1)
+  redis.call('LREM', KEY.outbox .. on, 1, line)
+  redis.call('HINCRBY', KEY.webhook_states, on .. ':dropped', 1)
+  local entry, subject = string.match(line, '^(%S+) [^%s@]+@?(%S*)')
+  local place, delivery = find_delivery(on, 'msg_' .. (subject ~= '' and subject or on) .. '_' .. entry)
+  if place then -- somebody had asked for it once more
+    delivery.outcome = DELIVERED.GIVEN_UP
+    write_delivery(on, place, delivery)
+  end
+end
+
+-- Puts into the outbox of a webhook what it is to be told: an event; of an owner's `EVENT@ID` of the batch or job.
+-- This is told as it stands then: of the same that has happened time and again, and nobody was told yet, the last
+-- is enough. The first may be under way.
+local function add_to_outbox(on, entry, what)
   local outbox = KEY.outbox .. on
   local last = redis.call('LINDEX', outbox, -1)
-  if last and string.match(last, '^%S+ (%S+)$') == happened and redis.call('LLEN', outbox) > 1 then
-    redis.call('LSET', outbox, -1, entry .. ' ' .. happened)
-  else
-    redis.call('RPUSH', outbox, entry .. ' ' .. happened)
+  if last and string.match(last, '^%S+ (%S+)$') == what and redis.call('LLEN', outbox) > 1 then
+    redis.call('LSET', outbox, -1, entry .. ' ' .. what)
+  elseif redis.call('RPUSH', outbox, entry .. ' ' .. what) > OUTBOX_MOST then
+    drop_oldest(on)
   end
   redis.call('ZADD', KEY.webhooks_due, 'NX', now, on)
 end
 
--- Removes the webhook of a batch or job.
-local function drop_webhook(on)
-  redis.call('HDEL', KEY.webhooks, on)
-  redis.call('HDEL', KEY.webhook_states, on)
-  redis.call('ZREM', KEY.webhooks_due, on)
-  redis.call('DEL', KEY.outbox .. on)
+-- Whether the webhook of an owner, if there is one, is to be told of such an event.
+local function owner_wants(on, happened)
+  local events = redis.call('HGET', KEY.webhook_events, on)
+  return events and (events == '*' or string.find(events, ' ' .. happened .. ' ', 1, true))
 end
 
--- Appends an event to the stream, and to the outbox of the webhook if there is one. `n` is the number of a single
--- job.
+-- What somebody may wait for, appended to one stream; and to what webhooks are to be told, if there are any: that
+-- of the batch or single job, that of its owner. `n` is the number of a single job.
 local function announce(happened, batch, n)
   local id = batch_id(batch)
   local on = n and id .. '.' .. n or id
   local entry = redis.call(
     'XADD', KEY.events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', happened, 'batch', id, 'job', n or ''
   )
-  if WEBHOOK_EVENTS[happened] and redis.call('HEXISTS', KEY.webhooks, on) == 1 then
-    add_to_outbox(on, entry, happened)
-  end
+  if not WEBHOOK_EVENTS[happened] then return end
+  if redis.call('HEXISTS', KEY.webhooks, on) == 1 then add_to_outbox(on, entry, happened) end
+  local owner = owner_of(batch)
+  local all = OF_OWNER .. (owner == '' and DEFAULT_OWNER or owner)
+  if owner_wants(all, happened) then add_to_outbox(all, entry, happened .. '@' .. on) end
 end
 
 local HELD = {

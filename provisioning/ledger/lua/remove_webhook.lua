@@ -1,4 +1,4 @@
--- Removes the webhook of a batch or job.
+-- Removes the webhook of a batch, job or owner.
 -- KEYS[1] `pv:webhooks`; then schema.RemoveWebhook
 -- Returns 1; 0 if there is no webhook, or another one: nothing was changed.
 local kept = redis.call('HGET', KEYS[1], arg.on)

@@ -1,7 +1,7 @@
 -- Reserves the first pending event of a webhook for one delivery; no other server delivers it during the lease.
 -- KEYS[1] `pv:webhooks:due`; then schema.TakeWebhook
--- Returns {webhook, its state or '', the event: `ENTRY EVENT`, and the body if it was sent before}; {} if nothing
--- is due.
+-- Returns {webhook, its state or '', the event: `ENTRY EVENT`, of an owner's webhook `ENTRY EVENT@ID`, and the
+-- body if it was sent before}; {} if nothing is due.
 local due = redis.call('ZSCORE', KEYS[1], arg.on)
 if not due or tonumber(due) > now then return {} end
 local webhook = redis.call('HGET', KEY.webhooks, arg.on)
