@@ -198,14 +198,20 @@ class Queries:
         return await self._mark_trying(holds)
 
     async def _mark_trying(self, holds: list[Hold]) -> list[Hold]:
-        """The same holds, each with whether a probe is sent through it."""
-        pipeline = self._redis.pipeline(transaction=False)
+        """These holds, each with whether a probe is sent through it; without those that have ended since."""
+        if not holds:
+            return []
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hmget(keys.HOLDS, [hold.scope for hold in holds])
         for hold in holds:
             pipeline.exists(keys.brake(hold.scope))
-        trying = await pipeline.execute() if holds else []
+        still, *trying = await pipeline.execute()
+        # A probe that succeeds ends both at once: a hold that is read before, and its probe after, would look
+        # as if nobody tried, and whoever follows the batch would give up.
         return [
             msgspec.structs.replace(hold, trying=bool(brake))
-            for hold, brake in zip(holds, trying, strict=True)
+            for hold, brake, value in zip(holds, trying, still, strict=True)
+            if value is not None
         ]
 
     async def pace(self, credential: str) -> str | None:

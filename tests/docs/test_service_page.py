@@ -73,6 +73,7 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_programs_of_the_page_run_in_an_environment_that_has_what_it_installs_and_nothing_else(
     valkey_url: str, tmp_path: Path
 ) -> None:

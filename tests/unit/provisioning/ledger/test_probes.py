@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from provisioning import scopes
 from provisioning.ledger import Claim, Deferral, Hold, Intent, Ledger, Released, Shown, keys, transitions
 from provisioning.ledger.schema import Go
@@ -95,3 +97,21 @@ async def test_a_brake_of_a_former_version_that_healed_by_itself_is_taken_off(
     assert len(await claim(ledger, 10)) == 1
     assert await ledger.queries.holds() == []
     assert (await ledger.queries.status("b1")).states[State.CLAIMED] == 1
+
+
+async def test_a_hold_that_a_probe_ends_while_it_is_read_does_not_block_the_batch(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(ledger, new_job("k1"))
+    scope = scopes.of_credential("acme")
+    await ledger.do(transitions.hold(Hold(scope=scope, at=1.0, by="w1", why="401", kind="brake")))
+    assert (await ledger.queries.status("b1")).blocked
+    read = ledger.queries._mark_trying
+
+    async def ended_meanwhile(holds: list[Hold]) -> list[Hold]:
+        await ledger.redis.hdel(keys.HOLDS, scope)
+        return await read(holds)
+
+    monkeypatch.setattr(ledger.queries, "_mark_trying", ended_meanwhile)
+    status = await ledger.queries.status("b1")
+    assert (status.blocked, status.holds) == (False, [])
