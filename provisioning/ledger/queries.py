@@ -448,7 +448,8 @@ class Queries:
             Span(
                 at=minute * 60.0,
                 seconds=length * 60,
-                attempts=counts.pop("attempts", 0),
+                # Below 0 if intents of the span before were withdrawn in this one.
+                attempts=max(0, counts.pop("attempts", 0)),
                 ended={State(state): count for state, count in counts.items()},
             )
             for (minute, length), counts in sorted(spans.items())

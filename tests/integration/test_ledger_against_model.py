@@ -45,7 +45,9 @@ CREDENTIALS = ("acme", "zeta")
 
 EXAMPLES = int(os.environ.get("PROVISION_TEST_EXAMPLES", "40"))
 
-Answer = Literal["created", "rejected", "unprocessed", "exhausted", "failed", "refused", "doubted", "unseen"]
+Answer = Literal[
+    "created", "rejected", "unprocessed", "exhausted", "failed", "refused", "withdrawn", "doubted", "unseen"
+]
 ANSWERS: dict[Answer, tuple[Event, Bounds, Outcome]] = {
     "created": (Event.CREATED, Bounds(1, 0), Outcome.CREATED),
     "rejected": (Event.REJECTED, Bounds(0, -1), Outcome.REJECTED),
@@ -53,6 +55,7 @@ ANSWERS: dict[Answer, tuple[Event, Bounds, Outcome]] = {
     "exhausted": (Event.EXHAUSTED, Bounds(0, 0), Outcome.FAILED),
     "failed": (Event.RETRY_DUE, Bounds(0, 0), Outcome.FAILED),
     "refused": (Event.REFUSED, Bounds(0, -1), Outcome.DENIED),
+    "withdrawn": (Event.REFUSED, Bounds(0, -1), Outcome.UNPROCESSED),  # before a byte was sent
     "doubted": (Event.DOUBTED, Bounds(0, 0), Outcome.IN_DOUBT),
     "unseen": (Event.RETRY_DUE, Bounds(0, 0), Outcome.IN_DOUBT),  # on_in_doubt=retry
 }
@@ -79,7 +82,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.jobs: dict[int, Job] = {}
         self.credential: dict[int, str] = {}
         self.token = 0
-        self.attempts = 0  # of the batch: intents granted
+        self.attempts = 0  # of the batch: intents granted and not withdrawn
         self.leases: dict[int, float] = {}
         self.waiting: dict[int, float] = {}
         self.holds: set[str] = set()
@@ -250,13 +253,16 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         event, change, outcome = ANSWERS[answer]
         job = self.jobs[claim.number]
         after = model.answered(job, (claim.token, attempt), event, answer, change, answer == "unseen")
+        withdrawn = answer == "withdrawn"
+        evidence = Evidence.NOTHING_SENT if withdrawn else Evidence.SENT
+        self.attempts -= withdrawn and after != job
         said = Answered(
             number=claim.number,
             token=claim.token,
             event=event,
             reason=answer,
             change=change,
-            attempt=Attempt(attempt, NOW, 0.1, outcome, Evidence.SENT, error=answer, next_delay=delay),
+            attempt=Attempt(attempt, NOW, 0.1, outcome, evidence, error=answer, next_delay=delay),
             result=Result(f"{claim.token}.{attempt}", "key") if event is Event.CREATED else None,
         )
         [recorded] = self.do(transitions.answered(B, [said]))

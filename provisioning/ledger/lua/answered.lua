@@ -19,7 +19,13 @@ local function call_off(said)
   said.delay = nil
 end
 
+-- An intent of which no byte was sent is no POST: the batch counts it no more.
+local function uncount_withdrawn(said)
+  if said.withdrawn then count(batch, 'attempts', -1) end
+end
+
 local function record_in_time(job, said, result)
+  uncount_withdrawn(said)
   if result ~= '' then job.result = result end
   append_attempt(job, said.attempt)
   move(job, said.event, said.reason)
@@ -66,6 +72,7 @@ end
 -- Records a late answer. Returns HOW.
 local function late(job, said, believed, result)
   save(job)
+  uncount_withdrawn(said)
   local this, event, attempt = post(said.token, said.attempt.n), said.event, said.attempt
   local waited_for = believed == BELIEF.OPEN and this == post(job.token, job.attempts)
     and (job.state == STATE.IN_DOUBT or job.state == STATE.QUEUED)
@@ -133,6 +140,7 @@ end
 local function record(job, said, result)
   local token, attempt = said.token, said.attempt.n
   local believed = job.posts[post(token, attempt)]
+  said.withdrawn = said.event == EVENT.REFUSED and said.attempt.evidence == EVIDENCE.NOTHING_SENT
   if AGAIN[said.event] and job.calloff == token then call_off(said) end
   if job.state == STATE.SENDING and job.token == token and job.attempts == attempt then
     record_in_time(job, said, result)

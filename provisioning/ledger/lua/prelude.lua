@@ -474,9 +474,9 @@ local function settle()
     for field, by in pairs(fields) do
       if by ~= 0 then
         redis.call('HINCRBY', batch, field, by)
-        if by > 0 and CHARTED[field] then
+        if CHARTED[field] and (by > 0 or field == 'attempts') then -- fewer attempts: intents were withdrawn
           local charted = math.floor(now / 60000) .. ':' .. field
-          if redis.call('HINCRBY', batch .. OF.minutes, charted, by) == by then begun = true end
+          if redis.call('HINCRBY', batch .. OF.minutes, charted, by) == by and by > 0 then begun = true end
         end
         if UNSETTLED[field] then
           if by > 0 then opened = true else closed = true end

@@ -12,7 +12,7 @@ from provisioning import scopes
 from provisioning.attempt import Bounds, Evidence, Result
 from provisioning.errors import ContractError
 from provisioning.job import NewJob, Verdict
-from provisioning.ledger import Deferral, Intent, Ledger, Redriven, Rescue, keys, transitions
+from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, Rescue, keys, transitions
 from provisioning.ledger.records import Selection
 from provisioning.ledger.schema import FORMAT, JOB, Go, Lapse
 from provisioning.lifecycle import Event, State
@@ -401,14 +401,55 @@ async def test_a_stale_worker_is_refused_its_intent_and_overwrites_nothing(
     [deferred] = await ledger.do(transitions.deferred("b1", [Deferral(1, stale.token, 0, "x")]))
     assert (deferred.taken, deferred.state) == (False, State.CLAIMED)
     assert await ledger.do(transitions.renew("b1", [(1, stale.token)], lease=LEASE)) == [1]
-    withdrawn = answer(stale, Event.REFUSED)
-    nothing_sent = msgspec.structs.replace(withdrawn.attempt, evidence=Evidence.NOTHING_SENT)
-    assert await say(ledger, msgspec.structs.replace(withdrawn, attempt=nothing_sent)) == [False]
+    assert await say(ledger, _withdrawn(stale)) == [False]
     assert changed(before, await snapshot(ledger.redis)) == {}
     assert await send(ledger, successor)
 
 
 # -- answered ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("called_off", [False, True])
+async def test_an_intent_that_was_withdrawn_is_no_attempt_of_the_batch(
+    ledger: Ledger, clock: Clock, called_off: bool
+) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    if called_off:
+        await ledger.do(transitions.cancel("b1", 1, 1, "ana"))
+    assert (await ledger.queries.status("b1")).attempts == 1
+    withdrawn = _withdrawn(job)
+    clock.advance(61)  # into the next minute of the chart
+    for _ in range(2):  # its reply was lost
+        assert await say(ledger, withdrawn) == [True]
+        assert (await ledger.queries.status("b1")).attempts == 0
+    spans = await ledger.queries.history("b1")
+    assert [span.attempts for span in spans] == [1, 0]
+    if not called_off:
+        [job] = await claim(ledger)
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.REFUSED))  # a 401: this one was a POST
+        assert (await ledger.queries.status("b1")).attempts == 1
+
+
+async def test_an_intent_that_was_withdrawn_too_late_is_no_attempt_of_the_batch(
+    ledger: Ledger, clock: Clock
+) -> None:
+    await fill(ledger, new_job("k"))
+    [job] = await claim(ledger)
+    await send(ledger, job)
+    await _lapse(ledger, clock)
+    for _ in range(2):
+        await say(ledger, _withdrawn(job))
+        assert (await ledger.queries.status("b1")).attempts == 0
+
+
+def _withdrawn(job: Claim) -> Answered:
+    """What a worker says of an intent of which it sent no byte."""
+    said = answer(job, Event.REFUSED)
+    attempt = msgspec.structs.replace(said.attempt, evidence=Evidence.NOTHING_SENT)
+    return msgspec.structs.replace(said, attempt=attempt)
 
 
 @pytest.mark.parametrize("event", list(OUTCOME))
