@@ -25,6 +25,7 @@ from provisioning.observability.logs import configure, log_event
 from worker.process.consumer import make_consumer
 from worker.process.control import refuse_what_means_nothing
 from worker.process.start_checks import check, fail, with_room
+from worker.process.stopping import stop_in_time
 from worker.process.worker_process import WorkerProcess
 
 try:
@@ -51,11 +52,20 @@ def _on_signal(text: str, *_: Any) -> None:
     """Logs Celery's message on a signal, which it would write past the log: that would break JSON output."""
     if "shutdown" in text:
         log_event(STOP_REQUESTED)
+        _stop_in_time()
     elif text.startswith(("Restarting", "SIG")):
         log_event(SIGNAL_RECEIVED, message=text)
     else:  # SIGUSR1: the stacks are printed for the person who sends it
         log_event(SIGNAL_RECEIVED, message="SIGUSR1: the stacks of all threads follow")
         os.write(2, text.encode() + b"\n")
+
+
+def _stop_in_time() -> None:
+    """Ends the process in time even if Celery does not; at once if it has not begun to work."""
+    process = running()
+    if process is None:
+        os._exit(0)  # it may be waiting for Redis, and Celery would look for the signal only after that
+    stop_in_time(process.stop)
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from typing import Any
 
@@ -46,6 +47,8 @@ class WorkerProcess:
         self._name = name
         self._tracer = tracer
         self._credentials = load_credentials(settings)
+        self._stopping = threading.Lock()
+        self._stopped = False
         self.engine = EngineThread(self._build_engine)
         self._watchdog = Watchdog(self.engine.stop)
         self._heartbeat = HeartbeatFile(
@@ -89,7 +92,13 @@ class WorkerProcess:
         )
 
     def stop(self) -> None:
-        """Stops all of it gracefully."""
+        """Stops all of it gracefully; if another thread has begun to, waits until it is done."""
+        with self._stopping:
+            if not self._stopped:
+                self._stopped = True
+                self._stop()
+
+    def _stop(self) -> None:
         self._heartbeat.stop()
         self._watchdog.rest()
         self.engine.stop()
