@@ -7,11 +7,27 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from provisioning.config.settings import Settings
-from tests.deploy.files import ALL, COMPOSE, DOCKERFILE, KUBERNETES, SYSTEMD, manifests, unit
+from tests.deploy.files import (
+    ALL,
+    COMPONENTS,
+    COMPOSE,
+    DOCKERFILE,
+    EXAMPLES,
+    KUBERNETES,
+    SYSTEMD,
+    kustomization,
+    kustomized,
+    manifests,
+    rendered,
+    renders_kustomize,
+    unit,
+)
 from tests.support.commands import BIN
 from tests.support.repository import ROOT
 
@@ -35,13 +51,62 @@ def test_the_dockerfile_is_without_reproach() -> None:
 
 
 def test_the_manifests_fit_the_published_schemas() -> None:
-    paths = [str(path) for path in sorted(KUBERNETES.glob("*.yaml")) if path.stem not in OF_OTHERS]
-    assert len(paths) >= 7
+    paths = [str(path) for path in sorted(KUBERNETES.glob("*.yaml")) if path.stem != "kustomization"]
+    assert len(paths) >= 5
     _run("kubernetes-validate", "--strict", *paths)
 
 
-OF_OTHERS = {"kustomization", "scaling"}
-"""Manifests of kustomize and KEDA, whose schemas are not Kubernetes' own."""
+KUBECTL = pytest.mark.skipif(
+    not renders_kustomize(), reason="no kubectl 1.21 or newer on this machine to run kustomize"
+)
+
+OTHERS = {"keda.sh/v1alpha1", "monitoring.coreos.com/v1"}
+"""Of KEDA and the Prometheus operator, whose schemas are not Kubernetes' own."""
+
+
+@KUBECTL
+@pytest.mark.parametrize("components", [(), ("scaling",), ("monitoring",), COMPONENTS], ids=" and ".join)
+def test_what_kustomize_makes_of_them_fits_the_published_schemas(
+    tmp_path: Path, components: tuple[str, ...]
+) -> None:
+    objects = rendered(tmp_path / "copy", *components)
+    assert all(
+        each["metadata"]["namespace"] == "provision" for each in objects if each["kind"] != "Namespace"
+    )
+    made = tmp_path / "made.yaml"
+    ours = [each for each in objects if each["apiVersion"] not in OTHERS]
+    made.write_text(yaml.safe_dump_all(ours), encoding="utf-8")
+    _run("kubernetes-validate", "--strict", str(made))
+    [worker] = [
+        each for each in objects if (each["kind"], each["metadata"]["name"]) == ("Deployment", "worker")
+    ]
+    assert ("replicas" in worker["spec"]) == ("scaling" not in components)
+
+
+@KUBECTL
+def test_a_changed_setting_or_secret_makes_new_pods(tmp_path: Path) -> None:
+    before = _pods(rendered(tmp_path / "before"))
+    assert all("provision-settings-" in pod for pod in before.values())
+    assert ["provision-credentials-" in before[name] for name in ("worker", "api", "flower")] == [
+        True,
+        False,
+        False,
+    ]
+    again = tmp_path / "again"
+    assert _pods(rendered(again)) == before
+    with (again / "settings.env").open("a", encoding="utf-8") as file:
+        file.write("PROVISION_LEASE=30\n")
+    changed = _pods(kustomized(again))
+    assert all(changed[name] != before[name] for name in before)
+    (again / "secrets" / "credentials.toml").write_text("[other]\n", encoding="utf-8")
+    later = _pods(kustomized(again))
+    assert [name for name in later if later[name] != changed[name]] == ["worker"]
+
+
+def _pods(objects: list[dict[str, Any]]) -> dict[str, str]:
+    """What a change of makes new pods, by the name of the Deployment."""
+    found = [each for each in objects if each["kind"] == "Deployment"]
+    return {each["metadata"]["name"]: str(each["spec"]["template"]) for each in found}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
@@ -94,31 +159,101 @@ def test_every_pod_is_without_privileges_and_has_time_to_stop() -> None:
                     assert variable["value"].startswith("@/run/secrets/")
 
 
+def _generated() -> dict[str, set[str]]:
+    """The keys of every Secret and ConfigMap that kustomize generates, by name."""
+    told = kustomization()
+    kept = {
+        each["name"]: {file.partition("=")[0].rpartition("/")[2] for file in each["files"]}
+        for each in told["secretGenerator"]
+    }
+    return {**kept, **{each["name"]: set() for each in told["configMapGenerator"]}}
+
+
 def test_what_a_manifest_refers_to_exists() -> None:
     objects = {(each["kind"], each["metadata"]["name"]): each for each in manifests()}
+    generated = _generated()
     for (kind, _), each in objects.items():
         if kind == "Deployment":
-            for volume in each["spec"]["template"]["spec"]["volumes"]:
+            pod = each["spec"]["template"]["spec"]
+            for volume in pod["volumes"]:
                 if "secret" in volume:
-                    kept = objects["Secret", volume["secret"]["secretName"]]["stringData"]
-                    assert {item["key"] for item in volume["secret"].get("items", [])} <= set(kept)
+                    kept = generated[volume["secret"]["secretName"]]
+                    assert {item["key"] for item in volume["secret"].get("items", [])} <= kept
+            for container in pod["containers"]:
+                assert all(source["configMapRef"]["name"] in generated for source in container["envFrom"])
         if kind == "ScaledObject":
             assert ("Deployment", each["spec"]["scaleTargetRef"]["name"]) in objects
         if kind == "TriggerAuthentication":
             for wanted in each["spec"]["secretTargetRef"]:
-                assert wanted["key"] in objects["Secret", wanted["name"]]["stringData"]
-    listed = re.findall(r"^  - ([\w-]+\.yaml)", (KUBERNETES / "kustomization.yaml").read_text(), re.MULTILINE)
-    there = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml", "secret.example.yaml"}
-    assert set(listed) == {*there, "secret.yaml"}  # which everybody makes from the example
+                assert wanted["key"] in generated[wanted["name"]]
+        if kind == "ServiceMonitor":
+            wanted = each["spec"]["endpoints"][0]["authorization"]["credentials"]
+            assert wanted["key"] in generated[wanted["name"]]
 
 
-def test_workers_are_scaled_by_a_metric_that_the_door_tells() -> None:
+def test_kustomize_lists_every_manifest_and_turns_nothing_on_that_needs_an_operator() -> None:
+    there = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(kustomization()["resources"]) == there
+    assert kustomization()["components"] == []
+    for name in COMPONENTS:
+        folder = KUBERNETES / name
+        told = kustomization(folder)
+        assert told["kind"] == "Component"
+        assert {*told["resources"], "kustomization.yaml"} == {path.name for path in folder.iterdir()}
+
+
+def test_there_is_an_example_of_each_secret_and_no_real_one() -> None:
+    wanted = {
+        file.rpartition("=")[2].removeprefix("secrets/")
+        for each in kustomization()["secretGenerator"]
+        for file in each["files"]
+    }
+    assert {path.name for path in EXAMPLES.iterdir()} == wanted
+    assert all("CHANGE-ME" in path.read_text(encoding="utf-8") for path in EXAMPLES.iterdir())
+    assert "secrets/" in (KUBERNETES / ".gitignore").read_text(encoding="utf-8")
+
+
+def test_workers_are_scaled_by_what_more_of_them_would_help() -> None:
     [scaled] = [each for each in manifests() if each["kind"] == "ScaledObject"]
-    where = scaled["spec"]["triggers"][0]["metadata"]["valueLocation"]
-    name = where.partition("{")[0]
+    [trigger] = scaled["spec"]["triggers"]
+    name = trigger["metadata"]["valueLocation"]
     page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
-    assert f"| `{name}` | gauge | `state` |" in page
-    assert where == f'{name}{{state="queued"}}'
+    assert f"| `{name}` | gauge |  |" in page
+    at_most = Settings.model_fields["max_in_flight"].default
+    assert at_most / 2 < int(trigger["metadata"]["targetValue"]) < at_most
+
+
+def test_pods_are_spread_and_leave_in_good_order() -> None:
+    objects = {(each["kind"], each["metadata"]["name"]): each for each in manifests()}
+    for name in ("worker", "api"):
+        pod = objects["Deployment", name]["spec"]["template"]["spec"]
+        keys = {each["topologyKey"] for each in pod["topologySpreadConstraints"]}
+        assert keys == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+        budget = objects["PodDisruptionBudget", name]["spec"]
+        assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    api = objects["Deployment", "api"]["spec"]["template"]["spec"]
+    assert api["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][0] == "sleep"
+    for name in ("worker", "api", "flower"):
+        [container] = objects["Deployment", name]["spec"]["template"]["spec"]["containers"]
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+
+
+def test_pods_reach_only_what_they_need() -> None:
+    policies = {
+        each["metadata"]["name"]: each["spec"] for each in manifests() if each["kind"] == "NetworkPolicy"
+    }
+    assert all("Egress" in policy["policyTypes"] for policy in policies.values())
+    everybody = {port["port"] for rule in policies["nobody"]["egress"] for port in rule["ports"]}
+    assert everybody == {53, 6379}
+    settings = dict(
+        line.split("=", 1)
+        for line in (KUBERNETES / "settings.env").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    )
+    assert settings["PROVISION_REDIS_URL"].startswith("rediss://")
+    assert ":6379/" in settings["PROVISION_REDIS_URL"]
+    for name in ("worker", "api"):
+        assert [rule["ports"] for rule in policies[name]["egress"]] == [[{"port": 443, "protocol": "TCP"}]]
 
 
 def test_the_image_installs_a_part_of_what_the_tests_ran_with() -> None:
