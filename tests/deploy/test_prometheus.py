@@ -29,7 +29,7 @@ from worker.events import metrics
 DEPLOY = ROOT / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "widget-provisioner.json"
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
-CONFIG = DEPLOY / "prometheus" / "prometheus.yml"
+CONFIGS = tuple(DEPLOY / "prometheus" / name for name in ("prometheus.yml", "prometheus-compose.yml"))
 ALERT_TESTS = Path(__file__).parent / "alerts_test.yml"
 
 DECLARED: tuple[Metric, ...] = (*metrics.METRICS, *gauges.METRICS)
@@ -180,8 +180,9 @@ def test_panels_are_whole_and_lie_beside_each_other() -> None:
             assert all(target["datasource"]["uid"] == "${datasource}" for target in panel["targets"])
 
 
-def test_the_jobs_that_alerts_name_are_those_that_are_scraped() -> None:
-    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_the_jobs_that_alerts_name_are_those_that_are_scraped(path: Path) -> None:
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert {each["job_name"] for each in config["scrape_configs"]} == VALUES["job"]
     assert config["rule_files"] == [ALERTS.name]
     server = next(each for each in config["scrape_configs"] if each["job_name"] == "provision-server")
@@ -201,7 +202,8 @@ def _promtool(*arguments: str) -> None:
 
 def test_promtool_takes_the_configuration_and_the_rules() -> None:
     _promtool("check", "rules", str(ALERTS))
-    _promtool("check", "config", "--syntax-only", str(CONFIG))
+    for path in CONFIGS:
+        _promtool("check", "config", "--syntax-only", str(path))
 
 
 def test_promtool_takes_every_query_of_the_dashboard(tmp_path: Path) -> None:
