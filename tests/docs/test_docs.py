@@ -42,7 +42,7 @@ SHELL = {
     "python",
     "curl",
     *("cd", "chmod", "echo", "install", "openssl", "python3", "redis-cli", "systemctl"),
-    *("docker", "kubectl", "pip", "/opt/provision/bin/pip"),
+    *("docker", "kubectl", "pip", "/opt/provision/bin/pip", "/opt/provision/bin/provision"),
 }
 """Beginnings of lines that are no command of ours."""
 
