@@ -1,4 +1,4 @@
-"""The end of a process that was told to stop comes in time, and not before the engine's if that is in time."""
+"""The end of a process that was told to stop comes in time, after the engine's if that is in time."""
 
 from __future__ import annotations
 
