@@ -15,6 +15,8 @@ from functools import partial
 from typing import Any, cast
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from api.access import Access
 from api.app import make_app
@@ -55,6 +57,7 @@ def serve(
     export: Export | None,
     on_ready: Callable[[str], None],
     environ: Mapping[str, str],
+    pages: Callable[[FastAPI, Settings], ASGIApp] | None = None,
 ) -> None:
     """
     Serves until SIGTERM or SIGINT; waits while Redis is unavailable.
@@ -63,6 +66,7 @@ def serve(
         port: 0 for any free one.
         on_ready: called with the address once requests are accepted.
         environ: the environment, with OpenTelemetry's own settings.
+        pages: adds the pages of the web console to the app; None for the HTTP API alone.
     Raises: ConfigurationError if the address cannot be taken; LedgerUnfitError, ContractError.
     """
     if settings.redis is None:
@@ -75,6 +79,8 @@ def serve(
     celery = make_celery(settings)
     notifier = Notifier(celery)
 
+    with_pages = pages or (lambda app, _: app)
+
     async def run() -> None:
         app_state = AppState(
             settings,
@@ -84,7 +90,7 @@ def serve(
             waiting=Waiting(celery).count if settings.broker != settings.redis else None,
         )
         config = uvicorn.Config(
-            Access(make_app(app_state)),
+            Access(with_pages(make_app(app_state), settings)),
             host=host,
             port=port,
             log_config=None,  # its records go through our own logging

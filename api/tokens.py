@@ -70,6 +70,11 @@ class Tokens:
         good = hmac.compare_digest(found.digest if found else _NOBODY, digest)
         return found if good and found and not found.expired(time.time()) else None
 
+    async def by_id(self, id_: str) -> Token | None:
+        """The record of a token that somebody has shown before; None if it is not valid any more."""
+        found = await self._find(id_)
+        return None if found is None or found.expired(time.time()) else found
+
     async def _find(self, id_: str) -> Token | None:
         if id_ in self._presets:
             return self._presets[id_]

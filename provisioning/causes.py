@@ -9,7 +9,7 @@ renamed. `docs/reference/causes.md` is generated from `CAUSES`. Two kinds come f
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -55,58 +55,112 @@ def http_status(status: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """
+    What a person can do, in sentences: with commands, or with the buttons of the console.
+
+    Attributes:
+        command: on the command line.
+        page: in the console.
+        first: what comes before either.
+    """
+
+    command: str
+    page: str
+    first: str = ""
+
+    def after(self, first: str) -> Advice:
+        """The same, after another sentence."""
+        return replace(self, first=first)
+
+    @property
+    def on_command_line(self) -> str:
+        """The whole advice for a terminal."""
+        return f"{self.first} {self.command}".strip()
+
+    @property
+    def on_page(self) -> tuple[str, ...]:
+        """The sentences for a page, each to be translated by itself."""
+        return tuple(sentence for sentence in (self.first, self.page) if sentence)
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """
     The description of a cause.
 
     Attributes:
         meaning: what happened.
-        advice: what a person can do about jobs that ended so, as a sentence.
+        advice: what a person can do about jobs that ended so.
     """
 
     meaning: str
-    advice: str
+    advice: Advice
 
 
-_RESEND = "Nothing was sent: after the repair, redrive the jobs."
-_LOOK = (
-    "Look in Jelou's console; then resolve or reconcile the jobs: created if there is a widget, else absent."
+def _either(text: str) -> Advice:
+    """Advice that is the same everywhere."""
+    return Advice(text, text)
+
+
+_RESEND = _either("Nothing was sent: after the repair, redrive the jobs.")
+_LOOK = Advice(
+    "Look in Jelou's console; then resolve or reconcile the jobs: created if there is a widget, else absent.",
+    "Look in Jelou's console; then resolve the jobs: created if there is a widget, else absent.",
 )
-_LOST = (
+_LOST = _either(
     "A widget very likely exists, but its key is lost: look in Jelou's "
     "console and resolve the jobs as created."
 )
-_READ = "Read the answer of the API (provision job JOB); fix the rows in failed.csv and apply it, or redrive."
-_RISKY = (
-    "Each may have a widget: look in Jelou's console, then redrive with --accept-duplicates --because TEXT."
+_READ = Advice(
+    "Read the answer of the API (provision job JOB); fix the rows in failed.csv and apply it, or redrive.",
+    "Read the answer of the API on the page of a job; fix the rows in failed.csv and send it, or redrive.",
 )
-_COMPANY = "Correct the credential, then run provision resume --credential NAME; the jobs are still queued."
-_ADDRESS = "Correct PROVISION_API_URL, restart the workers, then run provision resume --target."
+_RISKY = Advice(
+    "Each may have a widget: look in Jelou's console, then redrive with --accept-duplicates --because TEXT.",
+    "Each may have a widget: look in Jelou's console before you redrive them, and give the reason.",
+)
+_COMPANY = Advice(
+    "Correct the credential, then run provision resume --credential NAME; the jobs are still queued.",
+    "Correct the credential, then resume it; the jobs are still queued.",
+)
+_ADDRESS = Advice(
+    "Correct PROVISION_API_URL, restart the workers, then run provision resume --target.",
+    "Correct PROVISION_API_URL and restart the workers, then resume sending.",
+)
+_PACE = Advice(
+    "Lower the pace (provision pace NAME RATE), then redrive the jobs: no widget was created.",
+    "Lower the pace of the credential, then redrive the jobs: no widget was created.",
+)
+_MESSAGE = Advice(
+    "Read its message with provision job, and make sure that PROVISION_API_URL is right.",
+    "Read its message on the page of a job, and make sure that PROVISION_API_URL is right.",
+)
 
 CAUSES: dict[str, dict[str, Explained]] = {
     "Nothing was sent, and that is proven": {
         Cause.DNS_FAILURE: Explained(
             "the host name has no address, or DNS did not answer",
-            "Fix the DNS of the workers, or PROVISION_API_URL. " + _RESEND,
+            _RESEND.after("Fix the DNS of the workers, or PROVISION_API_URL."),
         ),
         Cause.CONNECT_REFUSED: Explained(
-            "the API refused the connection", "Find out why the API is down. " + _RESEND
+            "the API refused the connection", _RESEND.after("Find out why the API is down.")
         ),
         Cause.CONNECT_TIMEOUT: Explained(
             "DNS, TCP and TLS together took too long",
-            "Check the network between the workers and the API. " + _RESEND,
+            _RESEND.after("Check the network between the workers and the API."),
         ),
         Cause.CONNECT_FAILURE: Explained(
             "no connection, for another reason",
-            "Check the network between the workers and the API. " + _RESEND,
+            _RESEND.after("Check the network between the workers and the API."),
         ),
         Cause.TLS_FAILURE: Explained(
             "the TLS handshake failed, or the certificate is not trusted",
-            "Set PROVISION_CA_FILE if a proxy signs with its own. " + _RESEND,
+            _RESEND.after("Set PROVISION_CA_FILE if a proxy signs with its own."),
         ),
         Cause.POOL_TIMEOUT: Explained(
             "no free connection in time under our own limit",
-            "Lower the pace, or raise PROVISION_MAX_IN_FLIGHT. " + _RESEND,
+            _RESEND.after("Lower the pace, or raise PROVISION_MAX_IN_FLIGHT."),
         ),
     },
     "At least one byte may have left": {
@@ -135,33 +189,34 @@ CAUSES: dict[str, dict[str, Explained]] = {
         Cause.NOT_THE_API: Explained("404 without a bot error: the address is not that of the API", _ADDRESS),
         Cause.REDIRECTED: Explained("3xx", _ADDRESS),
         Cause.METHOD_NOT_ALLOWED: Explained("405", _ADDRESS),
-        Cause.RATE_LIMITED: Explained(
-            "429", "Lower the pace (provision pace NAME RATE), then redrive the jobs: no widget was created."
-        ),
+        Cause.RATE_LIMITED: Explained("429", _PACE),
     },
     "The API's own error keys": {
         "bot_not_found": Explained(
             "the bot does not belong to the company",
-            "Fix bot.id in failed.csv and apply it, or assign the bot to the company and redrive.",
+            _either("Fix bot.id in failed.csv and apply it, or assign the bot to the company and redrive."),
         ),
         "forbidden_bot": Explained(
             "the company may not use this bot",
-            "Give the company access to the bot and redrive, or fix bot.id in failed.csv and apply it.",
+            _either(
+                "Give the company access to the bot and redrive, or fix bot.id in failed.csv and apply it."
+            ),
         ),
         "unprocessable_entity": Explained(
-            "a field is missing or wrong; the message names it", "Fix the field in failed.csv and apply it."
+            "a field is missing or wrong; the message names it",
+            _either("Fix the field in failed.csv and apply it."),
         ),
         "message_could_not_be_send": Explained(
             "400, an error of other API calls",
-            "Read its message with provision job, and make sure that PROVISION_API_URL is right.",
+            _MESSAGE,
         ),
         "notification_could_not_be_send": Explained(
             "400, an error of other API calls",
-            "Read its message with provision job, and make sure that PROVISION_API_URL is right.",
+            _MESSAGE,
         ),
         "e0422": Explained(
             "a field is missing or wrong; the answer has only a code",
-            "Fix the field that the message names in failed.csv and apply it.",
+            _either("Fix the field that the message names in failed.csv and apply it."),
         ),
     },
     "Of the program itself": {
@@ -173,7 +228,7 @@ CAUSES: dict[str, dict[str, Explained]] = {
         ),
         Cause.FROZEN: Explained(
             "the worker was frozen longer than its lease; nothing was sent",
-            "No action needed: the job is queued. Find out why the machine of the worker stalled.",
+            _either("No action needed: the job is queued. Find out why the machine of the worker stalled."),
         ),
     },
 }
@@ -183,18 +238,21 @@ _BY_WORD = {word: explained for group in CAUSES.values() for word, explained in 
 _STATUS = re.compile(r"http_(\d)\d\d")
 
 
+def explained(cause: str) -> Explained:
+    """What a cause means, and what to do about jobs that ended for it; an unknown cause has no meaning."""
+    if known := _BY_WORD.get(cause):
+        return known
+    kind = _STATUS.fullmatch(cause)
+    if cause == "http_504":
+        return Explained("", _LOOK)
+    return Explained("", _RISKY if kind and kind[1] == "5" else _READ)
+
+
 def advice(cause: str) -> str:
     """
-    What to do about jobs that ended for this cause, as a sentence.
+    What to do about jobs that ended for this cause, as a sentence for a terminal.
 
     >>> advice("http_500")[:23]
     'Each may have a widget:'
     """
-    if explained := _BY_WORD.get(cause):
-        return explained.advice
-    kind = _STATUS.fullmatch(cause)
-    if cause == "http_504":
-        return _LOOK
-    if kind and kind[1] == "5":
-        return _RISKY
-    return _READ
+    return explained(cause).advice.on_command_line

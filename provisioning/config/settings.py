@@ -66,6 +66,17 @@ def _owners(value: Any) -> Any:
         raise ValueError(f"{error.message}: {error.hint}") from error
 
 
+def _origins(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    origins = frozenset(text.rstrip("/") for text in value.replace(",", " ").split())
+    for origin in origins:
+        found = urlsplit(origin)
+        if found.scheme not in ("http", "https") or not found.hostname or origin.count("/") != 2:
+            raise ValueError(f"{origin} is not an origin, such as https://console.example")
+    return origins
+
+
 def _retention(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -196,6 +207,15 @@ class Settings(BaseModel):
         frozenset([DEFAULT]),
         description="Owners that messages of the Celery intake may submit for, separated by commas. "
         "Whoever can write to the broker can submit for them.",
+    )
+    console: Literal["off", "read", "full"] = Field(
+        "full",
+        description="Pages of `provision serve` for browsers: `full`, `read` (they change nothing), `off`.",
+    )
+    console_origins: Annotated[frozenset[str], BeforeValidator(_origins)] = Field(
+        frozenset(),
+        description="Addresses by which browsers reach the pages through a proxy, such as "
+        "https://console.example; separated by commas. Loopback is always one.",
     )
     api_max_body: int = Field(
         100 * 1024 * 1024, ge=1024, description="Maximum bytes of one upload to the HTTP API."

@@ -38,6 +38,7 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:tokens:owned`          | hash   | likewise of an owner that is not `default`                        |
 | `pv:idempotency:H`         | string | request with an Idempotency-Key, and its answer (JSON)            |
 | `pv:idempotency:H:lock`    | string | the server that handles this request; expires if not renewed      |
+| `pv:session:H`             | string | a session of the web console, named by the hash of its cookie     |
 | `pv:webhooks`              | hash   | batch, single job or `owner:NAME` → its webhook (may be encrypted)|
 | `pv:webhooks:events`       | hash   | `owner:NAME` → the events that its webhook gets                   |
 | `pv:webhooks:due`          | zset   | webhooks with pending events, by the next delivery (ms)           |
@@ -213,6 +214,11 @@ def delivered(on: str) -> str:
 def idempotency(name: str) -> str:
     """String: the request with an Idempotency-Key (`name` is its hash), and its answer."""
     return f"pv:idempotency:{name}"
+
+
+def session(name: str) -> str:
+    """String: a person who has signed in to the console, named by the hash of the cookie."""
+    return f"pv:session:{name}"
 
 
 def idempotency_lock(name: str) -> str:

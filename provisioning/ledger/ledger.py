@@ -29,6 +29,7 @@ from provisioning.ledger.queries import Queries
 from provisioning.ledger.records import Claims
 from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
+from provisioning.ledger.sessions import Sessions
 from provisioning.ledger.tokens import AccessTokens
 from provisioning.ledger.webhooks import WebhookStore
 from provisioning.observability.log_events import BODY_UNOPENED
@@ -69,6 +70,7 @@ class Ledger:
         self.queries = Queries(redis, self.do, self.encryption)
         self.operations = Operations(redis, self.do, self.encryption)
         self.idempotency = Idempotency(redis)
+        self.sessions = Sessions(redis)
         self.tokens = AccessTokens(redis, self.do)
         self.events = Events(redis)
         self.webhooks = WebhookStore(redis, self.do, self.encryption)

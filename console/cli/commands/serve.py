@@ -39,6 +39,7 @@ def serve(
     """
     # FastAPI takes half a second to import, which no other command should spend.
     from api.server import serve as serve_door
+    from console.web.site import add_pages
     from outcomes.outcome_files import export
 
     with contextlib.ExitStack() as stack:
@@ -52,6 +53,7 @@ def serve(
             export=export,
             on_ready=lambda url: talk.print(f"serving at {url}", soft_wrap=True, highlight=False),
             environ=os.environ,
+            pages=add_pages,
         )
 
 

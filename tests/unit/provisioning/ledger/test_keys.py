@@ -66,6 +66,7 @@ OF_DOORS = {
     keys.INTAKE_DEAD,
     keys.INTAKE_BYTES,
     keys.idempotency("H"),
+    keys.session("H"),
     keys.idempotency_lock("H"),
 }
 """Keys that no script of a job touches."""

@@ -1,0 +1,165 @@
+"""All batches: what needs a person first, then what runs, then what has settled; and one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Query
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+
+from api.queries import FILES, HAS_KEYS
+from api.request import state_of
+from api.state import AppState
+from console.web.chart import bars
+from console.web.render import page
+from console.web.route import pages
+from console.web.visitor import Visiting, Visitor
+from provisioning.causes import Explained, explained
+from provisioning.errors import NotFoundError
+from provisioning.ledger import BatchStatus
+from provisioning.ledger.queries import Place
+from provisioning.ledger.tokens import Scope
+from provisioning.lifecycle import State
+
+router = pages()
+
+SHOWN = 50
+"""Batches on a page."""
+
+
+@router.get("/")
+async def home(visitor: Visiting) -> Response:  # noqa: ARG001
+    """The first page is that of the batches."""
+    return RedirectResponse("/batches", 303)
+
+
+@router.get("/batches")
+async def batches(
+    request: Request,
+    visitor: Visiting,
+    q: Annotated[str, Query(max_length=200)] = "",
+    after: Annotated[str, Query(pattern="^([0-9]{1,15}\\.[a-z0-9-]{1,40})?$")] = "",
+) -> Response:
+    """The batches by what they need, the newest first; `q` is a batch, a job or a tenant's key."""
+    app_state = state_of(request)
+    if q.strip():
+        return await _found(request, visitor, q.strip())
+    at, _, batch = after.partition(".")
+    place: Place | None = (int(at), batch) if after else None
+    statuses: list[BatchStatus] = []
+    more = ""
+    while len(statuses) < SHOWN:
+        places = await app_state.ledger.queries.places(place)
+        found = await asyncio.gather(*(_status(app_state, batch) for _, batch in places))
+        statuses += [each for each in found if each and visitor.token.sees in (None, each.owner)]
+        if not places:
+            break
+        place = places[-1]
+        more = f"{place[0]}.{place[1]}"
+    else:
+        return _listed(request, visitor, statuses, more)
+    return _listed(request, visitor, statuses, "")
+
+
+def _listed(request: Request, visitor: Visitor, statuses: list[BatchStatus], more: str) -> Response:
+    waiting = [each for each in statuses if needs_a_person(each)]
+    running = [each for each in statuses if not each.settled and each not in waiting]
+    settled = [each for each in statuses if each.settled and each not in waiting]
+    return page(
+        request, "batches.html", visitor, waiting=waiting, running=running, settled=settled, more=more, q=""
+    )
+
+
+def needs_a_person(status: BatchStatus) -> bool:
+    """Whether somebody has to decide something: jobs that are dead or in doubt, or a hold."""
+    return bool(status.states[State.DEAD] or status.states[State.IN_DOUBT] or status.blocked or status.paused)
+
+
+async def _status(app_state: AppState, batch: str) -> BatchStatus | None:
+    try:
+        return await app_state.ledger.queries.status(batch)
+    except NotFoundError:
+        return None  # it has been discarded since
+
+
+async def _found(request: Request, visitor: Visitor, wanted: str) -> Response:
+    """Goes to the batch or the job that is called so, or lists the jobs of a tenant."""
+    queries = state_of(request).ledger.queries
+    try:
+        return RedirectResponse(f"/batches/{await queries.batch_id(wanted, visitor.token.sees)}", 303)
+    except NotFoundError:
+        pass
+    jobs = []
+    async for job in queries.find(wanted, owner=visitor.token.sees):
+        jobs.append(job)
+        if len(jobs) == SHOWN:
+            break
+    if len(jobs) == 1:
+        return RedirectResponse(f"/jobs/{jobs[0].job_id}", 303)
+    return page(request, "found.html", visitor, jobs=jobs, q=wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class CauseLine:
+    """A cause with how many jobs ended for it."""
+
+    state: State
+    cause: str
+    count: int
+    explained: Explained
+
+
+def causes_of(status: BatchStatus, state: State) -> list[CauseLine]:
+    """The causes of a state of a batch, the most frequent first."""
+    counts = status.causes.get(state, {})
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [CauseLine(state, cause, count, explained(cause)) for cause, count in ordered if count]
+
+
+@router.get("/batches/{batch}")
+async def batch(request: Request, visitor: Visiting, batch: str) -> Response:
+    """One batch: the answer in a sentence, states, causes, holds, what limits sending, files."""
+    queries = state_of(request).ledger.queries
+    found = await queries.batch_id(batch, visitor.token.sees)
+    status, spans, workers = await asyncio.gather(
+        queries.status(found), queries.history(found), queries.workers()
+    )
+    return page(
+        request,
+        "batch.html",
+        visitor,
+        batch=status,
+        dead=causes_of(status, State.DEAD),
+        in_doubt=causes_of(status, State.IN_DOUBT),
+        bars=bars(spans),
+        workers=workers,
+        limits=[] if status.settled else await queries.limits(workers),
+        files=[name for name in FILES if name != HAS_KEYS or visitor.may(Scope.KEYS)],
+    )
+
+
+@router.get("/batches/{batch}/files/{file}")
+async def outcome_file(request: Request, visitor: Visiting, batch: str, file: str) -> Response:
+    """An outcome file, as `provision export` writes it."""
+    app_state = state_of(request)
+    found = await app_state.ledger.queries.batch_id(batch, visitor.token.sees)
+    if file not in FILES or app_state.export is None or (file == HAS_KEYS and not visitor.may(Scope.KEYS)):
+        raise NotFoundError("there is no such file")
+    folder = tempfile.TemporaryDirectory(prefix="outcomes-")
+    try:
+        await app_state.export(app_state.ledger, found, Path(folder.name))
+    except BaseException:
+        folder.cleanup()
+        raise
+    return FileResponse(
+        Path(folder.name) / file,
+        filename=file,
+        headers={"Cache-Control": "no-store"},
+        background=BackgroundTask(folder.cleanup),
+    )

@@ -1,0 +1,49 @@
+"""Jobs whose outcome is unknown: by batch and cause, and one by one with what to look for."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.request import state_of
+from console.web.pages.batches import causes_of
+from console.web.pages.dead_letters import Cause, Cursor, jobs_of, with_jobs_in
+from console.web.render import page
+from console.web.route import pages
+from console.web.visitor import Visiting
+from provisioning.causes import explained
+from provisioning.ledger import Selection
+from provisioning.lifecycle import State
+
+router = pages()
+
+
+@router.get("/in-doubt")
+async def in_doubt(request: Request, visitor: Visiting) -> Response:
+    """Jobs in doubt of all batches, by batch and cause."""
+    found = await with_jobs_in(state_of(request).ledger, visitor, State.IN_DOUBT)
+    groups = [(status, causes_of(status, State.IN_DOUBT)) for status in found]
+    return page(request, "in_doubt.html", visitor, groups=groups)
+
+
+@router.get("/batches/{batch}/in-doubt")
+async def of_batch(
+    request: Request, visitor: Visiting, batch: str, cause: Cause = "", after: Cursor = ""
+) -> Response:
+    """The jobs in doubt of a batch, with what to look for at Jelou."""
+    ledger = state_of(request).ledger
+    found = await ledger.queries.batch_id(batch, visitor.token.sees)
+    wanted = Selection(State.IN_DOUBT, cause)
+    status, rows = await asyncio.gather(ledger.queries.status(found), jobs_of(ledger, found, wanted, after))
+    return page(
+        request,
+        "in_doubt_of_batch.html",
+        visitor,
+        batch=status,
+        cause=cause,
+        explained=explained(cause) if cause else None,
+        jobs=rows[0],
+        after=rows[1],
+    )

@@ -1,0 +1,134 @@
+"""Pages from templates: one environment a language, numbers and times as people write them."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from console.web.static_files import address_of
+from console.web.visitor import Visitor
+from console.web.words import LANGUAGES, choose, translations
+from provisioning.attempt import Outcome
+from provisioning.ledger.schema import Move
+from provisioning.lifecycle import State
+from provisioning.printable import printable
+from provisioning.version import version
+
+LANGUAGE_COOKIE: Final = "provision_language"
+
+ICONS: Final = {
+    State.QUEUED: "○",
+    State.CLAIMED: "◔",
+    State.SENDING: "◑",
+    State.SUCCEEDED: "✓",
+    State.DEAD: "✕",
+    State.IN_DOUBT: "?",
+    State.CANCELLED: "–",
+}
+
+
+def language_of(request: Request) -> str:
+    """The language that this browser is answered in."""
+    return choose(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
+
+
+def page(
+    request: Request, template: str, visitor: Visitor | None = None, *, status: int = 200, **given: Any
+) -> Response:
+    """A page; `given` is what its template shows."""
+    language = language_of(request)
+    text = (
+        _environment(language)
+        .get_template(template)
+        .render(
+            request=request,
+            path=request.url.path,
+            visitor=visitor,
+            language=language,
+            languages=LANGUAGES,
+            version=version(),
+            now=time.time(),
+            **given,
+        )
+    )
+    return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+@cache
+def _environment(language: str) -> Environment:
+    # Texts of tenants are on every page: whatever a template prints is escaped.
+    environment = Environment(
+        loader=PackageLoader("console.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    words = translations(language)
+    environment.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals |= {"State": State, "icons": ICONS, "static": address_of}
+    environment.filters |= {
+        "number": lambda value: _number(value, language),
+        "clock": _clock,
+        "shown": printable,
+        "state_word": lambda state: words.gettext(_STATE_WORDS[State(state)]),
+        "outcome_word": lambda outcome: words.gettext(_OUTCOME_WORDS[Outcome(outcome)]),
+        "move_word": lambda move: words.gettext(_MOVE_WORDS.get(str(move), str(move))),
+    }
+    return environment
+
+
+def _number(value: float, language: str) -> str:
+    """`1,234` in English, `1.234` in Spanish."""
+    text = f"{value:,}"
+    return text.replace(",", ".") if language == "es" else text
+
+
+def _clock(at: float) -> Markup:
+    """A time of the server's clock, with the whole of it for machines."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(at))
+    return Markup('<time datetime="{}">{}</time>').format(
+        whole, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    )
+
+
+def _N(text: str) -> str:  # noqa: N802 - the name that collectors of texts know
+    return text
+
+
+_OUTCOME_WORDS: Final = {
+    Outcome.CREATED: _N("created"),
+    Outcome.REJECTED: _N("rejected"),
+    Outcome.DENIED: _N("denied"),
+    Outcome.MISDIRECTED: _N("wrong address"),
+    Outcome.UNPROCESSED: _N("not processed"),
+    Outcome.FAILED: _N("failed"),
+    Outcome.IN_DOUBT: _N("in doubt"),
+}
+
+_MOVE_WORDS: Final[dict[str, str]] = {
+    Move.ACCEPTED: _N("accepted"),
+    Move.REPLACED: _N("replaced by another body"),
+    Move.REDRIVEN: _N("redriven"),
+    Move.CANCELLED: _N("cancelled"),
+    Move.CALLED_OFF: _N("cancelled while it was sent"),
+    Move.RESOLVED_CREATED: _N("found: the widget exists"),
+    Move.RESOLVED_ABSENT: _N("found: there is no widget"),
+}
+
+_STATE_WORDS: Final = {
+    State.QUEUED: _N("queued"),
+    State.CLAIMED: _N("claimed"),
+    State.SENDING: _N("sending"),
+    State.SUCCEEDED: _N("created"),
+    State.DEAD: _N("dead"),
+    State.IN_DOUBT: _N("in doubt"),
+    State.CANCELLED: _N("cancelled"),
+}

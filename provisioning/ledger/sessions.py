@@ -1,0 +1,77 @@
+"""
+Sessions of the web console: who has signed in, kept in Redis for all servers.
+
+The cookie holds 256 random bits; the ledger keeps their SHA-256. A session names its API token, which is
+looked up at each request, so a revoked token ends its sessions within a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+
+from provisioning.ledger import keys
+
+IDLE: Final = 30 * 60
+"""Seconds without a request after which a session ends."""
+
+LONGEST: Final = 8 * 3600
+"""Seconds after which a session ends in any case."""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """
+    A person who has signed in.
+
+    Attributes:
+        token_id: id of the API token, whose owner and scopes are this person's.
+        created_at: Unix seconds.
+        form_key: secret of which the tokens of forms are made.
+    """
+
+    token_id: str
+    created_at: float
+    form_key: str
+
+
+_decode = msgspec.json.Decoder(Session).decode
+
+
+class Sessions:
+    """The sessions of one ledger."""
+
+    def __init__(self, redis: Redis, clock: Callable[[], float] = time.time) -> None:
+        self._redis: Any = redis
+        self._clock = clock
+
+    async def open(self, token_id: str) -> str:
+        """Begins a session. Returns: what the cookie holds."""
+        shown = secrets.token_urlsafe(32)
+        session = Session(token_id, self._clock(), secrets.token_urlsafe(32))
+        await self._redis.set(_key(shown), msgspec.json.encode(session), ex=IDLE)
+        return shown
+
+    async def find(self, shown: str) -> Session | None:
+        """The session of a cookie, which lasts `IDLE` from now on; None if it has ended."""
+        value = await self._redis.getex(_key(shown), ex=IDLE)
+        if value is None:
+            return None
+        session = _decode(value)
+        if self._clock() - session.created_at >= LONGEST:
+            await self.close(shown)
+            return None
+        return session
+
+    async def close(self, shown: str) -> None:
+        """Ends a session."""
+        await self._redis.delete(_key(shown))
+
+
+def _key(shown: str) -> str:
+    return keys.session(hashlib.sha256(shown.encode("utf-8", "surrogateescape")).hexdigest())
