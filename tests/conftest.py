@@ -16,7 +16,10 @@ from tests.support.valkey_server import valkey_by_network
 hypothesis.settings.register_profile("busy machines", deadline=None)
 hypothesis.settings.load_profile("busy machines")
 
-KINDS = ("unit", "docs", "deploy", "bench", "chaos", "workbooks", "clients", "web", "integration", "acceptance")
+KINDS = (
+    *("unit", "docs", "deploy", "bench", "chaos", "workbooks", "clients", "web"),
+    *("integration", "acceptance"),
+)
 """Folders of tests, the quick kinds first."""
 
 

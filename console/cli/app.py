@@ -20,13 +20,24 @@ from typing import NoReturn
 import typer
 from typer._click.exceptions import ClickException  # typer gives it no public name
 
-from console.cli.commands import apply, doctor, doubts, operations, plan, processes, purge, queries, serve
+from console.cli.commands import (
+    apply,
+    console,
+    doctor,
+    doubts,
+    operations,
+    plan,
+    processes,
+    purge,
+    queries,
+    serve,
+)
 from console.cli.display.standard_output import ReaderGone, let_go, show_what_can_be_shown, writing
 from console.cli.shell import cli, talk
 from provisioning.errors import ProvisioningError
 from provisioning.printable import printable, printable_lines
 
-VERBS = (plan, apply, queries, operations, doubts, purge, serve, doctor, processes)
+VERBS = (plan, apply, queries, operations, doubts, purge, console, serve, doctor, processes)
 """Modules whose import has put their verbs into `cli`; the help shows them in this order."""
 
 cli.registered_commands.sort(

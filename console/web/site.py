@@ -13,11 +13,17 @@ READING = (sign_in, batches, dead_letters, in_doubt, jobs, workers, audit, stati
 """Modules with pages that change nothing."""
 
 
-def add_pages(app: FastAPI, settings: Settings) -> ASGIApp:
-    """The app with the pages that PROVISION_CONSOLE asks for; as it is if that is `off`."""
+def add_pages(app: FastAPI, settings: Settings, *, entrance: tuple[str, str] | None = None) -> ASGIApp:
+    """
+    The app with the pages that PROVISION_CONSOLE asks for; as it is if that is `off`.
+
+    Args:
+        entrance: a code that signs in once, and the id of the token that it is good for.
+    """
     if settings.console == "off":
         return app
     app.state.console = settings.console
+    app.state.entrance = entrance
     for module in READING:
         app.include_router(module.router)
     if settings.console == "full":

@@ -53,6 +53,19 @@ async def sign_in_with(request: Request) -> Response:
     return await begin(request, token, where)
 
 
+@router.get("/enter")
+async def enter(request: Request, code: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """Signs in whoever started the server, once, by the link that it printed."""
+    entrance, request.app.state.entrance = request.app.state.entrance, None
+    if entrance is None or not is_form_token(code, entrance[0]):
+        # A wrong code ends the link as well: nobody can guess for long.
+        return page(request, "sign_in.html", status=403, where="/", wrong="link")
+    token = await state_of(request).tokens.by_id(entrance[1])
+    if token is None:
+        raise SignInError
+    return await begin(request, token, "/batches")
+
+
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """Ends the session."""
