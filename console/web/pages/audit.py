@@ -44,10 +44,12 @@ async def audit(
 async def _is_shown(ledger: Ledger, visitor: Visitor, act: Act) -> bool:
     """Whether an act is on a thing of this person's, or on what all owners share."""
     kind, _, name = act.on.partition(":")
-    if visitor.token.sees is None or kind not in ("batch", "job", "token"):
-        return kind != "token" or visitor.token.all_owners
-    if kind == "token":
-        return False
+    if visitor.token.sees is None:
+        return True
+    if kind == "owner":
+        return name == visitor.token.sees
+    if kind not in ("batch", "job"):
+        return kind != "token"
     try:
         await ledger.queries.batch_id(name.rpartition(".")[0] if kind == "job" else name, visitor.token.sees)
     except NotFoundError:
