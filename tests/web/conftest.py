@@ -39,8 +39,9 @@ class Site:
     do: Callable[[Callable[[Ledger], Awaitable[object]]], object]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for one module: while Playwright runs, no test of this process can have a loop of its own."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
         pytest.skip("Chromium is not on this machine (Debian: apt-get install chromium)")
