@@ -59,8 +59,8 @@ def make_app(app_state: AppState) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         waiting = asyncio.create_task(wait_for(app_state.ledger, app_state.fit, app_state.closing))
-        reading = asyncio.create_task(app_state.event_feed.run(app_state.closing))
-        delivering = asyncio.create_task(app_state.webhooks.run(app_state.closing, app_state.event_feed))
+        reading = asyncio.create_task(app_state.event_waiters.run(app_state.closing))
+        delivering = asyncio.create_task(app_state.webhooks.run(app_state.closing, app_state.event_waiters))
         yield
         app_state.closing.set()
         await asyncio.gather(waiting, reading, delivering)

@@ -129,7 +129,7 @@ async def _stream(app_state: AppState, batch: str, last: str, token: str) -> Asy
         if time.monotonic() - sent_at >= BEAT_EVERY:
             sent_at = time.monotonic()
             yield ": still here\n\n"
-        await app_state.event_feed.wait(batch, LOOK_EVERY)
+        await app_state.event_waiters.wait(batch, LOOK_EVERY)
 
 
 async def _pause(app_state: AppState) -> None:

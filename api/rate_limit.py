@@ -26,7 +26,7 @@ BLOCK_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class RemainingQuota:
     """
     What a token may still do.
 
@@ -55,10 +55,10 @@ class Rates:
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._rate = settings.api_rate
-        self._blocks: dict[str, tuple[int, Quota, float]] = {}
+        self._blocks: dict[str, tuple[int, RemainingQuota, float]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def admit(self, token: Token) -> Quota | None:
+    async def admit(self, token: Token) -> RemainingQuota | None:
         """
         Admits one request. Returns: what is left; None without a limit.
 
@@ -76,7 +76,7 @@ class Rates:
             reserved = await self._ledger.tokens.reserve(token.id, self._rate, most, BURST)
             limit = max(1, math.floor(rate * BURST))
             # The bucket is empty at 0 and full at -BURST.
-            quota = Quota(limit, max(0, math.floor(-reserved.level * rate)), BURST + reserved.level)
+            quota = RemainingQuota(limit, max(0, math.floor(-reserved.level * rate)), BURST + reserved.level)
             if not reserved.number:
                 raise ProblemError(
                     Kind.TOO_FAST,
@@ -87,9 +87,9 @@ class Rates:
             self._blocks[token.id] = (reserved.number, quota, time.monotonic() + BLOCK_GOOD_FOR)
             return self._take(token.id)
 
-    def _take(self, id_: str) -> Quota | None:
+    def _take(self, id_: str) -> RemainingQuota | None:
         left, quota, until = self._blocks.get(id_, (0, None, 0.0))
         if quota is None or not left or until < time.monotonic():
             return None
         self._blocks[id_] = (left - 1, quota, until)
-        return Quota(quota.limit, min(quota.limit, quota.remaining + left - 1), quota.reset)
+        return RemainingQuota(quota.limit, min(quota.limit, quota.remaining + left - 1), quota.reset)

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
-from api.access import CALLER, QUOTA
+from api.access_log import CALLER, QUOTA
 from api.parameters import check_parameters
 from api.problem import Kind, ProblemError
 from api.state import AppState, check_scopes
@@ -30,7 +30,7 @@ def state_of(request: Request) -> AppState:
     """The state of the app that serves this request."""
     app_state = request.app.state.app_state
     if not isinstance(app_state, AppState):
-        raise TypeError("the app has no door")
+        raise TypeError("the app has no AppState")
     return app_state
 
 
@@ -55,7 +55,7 @@ def bearer_or_basic(request: Request) -> str:
 
 async def admit(request: Request, shown: str, *scopes: Scope) -> Token:
     """
-    The token of the request, checked by `AppState.caller`; the request's log line names the token.
+    The token of the request, checked by `AppState.identify`; the request's log line names the token.
 
     Raises: ProblemError, also for parameters that the route does not take.
     """

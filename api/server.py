@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api.access import Access
+from api.access_log import AccessLog
 from api.app import make_app
 from api.connections import (
     ACCEPTED_AT_ONCE,
@@ -90,7 +90,7 @@ def serve(
             waiting=Waiting(celery).count if settings.broker != settings.redis else None,
         )
         config = uvicorn.Config(
-            Access(with_pages(make_app(app_state), settings)),
+            AccessLog(with_pages(make_app(app_state), settings)),
             host=host,
             port=port,
             log_config=None,  # its records go through our own logging

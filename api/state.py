@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.event_feed import EventFeed
+from api.event_waiters import EventWaiters
 from api.gauges import Readings
 from api.problem import Kind, ProblemError, no_ledger
 from api.rate_limit import Rates
@@ -83,7 +83,7 @@ class AppState:
     fit: asyncio.Event = field(init=False)
     closing: asyncio.Event = field(init=False)
     webhooks: Webhooks = field(init=False)
-    event_feed: EventFeed = field(init=False)
+    event_waiters: EventWaiters = field(init=False)
     readings: Readings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class AppState:
         self.webhook_tests = Slots("too many test events are being delivered")
         self.fit = asyncio.Event()
         self.closing = asyncio.Event()
-        self.event_feed = EventFeed(self.ledger)
+        self.event_waiters = EventWaiters(self.ledger)
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
         self.readings = Readings(self.ledger, self.waiting)
 

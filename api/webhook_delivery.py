@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from api.event_feed import EventFeed
+from api.event_waiters import EventWaiters
 from api.webhook_post import GONE, SECRET_PREFIX, Reaction, post
 from producers.pull.addresses import check_address, session
 from provisioning.errors import NotFoundError, ProvisioningError
@@ -160,7 +160,7 @@ class Webhooks:
         """Removes a webhook. Returns: whether there was one."""
         return await self._store.remove(on)
 
-    async def run(self, closing: asyncio.Event, event_feed: EventFeed) -> None:
+    async def run(self, closing: asyncio.Event, event_waiters: EventWaiters) -> None:
         """Delivers due events until `closing`; waits while Redis is unavailable."""
         async with session(allow_private=self._allow_private) as http:
             while not closing.is_set():
@@ -172,7 +172,7 @@ class Webhooks:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(closing.wait(), LOOK_AGAIN)
                     continue
-                await event_feed.wait("", LOOK_EVERY)
+                await event_waiters.wait("", LOOK_EVERY)
             for task in self._deliveries.values():
                 task.cancel()
             await asyncio.gather(*self._deliveries.values(), return_exceptions=True)

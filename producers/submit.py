@@ -140,7 +140,7 @@ async def submit(
                 for home in {batch, *submission.touched}:
                     await ledger.do(transitions.add_source(home, source))
             if keep:
-                await ledger.do(transitions.keep_batch(batch, submission.elsewhere))
+                await ledger.do(transitions.note_elsewhere(batch, submission.elsewhere))
         except BaseException:
             with contextlib.suppress(LedgerUnavailableError):  # the first error is the one to raise
                 await _round_off(ledger, submission, actor, justification, is_new=is_new)

@@ -90,7 +90,7 @@ class Go(StrEnum):
     """The ledger's reply to an intent: whether the POST may start."""
 
     GO = "go"
-    TRIAL = "trial"  # go, as the probe of a circuit breaker
+    PROBE = "probe"  # go, as the probe of a circuit breaker
     HELD = "held"  # a hold applies; the job is queued again
     CANCELLED = "cancelled"  # a person has cancelled the job
     LOST = "lost"  # another worker has the job now
@@ -301,8 +301,8 @@ class AddSource(msgspec.Struct, frozen=True):
     facts: bytes
 
 
-class KeepBatch(msgspec.Struct, frozen=True):
-    """The head of `keep_batch`; `most`: how many other batches are recorded."""
+class NoteElsewhere(msgspec.Struct, frozen=True):
+    """The head of `note_elsewhere`; `most`: how many other batches are recorded."""
 
     most: int
 
@@ -429,7 +429,7 @@ class Grant(msgspec.Struct, frozen=True):
     @property
     def go(self) -> bool:
         """Whether the intent is recorded: the POST may start."""
-        return self.word in (Go.GO, Go.TRIAL)
+        return self.word in (Go.GO, Go.PROBE)
 
 
 class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -839,7 +839,7 @@ SCRIPTS: Final = {
         Script("open_batch", OpenBatch, BatchField),
         Script("discard_batch"),
         Script("add_source", AddSource),
-        Script("keep_batch", KeepBatch, HomeOf),
+        Script("note_elsewhere", NoteElsewhere, HomeOf),
         Script("accept", Accept, HandedOver, Judged, durable=True),
         Script("claim", ClaimJobs, Room, Claimed),
         Script("sending", Send, Intent, Grant, durable=True),

@@ -84,7 +84,7 @@ def discard_batch(batch: str) -> Call[bool]:
     return Call("discard_batch", keys.batch(batch), bool)
 
 
-def keep_batch(batch: str, homes: Mapping[str, int]) -> Call[bool]:
+def note_elsewhere(batch: str, homes: Mapping[str, int]) -> Call[bool]:
     """
     Records which other batches have jobs that were submitted with this one. A batch without jobs settles.
 
@@ -92,7 +92,7 @@ def keep_batch(batch: str, homes: Mapping[str, int]) -> Call[bool]:
         homes: other batches with the number of those jobs; `HOMES_NOTED` are kept.
     """
     rows = [schema.HomeOf(home, jobs) for home, jobs in homes.items()][:HOMES_NOTED]
-    return Call("keep_batch", keys.batch(batch), bool, schema.KeepBatch(HOMES_NOTED), rows)
+    return Call("note_elsewhere", keys.batch(batch), bool, schema.NoteElsewhere(HOMES_NOTED), rows)
 
 
 def add_source(batch: str, source: SourceFile) -> Call[bool]:

@@ -228,7 +228,7 @@ class Engine:
         """Settles lapsed leases and claims from batches of which no notification arrived."""
         await self._guard.make_sure()
         await self._registry.sign(self.state())
-        self._deps.recorder.recent.drop_old()
+        self._deps.recorder.to_restore.drop_old()
         active = await self._ledger.queries.active()
         self._feed.backlog.keep_only(set(active), time.monotonic())
         if not active:

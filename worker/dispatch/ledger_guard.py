@@ -48,15 +48,15 @@ class LedgerGuard:
 
     async def restore(self) -> None:
         """Records again what a Redis that was restarted, or has taken over, may have lost of ours."""
-        if self._recorder.recent.on:
+        if self._recorder.to_restore.on:
             async with self._restoring:
                 words = await self._recorder.restore(self._in_hand())
             log_event(log_events.PRIMARY_CHANGED, **{str(word): words[word] for word in Restoration})
 
     async def _look_what_may_be_lost(self) -> None:
         facts = await read_facts(self._ledger)
-        self._recorder.recent.on = may_lose_writes(facts)
-        await self._ledger.expose(self._recorder.recent.on)
+        self._recorder.to_restore.on = may_lose_writes(facts)
+        await self._ledger.expose(self._recorder.to_restore.on)
         for finding in judge_redis(facts):
             if finding.check in DURABILITY and finding.level is Level.WARNING:
                 log_event(

@@ -75,7 +75,7 @@ class Brakes:
             f" the others have, restart it, then: provision resume {batch}",
         )
 
-    async def report_trial(self, posted: Posted, credential: str) -> None:
+    async def report_probe(self, posted: Posted, credential: str) -> None:
         """Records what a probe through a brake has shown of the credential and of the target."""
         outcome = posted.classified.outcome
         served = outcome in (Outcome.CREATED, Outcome.REJECTED)

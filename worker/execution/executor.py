@@ -199,9 +199,9 @@ class JobExecutor:
                 raise
             seconds = time.monotonic() - began
             reply = NoAnswer(wire.evidence, "shutdown", "the worker had to stop", wire.status, seconds)
-        trial = grant.word is Go.TRIAL
+        probe = grant.word is Go.PROBE
         classified = classify(reply, time.time())
-        return Posted(at, sent_at, began, number, self.fresh, trial, reply, classified)
+        return Posted(at, sent_at, began, number, self.fresh, probe, reply, classified)
 
     def _no_longer(self, asked: float) -> str:
         """
@@ -276,8 +276,8 @@ class JobExecutor:
         )
         self.granted = 0
         recorded = await self.deps.recorder.answered(self.job, answer)
-        if posted.trial:  # only now: the record of a widget has priority
-            await self.deps.brakes.report_trial(posted, self.job.credential)
+        if posted.probe:  # only now: the record of a widget has priority
+            await self.deps.brakes.report_probe(posted, self.job.credential)
         self._publish(answer, recorded, posted.sent_at)
         return decision if recorded.goes_on or not isinstance(decision, Retry) else Lost()
 

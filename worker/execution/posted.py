@@ -18,7 +18,7 @@ class Posted:
         sent_at, began: when it began; Unix and monotonic seconds.
         number: among the POSTs of its credential (`Refusals.sent`).
         fresh: no POST of its job was ever answered before: only such a row shows the state of the API.
-        trial: it is the probe of a brake.
+        probe: it is the probe of a brake.
         reply, classified: the reply, and its meaning.
     """
 
@@ -27,6 +27,6 @@ class Posted:
     began: float
     number: int
     fresh: bool
-    trial: bool
+    probe: bool
     reply: Reply
     classified: Classification

@@ -22,8 +22,8 @@ from provisioning.ledger import (
 from provisioning.lifecycle import Event
 from provisioning.observability.log_events import ANSWER_UNRECORDED, JOB_LOST
 from provisioning.observability.logs import log_event
+from worker.execution.answers_to_restore import AnswersToRestore
 from worker.execution.group_commit import GroupCommit
-from worker.execution.recent_answers import RecentAnswers
 
 
 class Recorder:
@@ -36,7 +36,7 @@ class Recorder:
     flight. The records of one job keep their order, since each waits for the one before.
 
     Attributes:
-        recent: the recent answers, to restore them.
+        to_restore: the recent answers, for a Redis that has lost them.
 
     Args:
         worker: its name.
@@ -46,7 +46,7 @@ class Recorder:
     """
 
     def __init__(self, ledger: Ledger, *, worker: str, lease: float, target: str, stop_loss: int) -> None:
-        self.recent = RecentAnswers()
+        self.to_restore = AnswersToRestore()
         self._answers_may_go = asyncio.Event()  # unset while earlier records are repeated
         self._answers_may_go.set()
         self._others = GroupCommit(ledger, yields=True)
@@ -73,11 +73,11 @@ class Recorder:
         """Records the result of a POST. Returns: the new state of the job."""
         await self._answers_may_go.wait()
         recorded = await self._write_answer(job, answer)
-        if not recorded.taken and self.recent.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
+        if not recorded.taken and self.to_restore.on and answer.attempt.evidence is not Evidence.NOTHING_SENT:
             # This Redis may have lost the job, or the POST.
             await self._restore_job(job, answer.attempt.n)
             recorded = await self._write_answer(job, answer)
-        self.recent.add(job, answer)
+        self.to_restore.add(job, answer)
         if not recorded.taken:
             log_event(
                 ANSWER_UNRECORDED,
@@ -105,7 +105,7 @@ class Recorder:
         troubles: list[BaseException] = []
         self._answers_may_go.clear()
         try:
-            for answers in self.recent.take():
+            for answers in self.to_restore.take():
                 replies = (self._repeat_answer(job, answer) for job, answer in answers)
                 _sort(await asyncio.gather(*replies, return_exceptions=True), words, troubles)
             held_replies = (self._restore_job(job, attempt) for job, attempt in held)
@@ -121,7 +121,7 @@ class Recorder:
         # A refused intent, or one of which nothing was sent, is withdrawn: no POST of it was in flight.
         word = await self._restore_job(job, 0 if answer.event is Event.REFUSED else answer.attempt.n)
         await self._write_answer(job, answer)
-        self.recent.add(job, answer)  # this Redis may lose it too
+        self.to_restore.add(job, answer)  # this Redis may lose it too
         return word
 
     async def _restore_job(self, job: Claim, attempt: int) -> Restoration:

@@ -407,17 +407,17 @@ local function held(batch, credential, target)
   }
   local holds = redis.call('HMGET', KEY.holds, unpack(scopes))
   if holds[1] or holds[2] then return REASON.PAUSED end
-  local trial = nil
+  local let_through = nil
   for i = 3, 4 do
     local left = holds[i] and probes(scopes[i])
     if left == 0 then return REASON.BRAKED end
     if left then
-      trial = trial or {}
-      trial[#trial + 1] = scopes[i]
+      let_through = let_through or {}
+      let_through[#let_through + 1] = scopes[i]
     end
   end
-  free[credential] = not trial
-  return nil, trial
+  free[credential] = not let_through
+  return nil, let_through
 end
 
 -- New attempts. The token changes, so that no earlier attempt can be taken for one of these.

@@ -16,7 +16,7 @@ end
 
 -- Starts the attempt of a claimed job, or queues it again if a hold applies. Returns GO, and the reason if held.
 local function grant(job, credential)
-  local kept_back, trial = held(batch, credential, arg.target)
+  local kept_back, let_through = held(batch, credential, arg.target)
   if not kept_back and is_refused(credential) then kept_back = REASON.RATE_LIMITED end
   save(job)
   if kept_back then
@@ -30,8 +30,8 @@ local function grant(job, credential)
   count(batch, 'attempts', 1)
   widen(job, 0, 1)
   lease(job, now + arg.lease)
-  for _, scope in ipairs(trial or {}) do spend_probe(scope, arg.lease) end
-  return trial and GO.TRIAL or GO.GO
+  for _, scope in ipairs(let_through or {}) do spend_probe(scope, arg.lease) end
+  return let_through and GO.PROBE or GO.GO
 end
 
 for intent in rows() do numbers[#numbers + 1] = intent.number end

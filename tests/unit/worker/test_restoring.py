@@ -31,7 +31,7 @@ from worker.execution.recorder import Recorder
 @asynccontextmanager
 async def recording(ledger: Ledger) -> AsyncIterator[Recorder]:
     recorder = Recorder(ledger, worker="w1", lease=LEASE, target=TARGET, stop_loss=0)
-    recorder.recent.on = True
+    recorder.to_restore.on = True
     recorder.start()
     try:
         async with asyncio.timeout(5):

@@ -79,7 +79,7 @@ async def test_a_brake_lets_one_probe_through_on_a_person_s_word_and_comes_off_i
         [job] = await claim(ledger, 10)
         intent = Intent(job.number, job.token, job.attempts + 1, "acme")
         [grant] = await ledger.do(transitions.sending("b1", [intent], lease=LEASE, target=TARGET))
-        assert grant.word is Go.TRIAL
+        assert grant.word is Go.PROBE
         assert await claim(ledger, 10) == []
         assert await ledger.do(transitions.probe_result(scope, shown)) is off
         assert bool(await ledger.queries.holds()) is not off

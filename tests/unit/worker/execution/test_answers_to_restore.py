@@ -6,7 +6,7 @@ from provisioning.attempt import Attempt, Bounds, Evidence, Outcome
 from provisioning.ledger import Answered, Claim
 from provisioning.lifecycle import Event
 from tests.support.ledger_fixtures import Clock
-from worker.execution.recent_answers import KEPT_SECONDS, RecentAnswers
+from worker.execution.answers_to_restore import KEPT_SECONDS, AnswersToRestore
 
 
 def job(number: int) -> Claim:
@@ -20,15 +20,15 @@ def said(number: int, n: int) -> Answered:
     return Answered(number, 7, Event.RETRY_DUE, "error_500", Bounds(0, 0), attempt)
 
 
-def recent_of(*entries: tuple[int, int], clock: Clock | None = None) -> RecentAnswers:
-    recent = RecentAnswers(clock or Clock())
+def recent_of(*entries: tuple[int, int], clock: Clock | None = None) -> AnswersToRestore:
+    recent = AnswersToRestore(clock or Clock())
     recent.on = True
     for number, n in entries:
         recent.add(job(number), said(number, n))
     return recent
 
 
-def told(recent: RecentAnswers) -> list[list[tuple[int, int]]]:
+def told(recent: AnswersToRestore) -> list[list[tuple[int, int]]]:
     return [[(claim.number, answer.attempt.n) for claim, answer in each] for each in recent.take()]
 
 
@@ -64,6 +64,6 @@ def test_what_is_taken_to_be_told_is_told_once() -> None:
 
 
 def test_nothing_is_kept_where_nothing_can_be_lost() -> None:
-    recent = RecentAnswers()
+    recent = AnswersToRestore()
     recent.add(job(1), said(1, 1))
     assert told(recent) == []

@@ -14,7 +14,7 @@ LOOK_AGAIN = 1.0
 """Seconds until the next attempt while Redis is unavailable or refuses."""
 
 
-class EventFeed:
+class EventWaiters:
     """Reads the events of the ledger and wakes the tasks that wait for an event of one batch, or of any."""
 
     def __init__(self, ledger: Ledger) -> None:

@@ -1,6 +1,6 @@
 -- Records how many jobs of an upload were known in which other batches. A batch without own jobs settles with
 -- this.
--- KEYS[1] the batch; then schema.KeepBatch, and schema.HomeOf of each other batch
+-- KEYS[1] the batch; then schema.NoteElsewhere, and schema.HomeOf of each other batch
 -- Returns 1; 0 if there is no such batch.
 local batch = KEYS[1]
 local fields = redis.call('HMGET', batch, 'accepted', 'settled_at', 'elsewhere')

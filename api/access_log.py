@@ -35,7 +35,7 @@ QUIET: Final = frozenset(["/healthz", "/readyz", "/metrics"])
 _ID: Final = re.compile(r"[\w-]{8,64}", re.ASCII)
 
 
-class Access:
+class AccessLog:
     """
     An ASGI app around another.
 

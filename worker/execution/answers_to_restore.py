@@ -15,7 +15,7 @@ MOST = 20_000
 """Most answers that are kept: some 40 MB."""
 
 
-class RecentAnswers:
+class AnswersToRestore:
     """
     The answers of the last `KEPT_SECONDS` before Redis' latest reply, oldest first.
 
