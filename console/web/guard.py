@@ -1,5 +1,5 @@
 """
-What protects the pages: who may frame, script or post, and by which name the server may be called.
+Protects the pages against CSRF, framing, foreign scripts and DNS rebinding.
 
 An ASGI app around the whole server. Pages are all paths that are not the HTTP API's.
 """

@@ -1,1 +1,1 @@
-"""Which jobs a worker takes: the engine, the rescuer of lapsed leases, circuit breakers."""
+"""Which jobs a worker takes: the engine, the rescuer of expired leases, circuit breakers."""

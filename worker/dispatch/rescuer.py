@@ -1,7 +1,7 @@
 """
 The rescuer: settles the leases of workers that stopped responding. It runs on every worker, without a lock.
 
-Each lapsed lease is settled in Redis by the first worker that finds it; any number may look at once.
+Each expired lease is settled in Redis by the first worker that finds it; any number may look at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from worker.events.telemetry import Lapsed, Telemetry
 
 class Rescuer:
     """
-    Settles lapsed leases.
+    Settles expired leases.
 
     Args:
         on_in_doubt: what to do with a job whose POST may have created a widget, unless its batch has its own
@@ -33,7 +33,7 @@ class Rescuer:
         self._attempts = attempts
 
     async def run_once(self, batches: Sequence[str]) -> AsyncIterator[str]:
-        """Settles lapsed leases in these batches. Yields: the batches with jobs ready to be claimed."""
+        """Settles expired leases in these batches. Yields: the batches with jobs ready to be claimed."""
         rescues = await self._ledger.do_all([self._call(batch) for batch in batches])
         for batch, first in zip(batches, rescues, strict=True):
             settled = first
