@@ -209,11 +209,13 @@ async def test_under_suspicion_rows_from_anywhere_are_asked_and_what_failed_wait
         async with here.engine() as engine:
             batch = await here.submit("down", jobs(400))
             await here.until(batch, lambda status: in_outage(engine.state()) and status.attempts >= 12)
-            found = [job async for job in here.ledger.queries.jobs(batch)]
-            sent = [job for job in found if any(attempt.status for attempt in job.attempts)]
-            posts = sandbox.stats()["posts"]
-        assert len(sent) == posts  # none of them twice
-        assert max(job.number for job in sent) > 100
+        found = [job async for job in here.ledger.queries.jobs(batch)]
+        sent = [job for job in found if any(attempt.status for attempt in job.attempts)]
+        posts = sandbox.stats()["posts"]
+        # Of what failed, one row is asked again with each pair of rows that were never sent.
+        probes = [job.number for job in sent if job.number > 8]
+        assert 2 * (posts - len(sent)) <= len(probes)
+        assert max(probes) > 100
 
 
 async def test_an_outage_of_one_target_leaves_the_jobs_of_another_alone(bench: Bench) -> None:
@@ -372,8 +374,8 @@ async def test_one_worker_keeps_five_hundred_posts_in_flight(bench: Bench) -> No
     with running_sandbox("--latency", "1.0") as sandbox:
         here = bench.at(sandbox.url, max_in_flight=500)
         async with here.engine():
-            batch = await here.submit("wide", jobs(6000))  # far more than it takes to find the way up
-            await here.until(batch, lambda _: sandbox.stats()["peak_in_flight"] >= 500)
+            batch = await here.submit("wide", jobs(20_000))  # far more than it takes to find the way up
+            await here.until(batch, lambda _: sandbox.stats()["peak_in_flight"] >= 500, patience=90)
         stats = sandbox.stats()
     assert stats["peak_in_flight"] == 500
     assert stats["bodies_created_twice"] == 0

@@ -70,9 +70,11 @@ class Bench:
     async def status(self, batch: str) -> BatchStatus:
         return await self.ledger.queries.status(batch)
 
-    async def until(self, batch: str, holds: Callable[[BatchStatus], bool]) -> BatchStatus:
-        """Waits until a batch is as expected. Raises: AssertionError with its state if it never is."""
-        deadline = time.monotonic() + DEADLINE
+    async def until(
+        self, batch: str, holds: Callable[[BatchStatus], bool], *, patience: float = DEADLINE
+    ) -> BatchStatus:
+        """Waits until a batch is as expected. Raises: AssertionError after `patience` seconds."""
+        deadline = time.monotonic() + patience
         while True:
             status = await self.status(batch)
             if holds(status):
