@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from chaos.load import jobs
 from chaos.processes import Victim
@@ -64,12 +64,16 @@ async def _hear_rings(stage: Stage, verdict: Verdict, workers: Sequence[Victim])
             return True  # that connection was never lost
         return all(worker.has_logged("Connected to redis", 2) for worker in workers if worker.alive)
 
+    def submitted() -> Awaitable[str]:
+        # After a restart Redis refuses new jobs until workers have restored theirs: the caller repeats them.
+        return stage.submit(jobs(20, "later"), name="later")
+
     def taken() -> bool:
         return stage.waiting() == 0
 
     try:
         await stage.until(reconnected, "Celery had a connection again", RECONNECT_SECONDS)
-        await stage.submit(jobs(20, "later"), name="later")
+        await stage.until(submitted, "Redis took jobs again", RECONNECT_SECONDS)
         await stage.until(taken, "the ring was taken", 10)
     except TimeoutError as error:
         verdict.problems.append(f"a consumer takes no messages any more: {error}")
