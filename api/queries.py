@@ -22,9 +22,7 @@ from api.openapi_headers import headers
 from api.owned import OwnerName, batch_of, job_of, owner_asked
 from api.problem import Kind, ProblemError
 from api.request import Reader, state_of
-from api.state import AppState
-from provisioning.errors import NotFoundError
-from provisioning.ledger import BatchStatus, Selection, Tombstone
+from provisioning.ledger import Selection, Tombstone
 from provisioning.ledger.queries import PLACES, Place
 from provisioning.ledger.refused_messages import read as read_refused
 from provisioning.ledger.tokens import Scope, Token
@@ -84,7 +82,7 @@ async def list_batches(
     for _ in range(SCANNED // PLACES):
         page = await app_state.ledger.queries.places(place, since=since)
         for place in page:
-            status = await _status_or_none(app_state, place[1])
+            status = await app_state.ledger.queries.status_or_none(place[1])
             if (
                 status
                 and whose in (None, status.owner)
@@ -118,13 +116,6 @@ def _place(cursor: str | None) -> Place | None:
         raise ProblemError(
             Kind.INVALID, "invalid cursor", hint="use the `next` value of the previous page"
         ) from None
-
-
-async def _status_or_none(app_state: AppState, batch: str) -> BatchStatus | None:
-    try:
-        return await app_state.ledger.queries.status(batch)
-    except NotFoundError:
-        return None  # it was discarded meanwhile
 
 
 @router.get(

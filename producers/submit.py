@@ -19,7 +19,7 @@ import msgspec
 from producers.batch_name import check_batch_name, new_batch_id
 from producers.files.read_ahead import read_ahead
 from provisioning import scopes
-from provisioning.errors import LedgerUnavailableError, NotFoundError
+from provisioning.errors import LedgerUnavailableError
 from provisioning.job import ON_THEIR_WAY, Accepted, NewJob, Verdict, split_job_id
 from provisioning.ledger import Ledger, SourceFile, transitions
 from provisioning.ledger.scripts import Call
@@ -119,9 +119,9 @@ async def submit(
             transitions.open_batch(new_batch_id(), name, meta or {}, period=period, owner=owner)
         )
         submission = Submission(batch, name)
-        if not is_new:
-            with contextlib.suppress(NotFoundError):  # it may have gone just now; its jobs open it again
-                submission.before = (await ledger.queries.status(batch)).accepted
+        # It may have gone just now; its jobs open it again.
+        if not is_new and (status := await ledger.queries.status_or_none(batch)):
+            submission.before = status.accepted
         if on_in_doubt:
             await ledger.operations.choose_on_in_doubt(batch, on_in_doubt)
         try:

@@ -110,7 +110,8 @@ class Queries:
     async def batches(self) -> AsyncIterator[BatchStatus]:
         """All batches, the newest first."""
         for batch in await self._redis.zrevrange(keys.BATCHES, 0, -1):
-            yield await self.status(batch.decode())
+            if status := await self.status_or_none(batch.decode()):
+                yield status
 
     async def places(self, after: Place | None = None, *, since: float | None = None) -> list[Place]:
         """
@@ -149,6 +150,13 @@ class Queries:
     async def active(self) -> list[str]:
         """Ids of the batches with unsettled jobs."""
         return [batch.decode() for batch in await self._redis.zrange(keys.ACTIVE, 0, -1)]
+
+    async def status_or_none(self, batch: str) -> BatchStatus | None:
+        """As `status`, of a batch from a list: None if it has been discarded or deleted since."""
+        try:
+            return await self.status(batch)
+        except NotFoundError:
+            return None
 
     async def status(self, batch: str) -> BatchStatus:
         """

@@ -15,7 +15,6 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.queries import FILES, HAS_KEYS
 from api.request import state_of
-from api.state import AppState
 from console.web.chart import bars
 from console.web.render import page
 from console.web.route import pages
@@ -47,7 +46,7 @@ async def batches(
     after: Annotated[str, Query(pattern="^([0-9]{1,15}\\.[a-z0-9-]{1,40})?$")] = "",
 ) -> Response:
     """The batches by what they need, the newest first; `q` is a batch, a job or a tenant's key."""
-    app_state = state_of(request)
+    queries = state_of(request).ledger.queries
     if q.strip():
         return await _found(request, visitor, q.strip())
     at, _, batch = after.partition(".")
@@ -55,8 +54,8 @@ async def batches(
     statuses: list[BatchStatus] = []
     more = ""
     while len(statuses) < SHOWN:
-        places = await app_state.ledger.queries.places(place)
-        found = await asyncio.gather(*(_status(app_state, batch) for _, batch in places))
+        places = await queries.places(place)
+        found = await asyncio.gather(*(queries.status_or_none(batch) for _, batch in places))
         statuses += [each for each in found if each and visitor.token.sees in (None, each.owner)]
         if not places:
             break
@@ -79,13 +78,6 @@ def _listed(request: Request, visitor: Visitor, statuses: list[BatchStatus], mor
 def needs_a_person(status: BatchStatus) -> bool:
     """Whether somebody has to decide something: jobs that are dead or in doubt, or a hold."""
     return bool(status.states[State.DEAD] or status.states[State.IN_DOUBT] or status.blocked or status.paused)
-
-
-async def _status(app_state: AppState, batch: str) -> BatchStatus | None:
-    try:
-        return await app_state.ledger.queries.status(batch)
-    except NotFoundError:
-        return None  # it has been discarded since
 
 
 async def _found(request: Request, visitor: Visitor, wanted: str) -> Response:

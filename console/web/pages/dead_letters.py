@@ -45,9 +45,11 @@ async def with_jobs_in(ledger: Ledger, visitor: Visitor, state: State) -> list[B
     place, looked = None, 0
     while looked < LOOKED_AT and (places := await ledger.queries.places(place)):
         place, looked = places[-1], looked + len(places)
-        statuses = await asyncio.gather(*(ledger.queries.status(batch) for _, batch in places))
+        statuses = await asyncio.gather(*(ledger.queries.status_or_none(batch) for _, batch in places))
         found += [
-            each for each in statuses if each.states[state] and visitor.token.sees in (None, each.owner)
+            each
+            for each in statuses
+            if each and each.states[state] and visitor.token.sees in (None, each.owner)
         ]
     return found
 

@@ -129,3 +129,11 @@ async def test_a_batch_that_is_being_let_go_of_is_listed_without_what_is_gone(le
     await ledger.do(transitions.reap("b1", "batches", settled.decode(), 1))
     for wanted in (Selection(), Selection(key="k*"), Selection(until=NOW + 9), Selection(State.SUCCEEDED)):
         assert await _numbers(ledger, wanted) == [2]
+
+
+async def test_batches_are_listed_without_one_that_goes_while_they_are_read(ledger: Ledger) -> None:
+    await fill(ledger, new_job("a"))
+    redis: Any = ledger.redis
+    await redis.zadd(keys.BATCHES, {"gone": 1})
+    assert [each.batch async for each in ledger.queries.batches()] == ["b1"]
+    assert await ledger.queries.status_or_none("gone") is None
