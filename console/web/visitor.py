@@ -70,6 +70,11 @@ async def visitor_of(request: Request) -> Visitor:
 Visiting = Annotated[Visitor, Depends(visitor_of)]
 
 
+async def batch_of(request: Request, visitor: Visitor, batch: str) -> str:
+    """The id of a batch, by id or name. Raises: NotFoundError if this person has none that is called so."""
+    return await state_of(request).ledger.queries.batch_id(batch, visitor.token.sees)
+
+
 async def begin(request: Request, token: Token, where: str) -> Response:
     """Begins a session and goes to a page."""
     shown = await state_of(request).ledger.sessions.open(token.id)

@@ -11,7 +11,7 @@ from api.owned import check_job
 from api.problem import Kind, ProblemError
 from api.request import state_of
 from console.web.route import form_of, pages
-from console.web.visitor import Visiting
+from console.web.visitor import Visiting, Visitor, batch_of
 from provisioning import scopes
 from provisioning.attempt import Result
 from provisioning.ledger import Selection
@@ -26,9 +26,8 @@ LONGEST_REASON = 500
 @router.post("/batches/{batch}/pause")
 async def pause(request: Request, visitor: Visiting, batch: str) -> Response:
     """Pauses sending for a batch."""
-    form = await form_of(request, visitor, Scope.OPERATE)
+    form, found = await _asked(request, visitor, batch)
     ledger = state_of(request).ledger
-    found = await ledger.queries.batch_id(batch, visitor.token.sees)
     actor = visitor.token.name
     reason = _reason(form) or f"paused by {actor}"
     await ledger.operations.hold(scopes.of_batch(found), actor=actor, justification=reason)
@@ -38,9 +37,8 @@ async def pause(request: Request, visitor: Visiting, batch: str) -> Response:
 @router.post("/batches/{batch}/resume")
 async def resume(request: Request, visitor: Visiting, batch: str) -> Response:
     """Resumes sending after a pause or a stop-loss."""
-    form = await form_of(request, visitor, Scope.OPERATE)
+    form, found = await _asked(request, visitor, batch)
     ledger = state_of(request).ledger
-    found = await ledger.queries.batch_id(batch, visitor.token.sees)
     await ledger.operations.release(
         scopes.of_batch(found), actor=visitor.token.name, justification=_reason(form)
     )
@@ -50,9 +48,8 @@ async def resume(request: Request, visitor: Visiting, batch: str) -> Response:
 @router.post("/batches/{batch}/cancel")
 async def cancel(request: Request, visitor: Visiting, batch: str) -> Response:
     """Cancels all unsent jobs of a batch."""
-    form = await form_of(request, visitor, Scope.OPERATE)
+    form, found = await _asked(request, visitor, batch)
     ledger = state_of(request).ledger
-    found = await ledger.queries.batch_id(batch, visitor.token.sees)
     count = await ledger.operations.cancel(found, visitor.token.name, justification=_reason(form))
     return _back(found, done="cancelled", count=count)
 
@@ -60,9 +57,8 @@ async def cancel(request: Request, visitor: Visiting, batch: str) -> Response:
 @router.post("/batches/{batch}/redrive")
 async def redrive(request: Request, visitor: Visiting, batch: str) -> Response:
     """Queues the dead jobs again that the person has seen; risky ones only with a reason."""
-    form = await form_of(request, visitor, Scope.OPERATE)
+    form, found = await _asked(request, visitor, batch)
     app_state = state_of(request)
-    found = await app_state.ledger.queries.batch_id(batch, visitor.token.sees)
     reason = _reason(form)
     if form.get("risky") and not reason:
         raise ProblemError(Kind.INVALID, "jobs that may have a widget are redriven only with a reason")
@@ -99,6 +95,12 @@ async def resolve(request: Request, visitor: Visiting, job: str) -> Response:
         raise ProblemError(Kind.NOT_IN_DOUBT, "the job is not in doubt any more; nothing was changed")
     app_state.notifier.notify(batch)
     return RedirectResponse(f"/jobs/{job}?" + urlencode({"done": "resolved"}), 303)
+
+
+async def _asked(request: Request, visitor: Visitor, batch: str) -> tuple[dict[str, str], str]:
+    """The form of an act on a batch, and the id of the batch."""
+    form = await form_of(request, visitor, Scope.OPERATE)
+    return form, await batch_of(request, visitor, batch)
 
 
 def _reason(form: dict[str, str]) -> str:

@@ -18,7 +18,7 @@ from api.request import state_of
 from console.web.chart import bars
 from console.web.render import page
 from console.web.route import pages
-from console.web.visitor import Visiting, Visitor
+from console.web.visitor import Visiting, Visitor, batch_of
 from provisioning.causes import Explained, explained
 from provisioning.errors import NotFoundError
 from provisioning.ledger import BatchStatus
@@ -84,7 +84,7 @@ async def _found(request: Request, visitor: Visitor, wanted: str) -> Response:
     """Goes to the batch or the job that is called so, or lists the jobs of a tenant."""
     queries = state_of(request).ledger.queries
     try:
-        return RedirectResponse(f"/batches/{await queries.batch_id(wanted, visitor.token.sees)}", 303)
+        return RedirectResponse(f"/batches/{await batch_of(request, visitor, wanted)}", 303)
     except NotFoundError:
         pass
     jobs = []
@@ -118,7 +118,7 @@ def causes_of(status: BatchStatus, state: State) -> list[CauseLine]:
 async def batch(request: Request, visitor: Visiting, batch: str) -> Response:
     """One batch: the answer in a sentence, states, causes, holds, what limits sending, files."""
     queries = state_of(request).ledger.queries
-    found = await queries.batch_id(batch, visitor.token.sees)
+    found = await batch_of(request, visitor, batch)
     status, spans, workers = await asyncio.gather(
         queries.status(found), queries.history(found), queries.workers()
     )
@@ -140,7 +140,7 @@ async def batch(request: Request, visitor: Visiting, batch: str) -> Response:
 async def outcome_file(request: Request, visitor: Visiting, batch: str, file: str) -> Response:
     """An outcome file, as `provision export` writes it."""
     app_state = state_of(request)
-    found = await app_state.ledger.queries.batch_id(batch, visitor.token.sees)
+    found = await batch_of(request, visitor, batch)
     if file not in FILES or app_state.export is None or (file == HAS_KEYS and not visitor.may(Scope.KEYS)):
         raise NotFoundError("there is no such file")
     folder = tempfile.TemporaryDirectory(prefix="outcomes-")

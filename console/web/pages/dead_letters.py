@@ -14,7 +14,7 @@ from api.request import state_of
 from console.web.pages.batches import causes_of
 from console.web.render import page
 from console.web.route import pages
-from console.web.visitor import Visiting, Visitor
+from console.web.visitor import Visiting, Visitor, batch_of
 from provisioning.causes import explained
 from provisioning.ledger import BatchStatus, Ledger, Selection
 from provisioning.lifecycle import State
@@ -60,7 +60,7 @@ async def of_batch(
 ) -> Response:
     """The dead jobs of a batch with one cause, and how many of them may have a widget."""
     queries = state_of(request).ledger.queries
-    found = await queries.batch_id(batch, visitor.token.sees)
+    found = await batch_of(request, visitor, batch)
     # What dies from now on is not among what is confirmed: it can shrink, never grow.
     until = time.time()
     wanted = Selection(State.DEAD, cause, until=until)

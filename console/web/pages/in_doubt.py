@@ -12,7 +12,7 @@ from console.web.pages.batches import causes_of
 from console.web.pages.dead_letters import Cause, Cursor, jobs_of, with_jobs_in
 from console.web.render import page
 from console.web.route import pages
-from console.web.visitor import Visiting
+from console.web.visitor import Visiting, batch_of
 from provisioning.causes import explained
 from provisioning.ledger import Selection
 from provisioning.lifecycle import State
@@ -34,7 +34,7 @@ async def of_batch(
 ) -> Response:
     """The jobs in doubt of a batch, with what to look for at Jelou."""
     ledger = state_of(request).ledger
-    found = await ledger.queries.batch_id(batch, visitor.token.sees)
+    found = await batch_of(request, visitor, batch)
     wanted = Selection(State.IN_DOUBT, cause)
     status, rows = await asyncio.gather(ledger.queries.status(found), jobs_of(ledger, found, wanted, after))
     return page(
