@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import tempfile
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi import Path as InPath
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -19,6 +16,7 @@ from api.conditional import REVALIDATE
 from api.filters import CredentialName, Key, Reason, Since, Until
 from api.models import Batch, BatchPage, FoundJobs, Job, JobPage, Manifest, RefusedMessages
 from api.openapi_headers import headers
+from api.outcome_file import FILES, HAS_KEYS, outcome_file_of
 from api.owned import OwnerName, batch_of, job_of, owner_asked
 from api.problem import Kind, ProblemError
 from api.request import Reader, state_of
@@ -36,10 +34,6 @@ SCANNED = 5000
 
 PAGES = 10
 """Most pages of the ledger read for one page of jobs, for the same reason."""
-
-FILES = ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv", "manifest.json")
-HAS_KEYS = "created.csv"
-"""The file that holds the keys of widgets."""
 
 File = Annotated[str, InPath(description="Name of the file.", json_schema_extra={"enum": list(FILES)})]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum number of entries on a page.")]
@@ -269,25 +263,12 @@ async def outcome_file(request: Request, caller: Reader, batch: str, file: File)
     The files are created.csv, failed.csv, in_doubt.csv, not_attempted.csv and manifest.json.
     created.csv holds widget keys and also needs the scope `keys`.
     """
-    app_state = state_of(request)
     found = await batch_of(request, caller, batch)
-    if file not in FILES or app_state.export is None:
-        raise ProblemError(Kind.NOT_FOUND, "unknown outcome file", hint="one of " + ", ".join(FILES))
     _check_keys(file, caller)
-    folder = tempfile.TemporaryDirectory(prefix="outcomes-")
-    try:
-        await app_state.export(app_state.ledger, found, Path(folder.name))
-    except BaseException:
-        folder.cleanup()
-        raise
-    media = "application/json" if file.endswith(".json") else "text/csv; charset=utf-8"
-    return FileResponse(
-        Path(folder.name) / file,
-        media_type=media,
-        filename=file,
-        headers={"Cache-Control": "no-store"},
-        background=BackgroundTask(folder.cleanup),
-    )
+    answer = await outcome_file_of(state_of(request), found, file)
+    if answer is None:
+        raise ProblemError(Kind.NOT_FOUND, "unknown outcome file", hint="one of " + ", ".join(FILES))
+    return answer
 
 
 def _check_keys(file: str, caller: Token) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Query
-from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from api.queries import FILES, HAS_KEYS
+from api.outcome_file import FILES, HAS_KEYS, outcome_file_of
 from api.request import state_of
 from console.web.chart import bars
 from console.web.render import page
@@ -139,19 +136,9 @@ async def batch(request: Request, visitor: Visiting, batch: str) -> Response:
 @router.get("/batches/{batch}/files/{file}")
 async def outcome_file(request: Request, visitor: Visiting, batch: str, file: str) -> Response:
     """An outcome file, as `provision export` writes it."""
-    app_state = state_of(request)
     found = await batch_of(request, visitor, batch)
-    if file not in FILES or app_state.export is None or (file == HAS_KEYS and not visitor.may(Scope.KEYS)):
+    shown = file != HAS_KEYS or visitor.may(Scope.KEYS)
+    answer = await outcome_file_of(state_of(request), found, file) if shown else None
+    if answer is None:
         raise NotFoundError("there is no such file")
-    folder = tempfile.TemporaryDirectory(prefix="outcomes-")
-    try:
-        await app_state.export(app_state.ledger, found, Path(folder.name))
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(
-        Path(folder.name) / file,
-        filename=file,
-        headers={"Cache-Control": "no-store"},
-        background=BackgroundTask(folder.cleanup),
-    )
+    return answer
