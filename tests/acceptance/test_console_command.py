@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.support.commands import Desk, until
-from tests.support.sandbox_process import running_sandbox
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with running_sandbox("--seed", "3") as sandbox:
-        sandbox.post_faults({"latency": "0"})
-        desk = Desk(
-            tmp_path, API_URL=sandbox.url, CLIENT_ID="sandbox", CLIENT_SECRET="sandbox", RATE="unlimited"
-        )
-        yield desk
-        desk.leave()
 
 
 def test_a_person_opens_the_link_once_and_sees_what_was_applied(desk: Desk) -> None:

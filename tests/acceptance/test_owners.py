@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from tests.support.commands import Desk
-from tests.support.sandbox_process import running_sandbox
 
 FILE = "key,bot.id\nt1,100200300\nt2,100200301\n"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with running_sandbox("--seed", "3") as sandbox:
-        sandbox.post_faults({"latency": "0"})
-        desk = Desk(
-            tmp_path, API_URL=sandbox.url, CLIENT_ID="sandbox", CLIENT_SECRET="sandbox", RATE="unlimited"
-        )
-        yield desk
-        desk.leave()
 
 
 def test_the_same_file_makes_a_batch_for_each_owner_and_each_is_found_by_its_owner(desk: Desk) -> None:

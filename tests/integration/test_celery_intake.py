@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from provisioning.ledger import Ledger, keys
 from provisioning.ledger.encryption import KeylessError
 from tests.support.commands import Desk, running_worker
 from tests.support.http_server import job, provision, running_server
-from tests.support.sandbox_process import running_sandbox
 
 DEADLINE = 60.0
 ODD = {"key": "a", "bot": {"id": "(1)"}}
@@ -141,17 +140,6 @@ def until(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with running_sandbox("--seed", "3") as sandbox:
-        sandbox.post_faults({"latency": "0"})
-        desk = Desk(
-            tmp_path, API_URL=sandbox.url, CLIENT_ID="sandbox", CLIENT_SECRET="sandbox", RATE="unlimited"
-        )
-        yield desk
-        desk.leave()
 
 
 def test_both_doors_lead_to_widgets(desk: Desk, valkey_url: str, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from redis import Redis
 
 from tests.support.commands import Desk, running_worker, until
 from tests.support.http_server import job
-from tests.support.sandbox_process import running_sandbox
 
 NUMBERS = itertools.count()
 
@@ -102,17 +100,6 @@ def noise(draw: random.Random) -> bytes:
     for _ in range(draw.randrange(1, 4)):
         message[draw.randrange(len(message))] = draw.randrange(256)
     return bytes(message)
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with running_sandbox("--seed", "3") as sandbox:
-        sandbox.post_faults({"latency": "0"})
-        desk = Desk(
-            tmp_path, API_URL=sandbox.url, CLIENT_ID="sandbox", CLIENT_SECRET="sandbox", RATE="unlimited"
-        )
-        yield desk
-        desk.leave()
 
 
 @pytest.fixture
