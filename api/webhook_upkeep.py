@@ -1,6 +1,8 @@
-"""Routes for the upkeep of a webhook: the same for that of a batch and of a job."""
+"""Routes for the upkeep of a webhook: the same for that of a batch, a job and an owner."""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from fastapi import APIRouter
@@ -16,7 +18,35 @@ from provisioning.ledger.schema import Delivered
 
 router = APIRouter(tags=["Webhooks"])
 
+Route = Callable[..., Awaitable[Response]]
 
+
+def _for_each(
+    method: str, path: str, name: str, model: type, description: str, *others: Kind, status: int = 200
+) -> Callable[[Route], Route]:
+    """Adds a route for each thing that may have a webhook; `{}` in `name` is what it is."""
+
+    def add(route: Route) -> Route:
+        for subject, prefix, find in EACH:
+            router.add_api_route(
+                prefix + path,
+                route,
+                methods=[method],
+                name=name.format(subject),
+                dependencies=[find],
+                status_code=status,
+                response_class=Response,
+                responses={
+                    status: {"model": model, "description": description},
+                    **refusals(Kind.NOT_FOUND, *others),
+                },
+            )
+        return route
+
+    return add
+
+
+@_for_each("POST", "/rotate", "rotate_{}_webhook", models.RotatedWebhook, "The new secret, shown only once.")
 async def rotate(request: Request) -> Response:
     """
     Give the webhook a new secret, without a gap: for 24 hours the former one signs as well.
@@ -33,6 +63,9 @@ async def rotate(request: Request) -> Response:
     return json_answer({**subject.named, "secret": rotated.secret, "former_until": rotated.former[0].until})
 
 
+@_for_each(
+    "POST", "/test", "test_{}_webhook", models.TestedWebhook, "What came of it, whatever it is.", Kind.BUSY
+)
 async def test(request: Request) -> Response:
     """
     Deliver an event `webhook.test` now, signed like any other, and answer with what came of it.
@@ -50,33 +83,7 @@ async def test(request: Request) -> Response:
     return json_answer({**subject.named, "id": message_id, "accepted": reaction.accepted, **came})
 
 
-for name, path, find in EACH:
-    router.add_api_route(
-        f"{path}/test",
-        test,
-        methods=["POST"],
-        name=f"test_{name}_webhook",
-        dependencies=[find],
-        response_class=Response,
-        responses={
-            200: {"model": models.TestedWebhook, "description": "What came of it, whatever it is."},
-            **refusals(Kind.NOT_FOUND, Kind.BUSY),
-        },
-    )
-    router.add_api_route(
-        f"{path}/rotate",
-        rotate,
-        methods=["POST"],
-        name=f"rotate_{name}_webhook",
-        dependencies=[find],
-        response_class=Response,
-        responses={
-            200: {"model": models.RotatedWebhook, "description": "The new secret, shown only once."},
-            **refusals(Kind.NOT_FOUND),
-        },
-    )
-
-
+@_for_each("GET", "/deliveries", "{}_webhook_deliveries", models.WebhookDeliveries, "The last deliveries.")
 async def list_deliveries(request: Request) -> Response:
     """
     List the last deliveries, newest first: at most 50, for seven days after the last attempt.
@@ -91,21 +98,14 @@ async def list_deliveries(request: Request) -> Response:
     return json_answer({**subject.named, "deliveries": shown})
 
 
-for name, path, find in EACH:
-    router.add_api_route(
-        f"{path}/deliveries",
-        list_deliveries,
-        methods=["GET"],
-        name=f"{name}_webhook_deliveries",
-        dependencies=[find],
-        response_class=Response,
-        responses={
-            200: {"model": models.WebhookDeliveries, "description": "The last deliveries."},
-            **refusals(Kind.NOT_FOUND),
-        },
-    )
-
-
+@_for_each(
+    "POST",
+    "/deliveries/{delivery}/redeliver",
+    "redeliver_{}_webhook",
+    models.Redelivered,
+    "It is in the outbox.",
+    status=202,
+)
 async def redeliver(request: Request, delivery: str) -> Response:
     """
     Deliver an event again, with the same `webhook-id` and body, after those that wait already.
@@ -118,19 +118,3 @@ async def redeliver(request: Request, delivery: str) -> Response:
         raise ProblemError(Kind.NOT_FOUND, "no such delivery", hint="GET …/webhook/deliveries lists them")
     await note(request, caller, subject, "redelivered", webhook)
     return json_answer({**subject.named, "id": delivery, "outcome": Delivered.WAITING}, 202)
-
-
-for name, path, find in EACH:
-    router.add_api_route(
-        f"{path}/deliveries/{{delivery}}/redeliver",
-        redeliver,
-        methods=["POST"],
-        name=f"redeliver_{name}_webhook",
-        dependencies=[find],
-        status_code=202,
-        response_class=Response,
-        responses={
-            202: {"model": models.Redelivered, "description": "It is in the outbox."},
-            **refusals(Kind.NOT_FOUND),
-        },
-    )
