@@ -1,7 +1,7 @@
 """
 Submits jobs one at a time, each recorded before the answer; simultaneous ones share one call.
 
-A thousand requests at once then need two calls to Redis, not two thousand.
+A thousand requests of an owner at once then need two calls to Redis, not two thousand.
 """
 
 from __future__ import annotations

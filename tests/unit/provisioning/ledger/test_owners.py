@@ -16,7 +16,17 @@ from provisioning.ledger.tokens import Scope
 from provisioning.lifecycle import Event
 from provisioning.owner import DEFAULT, check_owner
 from provisioning.retention import DAY_SECONDS, Retention
-from tests.support.ledger_fixtures import LEASE, Clock, answer, claim, fill, new_job, say, send
+from tests.support.ledger_fixtures import (
+    LEASE,
+    Clock,
+    answer,
+    claim,
+    fill,
+    lose_opened_batches,
+    new_job,
+    say,
+    send,
+)
 
 OWNERS = (DEFAULT, "crm", "shop")
 
@@ -147,14 +157,7 @@ async def test_jobs_for_a_batch_that_redis_has_lost_meanwhile_are_their_owners(
     """A failover between finding the batch and handing over: a tenant of another would be sent twice."""
     jobs = [new_job(f"t{n}") for n in range(3)]
     redis: Any = ledger.redis
-
-    async def lose(call: Any) -> Any:
-        found = await Ledger.do(ledger, call)
-        if call.script == "open_batch":
-            await redis.flushall()
-        return found
-
-    ledger.do = lose  # type: ignore[method-assign]
+    lose_opened_batches(ledger)
     single = SingleJobs(ledger, lambda _: None)
     handed = await single.hand_over(new_job("s1"), "ana", owner=owner)
     submitted = await submit(ledger, jobs, name="june", actor="ana", owner=owner, notify=lambda _: None)
