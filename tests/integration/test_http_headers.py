@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from provisioning.ledger import Ledger, Selection
 from provisioning.ledger.tokens import Scope
 from provisioning.lifecycle import Event, State
+from tests.support.commands import until
 from tests.support.http_server import Server, csv_of, job, problem, running_server
 from tests.support.ledger_fixtures import Clock, answer, claim, fill, new_job, say, send
 
@@ -34,6 +36,18 @@ async def client(server: Server, ledger: Ledger) -> AsyncIterator[httpx.AsyncCli
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60) as client:
         yield client
+
+
+def lines_of(server: Server, request_id: str) -> list[dict[str, Any]]:
+    """The log lines of a request; the last, `request.answered`, is written after its answer is sent."""
+
+    def read() -> list[dict[str, Any]]:
+        whole = Path(server.log).read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("request_id") == request_id]
+
+    until(lambda: any(line["event"] == "request.answered" for line in read()), "the request is logged")
+    return read()
 
 
 async def test_a_batch_and_a_job_that_the_client_has_are_not_sent_again(
@@ -90,8 +104,7 @@ async def test_head_has_the_rate_and_the_log_line_of_its_get(
     headers = {"X-Request-Id": f"head-{time.monotonic_ns()}"}
     head = await client.head("/v1/batches/b1", headers=headers)
     assert head.headers["RateLimit"].startswith('"token";r=')
-    lines = [json.loads(line) for line in Path(server.log).read_text().splitlines() if line.startswith("{")]
-    [line] = [line for line in lines if line.get("request_id") == headers["X-Request-Id"]]
+    [line] = lines_of(server, headers["X-Request-Id"])
     assert (line["method"], line["route"]) == ("HEAD", "/v1/batches/{batch}")
     assert line["token"]
 
@@ -184,10 +197,9 @@ async def test_every_line_of_a_request_has_its_id_and_the_name_of_its_token(
         headers={"Content-Type": "text/csv", "X-Request-Id": ids["taken"]},
     )
     assert (taken.status_code, taken.json()["bad_rows"]) == (202, 1), taken.text
-    lines = [json.loads(line) for line in Path(server.log).read_text().splitlines() if line.startswith("{")]
-    of_refused = [line for line in lines if line.get("request_id") == ids["refused"]]
+    of_refused = lines_of(server, ids["refused"])
     assert [(line["event"], line["token"]) for line in of_refused] == [("request.answered", "reads-only")]
-    assert {line["event"] for line in lines if line.get("request_id") == ids["taken"]} >= {
+    assert {line["event"] for line in lines_of(server, ids["taken"])} >= {
         "batch.submitted",
         "request.answered",
     }
