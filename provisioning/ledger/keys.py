@@ -48,6 +48,11 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:delivered:ON`          | hash   | id of a delivery → what was sent, as in the outbox                |
 | `pv:confirmed`             | string | a write that replicas must confirm before the program continues   |
 | `pv:primary`               | hash   | the current Redis: its run id, since when, what it may lose       |
+| `pv:bulk_acts`             | zset   | bulk acts by the time they were asked for (ms); bounded           |
+| `pv:bulk_open`             | set    | those that have not ended                                         |
+| `pv:bulk:ID`               | hash   | a bulk act (JSON), its state, how far it is, its results          |
+| `pv:bulk:ID:lease`         | string | the server that carries it out; expires if not renewed            |
+| `pv:bulk:ID:found`         | list   | what a table tells of jobs in doubt, in parts (may be encrypted)  |
 | `pv:intake:dead`           | list   | refused messages, and why (JSON), newest first; bounded           |
 | `pv:intake:bytes`          | string | total size of these messages in bytes                             |
 """
@@ -82,6 +87,9 @@ SHARED: Final = {
     "primary": "pv:primary",
     "intake_dead": "pv:intake:dead",
     "intake_bytes": "pv:intake:bytes",
+    "audit": "pv:audit",
+    "bulk": "pv:bulk:",
+    "bulk_open": "pv:bulk_open",
 }
 """Keys that belong to no batch, and prefixes of such keys."""
 
@@ -119,7 +127,9 @@ INTAKE_DEAD = SHARED["intake_dead"]
 INTAKE_BYTES = SHARED["intake_bytes"]
 TOKENS = "pv:tokens"
 OWNED_TOKENS = "pv:tokens:owned"
-AUDIT = "pv:audit"
+AUDIT = SHARED["audit"]
+BULK_OPEN = SHARED["bulk_open"]
+BULK_ACTS = "pv:bulk_acts"
 DATA_KEYS = "pv:keys"
 CONFIRMED = "pv:confirmed"
 
@@ -214,6 +224,21 @@ def delivered(on: str) -> str:
 def idempotency(name: str) -> str:
     """String: the request with an Idempotency-Key (`name` is its hash), and its answer."""
     return f"pv:idempotency:{name}"
+
+
+def bulk(act: str) -> str:
+    """Hash: a bulk act and how far it is."""
+    return SHARED["bulk"] + act
+
+
+def bulk_lease(act: str) -> str:
+    """String: the server that carries a bulk act out; expires if not renewed."""
+    return f"{bulk(act)}:lease"
+
+
+def bulk_found(act: str) -> str:
+    """List: what a table tells of jobs in doubt, in parts, for a bulk act that resolves them."""
+    return f"{bulk(act)}:found"
 
 
 def session(name: str) -> str:

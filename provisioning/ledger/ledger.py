@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from provisioning.config.settings import Settings
 from provisioning.errors import ContractError
 from provisioning.ledger import keys
+from provisioning.ledger.bulk_acts import BulkActs
 from provisioning.ledger.client import connect
 from provisioning.ledger.encryption import Encryption, KeylessError, SealedError, load_masters
 from provisioning.ledger.events import Events
@@ -45,6 +46,7 @@ class Ledger:
     Attributes:
         queries: batches and jobs, as they are now.
         operations: actions of people: pause, resume, cancel, redrive, resolve.
+        bulk_acts: actions on many jobs, which a server carries out in the background.
         idempotency: requests that were answered under a key.
         tokens: access tokens of the HTTP API.
         events: events of batches and single jobs, and actions of people.
@@ -69,6 +71,7 @@ class Ledger:
         self._scripts = Scripts(redis, clock, replicas=replicas)
         self.queries = Queries(redis, self.do, self.encryption)
         self.operations = Operations(redis, self.do, self.encryption)
+        self.bulk_acts = BulkActs(redis, self.do, self.encryption, self.operations)
         self.idempotency = Idempotency(redis)
         self.sessions = Sessions(redis)
         self.tokens = AccessTokens(redis, self.do)

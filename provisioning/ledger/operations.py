@@ -21,7 +21,7 @@ from provisioning.ledger import keys, transitions
 from provisioning.ledger.encryption import Encryption
 from provisioning.ledger.numbers import last_number
 from provisioning.ledger.records import Act, Fact, Hold, Redriven, Selection
-from provisioning.ledger.schema import EVENTS_KEPT, Happened, HoldKind, Released
+from provisioning.ledger.schema import AUDIT_KEPT, EVENTS_KEPT, Happened, HoldKind, Released
 from provisioning.ledger.scripts import Call
 from provisioning.observability.log_events import ACT_NOTED
 from provisioning.observability.logs import log_event
@@ -29,9 +29,6 @@ from provisioning.pace import Rate
 
 STRETCH = 2000
 """Jobs that one call cancels or redrives: a few ms of Redis' time, so that other clients do not wait long."""
-
-AUDIT_KEPT = 10_000
-"""Fewest actions that the audit keeps: years of a busy operator, in a few megabytes."""
 
 Do = Callable[[Call[Any]], Awaitable[Any]]
 
@@ -110,17 +107,7 @@ class Operations:
         facts: Mapping[str, Fact] | None = None,
     ) -> None:
         """Adds an action to the audit. Its facts must hold no payload, credential or widget key."""
-        line = Act(
-            act=act,
-            at=time.time(),
-            by=_encodable(actor),
-            on=_encodable(on),
-            why=_encodable(justification),
-            facts={
-                name: _encodable(fact) if isinstance(fact, str) else fact
-                for name, fact in (facts or {}).items()
-            },
-        )
+        line = act_of(act, actor=actor, on=on, justification=justification, facts=facts)
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.xadd(keys.AUDIT, {"act": msgspec.json.encode(line)}, maxlen=AUDIT_KEPT, approximate=True)
         entry = {"event": str(Happened.ACT), "batch": _batch_of(on), "job": "", "on": line.on}
@@ -142,8 +129,7 @@ class Operations:
         Returns: how many.
         """
         scope = scopes.of_batch(batch)
-        mine = await self._hold(scope, actor, "being cancelled", HoldKind.CANCELLING)
-        mine = mine or await self._left_by_a_cancel(scope)
+        await self.begin_cancel(batch, actor)
         cancelled = 0
         try:
             last_job = await last_number(self._redis, batch)
@@ -152,8 +138,7 @@ class Operations:
                 cancelled += await self._do(transitions.cancel(batch, first, last, actor, credential))
         finally:
             try:
-                if mine:
-                    await self._do(transitions.release(scope))
+                await self.end_cancel(batch)
             finally:
                 facts: dict[str, str | int] = {"jobs": cancelled}
                 if credential is not None:
@@ -161,10 +146,16 @@ class Operations:
                 await self.note("cancel", actor=actor, on=scope, justification=justification, facts=facts)
         return cancelled
 
-    async def _left_by_a_cancel(self, scope: str) -> bool:
-        """Whether `scope` is held by a sweep, which may have been killed; then the next one releases it."""
+    async def begin_cancel(self, batch: str, actor: str) -> None:
+        """Holds a batch while its jobs are cancelled; an earlier hold is kept."""
+        await self._hold(scopes.of_batch(batch), actor, "being cancelled", HoldKind.CANCELLING)
+
+    async def end_cancel(self, batch: str) -> None:
+        """Releases what `begin_cancel` has held, also for a sweep that was killed."""
+        scope = scopes.of_batch(batch)
         held = await self._redis.hget(keys.HOLDS, scope)
-        return held is not None and msgspec.json.decode(held, type=Hold).kind == HoldKind.CANCELLING
+        if held is not None and msgspec.json.decode(held, type=Hold).kind == HoldKind.CANCELLING:
+            await self._do(transitions.release(scope))
 
     async def redrive(
         self, batch: str, wanted: Selection, actor: str, *, justification: str = ""
@@ -191,11 +182,7 @@ class Operations:
                 )
         finally:
             facts: dict[str, Fact] = {"state": str(wanted.state), **msgspec.structs.asdict(came)}
-            facts |= {
-                name: value
-                for name in ("reason", "credential", "key", "since", "until")
-                if (value := getattr(wanted, name))
-            }
+            facts |= facts_of(wanted)
             await self.note(
                 "redrive", actor=actor, on=scopes.of_batch(batch), justification=justification, facts=facts
             )
@@ -220,6 +207,28 @@ class Operations:
                 "resolve", actor=actor, on=scopes.of_job(f"{batch}.{number}"), facts={"found": found}
             )
         return settled
+
+
+def act_of(
+    act: str, *, actor: str, on: str, justification: str = "", facts: Mapping[str, Fact] | None = None
+) -> Act:
+    """An action of now, as the audit keeps it."""
+    return Act(
+        act=act,
+        at=time.time(),
+        by=_encodable(actor),
+        on=_encodable(on),
+        why=_encodable(justification),
+        facts={
+            name: _encodable(fact) if isinstance(fact, str) else fact for name, fact in (facts or {}).items()
+        },
+    )
+
+
+def facts_of(wanted: Selection) -> dict[str, Fact]:
+    """What a selection asks for, as facts of an action."""
+    names = ("reason", "credential", "key", "since", "until")
+    return {name: value for name in names if (value := getattr(wanted, name))}
 
 
 def _batch_of(on: str) -> str:

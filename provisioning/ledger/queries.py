@@ -19,7 +19,6 @@ from provisioning.ledger.codec import StoredJob, words_of
 from provisioning.ledger.encryption import Encryption
 from provisioning.ledger.limits import SendingLimit, sending_limits
 from provisioning.ledger.numbers import last_number
-from provisioning.ledger.operations import AUDIT_KEPT
 from provisioning.ledger.records import (
     EVERY,
     UNREADABLE,
@@ -35,7 +34,7 @@ from provisioning.ledger.records import (
     Tombstone,
     WorkerSign,
 )
-from provisioning.ledger.schema import HoldKind, Match
+from provisioning.ledger.schema import AUDIT_KEPT, HoldKind, Match
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.owner import DEFAULT, owned_name

@@ -167,6 +167,9 @@ SETTLING_MS: Final = 10_000
 """ms for which a Redis that may have lost writes refuses claims and new jobs, while workers restore them: a
 dead connection is detected after 8 s."""
 
+AUDIT_KEPT: Final = 10_000
+"""Fewest actions that the audit keeps: years of a busy operator, in a few megabytes."""
+
 EVENTS_KEPT: Final = 50_000
 """Fewest entries of `keys.EVENTS` that are kept, some 10 MB: clients that reconnect read what they missed."""
 
@@ -187,6 +190,19 @@ class Delivered(StrEnum):
     WAITING = "waiting"  # in the outbox, to be tried again
     ACCEPTED = "accepted"
     GIVEN_UP = "given_up"  # it is not tried again, unless somebody asks
+
+
+class BulkState(StrEnum):
+    """How a bulk act goes."""
+
+    RUNNING = "running"
+    STOPPING = "stopping"  # a person has cancelled it; no further step is made
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+BULK_END: Final = "end"
+"""The cursor of a bulk act that has no step left."""
 
 
 class HoldKind(StrEnum):
@@ -581,12 +597,20 @@ class Lapse(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """The head of `cancel`: first and last number; `credential` '' for all."""
+    """
+    The head of `cancel`: first and last number; `credential` '' for all.
+
+    Attributes:
+        bulk, cursor, next: as of `Redrive`.
+    """
 
     first: int
     last: int
     who: str
     credential: str
+    bulk: str = ""
+    cursor: str = ""
+    next: str = ""
 
 
 class Matching(msgspec.Struct, frozen=True):
@@ -630,10 +654,19 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Redrive(msgspec.Struct, frozen=True):
-    """The head of `redrive`; `because`: why a second widget is accepted; '' if it is not."""
+    """
+    The head of `redrive`; `because`: why a second widget is accepted; '' if it is not.
+
+    Attributes:
+        bulk: id of the bulk act of which this is a step; '' if it is none.
+        cursor, next: where that act is before and after this step.
+    """
 
     who: str
     because: str
+    bulk: str = ""
+    cursor: str = ""
+    next: str = ""
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -643,12 +676,35 @@ class Number(msgspec.Struct, frozen=True):
 
 
 class Resolve(msgspec.Struct, frozen=True):
-    """The head of `resolve`: a person has found the widget of a job in doubt, or that there is none."""
+    """
+    The head of `resolve`.
 
-    number: int
-    created: bool
+    Attributes:
+        bulk, cursor, next: as of `Redrive`.
+    """
+
     who: str
+    bulk: str = ""
+    cursor: str = ""
+    next: str = ""
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """What a person has found of a job in doubt: its widget, or that there is none."""
+
+    number: Named
+    created: bool
     result: Sealed
+
+
+class EndBulk(msgspec.Struct, frozen=True):
+    """The head of `end_bulk`: the act and its batch; `act` and `on` for the audit; how long it is `kept`."""
+
+    bulk: str
+    batch: str
+    on: str
+    act: bytes
+    kept: Seconds
 
 
 class Reap(msgspec.Struct, frozen=True):
@@ -852,7 +908,9 @@ SCRIPTS: Final = {
         Script("cancel", Cancel, durable=True),
         Script("matching", Matching, Word, Match),
         Script("redrive", Redrive, Number, durable=True),
-        Script("resolve", Resolve, durable=True),
+        Script("resolve", Resolve, Resolution, durable=True),
+        Script("stop_bulk"),
+        Script("end_bulk", EndBulk),
         Script("reap", Reap),
         Script("shred", Stretch),
         Script("gauges", SumUp, Word),
@@ -908,6 +966,7 @@ _TEXTS: Final[dict[str, dict[str, str]]] = {
             "HOLD_KIND": HoldKind,
             "HAPPENED": Happened,
             "DELIVERED": Delivered,
+            "BULK": BulkState,
         }.items()
     },
     "KEY": keys.SHARED,
@@ -954,10 +1013,10 @@ def _words() -> str:
             "local NUMBERS = {}",
             "for number, word in ipairs(WORDS) do NUMBERS[word] = number end",
             f"local WEBHOOK_EVENTS = {{ {', '.join(f'[{str(word)!r}] = true' for word in WEBHOOK_EVENTS)} }}",
-            f"local EVENTS_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {TOKENS_SINCE}",
+            f"local EVENTS_KEPT, AUDIT_KEPT, TOKENS_SINCE = {EVENTS_KEPT}, {AUDIT_KEPT}, {TOKENS_SINCE}",
             f"local SETTLING_MS = {SETTLING_MS}",
             f"local OF_OWNER, DEFAULT_OWNER = {scopes.OWNER!r}, {DEFAULT!r}",
-            f"local OUTBOX_MOST = {OUTBOX_MOST}",
+            f"local OUTBOX_MOST, BULK_END = {OUTBOX_MOST}, {BULK_END!r}",
             f"local DELIVERIES_KEPT, DELIVERIES_KEPT_MS = {DELIVERIES_KEPT}, {DELIVERIES_KEPT_MS}",
             f"local ELSEWHERE, FORMAT = {ELSEWHERE!r}, {FORMAT.decode()!r}",
             f"local function endings() return {{ {endings} }} end",

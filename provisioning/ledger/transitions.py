@@ -8,6 +8,7 @@ documents the guarantees.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Literal
 
@@ -286,9 +287,25 @@ def rescue(
     return Call("rescue", keys.batch(batch), read, schema.RescueJobs(most, on_in_doubt, attempts))
 
 
-def cancel(batch: str, first: int, last: int, actor: str, credential: str | None = None) -> Call[int]:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a bulk act: the script records it with its results, and makes it only if the act is there."""
+
+    bulk: str = ""
+    cursor: str = ""
+    next: str = ""
+
+
+NO_STEP = Step()
+"""A call that belongs to no bulk act."""
+
+
+def cancel(
+    batch: str, first: int, last: int, actor: str, credential: str | None = None, *, step: Step = NO_STEP
+) -> Call[int]:
     """Cancels queued and claimed jobs between two numbers. Reads: how many."""
-    return Call("cancel", keys.batch(batch), int, schema.Cancel(first, last, actor, credential or ""))
+    head = schema.Cancel(first, last, actor, credential or "", step.bulk, step.cursor, step.next)
+    return Call("cancel", keys.batch(batch), int, head)
 
 
 def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple[str, list[Match]]]:
@@ -312,7 +329,9 @@ def matching(batch: str, wanted: Selection, after: str, most: int) -> Call[tuple
     return Call("matching", keys.batch(batch), read, head, [schema.Word(other) for other in other_spellings])
 
 
-def redrive(batch: str, numbers: Sequence[int], actor: str, *, justification: str = "") -> Call[Redriven]:
+def redrive(
+    batch: str, numbers: Sequence[int], actor: str, *, justification: str = "", step: Step = NO_STEP
+) -> Call[Redriven]:
     """
     Queues dead or cancelled jobs again.
 
@@ -324,7 +343,7 @@ def redrive(batch: str, numbers: Sequence[int], actor: str, *, justification: st
         "redrive",
         keys.batch(batch),
         lambda reply: Redriven(*reply),
-        schema.Redrive(actor, justification),
+        schema.Redrive(actor, justification, step.bulk, step.cursor, step.next),
         rows,
     )
 
@@ -348,8 +367,21 @@ def resolve(
     batch: str, number: int, *, created: bool, actor: str, result: Result | None = None
 ) -> Call[bool]:
     """Settles a doubt as a person has found. Reads: whether the job was in doubt."""
-    found = codec.encode_result(result) if result else b""
-    return Call("resolve", keys.batch(batch), bool, schema.Resolve(number, created, actor, found))
+    found = resolution(number, created=created, result=result)
+    return Call("resolve", keys.batch(batch), bool, schema.Resolve(actor), [found])
+
+
+def resolve_all(
+    batch: str, found: Sequence[schema.Resolution], actor: str, *, step: Step = NO_STEP
+) -> Call[int]:
+    """Settles doubts as a person has found. Reads: how many of these jobs were in doubt."""
+    head = schema.Resolve(actor, step.bulk, step.cursor, step.next)
+    return Call("resolve", keys.batch(batch), int, head, found)
+
+
+def resolution(number: int, *, created: bool, result: Result | None = None) -> schema.Resolution:
+    """What a person has found of a job in doubt."""
+    return schema.Resolution(number, created, codec.encode_result(result) if result else b"")
 
 
 def shred(batch: str, first: int, last: int) -> Call[int]:

@@ -1,7 +1,8 @@
 -- Cancels a range of the jobs of a batch: queued and claimed ones at once; those being sent when they are
 -- answered, if they would be retried.
 -- KEYS[1] the batch; then schema.Cancel
--- Returns how many were cancelled at once.
+-- Returns how many were cancelled at once; none if it is a step of a bulk act that was made already.
+if not may_step(arg) then return 0 end
 local batch, cancelled = KEYS[1], 0
 for n = arg.first, arg.last do
   local job = load(batch, n)
@@ -20,4 +21,5 @@ for n = arg.first, arg.last do
   end
 end
 settle()
+record_step(arg, { seen = arg.last - arg.first + 1, changed = cancelled })
 return cancelled

@@ -436,6 +436,23 @@ local function redrive(job, who, why)
   enqueue(job, 0, false)
 end
 
+-- Whether a step of a bulk act may be made: the act is running, and no other server has made this step. `step`
+-- are the arguments of the script; '' for its act if the call is no step of one.
+local function may_step(step)
+  if step.bulk == '' then return true end
+  local known = redis.call('HMGET', KEY.bulk .. step.bulk, 'state', 'cursor')
+  return known[1] == BULK.RUNNING and known[2] == step.cursor
+end
+
+-- Records a step of a bulk act with its results, in the call that makes it: it is neither counted twice nor lost.
+local function record_step(step, came)
+  if step.bulk == '' then return end
+  for field, by in pairs(came) do
+    if by > 0 then redis.call('HINCRBY', KEY.bulk .. step.bulk, field, by) end
+  end
+  redis.call('HSET', KEY.bulk .. step.bulk, 'cursor', step.next)
+end
+
 local SOME = 2000 -- Lua passes a few thousand arguments at most; an even number, because values come in pairs
 
 local function in_parts(command, key, values)

@@ -1,0 +1,356 @@
+"""
+Bulk acts: redriving, cancelling or resolving many jobs, in steps that any server can continue.
+
+A person asks for the act once; it is recorded with all that it needs. A server makes one step after the
+other. Each step is one script, which changes some hundred jobs, counts them and moves the cursor of the act
+at once: a step of a server that dies is made whole or not at all, and two servers cannot both make it
+(decision 0041).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+
+from provisioning import scopes
+from provisioning.errors import InvalidInputError, NotFoundError
+from provisioning.ledger import keys, transitions
+from provisioning.ledger.encryption import Encryption
+from provisioning.ledger.numbers import last_number
+from provisioning.ledger.operations import Operations, act_of, facts_of
+from provisioning.ledger.records import Fact, Selection
+from provisioning.ledger.schema import BULK_END, BulkState, EndBulk, Resolution
+from provisioning.ledger.scripts import Call
+from provisioning.ledger.transitions import Step
+
+STRETCH: Final = 500
+"""Jobs of one step: a few ms of Redis' time, so that other clients do not wait long."""
+
+LISTED: Final = 1000
+"""Most acts that are listed; older ones are kept, and found by their id, until they expire."""
+
+KEPT: Final = 90 * 86_400.0
+"""Seconds for which an act is kept after its end. The audit keeps its result for longer."""
+
+LEASE: Final = 5.0
+"""Seconds for which one server reserves an act: after that, another one continues for a dead one."""
+
+ID: Final = re.compile("[a-z0-9]{16}")
+
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Verb(StrEnum):
+    """What a bulk act does to each of its jobs."""
+
+    REDRIVE = "redrive"  # queue dead or cancelled jobs again
+    CANCEL = "cancel"  # end jobs that were not sent
+    RESOLVE = "resolve"  # settle jobs in doubt
+    RECONCILE = "reconcile"  # likewise, each as a table tells
+
+
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    What a person has asked for.
+
+    Attributes:
+        owner: of the batch.
+        actor: the person or service.
+        wanted: which jobs. `until` is the time of the preview: what was confirmed can shrink, never grow.
+        expected: how many jobs the preview has counted.
+        justification: the reason; of a redrive, why second widgets are accepted: empty if they are not.
+        created: of `resolve`: whether their widgets exist.
+        source: of `reconcile`: the name of the table.
+        asked_at: Unix seconds.
+    """
+
+    id: str
+    verb: Verb
+    batch: str
+    owner: str
+    actor: str
+    wanted: Selection
+    expected: int
+    asked_at: float
+    justification: str = ""
+    created: bool = False
+    source: str = ""
+
+
+class BulkAct(msgspec.Struct, frozen=True):
+    """
+    A bulk act as it is now.
+
+    Attributes:
+        cursor: where the next step begins; `BULK_END` if there is none.
+        seen: jobs that its steps have looked at.
+        changed: jobs that it has queued again, cancelled or resolved.
+        risky: of a redrive: those of them that may get a second widget.
+        left: of a redrive: jobs that were skipped because they may.
+        queued: of `resolve` and `reconcile`: jobs without a widget, which are sent again.
+        ended_at: Unix seconds; None while it runs.
+    """
+
+    asked: Asked
+    state: BulkState
+    cursor: str
+    seen: int = 0
+    changed: int = 0
+    risky: int = 0
+    left: int = 0
+    queued: int = 0
+    ended_at: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in (BulkState.DONE, BulkState.CANCELLED)
+
+    def public(self) -> dict[str, Any]:
+        """The act as the HTTP API shows it."""
+        asked = self.asked
+        wanted = asked.wanted
+        return {
+            "id": asked.id,
+            "act": asked.verb,
+            "batch": asked.batch,
+            "owner": asked.owner,
+            "by": asked.actor,
+            "because": asked.justification,
+            "selection": {
+                "state": wanted.state,
+                "reason": wanted.reason,
+                "credential": wanted.credential,
+                "key": wanted.key,
+                "since": wanted.since,
+                "until": wanted.until,
+            },
+            "state": self.state,
+            "expected": asked.expected,
+            "seen": self.seen,
+            "changed": self.changed,
+            "risky": self.risky,
+            "left": self.left,
+            "queued": self.queued,
+            "asked_at": asked.asked_at,
+            "ended_at": self.ended_at,
+        }
+
+
+_decode = msgspec.json.Decoder(Asked).decode
+_encode = msgspec.json.encode
+_decode_found = msgspec.json.Decoder(list[Resolution]).decode
+
+
+def new_id() -> str:
+    """The id of an act to be: a form carries it, so that a form sent twice is one act."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+class BulkActs:
+    """The bulk acts of one ledger."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        do: Callable[[Call[Any]], Awaitable[Any]],
+        encryption: Encryption,
+        operations: Operations,
+    ) -> None:
+        self._redis: Any = redis
+        self._do = do
+        self._encryption = encryption
+        self._operations = operations
+
+    async def ask(self, asked: Asked, found: Sequence[Resolution] = ()) -> BulkAct:
+        """
+        Records an act. Returns: it, or the act that was asked for with the same id before.
+
+        Args:
+            found: of `reconcile`: what the table tells of each job.
+        Raises: InvalidInputError if the id is not one of `new_id`, or belongs to an act of somebody else.
+        """
+        if not ID.fullmatch(asked.id):
+            raise InvalidInputError("this is not the id of a bulk act", hint="load the page again")
+        parts = [found[first : first + STRETCH] for first in range(0, len(found), STRETCH)]
+        sealed = [await self._encryption.seal(asked.batch, _encode(part)) for part in parts]
+        key = keys.bulk(asked.id)
+        pipeline = self._redis.pipeline(transaction=True)
+        for field, value in (("asked", _encode(asked)), ("state", str(BulkState.RUNNING)), ("cursor", "")):
+            pipeline.hsetnx(key, field, value)
+        pipeline.sadd(keys.BULK_OPEN, asked.id)
+        pipeline.zadd(keys.BULK_ACTS, {asked.id: int(asked.asked_at * 1000)}, nx=True)
+        pipeline.zremrangebyrank(keys.BULK_ACTS, 0, -LISTED - 1)
+        if sealed:
+            pipeline.delete(keys.bulk_found(asked.id))
+            pipeline.rpush(keys.bulk_found(asked.id), *sealed)
+            pipeline.expire(keys.bulk_found(asked.id), int(KEPT))
+        await pipeline.execute()
+        act = await self.find(asked.id)
+        if (act.asked.batch, act.asked.actor, act.asked.verb) != (asked.batch, asked.actor, asked.verb):
+            raise InvalidInputError("this id belongs to another bulk act", hint="load the page again")
+        return act
+
+    async def find(self, id_: str, sees: str | None = None) -> BulkAct:
+        """
+        An act as it is now.
+
+        Args:
+            sees: the only owner whose acts are shown; None for all.
+        Raises: NotFoundError.
+        """
+        raw = await self._redis.hgetall(keys.bulk(id_)) if ID.fullmatch(id_) else {}
+        act = _act_of(raw) if raw else None
+        if act is None or sees not in (None, act.asked.owner):
+            raise NotFoundError(f"there is no bulk act {id_!r}")
+        return act
+
+    async def latest(self, sees: str | None = None, *, batch: str = "", most: int = 50) -> list[BulkAct]:
+        """
+        The latest acts, the newest first.
+
+        Args:
+            sees: as for `find`.
+            batch: of this batch alone.
+            most: so many of them.
+        """
+        found: list[BulkAct] = []
+        ids = await self._redis.zrevrange(keys.BULK_ACTS, 0, LISTED - 1)
+        for first in range(0, len(ids), STRETCH):
+            pipeline = self._redis.pipeline(transaction=False)
+            for id_ in ids[first : first + STRETCH]:
+                pipeline.hgetall(keys.bulk(id_.decode()))
+            for raw in await pipeline.execute():
+                act = _act_of(raw) if raw else None
+                if act and sees in (None, act.asked.owner) and batch in ("", act.asked.batch):
+                    found.append(act)
+            if len(found) >= most:
+                break
+        return found[:most]
+
+    async def open(self) -> list[str]:
+        """Ids of the acts that have not ended."""
+        return sorted(id_.decode() for id_ in await self._redis.smembers(keys.BULK_OPEN))
+
+    async def stop(self, id_: str) -> bool:
+        """Cancels an act: no further step is made. Returns: False if it had ended, or was cancelled."""
+        return bool(await self._do(Call("stop_bulk", keys.bulk(id_), int)))
+
+    # -- for the server that carries an act out ---------------------------------------------------------
+
+    async def take(self, id_: str, server: str) -> bool:
+        """Reserves an act for `LEASE` seconds, anew if this server has it. Returns: whether it has it."""
+        lease = keys.bulk_lease(id_)
+        if await self._redis.set(lease, server, nx=True, px=int(LEASE * 1000)):
+            return True
+        if await self._redis.get(lease) != server.encode():
+            return False
+        # Between the two, another server may have taken it: each step is still made once.
+        return bool(await self._redis.pexpire(lease, int(LEASE * 1000)))
+
+    async def leave(self, id_: str) -> None:
+        """Ends the reservation, so that another server need not wait for its end."""
+        await self._redis.delete(keys.bulk_lease(id_))
+
+    async def step(self, act: BulkAct) -> None:
+        """Makes the next step of an act; nothing if it was made already, or the act is not running."""
+        asked = act.asked
+        if asked.verb is Verb.CANCEL:
+            await self._cancel(act)
+        elif asked.verb is Verb.RECONCILE:
+            await self._reconcile(act)
+        else:
+            after, found = await self._do(
+                transitions.matching(asked.batch, asked.wanted, act.cursor, STRETCH)
+            )
+            numbers = [match.number for match in found]
+            step = Step(asked.id, act.cursor, after or BULK_END)
+            if asked.verb is Verb.REDRIVE:
+                why = asked.justification
+                call: Call[Any] = transitions.redrive(
+                    asked.batch, numbers, asked.actor, justification=why, step=step
+                )
+            else:
+                rows = [transitions.resolution(number, created=asked.created) for number in numbers]
+                call = transitions.resolve_all(asked.batch, rows, asked.actor, step=step)
+            await self._do(call)
+
+    async def _cancel(self, act: BulkAct) -> None:
+        batch, actor = act.asked.batch, act.asked.actor
+        await self._operations.begin_cancel(batch, actor)
+        first, end = int(act.cursor or 0) + 1, await last_number(self._redis, batch)
+        last = min(first + STRETCH - 1, end)
+        step = Step(act.asked.id, act.cursor, str(last) if last < end else BULK_END)
+        credential = act.asked.wanted.credential or None
+        await self._do(transitions.cancel(batch, first, last, actor, credential, step=step))
+
+    async def _reconcile(self, act: BulkAct) -> None:
+        part, found = int(act.cursor or 0), keys.bulk_found(act.asked.id)
+        sealed = await self._redis.lindex(found, part)
+        rows = _decode_found(await self._encryption.open(sealed)) if sealed else []
+        end = part + 1 >= await self._redis.llen(found)
+        step = Step(act.asked.id, act.cursor, BULK_END if end else str(part + 1))
+        await self._do(transitions.resolve_all(act.asked.batch, rows, act.asked.actor, step=step))
+
+    async def end(self, act: BulkAct) -> bool:
+        """
+        Ends an act that has no step left, or is cancelled, and writes it into the audit.
+
+        Args:
+            act: as it was read after its last step.
+        Returns: False if another server has ended it.
+        """
+        asked = act.asked
+        if asked.verb is Verb.CANCEL:
+            await self._operations.end_cancel(asked.batch)
+        on = scopes.of_batch(asked.batch)
+        line = act_of(
+            str(asked.verb),
+            actor=asked.actor,
+            on=on,
+            justification=asked.justification,
+            facts={**_facts(act), "bulk_act": asked.id},
+        )
+        head = EndBulk(asked.id, asked.batch, on, _encode(line), KEPT)
+        ended = bool(await self._do(Call("end_bulk", keys.bulk(asked.id), int, head)))
+        if not ended:
+            await self._redis.srem(keys.BULK_OPEN, asked.id)
+        await self.leave(asked.id)
+        return ended
+
+
+def _facts(act: BulkAct) -> dict[str, Fact]:
+    asked = act.asked
+    facts: dict[str, Fact] = {"state": asked.wanted.state} if asked.wanted.state else {}
+    if asked.verb is Verb.REDRIVE:
+        facts |= {"queued": act.changed, "risky": act.risky, "left": act.left}
+    elif asked.verb is Verb.CANCEL:
+        facts |= {"jobs": act.changed}
+    else:
+        facts |= {"created": act.changed - act.queued, "queued": act.queued}
+    if asked.source:
+        facts["file"] = asked.source
+    if act.cursor != BULK_END:
+        facts["cancelled_after"] = act.seen
+    return {**facts, **facts_of(asked.wanted)}
+
+
+def _act_of(raw: dict[bytes, bytes]) -> BulkAct | None:
+    """An act from its hash; None if the hash has lost what was asked for."""
+    if b"asked" not in raw:
+        return None
+    fields = {name.decode(): value.decode() for name, value in raw.items() if name != b"asked"}
+    ended_at = fields.get("ended_at")
+    return BulkAct(
+        asked=_decode(raw[b"asked"]),
+        state=BulkState(fields.get("state", BulkState.RUNNING)),
+        cursor=fields.get("cursor", ""),
+        ended_at=int(ended_at) / 1000 if ended_at else None,
+        **{name: int(fields.get(name, 0)) for name in ("seen", "changed", "risky", "left", "queued")},
+    )
