@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from api import (
+    bulk_acts,
     events,
     health,
     metrics,
@@ -49,7 +50,10 @@ COMPRESSED_FROM = 1024
 COMPRESSION = 5
 """Level of gzip: above it time grows faster than size falls."""
 
-PARTS = (submissions, queries, events, operations, webhooks, webhook_upkeep, metrics, health, openapi)
+PARTS = (
+    *(submissions, queries, events, operations, bulk_acts),
+    *(webhooks, webhook_upkeep, metrics, health, openapi),
+)
 """Modules with routes."""
 
 
@@ -61,9 +65,10 @@ def make_app(app_state: AppState) -> FastAPI:
         waiting = asyncio.create_task(wait_for(app_state.ledger, app_state.fit, app_state.closing))
         reading = asyncio.create_task(app_state.event_waiters.run(app_state.closing))
         delivering = asyncio.create_task(app_state.webhooks.run(app_state.closing, app_state.event_waiters))
+        acting = asyncio.create_task(app_state.bulk_acts.run(app_state.closing))
         yield
         app_state.closing.set()
-        await asyncio.gather(waiting, reading, delivering)
+        await asyncio.gather(waiting, reading, delivering, acting)
         app_state.notifier.close()
         await app_state.ledger.close()
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from provisioning.attempt import Evidence, Outcome
 from provisioning.causes import Cause
 from provisioning.job import Verdict
-from provisioning.ledger.schema import Happened, HoldKind, Move, Reason
+from provisioning.ledger.bulk_acts import Verb
+from provisioning.ledger.schema import BulkState, Happened, HoldKind, Move, Reason
 from provisioning.lifecycle import State
 
 Number = Annotated[int, Field(ge=0)]
@@ -525,3 +526,41 @@ class OwnerWebhookState(_WebhookGoes):
 
     owner: str
     events: list[str] = Field(description="The types of events that it gets.")
+
+
+class BulkActSelection(Shape):
+    """Which jobs a bulk act is for; empty and null members mean any."""
+
+    state: State | None
+    reason: str
+    credential: str
+    key: str
+    since: Time | None
+    until: Time | None = Field(description="Jobs that reached the state later are left out.")
+
+
+class BulkActState(Shape):
+    """A bulk act, and how far it is."""
+
+    id: str
+    act: Verb
+    batch: str = Field(description="Id.")
+    owner: str
+    by: str = Field(description="The person or service that asked for it.")
+    because: str
+    selection: BulkActSelection
+    state: BulkState = Field(description="`stopping`: it is cancelled, and a step may still be under way.")
+    expected: Number = Field(description="Jobs that were selected when it was asked for.")
+    seen: Number = Field(description="Jobs that it has looked at.")
+    changed: Number = Field(description="Jobs that it has queued again, cancelled or resolved.")
+    risky: Number = Field(description="Of a redrive: those of them that may already have a widget.")
+    left: Number = Field(description="Of a redrive: jobs not queued because they may already have a widget.")
+    queued: Number = Field(description="Of a resolution: jobs without a widget, which are sent again.")
+    asked_at: Time
+    ended_at: Time | None
+
+
+class BulkActs(Shape):
+    """The latest bulk acts, newest first."""
+
+    bulk_acts: list[BulkActState]

@@ -63,6 +63,7 @@ OPEN = ("/healthz", "/readyz")
 NAMED: Final = {
     "batch": "Id or name of the batch.",
     "job": "Id of the job, as the answer to its submission has it.",
+    "bulk_act": "Id of the bulk act.",
 }
 """Descriptions of the parameters in paths."""
 

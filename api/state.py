@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.bulk_act_runner import BulkActRunner
 from api.event_waiters import EventWaiters
 from api.gauges import Readings
 from api.problem import Kind, ProblemError, no_ledger
@@ -83,6 +84,7 @@ class AppState:
     fit: asyncio.Event = field(init=False)
     closing: asyncio.Event = field(init=False)
     webhooks: Webhooks = field(init=False)
+    bulk_acts: BulkActRunner = field(init=False)
     event_waiters: EventWaiters = field(init=False)
     readings: Readings = field(init=False)
 
@@ -99,6 +101,7 @@ class AppState:
         self.closing = asyncio.Event()
         self.event_waiters = EventWaiters(self.ledger)
         self.webhooks = Webhooks(self.ledger, allow_private=self.settings.allow_private)
+        self.bulk_acts = BulkActRunner(self.ledger, self.notifier.notify)
         self.readings = Readings(self.ledger, self.waiting)
 
     async def identify(self, shown: str) -> Token:

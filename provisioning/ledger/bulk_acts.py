@@ -298,6 +298,10 @@ class BulkActs:
         step = Step(act.asked.id, act.cursor, BULK_END if end else str(part + 1))
         await self._do(transitions.resolve_all(act.asked.batch, rows, act.asked.actor, step=step))
 
+    async def forget(self, id_: str) -> None:
+        """Takes an act out of the open ones: it has ended, or Redis has lost it."""
+        await self._redis.srem(keys.BULK_OPEN, id_)
+
     async def end(self, act: BulkAct) -> bool:
         """
         Ends an act that has no step left, or is cancelled, and writes it into the audit.
@@ -320,7 +324,7 @@ class BulkActs:
         head = EndBulk(asked.id, asked.batch, on, _encode(line), KEPT)
         ended = bool(await self._do(Call("end_bulk", keys.bulk(asked.id), int, head)))
         if not ended:
-            await self._redis.srem(keys.BULK_OPEN, asked.id)
+            await self.forget(asked.id)
         await self.leave(asked.id)
         return ended
 

@@ -52,7 +52,7 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:bulk_open`             | set    | those that have not ended                                         |
 | `pv:bulk:ID`               | hash   | a bulk act (JSON), its state, how far it is, its results          |
 | `pv:bulk:ID:lease`         | string | the server that carries it out; expires if not renewed            |
-| `pv:bulk:ID:found`         | list   | what a table tells of jobs in doubt, in parts (may be encrypted)  |
+| `pv:bulk_found:ID`         | list   | what a table tells of jobs in doubt, in parts (may be encrypted)  |
 | `pv:intake:dead`           | list   | refused messages, and why (JSON), newest first; bounded           |
 | `pv:intake:bytes`          | string | total size of these messages in bytes                             |
 """
@@ -90,6 +90,7 @@ SHARED: Final = {
     "audit": "pv:audit",
     "bulk": "pv:bulk:",
     "bulk_open": "pv:bulk_open",
+    "bulk_found": "pv:bulk_found:",
 }
 """Keys that belong to no batch, and prefixes of such keys."""
 
@@ -238,7 +239,7 @@ def bulk_lease(act: str) -> str:
 
 def bulk_found(act: str) -> str:
     """List: what a table tells of jobs in doubt, in parts, for a bulk act that resolves them."""
-    return f"{bulk(act)}:found"
+    return SHARED["bulk_found"] + act
 
 
 def session(name: str) -> str:

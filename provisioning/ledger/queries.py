@@ -242,10 +242,14 @@ class Queries:
         """Whether a job of a credential has ever been accepted, from any owner."""
         return bool(await self._identities(credential))
 
+    async def now(self) -> float:
+        """Unix seconds by Redis' clock, which sets the times of all jobs."""
+        seconds, microseconds = await self._redis.time()
+        return float(seconds + microseconds / 1e6)
+
     async def workers(self) -> list[WorkerSign]:
         """The workers whose last heartbeat is at most `ALIVE_WITHIN` seconds old, by Redis' clock."""
-        seconds, microseconds = await self._redis.time()
-        since = (seconds - ALIVE_WITHIN) * 1000 + microseconds / 1000
+        since = (await self.now() - ALIVE_WITHIN) * 1000
         names = await self._redis.zrangebyscore(keys.WORKERS, since, "+inf")
         signs = await self._redis.hmget(keys.WORKER_SIGNS, names) if names else []
         return [_decode_sign(sign) for sign in signs if sign]

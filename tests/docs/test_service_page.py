@@ -58,7 +58,9 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
                 check=True,
             )
             said.append(json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout)
-        job, taken, batch, page, file, webhook = said
+        job, taken, batch, page, file, bulk_act, bulk_acts, webhook = said
+        assert isinstance(bulk_act, dict)
+        assert isinstance(bulk_acts, dict)
         assert isinstance(job, dict)
         assert isinstance(taken, dict)
         assert isinstance(batch, dict)
@@ -68,6 +70,7 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
         assert (job["key"], job["verdict"]) == ("tenant-42", "new")
         assert taken["accepted"] == batch["accepted"] > 0
         assert len(page["jobs"]) == 2
+        assert [each["id"] for each in bulk_acts["bulk_acts"]] == [bulk_act["id"]]
         assert webhook["secret"].startswith("whsec_")
         assert file.lstrip("\ufeff").startswith("key,credential,label")
 

@@ -45,7 +45,7 @@ OPERATIONS = {
 def test_ids_of_operations_and_webhooks_are_each_given_once() -> None:
     hooks = [each["post"]["operationId"] for each in DOCUMENT["webhooks"].values()]
     ids = [operation["operationId"] for _, _, operation in OPERATIONS.values()] + hooks
-    assert len(ids) == len(set(ids)) == 39 + len(hooks)
+    assert len(ids) == len(set(ids)) == 43 + len(hooks)
 
 
 def test_every_event_of_a_webhook_is_described() -> None:
@@ -215,6 +215,12 @@ async def _a_batch(server: Server, ledger: Ledger, receiver: Receiver, batch: st
     for act in ("resume", "pause", "pause", "resume", "resume", "redrive?dry_run=true", "redrive"):
         assert server.post(f"{path}/{act}").status_code == 200
     assert server.post(f"{path}/redrive?because=yes&state=cancelled").status_code == 200
+    for act in ("redrive", "cancel&because=no", "resolve&found=absent&because=no&reason=x"):
+        asked = server.post(f"{path}/bulk-acts?act={act}")
+        assert asked.status_code == 202
+        assert server.get(asked.headers["Location"]).status_code == 200
+        assert server.post(f"{asked.headers['Location']}/cancel").status_code == 200
+    assert server.get("/v1/bulk-acts").status_code == 200
     assert server.post(f"/v1/jobs/{doubted.job_id}/resolve", {"found": "created"}).status_code == 200
     assert server.post(f"{path}/cancel").status_code == 200
     receiver.wait(heard + 3)
@@ -278,7 +284,8 @@ async def _refusals(server: Server, ledger: Ledger) -> None:
             assert problem(client.request(method, path, headers=nobody)) == "no-token"
             assert problem(client.request(method, path + "?what=1")) == "invalid"
         if "b7777777" in path and operation["operationId"] != "set_owner_webhook":
-            assert problem(client.request(method, path, json=body)) == "not-found"
+            asked = path + QUERIES.get(operation["operationId"], "")
+            assert problem(client.request(method, asked, json=body)) == "not-found"
         assert problem(client.request("TRACE", path)) == "method-not-allowed"
     twice = httpx.Headers([("Authorization", f"Bearer {server.token}")] * 2)
     client.headers.pop("authorization")
@@ -309,7 +316,13 @@ async def _in_progress(server: Server, ledger: Ledger) -> None:
     assert problem(busy) == "in-progress"
 
 
-ABSENT = {"batch": "b7777777", "job": "b7777777.1", "file": "failed.csv", "delivery": "msg_b7777777_1-0"}
+ABSENT = {
+    "batch": "b7777777",
+    "job": "b7777777.1",
+    "file": "failed.csv",
+    "delivery": "msg_b7777777_1-0",
+    "bulk_act": "a" * 16,
+}
 """Names of what is not there."""
 
 JSON = {"Content-Type": "application/json"}
@@ -319,6 +332,9 @@ SAMPLES = {
     "/v1/batches/b7777777/webhook": {"url": "https://crm.example/"},
 }
 """Bodies of operations on what is not there."""
+
+QUERIES = {"ask_for_bulk_act": "?act=redrive"}
+"""Queries of operations that need one."""
 
 REFUSED: dict[str, tuple[bytes, dict[str, str]]] = {
     "bad-idempotency-key": (b"{}", {"Idempotency-Key": "two words"}),

@@ -40,6 +40,9 @@ SAMPLES: dict[str, Any] = {
 }
 """Bodies of the operations that need one."""
 
+QUERIES = {"POST /v1/batches/{batch}/bulk-acts": "?act=redrive"}
+"""Queries of the operations that need one."""
+
 OPEN = {"GET /healthz", "GET /readyz", "GET /metrics"}
 """Operations that show nothing of a single owner's, or need a token for that alone."""
 
@@ -47,6 +50,7 @@ OPERATIONS = [
     f"{method.upper()} {path}" for path, methods in described()["paths"].items() for method in methods
 ]
 OF_SOMETHING = [each for each in OPERATIONS if "{batch}" in each or "{job}" in each]
+OF_A_BULK_ACT = [each for each in OPERATIONS if "{bulk_act}" in each]
 OF_THE_OWNER = [each for each in OPERATIONS if each.partition(" ")[2].startswith("/v1/webhook")]
 OF_NOTHING = [each for each in OPERATIONS if "{" not in each and each not in (*OPEN, *OF_THE_OWNER)]
 
@@ -67,6 +71,7 @@ class Two:
         for name, value in named.items():
             path = path.replace(f"{{{name}}}", value)
         headers = {"Authorization": f"Bearer {self.tokens[who]}"}
+        path += QUERIES.get(operation, "")
         return self.client.request(method, path, json=SAMPLES.get(operation), headers=headers)
 
     async def kept(self) -> dict[str, Any]:
@@ -101,6 +106,7 @@ async def two(server: Server, ledger: Ledger) -> Two:
     one = found.ask("crm", "POST /v1/jobs")
     assert one.status_code == 202, one.text
     found.jobs.append(str(one.json()["job"]))
+    assert found.ask("crm", "POST /v1/batches/{batch}/bulk-acts", batch=june.batch).status_code == 202
     for operation in ("PUT /v1/batches/{batch}/webhook", "PUT /v1/jobs/{job}/webhook", "PUT /v1/webhook"):
         assert found.ask("crm", operation, batch=june.batch, job=found.jobs[1]).status_code == 200
     await refused_messages.keep(
@@ -119,6 +125,14 @@ async def test_no_operation_on_a_thing_of_another_owners_finds_it_or_changes_any
                 assert answered.status_code == 404, (operation, batch, answered.text)
                 assert MARK not in answered.text
     assert await two.kept() == before
+
+
+async def test_no_operation_on_a_bulk_act_of_another_owners_finds_it_or_changes_it(two: Two) -> None:
+    [act] = two.ask("crm", "GET /v1/bulk-acts").json()["bulk_acts"]
+    for operation in OF_A_BULK_ACT:
+        assert two.ask("shop", operation, bulk_act=act["id"]).status_code == 404, operation
+    listed = two.client.get("/v1/bulk-acts", headers={"Authorization": f"Bearer {two.tokens['shop']}"})
+    assert listed.json() == {"bulk_acts": []}
 
 
 async def test_no_operation_on_its_own_webhook_leads_to_another_owners(two: Two) -> None:

@@ -6,9 +6,9 @@ if known[1] ~= BULK.RUNNING and known[1] ~= BULK.STOPPING then return 0 end
 local state = known[2] == BULK_END and BULK.DONE or BULK.CANCELLED
 redis.call('HSET', KEYS[1], 'state', state, 'ended_at', now)
 redis.call('PEXPIRE', KEYS[1], arg.kept)
-redis.call('DEL', KEYS[1] .. ':found')
+redis.call('DEL', KEY.bulk_found .. arg.bulk)
 redis.call('SREM', KEY.bulk_open, arg.bulk)
 redis.call('XADD', KEY.audit, 'MAXLEN', '~', AUDIT_KEPT, '*', 'act', arg.act)
-redis.call('XADD', KEY.events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', HAPPENED.ACT, 'batch', arg.batch, 'job', '',
-  'on', arg.on)
+local told = { 'event', HAPPENED.ACT, 'batch', arg.batch, 'job', '', 'on', arg.on }
+redis.call('XADD', KEY.events, 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(told))
 return 1

@@ -1,6 +1,7 @@
 -- Settles jobs in doubt on a person's command: the widget was found, or there is none.
 -- KEYS[1] the batch; then schema.Resolve, and schema.Resolution of each
--- Returns how many were in doubt; the others are not changed. None if it is a step of a bulk act that was made already.
+-- Returns how many were in doubt; the others are not changed. None if it is a step of a bulk act that was made
+-- already.
 if not may_step(arg) then return 0 end
 
 local function resolve(job, found)

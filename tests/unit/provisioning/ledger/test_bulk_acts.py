@@ -104,12 +104,8 @@ async def test_a_cancelled_act_makes_no_further_step_and_says_how_far_it_got(led
     act = await carried_out(ledger)
     assert (act.state, act.changed) == (BulkState.CANCELLED, 2)
     [line] = [each async for each in ledger.queries.audit()]
-    assert (line.act, line.by, line.facts["queued"], line.facts["cancelled_after"]) == (
-        "redrive",
-        "ana",
-        2,
-        2,
-    )
+    assert (line.act, line.by) == ("redrive", "ana")
+    assert (line.facts["queued"], line.facts["cancelled_after"]) == (2, 2)
 
 
 async def test_the_audit_has_an_act_once_though_two_servers_end_it(ledger: Ledger) -> None:
@@ -200,16 +196,16 @@ async def test_each_doubt_is_settled_as_a_table_tells_and_keys_are_kept_encrypte
         transitions.resolution(3, created=True, result=Result(widget_id="4712")),
     ]
     await ledger.bulk_acts.ask(asked(Verb.RECONCILE, Selection(State.IN_DOUBT), source="seen.csv"), found)
-    parts = await ledger.redis.lrange(f"pv:bulk:{ID}:found", 0, -1)  # type: ignore[misc]
+    parts = await ledger.redis.lrange(f"pv:bulk_found:{ID}", 0, -1)
     assert len(parts) == 2
-    assert b"4711" not in b"".join(parts)
+    assert "4711" not in str(parts)
     act = await carried_out(ledger)
     assert (act.seen, act.changed, act.queued) == (3, 3, 1)
     assert await states(ledger) == {State.SUCCEEDED: 2, State.QUEUED: 1}
     job = await ledger.queries.job("b1.1")
     assert job.result is not None
     assert (job.result.widget_id, job.result.key) == ("4711", "the widget's key")
-    assert not await ledger.redis.exists(f"pv:bulk:{ID}:found")
+    assert not await ledger.redis.exists(f"pv:bulk_found:{ID}")
 
 
 async def test_one_server_at_a_time_carries_an_act_out(ledger: Ledger) -> None:

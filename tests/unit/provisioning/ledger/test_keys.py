@@ -67,6 +67,11 @@ OF_DOORS = {
     keys.INTAKE_BYTES,
     keys.idempotency("H"),
     keys.session("H"),
+    keys.BULK_ACTS,
+    keys.BULK_OPEN,
+    keys.bulk("ID"),
+    keys.bulk_lease("ID"),
+    keys.bulk_found("ID"),
     keys.idempotency_lock("H"),
 }
 """Keys that no script of a job touches."""
