@@ -7,6 +7,7 @@ An ASGI app around the whole server. Pages are all paths that are not the HTTP A
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -90,6 +91,37 @@ def _host(headers: Headers) -> str:
     return urlsplit(f"//{headers.get('host', '')}").hostname or ""
 
 
+FORM_TOKEN_BYTES: Final = 16
+"""Length of a form token and of its pad: 128 bits cannot be guessed."""
+
+_MASKED: Final = re.compile(rf"[0-9a-f]{{{4 * FORM_TOKEN_BYTES}}}")
+
+
+def masked_form_token(token: bytes, pad: bytes) -> str:
+    """
+    A form token as a page carries it: the pad, and the token under the pad.
+
+    With a random pad for each page, a token never repeats. The size of a compressed page would else tell
+    whether a word that the page repeats from its address is like a part of the token.
+
+    Args:
+        token, pad: `FORM_TOKEN_BYTES` each.
+    Source: BREACH (breachattack.com), "Masking Secrets"; Django's `_mask_cipher_secret`.
+    """
+    return (pad + _xor(token, pad)).hex()
+
+
 def is_form_token(shown: str, known: str) -> bool:
-    """Whether a form carries the token of its session; compared in constant time."""
-    return hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), known.encode())
+    """Whether two masked form tokens are the same one; compared in constant time."""
+    if not _MASKED.fullmatch(shown):
+        return False
+    return hmac.compare_digest(_unmasked(shown), _unmasked(known))
+
+
+def _unmasked(masked: str) -> bytes:
+    text = bytes.fromhex(masked)
+    return _xor(text[:FORM_TOKEN_BYTES], text[FORM_TOKEN_BYTES:])
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.request import state_of
+from console.web.guard import FORM_TOKEN_BYTES, masked_form_token
 from provisioning.ledger.sessions import LONGEST, Session
 from provisioning.ledger.tokens import Scope, Token
 
@@ -34,17 +36,19 @@ class Visitor:
 
     Attributes:
         token: whose scopes and owner are this person's.
-        form_token: what every form of this session carries.
+        pad: random bytes that mask the form token on one page.
     """
 
     token: Token
     session: Session
+    pad: bytes = field(default_factory=lambda: secrets.token_bytes(FORM_TOKEN_BYTES), repr=False)
 
     @property
     def form_token(self) -> str:
-        """What each form of the session sends, so that no other site can send one."""
+        """What each form of the session sends, so that no other site can send one; masked for this page."""
         key = self.session.form_key.encode()
-        return hmac.new(key, b"form", hashlib.sha256).hexdigest()
+        token = hmac.new(key, b"form", hashlib.sha256).digest()[:FORM_TOKEN_BYTES]
+        return masked_form_token(token, self.pad)
 
     def may(self, scope: Scope | str) -> bool:
         """Whether this person has a scope."""

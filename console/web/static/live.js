@@ -11,6 +11,11 @@ function isBusy() {
   return document.hidden || typing || open || !document.getSelection().isCollapsed;
 }
 
+// Form tokens differ each time a page is made; they are nothing that a person sees.
+function shownIn(main) {
+  return main.innerHTML.replace(/(name="form_token" value=")[0-9a-f]*/g, "$1");
+}
+
 async function refresh() {
   const main = document.querySelector("main[data-live]");
   if (!main || isBusy()) return;
@@ -21,8 +26,8 @@ async function refresh() {
     const text = await answer.text();
     const page = new DOMParser().parseFromString(text, "text/html");
     const next = page.querySelector("main");
-    if (!next || next.innerHTML === known) return;
-    known = next.innerHTML;
+    if (!next || shownIn(next) === known) return;
+    known = shownIn(next);
     const focused = document.activeElement && document.activeElement.getAttribute("href");
     main.replaceChildren(...next.childNodes);
     if (!next.hasAttribute("data-live")) main.removeAttribute("data-live");
