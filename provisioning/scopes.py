@@ -35,6 +35,11 @@ def of_token(name: str) -> str:
     return f"token:{name}"
 
 
+def of_user(name: str) -> str:
+    """A user of the web console: nothing holds one, but acts are on it."""
+    return f"user:{name}"
+
+
 OWNER: Final = "owner:"
 """What the name of an owner begins with: nothing holds it back, but acts are on it, and its webhook is."""
 

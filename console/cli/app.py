@@ -31,13 +31,14 @@ from console.cli.commands import (
     purge,
     queries,
     serve,
+    users,
 )
 from console.cli.display.standard_output import ReaderGone, let_go, show_what_can_be_shown, writing
 from console.cli.shell import cli, talk
 from provisioning.errors import ProvisioningError
 from provisioning.printable import printable, printable_lines
 
-VERBS = (plan, apply, queries, operations, doubts, purge, console, serve, doctor, processes)
+VERBS = (plan, apply, queries, operations, doubts, purge, console, serve, users, doctor, processes)
 """Modules whose import has put their verbs into `cli`; the help shows them in this order."""
 
 cli.registered_commands.sort(

@@ -16,6 +16,7 @@ from redis.exceptions import (
     NoScriptError,
     RedisError,
     TimeoutError,
+    WatchError,
 )
 
 from provisioning.config.addresses import is_of_sentinels
@@ -37,7 +38,8 @@ class Client(Redis):
     """
     A client whose commands raise LedgerUnavailableError.
 
-    A NoScriptError passes: `Scripts` then sends the script itself.
+    A NoScriptError passes: `Scripts` then sends the script itself. So does a WatchError: `transaction` begins
+    again.
     """
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -80,10 +82,10 @@ def connect(url: str, connections: int = 16, *, prepare: Prepare | None = None) 
 
 @contextlib.contextmanager
 def in_our_words(redis: Redis) -> Iterator[None]:
-    """Raises: LedgerUnavailableError for any error of the client's but NoScriptError."""
+    """Raises: LedgerUnavailableError for any error of the client's but NoScriptError and WatchError."""
     try:
         yield
-    except NoScriptError:
+    except (NoScriptError, WatchError):
         raise
     except (*LOST, RedisError) as error:
         raise unavailable(redis, error) from error

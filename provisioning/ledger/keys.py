@@ -39,6 +39,9 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:idempotency:H`         | string | request with an Idempotency-Key, and its answer (JSON)            |
 | `pv:idempotency:H:lock`    | string | the server that handles this request; expires if not renewed      |
 | `pv:session:H`             | string | a session of the web console, named by the hash of its cookie     |
+| `pv:users`                 | hash   | name of a user of the console → scopes, owner, scrypt hash (JSON) |
+| `pv:sign_in:KIND:H`        | string | wrong passwords of an `address`, for a `name`, of a `pair` of both|
+| `pv:sign_in:known:H`       | string | an address from which a user has signed in; expires               |
 | `pv:webhooks`              | hash   | batch, single job or `owner:NAME` → its webhook (may be encrypted)|
 | `pv:webhooks:events`       | hash   | `owner:NAME` → the events that its webhook gets                   |
 | `pv:webhooks:due`          | zset   | webhooks with pending events, by the next delivery (ms)           |
@@ -128,6 +131,7 @@ INTAKE_DEAD = SHARED["intake_dead"]
 INTAKE_BYTES = SHARED["intake_bytes"]
 TOKENS = "pv:tokens"
 OWNED_TOKENS = "pv:tokens:owned"
+USERS = "pv:users"
 AUDIT = SHARED["audit"]
 BULK_OPEN = SHARED["bulk_open"]
 BULK_ACTS = "pv:bulk_acts"
@@ -245,6 +249,16 @@ def bulk_found(act: str) -> str:
 def session(name: str) -> str:
     """String: a person who has signed in to the console, named by the hash of the cookie."""
     return f"pv:session:{name}"
+
+
+def sign_in_attempts(name: str) -> str:
+    """String: wrong passwords of an address, for a name, or of both; expires."""
+    return f"pv:sign_in:{name}"
+
+
+def known_address(name: str) -> str:
+    """String: an address from which a user has signed in (`name` is the hash of both); expires."""
+    return f"pv:sign_in:known:{name}"
 
 
 def idempotency_lock(name: str) -> str:

@@ -31,7 +31,9 @@ from provisioning.ledger.records import Claims
 from provisioning.ledger.schema import FORMAT, Elsewhere
 from provisioning.ledger.scripts import Call, Clock, Scripts
 from provisioning.ledger.sessions import Sessions
+from provisioning.ledger.sign_in_attempts import SignInAttempts
 from provisioning.ledger.tokens import AccessTokens
+from provisioning.ledger.users import Users
 from provisioning.ledger.webhooks import WebhookStore
 from provisioning.observability.log_events import BODY_UNOPENED
 from provisioning.observability.logs import log_event
@@ -49,6 +51,8 @@ class Ledger:
         bulk_acts: actions on many jobs, which a server carries out in the background.
         idempotency: requests that were answered under a key.
         tokens: access tokens of the HTTP API.
+        users: people who sign in to the web console with a password.
+        sign_in_attempts: how often that went wrong.
         events: events of batches and single jobs, and actions of people.
         webhooks: addresses that are notified of them.
         replicas: number that must have confirmed an intent, an answer or an acceptance before it counts.
@@ -75,6 +79,8 @@ class Ledger:
         self.idempotency = Idempotency(redis)
         self.sessions = Sessions(redis)
         self.tokens = AccessTokens(redis, self.do)
+        self.users = Users(redis, self.tokens)
+        self.sign_in_attempts = SignInAttempts(redis)
         self.events = Events(redis)
         self.webhooks = WebhookStore(redis, self.do, self.encryption)
 

@@ -1,8 +1,8 @@
 """
 Sessions of the web console: who has signed in, kept in Redis for all servers.
 
-The cookie holds 256 random bits; the ledger keeps their SHA-256. A session names its API token, which is
-looked up at each request, so a revoked token ends its sessions within a second.
+The cookie holds 256 random bits; the ledger keeps their SHA-256. A session names its API token or its user,
+which is looked up at each request: a revoked token, a deleted user and a new password end it within a second.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ class Session(msgspec.Struct, frozen=True):
     A person who has signed in.
 
     Attributes:
-        token_id: id of the API token, whose owner and scopes are this person's.
+        token_id: id of the API token, or of the user's record, whose owner and scopes are this person's.
         created_at: Unix seconds.
         form_key: secret of which the tokens of forms are made.
+        user: name of the user; empty for an API token.
     """
 
     token_id: str
     created_at: float
     form_key: str
+    user: str = ""
 
 
 _decode = msgspec.json.Decoder(Session).decode
@@ -50,10 +52,10 @@ class Sessions:
         self._redis: Any = redis
         self._clock = clock
 
-    async def open(self, token_id: str) -> str:
-        """Begins a session. Returns: what the cookie holds."""
+    async def open(self, token_id: str, *, user: str = "") -> str:
+        """Begins a session; the arguments are as in `Session`. Returns: what the cookie holds."""
         shown = secrets.token_urlsafe(32)
-        session = Session(token_id, self._clock(), secrets.token_urlsafe(32))
+        session = Session(token_id, self._clock(), secrets.token_urlsafe(32), user)
         await self._redis.set(_key(shown), msgspec.json.encode(session), ex=IDLE)
         return shown
 

@@ -175,7 +175,7 @@ class AccessTokens:
         """
         Makes a token, see `make_token`. Returns: its record, and the token, which cannot be shown again.
 
-        Raises: InvalidInputError if the name is in use or not valid.
+        Raises: InvalidInputError if the name is in use, also by a user of the web console, or not valid.
         """
         token, secret = make_token(
             name, scopes, time.time(), owner=owner, all_owners=all_owners, good_for=good_for
@@ -184,6 +184,8 @@ class AccessTokens:
             raise InvalidInputError(
                 f"there is a token named {name!r} already", hint=f"provision token revoke {name}"
             )
+        if await self._redis.hexists(keys.USERS, name):
+            raise InvalidInputError(f"there is a user named {name!r}", hint="choose another name")
         # A server of the former version knows no owners: if one still runs, it must not know the token.
         where = keys.TOKENS if owner == DEFAULT else keys.OWNED_TOKENS
         await self._redis.hset(where, token.id, msgspec.json.encode(token))

@@ -13,6 +13,7 @@ import typer
 
 from console.cli import person
 from console.cli.display.standard_output import emit
+from console.cli.new_owner import warn_of_new_owner
 from console.cli.selecting import age
 from console.cli.shell import JsonFlag, cli, open_ledger, out, talk
 from outcomes.words import amount, clock, shown
@@ -106,12 +107,7 @@ def token(
     async def work() -> None:
         async with open_ledger() as ledger:
             if action is TokenAction.CREATE:
-                if owner != DEFAULT and await _is_new(ledger, owner):
-                    talk.print(
-                        f"note: {owner} has no jobs yet: a tenant that another owner has is new to it"
-                        " and would get a second widget",
-                        soft_wrap=True,
-                    )
+                await warn_of_new_owner(ledger, owner)
                 made = await ledger.tokens.create(
                     name or "", scope or [], owner=owner, all_owners=all_owners, good_for=good_for
                 )
@@ -137,12 +133,6 @@ async def _note(ledger: Ledger, name: str | None, done: str, facts: dict[str, st
     await ledger.operations.note(
         "token", actor=person.current_user(), on=scopes.of_token(name or ""), facts={"done": done, **facts}
     )
-
-
-async def _is_new(ledger: Ledger, owner: str) -> bool:
-    """Whether an owner has no jobs where others have some."""
-    owners = await ledger.queries.owners()
-    return bool(owners) and owner not in owners
 
 
 def _seconds(text: str) -> float:

@@ -49,7 +49,7 @@ async def _is_shown(ledger: Ledger, visitor: Visitor, act: Act) -> bool:
     if kind == "owner":
         return name == visitor.token.sees
     if kind not in ("batch", "job"):
-        return kind != "token"
+        return kind not in ("token", "user")
     try:
         await ledger.queries.batch_id(name.rpartition(".")[0] if kind == "job" else name, visitor.token.sees)
     except NotFoundError:

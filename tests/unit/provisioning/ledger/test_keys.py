@@ -72,6 +72,9 @@ OF_DOORS = {
     keys.bulk("ID"),
     keys.bulk_lease("ID"),
     keys.bulk_found("ID"),
+    keys.USERS,
+    keys.sign_in_attempts("KIND:H"),
+    keys.known_address("H"),
     keys.idempotency_lock("H"),
 }
 """Keys that no script of a job touches."""
