@@ -63,7 +63,7 @@ async def form_of(request: Request, visitor: Visitor, scope: Scope) -> dict[str,
     Raises: ProblemError if this person may not do it, or it is no form of this session.
     """
     if not visitor.may(scope):
-        raise ProblemError(Kind.NO_SCOPE, f"the token lacks the scope {scope}")
+        raise ProblemError(Kind.NO_SCOPE, f"this needs the scope {scope}, which you do not have")
     form = await read_form(request)
     if not is_form_token(form.pop("form_token", ""), visitor.form_token):
         raise ProblemError(Kind.BAD_REQUEST, "the form is not of this session: go back, load the page again")

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from console.web.guard import Guard
 from console.web.pages import acts, audit, batches, dead_letters, in_doubt, jobs, sign_in, static, workers
+from console.web.password_checks import PasswordChecks
 from provisioning.config.settings import Settings
 
 READING = (sign_in, batches, dead_letters, in_doubt, jobs, workers, audit, static)
@@ -24,6 +25,7 @@ def add_pages(app: FastAPI, settings: Settings, *, entrance: tuple[str, str] | N
         return app
     app.state.console = settings.console
     app.state.entrance = entrance
+    app.state.password_checks = PasswordChecks()
     for module in READING:
         app.include_router(module.router)
     if settings.console == "full":

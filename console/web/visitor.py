@@ -1,5 +1,5 @@
 """
-Who looks at a page: a browser with the cookie of a session, whose API token says what it may do.
+Who looks at a page: a browser with the cookie of a session, whose API token or user says what it may do.
 
 The cookie is accepted by pages only, never by `/v1`.
 """
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.request import state_of
+from api.state import AppState
 from console.web.guard import FORM_TOKEN_BYTES, masked_form_token
 from provisioning.ledger.sessions import LONGEST, Session
 from provisioning.ledger.tokens import Scope, Token
@@ -35,7 +36,7 @@ class Visitor:
     A person who has signed in.
 
     Attributes:
-        token: whose scopes and owner are this person's.
+        token: whose name, scopes and owner are this person's; of a user, `User.token`.
         pad: random bytes that mask the form token on one page.
     """
 
@@ -65,10 +66,18 @@ async def visitor_of(request: Request) -> Visitor:
     app_state = state_of(request)
     shown = request.cookies.get(cookie_name(request), "")
     session = await app_state.ledger.sessions.find(shown) if shown else None
-    token = await app_state.tokens.by_id(session.token_id) if session else None
+    token = await _token_of(app_state, session) if session else None
     if session is None or token is None or Scope.READ not in token.scopes:
         raise SignInError
     return Visitor(token, session)
+
+
+async def _token_of(app_state: AppState, session: Session) -> Token | None:
+    """Whose session it is; None if it has ended with its token or its password."""
+    if not session.user:
+        return await app_state.tokens.by_id(session.token_id)
+    user = await app_state.ledger.users.find(session.user)
+    return user.token if user and user.id == session.token_id else None
 
 
 Visiting = Annotated[Visitor, Depends(visitor_of)]
@@ -79,9 +88,14 @@ async def batch_of(request: Request, visitor: Visitor, batch: str) -> str:
     return await state_of(request).ledger.queries.batch_id(batch, visitor.token.sees)
 
 
-async def begin(request: Request, token: Token, where: str) -> Response:
-    """Begins a session and goes to a page."""
-    shown = await state_of(request).ledger.sessions.open(token.id)
+async def begin(request: Request, token: Token, where: str, *, user: str = "") -> Response:
+    """
+    Begins a session and goes to a page.
+
+    Args:
+        user: the name of the user if the token is one's record.
+    """
+    shown = await state_of(request).ledger.sessions.open(token.id, user=user)
     response = RedirectResponse(where, 303)
     response.set_cookie(
         cookie_name(request),

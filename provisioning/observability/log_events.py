@@ -336,6 +336,15 @@ REQUEST_ANSWERED = Event(
         "exception",
     ),
 )
+SESSION_REFUSED = Event(
+    "session.refused",
+    logging.WARNING,
+    (
+        "Somebody did not get into the web console. `by` only if there is such a user: the word may be a "
+        "password in the wrong field."
+    ),
+    ("refusal", "by", "client"),
+)
 ACT_NOTED = Event(
     "act.noted",
     logging.INFO,

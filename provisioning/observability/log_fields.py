@@ -147,7 +147,8 @@ FIELDS: Final[dict[str, Field]] = {
     "act": Field(_matching(_WORD), "word", "What was done."),
     "on": Field(
         _matching(
-            rf"all|(batch|credential):\w[\w.@+-]{{0,99}}|job:[\w-]{{1,40}}\.[0-9]{{1,12}}|target:{_ADDRESS}"
+            r"all|(batch|credential|token|user|owner):\w[\w.@+-]{0,99}"
+            rf"|job:[\w-]{{1,40}}\.[0-9]{{1,12}}|target:{_ADDRESS}"
         ),
         "words",
         "Object of the action.",
@@ -163,6 +164,12 @@ FIELDS: Final[dict[str, Field]] = {
     "idempotency_hash": Field(
         _matching(r"[0-9a-f]{12}"), "hash", "First characters of the SHA-256 of the Idempotency-Key."
     ),
+    "refusal": Field(
+        _one_of(["wrong_password", "wrong_token", "too_many", "busy", "no_scope", "used_link"]),
+        "word",
+        "Why a sign-in was refused.",
+    ),
+    "client": Field(_matching(r"[0-9a-fA-F.:]{2,45}"), "address", "IP address of the browser."),
     "left_out": Field(_number, "number", "Number of dropped events."),
     "told": Field(_matching(r"[a-z]+\.[a-z_]+"), "word", "The event that was sent."),
 }

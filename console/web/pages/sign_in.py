@@ -1,57 +1,96 @@
-"""Signing in with an API token, signing out, choosing the language."""
+"""Signing in as a user with a password or with an API token, signing out, choosing the language."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 from typing import Annotated
 
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.problem import Kind, ProblemError
+from api.problem import Kind, ProblemError, no_ledger
 from api.request import state_of
 from console.web.guard import is_form_token
+from console.web.password_checks import BusyError, PasswordChecks
 from console.web.render import LANGUAGE_COOKIE, page
 from console.web.route import pages, read_form
 from console.web.visitor import SignInError, begin, end, visitor_of
 from console.web.words import LANGUAGES
-from provisioning.ledger.tokens import Scope
+from provisioning.ledger.tokens import NAME, Scope
+from provisioning.observability.log_events import SESSION_REFUSED
+from provisioning.observability.logs import log_event
 
 router = pages()
 
 PAUSE = 1.0
 """Seconds until a wrong token is answered: 256 random bits need no more against guessing."""
 
+BUSY_FOR = 5
+"""Seconds after which a browser may try again that met too many others."""
+
 Next = Annotated[str, Query(alias="next", max_length=2000)]
 
 
 @router.get("/sign-in")
 async def sign_in(request: Request, where: Next = "/") -> Response:
-    """The form for a token."""
+    """The forms for a user and for a token."""
     try:
         await visitor_of(request)
     except SignInError:
-        return page(request, "sign_in.html", where=_own(where), wrong="")
+        return _page(request, 200, where)
     return RedirectResponse(_own(where), 303)
 
 
 @router.post("/sign-in")
 async def sign_in_with(request: Request) -> Response:
-    """Begins a session for a token that may read."""
+    """Begins a session for a user or a token that may read."""
     form = await read_form(request)
-    where = _own(form.get("next", "/"))
+    where = form.get("next", "/")
+    if "password" in form:
+        return await _with_password(request, form.get("name", "").strip(), form["password"], where)
+    return await _with_token(request, form.get("token", "").strip(), where)
+
+
+async def _with_password(request: Request, name: str, password: str, where: str) -> Response:
+    app_state = state_of(request)
+    if not app_state.fit.is_set():
+        raise no_ledger()
+    attempts, address = app_state.ledger.sign_in_attempts, _client(request)
+    attempt = await attempts.begin(name, address)
+    user = await app_state.ledger.users.find(name)
+    known = user.name if user else None
+    if attempt.wait:
+        log_event(SESSION_REFUSED, refusal="too_many", by=known, client=address)
+        return _page(request, 429, where, "too_many", name=name, wait=attempt.wait)
     try:
-        token = await state_of(request).identify(form.get("token", "").strip())
+        right = await _checks(request).is_right(password, user.password if user else None)
+    except BusyError:
+        await attempts.take_back(attempt)
+        log_event(SESSION_REFUSED, refusal="busy", by=known, client=address)
+        return _page(request, 503, where, "busy", name=name, wait=BUSY_FOR)
+    if user is None or not right:
+        log_event(SESSION_REFUSED, refusal="wrong_password", by=known, client=address)
+        return _page(request, 401, where, "password", name=name)
+    await attempts.succeeded(attempt, name, address)
+    return await begin(request, user.token, _own(where), user=user.name)
+
+
+async def _with_token(request: Request, shown: str, where: str) -> Response:
+    try:
+        token = await state_of(request).identify(shown)
     except ProblemError as problem:
         if problem.kind is not Kind.NO_TOKEN:
             raise
+        log_event(SESSION_REFUSED, refusal="wrong_token", client=_client(request))
         await asyncio.sleep(PAUSE)
-        return page(request, "sign_in.html", status=401, where=where, wrong="unknown")
+        return _page(request, 401, where, "unknown")
     if Scope.READ not in token.scopes:
-        return page(request, "sign_in.html", status=403, where=where, wrong="scope")
-    return await begin(request, token, where)
+        log_event(SESSION_REFUSED, refusal="no_scope", by=token.name, client=_client(request))
+        return _page(request, 403, where, "scope")
+    return await begin(request, token, _own(where))
 
 
 @router.get("/enter")
@@ -61,7 +100,8 @@ async def enter(request: Request, code: Annotated[str, Query(max_length=200)] = 
     shown = code.encode("utf-8", "surrogateescape")
     if entrance is None or not hmac.compare_digest(shown, entrance[0].encode()):
         # A wrong code ends the link as well: nobody can guess for long.
-        return page(request, "sign_in.html", status=403, where="/", wrong="link")
+        log_event(SESSION_REFUSED, refusal="used_link", client=_client(request))
+        return _page(request, 403, "/", "link")
     token = await state_of(request).tokens.by_id(entrance[1])
     if token is None:
         raise SignInError
@@ -90,6 +130,43 @@ async def language(language: str, where: Next = "/") -> Response:
     return response
 
 
+def _page(
+    request: Request, status: int, where: str, wrong: str = "", *, name: str = "", wait: float = 0.0
+) -> Response:
+    """
+    The sign-in page.
+
+    Args:
+        wrong: what went wrong, a word that the template knows.
+        name: what was typed as the name; repeated if it can be one.
+        wait: seconds until the next attempt makes sense.
+    """
+    response = page(
+        request,
+        "sign_in.html",
+        status=status,
+        where=_own(where),
+        wrong=wrong,
+        name=name if NAME.fullmatch(name) else "",
+        minutes=math.ceil(wait / 60),
+    )
+    if wait:
+        response.headers["Retry-After"] = str(math.ceil(wait))
+    return response
+
+
 def _own(where: str) -> str:
     """A page of ours to go on to: an address of another site would be an open redirect."""
     return where if where.startswith("/") and not where.startswith(("//", "/\\")) else "/"
+
+
+def _client(request: Request) -> str:
+    """The address of the browser; that of a proxy unless FORWARDED_ALLOW_IPS trusts it."""
+    return request.client.host if request.client else ""
+
+
+def _checks(request: Request) -> PasswordChecks:
+    checks = request.app.state.password_checks
+    if not isinstance(checks, PasswordChecks):
+        raise TypeError("the app has no PasswordChecks")
+    return checks
