@@ -25,7 +25,7 @@ from provisioning.ledger.encryption import Encryption
 from provisioning.ledger.numbers import last_number
 from provisioning.ledger.operations import Operations, act_of, facts_of
 from provisioning.ledger.records import Fact, Selection
-from provisioning.ledger.schema import BULK_END, BulkState, EndBulk, Resolution
+from provisioning.ledger.schema import BULK_END, BeginBulk, BulkState, EndBulk, Resolution
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.transitions import Step
 
@@ -37,6 +37,9 @@ LISTED: Final = 1000
 
 KEPT: Final = 90 * 86_400.0
 """Seconds for which an act is kept after its end. The audit keeps its result for longer."""
+
+DRAFT_KEPT: Final = 2 * 3600
+"""Seconds for which a draft waits for the person's yes."""
 
 LEASE: Final = 5.0
 """Seconds for which one server reserves an act: after that, another one continues for a dead one."""
@@ -148,6 +151,11 @@ _encode = msgspec.json.encode
 _decode_found = msgspec.json.Decoder(list[Resolution]).decode
 
 
+def _check_id(id_: str) -> None:
+    if not ID.fullmatch(id_):
+        raise InvalidInputError("this is not the id of a bulk act", hint="load the page again")
+
+
 def new_id() -> str:
     """The id of an act to be: a form carries it, so that a form sent twice is one act."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
@@ -168,34 +176,58 @@ class BulkActs:
         self._encryption = encryption
         self._operations = operations
 
-    async def ask(self, asked: Asked, found: Sequence[Resolution] = ()) -> BulkAct:
+    async def ask(self, asked: Asked) -> BulkAct:
         """
         Records an act. Returns: it, or the act that was asked for with the same id before.
 
-        Args:
-            found: of `reconcile`: what the table tells of each job.
         Raises: InvalidInputError if the id is not one of `new_id`, or belongs to an act of somebody else.
         """
-        if not ID.fullmatch(asked.id):
-            raise InvalidInputError("this is not the id of a bulk act", hint="load the page again")
-        parts = [found[first : first + STRETCH] for first in range(0, len(found), STRETCH)]
-        sealed = [await self._encryption.seal(asked.batch, _encode(part)) for part in parts]
-        key = keys.bulk(asked.id)
+        _check_id(asked.id)
         pipeline = self._redis.pipeline(transaction=True)
-        for field, value in (("asked", _encode(asked)), ("state", str(BulkState.RUNNING)), ("cursor", "")):
-            pipeline.hsetnx(key, field, value)
+        self._write(pipeline, asked, BulkState.RUNNING)
         pipeline.sadd(keys.BULK_OPEN, asked.id)
         pipeline.zadd(keys.BULK_ACTS, {asked.id: int(asked.asked_at * 1000)}, nx=True)
         pipeline.zremrangebyrank(keys.BULK_ACTS, 0, -LISTED - 1)
-        if sealed:
-            pipeline.delete(keys.bulk_found(asked.id))
-            pipeline.rpush(keys.bulk_found(asked.id), *sealed)
-            pipeline.expire(keys.bulk_found(asked.id), int(KEPT))
         await pipeline.execute()
         act = await self.find(asked.id)
         if (act.asked.batch, act.asked.actor, act.asked.verb) != (asked.batch, asked.actor, asked.verb):
             raise InvalidInputError("this id belongs to another bulk act", hint="load the page again")
         return act
+
+    async def draft(self, asked: Asked, found: Sequence[Resolution], preview: bytes) -> None:
+        """
+        Records a `reconcile` that waits for the person's yes; it expires after `DRAFT_KEPT`.
+
+        Args:
+            found: what the table tells of each job.
+            preview: what the person is shown, in a form of the caller.
+        Raises: ShreddedError if the data key of the batch was destroyed.
+        """
+        _check_id(asked.id)
+        seal = self._encryption.seal
+        parts = [found[first : first + STRETCH] for first in range(0, len(found), STRETCH)]
+        sealed = [await seal(asked.batch, _encode(part)) for part in parts]
+        pipeline = self._redis.pipeline(transaction=True)
+        self._write(pipeline, asked, BulkState.DRAFT)
+        pipeline.hset(keys.bulk(asked.id), "preview", await seal(asked.batch, preview))
+        pipeline.expire(keys.bulk(asked.id), DRAFT_KEPT)
+        if sealed:
+            pipeline.rpush(keys.bulk_found(asked.id), *sealed)
+            pipeline.expire(keys.bulk_found(asked.id), DRAFT_KEPT)
+        await pipeline.execute()
+
+    async def preview(self, id_: str) -> bytes:
+        """The preview of a draft; empty if the act has none."""
+        sealed = await self._redis.hget(keys.bulk(id_), "preview")
+        return await self._encryption.open(sealed) if sealed else b""
+
+    async def begin(self, id_: str) -> bool:
+        """Begins a draft: the person has confirmed it. Returns: False if it was begun before."""
+        return bool(await self._do(Call("begin_bulk", keys.bulk(id_), int, BeginBulk(id_))))
+
+    def _write(self, pipeline: Any, asked: Asked, state: BulkState) -> None:
+        for field, value in (("asked", _encode(asked)), ("state", str(state)), ("cursor", "")):
+            pipeline.hsetnx(keys.bulk(asked.id), field, value)
 
     async def find(self, id_: str, sees: str | None = None) -> BulkAct:
         """
@@ -233,6 +265,16 @@ class BulkActs:
             if len(found) >= most:
                 break
         return found[:most]
+
+    async def open_of(self, batch: str) -> list[BulkAct]:
+        """The acts on a batch that have not ended."""
+        acts = []
+        for id_ in await self.open():
+            try:
+                acts.append(await self.find(id_))
+            except NotFoundError:
+                continue  # it is forgotten by the server that looks for it
+        return [act for act in acts if act.asked.batch == batch]
 
     async def open(self) -> list[str]:
         """Ids of the acts that have not ended."""
@@ -349,7 +391,9 @@ def _act_of(raw: dict[bytes, bytes]) -> BulkAct | None:
     """An act from its hash; None if the hash has lost what was asked for."""
     if b"asked" not in raw:
         return None
-    fields = {name.decode(): value.decode() for name, value in raw.items() if name != b"asked"}
+    fields = {
+        name.decode(): value.decode() for name, value in raw.items() if name not in (b"asked", b"preview")
+    }
     ended_at = fields.get("ended_at")
     return BulkAct(
         asked=_decode(raw[b"asked"]),

@@ -92,6 +92,7 @@ SHARED: Final = {
     "intake_bytes": "pv:intake:bytes",
     "audit": "pv:audit",
     "bulk": "pv:bulk:",
+    "bulk_acts": "pv:bulk_acts",
     "bulk_open": "pv:bulk_open",
     "bulk_found": "pv:bulk_found:",
 }
@@ -134,7 +135,7 @@ OWNED_TOKENS = "pv:tokens:owned"
 USERS = "pv:users"
 AUDIT = SHARED["audit"]
 BULK_OPEN = SHARED["bulk_open"]
-BULK_ACTS = "pv:bulk_acts"
+BULK_ACTS = SHARED["bulk_acts"]
 DATA_KEYS = "pv:keys"
 CONFIRMED = "pv:confirmed"
 

@@ -150,6 +150,21 @@ class Queries:
         """Ids of the batches with unsettled jobs."""
         return [batch.decode() for batch in await self._redis.zrange(keys.ACTIVE, 0, -1)]
 
+    async def pulse(self) -> tuple[object, ...]:
+        """
+        A value that changes whenever a list of batches does: the batches, the counts of those with unsettled
+        jobs, the last event, holds, and who works.
+        """
+        active = await self._redis.zrange(keys.ACTIVE, 0, -1)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zcard(keys.BATCHES)
+        pipeline.xrevrange(keys.EVENTS, count=1)
+        pipeline.hlen(keys.HOLDS)
+        pipeline.hlen(keys.WORKER_SIGNS)
+        for batch in active:
+            pipeline.hmget(keys.batch(batch.decode()), *State)
+        return tuple(str(each) for each in (active, *await pipeline.execute()))
+
     async def status_or_none(self, batch: str) -> BatchStatus | None:
         """As `status`, of a batch from a list: None if it has been discarded or deleted since."""
         try:

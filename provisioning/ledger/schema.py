@@ -195,6 +195,7 @@ class Delivered(StrEnum):
 class BulkState(StrEnum):
     """How a bulk act goes."""
 
+    DRAFT = "draft"  # it waits for the person's yes, and expires
     RUNNING = "running"
     STOPPING = "stopping"  # a person has cancelled it; no further step is made
     DONE = "done"
@@ -697,6 +698,12 @@ class Resolution(msgspec.Struct, frozen=True):
     result: Sealed
 
 
+class BeginBulk(msgspec.Struct, frozen=True):
+    """The head of `begin_bulk`."""
+
+    bulk: str
+
+
 class EndBulk(msgspec.Struct, frozen=True):
     """The head of `end_bulk`: the act and its batch; `act` and `on` for the audit; how long it is `kept`."""
 
@@ -909,6 +916,7 @@ SCRIPTS: Final = {
         Script("matching", Matching, Word, Match),
         Script("redrive", Redrive, Number, durable=True),
         Script("resolve", Resolve, Resolution, durable=True),
+        Script("begin_bulk", BeginBulk),
         Script("stop_bulk"),
         Script("end_bulk", EndBulk),
         Script("reap", Reap),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -69,6 +69,15 @@ class Sessions:
             await self.close(shown)
             return None
         return session
+
+    async def find_all(self, shown: Sequence[str]) -> dict[str, Session]:
+        """The sessions of these cookies that have not ended; their idle time goes on."""
+        if not shown:
+            return {}
+        values = await self._redis.mget([_key(each) for each in shown])
+        found = {each: _decode(value) for each, value in zip(shown, values, strict=True) if value}
+        now = self._clock()
+        return {each: session for each, session in found.items() if now - session.created_at < LONGEST}
 
     async def close(self, shown: str) -> None:
         """Ends a session."""

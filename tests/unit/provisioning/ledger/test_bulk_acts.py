@@ -195,7 +195,13 @@ async def test_each_doubt_is_settled_as_a_table_tells_and_keys_are_kept_encrypte
         transitions.resolution(2, created=False),
         transitions.resolution(3, created=True, result=Result(widget_id="4712")),
     ]
-    await ledger.bulk_acts.ask(asked(Verb.RECONCILE, Selection(State.IN_DOUBT), source="seen.csv"), found)
+    reconcile = asked(Verb.RECONCILE, Selection(State.IN_DOUBT), source="seen.csv")
+    await ledger.bulk_acts.draft(reconcile, found, b"2 found, 1 absent")
+    assert (await carried_out(ledger)).changed == 0
+    assert await ledger.bulk_acts.preview(ID) == b"2 found, 1 absent"
+    assert (await ledger.bulk_acts.open(), await ledger.bulk_acts.latest()) == ([], [])
+    assert [await ledger.bulk_acts.begin(ID) for _ in range(2)] == [True, False]
+    assert await ledger.bulk_acts.open() == [ID]
     parts = await ledger.redis.lrange(f"pv:bulk_found:{ID}", 0, -1)
     assert len(parts) == 2
     assert "4711" not in str(parts)
