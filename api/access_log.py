@@ -26,6 +26,9 @@ from provisioning.observability.tracing import read, span, trace_id
 QUOTA: Final = "provision.quota"
 """Where a request's scope has what is left of the token's rate."""
 
+REQUEST_ID: Final = "provision.request_id"
+"""Key of the request's id in its scope."""
+
 CALLER: Final = "provision.caller"
 """Key of the token's name in the scope of a request."""
 
@@ -53,6 +56,7 @@ class AccessLog:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        scope[REQUEST_ID] = request_id
         parent = read(headers.get("traceparent", ""))
         answer = _Answer(send, request_id, scope)
         with bound(request_id=request_id), span(scope["method"], "server", parent=parent) as served:

@@ -1,4 +1,4 @@
-"""The history of a batch as bars of a chart, drawn by the template as SVG."""
+"""The history of a batch: bars of a chart, which a template draws as SVG; the present rate, the time left."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from provisioning.ledger.records import Span
-from provisioning.lifecycle import State
+from provisioning.ledger.records import BatchStatus, Span
+from provisioning.lifecycle import UNSETTLED, State
 
 MOST: Final = 60
 """Bars of a chart."""
 
 HEIGHT: Final = 100
 """Units of the tallest bar."""
+
+RECENT: Final = 120.0
+"""Seconds that count for the present rate: the history is kept by the minute."""
 
 SHOWN: Final = (State.SUCCEEDED, State.IN_DOUBT, State.DEAD)
 """States of a bar, from below."""
@@ -61,3 +64,23 @@ def bars(spans: Sequence[Span]) -> list[Bar]:
         last = group[-1]
         found.append(Bar(group[0].at, round(last.at + last.seconds - group[0].at), pieces))
     return found
+
+
+def rate_of(spans: Sequence[Span], now: float) -> float:
+    """
+    Jobs that ended a second, lately; 0 if none did.
+
+    Args:
+        now: Unix seconds.
+    """
+    recent = [span for span in spans if span.at + span.seconds > now - RECENT]
+    if not recent:
+        return 0.0
+    ended = sum(sum(span.ended.get(state, 0) for state in SHOWN) for span in recent)
+    return ended / max(1.0, now - recent[0].at)
+
+
+def seconds_left(status: BatchStatus, rate: float) -> float | None:
+    """Seconds until every job has ended at this rate; None if that cannot be told."""
+    left = sum(status.states[state] for state in UNSETTLED)
+    return left / rate if left and rate > 0 and not status.holds else None

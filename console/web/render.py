@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from api.access_log import REQUEST_ID
 from console.web.static_files import address_of
 from console.web.visitor import Visitor
 from console.web.words import LANGUAGES, choose, translations
@@ -54,6 +55,7 @@ def page(
             languages=LANGUAGES,
             version=version(),
             now=time.time(),
+            request_id=request.scope.get(REQUEST_ID, ""),
             **given,
         )
     )
@@ -78,6 +80,8 @@ def _environment(language: str) -> Environment:
         "number": lambda value: _number(value, language),
         "clock": _clock,
         "shown": printable,
+        "lasting": _lasting,
+        "day_clock": _day_clock,
         "state_word": lambda state: words.gettext(_STATE_WORDS[State(state)]),
         "outcome_word": lambda outcome: words.gettext(_OUTCOME_WORDS[Outcome(outcome)]),
         "move_word": lambda move: words.gettext(_MOVE_WORDS.get(str(move), str(move))),
@@ -97,6 +101,22 @@ def _clock(at: float) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         whole, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
     )
+
+
+def _day_clock(at: float) -> str:
+    """The time of day of the server's clock."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def _lasting(seconds: float) -> str:
+    """A duration in the symbols of its units, which are the same in all languages here."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 def _N(text: str) -> str:  # noqa: N802 - the name that collectors of texts know

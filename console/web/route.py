@@ -15,8 +15,8 @@ from starlette.responses import Response
 from api.problem import Kind, ProblemError
 from api.request import read_body
 from console.web.guard import is_form_token
-from console.web.render import page
-from console.web.visitor import SignInError, Visitor, to_sign_in
+from console.web.render import _N, page
+from console.web.visitor import SignInError, Visitor, page_before, to_sign_in
 from provisioning.errors import InvalidInputError, LedgerUnavailableError, NotFoundError
 from provisioning.ledger.tokens import Scope
 
@@ -36,19 +36,24 @@ class PageRoute(APIRoute):
             except SignInError:
                 return to_sign_in(request)
             except NotFoundError:
-                return page(request, "error.html", status=404, kind="not_found", detail="")
-            except (RequestValidationError, InvalidInputError) as error:
-                detail = error.message if isinstance(error, InvalidInputError) else ""
-                return page(request, "error.html", status=422, kind="invalid", detail=detail)
+                return error_page(request, 404, "not_found")
+            except RequestValidationError:
+                return error_page(request, 422, "invalid")
+            except InvalidInputError as error:
+                return error_page(request, 422, "invalid", error.message)
             except LedgerUnavailableError:
-                return page(request, "error.html", status=503, kind="ledger", detail="")
+                return error_page(request, 503, "ledger")
             except ProblemError as problem:
                 kind = "ledger" if problem.kind is Kind.NO_LEDGER else "refused"
-                return page(
-                    request, "error.html", status=problem.kind.status, kind=kind, detail=problem.detail
-                )
+                return error_page(request, problem.kind.status, kind, problem.detail)
 
         return answer
+
+
+def error_page(request: Request, status: int, kind: str, detail: str = "") -> Response:
+    """A page with what went wrong, and the way back to the page of a form."""
+    back = page_before(request) if request.method != "GET" else ""
+    return page(request, "error.html", status=status, kind=kind, detail=detail, back=back)
 
 
 def pages() -> APIRouter:
@@ -62,11 +67,20 @@ async def form_of(request: Request, visitor: Visitor, scope: Scope) -> dict[str,
 
     Raises: ProblemError if this person may not do it, or it is no form of this session.
     """
+    check_scope(visitor, scope)
+    return check_form(await read_form(request), visitor)
+
+
+def check_scope(visitor: Visitor, scope: Scope) -> None:
+    """Raises: ProblemError if this person may not do it."""
     if not visitor.may(scope):
-        raise ProblemError(Kind.NO_SCOPE, f"this needs the scope {scope}, which you do not have")
-    form = await read_form(request)
+        raise ProblemError(Kind.NO_SCOPE, _N("This takes a scope that you do not have: ask the operator."))
+
+
+def check_form(form: dict[str, str], visitor: Visitor) -> dict[str, str]:
+    """The fields without the form's token. Raises: ProblemError if it is no form of this session."""
     if not is_form_token(form.pop("form_token", ""), visitor.form_token):
-        raise ProblemError(Kind.BAD_REQUEST, "the form is not of this session: go back, load the page again")
+        raise ProblemError(Kind.BAD_REQUEST, _N("The form is of another session: load its page again."))
     return form
 
 

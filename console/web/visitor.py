@@ -11,15 +11,16 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.request import state_of
-from api.state import AppState
 from console.web.guard import FORM_TOKEN_BYTES, masked_form_token
+from console.web.live_sessions import LiveSessions
+from console.web.shared_reads import is_live, shared
 from provisioning.ledger.sessions import LONGEST, Session
 from provisioning.ledger.tokens import Scope, Token
 
@@ -63,21 +64,32 @@ def cookie_name(request: Request) -> str:
 
 async def visitor_of(request: Request) -> Visitor:
     """Who has signed in. Raises: SignInError."""
-    app_state = state_of(request)
-    shown = request.cookies.get(cookie_name(request), "")
-    session = await app_state.ledger.sessions.find(shown) if shown else None
-    token = await _token_of(app_state, session) if session else None
+    shown = shown_cookie(request)
+    session = await _session_of(request, shown) if shown else None
+    token = await _token_of(request, session) if session else None
     if session is None or token is None or Scope.READ not in token.scopes:
         raise SignInError
     return Visitor(token, session)
 
 
-async def _token_of(app_state: AppState, session: Session) -> Token | None:
+async def _token_of(request: Request, session: Session) -> Token | None:
     """Whose session it is; None if it has ended with its token or its password."""
+    app_state = state_of(request)
     if not session.user:
         return await app_state.tokens.by_id(session.token_id)
-    user = await app_state.ledger.users.find(session.user)
+    user = await shared(request, app_state.ledger.users.find, session.user)
     return user.token if user and user.id == session.token_id else None
+
+
+def shown_cookie(request: Request) -> str:
+    """What the cookie of the session holds; empty without one."""
+    return request.cookies.get(cookie_name(request), "")
+
+
+async def _session_of(request: Request, shown: str) -> Session | None:
+    live: LiveSessions = request.app.state.live_sessions
+    known = await live.find(shown) if is_live(request) else None
+    return known or await state_of(request).ledger.sessions.find(shown)
 
 
 Visiting = Annotated[Visitor, Depends(visitor_of)]
@@ -85,7 +97,7 @@ Visiting = Annotated[Visitor, Depends(visitor_of)]
 
 async def batch_of(request: Request, visitor: Visitor, batch: str) -> str:
     """The id of a batch, by id or name. Raises: NotFoundError if this person has none that is called so."""
-    return await state_of(request).ledger.queries.batch_id(batch, visitor.token.sees)
+    return await shared(request, state_of(request).ledger.queries.batch_id, batch, visitor.token.sees)
 
 
 async def begin(request: Request, token: Token, where: str, *, user: str = "") -> Response:
@@ -119,8 +131,19 @@ async def end(request: Request) -> Response:
     return response
 
 
+def page_before(request: Request) -> str:
+    """The page of ours on which a form was sent; empty if the browser does not tell."""
+    before = urlsplit(request.headers.get("referer", ""))
+    if before.netloc != request.headers.get("host", "") or not before.path.startswith("/"):
+        return ""
+    return before.path + (f"?{before.query}" if before.query else "")
+
+
 def to_sign_in(request: Request) -> Response:
-    """The way to the sign-in page and back."""
+    """The way to the sign-in page and back; whoever had signed in is told that nothing was changed."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    back = here if request.method == "GET" and here != "/" else "/"
-    return RedirectResponse("/sign-in?" + urlencode({"next": back}) if back != "/" else "/sign-in", 303)
+    back = here if request.method == "GET" else page_before(request)
+    told = {"next": back} if back not in ("", "/") else {}
+    if request.method != "GET":
+        told["ended"] = "1"
+    return RedirectResponse("/sign-in" + (f"?{urlencode(told)}" if told else ""), 303)

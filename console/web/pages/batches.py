@@ -12,14 +12,16 @@ from starlette.responses import RedirectResponse, Response
 
 from api.outcome_file import FILES, HAS_KEYS, outcome_file_of
 from api.request import state_of
-from console.web.chart import bars
+from console.web.chart import bars, rate_of, seconds_left
 from console.web.render import page
 from console.web.route import pages
+from console.web.shared_reads import shared
 from console.web.visitor import Visiting, Visitor, batch_of
 from provisioning.causes import Explained, explained
 from provisioning.errors import NotFoundError
-from provisioning.ledger import BatchStatus
-from provisioning.ledger.queries import Place
+from provisioning.ledger import BatchStatus, SendingLimit
+from provisioning.ledger.bulk_acts import new_id
+from provisioning.ledger.queries import Place, Queries
 from provisioning.ledger.tokens import Scope
 from provisioning.lifecycle import State
 
@@ -51,8 +53,8 @@ async def batches(
     statuses: list[BatchStatus] = []
     more = ""
     while len(statuses) < SHOWN:
-        places = await queries.places(place)
-        found = await asyncio.gather(*(queries.status_or_none(batch) for _, batch in places))
+        places = await shared(request, queries.places, place)
+        found = await asyncio.gather(*(shared(request, queries.status_or_none, batch) for _, batch in places))
         statuses += [each for each in found if each and visitor.token.sees in (None, each.owner)]
         if not places:
             break
@@ -114,11 +116,16 @@ def causes_of(status: BatchStatus, state: State) -> list[CauseLine]:
 @router.get("/batches/{batch}")
 async def batch(request: Request, visitor: Visiting, batch: str) -> Response:
     """One batch: the answer in a sentence, states, causes, holds, what limits sending, files."""
-    queries = state_of(request).ledger.queries
+    ledger = state_of(request).ledger
+    queries = ledger.queries
     found = await batch_of(request, visitor, batch)
-    status, spans, workers = await asyncio.gather(
-        queries.status(found), queries.history(found), queries.workers()
+    status, spans, workers, now = await asyncio.gather(
+        shared(request, queries.status, found),
+        shared(request, queries.history, found),
+        shared(request, queries.workers),
+        shared(request, queries.now),
     )
+    rate = rate_of(spans, now)
     return page(
         request,
         "batch.html",
@@ -128,9 +135,19 @@ async def batch(request: Request, visitor: Visiting, batch: str) -> Response:
         in_doubt=causes_of(status, State.IN_DOUBT),
         bars=bars(spans),
         workers=workers,
-        limits=[] if status.settled else await queries.limits(workers),
+        rate=rate,
+        seconds_left=seconds_left(status, rate),
+        limits=[] if status.settled else await shared(request, limits_now, queries),
+        bulk_act=new_id(),
+        until=now,
+        acts=[act for act in await shared(request, ledger.bulk_acts.open_of, found) if not act.ended],
         files=[name for name in FILES if name != HAS_KEYS or visitor.may(Scope.KEYS)],
     )
+
+
+async def limits_now(queries: Queries) -> list[SendingLimit]:
+    """What limits sending now."""
+    return await queries.limits(await queries.workers())
 
 
 @router.get("/batches/{batch}/files/{file}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Query
@@ -14,9 +14,12 @@ from api.request import state_of
 from console.web.pages.batches import causes_of
 from console.web.render import page
 from console.web.route import pages
+from console.web.shared_reads import shared
 from console.web.visitor import Visiting, Visitor, batch_of
 from provisioning.causes import explained
 from provisioning.ledger import BatchStatus, Ledger, Selection
+from provisioning.ledger.bulk_acts import new_id
+from provisioning.ledger.queries import Queries
 from provisioning.lifecycle import State
 
 router = pages()
@@ -27,6 +30,9 @@ LOOKED_AT = 1000
 ROWS = 50
 """Jobs on a page."""
 
+COUNTED_AT_ONCE = 2000
+"""Dead jobs whose risk is counted with the page: one call of some ms."""
+
 Cause = Annotated[str, Query(max_length=200)]
 Cursor = Annotated[str, Query(pattern="^([0-9]{1,15}(-[0-9]{1,15})?)?$")]
 
@@ -34,18 +40,21 @@ Cursor = Annotated[str, Query(pattern="^([0-9]{1,15}(-[0-9]{1,15})?)?$")]
 @router.get("/dead-letters")
 async def dead_letters(request: Request, visitor: Visiting) -> Response:
     """Dead jobs of all batches, by batch and cause."""
-    found = await with_jobs_in(state_of(request).ledger, visitor, State.DEAD)
+    found = await with_jobs_in(request, visitor, State.DEAD)
     groups = [(status, causes_of(status, State.DEAD)) for status in found]
     return page(request, "dead_letters.html", visitor, groups=groups)
 
 
-async def with_jobs_in(ledger: Ledger, visitor: Visitor, state: State) -> list[BatchStatus]:
+async def with_jobs_in(request: Request, visitor: Visitor, state: State) -> list[BatchStatus]:
     """The batches of this person that have jobs in a state, the newest first."""
+    queries = state_of(request).ledger.queries
     found: list[BatchStatus] = []
     place, looked = None, 0
-    while looked < LOOKED_AT and (places := await ledger.queries.places(place)):
+    while looked < LOOKED_AT and (places := await shared(request, queries.places, place)):
         place, looked = places[-1], looked + len(places)
-        statuses = await asyncio.gather(*(ledger.queries.status_or_none(batch) for _, batch in places))
+        statuses = await asyncio.gather(
+            *(shared(request, queries.status_or_none, batch) for _, batch in places)
+        )
         found += [
             each
             for each in statuses
@@ -54,22 +63,54 @@ async def with_jobs_in(ledger: Ledger, visitor: Visitor, state: State) -> list[B
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """How many dead jobs cannot make a second widget when they are redriven, and how many may."""
+
+    safe: int
+    risky: int
+
+
+async def risk_of(queries: Queries, batch: str, wanted: Selection) -> Risk:
+    """The risk of redriving a selection: 100 000 jobs in a second or two."""
+    groups = await queries.causes(batch, wanted)
+    risky = sum(group.risky for group in groups)
+    return Risk(sum(group.count for group in groups) - risky, risky)
+
+
+@router.get("/batches/{batch}/risk")
+async def risk(
+    request: Request,
+    visitor: Visiting,
+    batch: str,
+    until: Annotated[float, Query(ge=0, le=1e11)],
+    cause: Cause = "",
+) -> Response:
+    """The risk in a sentence, which the script of the page puts there: it may take a second."""
+    found = await batch_of(request, visitor, batch)
+    counted = await risk_of(
+        state_of(request).ledger.queries, found, Selection(State.DEAD, cause, until=until)
+    )
+    return page(request, "risk.html", visitor, risk=counted)
+
+
 @router.get("/batches/{batch}/dead-letters")
 async def of_batch(
-    request: Request, visitor: Visiting, batch: str, cause: Cause = "", after: Cursor = ""
+    request: Request,
+    visitor: Visiting,
+    batch: str,
+    cause: Cause = "",
+    after: Cursor = "",
+    count: Annotated[str, Query(pattern="^1?$")] = "",
 ) -> Response:
     """The dead jobs of a batch with one cause, and how many of them may have a widget."""
     queries = state_of(request).ledger.queries
     found = await batch_of(request, visitor, batch)
     # What dies from now on is not among what is confirmed: it can shrink, never grow.
-    until = time.time()
+    status, until = await asyncio.gather(queries.status(found), queries.now())
     wanted = Selection(State.DEAD, cause, until=until)
-    status, groups, rows = await asyncio.gather(
-        queries.status(found),
-        queries.causes(found, wanted),
-        jobs_of(state_of(request).ledger, found, wanted, after),
-    )
-    risky = sum(group.risky for group in groups)
+    dead = count_of(status, State.DEAD, cause)
+    jobs, more = await jobs_of(state_of(request).ledger, found, wanted, after)
     return page(
         request,
         "dead_letters_of_batch.html",
@@ -77,12 +118,18 @@ async def of_batch(
         batch=status,
         cause=cause,
         explained=explained(cause) if cause else None,
-        safe=sum(group.count for group in groups) - risky,
-        risky=risky,
+        count=dead,
+        risk=await risk_of(queries, found, wanted) if count or dead <= COUNTED_AT_ONCE else None,
         until=until,
-        jobs=rows[0],
-        after=rows[1],
+        bulk_act=new_id(),
+        jobs=jobs,
+        after=more,
     )
+
+
+def count_of(status: BatchStatus, state: State, cause: str) -> int:
+    """Jobs in a state, of one cause if there is one, from the counts of the batch."""
+    return status.causes.get(state, {}).get(cause, 0) if cause else status.states[state]
 
 
 async def jobs_of(ledger: Ledger, batch: str, wanted: Selection, after: str) -> tuple[list[object], str]:

@@ -1,53 +1,157 @@
 // Keeps a page up to date, and gives it keys. Without this script every page works as links and forms.
 "use strict";
 
-const every = 2000;
+const least = 1000; // ms between two updates
 let known = null;
+let stream = null;
+let updated = 0;
+let waiting = null;
+let wanted = false;
+let seen = Date.now();
 
 function isBusy() {
   const active = document.activeElement;
   const typing = active && ["INPUT", "SELECT", "TEXTAREA"].includes(active.tagName);
-  const open = document.querySelector("main details[open]");
+  const open = document.querySelector("main details[open], dialog[open]");
   return document.hidden || typing || open || !document.getSelection().isCollapsed;
 }
 
-// Form tokens differ each time a page is made; they are nothing that a person sees.
+// Form tokens and ids of acts differ each time a page is made; they are nothing that a person sees.
 function shownIn(main) {
-  return main.innerHTML.replace(/(name="form_token" value=")[0-9a-f]*/g, "$1");
+  return main.innerHTML.replace(/(name="(?:form_token|bulk_act|until)" value=")[^"]*/g, "$1");
+}
+
+function setStale(away) {
+  const note = document.getElementById("stale");
+  if (!note) return;
+  if (away) note.querySelector("b").textContent = new Date(seen).toLocaleTimeString(document.documentElement.lang);
+  note.hidden = !away;
+}
+
+// Updates at once, or as soon as a second has passed since the last time, or the person has ended what they do.
+function update() {
+  wanted = true;
+  if (waiting || isBusy()) return;
+  waiting = setTimeout(refresh, Math.max(0, updated + least - Date.now()));
 }
 
 async function refresh() {
+  waiting = null;
   const main = document.querySelector("main[data-live]");
   if (!main || isBusy()) return;
+  wanted = false;
+  updated = Date.now();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+    const answer = await fetch(location.href, {
+      headers: { Accept: "text/html", "X-Live": "1" },
+      credentials: "same-origin",
+    });
     if (answer.redirected) return location.reload(); // the session has ended
-    if (!answer.ok || isBusy()) return;
-    const text = await answer.text();
-    const page = new DOMParser().parseFromString(text, "text/html");
+    if (!answer.ok) return setStale(true);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const next = page.querySelector("main");
-    if (!next || shownIn(next) === known) return;
+    if (!next) return setStale(true);
+    seen = Date.now();
+    setStale(false);
+    if (isBusy()) { wanted = true; return; }
+    if (shownIn(next) === known) return;
     known = shownIn(next);
-    const focused = document.activeElement && document.activeElement.getAttribute("href");
-    main.replaceChildren(...next.childNodes);
-    if (!next.hasAttribute("data-live")) main.removeAttribute("data-live");
-    if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-    const lead = main.querySelector(".lead");
-    if (!main.hasAttribute("data-live") && lead) document.getElementById("status").textContent = lead.textContent;
+    show(main, next);
   } catch {
-    // The server is away: the old content stays until it is back.
+    setStale(true); // the old content stays until the server is back
   }
 }
 
-setInterval(refresh, every);
-document.addEventListener("visibilitychange", refresh);
+function show(main, next) {
+  const focused = document.activeElement && document.activeElement.getAttribute("href");
+  const live = next.getAttribute("data-live");
+  main.replaceChildren(...next.childNodes);
+  if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  if (live === null) {
+    main.removeAttribute("data-live");
+    listen();
+    const lead = main.querySelector(".lead");
+    if (lead) document.getElementById("status").textContent = lead.textContent.trim();
+  }
+}
 
-// `/` searches, `g` and a letter goes to a page, j and k go through the rows, Enter opens one.
+// One stream a page that is looked at; none while it is hidden, so that tabs do not use up the connections.
+function listen() {
+  const main = document.querySelector("main[data-live]");
+  if (!main || document.hidden) {
+    stream?.close();
+    stream = null;
+    return;
+  }
+  if (stream && stream.readyState !== EventSource.CLOSED) return;
+  stream = new EventSource(main.dataset.live);
+  stream.addEventListener("changed", update);
+  stream.addEventListener("away", () => setStale(true));
+  stream.addEventListener("ended", () => location.reload());
+  stream.addEventListener("open", update);
+  stream.addEventListener("error", () => setStale(true));
+}
+
+document.addEventListener("visibilitychange", listen);
+for (const name of ["focusout", "toggle", "selectionchange", "close"]) {
+  document.addEventListener(name, () => { if (wanted) update(); }, true);
+}
+setInterval(listen, 5000); // a stream that the browser has given up, and a page that was busy
+listen();
+
+// Parts of a page that take longer than the page.
+for (const place of document.querySelectorAll("[data-fill]")) {
+  fetch(place.dataset.fill, { credentials: "same-origin" })
+    .then((answer) => (answer.ok ? answer.text() : Promise.reject(new Error(String(answer.status)))))
+    .then((text) => { place.textContent = text.trim(); })
+    .catch(() => {}); // the link in it does the same
+}
+
+// A proxy that refuses a large file answers with a page of its own.
+for (const form of document.querySelectorAll("form[data-too-large]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    button.disabled = true;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new FormData(form), credentials: "same-origin" });
+      if (answer.status === 413 && !(await answer.clone().text()).includes("<main")) {
+        return showProblem(form, form.dataset.tooLarge);
+      }
+      if (answer.redirected) return location.assign(answer.url);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+      document.querySelector("main").focus();
+    } catch {
+      form.submit(); // the browser tells why the server cannot be reached
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+function showProblem(form, text) {
+  let problem = form.querySelector(".wrong");
+  if (!problem) {
+    problem = document.createElement("p");
+    problem.className = "wrong";
+    problem.setAttribute("role", "alert");
+    form.prepend(problem);
+  }
+  problem.textContent = text;
+}
+
+// `/` searches, `g` and a letter goes to a page, j and k go through the rows, Enter opens one, `?` lists the keys.
+const keys = document.getElementById("keys");
+const shower = document.getElementById("show-keys");
+if (keys && shower) {
+  shower.hidden = false;
+  shower.addEventListener("click", () => keys.showModal());
+}
 let going = false;
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const tag = event.target.tagName;
-  if (["INPUT", "SELECT", "TEXTAREA"].includes(tag)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || keys?.open) return;
+  if (["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
   const search = document.getElementById("q");
   if (going) {
     going = false;
@@ -56,10 +160,13 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "/" && search) {
     event.preventDefault();
     search.focus();
+  } else if (event.key === "?" && keys) {
+    event.preventDefault();
+    keys.showModal();
   } else if (event.key === "g") {
     going = true;
   } else if (event.key === "j" || event.key === "k") {
-    const links = [...document.querySelectorAll("main tbody tr a")];
+    const links = [...document.querySelectorAll("main tbody tr")].map((row) => row.querySelector("a")).filter(Boolean);
     const at = links.indexOf(document.activeElement);
     const next = links[Math.min(links.length - 1, Math.max(0, at + (event.key === "j" ? 1 : -1)))];
     if (next) { event.preventDefault(); next.focus(); }
