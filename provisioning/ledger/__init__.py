@@ -4,6 +4,7 @@ from provisioning.ledger.ledger import Ledger
 from provisioning.ledger.limits import SendingLimit, is_felt
 from provisioning.ledger.records import (
     Act,
+    AuditPage,
     BatchStatus,
     CauseGroup,
     Claim,
@@ -38,6 +39,7 @@ from provisioning.ledger.schema import (
 __all__ = [
     "Act",
     "Answered",
+    "AuditPage",
     "BatchStatus",
     "CauseGroup",
     "Claim",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from provisioning.ledger.records import (
     EVERY,
     UNREADABLE,
     Act,
+    AuditPage,
     BatchStatus,
     CauseGroup,
     Hold,
@@ -105,6 +107,20 @@ class Queries:
         """Whose a batch is; `default` if there is none."""
         owner = await self._redis.hget(keys.batch(batch), "owner")
         return DEFAULT if owner is None else str(owner.decode())
+
+    async def owners_of(self, batches: Iterable[str]) -> dict[str, str]:
+        """Whose each of these batches is; those that are not there are left out."""
+        wanted = list(dict.fromkeys(batches))
+        pipeline = self._redis.pipeline(transaction=False)
+        for batch in wanted:
+            pipeline.exists(keys.batch(batch))
+            pipeline.hget(keys.batch(batch), "owner")
+        found = await pipeline.execute() if wanted else []
+        return {
+            batch: DEFAULT if owner is None else owner.decode()
+            for batch, there, owner in zip(wanted, found[::2], found[1::2], strict=True)
+            if there
+        }
 
     async def batches(self) -> AsyncIterator[BatchStatus]:
         """All batches, the newest first."""
@@ -483,16 +499,41 @@ class Queries:
 
     async def audit(self, limit: int = 0, *, since: float | None = None) -> AsyncIterator[Act]:
         """Actions of people, the newest first; all that are stored, or the last `limit`, or since a time."""
-        begin = "-" if since is None else str(int(since * 1000))
-        end, left = "+", limit or AUDIT_KEPT * 2
-        while left > 0:
-            entries = await self._redis.xrevrange(keys.AUDIT, end, begin, count=min(PAGE, left))
-            for entry, fields in entries:
-                yield _act(entry.decode(), fields.get(b"act", b""))
-            if len(entries) < min(PAGE, left):
+        left = limit or AUDIT_KEPT * 2
+        async for page in self.audit_pages(since=since, size=min(PAGE, left)):
+            for _, act in page.acts[:left]:
+                yield act
+            left -= len(page.acts)
+            if left <= 0:
                 return
-            left -= len(entries)
-            end = f"({entries[-1][0].decode()}"
+
+    async def audit_pages(
+        self, after: str = "", *, since: float | None = None, until: float | None = None, size: int = PAGE
+    ) -> AsyncIterator[AuditPage]:
+        """
+        Actions of people, the newest first, `size` entries read at a time.
+
+        Args:
+            after: the entry where the page before ended.
+            since, until: Unix seconds by the ledger's clock; those at or after, and before.
+        """
+        begin = "-" if since is None else str(int(since * 1000))
+        # An id without its second part is the whole of a millisecond.
+        last = None if until is None else math.ceil(until * 1000) - 1
+        milliseconds, _, number = after.partition("-")
+        if (last is not None and last < 0) or (after and not int(milliseconds) and not int(number)):
+            return  # nothing is before; Redis would call it no interval
+        end = "+" if last is None else str(last)
+        if after and (last is None or int(milliseconds) <= last):
+            end = f"({after}"
+        while end:
+            entries = [
+                (entry.decode(), fields.get(b"act", b""))
+                for entry, fields in await self._redis.xrevrange(keys.AUDIT, end, begin, count=size)
+            ]
+            more = entries[-1][0] if len(entries) == size else ""
+            yield AuditPage([(entry, _act(entry, value)) for entry, value in entries], more)
+            end = f"({more}" if more else ""
 
     async def last_number(self, batch: str) -> int:
         """The highest number of a batch's jobs; 0 if there is none."""

@@ -193,6 +193,30 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     why: str = ""
     facts: dict[str, Fact] = {}
 
+    def public(self) -> dict[str, Any]:
+        """The act as `--json` shows it (docs/reference/json.md)."""
+        return {
+            "act": self.act,
+            "at": self.at,
+            "by": self.by,
+            "on": self.on,
+            "why": self.why,
+            "facts": self.facts,
+        }
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    """
+    Some acts of the audit, the newest first.
+
+    Attributes:
+        acts: each with the id of its entry, after which the next page may begin.
+        end: the last entry that was read; empty if nothing is left.
+    """
+
+    acts: list[tuple[str, Act]]
+    end: str
+
 
 BEGIN_A_DRIVE = (schema.Move.REDRIVEN, schema.Move.RESOLVED_ABSENT)
 """Moves after which the attempts of a job count from 1 again."""

@@ -13,7 +13,8 @@ from tests.web.conftest import HOSTILE, KEY_OF_WIDGET, Site, states_of
 
 PAGES = [
     *("/bulk-acts", "/bulk-acts/none", "/batches/{batch}/reconcile"),
-    *("/batches", "/batches?q=nobody", "/batches/none", "/batches/{batch}", "/workers", "/audit"),
+    *("/batches", "/batches?q=nobody", "/batches/none", "/batches/{batch}", "/workers"),
+    *("/audit", "/audit?on={batch}&since=2020-01-01T00:00", "/audit?on=nobody"),
     *("/dead-letters", "/batches/{batch}/dead-letters", "/in-doubt", "/batches/{batch}/in-doubt"),
     *("/jobs/{dead}", "/jobs/{doubted}", "/jobs/{created}"),
 ]
@@ -84,6 +85,25 @@ def test_risky_jobs_are_redriven_only_with_a_tick_and_a_reason(page: Page, site:
     expect(page.locator(".lead")).to_contain_text("1 job queued again, 1 of them may get a second widget")
     page.goto("/audit")
     expect(page.locator("tbody")).to_contain_text("Jelou has none")
+
+
+def test_the_audit_is_filtered_and_downloaded(page: Page, site: Site) -> None:
+    page.goto("/audit")
+    page.fill("#on", site.batch)
+    page.fill("#since", "2020-01-01T00:00")
+    page.press("#on", "Enter")
+    page.wait_for_url("**/audit?*")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert page.input_value("#since") == "2020-01-01T00:00"
+    with page.expect_download() as download:
+        page.click("text=Download all of them as CSV")
+    assert download.value.suggested_filename == "audit.csv"
+    assert f"batch:{site.batch}" in download.value.path().read_text(encoding="utf-8-sig")
+    page.fill("#until", "2020-01-02T00:00")
+    page.press("#on", "Enter")
+    expect(page.locator("main")).to_contain_text("No action fits these filters.")
+    page.click("text=Show all actions")
+    expect(page.locator("tbody tr")).to_have_count(1)
 
 
 def test_a_doubt_is_resolved_as_the_person_has_found(page: Page, site: Site) -> None:

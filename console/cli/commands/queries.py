@@ -307,7 +307,7 @@ def audit(
             acts = [act async for act in ledger.queries.audit(limit)]
             if json:
                 for act in acts:
-                    emit({"why": "", "facts": {}, **msgspec.to_builtins(act)})
+                    emit(act.public())
             else:
                 show_audit(out, acts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -110,6 +112,50 @@ async def test_the_audit_reads_all_that_it_keeps_page_by_page(ledger: Ledger) ->
         await ledger.operations.note("pause", actor=f"p{n}", on="all")
     read = [act.by async for act in ledger.queries.audit()]
     assert read == [f"p{n}" for n in reversed(range(1001))]
+
+
+async def _acts_at(ledger: Ledger, *times_ms: int) -> None:
+    """An entry of the audit at each of these times, as if it had been written then."""
+    for at in times_ms:
+        await ledger.redis.xadd(keys.AUDIT, {"act": _act_at(at)}, id=f"{at}-0")
+
+
+def _act_at(at: int) -> bytes:
+    return b'{"act":"pause","at":%d,"by":"p%d","on":"all"}' % (at // 1000, at)
+
+
+async def _read(ledger: Ledger, after: str = "", **asked: Any) -> list[str]:
+    return [act.by async for page in ledger.queries.audit_pages(after, **asked) for _, act in page.acts]
+
+
+async def test_the_audit_is_read_between_two_times_the_first_included(ledger: Ledger) -> None:
+    await _acts_at(ledger, 999, 1000, 1500, 2000, 2001)
+    assert await _read(ledger, since=1.0, until=2.0) == ["p1500", "p1000"]
+    assert await _read(ledger, since=2.0) == ["p2001", "p2000"]
+    assert await _read(ledger, until=1.0005) == ["p1000", "p999"]
+    assert await _read(ledger, until=0.0) == []
+    assert await _read(ledger, since=3.0, until=1.0) == []
+
+
+async def test_a_page_of_the_audit_goes_on_where_the_one_before_ended(ledger: Ledger) -> None:
+    await _acts_at(ledger, *range(1000, 1007))
+    pages = [page async for page in ledger.queries.audit_pages(size=3)]
+    assert [len(page.acts) for page in pages] == [3, 3, 1]
+    assert [page.end for page in pages] == ["1004-0", "1001-0", ""]
+    assert await _read(ledger, "1004-0") == ["p1003", "p1002", "p1001", "p1000"]
+    assert await _read(ledger, "1004-0", until=1.002) == ["p1001", "p1000"]
+    assert await _read(ledger, "1002-0", until=1.006) == ["p1001", "p1000"]
+    for last in ("1000-0", "0-0", "00-00"):
+        assert await _read(ledger, last) == []
+
+
+async def test_the_owners_of_batches_are_read_at_once_and_those_that_are_gone_left_out(
+    ledger: Ledger,
+) -> None:
+    await fill(ledger, new_job("k"), batch="b1")
+    await fill(ledger, new_job("k"), batch="b2", owner="crm")
+    assert await ledger.queries.owners_of(["b1", "b2", "gone", "b2"]) == {"b1": "default", "b2": "crm"}
+    assert await ledger.queries.owners_of([]) == {}
 
 
 FACTS = st.dictionaries(
