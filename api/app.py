@@ -20,9 +20,12 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from api import (
+    audit,
     bulk_acts,
+    causes,
     events,
     health,
+    history,
     metrics,
     openapi,
     operations,
@@ -51,7 +54,8 @@ COMPRESSION = 5
 """Level of gzip: above it time grows faster than size falls."""
 
 PARTS = (
-    *(submissions, queries, events, operations, bulk_acts),
+    *(submissions, queries, causes, history, events, audit),
+    *(operations, bulk_acts),
     *(webhooks, webhook_upkeep, metrics, health, openapi),
 )
 """Modules with routes."""

@@ -1,5 +1,5 @@
 """
-The audit: which acts somebody may see.
+The audit: which acts somebody may see, for the HTTP API and for pages, and the route that lists them.
 
 An owner's token sees the acts on its own things, and those on what all owners share: credentials, addresses,
 everything at once.
@@ -9,13 +9,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import NOT_MODIFIED, json_answer, next_page, refusals
+from api.conditional import REVALIDATE
+from api.models import ActPage
+from api.openapi_headers import headers
+from api.request import Reader, state_of
 from provisioning import scopes
 from provisioning.ledger import Act, AuditPage, Ledger
 from provisioning.ledger.records import UNREADABLE
 
+router = APIRouter(tags=["Look"])
+
 PAGES = 10
 """Most pages of the ledger read for one page of acts: those that a filter excludes cost time as well."""
+
+ENTRY = "^[0-9]{1,15}-[0-9]{1,15}$"
+"""Where a page of the audit ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +107,51 @@ async def page_of_acts(
         if len(acts) == limit or pages == PAGES:
             break
     return AuditPage(acts, end)
+
+
+def _name(what: str) -> object:
+    return Query(min_length=1, max_length=200, description=what)
+
+
+def _time(what: str) -> object:
+    return Query(ge=0, le=1e11, description=f"Only acts {what} this time; Unix seconds.")
+
+
+@router.get(
+    "/v1/audit",
+    response_class=Response,
+    responses={
+        200: {
+            "model": ActPage,
+            "description": "One page of the list.",
+            "headers": headers("ETag", "Link"),
+        },
+        304: NOT_MODIFIED,
+        **refusals(),
+    },
+)
+async def list_acts(
+    request: Request,
+    caller: Reader,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of entries on a page.")] = 100,
+    cursor: Annotated[
+        str | None, Query(pattern=ENTRY, description="The `next` value of the previous page.")
+    ] = None,
+    act: Annotated[str, _name("Only this action: `pause`, `redrive`, ….")] = "",
+    by: Annotated[str, _name("Only of this person or token.")] = "",
+    on: Annotated[
+        str, _name("Only on this: `batch:ID`, `job:ID`, `credential:NAME`, …; or what is after the `:`.")
+    ] = "",
+    since: Annotated[float | None, _time("at or after")] = None,
+    until: Annotated[float | None, _time("before")] = None,
+) -> Response:
+    """
+    List what people and services did, newest first: pauses, redrives, resolved jobs, and so on.
+
+    A token of an owner gets the acts on this owner's things, and on what all owners share. About 10,000 acts
+    are kept.
+    """
+    wanted = ActFilter(act, by, on, since, until)
+    page = await page_of_acts(state_of(request).ledger, caller.sees, wanted, limit, cursor or "")
+    shown = {"acts": [each.public() for _, each in page.acts], "next": page.end or None}
+    return json_answer(shown, headers={"Cache-Control": REVALIDATE, **next_page(request, page.end)})

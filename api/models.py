@@ -449,6 +449,84 @@ class RefusedMessages(Shape):
     messages: list[RefusedMessage]
 
 
+class CauseCount(Shape):
+    """Jobs of a batch that ended alike."""
+
+    batch: str = Field(description="Id.")
+    name: str
+    state: Literal[State.DEAD, State.IN_DOUBT]
+    cause: AnyReason
+    count: Number
+    risky: Number = Field(description="Of these, jobs that may have a widget.")
+    first: Time = Field(description="When the first of them got there; Unix seconds.")
+    last: Time = Field(description="When the last of them got there; Unix seconds.")
+    example: str = Field(description="Id of one of them, the first that was submitted.")
+    message: str = Field(description="The widget API's own explanation to this one; may be empty.")
+    meaning: str = Field(description="What happened, for people; empty if only the widget API knows.")
+    advice: str = Field(
+        description="What to do, for people. It names commands; operations of this API have the same names."
+    )
+
+
+class CausesOfBatch(Shape):
+    """Why jobs of a batch are dead or in doubt, the most frequent cause first."""
+
+    batch: str = Field(description="Id.")
+    name: str
+    state: Literal[State.DEAD, State.IN_DOUBT]
+    causes: list[CauseCount]
+
+
+class Ended(Shape):
+    """Number of jobs by the state that they reached; a state that none reached is left out."""
+
+    succeeded: Number = 0
+    dead: Number = 0
+    in_doubt: Number = 0
+    cancelled: Number = 0
+
+
+class Span(Shape):
+    """The results of a batch in one span of time."""
+
+    at: Time = Field(description="Its begin; Unix seconds.")
+    seconds: Number = Field(description="Its length.")
+    attempts: Number = Field(description="POSTs begun in it.")
+    ended: Ended
+
+
+class BatchHistory(Shape):
+    """A batch over time, oldest first; spans without events are left out."""
+
+    batch: str = Field(description="Id.")
+    spans: list[Span]
+
+
+class Act(Shape):
+    """What a person or service did."""
+
+    act: str = Field(
+        description="`pause`, `resume`, `cancel`, `redrive`, `resolve`, `pace`, `webhook`, …. Words may be "
+        "added; an entry that this version cannot read is `unreadable`."
+    )
+    at: Time
+    by: str = Field(description="Person or token.")
+    on: str = Field(
+        description="`all`, `batch:ID`, `job:ID`, `credential:NAME`, `target:URL`, `owner:NAME`, "
+        "`token:NAME` or `user:NAME`.",
+        examples=["batch:b7k2m9qx"],
+    )
+    why: str = Field(description="The reason given; may be empty.")
+    facts: dict[str, str | float | bool | None] = Field(description="The result, in words and numbers.")
+
+
+class ActPage(Shape):
+    """A page of acts, the newest first; it may hold fewer than `limit` although there are more."""
+
+    acts: list[Act]
+    next: str | None = Field(description="The `cursor` of the next page; null if there is none.")
+
+
 class Health(Shape):
     """Health status."""
 

@@ -42,7 +42,10 @@ SERVERS: Final = [{"url": "/", "description": "The server of your operator; put 
 
 TAGS: Final = [
     {"name": "Submit", "description": "Submit jobs, one or many. Needs the scope `submit`."},
-    {"name": "Look", "description": "Read batches, jobs, outcome files and metrics. Needs the scope `read`."},
+    {
+        "name": "Look",
+        "description": "Read batches, jobs, outcome files, the audit and metrics. Needs the scope `read`.",
+    },
     {
         "name": "Act",
         "description": "Pause, resume, cancel, redrive and resolve. Needs the scope `operate`. Each act is "

@@ -1,4 +1,4 @@
-"""Slots for uploads that are being read, or test events: a few in all, and fewer for any one token."""
+"""Slots for what takes long (uploads, test events, counts): a few in all, and fewer for any one token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from api.problem import Kind, ProblemError
 
 ALL = 4
-"""Uploads read at the same time, each has a thread; and likewise test events."""
+"""Uploads read at the same time, each has a thread; and likewise test events and counts."""
 
 OF_A_TOKEN = 2
 """Most of one token at a time, so that others have slots too."""

@@ -18,7 +18,7 @@ from redis import Redis
 
 from api.problem import Kind
 from tests.docs.pages import Shown, shown_commands, table_words
-from tests.support.http_server import PATIENCE, environ, running_server
+from tests.support.http_server import PATIENCE, environ, make_token, running_server
 from tests.support.repository import ROOT
 
 PAGE = ROOT / "docs" / "how-to" / "call-it-from-a-service.md"
@@ -42,8 +42,9 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
     with Redis.from_url(valkey_url) as redis:
         redis.flushall()
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    with running_server(valkey_url, tmp_path) as server:
-        said: list[dict[str, Any] | str] = []
+    token = make_token(valkey_url, "onboarding", "submit", "read", "operate", "keys")
+    with running_server(valkey_url, tmp_path, token) as server:
+        said: list[Any] = []
         for shown in shown_commands(PAGE):
             if shown.words[0] != "curl" or shown.heading == RECIPE:
                 continue
@@ -58,21 +59,18 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
                 check=True,
             )
             said.append(json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout)
-        job, taken, batch, page, file, bulk_act, bulk_acts, webhook = said
-        assert isinstance(bulk_act, dict)
-        assert isinstance(bulk_acts, dict)
-        assert isinstance(job, dict)
-        assert isinstance(taken, dict)
-        assert isinstance(batch, dict)
-        assert isinstance(page, dict)
+        job, taken, batch, page, file, bulk_act, bulk_acts = said[:7]
+        causes, history, audit, webhook = said[7:]
         assert isinstance(file, str)
-        assert isinstance(webhook, dict)
         assert (job["key"], job["verdict"]) == ("tenant-42", "new")
         assert taken["accepted"] == batch["accepted"] > 0
         assert len(page["jobs"]) == 2
         assert [each["id"] for each in bulk_acts["bulk_acts"]] == [bulk_act["id"]]
         assert webhook["secret"].startswith("whsec_")
         assert file.lstrip("\ufeff").startswith("key,credential,label")
+        assert causes == {**causes, "state": "dead", "causes": []}
+        assert history["spans"] == []
+        assert {each["by"] for each in audit["acts"]} <= {"onboarding"}  # the bulk act, once it has ended
 
 
 @pytest.mark.slow

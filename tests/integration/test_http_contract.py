@@ -71,6 +71,6 @@ def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(
             command, cwd=tmp_path, env=environ(valkey_url), capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout[-8000:]
-        assert "39 selected / 39 total" in done.stdout
+        assert "46 selected / 46 total" in done.stdout
         assert server.client.get("/readyz").status_code == 200
         assert "Traceback" not in server.log.read_text()

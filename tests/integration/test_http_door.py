@@ -222,6 +222,8 @@ ROUTES = [
     ("GET", "/v1/jobs/x.1", "read"),
     ("GET", "/v1/jobs", "read"),
     ("GET", "/v1/refused-messages", "read"),
+    *(("GET", f"/v1/batches/x/{what}", "read") for what in ("causes", "history")),
+    ("GET", "/v1/audit", "read"),
     ("GET", "/metrics", "read"),  # or the scope metrics
     *(("POST", f"/v1/batches/x/{verb}", "operate") for verb in ("pause", "resume", "cancel", "redrive")),
     ("POST", "/v1/jobs/x.1/resolve", "operate"),

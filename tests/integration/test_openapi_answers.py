@@ -45,7 +45,7 @@ OPERATIONS = {
 def test_ids_of_operations_and_webhooks_are_each_given_once() -> None:
     hooks = [each["post"]["operationId"] for each in DOCUMENT["webhooks"].values()]
     ids = [operation["operationId"] for _, _, operation in OPERATIONS.values()] + hooks
-    assert len(ids) == len(set(ids)) == 43 + len(hooks)
+    assert len(ids) == len(set(ids)) == 46 + len(hooks)
 
 
 def test_every_event_of_a_webhook_is_described() -> None:
@@ -207,7 +207,7 @@ async def _a_batch(server: Server, ledger: Ledger, receiver: Receiver, batch: st
         assert len(server.get(path).json()["holds"]) == count
     await ledger.operations.release(scope)
     assert server.get(path).json()["brakes"][0]["trying"]
-    for wanted in ("jobs", "jobs?limit=2", "jobs?state=dead"):
+    for wanted in ("jobs", "jobs?limit=2", "jobs?state=dead", "history", "causes", "causes?state=in_doubt"):
         assert server.get(f"{path}/{wanted}").status_code == 200
     await ledger.do(transitions.add_source(batch, SourceFile("april.csv", "0" * 64, 6, "ana")))
     for file in ("created.csv", "failed.csv", "in_doubt.csv", "not_attempted.csv", "manifest.json"):
@@ -228,6 +228,9 @@ async def _a_batch(server: Server, ledger: Ledger, receiver: Receiver, batch: st
     _keep_up(server, f"{path}/webhook", receiver)
     assert server.client.delete(f"{path}/webhook").status_code == 204
     assert server.get("/v1/batches", limit=1).json()["next"]
+    assert server.get(f"{path}/history").json()["spans"][0]["ended"]["cancelled"]
+    assert server.get("/v1/audit", limit=1).json()["next"]
+    assert server.get("/v1/audit", on=batch, act="cancel").json()["acts"]
 
 
 def _keep_up(server: Server, path: str, receiver: Receiver) -> None:

@@ -173,6 +173,23 @@ async def test_no_list_shows_a_thing_of_another_owners(two: Two) -> None:
     assert asked.status_code == 403
 
 
+async def test_the_audit_of_an_owner_has_its_own_acts_and_those_on_what_all_share(two: Two) -> None:
+    note = two.ledger.operations.note
+    await note("pause", actor="eva", on="credential:acme")
+    await note("purge", actor="eva", on="all")
+    await note("token", actor="eva", on="token:crm")
+    await note("pause", actor="eva", on="batch:bgone777")
+    shared = {"credential:acme", "all"}
+    crm = {"owner:crm", f"batch:{two.batch}", f"job:{two.jobs[1]}"}
+    seen = {
+        who: {each["on"] for each in two.ask(who, "GET /v1/audit").json()["acts"]}
+        for who in ("crm", "shop", "operator")
+    }
+    assert seen["crm"] == crm | shared
+    assert seen["shop"] == shared
+    assert seen["operator"] == crm | shared | {"token:crm", "batch:bgone777"}
+
+
 async def test_the_same_key_and_name_are_another_job_and_batch(two: Two) -> None:
     before = {each: await two.ledger.queries.job(each) for each in two.jobs}
     status = await two.ledger.queries.status(two.batch)

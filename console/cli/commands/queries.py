@@ -14,8 +14,6 @@ from rich.text import Text
 
 from console.cli import names, watching
 from console.cli.display.batch_report import (
-    CauseCount,
-    cause_json,
     held,
     show_batch,
     show_batches,
@@ -38,12 +36,13 @@ from console.cli.shell import (
     progress_of,
     talk,
 )
+from outcomes.causes import cause_json, causes_of
 from outcomes.outcome_files import export as export_files
 from outcomes.story import job_called, past_retention, story_json, story_of
 from outcomes.words import shown, state_of
 from provisioning.config.settings import Settings
 from provisioning.errors import InvalidInputError
-from provisioning.ledger import BatchStatus, JobRecord, Ledger, Selection, Tombstone, WorkerSign
+from provisioning.ledger import JobRecord, Ledger, Selection, Tombstone, WorkerSign
 from provisioning.lifecycle import State
 
 
@@ -269,7 +268,7 @@ def _causes(batch: str | None, wanted: Selection, state: State, owner: str | Non
                 each
                 for one in statuses
                 if one.states[state] and owner in (None, one.owner)
-                for each in await _by_cause(ledger, one, wanted)
+                for each in await causes_of(ledger, one, wanted)
             ]
             if not json:
                 show_causes(out, causes, state)
@@ -278,15 +277,6 @@ def _causes(batch: str | None, wanted: Selection, state: State, owner: str | Non
                 emit(cause_json(each, state))
 
     asyncio.run(work())
-
-
-async def _by_cause(ledger: Ledger, status: BatchStatus, wanted: Selection) -> list[CauseCount]:
-    """The causes of a state, the most frequent first, each with one job as an example."""
-    groups = await ledger.queries.causes(status.batch, wanted)
-    return [
-        CauseCount(status, group, await ledger.queries.job(f"{status.batch}.{group.example}"))
-        for group in groups
-    ]
 
 
 @cli.command()

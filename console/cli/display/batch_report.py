@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from console.cli.display.tables import facts, indented, listing
+from outcomes.causes import CauseCount, last_message
 from outcomes.words import (
     STATE_STYLES,
     STATE_WORDS,
@@ -24,7 +23,7 @@ from outcomes.words import (
     widgets,
 )
 from provisioning.causes import advice
-from provisioning.ledger import BatchStatus, CauseGroup, Hold, JobRecord, SendingLimit, WorkerSign, is_felt
+from provisioning.ledger import BatchStatus, Hold, JobRecord, SendingLimit, WorkerSign, is_felt
 from provisioning.lifecycle import UNSETTLED, State
 
 
@@ -148,15 +147,6 @@ def _stand(status: BatchStatus) -> str:
     return f"held, {left:,} left" if status.holds else f"{left:,} left"
 
 
-@dataclass(frozen=True, slots=True)
-class CauseCount:
-    """Jobs of a batch that ended alike, and one of them."""
-
-    status: BatchStatus
-    group: CauseGroup
-    example: JobRecord
-
-
 def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
     """Dead letters or doubts of batches, grouped by cause: how many, since when, what to do about each."""
     if not causes:
@@ -200,27 +190,6 @@ def _span(first: float, last: float) -> str:
     return begin if begin == end else f"{begin} to {end}"
 
 
-def cause_json(each: CauseCount, state: State) -> dict[str, Any]:
-    """A cause for programs."""
-    return {
-        "batch": each.status.batch,
-        "name": each.status.name,
-        "state": state,
-        "cause": each.group.cause,
-        "count": each.group.count,
-        "risky": each.group.risky,
-        "first": each.group.first,
-        "last": each.group.last,
-        "example": each.example.job_id,
-        "message": _message(each.example),
-        "advice": advice(each.group.cause),
-    }
-
-
 def _example(job: JobRecord) -> str:
-    text = _message(job)
+    text = last_message(job)
     return f"{job.job_id}: {shown(text)}" if text else job.job_id
-
-
-def _message(job: JobRecord) -> str:
-    return job.attempts[-1].message if job.attempts else ""

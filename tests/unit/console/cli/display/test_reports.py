@@ -9,8 +9,6 @@ import pytest
 from rich.console import Console
 
 from console.cli.display.batch_report import (
-    CauseCount,
-    cause_json,
     show_batch,
     show_batches,
     show_causes,
@@ -19,6 +17,7 @@ from console.cli.display.batch_report import (
 from console.cli.display.job_report import AT_ONCE, JobLines, show_job
 from console.cli.display.plan_report import plan_json, show_plan, show_problems
 from console.cli.display.standard_output import WIDE
+from outcomes.causes import CauseCount, cause_json
 from outcomes.story import Story, story_json, timeline
 from producers.plan import Plan
 from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
