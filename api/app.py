@@ -23,6 +23,7 @@ from api import (
     audit,
     bulk_acts,
     causes,
+    credentials,
     events,
     health,
     history,
@@ -33,6 +34,7 @@ from api import (
     submissions,
     webhook_upkeep,
     webhooks,
+    workers,
 )
 from api.conditional import Conditional
 from api.head import Head
@@ -54,8 +56,8 @@ COMPRESSION = 5
 """Level of gzip: above it time grows faster than size falls."""
 
 PARTS = (
-    *(submissions, queries, causes, history, events, audit),
-    *(operations, bulk_acts),
+    *(submissions, queries, causes, history, events, audit, workers),
+    *(operations, bulk_acts, credentials),
     *(webhooks, webhook_upkeep, metrics, health, openapi),
 )
 """Modules with routes."""

@@ -527,6 +527,91 @@ class ActPage(Shape):
     next: str | None = Field(description="The `cursor` of the next page; null if there is none.")
 
 
+class Outage(Shape):
+    """An outage of the widget API that a worker suspects."""
+
+    certain: bool = Field(description="Whether a probe has failed as well.")
+    since: Time = Field(description="The first failure; Unix seconds.")
+    cause: str = Field(description="Of the last failure.")
+    next_probe: Time = Field(description="The next probes; Unix seconds.")
+
+
+class Worker(Shape):
+    """A worker at its last sign of life."""
+
+    name: str
+    at: Time = Field(description="Its last sign of life; Unix seconds.")
+    in_flight: Number = Field(description="POSTs in flight.")
+    limit: Number = Field(description="Its limit of POSTs in flight.")
+    in_hand: Number = Field(description="Jobs that it holds, those that wait for another attempt included.")
+    refused: float = Field(description="Share of its last answers that pushed back; 0 to 1.")
+    outage: Outage | None = Field(description="Null if it suspects none.")
+    rates: dict[str, float] = Field(description="Learned rates in use, by credential; POSTs per second.")
+    credentials: list[str] = Field(description="Names of the credentials that it has.")
+    settings: dict[str, str] = Field(description="Settings that should be equal on all workers.")
+    skew: float = Field(description="Seconds by which its clock is ahead of that of Redis.")
+
+
+class SendingLimit(Shape):
+    """One thing that limits sending; members that do not apply are left out."""
+
+    kind: Literal["outage", "learned_rate", "pace", "concurrency"]
+    on: str = Field("", description="The credential; of `concurrency` the worker.")
+    per_second: float | None = Field(None, description="Of a rate: POSTs per second.")
+    at_once: int | None = Field(None, description="Of `concurrency`: the limit of POSTs in flight.")
+    refused: float | None = Field(
+        None, description="Of `concurrency`: share of the last answers that pushed back; 0 to 1."
+    )
+    since: Time | None = Field(None, description="Begin of an outage or a learned rate; Unix seconds.")
+    certain: bool | None = Field(None, description="Of an outage: whether a probe has failed as well.")
+    cause: str | None = Field(None, description="Of an outage: its last failure.")
+    next_probe: Time | None = Field(None, description="Of an outage: the next probes; Unix seconds.")
+    workers: int | None = Field(None, description="Of an outage: how many workers have detected it.")
+
+
+class CredentialPace(Shape):
+    """How many POSTs per second a credential may start, over all workers and owners."""
+
+    credential: str
+    pace: str | None = Field(
+        description="`5/s`, `300/m`, `1000/h` or `unlimited`; null if none is set, and the settings of the "
+        "workers with this credential differ, or there is no such worker."
+    )
+    set: bool = Field(description="Whether a person has set it; else it is PROVISION_RATE of the workers.")
+    workers: Number = Field(description="Workers alive that have this credential.")
+
+
+class LearnedRate(Shape):
+    """What the widget API accepts for a credential, learned from its answers of 429."""
+
+    credential: str
+    per_second: float
+    since: Time
+
+
+class Sending(Shape):
+    """The workers that are alive, and what limits sending; the same for all owners."""
+
+    workers: list[Worker]
+    differing_settings: list[str] = Field(
+        description="Settings that differ between workers and should not, by name."
+    )
+    limits: list[SendingLimit] = Field(description="The most severe first.")
+    paces: list[CredentialPace] = Field(description="Those that a person has set.")
+    learned_rates: list[LearnedRate] = Field(description="Those in force, also where a pace is lower.")
+    holds: list[Hold] = Field(description="Those that are not of one batch.")
+    memory_share: float | None = Field(
+        description="Used share of the memory that Redis may use, 0 to 1; null if it has no limit."
+    )
+
+
+class CredentialChanged(Shape):
+    """Result of an operation on a credential."""
+
+    credential: str
+    done: Literal[Done.PAUSED, Done.HELD_ALREADY, Done.NOT_HELD, Done.GOES_ON, Done.PROBE]
+
+
 class Health(Shape):
     """Health status."""
 

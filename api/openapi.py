@@ -44,12 +44,13 @@ TAGS: Final = [
     {"name": "Submit", "description": "Submit jobs, one or many. Needs the scope `submit`."},
     {
         "name": "Look",
-        "description": "Read batches, jobs, outcome files, the audit and metrics. Needs the scope `read`.",
+        "description": "Read batches, jobs, outcome files, the audit, workers and metrics. Needs the scope "
+        "`read`.",
     },
     {
         "name": "Act",
-        "description": "Pause, resume, cancel, redrive and resolve. Needs the scope `operate`. Each act is "
-        "recorded in the audit.",
+        "description": "Pause, resume, cancel, redrive, resolve, set paces. Needs the scope `operate`. Each "
+        "act is recorded in the audit.",
     },
     {
         "name": "Webhooks",

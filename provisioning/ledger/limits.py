@@ -74,10 +74,10 @@ def sending_limits(
                 workers=len(outages),
             )
         )
-    usual = {worker.settings.get("rate", "") for worker in workers}
+    usual = usual_rate(workers)
     for credential in sorted(set(paces).union(learned, *(worker.credentials for worker in workers))):
         rate = learned.get(credential)
-        set_to = Rate.of_word(paces[credential]) if credential in paces else _rate(usual)
+        set_to = Rate.of_word(paces[credential]) if credential in paces else usual
         per_second = None if set_to is None else set_to.per_second
         if rate is not None and rate.in_force and (per_second is None or rate.rate < per_second):
             limits.append(
@@ -97,13 +97,23 @@ def sending_limits(
     return limits
 
 
+def differing_settings(workers: Sequence[WorkerSign]) -> list[str]:
+    """The settings that should be equal on all workers and are not, by name."""
+    values: dict[str, set[str]] = {}
+    for worker in workers:
+        for name, value in worker.settings.items():
+            values.setdefault(name, set()).add(value)
+    return sorted(name for name, found in values.items() if len(found) > 1)
+
+
+def usual_rate(workers: Sequence[WorkerSign]) -> Rate | None:
+    """The pace of these workers for credentials without one of their own; None if they differ, or none is."""
+    words = {worker.settings.get("rate", "") for worker in workers}
+    return Rate.parse(next(iter(words))) if len(words) == 1 and "" not in words else None
+
+
 def is_felt(limit: SendingLimit) -> bool:
     """Whether the API causes it, and not a person's setting."""
     if limit.kind == "concurrency":
         return (limit.refused or 0.0) >= NOTICED
     return limit.kind != "pace"
-
-
-def _rate(words: set[str]) -> Rate | None:
-    """The pace of all workers; None if they differ."""
-    return Rate.parse(next(iter(words))) if len(words) == 1 and "" not in words else None

@@ -287,11 +287,14 @@ class Queries:
 
     async def limits(self, workers: Sequence[WorkerSign]) -> list[SendingLimit]:
         """What limits sending now, from these workers and the ledger."""
-        learned = {
+        return sending_limits(workers, await self.paces(), await self.learned_rates())
+
+    async def learned_rates(self) -> dict[str, LearnedRate]:
+        """What was learned from 429 answers, by credential."""
+        return {
             name.decode(): _decode_rate(rate)
             for name, rate in (await self._redis.hgetall(keys.LEARNED)).items()
         }
-        return sending_limits(workers, await self.paces(), learned)
 
     async def job(self, job_id: str) -> JobRecord:
         """

@@ -42,7 +42,8 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
     with Redis.from_url(valkey_url) as redis:
         redis.flushall()
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    token = make_token(valkey_url, "onboarding", "submit", "read", "operate", "keys")
+    # As `operations` of the page has it, for the commands that change what all owners share.
+    token = make_token(valkey_url, "onboarding", "submit", "read", "operate", "keys", all_owners=True)
     with running_server(valkey_url, tmp_path, token) as server:
         said: list[Any] = []
         for shown in shown_commands(PAGE):
@@ -60,7 +61,7 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
             )
             said.append(json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout)
         job, taken, batch, page, file, bulk_act, bulk_acts = said[:7]
-        causes, history, audit, webhook = said[7:]
+        causes, history, workers, audit, put, pace, deleted, paused, resumed, webhook = said[7:]
         assert isinstance(file, str)
         assert (job["key"], job["verdict"]) == ("tenant-42", "new")
         assert taken["accepted"] == batch["accepted"] > 0
@@ -68,9 +69,11 @@ def test_the_commands_of_the_page_do_what_it_says(valkey_url: str, tmp_path: Pat
         assert [each["id"] for each in bulk_acts["bulk_acts"]] == [bulk_act["id"]]
         assert webhook["secret"].startswith("whsec_")
         assert file.lstrip("\ufeff").startswith("key,credential,label")
-        assert causes == {**causes, "state": "dead", "causes": []}
-        assert history["spans"] == []
+        assert (causes, deleted) == ({**causes, "state": "dead", "causes": []}, "")
+        assert history["spans"] == workers["workers"] == []
         assert {each["by"] for each in audit["acts"]} <= {"onboarding"}  # the bulk act, once it has ended
+        assert put == pace == {"credential": "default", "pace": "5/s", "set": True, "workers": 0}
+        assert (paused["done"], resumed["done"]) == ("paused", "goes on")
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from redis import Redis
 
 from api.app import described
 from api.problem import Kind
-from tests.support.http_server import csv_of, environ, job, running_server
+from tests.support.http_server import csv_of, environ, job, make_token, running_server
 from tests.support.repository import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "http-api.openapi.json"
@@ -49,7 +49,8 @@ def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(
 ) -> None:
     with Redis.from_url(valkey_url) as redis:
         redis.flushall()
-    with running_server(valkey_url, tmp_path, API_RATE="unlimited") as server:
+    token = make_token(valkey_url, "all", "submit", "read", "operate", "keys", all_owners=True)
+    with running_server(valkey_url, tmp_path, token, API_RATE="unlimited") as server:
         server.post("/v1/jobs", job("there"))
         server.post("/v1/batches?name=there", csv_of(3), Content_Type="text/csv")
         server.post("/v1/batches/there/cancel")
@@ -71,6 +72,6 @@ def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(
             command, cwd=tmp_path, env=environ(valkey_url), capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout[-8000:]
-        assert "46 selected / 46 total" in done.stdout
+        assert "52 selected / 52 total" in done.stdout
         assert server.client.get("/readyz").status_code == 200
         assert "Traceback" not in server.log.read_text()

@@ -224,6 +224,10 @@ ROUTES = [
     ("GET", "/v1/refused-messages", "read"),
     *(("GET", f"/v1/batches/x/{what}", "read") for what in ("causes", "history")),
     ("GET", "/v1/audit", "read"),
+    ("GET", "/v1/workers", "read"),
+    ("GET", "/v1/credentials/x/pace", "read"),
+    *((method, "/v1/credentials/x/pace", "operate") for method in ("PUT", "DELETE")),
+    *(("POST", f"/v1/credentials/x/{verb}", "operate") for verb in ("pause", "resume")),
     ("GET", "/metrics", "read"),  # or the scope metrics
     *(("POST", f"/v1/batches/x/{verb}", "operate") for verb in ("pause", "resume", "cancel", "redrive")),
     ("POST", "/v1/jobs/x.1/resolve", "operate"),

@@ -17,6 +17,7 @@ from threading import Thread
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from redis import Redis
 
@@ -25,7 +26,17 @@ from api.events import FOLLOWED
 from api.models import BatchEvent, Done, JobEvent, StateCounts, StreamEvent
 from api.words import MEANINGS
 from provisioning import scopes
-from provisioning.ledger import Hold, Ledger, keys, refused_messages, transitions
+from provisioning.learned_rate import LearnedRate
+from provisioning.ledger import (
+    Hold,
+    Ledger,
+    Outage,
+    WorkerSign,
+    keys,
+    refused_messages,
+    transitions,
+    worker_registry,
+)
 from provisioning.ledger.records import SourceFile
 from provisioning.ledger.schema import WEBHOOK_EVENTS, HoldKind
 from provisioning.ledger.tokens import Scope
@@ -45,7 +56,7 @@ OPERATIONS = {
 def test_ids_of_operations_and_webhooks_are_each_given_once() -> None:
     hooks = [each["post"]["operationId"] for each in DOCUMENT["webhooks"].values()]
     ids = [operation["operationId"] for _, _, operation in OPERATIONS.values()] + hooks
-    assert len(ids) == len(set(ids)) == 46 + len(hooks)
+    assert len(ids) == len(set(ids)) == 52 + len(hooks)
 
 
 def test_every_event_of_a_webhook_is_described() -> None:
@@ -114,7 +125,8 @@ def checked(valkey_url: str, folder: Path, answers: Answers, **settings: str) ->
     """A server each of whose answers is compared with the document."""
     with Redis.from_url(valkey_url) as redis:
         redis.flushall()
-    with running_server(valkey_url, folder, "", before=(), ready=True, **settings) as server:
+    token = make_token(valkey_url, "all", "submit", "read", "operate", "keys", all_owners=True)
+    with running_server(valkey_url, folder, token, before=(), ready=True, **settings) as server:
         server.client.event_hooks = {"response": [answers.check]}
         yield server
 
@@ -130,6 +142,7 @@ async def test_every_answer_is_as_the_document_says(
             batch = _uploads(server)
             await _a_batch(server, ledger, receiver, batch)
             await _of_the_owner(server, ledger, receiver)
+            await _sending(server, ledger)
             await _others(server, ledger)
             await _refusals(server, ledger)
     told = [answers.check_delivery(*each) for each in receiver.heard]
@@ -264,6 +277,29 @@ def _follow(server: Server, path: str) -> None:
     assert server.client.get(f"{path}/events", headers={"Last-Event-ID": last}).status_code == 204
 
 
+async def _sending(server: Server, ledger: Ledger) -> None:
+    """Workers, everything that may limit sending, and what a person may do about a credential."""
+    down = Outage(certain=True, since=1.0, cause="read_timeout", next_probe=2.0)
+    for name, rate in (("w1", "5/s"), ("w2", "6/s")):
+        state = WorkerSign(
+            name, 0.0, 3, 32, 5, 0.1, down, {"default": 9.5}, ["default", "acme"], {"rate": rate}
+        )
+        await worker_registry.sign(ledger, state, queue=None)
+    redis: Any = ledger.redis
+    learned = LearnedRate(9.5, 9.5, 1.0, 1.0)
+    await redis.hset(keys.LEARNED, "default", msgspec.json.encode(learned))
+    path = "/v1/credentials/acme"
+    assert server.get(f"{path}/pace").json()["pace"] is None
+    assert server.client.put(f"{path}/pace", json={"pace": "300/m"}).json()["pace"] == "5/s"
+    for act in ("pause", "pause", "resume", "resume"):
+        assert server.post(f"{path}/{act}").status_code == 200
+    server.post(f"{path}/pause")
+    shown = server.get("/v1/workers").json()
+    assert {each["kind"] for each in shown["limits"]} == {"outage", "learned_rate", "pace", "concurrency"}
+    assert server.post(f"{path}/resume").json()["done"] == Done.GOES_ON
+    assert server.client.delete(f"{path}/pace").status_code == 204
+
+
 async def _others(server: Server, ledger: Ledger) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         assert server.get(path).status_code == 200
@@ -325,6 +361,7 @@ ABSENT = {
     "file": "failed.csv",
     "delivery": "msg_b7777777_1-0",
     "bulk_act": "a" * 16,
+    "credential": "nobody",
 }
 """Names of what is not there."""
 
@@ -368,7 +405,9 @@ def test_what_is_refused_for_now_is_as_the_document_says(valkey_url: str, tmp_pa
 @pytest.mark.slow
 def test_a_token_needs_one_of_the_scopes_that_the_document_names(valkey_url: str, tmp_path: Path) -> None:
     with checked(valkey_url, tmp_path, Answers(DOCUMENT), API_RATE="unlimited") as server:
-        tokens = {str(scope): make_token(valkey_url, str(scope), str(scope)) for scope in Scope}
+        tokens = {
+            str(scope): make_token(valkey_url, str(scope), str(scope), all_owners=True) for scope in Scope
+        }
         for method, path, operation in OPERATIONS.values():
             path = path.format(**ABSENT)
             enough = [set(each["token"]) for each in operation["security"]]

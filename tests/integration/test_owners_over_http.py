@@ -37,13 +37,14 @@ SAMPLES: dict[str, Any] = {
     "PUT /v1/jobs/{job}/webhook": {"url": "https://shop.example/"},
     "PUT /v1/webhook": {"url": f"https://{MARK}.example/"},
     "POST /v1/jobs/{job}/resolve": {"found": "absent"},
+    "PUT /v1/credentials/{credential}/pace": {"pace": "7/s"},
 }
 """Bodies of the operations that need one."""
 
 QUERIES = {"POST /v1/batches/{batch}/bulk-acts": "?act=redrive"}
 """Queries of the operations that need one."""
 
-OPEN = {"GET /healthz", "GET /readyz", "GET /metrics"}
+OPEN = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/workers"}
 """Operations that show nothing of a single owner's, or need a token for that alone."""
 
 OPERATIONS = [
@@ -52,6 +53,9 @@ OPERATIONS = [
 OF_SOMETHING = [each for each in OPERATIONS if "{batch}" in each or "{job}" in each]
 OF_A_BULK_ACT = [each for each in OPERATIONS if "{bulk_act}" in each]
 OF_THE_OWNER = [each for each in OPERATIONS if each.partition(" ")[2].startswith("/v1/webhook")]
+SHARED = [each for each in OPERATIONS if "{credential}" in each]
+"""Operations on what all owners share: to be changed only with a token that sees all."""
+
 OF_NOTHING = [each for each in OPERATIONS if "{" not in each and each not in (*OPEN, *OF_THE_OWNER)]
 
 
@@ -171,6 +175,40 @@ async def test_no_list_shows_a_thing_of_another_owners(two: Two) -> None:
                 assert MARK in mine.text or two.batch in mine.text or "key" in mine.text, operation
     asked = two.client.get("/v1/batches?owner=crm", headers={"Authorization": f"Bearer {two.tokens['shop']}"})
     assert asked.status_code == 403
+
+
+async def test_what_all_owners_share_is_shown_to_each_and_changed_only_for_all(two: Two) -> None:
+    """Every operation on a credential, by every kind of token."""
+    kinds = {
+        "reads": ([Scope.READ], False),
+        "operates": ([Scope.OPERATE], False),
+        "reads all": ([Scope.READ], True),
+        "operates all": ([Scope.OPERATE], True),
+    }
+    for who, (granted, all_owners) in kinds.items():
+        name = who.replace(" ", "-")
+        _, two.tokens[who] = await two.ledger.tokens.create(
+            name, granted, owner="shop", all_owners=all_owners
+        )
+    changes = [each for each in SHARED if not each.startswith("GET ")]
+    assert len(changes) == 4
+    before = await two.kept()
+    for who in ("crm", "shop", "reads", "operates", "reads all"):
+        for operation in changes:
+            refused = two.ask(who, operation, credential="acme")
+            assert refused.status_code == 403, (who, operation, refused.text)
+            if Scope.OPERATE in kinds.get(who, ([Scope.OPERATE],))[0]:
+                assert "shared by all owners" in refused.json()["detail"]
+                assert "--all-owners" in refused.json()["hint"]
+    assert await two.kept() == before
+    for operation in changes:
+        assert two.ask("operates all", operation, credential="acme").status_code in (200, 204), operation
+    acts = [(act.act, act.by, act.on) async for act in two.ledger.queries.audit(4)]
+    assert sorted(act for act, _, _ in acts) == ["pace", "pace", "pause", "resume"]
+    assert {each[1:] for each in acts} == {("operates-all", "credential:acme")}
+    for who, status in (("crm", 200), ("reads", 200), ("reads all", 200), ("operates", 403)):
+        for operation in ("GET /v1/credentials/{credential}/pace", "GET /v1/workers"):
+            assert two.ask(who, operation, credential="acme").status_code == status, (who, operation)
 
 
 async def test_the_audit_of_an_owner_has_its_own_acts_and_those_on_what_all_share(two: Two) -> None:

@@ -1,4 +1,4 @@
-"""What the HTTP API tells of causes, history and the audit: the same as the command line."""
+"""What the HTTP API tells of causes, history, the audit, workers and paces: the same as the command line."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from provisioning.ledger import Ledger, keys
+from provisioning.learned_rate import LearnedRate
+from provisioning.ledger import Ledger, WorkerSign, keys, worker_registry
 from provisioning.ledger.tokens import Scope
 from provisioning.lifecycle import Event
+from provisioning.pace import Rate
 from tests.support.http_server import Server, problem, provision, running_server
 from tests.support.ledger_fixtures import answer, claim, fill, new_job, say, send
 
@@ -149,11 +152,127 @@ async def test_a_request_reads_a_bounded_part_of_the_audit_and_says_that_there_i
     assert ([each["by"] for each in second["acts"]], second["next"]) == (["ana"], None)
 
 
+async def _sign(ledger: Ledger, name: str, rate: str, *credentials: str) -> None:
+    state = WorkerSign(name, 0.0, 1, 8, 2, credentials=list(credentials), settings={"rate": rate})
+    await worker_registry.sign(ledger, state, queue=None)
+
+
+async def test_workers_and_limits_are_those_of_the_command_line(
+    client: httpx.AsyncClient, ledger: Ledger, valkey_url: str
+) -> None:
+    await fill(ledger, new_job("k"))
+    await _sign(ledger, "w2", "5/s", "acme")
+    await _sign(ledger, "w1", "6/s", "acme", "globex")
+    await ledger.operations.set_pace("globex", Rate(2.0))
+    redis: Any = ledger.redis
+    for name, rate in (("acme", 9.5), ("noise", 0.0)):
+        await redis.hset(keys.LEARNED, name, msgspec.json.encode(LearnedRate(rate, 9.5, 1.0, 1.0)))
+    await ledger.operations.hold("credential:acme", actor="ana", justification="x")
+    await ledger.operations.hold("batch:b1", actor="ana", justification="y")
+    shown = (await client.get("/v1/workers")).json()
+    [status] = lines(valkey_url, "status", "b1")
+    assert shown["limits"] == status["limits"]
+    assert shown["workers"] == sorted(status["workers"], key=lambda each: str(each["name"]))
+    assert shown["differing_settings"] == ["rate"]
+    assert shown["paces"] == [{"credential": "globex", "pace": "2/s", "set": True, "workers": 1}]
+    assert shown["learned_rates"] == [{"credential": "acme", "per_second": 9.5, "since": 1.0}]
+    assert [each["scope"] for each in shown["holds"]] == ["credential:acme"]
+    assert shown["memory_share"] is None  # this Valkey has no limit
+    await redis.config_set("maxmemory", "1gb")
+    try:
+        assert 0 < (await client.get("/v1/workers")).json()["memory_share"] < 1
+    finally:
+        await redis.config_set("maxmemory", "0")
+
+
+async def test_a_pace_is_set_shown_and_removed_as_on_the_command_line(
+    client: httpx.AsyncClient, ledger: Ledger, valkey_url: str
+) -> None:
+    path = "/v1/credentials/acme/pace"
+    assert (await client.get(path)).json() == {
+        "credential": "acme",
+        "pace": None,
+        "set": False,
+        "workers": 0,
+    }
+    await _sign(ledger, "w1", "5/s", "acme")
+    assert (await client.get(path)).json()["pace"] == "5/s"
+    put = await client.put(path, json={"pace": "300/m"})
+    shown = (await client.get(path)).json()
+    assert put.json() == shown == {"credential": "acme", "pace": "5/s", "set": True, "workers": 1}
+    [said] = lines(valkey_url, "pace", "acme")
+    assert said == {name: shown[name] for name in said}
+    assert (await client.put(path, json={"pace": "unlimited"})).json()["pace"] == "unlimited"
+    assert (await client.delete(path)).status_code == 204
+    assert await ledger.queries.paces() == {}
+    await _sign(ledger, "w2", "6/s", "acme")
+    assert (await client.get(path)).json()["pace"] is None  # the workers differ
+    acts = [(act.act, act.facts["pace"]) async for act in ledger.queries.audit()]
+    assert acts == [("pace", "not set"), ("pace", "unlimited"), ("pace", "5/s")]
+
+
+async def test_a_pace_that_is_none_is_refused_without_being_repeated(
+    client: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    path = "/v1/credentials/acme/pace"
+    bodies: tuple[object, ...] = (
+        *({"pace": "s3cret"}, {"pace": "0/s"}, {"pace": "5"}, {"pace": "9" * 400 + "/s"}, {"pace": 5}),
+        *({}, {"pace": "5/s", "s3cret": 1}, [], "5/s"),
+    )
+    for body in bodies:
+        refused = await client.put(path, json=body)
+        assert (problem(refused), "s3cret" in refused.text) == ("invalid", False), body
+        assert refused.json()["hint"]
+    twice = await client.put(path, content=b'{"pace":"5/s","pace":"6/s"}')
+    assert problem(twice) == "invalid"
+    for name in ("id:s3cret", "%20acme", "x" * 101, "a%00b"):
+        refused = await client.put(f"/v1/credentials/{name}/pace", json={"pace": "5/s"})
+        assert (problem(refused), "s3cret" in refused.text) == ("invalid", False), name
+    assert problem(await client.put("/v1/credentials/a%0Ab/pace", json={"pace": "5/s"})) == "not-found"
+    assert await ledger.queries.paces() == {}
+
+
+async def test_a_credential_may_have_a_slash_in_its_name(client: httpx.AsyncClient, ledger: Ledger) -> None:
+    put = await client.put("/v1/credentials/acme%2Fmx/pace", json={"pace": "5/s"})
+    assert put.json()["credential"] == "acme/mx"
+    assert await ledger.queries.paces() == {"acme/mx": "5.0"}
+
+
+async def test_a_credential_is_paused_and_resumed_and_a_misspelt_one_is_not_found(
+    client: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    def path(name: str, act: str) -> str:
+        return f"/v1/credentials/{name}/{act}"
+
+    assert (await client.post(path("early", "pause"))).json()["done"] == "paused"  # no name is known yet
+    await ledger.operations.release("credential:early")
+    await fill(ledger, new_job("k", "initech"))
+    await _sign(ledger, "w1", "5/s", "acme")
+    for act in ("pause", "resume"):
+        refused = await client.post(path("acne", act))
+        assert problem(refused) == "not-found"
+        assert "acne" not in refused.text
+    for name in ("acme", "initech"):  # a worker has it; a job uses it
+        done = [
+            (await client.post(path(name, act), params={"because": "key rotated"})).json()
+            for act in ("pause", "pause", "resume", "resume")
+        ]
+        assert [each["done"] for each in done] == ["paused", "held already", "goes on", "not held"]
+        assert {each["credential"] for each in done} == {name}
+    assert await ledger.queries.holds() == []
+    acts = [(act.act, act.on, act.why) async for act in ledger.queries.audit(2)]
+    assert acts == [(act, "credential:initech", "key rotated") for act in ("resume", "pause")]
+
+
 async def test_every_new_answer_is_not_sent_again_to_who_has_it_and_answers_head(
     client: httpx.AsyncClient, ledger: Ledger
 ) -> None:
     await _end(ledger, *ENDS)
-    for path in (*("/v1/batches/b1/causes", "/v1/batches/b1/history", "/v1/audit"),):
+    await _sign(ledger, "w1", "5/s", "acme")
+    for path in (
+        *("/v1/batches/b1/causes", "/v1/batches/b1/history", "/v1/audit", "/v1/workers"),
+        "/v1/credentials/acme/pace",
+    ):
         first = await client.get(path)
         again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
         assert (again.status_code, again.content) == (304, b""), path

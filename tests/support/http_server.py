@@ -39,12 +39,12 @@ def provision(redis_url: str, *args: str, **settings: str) -> subprocess.Complet
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def make_token(redis_url: str, name: str, *scopes: str) -> str:
+def make_token(redis_url: str, name: str, *scopes: str, all_owners: bool = False) -> str:
     """A new token, made by the ledger as `provision token create` has it made, without a process for it."""
 
     async def made() -> str:
         async with Ledger.at(redis_url) as ledger:
-            _, token = await ledger.tokens.create(name, map(Scope, scopes))
+            _, token = await ledger.tokens.create(name, map(Scope, scopes), all_owners=all_owners)
         return token
 
     with ThreadPoolExecutor(1) as pool:  # where no loop runs, whatever the test's own thread does

@@ -114,6 +114,10 @@ class Answers:
             if isinstance(value, dict):
                 self.members.setdefault(name, set()).update(value)
             self._note(value, self._named(name))
+        elif "anyOf" in schema:  # a null, or what else it may be
+            for each in schema["anyOf"]:
+                if isinstance(value, dict) and "$ref" in each:
+                    self._note(value, each)
         elif isinstance(value, list):
             for item in value:
                 self._note(item, schema.get("items", {}))
