@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.answers import json_answer, refusals
 from api.filters import CredentialName, Justification, Key, Reason, Since, Until
-from api.models import BulkActs, BulkActState
+from api.models import BulkActList, BulkActState
 from api.openapi_headers import headers
 from api.owned import batch_of
 from api.problem import Kind, ProblemError
@@ -147,7 +147,7 @@ async def expected(ledger: Ledger, batch: str, wanted: Selection) -> int:
     "/v1/bulk-acts",
     response_class=Response,
     responses={
-        200: {"model": BulkActs, "description": "The latest acts, newest first."},
+        200: {"model": BulkActList, "description": "The latest acts, newest first."},
         **refusals(Kind.NOT_FOUND),
     },
 )

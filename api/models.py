@@ -723,7 +723,7 @@ class BulkActState(Shape):
     ended_at: Time | None
 
 
-class BulkActs(Shape):
+class BulkActList(Shape):
     """The latest bulk acts, newest first."""
 
     bulk_acts: list[BulkActState]

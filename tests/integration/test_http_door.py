@@ -231,6 +231,9 @@ ROUTES = [
     ("GET", "/metrics", "read"),  # or the scope metrics
     *(("POST", f"/v1/batches/x/{verb}", "operate") for verb in ("pause", "resume", "cancel", "redrive")),
     ("POST", "/v1/jobs/x.1/resolve", "operate"),
+    ("POST", "/v1/batches/x/bulk-acts", "operate"),
+    *(("GET", f"/v1/bulk-acts{which}", "read") for which in ("", "/x")),
+    ("POST", "/v1/bulk-acts/x/cancel", "operate"),
     *((method, "/v1/batches/x/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
     *((method, "/v1/jobs/x.1/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
     *((method, "/v1/webhook", "submit") for method in ("PUT", "GET", "DELETE")),
