@@ -25,6 +25,7 @@ from console.web.pages import (
     paces,
     reconciling,
     resolving,
+    retention,
     sign_in,
     static,
     workers,
@@ -34,7 +35,7 @@ from console.web.route import error_page
 from console.web.shared_reads import SharedReads
 from provisioning.config.settings import Settings
 
-READING = (sign_in, batches, dead_letters, in_doubt, jobs, bulk_acts, workers, audit, live, static)
+READING = (sign_in, batches, dead_letters, in_doubt, jobs, bulk_acts, workers, audit, retention, live, static)
 """Modules with pages that change nothing."""
 
 WRITING = (holds, bulk_act_forms, resolving, reconciling, paces)

@@ -5,21 +5,40 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from provisioning.ledger import Ledger
+from console.web.site import READING, WRITING
+from provisioning.ledger import Ledger, Selection
+from provisioning.ledger.bulk_acts import Asked, Verb
 from provisioning.ledger.sessions import IDLE, LONGEST, Sessions
 from provisioning.ledger.tokens import Scope
-from provisioning.lifecycle import Event
+from provisioning.lifecycle import Event, State
 from tests.support.http_server import Server, running_server
 from tests.support.ledger_fixtures import Clock, answer, claim, fill, new_job, say, send
 
 ALL = [scope for scope in Scope if scope is not Scope.METRICS]
-ACTS = (*(f"/batches/b1/{act}" for act in ("pause", "resume", "cancel", "redrive")), "/jobs/b1.1/resolve")
+BULK_ACT = "a" * 16
+
+
+def _paths(modules: Sequence[Any], method: str) -> list[str]:
+    """Every path of these modules with a thing of `b1`'s in it, or for an act without one."""
+    return [
+        route.path.format(batch="b1", job="b1.1", bulk_act=BULK_ACT, file="failed.csv")
+        for module in modules
+        for route in module.router.routes
+        if method in route.methods
+        and (method == "POST" or {"batch", "job", "bulk_act"} & {*route.param_convertors})
+    ]
+
+
+ACTS = _paths(WRITING, "POST")
+SHARED = [path for path in ACTS if path.startswith(("/holds/", "/paces"))]
+PAGES = [*_paths((*READING, *WRITING), "GET"), "/live?batch=b1", f"/live?bulk_act={BULK_ACT}"]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +104,9 @@ async def test_no_act_is_done_for_who_may_not_operate_or_sends_no_form_of_the_se
             ):
                 refused = await operator.post(path, data={**data, "form_token": right}, headers=headers)
                 assert refused.status_code == 403
-        assert '<form method="post" action="/batches' not in (await reader.get("/batches/b1")).text
+        for path in ("/batches/b1", "/workers", "/batches/b1/in-doubt", "/batches/b1/reconcile"):
+            assert '<form method="post" action="/sign-out"' in (text := (await reader.get(path)).text)
+            assert text.count('<form method="post"') == 1, path
     assert await ledger.queries.status("b1") == before
 
 
@@ -95,19 +116,25 @@ async def test_another_owners_things_are_not_found_on_any_page(server: Server, l
     await send(ledger, job)
     await say(ledger, answer(job, Event.REJECTED))
     await ledger.operations.hold("batch:b1", actor="crm-person", justification="why of crm")
+    none = Selection(State.CANCELLED)
+    await ledger.bulk_acts.ask(Asked(BULK_ACT, Verb.REDRIVE, "b1", "crm", "crm-person", none, 0, 1.0))
     async with visit(server, ledger, *ALL, owner="shop") as shop:
-        for path in ("/batches/b1", "/batches/b1/dead-letters", "/batches/b1/in-doubt", "/jobs/b1.1"):
-            assert (await shop.get(path)).status_code == 404, path
-        assert (await shop.get("/batches/b1/files/failed.csv")).status_code == 404
+        for path in PAGES:
+            asked = path + "?until=1" if path.endswith("/risk") else path
+            assert (await shop.get(asked)).status_code == 404, path
         token = await form_token(shop)
         for path in ACTS:
             data = {"form_token": token, "reason": "x", "until": "9e9", "found": "absent"}
-            assert (await shop.post(path, data=data)).status_code == 404, path
-        for path in ("/batches", "/dead-letters", "/in-doubt", "/audit", "/batches?q=tenant-of-crm"):
+            assert (await shop.post(path, data=data)).status_code == (403 if path in SHARED else 404), path
+        assert (await shop.get("/retention")).status_code == 403
+        lists = ("/batches", "/dead-letters", "/in-doubt", "/bulk-acts", "/audit", "/batches?q=tenant-of-crm")
+        for path in lists:
             text = (await shop.get(path)).text
             assert "/b1" not in text, path
             assert "crm-person" not in text, path
+    assert await ledger.queries.holds() != []
     async with visit(server, ledger, *ALL, owner="crm") as crm:
+        assert (await crm.get(f"/bulk-acts/{BULK_ACT}")).status_code == 200
         assert "/batches/b1" in (await crm.get("/dead-letters")).text
         assert "why of crm" in (await crm.get("/audit")).text
 
@@ -212,3 +239,15 @@ async def test_a_session_ends_after_half_an_hour_without_a_request_and_after_eig
     clock.advance(1)
     assert await sessions.find(shown) is None
     assert [key async for key in ledger.redis.scan_iter("pv:session:*")] == []
+
+
+async def test_an_operator_counts_what_is_past_its_retention(
+    valkey_url: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    with running_server(valkey_url, tmp_path, RETENTION_DAYS="dead=30") as server:
+        _, token = await ledger.tokens.create("operator", ALL, all_owners=True)
+        async with httpx.AsyncClient(base_url=server.url, headers={"Origin": server.url}) as client:
+            await client.post("/sign-in", data={"token": token})
+            text = (await client.get("/retention?count=1")).text
+    assert "Jobs past it now" in text
+    assert ">30<" in text

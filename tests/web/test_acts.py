@@ -259,6 +259,12 @@ def test_the_operator_sets_a_pace_and_pauses_a_credential_and_everything(page: P
     expect(page.locator(".hold")).to_contain_text("Nothing is sent until somebody resumes it.")
 
 
+def test_what_is_past_its_retention_is_counted_before_it_is_deleted(page: Page, site: Site) -> None:
+    page.goto("/workers")
+    page.click("text=Retention: what is deleted, and when")
+    expect(page.locator(".lead")).to_contain_text("PROVISION_RETENTION_DAYS is not set")
+
+
 def test_what_all_owners_share_is_changed_by_nobody_else(chromium: Browser, site: Site) -> None:
     page = signed_in(chromium, site, "shop", locale="en-US")
     site.do(lambda ledger: ledger.redis.hset("pv:rates", "acme", "5.0"))

@@ -12,7 +12,7 @@ from tests.support import npm
 from tests.web.conftest import HOSTILE, KEY_OF_WIDGET, Site, states_of
 
 PAGES = [
-    *("/bulk-acts", "/bulk-acts/none", "/batches/{batch}/reconcile"),
+    *("/retention", "/bulk-acts", "/bulk-acts/none", "/batches/{batch}/reconcile"),
     *("/batches", "/batches?q=nobody", "/batches/none", "/batches/{batch}", "/workers"),
     *("/audit", "/audit?on={batch}&since=2020-01-01T00:00", "/audit?on=nobody"),
     *("/dead-letters", "/batches/{batch}/dead-letters", "/in-doubt", "/batches/{batch}/in-doubt"),
