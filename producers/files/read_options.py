@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from producers.files.body import check_credential
+from producers.files.corrections import NONE, Corrections
 from producers.files.defaults import check_as_is, check_defaults
 from producers.files.file_kinds import Format
 from provisioning.errors import InvalidInputError
@@ -29,6 +30,7 @@ class ReadOptions:
         format: how rows are written; recognised if None.
         sheet: of a workbook, the one to be read; the first visible one if None.
         as_is: paths whose identifiers are meant as they stand, however odd.
+        corrections: of a table: what a person has changed in it.
 
     Raises: InvalidInputError, naming the option that is wrong and the way out.
     """
@@ -43,6 +45,7 @@ class ReadOptions:
     format: Format | None = None
     sheet: str | None = None
     as_is: Collection[str] = ()
+    corrections: Corrections = NONE
 
     def __post_init__(self) -> None:
         if wrong := check_credential(self.credential):

@@ -36,6 +36,7 @@ class TableJobs:
         self._table = table = Table(
             source, rule, encoding=options.encoding, delimiter=options.delimiter, sheet=options.sheet
         )
+        self._corrections = options.corrections
         self.delimiter = table.delimiter
         try:
             self._converter = RowConverter.parse(table.headers, options, seen)
@@ -66,9 +67,14 @@ class TableJobs:
             return shorten(" | ".join(cell for column, cell in enumerate(cells) if column not in secret))
 
         rules = Rules(layout.identifiers, layout.bot_id, shown, converter.unfit, converter.no_tenant)
-        for record in self._table.rows(rules):
-            if isinstance(record, InvalidJobError):
-                yield [record]
+        corrections = self._corrections
+        for read in self._table.rows(rules):
+            if isinstance(read, InvalidJobError):
+                if read.row not in corrections.left_out:
+                    yield [read]
+                continue
+            record = corrections.apply(read, layout.headers) if corrections else read
+            if record is None:
                 continue
             wrong = self._table.wrong_kinds(record, layout.paths, secret) if record.kinds is not None else []
             job = converter.job(record.cells, record.number, refused=bool(wrong))

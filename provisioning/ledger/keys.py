@@ -56,6 +56,12 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:bulk:ID`               | hash   | a bulk act (JSON), its state, how far it is, its results          |
 | `pv:bulk:ID:lease`         | string | the server that carries it out; expires if not renewed            |
 | `pv:bulk_found:ID`         | list   | what a table tells of jobs in doubt, in parts (may be encrypted)  |
+| `pv:draft:ID`              | hash   | a file under way in the console (may be encrypted), for two hours |
+| `pv:draft_parts:ID`        | list   | its content, compressed, in parts (may be encrypted)              |
+| `pv:draft_lease:ID`        | string | the server that checks or sends it; expires if not renewed        |
+| `pv:drafts:WHO`            | zset   | a person's files under way, by their last change (ms)             |
+| `pv:drafts_open`           | set    | files that are being sent                                         |
+| `pv:mappings:O`            | hash   | headers of a file → what owner O has said that they mean (JSON)   |
 | `pv:intake:dead`           | list   | refused messages, and why (JSON), newest first; bounded           |
 | `pv:intake:bytes`          | string | total size of these messages in bytes                             |
 """
@@ -137,6 +143,7 @@ AUDIT = SHARED["audit"]
 BULK_OPEN = SHARED["bulk_open"]
 BULK_ACTS = SHARED["bulk_acts"]
 DATA_KEYS = "pv:keys"
+DRAFTS_OPEN = "pv:drafts_open"
 CONFIRMED = "pv:confirmed"
 
 
@@ -245,6 +252,31 @@ def bulk_lease(act: str) -> str:
 def bulk_found(act: str) -> str:
     """List: what a table tells of jobs in doubt, in parts, for a bulk act that resolves them."""
     return SHARED["bulk_found"] + act
+
+
+def draft(id_: str) -> str:
+    """Hash: a file under way, what its person has chosen, and what checking it has found."""
+    return f"pv:draft:{id_}"
+
+
+def draft_parts(id_: str) -> str:
+    """List: the content of such a file, in parts."""
+    return f"pv:draft_parts:{id_}"
+
+
+def draft_lease(id_: str) -> str:
+    """String: the server that checks or sends such a file; expires if not renewed."""
+    return f"pv:draft_lease:{id_}"
+
+
+def drafts_of(who: str) -> str:
+    """Sorted set: a person's files under way, by the time of their last change (ms)."""
+    return f"pv:drafts:{who}"
+
+
+def mappings(owner: str) -> str:
+    """Hash: the headers of a file, as a hash of them → what an owner has said that they mean (JSON)."""
+    return f"pv:mappings:{owner}"
 
 
 def session(name: str) -> str:

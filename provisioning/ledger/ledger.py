@@ -18,6 +18,7 @@ from provisioning.errors import ContractError
 from provisioning.ledger import keys
 from provisioning.ledger.bulk_acts import BulkActs
 from provisioning.ledger.client import connect
+from provisioning.ledger.drafts import Drafts
 from provisioning.ledger.encryption import Encryption, KeylessError, SealedError, load_masters
 from provisioning.ledger.events import Events
 from provisioning.ledger.fitness import check_eviction, check_version
@@ -49,6 +50,7 @@ class Ledger:
         queries: batches and jobs, as they are now.
         operations: actions of people: pause, resume, cancel, redrive, resolve.
         bulk_acts: actions on many jobs, which a server carries out in the background.
+        drafts: files under way in the console.
         idempotency: requests that were answered under a key.
         tokens: access tokens of the HTTP API.
         users: people who sign in to the web console with a password.
@@ -76,6 +78,7 @@ class Ledger:
         self.queries = Queries(redis, self.do, self.encryption)
         self.operations = Operations(redis, self.do, self.encryption)
         self.bulk_acts = BulkActs(redis, self.do, self.encryption, self.operations)
+        self.drafts = Drafts(redis, self.encryption)
         self.idempotency = Idempotency(redis)
         self.sessions = Sessions(redis)
         self.tokens = AccessTokens(redis, self.do)
