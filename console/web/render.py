@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from api.access_log import REQUEST_ID
 from console.web.static_files import address_of
 from console.web.visitor import Visitor
-from console.web.words import LANGUAGES, choose, translations
+from console.words import LANGUAGES, choose, translations
 from provisioning.attempt import Outcome
 from provisioning.ledger.schema import Move
 from provisioning.lifecycle import State

@@ -18,7 +18,7 @@ from console.web.password_checks import BusyError, PasswordChecks
 from console.web.render import LANGUAGE_COOKIE, page
 from console.web.route import pages, read_form
 from console.web.visitor import SignInError, begin, end, visitor_of
-from console.web.words import LANGUAGES
+from console.words import LANGUAGES
 from provisioning.ledger.tokens import NAME, Scope
 from provisioning.observability.log_events import SESSION_REFUSED
 from provisioning.observability.logs import log_event

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from console.web.words import choose, translations
+from console.words import choose, translations
 from provisioning.causes import CAUSES
 from tests.support.repository import ROOT
 
