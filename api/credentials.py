@@ -50,7 +50,7 @@ def _named(
 ) -> str:
     """The name in the path. Raises: ProblemError if no credential can be called so."""
     if wrong := check_credential(credential):
-        raise ProblemError(Kind.INVALID, wrong[0], hint="use the name it has in the credentials file")
+        raise ProblemError(Kind.INVALID, str(wrong[0]), hint="use the name it has in the credentials file")
     return credential
 
 

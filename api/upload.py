@@ -40,6 +40,7 @@ from provisioning.ledger.tokens import Token
 from provisioning.ledger.transitions import HOMES_NOTED
 from provisioning.observability.log_events import ROW_REJECTED
 from provisioning.observability.logs import log_event
+from provisioning.text import AnyText, Text
 
 SHOWN = 1000
 """Most rows and problems listed in an answer; all are counted, and the ledger lists every job."""
@@ -101,7 +102,7 @@ class UploadResult:
     others: Counter[str] = field(default_factory=Counter)
     elsewhere: Counter[str] = field(default_factory=Counter)
     handed_over: list[tuple[NewJob, Accepted]] = field(default_factory=list)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
 
     def public(self) -> dict[str, Any]:
         """The answer's members."""
@@ -130,9 +131,9 @@ def in_http_words(text: str) -> str:
     return in_words_of(HTTP, text)
 
 
-def notes_json(notes: Iterable[str]) -> list[str]:
+def notes_json(notes: Iterable[AnyText]) -> list[str]:
     """Notes for a person, with this API's parameter names; no row was refused because of them."""
-    return [in_http_words(note) for note in notes]
+    return [in_http_words(str(note)) for note in notes]
 
 
 def problems_json(problems: list[InvalidJobError]) -> list[dict[str, Any]]:
@@ -220,7 +221,7 @@ async def _take_in(
             Kind.INVALID,
             in_http_words(error.message),
             hint=in_http_words(error.hint),
-            notes=notes_json(getattr(error, "__notes__", ())),
+            notes=notes_json(error.notes),
         ) from error
     file.rest()
     upload = read.upload
@@ -302,7 +303,7 @@ class _JsonRows:
 
     Attributes:
         notes: warnings for a person that stop nothing; complete at the end. An InvalidInputError while
-            iterating has them as `__notes__`.
+            iterating has them as `notes`.
     """
 
     def __init__(self, jobs: Iterator[bytes], options: ReadOptions) -> None:
@@ -316,7 +317,7 @@ class _JsonRows:
         return next(self._items)
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Text, ...]:
         return tuple(self._seen.notes())
 
     def _read(self, jobs: Iterator[bytes], options: ReadOptions) -> Iterator[NewJob | InvalidJobError]:
@@ -328,8 +329,7 @@ class _JsonRows:
                 else:
                     yield from job
         except InvalidInputError as error:
-            for note in self.notes:
-                error.add_note(note)
+            error.notes += self.notes
             raise
 
 

@@ -1,5 +1,5 @@
 """
-Texts of the console in English and Spanish.
+Texts of the console and the command line in English and Spanish.
 
 The English text is the message id; `locale/*/LC_MESSAGES/console.po` has the others, compiled by
 `script/make-translations`. A text that is not translated is shown in English.
@@ -8,9 +8,13 @@ The English text is the message id; `locale/*/LC_MESSAGES/console.po` has the ot
 from __future__ import annotations
 
 import gettext
+import string
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from provisioning.text import AnyText, Text
 
 LANGUAGES: Final = {"en": "English", "es": "Español"}
 """Languages of the console, by their code, each in its own name."""
@@ -24,6 +28,39 @@ def translations(language: str) -> gettext.NullTranslations:
     if language == "en":
         return gettext.NullTranslations()
     return gettext.translation("console", LOCALE, [language])
+
+
+def translate(text: AnyText, language: str) -> str:
+    """
+    A text in a language of `LANGUAGES`, its numbers as people write them there.
+
+    >>> translate(Text("{count:,} of {rows} read", count=1234, rows=2), "en")
+    '1,234 of 2 read'
+    """
+    words = translations(language)
+    if isinstance(text, str):
+        return words.gettext(text) if text else ""
+    form = words.ngettext(text.id, text.plural, text.count) if text.plural else words.gettext(text.id)
+    if not text.params:
+        return form
+    params = {
+        name: translate(value, language) if isinstance(value, Text) else value
+        for name, value in text.params.items()
+    }
+    return _FORMATTERS[language].vformat(form, (), params)
+
+
+class _Spanish(string.Formatter):
+    """`1.234` and `0,5` where English has `1,234` and `0.5`."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        text: str = super().format_field(value, format_spec)
+        return text.translate(_SWAPPED) if isinstance(value, int | float) and format_spec else text
+
+
+_SWAPPED: Final = str.maketrans(",.", ".,")
+
+_FORMATTERS: Final[Mapping[str, string.Formatter]] = {"en": string.Formatter(), "es": _Spanish()}
 
 
 def choose(wanted: str, accepted: str) -> str:

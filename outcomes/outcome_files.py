@@ -26,6 +26,7 @@ from provisioning.errors import InvalidInputError, ProvisioningError
 from provisioning.ledger import BatchStatus, JobRecord, Ledger
 from provisioning.lifecycle import State
 from provisioning.printable import printable, printable_json
+from provisioning.text import Text
 
 FILES = {
     State.SUCCEEDED: "created.csv",
@@ -77,7 +78,12 @@ async def export(ledger: Ledger, batch: str, folder: Path) -> Export:
     status = await ledger.queries.status(batch)
     if not status.conserved:
         raise ProvisioningError(
-            f"{batch} does not add up: {status.accepted} accepted, {sum(status.states.values())} in states",
+            Text(
+                "{batch} does not add up: {accepted} accepted, {counted} in states",
+                batch=batch,
+                accepted=status.accepted,
+                counted=sum(status.states.values()),
+            ),
             hint="this is a bug: keep the Redis data and report it",
         )
     columns = await _columns(ledger, batch)
@@ -97,7 +103,12 @@ async def export(ledger: Ledger, batch: str, folder: Path) -> Export:
             if sum(rows.values()) < status.accepted:
                 missing = status.accepted - sum(rows.values())
                 raise ProvisioningError(
-                    f"{missing} of {status.accepted} jobs of {batch} are not there",
+                    Text(
+                        "{missing} of {accepted} jobs of {batch} are not there",
+                        missing=missing,
+                        accepted=status.accepted,
+                        batch=batch,
+                    ),
                     hint="keys may have been deleted in Redis; no file was written",
                 )
         _write_manifest(folder, status, rows, Bounds(bounds["least"], bounds["most"]))
@@ -122,7 +133,12 @@ def check_writable(folder: Path) -> None:
 
 def _unwritable(folder: Path, error: OSError) -> InvalidInputError:
     return InvalidInputError(
-        f"cannot write the outcome files into {folder} ({error.strerror})", hint="choose another with --to"
+        Text(
+            "cannot write the outcome files into {folder} ({strerror})",
+            folder=folder,
+            strerror=error.strerror,
+        ),
+        hint="choose another with --to",
     )
 
 

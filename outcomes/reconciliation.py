@@ -28,6 +28,7 @@ from provisioning.attempt import Result
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.ledger import JobRecord, Ledger
 from provisioning.lifecycle import State
+from provisioning.text import AnyText, Text, joined
 
 PAGE = 500
 
@@ -78,7 +79,7 @@ class Judged:
     number: int
     value: str
     finding: Finding
-    reason: str = ""
+    reason: AnyText = ""
     seen: Seen | None = None
 
 
@@ -125,24 +126,36 @@ def _judge_one(
     job: Candidate, rows: Sequence[Seen], rivals: int, like: Seen | None, known: Collection[str]
 ) -> Judged:
     if not job.value:
-        return Judged(job.number, "", Finding.UNCLEAR, "the job has no value there")
+        return Judged(job.number, "", Finding.UNCLEAR, Text("the job has no value there"))
     if not rows and like is not None:
-        where = f"row {like.row}" if like.row else "a row"
         return Judged(
-            job.number, job.value, Finding.UNCLEAR, (f"{where} has {shorten(like.value)}, which is similar")
+            job.number,
+            job.value,
+            Finding.UNCLEAR,
+            Text("{where} has {value}, which is similar", where=_where(like), value=shorten(like.value)),
         )
     if not rows:
         return Judged(job.number, job.value, Finding.ABSENT)
     if len(rows) > 1:
-        return Judged(job.number, job.value, Finding.UNCLEAR, f"{len(rows)} rows have this value")
-    if rows[0].widget_id in known:
-        where = f"row {rows[0].row}" if rows[0].row else "a row"
         return Judged(
-            job.number, job.value, Finding.UNCLEAR, (f"{where} has this value beside another job's widget")
+            job.number, job.value, Finding.UNCLEAR, Text("{count} rows have this value", count=len(rows))
+        )
+    if rows[0].widget_id in known:
+        return Judged(
+            job.number,
+            job.value,
+            Finding.UNCLEAR,
+            Text("{where} has this value beside another job's widget", where=_where(rows[0])),
         )
     if rivals > 1:
-        return Judged(job.number, job.value, Finding.UNCLEAR, f"{rivals} jobs have this value")
+        return Judged(
+            job.number, job.value, Finding.UNCLEAR, Text("{rivals} jobs have this value", rivals=rivals)
+        )
     return Judged(job.number, job.value, Finding.MATCHED, seen=rows[0])
+
+
+def _where(seen: Seen) -> Text:
+    return Text("row {row}", row=seen.row) if seen.row else Text("a row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +169,10 @@ class SeenTable:
         notes: how it was read, for a person.
     """
 
-    name: str
+    name: AnyText
     rows: tuple[Seen, ...]
     problems: tuple[InvalidJobError, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
 
     @property
     def total(self) -> int:
@@ -185,14 +198,17 @@ def read_table(
     wanted = [name for name in (column, id_column, key_column) if name]
     rows: list[Seen] = []
     problems: list[InvalidJobError] = []
-    shapes = IdShapes("value")
+    shapes = IdShapes(Text("values"))
     rule = HeaderRule(familiar=wanted.__contains__, certain=lambda headers: column in headers)
     with Table.at(path, rule, encoding=encoding, delimiter=delimiter, sheet=sheet) as table:
         for name in wanted:
             if table.headers.count(name) != 1:
-                has = "no column" if name not in table.headers else "more than one column"
+                facts = {"name": table.name, "column": name}
                 raise InvalidInputError(
-                    f"{table.name} has {has} {name!r}", hint=f"columns: {', '.join(table.headers)}"
+                    Text("{name} has no column {column!r}", **facts)
+                    if name not in table.headers
+                    else Text("{name} has more than one column {column!r}", **facts),
+                    hint=Text("columns: {headers}", headers=", ".join(table.headers)),
                 )
         at = table.headers.index(column)
         others = {name: table.headers.index(name) for name in (id_column, key_column) if name}
@@ -203,7 +219,7 @@ def read_table(
             value = row.cells[at].strip()
             widget = row.cells[others[id_column]].strip() if id_column else ""
             key = row.cells[others[key_column]].strip() if key_column else ""
-            if wrong := _damage(value, blank="the cell is empty"):
+            if wrong := _damage(value, blank=Text("the cell is empty")):
                 problems.append(InvalidJobError(wrong, row=row.number, field=column, value=shorten(value)))
             elif wrong := _damage(widget):
                 problems.append(
@@ -214,11 +230,11 @@ def read_table(
             else:
                 shapes.see(value, row.number)
                 rows.append(Seen(value, widget, key, row.number))
-        notes = (*table.notes, *shapes.notes())
+        notes: tuple[Text, ...] = (*table.notes, *shapes.notes())
         return SeenTable(table.name, tuple(rows), tuple(problems), notes)
 
 
-def _damage(text: str, *, blank: str = "") -> str:
+def _damage(text: str, *, blank: AnyText = "") -> AnyText:
     """
     What tells that a cell is not what it once was, in words; empty if nothing does.
 
@@ -228,17 +244,17 @@ def _damage(text: str, *, blank: str = "") -> str:
     if not text:
         return blank
     if wrong := bad_character_in_name(text):
-        return f"the cell {wrong}"
+        return Text("the cell {wrong}", wrong=wrong)
     if "\ufffd" in text:
-        return "the cell holds U+FFFD: a character was lost before"
+        return Text("the cell holds U+FFFD: a character was lost before")
     if wrong := spreadsheet_damage(text):
-        return f"the cell {wrong}"
+        return Text("the cell {wrong}", wrong=wrong)
     if blank and (nothing := no_name(text)):
-        return f"the cell {nothing[0]}"
+        return Text("the cell {wrong}", wrong=nothing[0])
     return ""
 
 
-def incomplete_reason(table: SeenTable, jobs: Iterable[Candidate]) -> str | None:
+def incomplete_reason(table: SeenTable, jobs: Iterable[Candidate]) -> Text | None:
     """
     The reason why a table may be incomplete, so that absence from it proves nothing; None if it looks
     complete.
@@ -247,21 +263,32 @@ def incomplete_reason(table: SeenTable, jobs: Iterable[Candidate]) -> str | None
     widgets that are known to exist is incomplete too.
     """
     if not table.total:
-        return f"{table.name} has headers but no rows"
+        return Text("{name} has headers but no rows", name=table.name)
     if table.problems:
         first = table.problems[0]
-        where = f"row {first.row}" + (f", {first.field}" if first.field else "")
-        shown = f" ({first.value})" if first.value else ""
-        return (
-            f"{table.total - len(table.rows):,} of the {table.total:,} rows of {table.name} could not be "
-            f"read, and any job may belong to them; {where}: {first.message}{shown}"
+        row = Text("row {row}", row=first.row)
+        problem = Text("{problem} ({value})", problem=first.text, value=first.value)
+        return Text(
+            (
+                "{bad:,} of the {all:,} rows of {name} could not be read, and any job may belong to "
+                "them; {where}: {problem}"
+            ),
+            bad=table.total - len(table.rows),
+            all=table.total,
+            name=table.name,
+            where=joined(", ", [row, first.field]),
+            problem=problem if first.value else first.text,
         )
     known = [job for job in jobs if not job.doubtful]
     values = {row.value for row in table.rows}
     if known and not any(job.value in values for job in known):
-        return (
-            f"{table.name} shows none of the {len(known):,} other jobs of the batch that have a widget, "
-            "or may have one"
+        return Text(
+            (
+                "{name} shows none of the {count:,} other jobs of the batch that have a "
+                "widget, or may have one"
+            ),
+            name=table.name,
+            count=len(known),
         )
     return None
 

@@ -15,12 +15,14 @@ import msgspec
 from outcomes.masking import masked
 from outcomes.words import answer, duration, shown
 from provisioning import scopes
-from provisioning.attempt import Attempt, Outcome
+from provisioning.attempt import Attempt, Evidence, Outcome
 from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.job import split_job_id
 from provisioning.ledger import Act, BatchStatus, Hold, JobRecord, Ledger, Move, Tombstone
+from provisioning.ledger.schema import Move as MoveWord
 from provisioning.lifecycle import UNSETTLED
 from provisioning.owner import DEFAULT
+from provisioning.text import AnyText, Text, joined
 
 EXPLAINING_ACTS = ("pause", "resume", "pace")
 """Actions on a batch, a credential or everything that explain a wait; others are in the job's moves."""
@@ -80,7 +82,7 @@ class TimelineEntry:
     """
 
     at: float | None
-    text: str
+    text: Text
     beneath: str = ""
 
 
@@ -107,25 +109,43 @@ async def job_called(ledger: Ledger, name: str, credential: str = "", owner: str
         case [Tombstone() as gone]:
             raise NotFoundError(past_retention(gone))
         case []:
-            where = f" under {credential}" if credential else ""
             raise NotFoundError(
-                f"unknown job or tenant key {name!r}{where}",
+                Text(
+                    "unknown job or tenant key {name!r} under {credential}", name=name, credential=credential
+                )
+                if credential
+                else Text("unknown job or tenant key {name!r}", name=name),
                 hint="search with: provision jobs --key KEY (abc* for every key that starts with abc)",
             )
     owners = [await ledger.queries.owner(split_job_id(each.job_id)[0]) for each in found]
-    several = ", ".join(
-        f"{each.credential}{'' if owner == DEFAULT else f' of {owner}'} ({each.job_id})"
-        for each, owner in zip(found, owners, strict=True)
+    several = joined(
+        ", ",
+        [
+            Text(
+                "{credential} ({job})" if owner == DEFAULT else "{credential} of {owner} ({job})",
+                credential=each.credential,
+                owner=owner,
+                job=each.job_id,
+            )
+            for each, owner in zip(found, owners, strict=True)
+        ],
     )
     raise InvalidInputError(
-        f"several jobs match: {several}", hint="add --credential NAME or --owner OWNER, or give the job id"
+        Text("several jobs match: {several}", several=several),
+        hint="add --credential NAME or --owner OWNER, or give the job id",
     )
 
 
-def past_retention(gone: Tombstone) -> str:
+def past_retention(gone: Tombstone) -> Text:
     """The error for a job that was deleted: its end state is still known."""
-    end = "was created" if gone.state == "succeeded" else f"was {gone.state} and may have been created"
-    return f"{gone.key} ({gone.credential}) {end} as {gone.job_id}, which is past its retention"
+    facts = {"key": gone.key, "credential": gone.credential, "job": gone.job_id}
+    if gone.state == "succeeded":
+        return Text("{key} ({credential}) was created as {job}, which is past its retention", **facts)
+    return Text(
+        "{key} ({credential}) was {state} and may have been created as {job}, which is past its retention",
+        **facts,
+        state=gone.state,
+    )
 
 
 async def story_of(ledger: Ledger, job: JobRecord) -> Story:
@@ -171,33 +191,59 @@ def timeline(story: Story) -> list[TimelineEntry]:
 def _accepted(story: Story) -> TimelineEntry:
     """When the batch was opened, if it came from one file; a batch that goes on takes jobs at any time."""
     known = len(story.batch.sources) < 2 and "urgent" not in story.batch.meta
-    by = f" by {shown(story.by)}" if story.by else ""
-    return TimelineEntry(story.batch.opened_at if known else None, f"accepted{by}")
+    text = Text("accepted by {by}", by=shown(story.by)) if story.by else Text("accepted")
+    return TimelineEntry(story.batch.opened_at if known else None, text)
 
 
 def _attempt(attempt: Attempt, *, by: bool) -> TimelineEntry:
-    how = [attempt.evidence.replace("_", " "), duration(attempt.seconds)]
+    how: list[AnyText] = [_EVIDENCE[attempt.evidence], duration(attempt.seconds)]
     if by and attempt.worker:
         how.append(shown(attempt.worker))
-    text = f"attempt {attempt.n}: {answer(attempt)} ({', '.join(how)})"
+    text = Text("attempt {n}: {answer} ({how})", n=attempt.n, answer=answer(attempt), how=joined(", ", how))
     if attempt.outcome in (Outcome.DENIED, Outcome.MISDIRECTED):
-        text += ", not counted"
+        text = Text("{entry}, not counted", entry=text)
     if attempt.next_delay is not None:
-        text += f", again after {duration(attempt.next_delay)}"
+        text = Text("{entry}, again after {delay}", entry=text, delay=duration(attempt.next_delay))
     return TimelineEntry(attempt.at, text, shown(attempt.message))
 
 
+_EVIDENCE = {
+    Evidence.NOTHING_SENT: Text("nothing sent"),
+    Evidence.SENT: Text("sent"),
+    Evidence.STATUS_SEEN: Text("status seen"),
+    Evidence.ANSWERED: Text("answered"),
+}
+
+_MOVES: dict[str, Text] = {
+    MoveWord.ACCEPTED: Text("accepted"),
+    MoveWord.REPLACED: Text("replaced"),
+    MoveWord.REDRIVEN: Text("redriven"),
+    MoveWord.CANCELLED: Text("cancelled"),
+    MoveWord.CALLED_OFF: Text("called off"),
+    MoveWord.RESOLVED_CREATED: Text("resolved created"),
+    MoveWord.RESOLVED_ABSENT: Text("resolved absent"),
+}
+
+
 def _move(move: Move) -> TimelineEntry:
-    was = f", was {move.was}" if move.was else ""
-    why = f", because {shown(move.why)}" if move.why else ""
-    word = move.move.replace("_", " ")
-    return TimelineEntry(move.at, f"{word} by {shown(move.by) or 'unknown'}{was}{why}")
+    word = _MOVES.get(move.move, move.move.replace("_", " "))
+    text = Text("{move} by {by}", move=word, by=shown(move.by) or Text("unknown"))
+    if move.was:
+        text = Text("{entry}, was {state}", entry=text, state=move.was)
+    return TimelineEntry(move.at, _because(text, move.why))
 
 
 def _act(act: Act) -> TimelineEntry:
-    words = {"pause": "paused", "resume": "resumed", "pace": "pace"}
-    pace = f" {shown(str(act.facts['pace']))}" if "pace" in act.facts else ""
-    by = shown(act.by) or "unknown"
+    facts = {"on": act.on, "by": shown(act.by) or Text("unknown")}
+    if "pace" in act.facts:
+        text = Text("{on} pace {pace} by {by}", **facts, pace=shown(str(act.facts["pace"])))
+    elif act.act == "pace":
+        text = Text("{on} pace by {by}", **facts)
+    else:
+        text = Text("{on} paused by {by}" if act.act == "pause" else "{on} resumed by {by}", **facts)
     # A pause without its own reason only repeats its actor.
-    why = "" if act.why in ("", f"paused by {act.by}") else f", because {shown(act.why)}"
-    return TimelineEntry(act.at, f"{act.on} {words[act.act]}{pace} by {by}{why}")
+    return TimelineEntry(act.at, text if act.why == f"paused by {act.by}" else _because(text, act.why))
+
+
+def _because(text: Text, why: str) -> Text:
+    return Text("{entry}, because {why}", entry=text, why=shown(why)) if why else text

@@ -12,6 +12,7 @@ import secrets
 
 from provisioning.errors import InvalidInputError
 from provisioning.printable import is_shown
+from provisioning.text import Text
 
 LONGEST = 200
 """Characters of a name at most."""
@@ -36,14 +37,14 @@ def check_batch_name(name: str) -> str:
     return name
 
 
-def _wrong(name: str) -> str:
-    """What is wrong with this name; empty if it is valid."""
+def _wrong(name: str) -> Text | None:
+    """What is wrong with this name; None if it is valid."""
     if not name.strip() or len(name) > LONGEST or not is_shown(name):
-        return f"the name of a batch must have 1 to {LONGEST} visible characters"
+        return Text("the name of a batch must have 1 to {longest} visible characters", longest=LONGEST)
     if "/" in name or "\\" in name:
-        return "the name of a batch must not contain / or \\"
+        return Text("the name of a batch must not contain / or \\")
     if name.strip() in (".", ".."):
-        return "the name of a batch cannot be . or .."
+        return Text("the name of a batch cannot be . or ..")
     if _ID.fullmatch(name.strip()):
-        return "the name of a batch must not look like a batch id: b and seven letters or digits"
-    return ""
+        return Text("the name of a batch must not look like a batch id: b and seven letters or digits")
+    return None

@@ -63,6 +63,7 @@ from provisioning.observability.log_events import (
 )
 from provisioning.observability.logs import log_event
 from provisioning.owner import DEFAULT
+from provisioning.text import Text
 
 MOST_JOBS = 10_000
 """Most jobs in one message: some megabytes, which is much for a broker. For more, use HTTP."""
@@ -220,11 +221,17 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message:
     try:
         message = msgspec.convert(dict(kwargs), Message)
     except msgspec.ValidationError as error:
-        raise RefusedError(f"the message cannot be read: {error}") from error
+        raise RefusedError(Text("the message cannot be read: {error}", error=error)) from error
     if not message.jobs:
         raise RefusedError("the message has no jobs")
     if len(message.jobs) > MOST_JOBS:
-        raise RefusedError(f"the message has {len(message.jobs):,} jobs; at most {MOST_JOBS:,} are accepted")
+        raise RefusedError(
+            Text(
+                "the message has {count:,} jobs; at most {most_jobs:,} are accepted",
+                count=len(message.jobs),
+                most_jobs=MOST_JOBS,
+            )
+        )
     try:
         _options(message)
         if message.batch is not None:

@@ -22,6 +22,7 @@ from provisioning.job import NewJob, Verdict
 from provisioning.ledger import Ledger
 from provisioning.owner import DEFAULT
 from provisioning.pace import Rate
+from provisioning.text import AnyText, Text
 
 SHOWN = 100
 """Problems kept for display; all are counted, and `on_problem` is called for all, as they are found."""
@@ -54,7 +55,7 @@ class Plan:
     repeated: int = 0
     problem_count: int = 0
     problems: list[InvalidJobError] = field(default_factory=list)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     to_send_by: Counter[str] = field(default_factory=Counter)
     paces: dict[str, Rate] = field(default_factory=dict)
@@ -218,11 +219,11 @@ class _BadRows:
 
 
 def _unknown_credential(job: NewJob, known: frozenset[str]) -> InvalidJobError:
-    names = ", ".join(sorted(known)) or "none"
+    names: AnyText = ", ".join(sorted(known)) or Text("none")
     return InvalidJobError(
-        f"unknown credential {job.credential!r}",
+        Text("unknown credential {credential!r}", credential=job.credential),
         row=job.row,
         field="credential",
         value=job.credential,
-        hint=f"known: {names}; add others to PROVISION_CREDENTIALS_FILE",
+        hint=Text("known: {names}; add others to PROVISION_CREDENTIALS_FILE", names=names),
     )

@@ -10,6 +10,7 @@ import msgspec
 
 from provisioning.errors import NoRoomError
 from provisioning.job import NewJob
+from provisioning.text import Text
 
 _LENGTH = 4
 """Bytes of the length before each job; a body has at most 64 kB."""
@@ -32,7 +33,7 @@ class Spool:
         try:
             self._file = tempfile.TemporaryFile(buffering=1 << 16)  # noqa: SIM115 - closed by `close`
         except OSError as error:
-            raise NoRoomError("checked rows", error) from error
+            raise NoRoomError(Text("checked rows"), error) from error
 
     def close(self) -> None:
         """Deletes the temporary file."""
@@ -47,13 +48,13 @@ class Spool:
         try:
             self._file.write(buffer)
         except OSError as error:
-            raise NoRoomError("checked rows", error) from error
+            raise NoRoomError(Text("checked rows"), error) from error
 
     def __iter__(self) -> Iterator[NewJob]:
         """All jobs, from the first."""
         try:
             self._file.seek(0)  # writes data that is still in memory
         except OSError as error:
-            raise NoRoomError("checked rows", error) from error
+            raise NoRoomError(Text("checked rows"), error) from error
         while length := self._file.read(_LENGTH):
             yield _decode(self._file.read(int.from_bytes(length, "little")))

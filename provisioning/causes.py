@@ -76,7 +76,12 @@ class Advice:
     @property
     def on_command_line(self) -> str:
         """The whole advice for a terminal."""
-        return f"{self.first} {self.command}".strip()
+        return " ".join(self.in_terminal)
+
+    @property
+    def in_terminal(self) -> tuple[str, ...]:
+        """The sentences for a terminal, each to be translated by itself."""
+        return tuple(sentence for sentence in (self.first, self.command) if sentence)
 
     @property
     def on_page(self) -> tuple[str, ...]:

@@ -17,14 +17,32 @@ A message names what happened and the row, field, setting or id; `hint` is what 
 
 from __future__ import annotations
 
+from provisioning.text import AnyText, Text
+
 
 class ProvisioningError(Exception):
-    """The base class; the message is written for a person, `hint` is what to do."""
+    """
+    The base class; the message is written for a person, `hint` is what to do.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    Attributes:
+        text: the message, to be translated; `message` is its English text.
+        advice: the hint, to be translated; `hint` is its English text.
+        notes: what else a person should know, such as how a file was read before the error.
+    """
+
+    def __init__(self, message: AnyText, *, hint: AnyText = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.text = message
+        self.advice = hint
+        self.notes: list[AnyText] = []
+
+    @property
+    def message(self) -> str:
+        return str(self.text)
+
+    @property
+    def hint(self) -> str:
+        return str(self.advice)
 
 
 class ConfigurationError(ProvisioningError):
@@ -47,7 +65,13 @@ class InvalidJobError(InvalidInputError):
     """
 
     def __init__(
-        self, message: str, *, row: int | None = None, field: str = "", value: str = "", hint: str = ""
+        self,
+        message: AnyText,
+        *,
+        row: int | None = None,
+        field: str = "",
+        value: str = "",
+        hint: AnyText = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.row = row
@@ -64,10 +88,12 @@ class NoRoomError(ProvisioningError):
         error: of the system, or of the code that writes the file.
     """
 
-    def __init__(self, purpose: str, error: Exception) -> None:
+    def __init__(self, purpose: AnyText, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or error
         super().__init__(
-            f"the temporary file for {purpose} cannot be written: {reason}",
+            Text(
+                "the temporary file for {purpose} cannot be written: {reason}", purpose=purpose, reason=reason
+            ),
             hint="set TMPDIR to a folder with enough space",
         )
 
@@ -92,6 +118,8 @@ class IllegalTransitionError(ProvisioningError):
     """An event that the state does not allow; nothing was changed."""
 
     def __init__(self, state: str, event: str) -> None:
-        super().__init__(f"a job that is {state} cannot take the event {event!r}")
+        super().__init__(
+            Text("a job that is {state} cannot take the event {event!r}", state=state, event=event)
+        )
         self.state = state
         self.event = event

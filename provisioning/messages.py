@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from provisioning.text import Text
+
 DRAIN = "provision.drain"
 SUBMIT = "provision.submit"
 REFUSE = "provision.refuse"
@@ -97,12 +99,14 @@ def read(headers: Mapping[str, Any], body: Any, now: datetime) -> ValidMessage:
     read = _converted(dict(headers), _Headers, "the headers")
     _check_task(read.task)
     if not isinstance(body, list | tuple) or len(body) != 3:
-        raise UnreadableError(f"the body is {_kind(body)} and not [args, kwargs, embed]")
+        raise UnreadableError(Text("the body is {kind} and not [args, kwargs, embed]", kind=_kind(body)))
     args, kwargs, embed = body
     if not isinstance(args, list | tuple):
-        raise UnreadableError(f"the arguments (args) are {_kind(args)} and not a list")
+        raise UnreadableError(Text("the arguments (args) are {kind} and not a list", kind=_kind(args)))
     if not isinstance(kwargs, dict):
-        raise UnreadableError(f"the keyword arguments (kwargs) are {_kind(kwargs)} and not an object")
+        raise UnreadableError(
+            Text("the keyword arguments (kwargs) are {kind} and not an object", kind=_kind(kwargs))
+        )
     _converted(embed or {}, _Embed, "the third part of the body")
     if read.task == DRAIN:
         _check_notification(args, kwargs)
@@ -116,7 +120,7 @@ def _converted(value: Any, to: type[Any], what: str) -> Any:
     try:
         return msgspec.convert(value, to)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
-        raise UnreadableError(f"{what} cannot be read: {error}") from None
+        raise UnreadableError(Text("{what} cannot be read: {error}", what=what, error=error)) from None
 
 
 def _check_task(task: str, tasks: Collection[str] = TASKS) -> None:
@@ -133,7 +137,11 @@ def _check_notification(args: Collection[Any], kwargs: Mapping[str, Any]) -> Non
     notification = _converted(kwargs, _Notification, "the notification")
     if notification.v != VERSION:
         raise UnreadableError(
-            f"a notification of version {notification.v}; this worker supports version {VERSION}"
+            Text(
+                "a notification of version {given}; this worker supports version {version}",
+                given=notification.v,
+                version=VERSION,
+            )
         )
 
 
@@ -141,14 +149,14 @@ def _check_times(read: _Headers, now: datetime) -> None:
     if read.eta is not None:
         _moment(read.eta, "eta")
     if read.expires is not None and _moment(read.expires, "expires") <= now:
-        raise UnreadableError(f"it expired at {read.expires}, before a worker took it")
+        raise UnreadableError(Text("it expired at {expires}, before a worker took it", expires=read.expires))
 
 
 def _moment(text: str, header: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UnreadableError(f"the header {header} is not an ISO 8601 time") from None
+        raise UnreadableError(Text("the header {header} is not an ISO 8601 time", header=header)) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

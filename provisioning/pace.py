@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from provisioning.errors import ConfigurationError
+from provisioning.text import Text
 
 AHEAD = 0.25
 """Seconds that a reservation may reach into the future: after so long a changed pace applies."""
@@ -40,7 +41,8 @@ class Rate:
         match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*([smh])", word)
         if match is None or float(match[1]) <= 0:
             raise ConfigurationError(
-                f"{text!r} is not a valid pace", hint="write it as 5/s, 300/m, 1000/h or unlimited"
+                Text("{text!r} is not a valid pace", text=text),
+                hint="write it as 5/s, 300/m, 1000/h or unlimited",
             )
         return cls(float(match[1]) / _UNITS[match[2]])
 

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text
 
 SHORTEST: Final = 12
 """Characters of the shortest password: NIST asks for 8, or 15 if it is all that a person shows."""
@@ -72,11 +73,13 @@ def check_new_password(password: str, name: str) -> None:
     length = len(_normal(password))
     if length < SHORTEST:
         raise InvalidInputError(
-            f"the password is too short: at least {SHORTEST} characters",
+            Text("the password is too short: at least {shortest} characters", shortest=SHORTEST),
             hint="four words with spaces are easy to remember; no digits or signs are needed",
         )
     if max(length, len(password)) > LONGEST:
-        raise InvalidInputError(f"the password is too long: at most {LONGEST:,} characters")
+        raise InvalidInputError(
+            Text("the password is too long: at most {longest:,} characters", longest=LONGEST)
+        )
     if _normal(password).casefold() == name.casefold():
         raise InvalidInputError("the password is the name of the user", hint="choose another")
 

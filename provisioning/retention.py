@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from provisioning.errors import ConfigurationError
+from provisioning.text import Text
 
 DAY_SECONDS = 86_400.0
 
@@ -58,7 +59,7 @@ class Retention:
 
         Raises: ConfigurationError.
         """
-        hint = "payloads=7,results=90,dead=180,batches=365, each in days; or one number for all"
+        hint = Text("payloads=7,results=90,dead=180,batches=365, each in days; or one number for all")
         found: dict[str, float] = {}
         parts = [part.strip() for part in text.split(",") if part.strip()]
         if len(parts) == 1 and "=" not in parts[0]:
@@ -68,10 +69,12 @@ class Retention:
             try:
                 found[Kept(name.strip())] = float(days)
             except ValueError:
-                raise ConfigurationError(f"{part!r} is not a valid retention", hint=hint) from None
+                raise ConfigurationError(
+                    Text("{part!r} is not a valid retention", part=part), hint=hint
+                ) from None
             if not 0 <= found[name.strip()] < float("inf"):
                 raise ConfigurationError(
-                    f"{part!r} is not a valid retention: days must be 0 or more", hint=hint
+                    Text("{part!r} is not a valid retention: days must be 0 or more", part=part), hint=hint
                 )
         retention = cls(**found)
         if retention.batches is not None and any(

@@ -13,6 +13,7 @@ Data to standard output, talk to standard error. Exit codes:
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -34,9 +35,12 @@ from console.cli.commands import (
     users,
 )
 from console.cli.display.standard_output import ReaderGone, let_go, show_what_can_be_shown, writing
+from console.cli.language import tr, use_language
 from console.cli.shell import cli, talk
+from provisioning.config.settings import language_of
 from provisioning.errors import ProvisioningError
 from provisioning.printable import printable, printable_lines
+from provisioning.text import AnyText, Text
 
 VERBS = (plan, apply, queries, operations, doubts, purge, console, serve, users, doctor, processes)
 """Modules whose import has put their verbs into `cli`; the help shows them in this order."""
@@ -51,6 +55,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Runs the command line and turns every known failure into one line and an exit code."""
     show_what_can_be_shown()
+    use_language(language_of(os.environ))
     # A supervisor's SIGTERM ends a command as Ctrl-C does: in good order. What a script starts in the
     # background with `&` begins with SIGINT ignored, and would hear neither.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -64,11 +69,11 @@ def main() -> None:
         context = getattr(error, "ctx", None)
         _fail(_in_house_style(error.format_message()), f"{context.command_path} --help" if context else "")
     except apply.UnfinishedError as error:
-        _fail(error.message, error.hint, apply.INCOMPLETE)
+        _fail(error.text, error.advice, apply.INCOMPLETE)
     except ProvisioningError as error:
-        for note in getattr(error, "__notes__", ()):
-            print(f"note: {printable(note)}", file=sys.stderr)
-        _fail(error.message, error.hint)
+        for note in error.notes:
+            print(tr("note: {text}", text=printable(tr(note))), file=sys.stderr)
+        _fail(error.text, error.advice)
     except OSError as error:
         _fail(*_of_a_file(error))
     except ReaderGone:
@@ -78,14 +83,14 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:
-        talk.print("interrupted: run the same command again to continue")
+        talk.print(tr("interrupted: run the same command again to continue"))
     sys.exit(code)
 
 
-def _of_a_file(error: OSError) -> tuple[str, str]:
+def _of_a_file(error: OSError) -> tuple[str, Text]:
     """What failed and the way out, where the system refused what none of our own errors foresees."""
     name = f"{error.filename}: " if error.filename else ""
-    return f"{name}{error.strerror or error}", (
+    return f"{name}{error.strerror or error}", Text(
         "everything in the ledger is safe; run the same command again to continue"
     )
 
@@ -94,10 +99,10 @@ def _in_house_style(message: str) -> str:
     return message[:1].lower() + message[1:].removesuffix(".")
 
 
-def _fail(message: str, hint: str = "", code: int = 2) -> NoReturn:
-    for line in message.splitlines():  # several settings may be wrong at once
-        print(f"error: {printable(line)}", file=sys.stderr)
+def _fail(message: AnyText, hint: AnyText = "", code: int = 2) -> NoReturn:
+    for line in tr(message).splitlines():  # several settings may be wrong at once
+        print(tr("error: {text}", text=printable(line)), file=sys.stderr)
     if hint:
-        print(f"\nhint: {printable_lines(hint)}", file=sys.stderr)
+        print("\n" + tr("hint: {text}", text=printable_lines(tr(hint))), file=sys.stderr)
     let_go()
     sys.exit(code)

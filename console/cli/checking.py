@@ -24,6 +24,7 @@ from provisioning.errors import (
 )
 from provisioning.ledger import Ledger, SourceFile
 from provisioning.pace import Rate
+from provisioning.text import Text
 
 
 def known_credentials(place: Workplace) -> frozenset[str] | None:
@@ -93,11 +94,11 @@ async def check(
         )
         if _stamp(file) != before:
             raise InvalidInputError(
-                f"{reading.name} changed while it was read; nothing was submitted",
+                Text("{name} changed while it was read; nothing was submitted", name=reading.name),
                 hint="wait until nothing writes to it, then run the same command again",
             )
         for note in (*reading.notes, *plan.notes):
-            progress.note(f"note: {note}")
+            progress.note(Text("note: {text}", text=note))
         return Checked(plan, SourceFile(reading.name, reading.sha256, reading.rows, current_user()))
 
 

@@ -6,12 +6,14 @@ import contextlib
 import difflib
 import os
 
+from console.cli.language import tr
 from console.cli.shell import talk
 from outcomes.words import shown
 from provisioning.config.credentials import load_credentials
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError, InvalidInputError
 from provisioning.ledger import Ledger
+from provisioning.text import Text
 
 
 async def make_sure_of(name: str, ledger: Ledger) -> None:
@@ -27,13 +29,19 @@ async def make_sure_of(name: str, ledger: Ledger) -> None:
         return
     if not names:
         talk.print(
-            f"no worker has reported its credentials yet: {shown(name)} is not checked", soft_wrap=True
+            tr("no worker has reported its credentials yet: {name} is not checked", name=shown(name)),
+            soft_wrap=True,
         )
         return
     near = difflib.get_close_matches(name, names, n=1)
     raise InvalidInputError(
-        f"there is no credential {name!r}: it is not set here, no worker has it, and no job uses it",
-        hint=f"did you mean {near[0]}?" if near else f"known credentials: {', '.join(sorted(names))}",
+        Text(
+            ("there is no credential {name!r}: it is not set here, no worker has it, and no job uses it"),
+            name=name,
+        ),
+        hint=Text("did you mean {name}?", name=near[0])
+        if near
+        else Text("known credentials: {names}", names=", ".join(sorted(names))),
     )
 
 
@@ -41,7 +49,8 @@ async def warn_of(name: str, ledger: Ledger) -> None:
     """Warns if a credential is unknown: its pace may be set in advance."""
     if name not in await _known(name, ledger):
         talk.print(
-            f"credential {shown(name)} is not known yet; the setting applies when it exists", soft_wrap=True
+            tr("credential {name} is not known yet; the setting applies when it exists", name=shown(name)),
+            soft_wrap=True,
         )
 
 

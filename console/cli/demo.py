@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from console.cli.language import tr
 from console.cli.shell import talk
 from provisioning.config.settings import PREFIX
 from provisioning.embedded.own_process import own_module
@@ -32,9 +33,14 @@ def run_demo(rate: str) -> int:
         with local_sandbox(home / "sandbox.log", "--scenario", "demo", "--seed", "7") as api:
             command = ["provision", "apply", os.path.relpath(EXAMPLE)]
             command += ["--skip-invalid", "--yes", "--to", str(OUTCOMES)]
-            talk.print(f"a sandbox with faults is running at {api.url}")
+            talk.print(tr("a sandbox with faults is running at {url}", url=api.url))
             talk.print(f"$ {' '.join(command)}\n", style="bold", soft_wrap=True)
-            environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+            kept = f"{PREFIX}LANGUAGE"
+            environ = {
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(PREFIX) or name == kept
+            }
             environ |= {
                 f"{PREFIX}API_URL": api.url,
                 f"{PREFIX}CLIENT_ID": "sandbox",
@@ -44,7 +50,8 @@ def run_demo(rate: str) -> int:
             }
             code = _run(own_module("console", *command[1:]), environ)
     if code in (0, 3):
-        talk.print("\ndone: sandbox, worker and ledger are removed; the outcome files are kept")
+        talk.print()
+        talk.print(tr("done: sandbox, worker and ledger are removed; the outcome files are kept"))
         return 0
     return code
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from console.cli.language import tr
 from console.cli.pulling import pulled
 from console.cli.shell import talk
 from producers.files.file_kinds import Format
@@ -17,6 +18,7 @@ from producers.files.json_text import decode
 from producers.files.mapping_file import pair, read_mapping
 from producers.files.read_options import ReadOptions
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text
 
 FileArgument = Annotated[
     str,
@@ -93,15 +95,17 @@ def read_options(
     )
 
 
-def _print_note(note: str) -> None:
-    talk.print(f"note: {note}", soft_wrap=True)
+def _print_note(note: Text) -> None:
+    talk.print(tr("note: {text}", text=note), soft_wrap=True)
 
 
 def _pairs(maps: list[str]) -> dict[str, str]:
     pairs = {}
     for item in maps:
         if (mapped := pair(item)) is None:
-            raise InvalidInputError(f"--map {item} is not OLD=NEW", hint="for example --map bot_id=bot.id")
+            raise InvalidInputError(
+                Text("--map {item} is not OLD=NEW", item=item), hint="for example --map bot_id=bot.id"
+            )
         old, new = mapped
         pairs[old] = new
     return pairs
@@ -113,12 +117,13 @@ def read_defaults(path: Path) -> dict[str, Any]:
         defaults: dict[str, Any] = msgspec.convert(decode(path.read_bytes()), dict[str, Any])
     except OSError as error:
         raise InvalidInputError(
-            (f"--defaults: cannot read {path} ({error.strerror})"),
+            (Text("--defaults: cannot read {path} ({strerror})", path=path, strerror=error.strerror)),
             hint="--defaults takes a file with a JSON object",
         ) from error
     except msgspec.MsgspecError as error:
         raise InvalidInputError(
-            f"--defaults: {path} is not a JSON object ({error})", hint='such as {"widget": {"theme": {}}}'
+            Text("--defaults: {path} is not a JSON object ({error})", path=path, error=error),
+            hint='such as {"widget": {"theme": {}}}',
         ) from error
     return defaults
 

@@ -27,6 +27,7 @@ from tornado import web
 from provisioning.broker.queue import make_app
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError
+from provisioning.text import Text
 
 USER = "operator"
 """User name for a generated password."""
@@ -95,7 +96,13 @@ def run_flower(
             port = flower.start_http_server()
         except OSError as error:
             raise ConfigurationError(
-                f"Flower cannot listen on {host}:{port} ({error.strerror})", hint="choose another --port"
+                Text(
+                    "Flower cannot listen on {host}:{port} ({strerror})",
+                    host=host,
+                    port=port,
+                    strerror=error.strerror,
+                ),
+                hint="choose another --port",
             ) from error
         on_ready(_url(host, port), made)
         try:
@@ -113,7 +120,7 @@ def _auth(settings: Settings, host: str) -> tuple[str, str]:
         return auth, ""
     if not _is_loopback(host):
         raise ConfigurationError(
-            f"Flower at {host} is reachable from the network and has no password",
+            Text("Flower at {host} is reachable from the network and has no password", host=host),
             hint="set PROVISION_FLOWER_AUTH to USER:PASSWORD",
         )
     password = secrets.token_urlsafe(12)
@@ -135,7 +142,12 @@ def _memory(home: Path) -> Path:
         folder.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(
-            f"Flower cannot save its state in {folder} ({error.strerror})", hint="set PROVISION_HOME"
+            Text(
+                "Flower cannot save its state in {folder} ({strerror})",
+                folder=folder,
+                strerror=error.strerror,
+            ),
+            hint="set PROVISION_HOME",
         ) from error
     return folder
 
@@ -145,7 +157,8 @@ def _alone(lock: int, memory: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ConfigurationError(
-            f"another Flower saves its state in {memory}", hint="stop one of them, or set PROVISION_HOME"
+            Text("another Flower saves its state in {memory}", memory=memory),
+            hint="stop one of them, or set PROVISION_HOME",
         ) from None
 
 

@@ -12,6 +12,7 @@ from provisioning.errors import (
 )
 from provisioning.ledger import BatchStatus
 from provisioning.owner import DEFAULT
+from provisioning.text import Text
 
 
 def folders_for(own: BatchStatus | None, others: list[BatchStatus], to: Path | None) -> dict[str, Path]:
@@ -47,9 +48,13 @@ def batch_name(file: str) -> str:
     # `/dev/stdin` is what `-` is; `/dev/fd/63` is what a shell gives for `<(…)`: a number that means nothing.
     name = "stdin" if file.startswith(("/dev/", "/proc/")) or file == "-" else bare_name(path)
     if not name:
-        raise InvalidInputError(f"{file} gives the batch no name", hint="name the batch with --name")
+        raise InvalidInputError(
+            Text("{file} gives the batch no name", file=file), hint="name the batch with --name"
+        )
     try:
         return check_batch_name(name)
     except InvalidInputError as error:
         hint = "choose another name with --name; the outcome files use it"
-        raise InvalidInputError(f"{file} gives the batch no name: {error.message}", hint=hint) from error
+        raise InvalidInputError(
+            Text("{file} gives the batch no name: {message}", file=file, message=error.text), hint=hint
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from console.cli.language import tr
 from console.cli.shell import talk
 from provisioning.ledger import Ledger
 from provisioning.owner import DEFAULT
@@ -14,7 +15,10 @@ async def warn_of_new_owner(ledger: Ledger, owner: str) -> None:
     owners = await ledger.queries.owners()
     if owners and owner not in owners:
         talk.print(
-            f"note: {owner} has no jobs yet: a tenant that another owner has is new to it"
-            " and would get a second widget",
+            tr(
+                "note: {owner} has no jobs yet: a tenant that another owner has is new to it"
+                " and would get a second widget",
+                owner=owner,
+            ),
             soft_wrap=True,
         )

@@ -11,6 +11,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TextIO
 
+import typer
+
+from console.cli.language import tr
+
 TERMINAL = Path("/dev/tty")
 
 
@@ -33,6 +37,29 @@ def _answering(terminal: TextIO) -> Iterator[None]:
             yield
         finally:
             sys.stdin = before
+
+
+def confirm(question: str, *, abort: bool = False, err: bool = False) -> bool:
+    """
+    Asks yes or no; the answer may be in English or in the language of the command line.
+
+    Raises: typer.Abort if the answer is no and `abort`, or if there is no answer.
+    """
+    choices = tr("[y/N]")
+    while (given := _prompt(f"{question} {choices}", err=err)) not in _YES | _NO:
+        typer.echo(tr("answer yes or no"), err=err)
+    if abort and given in _NO:
+        raise typer.Abort
+    return given in _YES
+
+
+_YES = frozenset({"y", "yes", "s", "si", "sí"})
+_NO = frozenset({"n", "no", ""})
+
+
+def _prompt(text: str, *, err: bool) -> str:
+    answer: str = typer.prompt(text, default="", show_default=False, err=err)
+    return answer.strip().lower()
 
 
 def current_user() -> str:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from console.cli.language import tr
 from console.cli.shell import talk
 from outcomes.words import amount
 from provisioning.config.settings import Settings
@@ -24,7 +25,7 @@ def pulled(url: str) -> Iterator[Path]:
 
     def report(pages: int) -> None:
         if pages % 100 == 0:
-            talk.print(f"{amount(pages, 'page')} fetched")
+            talk.print(tr("{pages} fetched", pages=amount(pages, "page")))
 
     pull = Pull(
         url,

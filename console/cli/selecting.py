@@ -16,6 +16,7 @@ import typer
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Selection
 from provisioning.lifecycle import State
+from provisioning.text import Text
 
 ReasonOption = Annotated[
     str, typer.Option("--reason", "--cause", metavar="CAUSE", help="Only jobs with this cause.")
@@ -134,7 +135,7 @@ def moment(text: str, now: float) -> float:
         return datetime.fromisoformat(text.strip()).timestamp()
     except ValueError:
         raise InvalidInputError(
-            f"{text!r} is not a time",
+            Text("{text!r} is not a time", text=text),
             hint=("write an age (30m, 2h, 3d), a date (2026-11-23) or a time (2026-11-23T14:30)"),
         ) from None
 

@@ -15,6 +15,7 @@ from provisioning.errors import (
 )
 from provisioning.ledger import Ledger
 from provisioning.observability import tracing
+from provisioning.text import Text
 
 
 async def hand_over(
@@ -65,6 +66,6 @@ def _unless_away(notify: Callable[[str], None], progress: Progress) -> Callable[
             notify(batch)
         except LedgerUnavailableError as error:
             away = True
-            progress.note(f"{error.message}; workers will find the batch without it")
+            progress.note(Text("{problem}; workers will find the batch without it", problem=error.text))
 
     return ring_unless_away

@@ -18,6 +18,7 @@ from provisioning.errors import (
 )
 from provisioning.ledger import BatchStatus, Ledger, is_felt
 from provisioning.lifecycle import UNSETTLED, State
+from provisioning.text import Text
 
 POLL = 0.25
 """Seconds between reads of the ledger while a batch settles."""
@@ -31,9 +32,9 @@ RATE_WINDOW = 10.0
 ALONE_AFTER = 5.0
 """Seconds without any worker before a warning: a worker of this command takes one to start."""
 
-START_A_WORKER = "no worker is running; start one with: provision worker"
+START_A_WORKER = Text("no worker is running; start one with: provision worker")
 
-APPLY_AGAIN = "nothing is being sent; run the same provision apply again to continue"
+APPLY_AGAIN = Text("nothing is being sent; run the same provision apply again to continue")
 
 
 async def warn_if_alone(ledger: Ledger, progress: Progress) -> None:
@@ -47,7 +48,7 @@ async def watch(
     batch: str,
     progress: Progress,
     check_worker: Callable[[], None],
-    advice: str = START_A_WORKER,
+    advice: Text = START_A_WORKER,
     check_ledger: Callable[[], None] = lambda: None,
 ) -> BatchStatus:
     """
@@ -73,7 +74,7 @@ async def watch(
             raise  # waiting does not help
         except LedgerUnavailableError:
             if not lost:
-                progress.note("Redis is not available; waiting for it")
+                progress.note(Text("Redis is not available; waiting for it"))
             lost += 1
             if lost > OWN_LEDGER_TRIES:
                 check_ledger()

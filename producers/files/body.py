@@ -25,6 +25,7 @@ from producers.files.plain_numbers import plain
 from provisioning.errors import InvalidJobError
 from provisioning.job import MAX_BODY_BYTES, MAX_KEY_LENGTH, NewJob, fingerprint
 from provisioning.printable import is_shown
+from provisioning.text import AnyText, Text
 
 MAX_DEPTH = 32
 """Levels of nesting. The documented example has five; this bounds every recursion over a stranger's JSON."""
@@ -35,7 +36,7 @@ MAX_LABEL_LENGTH = 500
 MAX_CREDENTIAL_LENGTH = 100
 """Characters in the *name* of a company's credentials."""
 
-AS_TEXT_HINT = (
+AS_TEXT_HINT = Text(
     "a spreadsheet changed this value: format the column as text, enter the value again and export again"
 )
 
@@ -71,17 +72,17 @@ def _as_json(value: object) -> str:
         return "…"
 
 
-def spreadsheet_damage(text: str) -> str | None:
+def spreadsheet_damage(text: str) -> Text | None:
     """What a spreadsheet did to an identifier, in words; None when it looks unharmed."""
     if text[:1].isalpha():
         return None
     text = plain(text)
     if _SCIENTIFIC.fullmatch(text):
-        return "is a number in scientific notation: digits have been lost"
+        return Text("is a number in scientific notation: digits have been lost")
     if _FLOAT.fullmatch(text):
-        return "ends in .0: a spreadsheet or script took it for a number"
+        return Text("ends in .0: a spreadsheet or script took it for a number")
     if is_error_value(text):
-        return "is a spreadsheet's error value"
+        return Text("is a spreadsheet's error value")
     return None
 
 
@@ -95,21 +96,23 @@ def is_rounded(text: str) -> bool:
     return lost_digits(text) > 0 or _SCIENTIFIC.fullmatch(plain(text)) is not None
 
 
-def bad_character(text: str) -> str | None:
+def bad_character(text: str) -> Text | None:
     """The first character that no text of a job may hold, in words; None if there is none."""
     if text.isprintable():
         return None
     if found := _ESCAPED_BYTE.search(text):
         code = ord(found[0])
         if 0xDC80 <= code <= 0xDCFF:
-            return f"holds the byte 0x{code - 0xDC00:02X}, which is not valid in the file's encoding"
-        return f"holds half of a surrogate pair (U+{code:04X})"
+            return Text(
+                "holds the byte 0x{code:02X}, which is not valid in the file's encoding", code=code - 0xDC00
+            )
+        return Text("holds half of a surrogate pair (U+{code:04X})", code=code)
     if found := _CONTROL.search(text):
-        return f"holds a control character (U+{ord(found[0]):04X})"
+        return Text("holds a control character (U+{code:04X})", code=ord(found[0]))
     return None
 
 
-def bad_character_in_name(text: str) -> str | None:
+def bad_character_in_name(text: str) -> Text | None:
     """As `bad_character`, and stricter: nothing invisible may hide in an identifier, no line break either."""
     if text.isprintable():
         return None
@@ -118,90 +121,100 @@ def bad_character_in_name(text: str) -> str | None:
         return worse
     hidden = next(char for char in text if not char.isprintable())
     name = unicodedata.name(hidden, "a control character").lower()
-    return f"holds an invisible character (U+{ord(hidden):04X}, {name})"
+    return Text("holds an invisible character (U+{code:04X}, {name})", code=ord(hidden), name=name)
 
 
-def check_name(text: str, limit: int) -> str | None:
+def check_name(text: str, limit: int) -> Text | None:
     """What is wrong with an identifier (key, bot id, name of credentials), in words; None if nothing is."""
     if text != text.strip():
-        return "has spaces around it"
+        return Text("has spaces around it")
     if len(text) > limit:
-        return f"has {len(text)} characters; at most {limit} are allowed"
+        return Text("has {count} characters; at most {limit} are allowed", count=len(text), limit=limit)
     return bad_character_in_name(text)
 
 
-def check_key(key: str, *, as_is: bool = False) -> tuple[str, str] | None:
+def check_key(key: str, *, as_is: bool = False) -> tuple[AnyText, AnyText] | None:
     """What is wrong with a job's key, and the way out; None if nothing is. `as_is`: it is meant so."""
     if not key:
         return (
-            "the key is empty",
-            "give every row the tenant's own reference, or remove the column",
+            Text("the key is empty"),
+            Text("give every row the tenant's own reference, or remove the column"),
         )
     if wrong := check_name(key, MAX_KEY_LENGTH):
-        return f"the key {wrong}", "use the tenant's own reference, as plain text"
+        return Text("the key {wrong}", wrong=wrong), Text("use the tenant's own reference, as plain text")
     if damage := spreadsheet_damage(key):
-        return f"the key {damage}", AS_TEXT_HINT
+        return Text("the key {damage}", damage=damage), AS_TEXT_HINT
     if not as_is and (odd := not_meant(key)):
-        return f"the key {odd[0]}", _or_as_is(odd[1], "key")
+        return Text("the key {odd}", odd=odd[0]), _or_as_is(odd[1], "key")
     return None
 
 
-def check_credential(name: str) -> tuple[str, str] | None:
+def check_credential(name: str) -> tuple[AnyText, AnyText] | None:
     """What is wrong with the name of a company's credentials, and the way out; None if nothing is."""
     if ":" in name:
         # Refused before it can be stored or shown: this is what clientId:clientSecret looks like.
         return (
-            "the credential looks like a secret, not like a name",
-            "name the credentials here and keep their secret in PROVISION_CREDENTIALS_FILE",
+            Text("the credential looks like a secret, not like a name"),
+            Text("name the credentials here and keep their secret in PROVISION_CREDENTIALS_FILE"),
         )
     if not name:
-        return "the name of the credentials is empty", "remove the column to use the default credential"
+        return Text("the name of the credentials is empty"), Text(
+            "remove the column to use the default credential"
+        )
     if wrong := check_name(name, MAX_CREDENTIAL_LENGTH):
-        return f"the name of the credentials {wrong}", "use the name they have in the credentials file"
+        return Text("the name of the credentials {wrong}", wrong=wrong), Text(
+            "use the name they have in the credentials file"
+        )
     return None
 
 
-def check_label(label: str) -> tuple[str, str] | None:
+def check_label(label: str) -> tuple[AnyText, AnyText] | None:
     """What is wrong with a label, and the way out; None if nothing is."""
     if len(label) > MAX_LABEL_LENGTH:
-        return f"the label has {len(label)} characters; at most {MAX_LABEL_LENGTH} are allowed", "shorten it"
+        return Text(
+            "the label has {count} characters; at most {max_label_length} are allowed",
+            count=len(label),
+            max_label_length=MAX_LABEL_LENGTH,
+        ), Text("shorten it")
     if wrong := bad_character(label):
-        return f"the label {wrong}", ""
+        return Text("the label {wrong}", wrong=wrong), ""
     if "\ufffd" in label:
-        return f"the label {LOST_CHARACTER}", EXPORT_ANEW
+        return Text("the label {lost_character}", lost_character=LOST_CHARACTER), EXPORT_ANEW
     return None
 
 
-def _or_as_is(way_out: str, path: str) -> str:
-    return f"{way_out}; if it is correct, use --as-is {path}"
+def _or_as_is(way_out: AnyText, path: str) -> Text:
+    return Text("{way_out}; if it is correct, use --as-is {path}", way_out=way_out, path=path)
 
 
-def check_bot_id(bot_id: str, *, as_is: bool = False) -> tuple[str, str] | None:
+def check_bot_id(bot_id: str, *, as_is: bool = False) -> tuple[AnyText, AnyText] | None:
     """What is wrong with a bot's id that is not empty, and the way out. `as_is`: it is meant so."""
     if wrong := check_name(bot_id, MAX_KEY_LENGTH):
-        return f"the bot id {wrong}", "copy the id again, as plain text"
+        return Text("the bot id {wrong}", wrong=wrong), Text("copy the id again, as plain text")
     if damage := spreadsheet_damage(bot_id):
-        return f"the bot id {damage}", AS_TEXT_HINT
+        return Text("the bot id {damage}", damage=damage), AS_TEXT_HINT
     if not as_is and (odd := not_an_id(bot_id)):
-        return f"the bot id {odd[0]}", _or_as_is(odd[1], "bot.id")
+        return Text("the bot id {odd}", odd=odd[0]), _or_as_is(odd[1], "bot.id")
     return None
 
 
-def check_item(item: str, path: str, *, as_is: bool = False) -> tuple[str, str] | None:
+def check_item(item: str, path: str, *, as_is: bool = False) -> tuple[AnyText, AnyText] | None:
     """What is wrong with an item of a list of credentials, and the way out. `as_is`: it is meant so."""
     if wrong := bad_character_in_name(item):
-        return f"the item {quoted(item)} {wrong}", "each item is one line of plain text"
+        return Text("the item {item} {wrong}", item=quoted(item), wrong=wrong), Text(
+            "each item is one line of plain text"
+        )
     if damage := spreadsheet_damage(item):
-        return f"the item {quoted(item)} {damage}", AS_TEXT_HINT
+        return Text("the item {item} {damage}", item=quoted(item), damage=damage), AS_TEXT_HINT
     # An empty item is nobody's reference, and was never refused.
     if item.strip() and not as_is and (odd := not_meant(item)):
-        return f"the item {quoted(item)} {odd[0]}", _or_as_is(odd[1], path)
+        return Text("the item {item} {odd}", item=quoted(item), odd=odd[0]), _or_as_is(odd[1], path)
     return None
 
 
 NO_BOT = (
-    "no bot id: this would create a new bot",
-    "fill it in; to create a new bot, use --new-bots",
+    Text("no bot id: this would create a new bot"),
+    Text("fill it in; to create a new bot, use --new-bots"),
 )
 
 
@@ -225,12 +238,19 @@ def _problems(
 ) -> Iterator[InvalidJobError]:
     if not isinstance(body, dict):
         yield InvalidJobError(
-            f"the body is {_article(body)}, not a JSON object", row=row, value=shorten(body)
+            Text("the body is {found}, not a JSON object", found=_article(body)),
+            row=row,
+            value=shorten(body),
         )
         return
     for required in ("bot", "widget"):
         if required not in body:
-            yield InvalidJobError(f"{required!r} is missing", row=row, field=required, hint="it may be {}")
+            yield InvalidJobError(
+                Text("{required!r} is missing", required=required),
+                row=row,
+                field=required,
+                hint="it may be {}",
+            )
     for name, value in body.items():
         kind = FIELDS.get(name) if name in ("bot", "widget", "credentials") else None
         if kind is None:
@@ -272,10 +292,13 @@ def _walk(
         known = documented and "." not in name
         kind = FIELDS.get(here) if known else None
         if wrong := bad_character(name):
-            yield InvalidJobError(f"a member's name {wrong}", row=row, field=shorten(here))
+            yield InvalidJobError(Text("a member's name {wrong}", wrong=wrong), row=row, field=shorten(here))
         elif "\ufffd" in name:
             yield InvalidJobError(
-                f"a member's name {LOST_CHARACTER}", row=row, field=shorten(here), hint=EXPORT_ANEW
+                Text("a member's name {lost_character}", lost_character=LOST_CHARACTER),
+                row=row,
+                field=shorten(here),
+                hint=EXPORT_ANEW,
             )
         elif kind is None and not free:
             yield _unknown(here, value, row)
@@ -292,11 +315,13 @@ def _inside(
 ) -> Iterator[InvalidJobError]:
     if isinstance(value, str):
         if wrong := bad_character(value):
-            yield InvalidJobError(f"the text {wrong}", row=row, field=shorten(path), value=shorten(value))
+            yield InvalidJobError(
+                Text("the text {wrong}", wrong=wrong), row=row, field=shorten(path), value=shorten(value)
+            )
         # Of the items of a list of identifiers `check_item` says so, for they may be meant.
         elif "\ufffd" in value and FIELDS.get(path) is not Kind.LIST:
             yield InvalidJobError(
-                f"the text {LOST_CHARACTER}",
+                Text("the text {lost_character}", lost_character=LOST_CHARACTER),
                 row=row,
                 field=shorten(path),
                 value=shorten(value),
@@ -304,7 +329,9 @@ def _inside(
             )
     elif isinstance(value, dict | list):
         if depth >= MAX_DEPTH:
-            yield InvalidJobError(f"nested more than {MAX_DEPTH} deep", row=row, field=shorten(path))
+            yield InvalidJobError(
+                Text("nested more than {max_depth} deep", max_depth=MAX_DEPTH), row=row, field=shorten(path)
+            )
         elif isinstance(value, dict):
             yield from _walk(value, path, depth + 1, row, documented=documented)
         else:
@@ -325,9 +352,9 @@ def _check_kind(value: Any, kind: Kind, path: str, row: int | None) -> Iterator[
         case Kind.OBJECT:
             fits = isinstance(value, dict)
     if not fits:
-        hint = 'write it in quotes, so that it is text: "100200300"' if path == "bot.id" else ""
+        hint = Text('write it in quotes, so that it is text: "100200300"') if path == "bot.id" else ""
         yield InvalidJobError(
-            f"{path} must be {kind.value}, not {_article(value)}",
+            Text("{path} must be {kind}, not {found}", path=path, kind=kind.value, found=_article(value)),
             row=row,
             field=path,
             value=shorten(value),
@@ -338,30 +365,30 @@ def _check_kind(value: Any, kind: Kind, path: str, row: int | None) -> Iterator[
 def _unknown(path: str, value: Any, row: int | None) -> InvalidJobError:
     meant = documented_spelling(path) or nearest(path)
     return InvalidJobError(
-        f"the API documents no member {quoted(path)}",
+        Text("the API documents no member {path}", path=quoted(path)),
         row=row,
         field=shorten(path),
         value=shorten(value),
-        hint=f"did you mean {meant}?"
+        hint=Text("did you mean {meant}?", meant=meant)
         if meant and meant != path
-        else "unknown members are allowed only under widget",
+        else Text("unknown members are allowed only under widget"),
     )
 
 
-def _article(value: Any) -> str:
+def _article(value: Any) -> AnyText:
     match value:
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
         case str():
-            return "text"
+            return Text("text")
         case int() | float():
-            return "a number"
+            return Text("a number")
         case list():
-            return "a list"
+            return Text("a list")
         case _:
-            return "an object"
+            return Text("an object")
 
 
 def make_job(
@@ -378,10 +405,14 @@ def make_job(
     except UnicodeEncodeError:
         return InvalidJobError("a text in the body is not valid Unicode", row=row)
     except (RecursionError, msgspec.MsgspecError, TypeError, OverflowError) as exc:
-        return InvalidJobError(f"the body cannot be written as JSON: {exc}", row=row)
+        return InvalidJobError(Text("the body cannot be written as JSON: {error}", error=exc), row=row)
     if len(encoded) > MAX_BODY_BYTES:
         return InvalidJobError(
-            f"the body has {len(encoded):,} bytes; at most {MAX_BODY_BYTES:,} are allowed",
+            Text(
+                "the body has {count:,} bytes; at most {max_body_bytes:,} are allowed",
+                count=len(encoded),
+                max_body_bytes=MAX_BODY_BYTES,
+            ),
             row=row,
             hint="a picture may be in a cell; use its URL instead",
         )

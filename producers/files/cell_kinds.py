@@ -9,9 +9,10 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from producers.files.fields import FIELDS, Kind
+from provisioning.text import AnyText, Text
 
-_AS_TEXT = "format the column as text and enter the value again"
-_COMPUTE = "open the workbook in a spreadsheet and save it, or replace the formula by its value"
+_AS_TEXT = Text("format the column as text and enter the value again")
+_COMPUTE = Text("open the workbook in a spreadsheet and save it, or replace the formula by its value")
 _IDENTIFIERS = frozenset(["key", "credential", "bot.id"])
 
 
@@ -39,7 +40,7 @@ class CellKind(Enum):
     """No value of the type that the file claims."""
 
 
-def problem_of(kind: CellKind, path: str) -> tuple[str, str] | None:
+def problem_of(kind: CellKind, path: str) -> tuple[AnyText, AnyText] | None:
     """
     What is wrong with a cell of this kind in the column of this path, and the way out; None if nothing is.
 
@@ -51,34 +52,36 @@ def problem_of(kind: CellKind, path: str) -> tuple[str, str] | None:
     identifier = path in _IDENTIFIERS or FIELDS.get(path) is Kind.LIST
     match kind:
         case CellKind.ERROR:
-            return "holds a spreadsheet's error value", "fix the formula, or enter the value as text"
+            return Text("holds a spreadsheet's error value"), Text(
+                "fix the formula, or enter the value as text"
+            )
         case CellKind.UNCOMPUTED:
-            return "is a formula without a saved result", _COMPUTE
+            return Text("is a formula without a saved result"), _COMPUTE
         case CellKind.BROKEN:
-            return "holds no value of the type it claims", _AS_TEXT
+            return Text("holds no value of the type it claims"), _AS_TEXT
         case CellKind.ROUNDED:
             return (
-                "is a number of more than 15 digits, in scientific notation: digits have been lost",
+                Text("is a number of more than 15 digits, in scientific notation: digits have been lost"),
                 _AS_TEXT,
             )
         case CellKind.DATE:
-            return "is a date or time, not text", _AS_TEXT
+            return Text("is a date or time, not text"), _AS_TEXT
         case CellKind.LOCAL:
             return (
-                "is a number with decimals or thousands, which each country writes in its own way",
-                f"{_AS_TEXT}, or give whole numbers the format 0",
+                Text("is a number with decimals or thousands, which each country writes in its own way"),
+                Text("{as_text}, or give whole numbers the format 0", as_text=_AS_TEXT),
             )
         case CellKind.FORMATTED:
             return (
-                "is displayed in an unsupported number format",
-                f"{_AS_TEXT}, or give whole numbers the format 0",
+                Text("is displayed in an unsupported number format"),
+                Text("{as_text}, or give whole numbers the format 0", as_text=_AS_TEXT),
             )
         case CellKind.BOOLEAN if FIELDS.get(path) is not Kind.FLAG:
-            return "is a truth value (TRUE or FALSE), not text", _AS_TEXT
+            return Text("is a truth value (TRUE or FALSE), not text"), _AS_TEXT
         case CellKind.ZERO if identifier:
-            return "is a formula whose saved result is 0: it may never have been computed", _COMPUTE
+            return Text("is a formula whose saved result is 0: it may never have been computed"), _COMPUTE
         case CellKind.DAY if identifier:
-            return "is a date, not text", _AS_TEXT
+            return Text("is a date, not text"), _AS_TEXT
         case CellKind.PERCENTAGE if identifier:
-            return "is a percentage, not text", _AS_TEXT
+            return Text("is a percentage, not text"), _AS_TEXT
     return None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from producers.files.cell_kinds import CellKind
 from producers.files.number_format import NumberFormat
 from producers.files.package import Texts, unescaped
+from provisioning.text import Text
 
 _EXACT_DIGITS = 15
 
@@ -20,6 +21,10 @@ _OFTEN = 1024
 
 class LackingError(Exception):
     """A cell names what is not there."""
+
+    def __init__(self, part: Text) -> None:
+        super().__init__(str(part))
+        self.part = part
 
 
 class CellValues:
@@ -84,7 +89,7 @@ class CellValues:
         if self._texts is None:
             self._texts = self._load_texts()
         if not (place.isdigit() and place.isascii()) or int(place) >= len(self._texts):
-            raise LackingError("text")
+            raise LackingError(Text("text"))
         text = self._texts[int(place)]
         if len(self._often) < _OFTEN and len(text) < _OFTEN:
             self._often[place] = text
@@ -104,5 +109,5 @@ class CellValues:
     def _format(self, style: str | None) -> NumberFormat:
         place = int(style) if style else 0
         if not 0 <= place < len(self._formats):
-            raise LackingError("style")
+            raise LackingError(Text("style"))
         return self._formats[place]

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from producers.files.body import quoted, shorten
 from producers.files.id_shapes import IdShapes
 from producers.files.mojibake import has_lost_letter, repaired
+from provisioning.text import Text, plural, several
 
 
 class ColumnNotes:
@@ -27,8 +28,8 @@ class ColumnNotes:
     """
 
     def __init__(self, as_is: Collection[str] = ()) -> None:
-        self.bot_ids = IdShapes("bot id")
-        self.keys = IdShapes("key")
+        self.bot_ids = IdShapes(Text("bot ids"))
+        self.keys = IdShapes(Text("keys"))
         self.some_own = False
         self._as_is = as_is
         self._counts: dict[tuple[str, str], tuple[int, int, str]] = {}
@@ -64,57 +65,74 @@ class ColumnNotes:
         count, first, example = self._counts.get((what, column), (0, row, text))
         self._counts[what, column] = (count + 1, first, example)
 
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Text]:
         """All of it, in words."""
-        notes = []
+        notes: list[Text] = []
         for path, shapes in (("bot.id", self.bot_ids), ("key", self.keys)):
             if path not in self._as_is:
-                notes += [
-                    note + (" Sent unchanged" if note.endswith("?") else "; sent unchanged")
-                    for note in shapes.notes()
-                ]
+                for note in shapes.notes():
+                    is_question = note.id.endswith("?")
+                    form = "{note} Sent unchanged" if is_question else "{note}; sent unchanged"
+                    notes.append(Text(form, note=note))
         for (what, column), (count, row, text) in self._counts.items():
-            shown = f"row {row} is {quoted(text)}"
+            facts = {"column": shorten(column), "row": row, "text": quoted(text)}
             match what:
                 case "rounded":
-                    cells = "1 cell is a number" if count == 1 else f"{count:,} cells are numbers"
-                    notes.append(
-                        f"{shorten(column)}: {cells} of which a spreadsheet may have lost digits; {shown}; "
-                        "sent unchanged"
-                    )
+                    notes.append(plural(*_ROUNDED, count, **facts))
                 case "spoiled" if column not in self._as_is:
-                    texts = "1 text looks" if count == 1 else f"{count:,} texts look"
                     # Of a long text the word that shows it.
                     word = next(filter(repaired, text.split()), text)
-                    notes.append(
-                        f"{shorten(column)}: {texts} like UTF-8 that was read in another encoding before; "
-                        f"row {row} has {quoted(word)}, probably {quoted(repaired(word))}; sent unchanged"
-                    )
+                    facts |= {"word": quoted(word), "repaired": quoted(repaired(word))}
+                    notes.append(plural(*_SPOILED, count, **facts))
                 case "lost letter" if column not in self._as_is:
-                    texts = "1 text has" if count == 1 else f"{count:,} texts have"
                     word = next(filter(has_lost_letter, text.split()), text)
-                    notes.append(
-                        f"{shorten(column)}: {texts} a question mark within a word; row {row} has "
-                        f"{quoted(word)}: a letter may be lost; sent unchanged"
-                    )
+                    notes.append(plural(*_LOST_LETTER, count, **facts, word=quoted(word)))
                 case "odd key" if "key" not in self._as_is:
-                    keys = "1 key is a word" if count == 1 else f"{count:,} keys are words"
-                    notes.append(f"{keys} for a total or a column, not for a tenant; {shown}; sent unchanged")
+                    notes.append(plural(*_ODD_KEY, count, **facts))
                 case "hash":
-                    begin = "1 row begins" if count == 1 else f"{count:,} rows begin"
-                    notes.append(
-                        f"{shorten(column)}: {begin} with # there, as a comment would, but "
-                        f"{'has a bot' if count == 1 else 'have bots'}; {shown}; sent unchanged"
-                    )
+                    notes.append(plural(*_HASH, count, **facts))
                 case "nothing own" if self.some_own:
-                    have = "1 row has" if count == 1 else f"{count:,} rows have"
-                    notes.append(
-                        f"{have} nothing but a name where others have a bot or a widget's members; {shown}; "
-                        "sent unchanged"
-                    )
+                    notes.append(plural(*_NOTHING_OWN, count, **facts))
                 case "no key" if self.keys.seen:
-                    have = "1 object has" if count == 1 else f"{count:,} objects have"
-                    notes.append(
-                        f"{have} no key (first in row {row}) where others have one: the body is the identity"
-                    )
+                    notes.append(plural(*_NO_KEY, count, row=row))
         return notes
+
+
+_ROUNDED = several(
+    "{column}: 1 cell is a number of which a spreadsheet may have lost digits;"
+    " row {row} is {text}; sent unchanged",
+    "{column}: {count:,} cells are numbers of which a spreadsheet may have lost digits;"
+    " row {row} is {text}; sent unchanged",
+)
+_SPOILED = several(
+    "{column}: 1 text looks like UTF-8 that was read in another encoding before;"
+    " row {row} has {word}, probably {repaired}; sent unchanged",
+    "{column}: {count:,} texts look like UTF-8 that was read in another encoding before;"
+    " row {row} has {word}, probably {repaired}; sent unchanged",
+)
+_LOST_LETTER = several(
+    "{column}: 1 text has a question mark within a word; row {row} has {word}:"
+    " a letter may be lost; sent unchanged",
+    "{column}: {count:,} texts have a question mark within a word; row {row} has {word}:"
+    " a letter may be lost; sent unchanged",
+)
+_ODD_KEY = several(
+    "1 key is a word for a total or a column, not for a tenant; row {row} is {text}; sent unchanged",
+    "{count:,} keys are words for a total or a column, not for a tenant; row {row} is {text}; sent unchanged",
+)
+_HASH = several(
+    "{column}: 1 row begins with # there, as a comment would, but has a bot;"
+    " row {row} is {text}; sent unchanged",
+    "{column}: {count:,} rows begin with # there, as a comment would, but have bots;"
+    " row {row} is {text}; sent unchanged",
+)
+_NOTHING_OWN = several(
+    "1 row has nothing but a name where others have a bot or a widget's members;"
+    " row {row} is {text}; sent unchanged",
+    "{count:,} rows have nothing but a name where others have a bot or a widget's members;"
+    " row {row} is {text}; sent unchanged",
+)
+_NO_KEY = several(
+    "1 object has no key (first in row {row}) where others have one: the body is the identity",
+    "{count:,} objects have no key (first in row {row}) where others have one: the body is the identity",
+)

@@ -19,6 +19,7 @@ from producers.files.cell_kinds import CellKind
 from producers.files.header_row import SEARCHED, HeaderRule, passed_over
 from producers.files.text import END_MARK, Lines
 from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.text import Text
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -30,7 +31,9 @@ _SEP = re.compile(
 )
 """The line that tells Excel the delimiter; what stands behind it is what a later program wrote there."""
 
-_QUOTE_HINT = 'a double quote inside a cell is written twice (""), and every opened quote must be closed'
+_QUOTE_HINT = Text(
+    'a double quote inside a cell is written twice (""), and every opened quote must be closed'
+)
 
 
 class RawRow(msgspec.Struct, frozen=True, gc=False):
@@ -83,13 +86,14 @@ class CsvRows:
     ) -> None:
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n '):
             raise InvalidInputError(
-                f"{delimiter!r} cannot be a delimiter", hint="it is one character, such as , or ;"
+                Text("{delimiter!r} cannot be a delimiter", delimiter=delimiter),
+                hint="it is one character, such as , or ;",
             )
         self._lines = iter(lines)
         self._nothing = frozenset((*DELIMITERS, delimiter or "", '"', END_MARK))
         self._taken: list[str] = []
         self.blank = 0
-        self.notes: list[str] = []
+        self.notes: list[Text] = []
         self._number = 0
         head = self._first()
         named = None
@@ -139,7 +143,9 @@ class CsvRows:
                 number += 1
                 yield self._broken(exc, number, reader.line_num - line)
             except InvalidInputError as exc:
-                raise InvalidInputError(f"row {number + 1}: {exc.message}", hint=exc.hint) from exc
+                raise InvalidInputError(
+                    Text("row {number}: {message}", number=number + 1, message=exc.text), hint=exc.advice
+                ) from exc
             else:
                 return
 
@@ -153,18 +159,32 @@ class CsvRows:
         reason = str(exc)
         if "unexpected end of data" in reason:
             raise InvalidInputError(
-                f"row {row}: a quote is never closed; the rest of the file is inside it ({lines:,} lines)",
+                Text(
+                    (
+                        "row {row}: a quote is never closed; the rest of the file is inside it "
+                        "({lines:,} lines)"
+                    ),
+                    row=row,
+                    lines=lines,
+                ),
                 hint=_QUOTE_HINT,
             ) from exc
         if lines > 1:
             # The quotes are out of step: inside and outside cannot be told apart from here on.
             raise InvalidInputError(
-                f"row {row}: a quote is opened and not closed where it should be ({lines:,} lines on)",
+                Text(
+                    ("row {row}: a quote is opened and not closed where it should be ({lines:,} lines on)"),
+                    row=row,
+                    lines=lines,
+                ),
                 hint=_QUOTE_HINT,
             ) from exc
         if "field larger than field limit" in reason:
             return InvalidJobError(
-                f"a cell has more than {csv.field_size_limit():,} characters",
+                Text(
+                    "a cell has more than {field_size_limit:,} characters",
+                    field_size_limit=csv.field_size_limit(),
+                ),
                 row=row,
                 hint="a picture may be in the cell, or a quote is not closed",
             )
@@ -174,7 +194,7 @@ class CsvRows:
         record = self._record()
         if record is None:
             raise InvalidInputError(
-                "the file contains only blank lines" if self.blank else "the file is empty",
+                Text("the file contains only blank lines") if self.blank else Text("the file is empty"),
                 hint="the first row must hold the headers, such as key and bot.id",
             )
         return record
@@ -196,7 +216,9 @@ class CsvRows:
                 elif len(lines) >= _MAX_HEADER_LINES:
                     break  # a quote left open, which `_header` will say
         except InvalidInputError as exc:
-            raise InvalidInputError(f"row {self._number + 1}: {exc.message}", hint=exc.hint) from exc
+            raise InvalidInputError(
+                Text("row {number}: {message}", number=self._number + 1, message=exc.text), hint=exc.advice
+            ) from exc
         if not lines:
             return None
         self._number += 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from producers.files.body import check_body
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text, plural
 
 
 def lay_over(base: Any, over: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +30,10 @@ def check_as_is(paths: Collection[str]) -> None:
     """Raises: InvalidInputError, naming a path that is no identifier."""
     for path in paths:
         if path not in AS_IS:
-            raise InvalidInputError(f"{path!r} is not a column of ids", hint=f"use one of {', '.join(AS_IS)}")
+            raise InvalidInputError(
+                Text("{path!r} is not a column of ids", path=path),
+                hint=Text("use one of {as_is}", as_is=", ".join(AS_IS)),
+            )
 
 
 def check_defaults(defaults: Any, as_is: Collection[str] = ()) -> None:
@@ -41,7 +45,13 @@ def check_defaults(defaults: Any, as_is: Collection[str] = ()) -> None:
     whole = {"bot": {}, "widget": {}, **defaults} if isinstance(defaults, Mapping) else defaults
     problems = check_body(whole, new_bots=True, as_is=as_is)
     if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InvalidInputError(
-            f"the defaults are not a body: {problems[0].message}{more}", hint=problems[0].hint
+            plural(
+                "the defaults are not a body: {problem}",
+                "the defaults are not a body: {problem} (and {more} more)",
+                len(problems),
+                problem=problems[0].text,
+                more=len(problems) - 1,
+            ),
+            hint=problems[0].advice,
         )

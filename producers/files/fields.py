@@ -12,15 +12,17 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
 
+from provisioning.text import Text
+
 
 class Kind(Enum):
     """What a documented member holds; the value is how a person is told so."""
 
-    TEXT = "text"
-    COLOUR = "a CSS colour"  # the vendor's console can also store an {r,g,b,a} object
-    FLAG = "true or false"
-    LIST = "a list of texts"
-    OBJECT = "a JSON object"
+    TEXT = Text("text")
+    COLOUR = Text("a CSS colour")  # the vendor's console can also store an {r,g,b,a} object
+    FLAG = Text("true or false")
+    LIST = Text("a list of texts")
+    OBJECT = Text("a JSON object")
 
 
 _COLOURS = (

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from producers.files.encodings import unmarked
 from provisioning.errors import InvalidInputError
+from provisioning.text import AnyText, Text
 
 
 class Format(StrEnum):
@@ -38,8 +39,8 @@ SUFFIXES = {
     ".json": Format.JSONL,
 }
 
-_SAVE = "open it in a spreadsheet and save it as .xlsx or CSV UTF-8"
-_EXPORT = "export the table as CSV UTF-8"
+_SAVE = Text("open it in a spreadsheet and save it as .xlsx or CSV UTF-8")
+_EXPORT = Text("export the table as CSV UTF-8")
 
 
 class _Magic(NamedTuple):
@@ -50,40 +51,42 @@ class _Magic(NamedTuple):
     """
 
     start: bytes
-    what: str
-    hint: str = _EXPORT
+    what: Text
+    hint: Text = _EXPORT
     unpack: str = ""
     suffix: str = ""
     at: int = 0
 
 
 _MAGIC = (
-    _Magic(b"\xd0\xcf\x11\xe0", "an old Excel file (.xls), or one with a password", _SAVE),
-    _Magic(b"%PDF", "a PDF"),
-    _Magic(b"{\\rtf", "a text document (.rtf)"),
-    _Magic(b"\x28\xb5\x2f\xfd", "compressed with zstd", unpack="zstd -d", suffix=".zst"),
-    _Magic(b"BZh", "compressed with bzip2", unpack="bunzip2", suffix=".bz2"),
-    _Magic(b"\xfd7zXZ", "compressed with xz", unpack="unxz", suffix=".xz"),
-    _Magic(b"\x04\x22\x4d\x18", "compressed with lz4", unpack="lz4 -d", suffix=".lz4"),
-    _Magic(b"\x1f\x9d", "compressed with compress (.Z)", unpack="uncompress", suffix=".Z"),
-    _Magic(b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", unpack="7z x"),
-    _Magic(b"Rar!\x1a\x07", "a RAR archive", unpack="unrar x"),
-    _Magic(b"ustar", "a tar archive", unpack="tar -xkf", at=257),
-    _Magic(b"\x89PNG", "a picture (PNG)"),
-    _Magic(b"\xff\xd8\xff", "a picture (JPEG)"),
-    _Magic(b"GIF8", "a picture (GIF)"),
-    _Magic(b"II*\0", "a picture (TIFF)"),
-    _Magic(b"MM\0*", "a picture (TIFF)"),
-    _Magic(b"WEBPVP8", "a picture (WebP)", at=8),
-    _Magic(b"ftyp", "a picture or a film", at=4),
-    _Magic(b"SQLite format 3\0", "a SQLite database"),
-    _Magic(b"Standard ", "an Access database", at=4),
-    _Magic(b"PAR1", "a Parquet file"),
-    _Magic(b"ARROW1", "an Arrow file"),
-    _Magic(b"ORC", "an ORC file"),
-    _Magic(b"Obj\x01", "an Avro file"),
+    _Magic(b"\xd0\xcf\x11\xe0", Text("an old Excel file (.xls), or one with a password"), _SAVE),
+    _Magic(b"%PDF", Text("a PDF")),
+    _Magic(b"{\\rtf", Text("a text document (.rtf)")),
+    _Magic(b"\x28\xb5\x2f\xfd", Text("compressed with zstd"), unpack="zstd -d", suffix=".zst"),
+    _Magic(b"BZh", Text("compressed with bzip2"), unpack="bunzip2", suffix=".bz2"),
+    _Magic(b"\xfd7zXZ", Text("compressed with xz"), unpack="unxz", suffix=".xz"),
+    _Magic(b"\x04\x22\x4d\x18", Text("compressed with lz4"), unpack="lz4 -d", suffix=".lz4"),
+    _Magic(b"\x1f\x9d", Text("compressed with compress (.Z)"), unpack="uncompress", suffix=".Z"),
+    _Magic(b"7z\xbc\xaf\x27\x1c", Text("a 7-Zip archive"), unpack="7z x"),
+    _Magic(b"Rar!\x1a\x07", Text("a RAR archive"), unpack="unrar x"),
+    _Magic(b"ustar", Text("a tar archive"), unpack="tar -xkf", at=257),
+    _Magic(b"\x89PNG", Text("a picture (PNG)")),
+    _Magic(b"\xff\xd8\xff", Text("a picture (JPEG)")),
+    _Magic(b"GIF8", Text("a picture (GIF)")),
+    _Magic(b"II*\0", Text("a picture (TIFF)")),
+    _Magic(b"MM\0*", Text("a picture (TIFF)")),
+    _Magic(b"WEBPVP8", Text("a picture (WebP)"), at=8),
+    _Magic(b"ftyp", Text("a picture or a film"), at=4),
+    _Magic(b"SQLite format 3\0", Text("a SQLite database")),
+    _Magic(b"Standard ", Text("an Access database"), at=4),
+    _Magic(b"PAR1", Text("a Parquet file")),
+    _Magic(b"ARROW1", Text("an Arrow file")),
+    _Magic(b"ORC", Text("an ORC file")),
+    _Magic(b"Obj\x01", Text("an Avro file")),
     _Magic(
-        b"version https://git-lfs", "a pointer of Git LFS and not the file itself", "git lfs pull fetches it"
+        b"version https://git-lfs",
+        Text("a pointer of Git LFS and not the file itself"),
+        Text("git lfs pull fetches it"),
     ),
 )
 
@@ -102,7 +105,7 @@ _ENOUGH = 512
 
 
 def recognise(
-    name: str,
+    name: AnyText,
     head: bytes,
     wanted: Format | None = None,
     *,
@@ -125,32 +128,42 @@ def recognise(
     """
     if not head:
         raise InvalidInputError(
-            f"{name} is empty", hint="check that the file was saved, or that the pipe has input"
+            Text("{name} is empty", name=name),
+            hint="check that the file was saved, or that the pipe has input",
         )
     if head.startswith(_ZIP):
-        return _unless_wanted(name, Format.XLSX, "an Excel file or another ZIP archive", wanted, can_say)
+        return _unless_wanted(
+            name, Format.XLSX, Text("an Excel file or another ZIP archive"), wanted, can_say
+        )
     before = ["gunzip"] if compressed else []
     if other := _other(head, path, before):
-        raise InvalidInputError(f"{name} is {other[0]}", hint=other[1])
+        raise InvalidInputError(Text("{name} is {other}", name=name, other=other[0]), hint=other[1])
     text = _text(head)
     if text.startswith("[") and _is_json(text[1:]):
         raise InvalidInputError(
-            f"{name} is one JSON list; JSON Lines has one object on each line",
-            hint=_lines("turn it into lines", [*before, *_as_utf8(head), "jq -c '.[]'"], path),
+            Text("{name} is one JSON list; JSON Lines has one object on each line", name=name),
+            hint=_lines(Text("turn it into lines"), [*before, *_as_utf8(head), "jq -c '.[]'"], path),
         )
     if text.startswith("{") and _is_json(text[1:]):
         if text.partition("\n")[0].strip() == "{":
             raise InvalidInputError(
-                f"{name} is JSON with an object over several lines; JSON Lines has one on each line",
-                hint=_lines("join each object's lines", [*before, *_as_utf8(head), "jq -c ."], path),
+                Text(
+                    ("{name} is JSON with an object over several lines; JSON Lines has one on each line"),
+                    name=name,
+                ),
+                hint=_lines(Text("join each object's lines"), [*before, *_as_utf8(head), "jq -c ."], path),
             )
         return _unless_wanted(name, Format.JSONL, "JSON", wanted, can_say)
-    suffix = Path(name.lower().removesuffix(".gz")).suffix
+    suffix = Path(str(name).lower().removesuffix(".gz")).suffix
     found = wanted or SUFFIXES.get(suffix, Format.CSV)
     if found is Format.XLSX:
         raise InvalidInputError(
-            f"{name} is no Excel file, whatever {'--format' if wanted else 'its name'} says",
-            hint="it is text: --format csv reads it" if can_say else _SAVE,
+            Text(
+                "{name} is no Excel file, whatever {what} says",
+                name=name,
+                what="--format" if wanted else Text("its name"),
+            ),
+            hint=Text("it is text: --format csv reads it") if can_say else _SAVE,
         )
     return found
 
@@ -169,16 +182,20 @@ def bare_name(path: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
-def _unless_wanted(name: str, found: Format, what: str, wanted: Format | None, can_say: bool) -> Format:
+def _unless_wanted(
+    name: AnyText, found: Format, what: AnyText, wanted: Format | None, can_say: bool
+) -> Format:
     if wanted in (None, found):
         return found
     raise InvalidInputError(
-        f"{name} is {what}, not {wanted}",
-        hint="omit --format" if can_say else "send it with its own Content-Type, or save it as CSV UTF-8",
+        Text("{name} is {what}, not {wanted}", name=name, what=what, wanted=wanted),
+        hint=Text("omit --format")
+        if can_say
+        else Text("send it with its own Content-Type, or save it as CSV UTF-8"),
     )
 
 
-def _other(head: bytes, path: str, before: Sequence[str]) -> tuple[str, str] | None:
+def _other(head: bytes, path: str, before: Sequence[str]) -> tuple[AnyText, AnyText] | None:
     """What a file is that we do not read, and the way out."""
     for magic in _MAGIC:
         if head.startswith(magic.start, magic.at):
@@ -187,23 +204,23 @@ def _other(head: bytes, path: str, before: Sequence[str]) -> tuple[str, str] | N
     if _MARKUP.match(text):
         start = text[:2048].lower()
         if "<html" in start or "<table" in start or not start.startswith("<?xml"):
-            return "a page of HTML, whatever its name says", _SAVE
+            return Text("a page of HTML, whatever its name says"), _SAVE
         if "urn:schemas-microsoft-com:office:spreadsheet" in start or "excel.sheet" in start:
-            return "an XML spreadsheet of Excel 2003, whatever its name says", _SAVE
+            return Text("an XML spreadsheet of Excel 2003, whatever its name says"), _SAVE
         if "office:document" in start:
-            return "an OpenDocument spreadsheet (.fods)", _SAVE
-        return "an XML file", _EXPORT
+            return Text("an OpenDocument spreadsheet (.fods)"), _SAVE
+        return Text("an XML file"), _EXPORT
     if text.startswith("MIME-Version:"):
-        return "a web page in one file (MHTML)", _SAVE
+        return Text("a web page in one file (MHTML)"), _SAVE
     if _SYLK.match(text):
-        return "a SYLK spreadsheet (.slk), whatever its name says", _SAVE
+        return Text("a SYLK spreadsheet (.slk), whatever its name says"), _SAVE
     if _DIF.match(text):
-        return "a DIF spreadsheet (.dif), whatever its name says", _SAVE
+        return Text("a DIF spreadsheet (.dif), whatever its name says"), _SAVE
     beginning = head[:_LOOKED_AT]
     if not _marked(head) and not unmarked(head):
         count = len(_CONTROL.findall(beginning))
         if len(beginning) >= _ENOUGH and count > len(beginning) * _MOST_CONTROL:
-            return "no text: it is full of control characters", _EXPORT
+            return Text("no text: it is full of control characters"), _EXPORT
     return None
 
 
@@ -234,31 +251,39 @@ def _as_utf8(head: bytes) -> list[str]:
     return [f"iconv -f {name} -t utf-8"] if name else []
 
 
-def _lines(what: str, programs: Sequence[str], path: str) -> str:
+def _lines(what: Text, programs: Sequence[str], path: str) -> Text:
     """The hint to make JSON Lines of a file."""
     to = str(Path(path.removesuffix(".gz")).with_suffix(".jsonl")) if path else ""
     return _command(what, programs, path, f"{path}.jsonl" if to == path else to)
 
 
-def _unpacked(magic: _Magic, path: str, before: Sequence[str]) -> str:
+def _unpacked(magic: _Magic, path: str, before: Sequence[str]) -> Text:
     """The hint to unpack a file; what it came in is kept, whatever it is called."""
-    what = "unpack it first"
+    what = Text("unpack it first")
     if magic.suffix:
         name = Path(path.removesuffix(".gz") if before else path).name.removesuffix(magic.suffix)
         to = str(Path(path).with_name(f"unpacked-{name}")) if path else ""
         return _command(what, [*before, magic.unpack], path, to)
     # An archive, which is no stream.
     if not path:
-        return f"{what}, with {magic.unpack.split()[0]}, and give the file that was in it"
-    return f"{what}: {magic.unpack} {_typed(path)}"
+        return Text(
+            "{what}, with {program}, and give the file that was in it",
+            what=what,
+            program=magic.unpack.split()[0],
+        )
+    return Text("{what}: {command}", what=what, command=f"{magic.unpack} {_typed(path)}")
 
 
-def _command(what: str, programs: Sequence[str], path: str, to: str) -> str:
+def _command(what: Text, programs: Sequence[str], path: str, to: str) -> Text:
     """The hint to send a file through programs; where it came by a pipe, they go before us."""
     first, *others = programs
     if not path:
-        return f"{what}: put {' | '.join(programs)} into the pipe"
-    return f"{what}: {' | '.join([f'{first} < {_typed(path)}', *others])} > {_typed(to)}"
+        return Text("{what}: put {programs} into the pipe", what=what, programs=" | ".join(programs))
+    return Text(
+        "{what}: {command}",
+        what=what,
+        command=" | ".join([f"{first} < {_typed(path)}", *others]) + f" > {_typed(to)}",
+    )
 
 
 def _typed(path: str) -> str:

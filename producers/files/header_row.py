@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from producers.files.body import quoted
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text, plural
 
 SEARCHED = 20
 """Rows in which headers are looked for."""
@@ -37,7 +38,7 @@ class HeaderRule:
         return self.certain(bare) or sum(map(self.familiar, filter(None, bare))) > 1
 
 
-def passed_over(above: Sequence[tuple[int, Sequence[str]]], number: int) -> list[str]:
+def passed_over(above: Sequence[tuple[int, Sequence[str]]], number: int) -> list[Text]:
     """
     The note about rows that stand above the headers; none if these are blank.
 
@@ -50,12 +51,24 @@ def passed_over(above: Sequence[tuple[int, Sequence[str]]], number: int) -> list
     for row, cells in above:
         if sum(1 for cell in cells if cell.strip()) > 1:
             raise InvalidInputError(
-                f"row {row} holds no headers that are known; those seem to be in row {number}",
-                hint=f"the headers come first: delete what stands above row {number}",
+                Text(
+                    "row {row} holds no headers that are known; those seem to be in row {number}",
+                    row=row,
+                    number=number,
+                ),
+                hint=Text("the headers come first: delete what stands above row {number}", number=number),
             )
     titles = [(row, cell.strip()) for row, cells in above for cell in cells if cell.strip()]
     if not titles:
         return []
     row, title = titles[0]
-    rows = f"row {row} was" if len(titles) == 1 else f"{len(titles)} rows were"
-    return [f"the headers are in row {number}; {rows} passed over above them: {quoted(title)}"]
+    return [
+        plural(
+            "the headers are in row {number}; row {row} was passed over above them: {title}",
+            "the headers are in row {number}; {count} rows were passed over above them: {title}",
+            len(titles),
+            number=number,
+            row=row,
+            title=quoted(title),
+        )
+    ]

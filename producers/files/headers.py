@@ -17,14 +17,18 @@ from producers.files.cells import OUTCOME_PREFIX, is_plain_name
 from producers.files.fields import FIELDS, SPECIAL_COLUMNS, documented_spelling, is_familiar, nearest
 from provisioning.errors import InvalidInputError
 from provisioning.printable import is_shown
+from provisioning.text import AnyText, Text, joined, plural
 
 GREY = "widget.theme.vars.color.grey."
 """Its members are shades, named by number."""
 
+NAMED = 12
+"""Headers that a message names."""
+
 
 def understand(
     headers: Sequence[str], maps: Mapping[str, str], *, bots: bool = False
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[str, ...], tuple[Text, ...]]:
     """
     The path of each header ("" where it is passed over), and notes for a person.
 
@@ -40,7 +44,7 @@ def understand(
     wrong: list[tuple[str, str | None]] = []
     given: list[str] = []
     notes = [
-        f"no column is named {source!r}: this mapping was not used"
+        Text("no column is named {source!r}: this mapping was not used", source=source)
         for source in wanted
         if source not in headers
     ]
@@ -51,7 +55,7 @@ def understand(
             continue
         if bad := bad_character(path):
             raise InvalidInputError(
-                f"the header {quoted(header)} {bad}",
+                Text("the header {header} {bad}", header=quoted(header), bad=bad),
                 hint="is this a table? if so, write the header anew and save it as CSV UTF-8",
             )
         understood, meant = _meaning(path)
@@ -59,7 +63,11 @@ def understand(
             wrong.append((header, meant))
         elif meant is not None:
             notes.append(
-                f"{header!r} is not a documented member and is sent as given; did you mean {meant!r}?"
+                Text(
+                    ("{header!r} is not a documented member and is sent as given; did you mean {meant!r}?"),
+                    header=header,
+                    meant=meant,
+                )
             )
         elif path.startswith("widget.") and path not in FIELDS and not path.startswith(GREY):
             given.append(header)
@@ -72,12 +80,13 @@ def understand(
         over = [header for header in headers if header and wanted.get(header) == ""]
         raise InvalidInputError(
             "there is no column bot.id",
-            hint=f"name the column bot.id, or map another onto it: {_bots_in(over, '')}",
+            hint=Text("name the column bot.id, or map another onto it: {how}", how=_bots_in(over, "")),
         )
     if given:
-        names = ", ".join(shorten(header) for header in given[:12])
-        more = f" and {len(given) - 12} more" if len(given) > 12 else ""
-        notes.append(f"not documented, sent as given: {names}{more}")
+        names: AnyText = ", ".join(shorten(header) for header in given[:NAMED])
+        if len(given) > NAMED:
+            names = Text("{names} and {more} more", names=names, more=len(given) - NAMED)
+        notes.append(Text("not documented, sent as given: {names}", names=names))
     return tuple(paths), tuple(notes)
 
 
@@ -98,45 +107,69 @@ def _meaning(path: str) -> tuple[bool, str | None]:
 def _not_understood(
     wrong: Sequence[tuple[str, str | None]], count: int, wanted: Mapping[str, str], *, no_bots: bool
 ) -> InvalidInputError:
-    names = ", ".join(
-        f"{quoted(header)}" + (f" (did you mean {meant}?)" if meant else "") for header, meant in wrong[:12]
+    names = joined(
+        ", ",
+        [
+            Text("{header} (did you mean {meant}?)", header=quoted(header), meant=meant)
+            if meant
+            else quoted(header)
+            for header, meant in wrong[:NAMED]
+        ],
     )
-    more = f" and {len(wrong) - 12} more" if len(wrong) > 12 else ""
-    subject = "the header" if len(wrong) == 1 else f"{len(wrong)} headers"
-    is_are = "is" if len(wrong) == 1 else "are"
+    if len(wrong) > NAMED:
+        names = Text("{names} and {more} more", names=names, more=len(wrong) - NAMED)
     mapped = [header for header, _ in wrong if header in wanted]
     if count == 1 and sum(map(is_familiar, re.split(r"[,;\t|]", wrong[0][0]))) > 1:
-        hint = (
+        hint = Text(
             "each line stands in double quotes as a whole: in a text editor, remove them at both ends of it"
         )
     elif len(wrong) == count and not any(meant for _, meant in wrong):
-        hint = "the first row must hold the headers, such as key and bot.id; does this file have any?"
+        hint = Text("the first row must hold the headers, such as key and bot.id; does this file have any?")
     elif mapped:
-        hint = f"{mapped[0]!r} is mapped to {wanted[mapped[0]]!r}, which is no column either"
+        hint = Text(
+            "{header!r} is mapped to {meant!r}, which is no column either",
+            header=mapped[0],
+            meant=wanted[mapped[0]],
+        )
     elif no_bots and all(_can_be_typed(header) for header, _ in wrong):
         # To pass all of them over, as the way out is elsewhere, would lead nowhere.
         unknown = [header for header, meant in wrong if not meant]
-        hint = f"no column is bot.id: {_bots_in(unknown, _flags(wrong[:12]) + ' ')}"
+        hint = Text("no column is bot.id: {how}", how=_bots_in(unknown, _flags(wrong[:NAMED]) + " "))
     elif several := _several(wrong):
         # Which of them it is nobody but a person can say: another column under bot.id makes other widgets.
         ways = [
             [(h, meant if h == one or meant != several else None) for h, meant in wrong]
             for one in [header for header, meant in wrong if meant == several]
         ]
-        hint = f"one column alone can be {several}: {' or '.join(map(_flags, ways))}"
+        hint = Text(
+            "one column alone can be {column}: {ways}", column=several, ways=_either(list(map(_flags, ways)))
+        )
     else:
-        hint = _how_to_map(wrong[:12])
-    return InvalidInputError(f"{subject} {names}{more} {is_are} not understood", hint=hint)
+        hint = _how_to_map(wrong[:NAMED])
+    return InvalidInputError(
+        plural(
+            "the header {names} is not understood",
+            "{count} headers {names} are not understood",
+            len(wrong),
+            names=names,
+        ),
+        hint=hint,
+    )
 
 
 def _several(wrong: Sequence[tuple[str, str | None]]) -> str:
     """The column that two or three headers seem to mean, all of them typed easily; empty if there is none."""
     counts = Counter(meant for _, meant in wrong if meant)
     found = next((meant for meant, count in counts.items() if 1 < count < 4), "")
-    return found if len(wrong) <= 12 and all(_can_be_typed(header) for header, _ in wrong) else ""
+    return found if len(wrong) <= NAMED and all(_can_be_typed(header) for header, _ in wrong) else ""
 
 
-def _bots_in(candidates: Sequence[str], over: str) -> str:
+def _either(ways: Sequence[str]) -> Text:
+    *others, last = ways
+    return Text("{ways} or {last}", ways=_either(others) if len(others) > 1 else others[0], last=last)
+
+
+def _bots_in(candidates: Sequence[str], over: str) -> Text:
     """
     The flags that say where the bots are: in the one column that may hold them, or in one to be named.
 
@@ -144,22 +177,23 @@ def _bots_in(candidates: Sequence[str], over: str) -> str:
         over: the flags that pass over what is not understood, for whoever wants new bots.
     """
     [header] = candidates if len(candidates) == 1 and _can_be_typed(candidates[0]) else ["COLUMN"]
-    return (
-        f"--map {shlex.quote(f'{header}=bot.id')} (if that column holds the bots' ids); "
-        f"if every row shall make a new bot: {over}--new-bots"
+    return Text(
+        (
+            "--map {mapping} (if that column holds the bots' ids); if every row shall make "
+            "a new bot: {over}--new-bots"
+        ),
+        mapping=shlex.quote(f"{header}=bot.id"),
+        over=over,
     )
 
 
-def _how_to_map(wrong: Sequence[tuple[str, str | None]]) -> str:
+def _how_to_map(wrong: Sequence[tuple[str, str | None]]) -> Text:
     """The flags that map headers, as they can be typed; what nobody can type is to be written anew."""
     flags = _flags(wrong)
-    hint = f"{flags}   (a mapping to nothing passes the column over)" if flags else ""
+    over = Text("{flags}   (a mapping to nothing passes the column over)", flags=flags)
     others = [ascii(header) for header, _ in wrong if header and not _can_be_typed(header)]
-    if others:
-        hint = "; ".join(
-            filter(None, [hint, f"write anew what holds invisible characters: {', '.join(others)}"])
-        )
-    return hint
+    anew = Text("write anew what holds invisible characters: {others}", others=", ".join(others))
+    return joined("; ", [over if flags else "", anew if others else ""])
 
 
 def _flags(wrong: Sequence[tuple[str, str | None]]) -> str:
@@ -177,15 +211,18 @@ def refuse_repeated(headers: Sequence[str], paths: Sequence[str]) -> None:
     for header, path in zip(headers, paths, strict=True):
         if path and path in seen:
             both = (
-                f"twice: {header!r}" if header == seen[path] else f"twice: by {seen[path]!r} and {header!r}"
+                Text("twice: {header!r}", header=header)
+                if header == seen[path]
+                else Text("twice: by {seen!r} and {header!r}", seen=seen[path], header=header)
             )
-            way_out = (
-                ""
-                if header == seen[path] or not _can_be_typed(header)
-                else f": --map {shlex.quote(f'{header}=')}"
-            )
+            typed = header != seen[path] and _can_be_typed(header)
             raise InvalidInputError(
-                f"the column {path} is given {both}",
-                hint=f"rename one of them{way_out and ', or map it to nothing' + way_out}",
+                Text("the column {path} is given {both}", path=path, both=both),
+                hint=Text(
+                    "rename one of them, or map it to nothing: --map {mapping}",
+                    mapping=shlex.quote(f"{header}="),
+                )
+                if typed
+                else "rename one of them",
             )
         seen[path] = header

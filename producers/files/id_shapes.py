@@ -13,6 +13,7 @@ from producers.files.body import shorten
 from producers.files.cells import unescape
 from producers.files.identifiers import KEPT_DIGITS, lost_digits
 from provisioning.digits import is_whole_number
+from provisioning.text import Text
 
 FEW = 36
 """Ids that one person can look at. More of a shape are no slip."""
@@ -46,11 +47,11 @@ class IdShapes:
     What shapes the ids of one column have.
 
     Args:
-        what: one of them is called, such as "bot id".
+        many: what they are called, such as "bot ids".
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, many: Text) -> None:
+        self._many = many
         self._groups: dict[_Shape, _Group] = {}
 
     def see(self, text: str, row: int) -> None:
@@ -69,7 +70,7 @@ class IdShapes:
         """Whether there was any id."""
         return bool(self._groups)
 
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Text]:
         """What a person should look at: few ids unlike all others, and what a spreadsheet may have done."""
         plain = {shape: group for shape, group in self._groups.items() if isinstance(shape, int)}
         marked = {shape: group for shape, group in self._groups.items() if isinstance(shape, tuple)}
@@ -81,27 +82,27 @@ class IdShapes:
         ]
         return [note for note in notes if note]
 
-    def _unlike(self, groups: dict[_Shape, _Group]) -> str:
+    def _unlike(self, groups: dict[_Shape, _Group]) -> Text | None:
         """Few that are no digits where all others are, or the other way round."""
         digits = [group for shape, group in groups.items() if shape != _ALL_OTHERS]
         others = [group for shape, group in groups.items() if shape == _ALL_OTHERS]
         if _are_few(others, digits):
-            return self._odd(digits, "are digits", others)
+            return self._odd(digits, Text("are digits"), others)
         if _are_few(digits, others):
-            return self._odd(others, "are not digits alone", digits)
-        return ""
+            return self._odd(others, Text("are not digits alone"), digits)
+        return None
 
-    def _of_other_length(self, plain: dict[int, _Group]) -> str:
+    def _of_other_length(self, plain: dict[int, _Group]) -> Text | None:
         """Few that have more or fewer digits than all others."""
         if not plain:
-            return ""
+            return None
         usual = max(plain, key=lambda length: plain[length].count)
         others = [group for length, group in plain.items() if length != usual]
         if usual < SHORTEST or not _are_few(others, [plain[usual]]):
-            return ""
-        return self._odd([plain[usual]], f"have {usual} digits", others)
+            return None
+        return self._odd([plain[usual]], Text("have {usual} digits", usual=usual), others)
 
-    def _lost_prefix(self, plain: dict[int, _Group], marked: dict[tuple[str, int], _Group]) -> str:
+    def _lost_prefix(self, plain: dict[int, _Group], marked: dict[tuple[str, int], _Group]) -> Text | None:
         """Some begin with `+` or `0`, and others are shorter: by one, or where zeros make all one length."""
         padded = sum(prefix == "0" for prefix, _ in marked) == 1
         for (prefix, length), group in marked.items():
@@ -109,31 +110,57 @@ class IdShapes:
             bare = [found for at, found in plain.items() if least <= at < length]
             if prefix in ("+", "0") and bare:
                 first = min(found.row for found in bare)
-                return (
-                    f"some {self._what}s begin with {prefix!r} (row {group.row}), and {_count(bare):,} that "
-                    f"do not are shorter (first in row {first}): did a spreadsheet drop the {prefix!r}?"
+                return Text(
+                    (
+                        "some {many} begin with {prefix!r} (row {row}), and {count:,} that do not "
+                        "are shorter (first in row {first}): did a spreadsheet drop the {prefix!r}?"
+                    ),
+                    many=self._many,
+                    prefix=prefix,
+                    row=group.row,
+                    count=_count(bare),
+                    first=first,
                 )
-        return ""
+        return None
 
-    def _rounded(self, plain: dict[int, _Group], marked: dict[tuple[str, int], _Group]) -> str:
+    def _rounded(self, plain: dict[int, _Group], marked: dict[tuple[str, int], _Group]) -> Text | None:
         """Of a number of 16 digits the last may well be 0; of all of them only by a spreadsheet."""
         length = KEPT_DIGITS + 1
         group = marked.get((_ROUNDED, length))
         if group is None or length in plain:
-            return ""
-        example = f"row {group.row} is {group.text!r}"
-        return (
-            f"all {group.count:,} {self._what}s of {length} digits end in 0 ({example}): "
-            f"did a spreadsheet, which keeps {KEPT_DIGITS} digits, replace the last?"
+            return None
+        example = Text("row {row} is {text!r}", row=group.row, text=group.text)
+        return Text(
+            (
+                "all {count:,} {many} of {length} digits end in 0 ({example}): did a "
+                "spreadsheet, which keeps {kept_digits} digits, replace the last?"
+            ),
+            count=group.count,
+            many=self._many,
+            length=length,
+            example=example,
+            kept_digits=KEPT_DIGITS,
         )
 
-    def _odd(self, usual: Sequence[_Group], have: str, odd: Sequence[_Group]) -> str:
+    def _odd(self, usual: Sequence[_Group], have: Text, odd: Sequence[_Group]) -> Text:
         count, odd_count = _count(usual), _count(odd)
         first = min(odd, key=lambda group: group.row)
-        example = f"row {first.row} is {first.text!r}"
+        example = Text("row {row} is {text!r}", row=first.row, text=first.text)
         if odd_count > 1:
-            example = f"{odd_count} are otherwise, such as {first.text!r} in row {first.row}"
-        return f"{count:,} of {count + odd_count:,} {self._what}s {have}; {example}"
+            example = Text(
+                "{odd_count} are otherwise, such as {text!r} in row {row}",
+                odd_count=odd_count,
+                text=first.text,
+                row=first.row,
+            )
+        return Text(
+            "{count:,} of {all:,} {many} {have}; {example}",
+            count=count,
+            all=count + odd_count,
+            many=self._many,
+            have=have,
+            example=example,
+        )
 
 
 def _shape(text: str) -> _Shape:

@@ -14,13 +14,14 @@ import unicodedata
 from producers.files.no_value import stands_for_nothing
 from producers.files.other_values import other_value
 from producers.files.plain_numbers import plain
+from provisioning.text import AnyText, Text
 
-LOST_CHARACTER = "holds U+FFFD: a character was lost before"
-EXPORT_ANEW = "export it anew as UTF-8, from where it comes"
-_ALONE = "write the id alone, as plain text"
-_MADE_OF_IT = "write the id there; if a spreadsheet made this of it, format the column as text first"
-_WAIT = "write the id there, or leave the row out until there is one"
-_AS_TEXT = "format the column as text, enter the value again and export again"
+LOST_CHARACTER = Text("holds U+FFFD: a character was lost before")
+EXPORT_ANEW = Text("export it anew as UTF-8, from where it comes")
+_ALONE = Text("write the id alone, as plain text")
+_MADE_OF_IT = Text("write the id there; if a spreadsheet made this of it, format the column as text first")
+_WAIT = Text("write the id there, or leave the row out until there is one")
+_AS_TEXT = Text("format the column as text, enter the value again and export again")
 
 _ERRORS = re.compile(
     r"#(?:NV|N/[AD]|ND|GETTING_DATA)|#?(?:err(?:ors?|os?|ores)?)(?::\d{3}|!)?"
@@ -39,7 +40,7 @@ KEPT_DIGITS = 15
 _ROUNDED = re.compile(rf"[1-9][0-9]{{{KEPT_DIGITS - 1}}}(0+)")
 
 
-def not_meant(text: str) -> tuple[str, str] | None:
+def not_meant(text: str) -> tuple[AnyText, AnyText] | None:
     """Why nobody can have meant this as an identifier, and the way out; None if somebody can."""
     if text.isalnum():
         # A word or a number, as nearly all are.
@@ -48,7 +49,10 @@ def not_meant(text: str) -> tuple[str, str] | None:
         # One zero may be the last digit of a number that long; two are one in a hundred.
         if len(text) > KEPT_DIGITS + 1 and lost_digits(text) > 1:
             return (
-                f"is a number of which a spreadsheet keeps {KEPT_DIGITS} digits: the others are zeros",
+                Text(
+                    ("is a number of which a spreadsheet keeps {kept_digits} digits: the others are zeros"),
+                    kept_digits=KEPT_DIGITS,
+                ),
                 _AS_TEXT,
             )
         return None
@@ -57,37 +61,37 @@ def not_meant(text: str) -> tuple[str, str] | None:
     if wrong := no_name(text):
         return wrong
     if not text[0].isalpha() and _FRACTION_E.fullmatch(plain(text)):
-        return "is a number in scientific notation: digits have been lost", _AS_TEXT
+        return Text("is a number in scientific notation: digits have been lost"), _AS_TEXT
     if text.startswith('="') and text.endswith('"'):
-        return "is a formula around the id", _ALONE
+        return Text("is a formula around the id"), _ALONE
     return None
 
 
-def not_an_id(text: str) -> tuple[str, str] | None:
+def not_an_id(text: str) -> tuple[AnyText, AnyText] | None:
     """Why this cannot be a bot's id, and the way out; None if it can. Stricter than `not_meant`."""
     if wrong := not_meant(text):
         return wrong
     if other := other_value(text):
-        return f"is {other}, which is no id", _MADE_OF_IT
+        return Text("is {other}, which is no id", other=other), _MADE_OF_IT
     if stands_for_nothing(text, numbered=True):
-        return "stands for nothing", _WAIT
+        return Text("stands for nothing"), _WAIT
     if odd := _ODD.search(text):
-        what = "a space" if odd[0] == " " else repr(odd[0])
-        return f"holds {what}, which no id has", _ALONE
+        what: AnyText = Text("a space") if odd[0] == " " else repr(odd[0])
+        return Text("holds {what}, which no id has", what=what), _ALONE
     if _GROUPED.fullmatch(plain(text)):
-        return "is a number with marks between its thousands", _ALONE
+        return Text("is a number with marks between its thousands"), _ALONE
     return None
 
 
-def no_name(text: str) -> tuple[str, str] | None:
+def no_name(text: str) -> tuple[AnyText, AnyText] | None:
     """Why a text is a word that names nothing; None if it may be a name."""
     # As nearly all keys end; of what stands for nothing only an error does, and those are rare.
     if text[-1].isdigit() and text[0] not in _ERROR_STARTS:
         return None
     if stands_for_nothing(text) or not (any(map(str.isalnum, text)) or any(map(_is_picture, text))):
-        return "stands for nothing", _WAIT
+        return Text("stands for nothing"), _WAIT
     if text[0] in _ERROR_STARTS and is_foreign_error(text):
-        return "is another program's error", _ALONE
+        return Text("is another program's error"), _ALONE
     return None
 
 

@@ -15,17 +15,23 @@ from typing import Any
 
 import msgspec
 
+from provisioning.text import Text
+
 # What ends a member's name. In a text there may be more of it, so that it is never fewer than the members.
 _NAME_END = re.compile(r'"[ \t\r\n]*:')
 _NAME_END_BYTES = re.compile(rb'"[ \t\r\n]*:')
 
-KEEP_ONE = "keep the one that is meant"
+KEEP_ONE = Text("keep the one that is meant")
 
 _decode = msgspec.json.Decoder().decode
 
 
 class GivenTwiceError(msgspec.DecodeError):
     """An object has two members of one name."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(str(text))
+        self.text = text
 
 
 def decode(text: str | bytes) -> Any:
@@ -36,7 +42,7 @@ def decode(text: str | bytes) -> Any:
     """
     value = _decode(text)
     if twice := repeated_member(text, value):
-        raise GivenTwiceError(f"the member {twice!r} is given twice")
+        raise GivenTwiceError(Text("the member {twice!r} is given twice", twice=twice))
     return value
 
 

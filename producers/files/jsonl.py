@@ -19,8 +19,9 @@ from producers.files.json_text import KEEP_ONE, GivenTwiceError, decode
 from producers.files.read_options import PLAIN, ReadOptions
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
+from provisioning.text import AnyText, Text
 
-_Check = Callable[[str], tuple[str, str] | None]
+_Check = Callable[[str], tuple[AnyText, AnyText] | None]
 _CHECKS: Mapping[str, _Check] = {"key": check_key, "credential": check_credential, "label": check_label}
 
 
@@ -38,16 +39,24 @@ def read_line(
         options: as of a file.
         seen: takes note of what it holds, where it is one of several.
     """
+    wrong: AnyText
+    hint: AnyText
     try:
         value = decode(text)
     except UnicodeEncodeError:
-        wrong, hint = "the line has bytes that are not valid in the file's encoding", "save the file as UTF-8"
+        wrong, hint = (
+            Text("the line has bytes that are not valid in the file's encoding"),
+            Text("save the file as UTF-8"),
+        )
     except RecursionError:
-        wrong, hint = "the line is nested too deep", ""
+        wrong, hint = Text("the line is nested too deep"), ""
     except GivenTwiceError as exc:
-        wrong, hint = str(exc), KEEP_ONE
+        wrong, hint = exc.text, KEEP_ONE
     except msgspec.MsgspecError as exc:
-        wrong, hint = f"the line is not JSON: {exc}", "JSON Lines has one whole object on each line"
+        wrong, hint = (
+            Text("the line is not JSON: {error}", error=exc),
+            Text("JSON Lines has one whole object on each line"),
+        )
     else:
         return job_of(value, options, row=row, seen=seen)
     shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
@@ -80,7 +89,7 @@ def job_of(
     body.setdefault("widget", {})
     problems = [
         InvalidJobError(
-            f"{name} must be text",
+            Text("{name} must be text", name=name),
             row=row,
             field=name,
             value="(not shown)" if name == "credential" else shorten(text),

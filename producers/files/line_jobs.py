@@ -11,6 +11,7 @@ from producers.files.source import Source
 from producers.files.text import END_MARK, Lines
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
+from provisioning.text import Text
 
 
 class LineJobs:
@@ -36,7 +37,7 @@ class LineJobs:
         self._seen = seen
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Text, ...]:
         """Notes about how the file was read, for people."""
         return tuple(self._lines.notes)
 
@@ -49,4 +50,6 @@ class LineJobs:
                 else:
                     yield read_line(line, number, self._options, self._seen)
         except InvalidInputError as exc:
-            raise InvalidInputError(f"line {number + 1}: {exc.message}", hint=exc.hint) from exc
+            raise InvalidInputError(
+                Text("line {number}: {message}", number=number + 1, message=exc.text), hint=exc.advice
+            ) from exc

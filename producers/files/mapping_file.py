@@ -14,6 +14,7 @@ from producers.files.body import shorten
 from producers.files.header_row import HeaderRule
 from producers.files.table import Table
 from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.text import Text
 
 HEADERS = ("old", "new")
 
@@ -22,7 +23,7 @@ _RULE = HeaderRule(
     certain=lambda headers: tuple(header.lower() for header in headers if header) == HEADERS,
 )
 
-_HINT = "its first row is old,new, and every other names a column and what it means: bot_id,bot.id"
+_HINT = Text("its first row is old,new, and every other names a column and what it means: bot_id,bot.id")
 
 
 def pair(text: str) -> tuple[str, str] | None:
@@ -36,7 +37,7 @@ def pair(text: str) -> tuple[str, str] | None:
     return (old, new) if equals and old else None
 
 
-def read_mapping(path: Path, note: Callable[[str], None] = lambda _: None) -> dict[str, str]:
+def read_mapping(path: Path, note: Callable[[Text], None] = lambda _: None) -> dict[str, str]:
     """
     What each header of a file means, as `ReadOptions.maps` wants it.
 
@@ -49,27 +50,47 @@ def read_mapping(path: Path, note: Callable[[str], None] = lambda _: None) -> di
         with Table.at(path, _RULE) as table:
             maps = _maps_of(table)
             for each in table.notes:
-                note(f"the mapping {table.name}: {each}")
+                note(Text("the mapping {name}: {note}", name=table.name, note=each))
             return maps
     except InvalidInputError as error:
         if "--" not in error.hint:
             raise
         # The options that say how a file is to be read are about the tenants' file.
-        raise InvalidInputError(error.message, hint="save the mapping as CSV UTF-8") from error
+        raise InvalidInputError(error.text, hint="save the mapping as CSV UTF-8") from error
 
 
 def _maps_of(table: Table) -> dict[str, str]:
     if tuple(header.lower() for header in table.headers) != HEADERS:
         headers = shorten(", ".join(table.headers))
-        raise InvalidInputError(f"the headers of the mapping {table.name} are {headers}", hint=_HINT)
+        raise InvalidInputError(
+            Text("the headers of the mapping {name} are {headers}", name=table.name, headers=headers),
+            hint=_HINT,
+        )
     maps: dict[str, str] = {}
     for record in table.texts(range(len(HEADERS))):
         if isinstance(record, InvalidJobError):
-            wrong = f"row {record.row} of the mapping {table.name}: {record.message}"
+            wrong = Text(
+                "row {row} of the mapping {name}: {message}",
+                row=record.row,
+                name=table.name,
+                message=record.text,
+            )
             raise InvalidInputError(wrong, hint=_HINT)
         old, new = (cell.strip() for cell in record.cells)
         if not old or old in maps:
-            wrong = f"{old!r} is there already" if old else "it must name an old and a new column"
-            raise InvalidInputError(f"row {record.number} of the mapping {table.name}: {wrong}", hint=_HINT)
+            wrong = (
+                Text("{old!r} is there already", old=old)
+                if old
+                else Text("it must name an old and a new column")
+            )
+            raise InvalidInputError(
+                Text(
+                    "row {number} of the mapping {name}: {wrong}",
+                    number=record.number,
+                    name=table.name,
+                    wrong=wrong,
+                ),
+                hint=_HINT,
+            )
         maps[old] = new
     return maps

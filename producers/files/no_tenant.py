@@ -17,6 +17,7 @@ from producers.files.fields import FAMILIAR
 from producers.files.identifiers import is_foreign_error
 from producers.files.sums_above import SumsAbove
 from provisioning.digits import is_whole_number
+from provisioning.text import Text
 
 _TOTAL_WORDS = (
     "total totals totales totais totale totaal subtotal subtotals subtotales subtotais grandtotal grantotal "
@@ -34,13 +35,13 @@ _KIND_WORDS = (
 _KINDS = frozenset(_KIND_WORDS.split())
 """What a row below the headers says of columns: of which kind they are, and whether they may be empty."""
 
-COMMENT = "this begins with #: the row is a comment and no tenant"
-_TOTAL = "this is a total: the row is no tenant"
-_SUM = "this is the sum of the bot ids above: the row is no tenant"
-_COUNT = "this is the count of the rows above: the row is no tenant"
-_HEADER = "this repeats a header: the row is no tenant"
-_OF_KINDS = "this says what the column holds: the row is no tenant"
-_REMOVE = "remove the row; if it is a tenant, say it: --as-is key"
+COMMENT = Text("this begins with #: the row is a comment and no tenant")
+_TOTAL = Text("this is a total: the row is no tenant")
+_SUM = Text("this is the sum of the bot ids above: the row is no tenant")
+_COUNT = Text("this is the count of the rows above: the row is no tenant")
+_HEADER = Text("this repeats a header: the row is no tenant")
+_OF_KINDS = Text("this says what the column holds: the row is no tenant")
+_REMOVE = Text("remove the row; if it is a tenant, say it: --as-is key")
 
 _REMEMBERED = 100
 """Rows whose verdict is remembered at least: more than may be kept back as pieces of one."""
@@ -79,7 +80,7 @@ class NoTenant:
         self._any = "key" not in as_is
         self._bots_as_is = "bot.id" in as_is
         self._sums = SumsAbove()
-        self._judged: dict[int, tuple[int, str, str] | None] = {}
+        self._judged: dict[int, tuple[int, Text, Text] | None] = {}
         self._judged_before = self._judged
         # How names that make a key odd begin: nearly every key is done with after a look at that.
         self._odd_starts = {name[:length] for name in _TOTALS | self._names for length in (1, 3)}
@@ -94,7 +95,7 @@ class NoTenant:
         name = _bare(key)
         return name in self._names or name.rstrip(_DIGITS) in _TOTALS
 
-    def why(self, cells: Sequence[str], row: int) -> tuple[int, str, str] | None:
+    def why(self, cells: Sequence[str], row: int) -> tuple[int, Text, Text] | None:
         """
         The column that shows that a row is no tenant, what it is instead, and the way out; None if it is one.
 
@@ -112,7 +113,7 @@ class NoTenant:
         found = self._judged[row] = self._judge(cells, row)
         return found
 
-    def _judge(self, cells: Sequence[str], row: int) -> tuple[int, str, str] | None:
+    def _judge(self, cells: Sequence[str], row: int) -> tuple[int, Text, Text] | None:
         bot = cells[self._bot_id] if self._bot_id is not None else ""
         number = _number(bot)
         is_sum = number is not None and (self._sums.is_sum(number) or self._sums.is_count(number))
@@ -126,7 +127,7 @@ class NoTenant:
             self._sums.add(number)
         return found
 
-    def _why(self, cells: Sequence[str], row: int, *, is_sum: bool) -> tuple[int, str, str] | None:
+    def _why(self, cells: Sequence[str], row: int, *, is_sum: bool) -> tuple[int, Text, Text] | None:
         # What an outcome file tells an outcome of was a tenant when it came in.
         if any(cells[column].strip() not in ("", name) for column, name in self._told.items()):
             return None
@@ -176,7 +177,7 @@ class NoTenant:
             and not (is_error_value(text) or is_foreign_error(text))
         )
 
-    def _sum(self, cells: Sequence[str], filled: Sequence[int], bot: str) -> tuple[int, str, str] | None:
+    def _sum(self, cells: Sequence[str], filled: Sequence[int], bot: str) -> tuple[int, Text, Text] | None:
         """The cell that shows a sum or a count to be a total: one has a word for it, or none has a word."""
         for column in filled:
             if len(cells[column]) <= _LONGEST_NAME and not _TOTALS.isdisjoint(

@@ -12,6 +12,7 @@ import re
 
 from producers.files.plain_numbers import plain
 from producers.files.truth_words import FALSE_WORDS, TRUE_WORDS
+from provisioning.text import Text
 
 _TRUTH = frozenset(word for word in TRUE_WORDS | FALSE_WORDS if len(word) > 1)
 """One letter or digit may be an id."""
@@ -47,24 +48,24 @@ _AT = re.compile(_TIME + _ZONE, re.I)
 _ON = re.compile(rf"(?:{_DATE})(?:(?:t|,?\s+){_TIME}{_ZONE})?", re.I)
 
 
-def other_value(text: str) -> str | None:
+def other_value(text: str) -> Text | None:
     """
     What a text is instead of a bot's id, in words; None if it may be one.
 
-    >>> [other_value(text) for text in ("FALSE", "1/2/2026", "9:05", "-1", "1.5", "0")]
+    >>> [str(other_value(text)) for text in ("FALSE", "1/2/2026", "9:05", "-1", "1.5", "0")]
     ['a truth value', 'a date', 'a time of day', 'a number with a sign', 'a number with decimals', 'zero']
     >>> [other_value(text) for text in ("593987654321", "+593987654321", "7", "1.2.3", "10-20")]
     [None, None, None, None, None]
     """
     text = plain(text)
     if not any(map(str.isdigit, text)):
-        return "a truth value" if text.casefold() in _TRUTH else None
+        return Text("a truth value") if text.casefold() in _TRUTH else None
     for what, shape in (
-        ("zero", _ZERO),
-        ("a number with a sign", _SIGNED),
-        ("a number with decimals", _FRACTION),
-        ("a date", _ON),
-        ("a time of day", _AT),
+        (Text("zero"), _ZERO),
+        (Text("a number with a sign"), _SIGNED),
+        (Text("a number with decimals"), _FRACTION),
+        (Text("a date"), _ON),
+        (Text("a time of day"), _AT),
     ):
         if shape.fullmatch(text):
             return what

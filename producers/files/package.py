@@ -19,6 +19,7 @@ from xml.etree.ElementTree import Element
 from producers.files.number_format import BUILT_IN, NumberFormat
 from producers.files.xml_events import LocalNames, elements, local, read_all
 from provisioning.errors import InvalidInputError
+from provisioning.text import AnyText, Text, plural
 
 MAX_SHEET_BYTES = 4 * 1024**3
 """Bytes of one sheet, unpacked. It is streamed; a million rows of twelve columns have some 700 MB."""
@@ -29,7 +30,7 @@ MAX_PART_BYTES = 512 * 1024**2
 MAX_RATIO = 200
 """How many times larger than packed a large part may be: a sheet 10 to 40, a file made to explode 1000."""
 
-SAVE_ANEW = "open it in Excel and save it as .xlsx, or export CSV UTF-8"
+SAVE_ANEW = Text("open it in Excel and save it as .xlsx, or export CSV UTF-8")
 
 _LARGE = 16 * 1024**2
 _ESCAPED = re.compile(r"_x005[Ff]_(x[0-9A-Fa-f]{4}_)|_x([0-9A-Fa-f]{4})_")
@@ -96,7 +97,7 @@ class Package:
     def open(self, part: str) -> IO[bytes]:
         """The bytes of a part."""
         if part.lower() not in self._parts:
-            raise InvalidInputError(f"it lacks its part {part}", hint=SAVE_ANEW)
+            raise InvalidInputError(Text("it lacks its part {part}", part=part), hint=SAVE_ANEW)
         return self._archive.open(self._parts[part.lower()])
 
     def texts(self) -> Texts:
@@ -216,14 +217,20 @@ def _checked(parts: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     for part in parts:
         path = part.filename.replace("\\", "/").lstrip("/").lower()
         if path in found:
-            raise InvalidInputError(f"it holds its part {part.filename} twice", hint=SAVE_ANEW)
+            raise InvalidInputError(
+                Text("it holds its part {filename} twice", filename=part.filename), hint=SAVE_ANEW
+            )
         found[path] = part
         most = MAX_SHEET_BYTES if path.startswith("xl/worksheets/") else MAX_PART_BYTES
         if part.file_size > most or (
             part.file_size > _LARGE and part.file_size > part.compress_size * MAX_RATIO
         ):
             raise InvalidInputError(
-                f"it unpacks to too much: {part.filename} has {part.file_size:,} bytes",
+                Text(
+                    "it unpacks to too much: {filename} has {file_size:,} bytes",
+                    filename=part.filename,
+                    file_size=part.file_size,
+                ),
                 hint="export CSV UTF-8, which can be of any size",
             )
     if other := _other_kind(found, [part.filename for part in parts]):
@@ -231,18 +238,30 @@ def _checked(parts: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     return found
 
 
-def _other_kind(parts: Mapping[str, object], names: Sequence[str]) -> tuple[str, str] | None:
+def _other_kind(parts: Mapping[str, object], names: Sequence[str]) -> tuple[AnyText, AnyText] | None:
     """What a ZIP archive is that is no .xlsx file, and the way out."""
     if "xl/workbook.bin" in parts:
-        return "it is a binary workbook (.xlsb)", "save it as .xlsx or CSV UTF-8"
+        return Text("it is a binary workbook (.xlsb)"), Text("save it as .xlsx or CSV UTF-8")
     if "[content_types].xml" in parts:
         other = "word/document.xml" in parts or "ppt/presentation.xml" in parts
-        return ("it is a text or slides, not a workbook", "export the table as CSV") if other else None
+        return (
+            (Text("it is a text or slides, not a workbook"), Text("export the table as CSV"))
+            if other
+            else None
+        )
     if "content.xml" in parts:
-        return "it is an OpenDocument file (.ods)", "save it as .xlsx or CSV UTF-8"
+        return Text("it is an OpenDocument file (.ods)"), Text("save it as .xlsx or CSV UTF-8")
     if "index/document.iwa" in parts or "index.zip" in parts:
-        return "it is a document of Apple's Numbers", "in Numbers: File, Export To, Excel or CSV"
+        return Text("it is a document of Apple's Numbers"), Text("in Numbers: File, Export To, Excel or CSV")
     files = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
-    what = f" that holds {files[0]}" if files else " that holds nothing"
-    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return f"it is a ZIP archive{what}{more}, not an Excel file", "unpack it and name the file in it"
+    if not files:
+        return Text("it is a ZIP archive that holds nothing, not an Excel file"), Text(
+            "unpack it and name the file in it"
+        )
+    return plural(
+        "it is a ZIP archive that holds {first}, not an Excel file",
+        "it is a ZIP archive that holds {first} and {more} more, not an Excel file",
+        len(files),
+        first=files[0],
+        more=len(files) - 1,
+    ), Text("unpack it and name the file in it")

@@ -23,6 +23,7 @@ from producers.files.source import Source
 from producers.files.table_jobs import TableJobs
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
+from provisioning.text import Text, plural
 
 
 class Reading:
@@ -41,7 +42,7 @@ class Reading:
         good, bad: rows that became jobs so far, and those that did not.
 
     Raises: InvalidInputError at the start if the file cannot be opened or its headers not understood, and
-        while iterating if the rest of it cannot be read, or if it held no row at all. Its `__notes__` are the
+        while iterating if the rest of it cannot be read, or if it held no row at all. Its `notes` are the
         notes.
     """
 
@@ -89,7 +90,7 @@ class Reading:
     @property
     def name(self) -> str:
         """What messages call the file."""
-        return self._source.name
+        return str(self._source.name)
 
     @property
     def sha256(self) -> str:
@@ -107,18 +108,17 @@ class Reading:
         return self._jobs.blank
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Text, ...]:
         """What a person should know and nothing needs to stop for; complete at the end."""
         blank = self.blank
-        passed_over = [f"{blank:,} blank {'row was' if blank == 1 else 'rows were'} passed over"]
+        passed_over = [plural("1 blank row was passed over", "{count:,} blank rows were passed over", blank)]
         return (*self._jobs.notes, *(passed_over if blank else ()), *self._seen.notes())
 
     def _read(self) -> Iterator[NewJob | InvalidJobError]:
         try:
             yield from self._counted()
         except InvalidInputError as error:
-            for note in self.notes:
-                error.add_note(note)
+            error.notes += self.notes
             raise
 
     def _counted(self) -> Iterator[NewJob | InvalidJobError]:
@@ -131,7 +131,9 @@ class Reading:
                 yield from job
         if not self.rows:
             raise InvalidInputError(
-                f"{self.name} has headers but no rows" if self.headers else f"{self.name} has no rows",
+                Text("{name} has headers but no rows", name=self._source.name)
+                if self.headers
+                else Text("{name} has no rows", name=self._source.name),
                 hint="was it saved with its rows?",
             )
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from producers.files.body import quoted
 from provisioning.errors import InvalidJobError, NoRoomError
 from provisioning.job import NewJob
+from provisioning.text import Text, plural
 
 HELD = 16 << 20
 """Bytes that stay in memory."""
@@ -58,7 +59,7 @@ class Repeats:
 
     def __init__(self, held: int = HELD) -> None:
         self.found = self.alike = 0
-        self._example = ""
+        self._example: Text | None = None
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute(f"PRAGMA cache_size = -{held >> 10}")
         # Nothing is ever undone, and nobody else looks.
@@ -73,12 +74,18 @@ class Repeats:
         self._database.execute("BEGIN")
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Text]:
         """What a person should know of the keys, with an example."""
         if not self.alike:
             return []
-        keys = "1 key looks" if self.alike == 1 else f"{self.alike:,} keys look"
-        return [f"{keys} like another: {self._example}; each is a tenant of its own"]
+        return [
+            plural(
+                "1 key looks like another: {example}; each is a tenant of its own",
+                "{count:,} keys look like another: {example}; each is a tenant of its own",
+                self.alike,
+                example=self._example,
+            )
+        ]
 
     def check(self, jobs: Sequence[NewJob]) -> list[InvalidJobError | None]:
         """
@@ -92,7 +99,7 @@ class Repeats:
         try:
             return self._check([(*_names(job), job) for job in jobs])
         except sqlite3.OperationalError as error:
-            raise NoRoomError("the keys seen so far", error) from error
+            raise NoRoomError(Text("the keys seen so far"), error) from error
 
     def _check(self, named: Sequence[tuple[int, int, NewJob]]) -> list[InvalidJobError | None]:
         seen = self._seen([digest for digest, _, _ in named])
@@ -126,16 +133,20 @@ class Repeats:
         self._database.execute("INSERT INTO alike VALUES (?, ?)", (digest, job.row or 0))
         self.alike += 1
         if not self._example:
-            where = f"row {job.row} is " if job.row else ""
-            like = f"that of row {first}" if first else "an earlier one"
-            self._example = f"{where}{quoted(job.key)}, like {like}"
+            like = Text("that of row {row}", row=first) if first else Text("an earlier one")
+            key = quoted(job.key)
+            self._example = (
+                Text("row {row} is {key}, like {like}", row=job.row, key=key, like=like)
+                if job.row
+                else Text("{key}, like {like}", key=key, like=like)
+            )
         return None
 
     def _problem(self, job: NewJob, first: int) -> InvalidJobError:
         self.found += 1
-        where = f"row {first} has it too" if first else "the input has it already"
+        where = Text("row {first} has it too", first=first) if first else Text("the input has it already")
         return InvalidJobError(
-            f"the key is repeated: {where}",
+            Text("the key is repeated: {where}", where=where),
             row=job.row,
             field="key",
             value=job.key,

@@ -34,6 +34,7 @@ from producers.files.read_options import PLAIN, ReadOptions
 from producers.files.rows import Row
 from provisioning.errors import InvalidJobError
 from provisioning.job import NewJob
+from provisioning.text import AnyText, Text
 
 
 class RowConverter:
@@ -49,7 +50,7 @@ class RowConverter:
     def __init__(
         self,
         layout: ColumnLayout,
-        notes: tuple[str, ...],
+        notes: tuple[Text, ...],
         options: ReadOptions,
         seen: ColumnNotes | None = None,
     ) -> None:
@@ -85,7 +86,7 @@ class RowConverter:
         """Why a row that may lack cells is no tenant: a total, or repeated headers; None if neither."""
         cells = self._filled(record)
         why = self._no_tenant.why(cells, record.number)
-        if why is None or why[1] == COMMENT:
+        if why is None or why[1] is COMMENT:
             return None
         run = self._run(cells, record.number)
         run.problem(*why)
@@ -95,7 +96,7 @@ class RowConverter:
         """Why a row that may lack cells is no job: a comment, or invalid identifiers; None if neither."""
         job = self.job(self._filled(record), record.number, refused=True)
         for problem in [] if isinstance(job, NewJob) else job:
-            if problem.message == COMMENT or problem.field in self._identifiers:
+            if problem.text is COMMENT or problem.field in self._identifiers:
                 return problem
         return None
 
@@ -128,7 +129,9 @@ class RowConverter:
         for column in layout.nameless:
             if cells[column] and not cells[column].isspace():
                 run.problem(
-                    column, "this column has a value but no header", "give the column a header, or clear it"
+                    column,
+                    Text("this column has a value but no header"),
+                    Text("give the column a header, or clear it"),
                 )
 
         body: dict[str, Any] = {"bot": self._bot(run)}
@@ -206,7 +209,10 @@ class RowConverter:
 
     @staticmethod
     def _name(
-        run: Row, column: int | None, default: str | None, check: Callable[[str], tuple[str, str] | None]
+        run: Row,
+        column: int | None,
+        default: str | None,
+        check: Callable[[str], tuple[AnyText, AnyText] | None],
     ) -> str | None:
         if column is None:
             return default

@@ -22,6 +22,7 @@ from producers.files.mojibake import repaired
 from producers.files.read_options import ReadOptions
 from producers.files.truth_words import FALSE_WORDS, TRUE_WORDS
 from provisioning.errors import InvalidJobError
+from provisioning.text import AnyText, Text
 
 # A cell that starts with none of these is plain text: not escaped, no JSON, no error value, no blank, no
 # number.
@@ -57,7 +58,7 @@ class Row:
         self.problems: list[InvalidJobError] = []
         self.met_json = False
 
-    def problem(self, column: int | None, message: str, hint: str = "") -> None:
+    def problem(self, column: int | None, message: AnyText, hint: AnyText = "") -> None:
         header = "bot.id" if column is None else self.layout.headers[column]
         if any(known.field == header for known in self.problems):
             return  # only the first problem of a cell: others usually follow from it
@@ -73,19 +74,21 @@ class Row:
     def look_for_bad_characters(self) -> None:
         for column, text in enumerate(self.cells):
             if wrong := bad_character(text):
-                if "is not valid in" in wrong:
-                    hint = "enter the character again and save the file as UTF-8"
+                if "is not valid in" in str(wrong):
+                    hint = Text("enter the character again and save the file as UTF-8")
                 elif repaired(text):
                     hint = EXPORT_ANEW
                 else:
-                    hint = "remove it"
-                self.problem(column, f"the cell {wrong}", hint)
+                    hint = Text("remove it")
+                self.problem(column, Text("the cell {wrong}", wrong=wrong), hint)
 
     def look_for_lost_characters(self, columns: Sequence[int]) -> None:
         """In columns of text; the checks of identifiers include this."""
         for column in columns:
             if "\ufffd" in self.cells[column]:
-                self.problem(column, f"the cell {LOST_CHARACTER}", EXPORT_ANEW)
+                self.problem(
+                    column, Text("the cell {lost_character}", lost_character=LOST_CHARACTER), EXPORT_ANEW
+                )
 
     def build(self, node: Node, base: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """The object of a node from this row, merged over `base`; None if neither has a member."""
@@ -131,8 +134,11 @@ class Row:
             else:
                 self.problem(
                     child.column,
-                    f"this cell makes {child.path} one value while other columns fill members below it",
-                    "clear one or the other",
+                    Text(
+                        "this cell makes {path} one value while other columns fill members below it",
+                        path=child.path,
+                    ),
+                    Text("clear one or the other"),
                 )
         return members if found else None
 
@@ -145,7 +151,9 @@ class Row:
         text = unescape(text)
         if is_error_value(text.strip()):
             self.problem(
-                column, "the cell is a spreadsheet's error value", "mend the formula in the spreadsheet"
+                column,
+                Text("the cell is a spreadsheet's error value"),
+                Text("mend the formula in the spreadsheet"),
             )
             return None
         first = text[:1]
@@ -159,13 +167,13 @@ class Row:
             word = text.strip().lower()
             if word in TRUE_WORDS or word in FALSE_WORDS:
                 return word in TRUE_WORDS
-            self.problem(column, "this is neither true nor false", "write true or false")
+            self.problem(column, Text("this is neither true nor false"), Text("write true or false"))
             return None
         if kind is Kind.OBJECT:
             self.problem(
                 column,
-                "this must be a JSON object",
-                'write {"name": "value"}, or name a column for each member',
+                Text("this must be a JSON object"),
+                Text('write {"name": "value"}, or name a column for each member'),
             )
             return None
         if is_rounded(text):
@@ -190,10 +198,10 @@ class Row:
             self.problem(column, str(exc), KEEP_ONE)
             return None
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as exc:
-            reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
+            reason = Text("nested too deeply") if isinstance(exc, RecursionError) else str(exc)
             self.problem(
                 column,
-                f"the cell starts like JSON and cannot be read as JSON: {reason}",
-                "plain text may not start with { or [; JSON needs double quotes around names and texts",
+                Text("the cell starts like JSON and cannot be read as JSON: {reason}", reason=reason),
+                Text("plain text may not start with { or [; JSON needs double quotes around names and texts"),
             )
             return None

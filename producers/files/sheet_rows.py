@@ -17,6 +17,7 @@ from producers.files.csv_file import RawRow
 from producers.files.package import SAVE_ANEW, text_of, unescaped
 from producers.files.xml_events import LocalNames, elements
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text
 
 MAX_ROWS = 1_048_576
 """Excel's own limit."""
@@ -103,7 +104,8 @@ class SheetRows:
                 column = self._column(address, digits)
             if column >= MAX_COLUMNS:
                 raise InvalidInputError(
-                    f"it has a cell beyond column {letters(MAX_COLUMNS - 1)}", hint=SAVE_ANEW
+                    Text("it has a cell beyond column {letters}", letters=letters(MAX_COLUMNS - 1)),
+                    hint=SAVE_ANEW,
                 )
             if not len(cell):
                 continue  # it has a style at most
@@ -128,14 +130,23 @@ class SheetRows:
                     text, kind = self._values.shown(raw, form or "n", style, formula=formula)
             except LackingError as exc:
                 raise InvalidInputError(
-                    f"the cell {letters(column)}{digits} names a {exc} that the file lacks", hint=SAVE_ANEW
+                    Text(
+                        "the cell {letters}{digits} names a {part} that the file lacks",
+                        letters=letters(column),
+                        digits=digits,
+                        part=exc.part,
+                    ),
+                    hint=SAVE_ANEW,
                 ) from exc
             if column > len(cells):
                 cells.extend([""] * (column - len(cells)))
             if column == len(cells):
                 cells.append(text)
             elif cells[column] or column in kinds:
-                raise InvalidInputError(f"it has the cell {letters(column)}{digits} twice", hint=SAVE_ANEW)
+                raise InvalidInputError(
+                    Text("it has the cell {letters}{digits} twice", letters=letters(column), digits=digits),
+                    hint=SAVE_ANEW,
+                )
             else:
                 cells[column] = text
             if kind is not None:
@@ -153,11 +164,16 @@ class SheetRows:
         number = int(text) if text else self._number + 1
         if not 1 <= number <= MAX_ROWS:
             raise InvalidInputError(
-                f"it has a row beyond {MAX_ROWS:,}, the last that Excel allows: {text[:20]}", hint=SAVE_ANEW
+                Text(
+                    "it has a row beyond {max_rows:,}, the last that Excel allows: {text}",
+                    max_rows=MAX_ROWS,
+                    text=text[:20],
+                ),
+                hint=SAVE_ANEW,
             )
         at, bit = number >> 3, 1 << (number & 7)
         if self._seen[at] & bit:
-            raise InvalidInputError(f"it has row {number} twice", hint=SAVE_ANEW)
+            raise InvalidInputError(Text("it has row {number} twice", number=number), hint=SAVE_ANEW)
         self._seen[at] |= bit
         return number
 
@@ -165,7 +181,10 @@ class SheetRows:
         """The column of a cell that stands in the row of these digits."""
         name = address.rstrip("0123456789")
         if address[len(name) :] != digits:
-            raise InvalidInputError(f"the cell {address[:20]} stands in row {digits}", hint=SAVE_ANEW)
+            raise InvalidInputError(
+                Text("the cell {address} stands in row {digits}", address=address[:20], digits=digits),
+                hint=SAVE_ANEW,
+            )
         column = self._columns.get(name)
         if column is None:
             column = self._columns[name] = _column_of(name)
@@ -196,7 +215,7 @@ def _is_hidden(element: Element, size: str | None) -> bool:
 def _column_of(name: str) -> int:
     column = 0
     if not name or len(name) > 3 or not (name.isascii() and name.isalpha() and name.isupper()):
-        raise InvalidInputError(f"{name[:20]!r} is the name of no column", hint=SAVE_ANEW)
+        raise InvalidInputError(Text("{name!r} is the name of no column", name=name[:20]), hint=SAVE_ANEW)
     for letter in name:
         column = column * 26 + ord(letter) - 64
     return column - 1

@@ -31,6 +31,7 @@ from itertools import accumulate
 
 from producers.files.csv_file import RawRow
 from provisioning.errors import InvalidJobError
+from provisioning.text import AnyText, Text, joined, plural
 
 _LINES = 50
 """Lines that are looked at as one row: more line breaks in a cell are no cell of a tenant's any more."""
@@ -38,9 +39,10 @@ _LINES = 50
 _LACKING = "(lacking)"
 """Stands for a field where an identifier has no cell."""
 
-_HINT = (
-    "a cell that holds a line break must stand in double quotes; if it is a row of its own and its last "
-    "cells are empty, save the table so that they are written too, or as .xlsx; if it is no row, remove it"
+_HINT = Text(
+    "a cell that holds a line break must stand in double quotes; if it is a row "
+    "of its own and its last cells are empty, save the table so that they are "
+    "written too, or as .xlsx; if it is no row, remove it"
 )
 
 
@@ -173,20 +175,25 @@ class ShortRows:
                 return line.row
         return None
 
-    def note(self) -> str | None:
+    def note(self) -> Text | None:
         """What a person should know of the rows that were filled up; None if there were none."""
         if not self._filled:
             return None
-        rows = "1 row has" if self._filled == 1 else f"{self._filled:,} rows have"
-        return (
-            f"{rows} fewer cells than headers (row {self._first}): the missing last cells were read as empty"
+        return plural(
+            "1 row has fewer cells than headers (row {first}): the missing last cells were read as empty",
+            "{count:,} rows have fewer cells than headers (row {first}):"
+            " the missing last cells were read as empty",
+            self._filled,
+            first=self._first,
         )
 
     def _unfit(self, row: RawRow) -> InvalidJobError | None:
         wrong = self._rules.unfit(row)
         missing = [self._headers[at] for at in sorted(self._identifiers) if at >= len(row.cells)]
         if missing and (wrong is None or wrong.field in missing):
-            return InvalidJobError(f"it has none for {missing[0]}", row=row.number, field=_LACKING)
+            return InvalidJobError(
+                Text("it has none for {missing}", missing=missing[0]), row=row.number, field=_LACKING
+            )
         return wrong
 
     def _look_above(self, above: _Line, line: _Line) -> None:
@@ -257,25 +264,25 @@ class ShortRows:
             return line.refused
         unfit = line.unfit
         if line.broken_with is not None:
-            why = f"{unfit.message}, and it" if unfit else "it"
-            why += f" looks like a piece of one row with row {line.broken_with}"
+            piece = Text("it looks like a piece of one row with row {row}", row=line.broken_with)
+            why: AnyText = Text("{problem}, and {piece}", problem=unfit.text, piece=piece) if unfit else piece
         elif unfit and unfit.field == _LACKING:
-            why = unfit.message
+            why = unfit.text
         elif cut and line.short and not unfit:
-            why = "the file ends in it without a line end: was it cut?"
+            why = Text("the file ends in it without a line end: was it cut?")
         else:
             if count < self._named and not unfit:
                 self._filled += 1
                 self._first = self._first or row.number
             row.cells.extend([""] * (self._last + 1 - count))
             return row
-        have = f"the row has {count} cell{'' if count == 1 else 's'}"
-        fewer = f", fewer than the {self._last + 1} headers" if line.short else ""
+        have = plural("the row has {count} cell", "the row has {count} cells", count)
+        fewer = Text("{have}, fewer than the {headers} headers", have=have, headers=self._last + 1)
         return InvalidJobError(
-            f"{have}{fewer}: {why}",
+            Text("{have}: {why}", have=fewer if line.short else have, why=why),
             row=row.number,
             value=self._rules.shown(row.cells),
-            hint="; ".join(filter(None, [unfit.hint if unfit else "", _HINT])),
+            hint=joined("; ", [unfit.advice if unfit else "", _HINT]),
         )
 
 

@@ -21,6 +21,7 @@ from typing import IO, BinaryIO, Self, cast
 
 from producers.files.file_kinds import Format, recognise
 from provisioning.errors import InvalidInputError, NoRoomError
+from provisioning.text import AnyText, Text
 
 CHUNK_BYTES = 256 * 1024
 """Bytes read at once: large enough that the cost of a call vanishes, small beside the memory promised."""
@@ -32,10 +33,10 @@ class StoppedError(Exception):
     """Nobody wants the rest of the input."""
 
 
-def unreadable(name: str, error: OSError) -> InvalidInputError:
+def unreadable(name: AnyText, error: OSError) -> InvalidInputError:
     """Our error for a file that the system does not read to its end: a disk, a share, a device that fails."""
     return InvalidInputError(
-        f"{name} cannot be read: {error.strerror or error}",
+        Text("{name} cannot be read: {reason}", name=name, reason=error.strerror or error),
         hint="is the disk or the network drive still there? copy the file to this machine and try again",
     )
 
@@ -136,7 +137,8 @@ class Source:
                 size -= len(part)
         except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
             raise InvalidInputError(
-                f"{self.name} is damaged: it cannot be unpacked ({exc})", hint="copy or download it again"
+                Text("{name} is damaged: it cannot be unpacked ({error})", name=self.name, error=exc),
+                hint="copy or download it again",
             ) from exc
         except OSError as exc:
             raise unreadable(self.name, exc) from exc
@@ -172,29 +174,43 @@ class _Joined:
         return self._head.read(size) or self._stream.read(size)
 
 
-def _open(where: str | Path | BinaryIO) -> tuple[str, IO[bytes], bool]:
+def _open(where: str | Path | BinaryIO) -> tuple[AnyText, IO[bytes], bool]:
     if not isinstance(where, str | Path):
         name = getattr(where, "name", "")  # a temporary file's is a number
-        return name if name and isinstance(name, str) else "the input", where, False
+        return name if name and isinstance(name, str) else Text("the input"), where, False
     if str(where) == STANDARD_INPUT:
-        return "standard input", sys.stdin.buffer, False
+        return Text("standard input"), sys.stdin.buffer, False
     try:
         return Path(where).name, Path(where).open("rb"), True
     except FileNotFoundError as exc:
-        raise InvalidInputError(f"there is no file {where}", hint=_neighbour(Path(where))) from exc
+        raise InvalidInputError(
+            Text("there is no file {where}", where=where), hint=_neighbour(Path(where))
+        ) from exc
     except IsADirectoryError as exc:
-        raise InvalidInputError(f"{where} is a directory", hint="name the file in it") from exc
+        raise InvalidInputError(
+            Text("{where} is a directory", where=where), hint="name the file in it"
+        ) from exc
     except (OSError, ValueError) as exc:
-        raise InvalidInputError(f"{where} cannot be opened: {getattr(exc, 'strerror', None) or exc}") from exc
+        raise InvalidInputError(
+            Text(
+                "{where} cannot be opened: {reason}",
+                where=where,
+                reason=getattr(exc, "strerror", None) or exc,
+            )
+        ) from exc
 
 
-def _neighbour(path: Path) -> str:
+def _neighbour(path: Path) -> Text:
     """A file beside the missing one with a name much like it."""
     import difflib  # only for a mistake
 
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:
-        return f"there is no directory {path.parent} either"
+        return Text("there is no directory {folder} either", folder=path.parent)
     close = difflib.get_close_matches(path.name, names, n=1)
-    return f"did you mean {path.parent / close[0]}?" if close else "check the name and the directory"
+    return (
+        Text("did you mean {file}?", file=path.parent / close[0])
+        if close
+        else Text("check the name and the directory")
+    )

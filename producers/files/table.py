@@ -22,8 +22,9 @@ from producers.files.source import Source
 from producers.files.text import Lines
 from producers.files.xlsx_file import XlsxRows
 from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.text import Text
 
-_LONG_HINT = (
+_LONG_HINT = Text(
     "a cell that holds the delimiter or a line break must stand in double quotes; a column needs a header"
 )
 
@@ -64,14 +65,16 @@ class Table:
         self._rows: CsvRows | XlsxRows
         if sheet is not None and source.format is not Format.XLSX:
             raise InvalidInputError(
-                f"{self.name} has no sheets: it is {source.format}", hint="leave --sheet out"
+                Text("{name} has no sheets: it is {format}", name=self.name, format=source.format),
+                hint="leave --sheet out",
             )
         if source.format is Format.XLSX:
             self._rows = self._sheet = XlsxRows(source.seekable(), rule, self.name, sheet)
             self.delimiter = ""
         elif source.format is Format.JSONL:
             raise InvalidInputError(
-                f"{self.name} is JSON; a table is wanted here", hint="export it as CSV or .xlsx"
+                Text("{name} is JSON; a table is wanted here", name=self.name),
+                hint="export it as CSV or .xlsx",
             )
         else:
             self._lines = Lines(source.chunks(), encoding)
@@ -117,7 +120,7 @@ class Table:
         return self._rows.blank
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Text, ...]:
         """What a person should know of how it was read; complete at the end."""
         notes = [*(self._lines.notes if self._lines is not None else ()), *self._rows.notes]
         if self._short is not None and (padded := self._short.note()):
@@ -172,9 +175,14 @@ class Table:
         """Takes empty cells beyond the headers from the row. Returns: the problem that one is not empty."""
         beyond = [cell for cell in row.cells[width:] if cell.strip()]
         if beyond:
-            at = f": {shorten(beyond[0])!r} stands there" if shown(beyond[:1]) else ""
+            more = Text(
+                "the row has {count} cells, more than the {headers} headers",
+                count=len(row.cells),
+                headers=width,
+            )
+            there = Text("{more}: {cell!r} stands there", more=more, cell=shorten(beyond[0]))
             return InvalidJobError(
-                f"the row has {len(row.cells)} cells, more than the {width} headers{at}",
+                there if shown(beyond[:1]) else more,
                 row=row.number,
                 value=shown(row.cells),
                 hint=_LONG_HINT,
@@ -212,7 +220,11 @@ class Table:
             if self._sheet is not None and (wrong := problem_of(kind, path)):
                 problems.append(
                     InvalidJobError(
-                        f"{self._sheet.address(row.number, column)} {wrong[0]}",
+                        Text(
+                            "{address} {wrong}",
+                            address=self._sheet.address(row.number, column),
+                            wrong=wrong[0],
+                        ),
                         row=row.number,
                         field=self.headers[column],
                         value="(not shown)" if column in secret else shorten(row.cells[column]),

@@ -14,6 +14,7 @@ from producers.files.source import Source
 from producers.files.table import Table
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.job import NewJob
+from provisioning.text import Text
 
 
 class TableJobs:
@@ -41,8 +42,7 @@ class TableJobs:
         try:
             self._converter = RowConverter.parse(table.headers, options, seen)
         except InvalidInputError as error:
-            for note in table.notes:
-                error.add_note(note)
+            error.notes += table.notes
             raise
         self.headers = self._converter.layout.headers
         self.paths = self._converter.layout.paths
@@ -53,7 +53,7 @@ class TableJobs:
         return self._table.blank
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Text, ...]:
         """Notes about the file and its headers, for people."""
         return (*self._table.notes, *self._converter.notes)
 

@@ -32,6 +32,7 @@ from producers.files.encodings import (
     unmarked,
 )
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text
 
 MAX_LINE_CHARACTERS = 1024 * 1024
 """A line longer than this is not a row of anything; it bounds the memory that a strange file can take."""
@@ -76,7 +77,7 @@ class Lines:
     """
 
     def __init__(self, chunks: Iterable[bytes], encoding: str | None = None) -> None:
-        self.notes: list[str] = []
+        self.notes: list[Text] = []
         self.encoding = "ascii"
         self.cut = False
         self._chunks = iter(chunks)
@@ -100,7 +101,10 @@ class Lines:
             yield from lines
             if len(tail) > MAX_LINE_CHARACTERS:
                 raise InvalidInputError(
-                    f"a line is longer than {MAX_LINE_CHARACTERS:,} characters",
+                    Text(
+                        "a line is longer than {max_line_characters:,} characters",
+                        max_line_characters=MAX_LINE_CHARACTERS,
+                    ),
                     hint="this does not look like rows; is it the right file?",
                 )
         marked = tail.endswith(END_MARK)
@@ -116,14 +120,18 @@ class Lines:
             encoding = mark
         elif mark is not None and not _name_of(encoding).startswith(mark):
             raise InvalidInputError(
-                f"the file begins with the byte order mark of {mark}, and --encoding is {encoding}",
+                Text(
+                    ("the file begins with the byte order mark of {mark}, and --encoding is {encoding}"),
+                    mark=mark,
+                    encoding=encoding,
+                ),
                 hint="leave --encoding out",
             )
         zeros = None if mark else unmarked(first)
         if encoding is None and zeros:
             raise InvalidInputError(
-                f"the file is {zeros[:6].upper()} without a byte order mark",
-                hint=f"say so: --encoding {zeros}",
+                Text("the file is {encoding} without a byte order mark", encoding=zeros[:6].upper()),
+                hint=Text("say so: --encoding {encoding}", encoding=zeros),
             )
         if encoding is None:
             yield from self._guessed(first)
@@ -146,7 +154,7 @@ class Lines:
                 text = decoder.decode(chunk, final=following is None)
             except UnicodeError as exc:
                 raise InvalidInputError(
-                    f"the file is not {encoding}: {exc}",
+                    Text("the file is not {encoding}: {error}", encoding=encoding, error=exc),
                     hint="say which encoding it is (--encoding), or save it as UTF-8",
                 ) from exc
             # A byte order mark is no part of the first header, even where the encoding was given by name.
@@ -158,8 +166,15 @@ class Lines:
         """A note if text is UTF-8 by all appearance and was said to be something else."""
         if _UTF8_SEQUENCE.match(chunk, at) and not _name_of(encoding).startswith("utf"):
             self.notes.append(
-                f"the file was read as {encoding}, as --encoding says, and looks like UTF-8: "
-                f"{example(chunk, 'utf-8')!r} was read as {example(chunk, encoding)!r}"
+                Text(
+                    (
+                        "the file was read as {encoding}, as --encoding says, and looks like UTF-8: "
+                        "{meant!r} was read as {read!r}"
+                    ),
+                    encoding=encoding,
+                    meant=example(chunk, "utf-8"),
+                    read=example(chunk, encoding),
+                )
             )
 
     def _guessed(self, chunk: bytes) -> Iterator[str]:
@@ -196,18 +211,28 @@ class Lines:
 
     def _take_for_windows(self, sample: bytes) -> None:
         if found := doubt(sample):
-            likely = (
-                f"in {found.encoding} it is {found.better!r}; if that is right: --encoding {found.encoding}"
+            likely = Text(
+                "in {encoding} it is {better!r}; if that is right: --encoding {encoding}",
+                encoding=found.encoding,
+                better=found.better,
             )
             raise InvalidInputError(
-                f"the file is not UTF-8, and hardly Windows-1252: that would make it {found.example!r}",
+                Text(
+                    ("the file is not UTF-8, and hardly Windows-1252: that would make it {example!r}"),
+                    example=found.example,
+                ),
                 hint=likely if found.encoding else _SAY,
             )
         self.encoding = WINDOWS_1252
         self.notes.append(
-            "the file is not UTF-8 and was read as Windows-1252, for example "
-            f"{example(sample, WINDOWS_1252)!r}; if that is wrong, save it as CSV UTF-8, "
-            "or say what it is with --encoding"
+            Text(
+                (
+                    "the file is not UTF-8 and was read as Windows-1252, for example "
+                    "{example!r}; if that is wrong, save it as CSV UTF-8, or say what it is with "
+                    "--encoding"
+                ),
+                example=example(sample, WINDOWS_1252),
+            )
         )
 
     def _windows(self, chunk: bytes) -> Iterator[str]:
@@ -220,14 +245,20 @@ class Lines:
             if nothing is not None and nothing < mixed:
                 yield decoder.decode(chunk[:nothing])
                 raise InvalidInputError(
-                    f"the file is neither UTF-8 nor Windows-1252: it holds the byte 0x{chunk[nothing]:02X}",
+                    Text(
+                        "the file is neither UTF-8 nor Windows-1252: it holds the byte 0x{code:02X}",
+                        code=chunk[nothing],
+                    ),
                     hint=_SAY,
                 )
             if found is not None:
                 yield decoder.decode(chunk[:mixed])
                 sequence = found[0].decode("utf-8")
                 raise InvalidInputError(
-                    f"the file mixes encodings: {sequence!r} is UTF-8, and bytes before it are not",
+                    Text(
+                        "the file mixes encodings: {sequence!r} is UTF-8, and bytes before it are not",
+                        sequence=sequence,
+                    ),
                     hint="save it as UTF-8, or say --encoding windows-1252 if that is what it is",
                 )
             yield decoder.decode(chunk)
@@ -238,7 +269,7 @@ class Lines:
             chunk = following
 
 
-_SAY = "say which encoding it is, such as --encoding cp850, or save it as CSV UTF-8"
+_SAY = Text("say which encoding it is, such as --encoding cp850, or save it as CSV UTF-8")
 
 
 def _name_of(encoding: str) -> str:
@@ -259,5 +290,6 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
         return codecs.getincrementaldecoder(encoding)(marks)
     except (LookupError, UnicodeError, ValueError) as exc:
         raise InvalidInputError(
-            f"there is no encoding {encoding!r}", hint="try utf-8, utf-16, windows-1252 or latin-1"
+            Text("there is no encoding {encoding!r}", encoding=encoding),
+            hint=Text("try utf-8, utf-16, windows-1252 or latin-1"),
         ) from exc

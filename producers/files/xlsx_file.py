@@ -22,11 +22,15 @@ from producers.files.package import SAVE_ANEW, Package, Sheet
 from producers.files.sheet_rows import SheetRows, letters
 from producers.files.source import unreadable
 from provisioning.errors import InvalidInputError
+from provisioning.text import AnyText, Text, plural
 
 _NAMED = 5
 
 _DAMAGED = (None, errno.EINVAL)
 """What the system says where a damaged file leads to a place that cannot be."""
+
+
+_THE_FILE = Text("the file")
 
 
 class XlsxRows:
@@ -46,14 +50,14 @@ class XlsxRows:
     """
 
     def __init__(
-        self, file: IO[bytes], rule: HeaderRule, name: str = "the file", sheet: str | None = None
+        self, file: IO[bytes], rule: HeaderRule, name: AnyText = _THE_FILE, sheet: str | None = None
     ) -> None:
         self._name = name
         self._wanted = sheet
         self._rule = rule
         self._others: list[Sheet] = []
         self._file = file
-        self._notes: list[str] = []
+        self._notes: list[Text] = []
         self._sheet: Sheet | None = None
         self._read: SheetRows | None = None
         self._last = 0
@@ -61,21 +65,32 @@ class XlsxRows:
         first = next(self._rows, None)
         if first is None:
             raise InvalidInputError(
-                f"the {'sheet' if sheet else 'first sheet'} of {name} is empty",
-                hint=self._elsewhere() or "the first row must hold the headers, such as key and bot.id",
+                Text("the sheet of {name} is empty", name=name)
+                if sheet
+                else Text("the first sheet of {name} is empty", name=name),
+                hint=self._elsewhere() or Text("the first row must hold the headers, such as key and bot.id"),
             )
         if not rule.likely(first.cells):
             first = self._searched(first, rule)
         if not rule.likely(first.cells) and (elsewhere := self._elsewhere()):
             title = self._sheet.title if self._sheet is not None else ""
             raise InvalidInputError(
-                f"the first sheet of {name}, {title!r}, holds no headers that are known", hint=elsewhere
+                Text(
+                    "the first sheet of {name}, {title!r}, holds no headers that are known",
+                    name=name,
+                    title=title,
+                ),
+                hint=elsewhere,
             )
         self._top = first.number
         for column, kind in (first.kinds or {}).items():
             if kind in (CellKind.UNCOMPUTED, CellKind.ERROR, CellKind.BROKEN):
                 raise InvalidInputError(
-                    f"{name}: the header in {self.address(first.number, column)} has no text to be read",
+                    Text(
+                        "{name}: the header in {address} has no text to be read",
+                        name=name,
+                        address=self.address(first.number, column),
+                    ),
                     hint="write the header as text",
                 )
         self.headers = tuple(cell.strip() for cell in first.cells)
@@ -95,7 +110,12 @@ class XlsxRows:
         for row in self._rows:
             if row.number < self._top:
                 raise InvalidInputError(
-                    f"{self._name} has row {row.number} after row {self._top}, which was read as the headers",
+                    Text(
+                        "{name} has row {number} after row {top}, which was read as the headers",
+                        name=self._name,
+                        number=row.number,
+                        top=self._top,
+                    ),
                     hint=SAVE_ANEW,
                 )
             # A sheet does not write the empty cells at the end of a row.
@@ -109,18 +129,27 @@ class XlsxRows:
         return self._read.highest - self._read.count if self._read is not None else 0
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Text]:
         """What a person should know, such as further sheets that were not read; complete at the end."""
         notes = list(self._notes)
         if (read := self._read) is None:
             return notes
         if read.hidden_rows:
-            more = f" and {read.hidden_rows - 1:,} more" if read.hidden_rows > 1 else ""
-            notes.append(f"hidden rows were read like all others: row {read.first_hidden}{more}")
+            notes.append(
+                plural(
+                    "hidden rows were read like all others: row {first}",
+                    "hidden rows were read like all others: row {first} and {more:,} more",
+                    read.hidden_rows,
+                    first=read.first_hidden,
+                    more=read.hidden_rows - 1,
+                )
+            )
         if hidden := self._hidden_columns(read):
-            notes.append(f"hidden columns were read like all others: {_listed(hidden)}")
+            notes.append(Text("hidden columns were read like all others: {listed}", listed=_listed(hidden)))
         if merged := [place for place in read.merged if _last_row(place) >= self._top]:
-            notes.append(f"of merged cells only the first has the value: {_listed(merged)}")
+            notes.append(
+                Text("of merged cells only the first has the value: {listed}", listed=_listed(merged))
+            )
         return notes
 
     def address(self, row: int, column: int) -> str:
@@ -151,15 +180,24 @@ class XlsxRows:
         try:
             yield
         except InvalidInputError as exc:
-            raise InvalidInputError(f"{self._name}: {exc.message}", hint=exc.hint) from exc
+            raise InvalidInputError(
+                Text("{name}: {message}", name=self._name, message=exc.text), hint=exc.advice
+            ) from exc
         except Exception as exc:  # a damaged file makes zipfile and expat raise almost anything
             for each in (exc, exc.__context__):  # zipfile takes what the system says for a damage
                 if isinstance(each, OSError) and each.errno not in _DAMAGED:
                     raise unreadable(self._name, each) from exc
-            after = f" after row {self._last}" if self._last else ""
             reason = " ".join(str(exc).split()) or type(exc).__name__
             raise InvalidInputError(
-                f"{self._name} cannot be read as an Excel file{after}: {reason}", hint=SAVE_ANEW
+                Text(
+                    "{name} cannot be read as an Excel file after row {row}: {reason}",
+                    name=self._name,
+                    row=self._last,
+                    reason=reason,
+                )
+                if self._last
+                else Text("{name} cannot be read as an Excel file: {reason}", name=self._name, reason=reason),
+                hint=SAVE_ANEW,
             ) from exc
 
     def _records(self) -> Iterator[RawRow]:
@@ -183,7 +221,8 @@ class XlsxRows:
             if len(named) != 1:
                 titles = [repr(sheet.title) for sheet in sheets]
                 raise InvalidInputError(
-                    f"it has no sheet {self._wanted!r}", hint=f"it has: {_listed(titles)}"
+                    Text("it has no sheet {wanted!r}", wanted=self._wanted),
+                    hint=Text("it has: {listed}", listed=_listed(titles)),
                 )
             return named[0]
         if not visible:
@@ -191,18 +230,28 @@ class XlsxRows:
         first, *self._others = visible
         if self._others:
             self._notes.append(
-                f"only the first sheet, {first.title!r}, was read; there are also "
-                f"{_listed([repr(other.title) for other in self._others])} (--sheet NAME reads one)"
+                Text(
+                    (
+                        "only the first sheet, {title!r}, was read; there are also {listed} (--sheet "
+                        "NAME reads one)"
+                    ),
+                    title=first.title,
+                    listed=_listed([repr(other.title) for other in self._others]),
+                )
             )
         if hidden:
-            self._notes.append(f"hidden sheets were not read: {_listed(hidden)}")
+            self._notes.append(Text("hidden sheets were not read: {listed}", listed=_listed(hidden)))
         return first
 
-    def _elsewhere(self) -> str:
+    def _elsewhere(self) -> AnyText:
         """The hint that another sheet holds the headers; empty unless exactly one of them does."""
         found = [sheet for sheet in self._others if self._holds_headers(sheet)]
         return (
-            f"the sheet {found[0].title!r} does: --sheet {shlex.quote(found[0].title)}"
+            Text(
+                "the sheet {title!r} does: --sheet {sheet}",
+                title=found[0].title,
+                sheet=shlex.quote(found[0].title),
+            )
             if len(found) == 1
             else ""
         )

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text
 
 CHUNK_BYTES = 64 * 1024
 
@@ -64,12 +65,21 @@ def elements(stream: IO[bytes], parents: Container[str]) -> Iterator[list[Elemen
         waiting = 0 if _take(above, parents, found, at_end=False) else waiting + len(chunk)
         if waiting > MAX_ELEMENT_BYTES:
             raise InvalidInputError(
-                f"one of its rows or texts has more than {MAX_ELEMENT_BYTES >> 20} MiB",
+                Text(
+                    "one of its rows or texts has more than {max_element_bytes} MiB",
+                    max_element_bytes=MAX_ELEMENT_BYTES >> 20,
+                ),
                 hint="was a picture or a document pasted into a cell? export CSV UTF-8",
             )
         if _is_too_deep(above):
             raise InvalidInputError(
-                f"it holds more than {MAX_DEPTH} elements within each other, which no spreadsheet writes",
+                Text(
+                    (
+                        "it holds more than {max_depth} elements within each other, which no "
+                        "spreadsheet writes"
+                    ),
+                    max_depth=MAX_DEPTH,
+                ),
                 hint="open it in Excel and save it as .xlsx, or export CSV UTF-8",
             )
         yield found

@@ -21,6 +21,7 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
@@ -64,10 +65,13 @@ def check_address(url: str, *, allow_private: bool) -> None:
         raise InvalidInputError("the address must hold no password", hint="PROVISION_PULL_TOKEN is for that")
     if not _is_number(host):
         if _DIGITS_AND_DOTS.issuperset(host):
-            raise InvalidInputError(f"{host} is no address", hint="write four numbers, such as 192.0.2.1")
+            raise InvalidInputError(
+                Text("{host} is no address", host=host), hint="write four numbers, such as 192.0.2.1"
+            )
     elif not allow_private and not is_public(host):
         raise InvalidInputError(
-            f"{host} is a private address", hint="PROVISION_ALLOW_PRIVATE=true lets it be called"
+            Text("{host} is a private address", host=host),
+            hint="PROVISION_ALLOW_PRIVATE=true lets it be called",
         )
 
 
@@ -100,7 +104,7 @@ class PublicResolver(AbstractResolver):
         """The addresses of a host name. Raises: PrivateAddressError."""
         found = await self._resolver.resolve(host, port, family)
         if not all(is_public(each["host"]) for each in found):
-            raise PrivateAddressError(f"{host} leads to a private address")
+            raise PrivateAddressError(Text("{host} leads to a private address", host=host))
         return found
 
     async def close(self) -> None:
@@ -124,7 +128,7 @@ def _public_socket(peer: AddrInfoType) -> socket.socket:
     """Creates a socket to connect to this peer. Raises: PrivateAddressError."""
     family, kind, protocol, _, where = peer
     if not is_public(str(where[0])):
-        raise PrivateAddressError(f"{where[0]} is a private address")
+        raise PrivateAddressError(Text("{where} is a private address", where=where[0]))
     return socket.socket(family, kind, protocol)
 
 

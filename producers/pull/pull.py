@@ -23,6 +23,7 @@ from producers.files.file_kinds import Format
 from producers.pull.addresses import CONNECTION_ERRORS, PrivateAddressError, check_address, origin_of, session
 from provisioning.digits import is_whole_number
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text
 
 ATTEMPTS = 5
 """Most requests for one page."""
@@ -105,7 +106,9 @@ class Pull:
             with draft.open("w+b") as file:
                 while url is not None:
                     if url in seen:
-                        raise InvalidInputError(f"page {len(seen) + 1} leads back to an earlier one")
+                        raise InvalidInputError(
+                            Text("page {count} leads back to an earlier one", count=len(seen) + 1)
+                        )
                     seen.add(url)
                     url = await self._page(http, url, file)
                     self._on_page(len(seen))
@@ -130,7 +133,11 @@ class Pull:
                     ) from error
                 if attempt >= ATTEMPTS:
                     raise InvalidInputError(
-                        f"{_shown(url)} cannot be fetched: {error or type(error).__name__}",
+                        Text(
+                            "{url} cannot be fetched: {reason}",
+                            url=_shown(url),
+                            reason=error or type(error).__name__,
+                        ),
                         hint="nothing was begun; try again",
                     ) from error
                 asked = error.after if isinstance(error, _RetryablePageError) else None
@@ -138,7 +145,7 @@ class Pull:
                 await asyncio.sleep(min(wait, self._longest_wait))
             except aiohttp.ClientError as error:
                 raise InvalidInputError(
-                    f"{_shown(url)} cannot be fetched: it does not answer as HTTP has it",
+                    Text("{url} cannot be fetched: it does not answer as HTTP has it", url=_shown(url)),
                     hint="nothing was begun; look at what is served there",
                 ) from error
 
@@ -170,12 +177,18 @@ class Pull:
             raise _RetryablePageError(
                 f"it answers {status}", float(asked) if is_whole_number(asked) else None
             )
-        hints = {401: "PROVISION_PULL_TOKEN is sent as a bearer token", 403: "may the token see it?"}
+        hints = {
+            401: Text("PROVISION_PULL_TOKEN is sent as a bearer token"),
+            403: Text("may the token see it?"),
+        }
         if 300 <= status < 400:
             raise InvalidInputError(
-                f"{_shown(url)} answers {status}: it leads elsewhere", hint="give the address it leads to"
+                Text("{url} answers {status}: it leads elsewhere", url=_shown(url), status=status),
+                hint="give the address it leads to",
             )
-        raise InvalidInputError(f"{_shown(url)} answers {status}", hint=hints.get(status, ""))
+        raise InvalidInputError(
+            Text("{url} answers {status}", url=_shown(url), status=status), hint=hints.get(status, "")
+        )
 
     async def _array(self, chunks: AsyncIterator[bytes], file: IO[bytes]) -> None:
         page = bytearray()
@@ -183,7 +196,7 @@ class Pull:
             page += chunk
             if len(page) > MAX_ARRAY:
                 raise InvalidInputError(
-                    f"a page has more than {MAX_ARRAY:,} bytes of JSON",
+                    Text("a page has more than {max_array:,} bytes of JSON", max_array=MAX_ARRAY),
                     hint="ask for smaller pages, or for NDJSON",
                 )
         try:
@@ -200,7 +213,8 @@ class Pull:
         found = _TYPES.get(kind) or _SUFFIXES.get(Path(urlsplit(url).path).suffix.lower())
         if found is None:
             raise InvalidInputError(
-                f"{_shown(url)} sends {kind}, which is not read", hint="CSV, NDJSON or a JSON array"
+                Text("{url} sends {kind}, which is not read", url=_shown(url), kind=kind),
+                hint="CSV, NDJSON or a JSON array",
             )
         self._check_same_format(found)
         table = found is not Format.JSONL
@@ -250,7 +264,7 @@ def _next_of(links: list[str], base: str) -> str | None:
                         return str(urljoin(base, target))
                     except ValueError:
                         raise InvalidInputError(
-                            f"{_shown(base)} names a next page that is no address"
+                            Text("{url} names a next page that is no address", url=_shown(base))
                         ) from None
     return None
 

@@ -29,6 +29,7 @@ from provisioning.config.sentinel_address import SentinelAddress
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.messages import DRAIN, QUEUE, UNACKNOWLEDGED, VERSION
+from provisioning.text import Text
 
 NOTIFY_TIMEOUT = 5.0
 """Seconds for RabbitMQ to accept a notification and to confirm that a majority of its nodes has it."""
@@ -115,7 +116,11 @@ def check_queue(app: Celery) -> None:
         app.amqp.queues[QUEUE](connection.default_channel).declare()
     except PreconditionFailed as error:
         raise ConfigurationError(
-            f"the queue {QUEUE!r} on RabbitMQ is of another kind than ours ({error.reply_text})",
+            Text(
+                "the queue {queue!r} on RabbitMQ is of another kind than ours ({reply_text})",
+                queue=QUEUE,
+                reply_text=error.reply_text,
+            ),
             hint="delete it when it is empty, and set task_default_queue_type='quorum' in the service that"
             " declares it: docs/how-to/several-hosts.md",
         ) from error
@@ -143,8 +148,12 @@ def check_rights(app: Celery) -> bool:
         connection.collect(socket_timeout=COUNT_TIMEOUT)
     if missing:
         raise ConfigurationError(
-            f"the user {user!r} of Redis may not do what Celery needs: {', '.join(missing)}",
-            hint=f"ACL SETUSER {user} {rights(database)}",
+            Text(
+                "the user {user!r} of Redis may not do what Celery needs: {missing}",
+                user=user,
+                missing=", ".join(missing),
+            ),
+            hint=Text("ACL SETUSER {user} {rights}", user=user, rights=rights(database)),
         )
     return True
 
@@ -190,7 +199,9 @@ class Notifier:
             self._app.send_task(task, **message, **self._options)
         except Exception as error:  # kombu's transports each raise their own
             raise LedgerUnavailableError(
-                f"the broker cannot be reached ({type(error).__name__}: {error})",
+                Text(
+                    "the broker cannot be reached ({name}: {error})", name=type(error).__name__, error=error
+                ),
                 hint="check PROVISION_BROKER_URL, or PROVISION_REDIS_URL where that is not set",
             ) from error
 
@@ -223,7 +234,7 @@ class Waiting:
             if missing:
                 return 0  # not declared yet; on Redis an empty queue does not exist
             raise LedgerUnavailableError(
-                f"the broker cannot be reached ({type(error).__name__}: {error})"
+                Text("the broker cannot be reached ({name}: {error})", name=type(error).__name__, error=error)
             ) from error
 
     def taken(self) -> int | None:
@@ -242,7 +253,7 @@ class Waiting:
         except Exception as error:
             self.close()
             raise LedgerUnavailableError(
-                f"the broker cannot be reached ({type(error).__name__}: {error})"
+                Text("the broker cannot be reached ({name}: {error})", name=type(error).__name__, error=error)
             ) from error
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError
+from provisioning.text import Text
 
 DEFAULT = "default"
 """Name of the credential from `PROVISION_CLIENT_ID` and `PROVISION_CLIENT_SECRET`."""
@@ -49,7 +50,10 @@ def load_credentials(settings: Settings) -> dict[str, Credential]:
     for credential in found.values():
         if ":" in credential.client_id:
             raise ConfigurationError(
-                f"the client id of credential {credential.name!r} holds a colon: Basic auth cannot carry it"
+                Text(
+                    ("the client id of credential {name!r} holds a colon: Basic auth cannot carry it"),
+                    name=credential.name,
+                )
             )
     return found
 
@@ -59,21 +63,34 @@ def _from_file(path: Path) -> dict[str, Credential]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            f"PROVISION_CREDENTIALS_FILE: cannot read {path} ({error.strerror})",
+            Text(
+                "PROVISION_CREDENTIALS_FILE: cannot read {path} ({strerror})",
+                path=path,
+                strerror=error.strerror,
+            ),
             hint="it is a TOML file: [acme] client_id = '…' client_secret = '…'",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"PROVISION_CREDENTIALS_FILE: {path} is not TOML ({error})") from error
+        raise ConfigurationError(
+            Text("PROVISION_CREDENTIALS_FILE: {path} is not TOML ({error})", path=path, error=error)
+        ) from error
     return {name: _from_table(path, name, table) for name, table in tables.items()}
 
 
 def _from_table(path: Path, name: str, table: Any) -> Credential:
     if not isinstance(table, dict):
         raise ConfigurationError(
-            f"PROVISION_CREDENTIALS_FILE: {path} has a bare entry {name!r}",
-            hint=f"write a table: [{name}] with client_id and client_secret",
+            Text("PROVISION_CREDENTIALS_FILE: {path} has a bare entry {name!r}", path=path, name=name),
+            hint=Text("write a table: [{name}] with client_id and client_secret", name=name),
         )
     for member in ("client_id", "client_secret"):
         if not isinstance(table.get(member), str) or not table[member]:
-            raise ConfigurationError(f"PROVISION_CREDENTIALS_FILE: [{name}] in {path} lacks {member}")
+            raise ConfigurationError(
+                Text(
+                    "PROVISION_CREDENTIALS_FILE: [{name}] in {path} lacks {member}",
+                    name=name,
+                    path=path,
+                    member=member,
+                )
+            )
     return Credential(name, table["client_id"], table["client_secret"])

@@ -37,6 +37,7 @@ from provisioning.health.heartbeat import FOLDER
 from provisioning.owner import DEFAULT, check_owner
 from provisioning.pace import Rate
 from provisioning.retention import Retention
+from provisioning.text import AnyText, Text, joined
 
 PREFIX = "PROVISION_"
 
@@ -254,6 +255,11 @@ class Settings(BaseModel):
         False, description="Allow webhooks and pulls to addresses in private networks."
     )
 
+    language: Literal["en", "es"] = Field(
+        "en",
+        description="Language of what commands print for people: en (English) or es (Spanish). JSON, "
+        "outcome files, logs and help texts are English in both.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest log level; commands that are not servers log warnings and above."
     )
@@ -342,14 +348,17 @@ class Settings(BaseModel):
             for name, value in environ.items()
             if name.startswith(PREFIX) and value.strip()
         }
-        problems = [_unknown(name) for name in given if name not in cls.model_fields]
+        problems: list[AnyText] = [_unknown(name) for name in given if name not in cls.model_fields]
         for name in given:
             if given[name].startswith("@") and _is_secret(cls.model_fields.get(name)):
                 try:
                     given[name] = Path(given[name][1:]).read_text(encoding="utf-8").strip()
                     if not given[name]:
                         # A named file must hold a secret: an empty one would be ignored silently.
-                        problems.append(f"{PREFIX}{name.upper()}: the file named after the @ is empty")
+                        setting = f"{PREFIX}{name.upper()}"
+                        problems.append(
+                            Text("{setting}: the file named after the @ is empty", setting=setting)
+                        )
                 except (OSError, ValueError) as error:
                     given[name] = ""
                     problems.append(_unreadable(name, error))
@@ -369,7 +378,7 @@ class Settings(BaseModel):
             problems += [_problem(detail) for detail in error.errors(include_input=False, include_url=False)]
         if problems:
             raise ConfigurationError(
-                "\n".join(problems), hint="docs/reference/settings.md lists every setting"
+                joined("\n", problems), hint="docs/reference/settings.md lists every setting"
             )
         return settings
 
@@ -395,6 +404,17 @@ class Settings(BaseModel):
         return self.redis_url.get_secret_value() if self.redis_url else None
 
 
+def language_of(environ: Mapping[str, str]) -> str:
+    """
+    The language of PROVISION_LANGUAGE, before all settings are read; English if it is unset or unknown.
+
+    >>> language_of({"PROVISION_LANGUAGE": "es"}), language_of({"PROVISION_LANGUAGE": "tlh"})
+    ('es', 'en')
+    """
+    given = environ.get(f"{PREFIX}LANGUAGE", "").strip()
+    return given if given in get_args(Settings.model_fields["language"].annotation) else "en"
+
+
 def secret_settings() -> list[str]:
     """Names of the secret settings, in their order."""
     return [name for name, field in Settings.model_fields.items() if _is_secret(field)]
@@ -404,10 +424,13 @@ def _is_secret(field: FieldInfo | None) -> bool:
     return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
 
 
-def _unreadable(name: str, error: Exception) -> str:
+def _unreadable(name: str, error: Exception) -> Text:
     # The text after the @ is not repeated: it may be a secret that begins with one.
-    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-    return f"{PREFIX}{name.upper()}: the file named after the @ cannot be read: {reason}"
+    return Text(
+        "{setting}: the file named after the @ cannot be read: {reason}",
+        setting=f"{PREFIX}{name.upper()}",
+        reason=error.strerror if isinstance(error, OSError) else Text("it is not UTF-8"),
+    )
 
 
 def _with_password(url: str, password: str) -> str:
@@ -429,10 +452,13 @@ def _check_port(parts: SplitResult) -> None:
         raise ValueError("the port must be a number from 0 to 65535") from None
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str) -> Text:
     near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-    guess = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
-    return f"unknown setting {PREFIX}{name.upper()}{guess}"
+    setting = f"{PREFIX}{name.upper()}"
+    if not near:
+        return Text("unknown setting {setting}", setting=setting)
+    guess = f"{PREFIX}{near[0].upper()}"
+    return Text("unknown setting {setting}; did you mean {guess}?", setting=setting, guess=guess)
 
 
 def _problem(detail: Any) -> str:

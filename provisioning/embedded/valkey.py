@@ -32,6 +32,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from provisioning.errors import LedgerUnavailableError
+from provisioning.text import Text
 
 START_TIMEOUT = 30.0
 """Seconds for the server to answer: loading the append-only file of a million jobs takes some."""
@@ -79,7 +80,7 @@ def _translated(home: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LedgerUnavailableError(
-            f"cannot keep the ledger in {home} ({error.strerror})",
+            Text("cannot keep the ledger in {home} ({strerror})", home=home, strerror=error.strerror),
             hint="set PROVISION_HOME to a folder on a local disk, or PROVISION_REDIS_URL",
         ) from error
 
@@ -111,10 +112,15 @@ def _found_or_started(home: Path) -> str:
                 return _start(home, lock)
         if time.monotonic() > deadline:
             raise LedgerUnavailableError(
-                f"the embedded Valkey of {home} is running and does not answer; its log is"
-                f" {home / 'valkey.log'}",
-                hint="it may be loading or suspended: try again, or end the process that is named in"
-                f" {home / 'valkey.json'}",
+                Text(
+                    ("the embedded Valkey of {home} is running and does not answer; its log is {log}"),
+                    home=home,
+                    log=home / "valkey.log",
+                ),
+                hint=Text(
+                    ("it may be loading or suspended: try again, or end the process that is named in {file}"),
+                    file=home / "valkey.json",
+                ),
             )
         time.sleep(0.02)
 
@@ -198,7 +204,7 @@ def _start(home: Path, lock: int) -> str:
         raise
     _end(process)
     raise LedgerUnavailableError(
-        f"the embedded Valkey did not start; its log is {home / 'valkey.log'}",
+        Text("the embedded Valkey did not start; its log is {log}", log=home / "valkey.log"),
         hint="set PROVISION_REDIS_URL to use a Redis of your own",
     )
 

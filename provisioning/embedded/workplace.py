@@ -21,6 +21,7 @@ from provisioning.embedded.own_process import own_module
 from provisioning.embedded.valkey import embedded_valkey, is_running
 from provisioning.errors import ConfigurationError, LedgerUnavailableError, ProvisioningError
 from provisioning.observability import logs
+from provisioning.text import Text
 
 STOP_TIMEOUT = 20.0
 """Seconds a worker has to stop; it needs at most 10 (its POSTs are answered and recorded)."""
@@ -92,7 +93,11 @@ class LocalWorker:
         code = self._process.poll()
         if code is not None:
             raise ProvisioningError(
-                f"the worker ended unexpectedly (exit code {code}); its log is {self.log}",
+                Text(
+                    "the worker ended unexpectedly (exit code {code}); its log is {log}",
+                    code=code,
+                    log=self.log,
+                ),
                 hint="run the same command again: it goes on where it was",
             )
 
@@ -100,7 +105,10 @@ class LocalWorker:
         """Raises: LedgerUnavailableError if the embedded Valkey has ended: nothing would start it again."""
         if not is_running(self._home):
             raise LedgerUnavailableError(
-                f"the embedded Valkey ended unexpectedly; its log is {self._home / 'valkey.log'}",
+                Text(
+                    "the embedded Valkey ended unexpectedly; its log is {log}",
+                    log=self._home / "valkey.log",
+                ),
                 hint="run the same command again: it goes on where it was",
             )
 
@@ -159,11 +167,13 @@ def check_reachable(api_url: str, timeout: float) -> None:
         with socket.create_connection((parts.hostname or "", port), timeout=timeout):
             return
     except socket.gaierror as error:
-        problem = f"the API's host {parts.hostname} has no address ({error.strerror})"
+        problem = Text(
+            "the API's host {host} has no address ({reason})", host=parts.hostname, reason=error.strerror
+        )
     except TimeoutError:
-        problem = f"the API at {api_url} does not answer within {timeout:g} s"
+        problem = Text("the API at {url} does not answer within {seconds:g} s", url=api_url, seconds=timeout)
     except OSError as error:
-        problem = f"the API at {api_url} cannot be reached ({error.strerror})"
+        problem = Text("the API at {url} cannot be reached ({reason})", url=api_url, reason=error.strerror)
     raise ConfigurationError(problem, hint="check PROVISION_API_URL and the network; nothing was sent")
 
 
@@ -195,7 +205,7 @@ def local_sandbox(log: Path, *options: str) -> Iterator[LocalSandbox]:
         deadline = time.monotonic() + 20
         while not (ready.exists() and ready.read_text().strip()):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise ProvisioningError(f"the sandbox did not start; its log is {log}")
+                raise ProvisioningError(Text("the sandbox did not start; its log is {log}", log=log))
             time.sleep(0.02)
         yield LocalSandbox(ready.read_text().strip())
     finally:

@@ -28,6 +28,7 @@ from provisioning.ledger.records import Fact, Selection
 from provisioning.ledger.schema import BULK_END, BeginBulk, BulkState, EndBulk, Resolution
 from provisioning.ledger.scripts import Call
 from provisioning.ledger.transitions import Step
+from provisioning.text import Text
 
 STRETCH: Final = 500
 """Jobs of one step: a few ms of Redis' time, so that other clients do not wait long."""
@@ -240,7 +241,7 @@ class BulkActs:
         raw = await self._redis.hgetall(keys.bulk(id_)) if ID.fullmatch(id_) else {}
         act = _act_of(raw) if raw else None
         if act is None or sees not in (None, act.asked.owner):
-            raise NotFoundError(f"there is no bulk act {id_!r}")
+            raise NotFoundError(Text("there is no bulk act {id!r}", id=id_))
         return act
 
     async def latest(self, sees: str | None = None, *, batch: str = "", most: int = 50) -> list[BulkAct]:

@@ -26,6 +26,7 @@ from provisioning.ledger.connections import found_by_sentinels, packed
 from provisioning.ledger.reasons import reason, tls_reason, tls_trouble
 from provisioning.ledger.refusals import in_words
 from provisioning.ledger.sentinels import NoPrimaryError
+from provisioning.text import Text
 
 HEALTH_CHECK = 15
 """Seconds without an answer after which a connection is asked for a sign of life before it is used."""
@@ -105,14 +106,14 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
     """Our error for one of the client's: what it means, where the Redis is, and the way out."""
     if isinstance(error, AuthenticationError):
         return LedgerUnavailableError(
-            f"Redis at {address(redis)} does not accept the password",
+            Text("Redis at {address} does not accept the password", address=address(redis)),
             hint="set PROVISION_REDIS_PASSWORD, or PROVISION_REDIS_URL to redis://:PASSWORD@HOST:PORT/0",
         )
     if isinstance(error, RedisError) and not isinstance(error, LOST):
         return refused(error, redis)
     if "max number of clients" in str(error):
         return LedgerUnavailableError(
-            f"Redis at {address(redis)} takes no further connections (maxclients)",
+            Text("Redis at {address} takes no further connections (maxclients)", address=address(redis)),
             hint="CONFIG SET maxclients 10000, or end what holds them: CLIENT LIST shows it",
         )
     if cause := tls_trouble(error):
@@ -120,20 +121,26 @@ def unavailable(redis: Redis, error: BaseException) -> LedgerUnavailableError:
         passes = not isinstance(cause, ssl.SSLCertVerificationError) or cause.verify_code in _TIMES
         kind = LedgerUnavailableError if passes else LedgerUnfitError
         return kind(
-            f"there is no trusted TLS with Redis at {address(redis)} ({tls_reason(cause)})",
+            Text(
+                "there is no trusted TLS with Redis at {address} ({reason})",
+                address=address(redis),
+                reason=tls_reason(cause),
+            ),
             hint="rediss://HOST:PORT/0?ssl_ca_certs=FILE names an authority; redis:// goes without TLS",
         )
     if isinstance(error, NoPrimaryError):
         return LedgerUnavailableError(
-            f"Redis at {address(redis)} cannot be found ({error})",
+            Text("Redis at {address} cannot be found ({error})", address=address(redis), error=error),
             hint="start the Sentinels, or correct PROVISION_REDIS_URL: sentinel://HOST:26379,HOST:26379/NAME/0;"
             " their own password is PROVISION_SENTINEL_PASSWORD",
         )
     return LedgerUnavailableError(
-        f"Redis at {address(redis)} cannot be reached ({reason(error)})",
-        hint="the Sentinels name another in some seconds; it is tried again"
+        Text("Redis at {address} cannot be reached ({reason})", address=address(redis), reason=reason(error)),
+        hint=Text("the Sentinels name another in some seconds; it is tried again")
         if "finder" in redis.connection_pool.connection_kwargs
-        else "start it, or correct PROVISION_REDIS_URL; without that setting an embedded Valkey is used",
+        else Text(
+            "start it, or correct PROVISION_REDIS_URL; without that setting an embedded Valkey is used"
+        ),
     )
 
 
@@ -143,14 +150,14 @@ _TIMES = (9, 10)
 
 def refused(error: RedisError, redis: Redis | None = None) -> LedgerUnavailableError:
     """Our error for a Redis that is there and says no."""
-    name = f"Redis at {address(redis)}" if redis is not None else "Redis"
+    name = Text("Redis at {address}", address=address(redis)) if redis is not None else Text("Redis")
     if "DB index is out of range" in str(error):
         return LedgerUnfitError(
-            f"{name} has no database of that number",
+            Text("{name} has no database of that number", name=name),
             hint="end PROVISION_REDIS_URL with /0, or raise `databases` in its configuration",
         )
     message, hint = in_words(error, name) or (
-        f"{name} refused a command: {error}",
-        "see the log of the Redis server",
+        Text("{name} refused a command: {error}", name=name, error=error),
+        Text("see the log of the Redis server"),
     )
     return LedgerUnavailableError(message, hint=hint)

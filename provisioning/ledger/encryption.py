@@ -32,6 +32,7 @@ from provisioning.errors import ConfigurationError, ProvisioningError
 from provisioning.ledger import keys
 from provisioning.ledger.schema import FINGERPRINT, layout
 from provisioning.ledger.scripts import Call
+from provisioning.text import AnyText, Text
 
 PREFIX = b"pv1:"
 SHREDDED = b"shredded"
@@ -57,7 +58,7 @@ class SealedError(ProvisioningError):
 class KeylessError(SealedError):
     """It cannot be decrypted here because a master key is missing, which others may have."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: AnyText) -> None:
         super().__init__(
             message,
             hint="set PROVISION_ENCRYPTION_KEYS here as the others have it, and start this anew; old keys"
@@ -229,7 +230,7 @@ class Encryption:
             return Fernet(await self._data_key(batch.decode(), make=False)).decrypt(token)
         except InvalidToken:
             raise SealedError(
-                f"something of {batch.decode()} was sealed with another key",
+                Text("something of {batch} was sealed with another key", batch=batch.decode()),
                 hint="it, or its key, is damaged: restore Redis from a backup",
             ) from None
 
@@ -342,11 +343,16 @@ class Encryption:
             found = await self._redis.hget(keys.DATA_KEYS, batch)
         if found is None:
             raise SealedError(
-                f"the key of {batch} is lost: what it sealed cannot be read any more",
-                hint=f"restore its field of the hash {keys.DATA_KEYS} from a backup of Redis",
+                Text("the key of {batch} is lost: what it sealed cannot be read any more", batch=batch),
+                hint=Text(
+                    "restore its field of the hash {data_keys} from a backup of Redis",
+                    data_keys=keys.DATA_KEYS,
+                ),
             )
         if found == SHREDDED:
-            raise ShreddedError(f"the key of {batch} was destroyed: what it sealed cannot be read any more")
+            raise ShreddedError(
+                Text("the key of {batch} was destroyed: what it sealed cannot be read any more", batch=batch)
+            )
         return found
 
     def _unwrapped(self, batch: str, wrapped: bytes) -> bytes:
@@ -355,7 +361,9 @@ class Encryption:
         try:
             return self._masters.decrypt(wrapped)
         except InvalidToken:
-            raise KeylessError(f"none of PROVISION_ENCRYPTION_KEYS opens the key of {batch}") from None
+            raise KeylessError(
+                Text("none of PROVISION_ENCRYPTION_KEYS opens the key of {batch}", batch=batch)
+            ) from None
 
 
 def _generation(batch: str, number: int) -> str:

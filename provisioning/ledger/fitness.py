@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provisioning.errors import LedgerUnfitError
+from provisioning.text import Text
 
 OLDEST = (6, 2)
 
@@ -12,7 +13,8 @@ def check_version(version: str) -> None:
     numbers = tuple(int(part) for part in version.split(".")[:2])
     if numbers < OLDEST:
         raise LedgerUnfitError(
-            f"Redis {version} is too old to be the ledger", hint="use Redis 6.2 or newer, or any Valkey"
+            Text("Redis {version} is too old to be the ledger", version=version),
+            hint="use Redis 6.2 or newer, or any Valkey",
         )
 
 
@@ -20,6 +22,8 @@ def check_eviction(policy: str) -> None:
     """Raises: LedgerUnfitError if a Redis with this `maxmemory-policy` drops keys when its memory is full."""
     if policy != "noeviction":
         raise LedgerUnfitError(
-            f"this Redis evicts keys when its memory is full ({policy}): jobs would vanish",
+            Text(
+                "this Redis evicts keys when its memory is full ({policy}): jobs would vanish", policy=policy
+            ),
             hint="CONFIG SET maxmemory-policy noeviction",
         )

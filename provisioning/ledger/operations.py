@@ -26,6 +26,7 @@ from provisioning.ledger.scripts import Call
 from provisioning.observability.log_events import ACT_NOTED
 from provisioning.observability.logs import log_event
 from provisioning.pace import Rate
+from provisioning.text import Text
 
 STRETCH = 2000
 """Jobs that one call cancels or redrives: a few ms of Redis' time, so that other clients do not wait long."""
@@ -197,7 +198,7 @@ class Operations:
         Raises: NotFoundError if there is no such job.
         """
         if not await self._redis.hexists(keys.jobs(batch), str(number)):
-            raise NotFoundError(f"there is no job {batch}.{number}")
+            raise NotFoundError(Text("there is no job {batch}.{number}", batch=batch, number=number))
         settled = bool(
             await self._do(transitions.resolve(batch, number, created=created, actor=actor, result=result))
         )

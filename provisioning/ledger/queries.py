@@ -40,6 +40,7 @@ from provisioning.ledger.schema import AUDIT_KEPT, HoldKind, Match
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.owner import DEFAULT, owned_name
+from provisioning.text import Text
 
 Place = tuple[int, str]
 """Position of a batch in the list: the time when it was opened (ms), and its id for equal times."""
@@ -101,7 +102,10 @@ class Queries:
             named = None if owner and "/" in name_or_id else await self._redis.hget(keys.NAMES, name)
             if named is not None:
                 return str(named.decode())
-        raise NotFoundError(f"there is no batch {name_or_id!r}", hint="provision status lists all batches")
+        raise NotFoundError(
+            Text("there is no batch {name_or_id!r}", name_or_id=name_or_id),
+            hint="provision status lists all batches",
+        )
 
     async def owner(self, batch: str) -> str:
         """Whose a batch is; `default` if there is none."""
@@ -202,7 +206,9 @@ class Queries:
         pipeline.zcard(keys.waiting(batch))
         raw, causes, holds, ready, waiting = await pipeline.execute()
         if not raw:
-            raise NotFoundError(f"there is no batch {batch!r}", hint="provision status lists all batches")
+            raise NotFoundError(
+                Text("there is no batch {batch!r}", batch=batch), hint="provision status lists all batches"
+            )
         fields = {name.decode(): value.decode() for name, value in raw.items()}
         by_state: dict[str, dict[str, int]] = {}
         for field, count in causes.items():
@@ -309,7 +315,8 @@ class Queries:
         async for record in self._records(batch, [number]):
             return record
         raise NotFoundError(
-            f"there is no job {job_id!r}", hint="provision jobs BATCH lists the jobs of a batch"
+            Text("there is no job {job_id!r}", job_id=job_id),
+            hint="provision jobs BATCH lists the jobs of a batch",
         )
 
     async def body(self, job_id: str) -> bytes:
@@ -317,7 +324,7 @@ class Queries:
         batch, number = split_job_id(job_id)
         body = await self._redis.hget(keys.bodies(batch), str(number))
         if body is None:
-            raise NotFoundError(f"the body of {job_id} is not kept")
+            raise NotFoundError(Text("the body of {job_id} is not kept", job_id=job_id))
         return await self._encryption.open(bytes(body))
 
     async def verdicts(

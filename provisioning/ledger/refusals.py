@@ -12,50 +12,52 @@ from typing import Final
 
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
-_MEANING: Final[dict[str, tuple[str, str]]] = {
-    "READONLY": (
+from provisioning.text import AnyText, Text, marked
+
+_MEANING: Final[dict[str, tuple[str, ...]]] = {
+    "READONLY": marked(
         "{redis} is a replica and takes no writes",
         "after a failover PROVISION_REDIS_URL must lead to the new primary; it is tried again",
     ),
-    "MASTERDOWN": (
+    "MASTERDOWN": marked(
         "{redis} is a replica that has lost its primary",
         "start the primary, or fail over; it is tried again",
     ),
-    "UNBLOCKED": (
+    "UNBLOCKED": marked(
         "{redis} has become a replica",
         "after a failover PROVISION_REDIS_URL must lead to the new primary; it is tried again",
     ),
-    "CLUSTERDOWN": (
+    "CLUSTERDOWN": marked(
         "{redis} is part of a cluster that is down",
         "a cluster is not supported: use one primary",
     ),
-    "MISCONF": (
+    "MISCONF": marked(
         "{redis} cannot write to its disk and takes no writes: {text}",
         "free its disk (of the embedded server: that of the folder .provision); it is tried again",
     ),
-    "OOM": (
+    "OOM": marked(
         "{redis} is full (maxmemory) and takes no writes",
         "give it memory, or remove old batches; it is tried again",
     ),
-    "BUSY": (
+    "BUSY": marked(
         "{redis} is busy with a script that does not end",
         "see its SLOWLOG; SCRIPT KILL ends a script that has written nothing",
     ),
-    "NOPERM": (
+    "NOPERM": marked(
         "{redis} does not let this user do that: {text}",
         "provision doctor --only redis --only broker names what is missing; it is tried again",
     ),
-    "LOADING": ("{redis} is reading its data", "wait; it is tried again"),
-    "NOREPLICAS": (
+    "LOADING": marked("{redis} is reading its data", "wait; it is tried again"),
+    "NOREPLICAS": marked(
         "{redis} has too few replicas in step and takes no writes (min-replicas-to-write)",
         "start the replicas; it is tried again",
     ),
-    "SETTLING": (
+    "SETTLING": marked(
         "{redis} was restarted or has taken over, and may have lost its last writes: before it takes jobs"
         " again, workers tell it what they have sent",
         "this takes ten seconds; workers try again by themselves, and the same command goes on then",
     ),
-    "TRYAGAIN": ("{redis} is moving keys", "wait; it is tried again"),
+    "TRYAGAIN": marked("{redis} is moving keys", "wait; it is tried again"),
 }
 
 _BY_CLASS: Final[dict[type[RedisError], str]] = {
@@ -98,7 +100,7 @@ def leads_elsewhere(error: BaseException) -> bool:
     return code_of(error) in _LEADS_ELSEWHERE
 
 
-def in_words(error: BaseException, redis: str = "Redis") -> tuple[str, str] | None:
+def in_words(error: BaseException, redis: AnyText = "Redis") -> tuple[Text, Text] | None:
     """
     Message and hint for a refusal; None if it is none of these.
 
@@ -111,4 +113,4 @@ def in_words(error: BaseException, redis: str = "Redis") -> tuple[str, str] | No
     meaning, hint = _MEANING[word]
     found = _CODE.search(str(error))
     text = str(error)[found.end() if found else 0 :].strip().rstrip("',\")")
-    return meaning.format(redis=redis, text=text), hint
+    return Text(meaning, redis=redis, text=text), Text(hint)

@@ -23,6 +23,7 @@ from provisioning.ledger import keys
 from provisioning.ledger.client import unavailable
 from provisioning.ledger.schema import SCRIPTS, layout, lua
 from provisioning.ledger.wire import Argument
+from provisioning.text import Text
 
 CONFIRMED_WITHIN_MS = 1000
 """How long to wait for replicas before the call is repeated: a lease is many times longer."""
@@ -134,7 +135,11 @@ class Scripts:
         """Raises: LedgerUnavailableError if too few have confirmed."""
         if int(replicas) < self._replicas:
             raise LedgerUnavailableError(
-                f"{int(replicas)} of {self._replicas} replicas of Redis have what was written",
+                Text(
+                    "{confirmed} of {replicas} replicas of Redis have what was written",
+                    confirmed=int(replicas),
+                    replicas=self._replicas,
+                ),
                 hint="look at its replicas (INFO replication); PROVISION_REDIS_REPLICAS says how many must",
             )
 

@@ -21,6 +21,7 @@ from redis.retry import Retry as BlockingRetry
 
 from provisioning.config.sentinel_address import Place, SentinelAddress
 from provisioning.ledger.reasons import reason
+from provisioning.text import Text
 
 SENTINEL_TIMEOUT = 1.0
 """Seconds for a Sentinel to accept a connection, and to answer; usually it takes 1 ms."""
@@ -154,7 +155,7 @@ def check_role(place: str, answer: Any) -> None:
     """
     text = answer.decode() if isinstance(answer, bytes) else str(answer)
     if "role:slave" in text:
-        raise NoPrimaryError(f"{place}, whom they name, is a replica")
+        raise NoPrimaryError(Text("{place}, whom they name, is a replica", place=place))
 
 
 def _look(asking: asyncio.Task[Place]) -> None:

@@ -24,6 +24,7 @@ from provisioning.ledger.schema import Take
 from provisioning.ledger.scripts import Call
 from provisioning.owner import DEFAULT, check_owner
 from provisioning.pace import Rate
+from provisioning.text import Text
 
 PREFIX = "pvt"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -134,7 +135,8 @@ def make_token(
     check_owner(owner)
     if not NAME.fullmatch(name):
         raise InvalidInputError(
-            f"{name!r} cannot be the name of a token", hint="letters, digits and . _ - up to 64 characters"
+            Text("{name!r} cannot be the name of a token", name=name),
+            hint="letters, digits and . _ - up to 64 characters",
         )
     id_ = "".join(secrets.choice(_ALPHABET) for _ in range(8))
     secret = secrets.token_urlsafe(32)
@@ -182,10 +184,13 @@ class AccessTokens:
         )
         if any(known.name == name for known in await self.all()):
             raise InvalidInputError(
-                f"there is a token named {name!r} already", hint=f"provision token revoke {name}"
+                Text("there is a token named {name!r} already", name=name),
+                hint=Text("provision token revoke {name}", name=name),
             )
         if await self._redis.hexists(keys.USERS, name):
-            raise InvalidInputError(f"there is a user named {name!r}", hint="choose another name")
+            raise InvalidInputError(
+                Text("there is a user named {name!r}", name=name), hint="choose another name"
+            )
         # A server of the former version knows no owners: if one still runs, it must not know the token.
         where = keys.TOKENS if owner == DEFAULT else keys.OWNED_TOKENS
         await self._redis.hset(where, token.id, msgspec.json.encode(token))
@@ -218,7 +223,7 @@ class AccessTokens:
             pipeline.hdel(where, *found)
         if not any(await pipeline.execute()):
             raise NotFoundError(
-                f"the ledger has no token named {name!r}",
+                Text("the ledger has no token named {name!r}", name=name),
                 hint="provision token list; those of PROVISION_API_TOKENS are taken out there",
             )
 

@@ -21,6 +21,7 @@ from provisioning.ledger.client import in_our_words
 from provisioning.ledger.tokens import NAME, AccessTokens, Scope, Token
 from provisioning.owner import DEFAULT, check_owner
 from provisioning.password import SALT_BYTES, PasswordHash, check_new_password, hash_password
+from provisioning.text import Text
 
 
 class User(msgspec.Struct, frozen=True):
@@ -108,7 +109,8 @@ class Users:
         check_owner(owner)
         if not NAME.fullmatch(name):
             raise InvalidInputError(
-                f"{name!r} cannot be the name of a user", hint="letters, digits and . _ - up to 64 characters"
+                Text("{name!r} cannot be the name of a user", name=name),
+                hint="letters, digits and . _ - up to 64 characters",
             )
         user = User(
             name=name,
@@ -120,10 +122,13 @@ class Users:
             all_owners=all_owners,
         )
         if any(token.name == name for token in await self._tokens.all()):
-            raise InvalidInputError(f"there is a token named {name!r}", hint="choose another name")
+            raise InvalidInputError(
+                Text("there is a token named {name!r}", name=name), hint="choose another name"
+            )
         if not await self._redis.hsetnx(keys.USERS, name, msgspec.json.encode(user)):
             raise InvalidInputError(
-                f"there is a user named {name!r} already", hint=f"provision user password {name}"
+                Text("there is a user named {name!r} already", name=name),
+                hint=Text("provision user password {name}", name=name),
             )
         return user
 
@@ -180,4 +185,4 @@ def _hashed(password: str, name: str) -> PasswordHash:
 
 
 def _not_found(name: str) -> NotFoundError:
-    return NotFoundError(f"the ledger has no user named {name!r}", hint="provision user list")
+    return NotFoundError(Text("the ledger has no user named {name!r}", name=name), hint="provision user list")

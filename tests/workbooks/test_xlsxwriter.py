@@ -92,7 +92,7 @@ def test_hidden_and_merged_cells_are_read_and_told(
     assert [row.cells for row in read] == [
         ["" if (row, column) in covered else f"{row}.{column}" for column in range(4)] for row in range(1, 6)
     ]
-    notes = [note.split(":")[0] for note in read.notes]
+    notes = [str(note).split(":")[0] for note in read.notes]
     assert notes == [
         *(["hidden rows were read like all others"] if hidden_rows else []),
         *(["hidden columns were read like all others"] if hidden_columns else []),

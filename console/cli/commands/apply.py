@@ -35,7 +35,8 @@ from console.cli.file_options import (
     local,
     read_options,
 )
-from console.cli.person import person
+from console.cli.language import tr
+from console.cli.person import confirm, person
 from console.cli.selecting import AcceptDuplicatesFlag, JustificationOption, reason_to_accept
 from console.cli.shell import JsonFlag, OwnerOption, cli, out, progress_of, talk
 from outcomes.outcome_files import check_writable, export
@@ -49,6 +50,7 @@ from provisioning.errors import InvalidInputError, NotFoundError, ProvisioningEr
 from provisioning.job import ON_THEIR_WAY
 from provisioning.ledger import BatchStatus, Ledger
 from provisioning.owner import DEFAULT, owned_name
+from provisioning.text import Text
 
 INCOMPLETE = 3
 """Exit code: some jobs are dead, in doubt or not attempted."""
@@ -197,14 +199,19 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
     if plan.bad_rows and not order.skip_invalid:
         show_problems(talk, plan)
         raise InvalidInputError(
-            f"{plan.bad_rows:,} of {amount(plan.rows, 'row')} have errors; nothing was sent",
+            Text(
+                "{bad_rows:,} of {rows} have errors; nothing was sent",
+                bad_rows=plan.bad_rows,
+                rows=amount(plan.rows, "row"),
+            ),
             hint="fix them, or skip them with --skip-invalid",
         )
     if order.ask and talk.is_terminal and (answers := person()):
-        talk.print(f"{amount(plan.rows, 'row')}, to {place.settings.api_url}", soft_wrap=True)
+        rows = amount(plan.rows, "row")
+        talk.print(tr("{rows}, to {url}", rows=rows, url=place.settings.api_url), soft_wrap=True)
         show_plan(talk, plan)
         with answers:
-            if plan.to_send and not typer.confirm(f"Send {plan.to_send:,}?", err=True):
+            if plan.to_send and not confirm(tr("Send {count:,}?", count=plan.to_send), err=True):
                 raise typer.Exit(0)
     if not order.detach:
         check_writable(order.to or names.folder(order.owner, order.name))
@@ -242,18 +249,18 @@ async def _apply(
                 folders = names.folders_for(status, others, order.to)
                 files = [await export(ledger, batch, folder) for batch, folder in folders.items()]
             except ProvisioningError as error:
-                hint = error.hint or "run the same command again to continue"
-                raise UnfinishedError(error.message, hint=hint) from error
+                hint = error.advice or Text("run the same command again to continue")
+                raise UnfinishedError(error.text, hint=hint) from error
             except asyncio.CancelledError:
                 progress.end(_stopping_words(worker is not None))
                 raise
     return Applied(plan, submission, status, others, files, seconds)
 
 
-def _stopping_words(own_worker: bool) -> str:
+def _stopping_words(own_worker: bool) -> Text:
     if own_worker:
-        return "stopping: waiting for the answers to requests in flight"
-    return "stopped watching: the jobs stay in the ledger, and workers continue to send them"
+        return Text("stopping: waiting for the answers to requests in flight")
+    return Text("stopped watching: the jobs stay in the ledger, and workers continue to send them")
 
 
 async def _is_open(ledger: Ledger, name: str) -> bool:

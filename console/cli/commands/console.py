@@ -16,6 +16,7 @@ import typer
 from pydantic import SecretStr
 
 from console.cli import person
+from console.cli.language import tr
 from console.cli.shell import cli, talk
 from provisioning.config.settings import Settings
 from provisioning.embedded.workplace import local_worker, workplace
@@ -45,8 +46,8 @@ def console(
 
     def ready(url: str) -> None:
         link = f"{url}/enter?code={code}"
-        talk.print(f"open {link}", soft_wrap=True, highlight=False)
-        talk.print("The link works once, on this machine. Ctrl-C ends the console.", soft_wrap=True)
+        talk.print(tr("open {link}", link=link), soft_wrap=True, highlight=False)
+        talk.print(tr("The link works once, on this machine. Ctrl-C ends the console."), soft_wrap=True)
         if open_ and _has_screen():
             webbrowser.open(link)
 

@@ -6,14 +6,16 @@ import asyncio
 from typing import Annotated
 
 import typer
-from rich.text import Text
+from rich.text import Text as StyledText
 
 from console.cli.display.standard_output import emit
+from console.cli.language import tr
 from console.cli.shell import JsonFlag, cli, out
 from outcomes.words import amount, shown
 from provisioning.checks.doctor import GROUPS, examine
 from provisioning.checks.finding import Finding, Level
 from provisioning.errors import InvalidInputError
+from provisioning.text import Text
 
 UNWELL = 2
 
@@ -37,7 +39,8 @@ def doctor(
     unknown = set(only or ()) - set(GROUPS)
     if unknown:
         raise InvalidInputError(
-            f"unknown check {sorted(unknown)[0]!r}", hint=f"known checks: {', '.join(GROUPS)}"
+            Text("unknown check {check!r}", check=sorted(unknown)[0]),
+            hint=Text("known checks: {names}", names=", ".join(GROUPS)),
         )
     found = asyncio.run(examine(only or GROUPS))
     if json:
@@ -54,14 +57,21 @@ def _show(found: list[Finding]) -> None:
     width = max((len(finding.check) for finding in found), default=0)
     for finding in found:
         mark, style = _MARKS[finding.level]
-        line = Text.assemble((mark, style), f" {finding.check:<{width}}  {shown(finding.message)}")
+        line = StyledText.assemble((mark, style), f" {finding.check:<{width}}  {shown(finding.message)}")
         out.print(line, soft_wrap=True)
         if finding.advice:
             out.print(f"  {'':<{width}}  → {shown(finding.advice)}", soft_wrap=True)
     warnings = sum(finding.level is Level.WARNING for finding in found)
     fatal = sum(finding.level is Level.FATAL for finding in found)
+    checks = amount(len(found), "check")
+    out.print()
     out.print(
-        f"\n{amount(len(found), 'check')}: {fatal} fatal, {amount(warnings, 'warning')}"
+        tr(
+            "{checks}: {fatal} fatal, {warnings}",
+            checks=checks,
+            fatal=fatal,
+            warnings=amount(warnings, "warning"),
+        )
         if fatal or warnings
-        else f"\n{amount(len(found), 'check')}, no problems"
+        else tr("{checks}, no problems", checks=checks)
     )

@@ -14,6 +14,7 @@ import typer
 from console.cli import person
 from console.cli.display.standard_output import emit
 from console.cli.file_options import DelimiterOption, EncodingOption, SheetOption
+from console.cli.language import number, tr
 from console.cli.selecting import CredentialOption
 from console.cli.shell import AnyOwnerOption, BatchArgument, JsonFlag, cli, open_ledger, out, talk
 from outcomes.reconciliation import (
@@ -33,6 +34,7 @@ from provisioning.attempt import Result
 from provisioning.errors import InvalidInputError
 from provisioning.job import split_job_id
 from provisioning.ledger import Ledger
+from provisioning.text import Text, joined
 
 MAX_KEY = 1000
 """Most characters of a typed widget key; those of the API have some fifty."""
@@ -80,22 +82,26 @@ def resolve(
 
     async def work() -> None:
         async with open_ledger() as ledger:
-            others = []
+            others: list[Text] = []
             for job_id in job_ids:
                 if job_id.endswith("*"):
                     raise InvalidInputError(
-                        f"{job_id} may match several jobs", hint="give a job id or a complete key, without *"
+                        Text("{job_id} may match several jobs", job_id=job_id),
+                        hint="give a job id or a complete key, without *",
                     )
                 record = await job_called(ledger, job_id, credential, owner)
                 shown_id = job_id if job_id == record.job_id else f"{record.job_id} ({shown(job_id)})"
                 if await ledger.operations.resolve(
                     *split_job_id(record.job_id), created=created, actor=person.current_user(), result=result
                 ):
-                    out.print(f"{shown_id} is {'created' if created else 'queued again'}")
+                    done = Text("{job} is created") if created else Text("{job} is queued again")
+                    out.print(tr(done.id, job=shown_id))
                 else:
-                    others.append(f"{shown_id} is not in doubt: it is {record.state}")
+                    others.append(
+                        Text("{job} is not in doubt: it is {state}", job=shown_id, state=record.state)
+                    )
             if others:
-                raise InvalidInputError("; ".join(others))
+                raise InvalidInputError(joined("; ", others))
 
     asyncio.run(work())
 
@@ -107,7 +113,7 @@ def read_key(source: str) -> str:
     Raises: InvalidInputError that does not repeat the argument, which may be the key itself.
     """
     if source == "ask":
-        key = getpass.getpass("widget key: ")
+        key = getpass.getpass(tr("widget key: "))
     elif source == "-":
         key = sys.stdin.read(MAX_KEY + 2)
     else:
@@ -121,7 +127,9 @@ def read_key(source: str) -> str:
             ) from None
     key = key.strip()
     if not key or len(key) > MAX_KEY or not key.isprintable():
-        raise InvalidInputError(f"a widget's key is one line of 1 to {MAX_KEY} characters")
+        raise InvalidInputError(
+            Text("a widget's key is one line of 1 to {max_key} characters", max_key=MAX_KEY)
+        )
     return key
 
 
@@ -188,7 +196,7 @@ def reconcile(
             jobs = [each async for each in candidates(ledger, found, path)]
             if resolve_absent and (reason := incomplete_reason(table, jobs)):
                 raise InvalidInputError(
-                    f"--resolve-absent: {reason}; nothing was done",
+                    Text("--resolve-absent: {reason}; nothing was done", reason=reason),
                     hint="export the table again with its columns as text; or omit "
                     "--resolve-absent to settle only what was found",
                 )
@@ -211,15 +219,24 @@ def reconcile(
 
 def _show_table(table: SeenTable) -> None:
     """Prints to standard error how many rows of a table were read, and the problems of the others."""
+    name = shown(tr(table.name))
     for problem in table.problems[:UNCLEAR_SHOWN]:
-        where = f"row {problem.row}" + (f", {shown(problem.field)}" if problem.field else "")
+        where = tr("row {row}", row=problem.row) + (f", {shown(problem.field)}" if problem.field else "")
         value = f" ({shown(problem.value)})" if problem.value else ""
-        talk.print(f"{shown(table.name)}, {where}: {problem.message}{value}", soft_wrap=True)
+        talk.print(f"{name}, {where}: {tr(problem.text)}{value}", soft_wrap=True)
     if len(table.problems) > UNCLEAR_SHOWN:
-        talk.print(f"… and {amount(len(table.problems) - UNCLEAR_SHOWN, 'other')}")
+        others = amount(len(table.problems) - UNCLEAR_SHOWN, "other")
+        talk.print(tr("… and {others}", others=others))
     for note in table.notes:
-        talk.print(f"note: {shown(note)}", soft_wrap=True)
-    talk.print(f"{len(table.rows):,} of {amount(table.total, 'row')} of {shown(table.name)} read")
+        talk.print(tr("note: {text}", text=shown(tr(note))), soft_wrap=True)
+    talk.print(
+        tr(
+            "{count:,} of {rows} of {name} read",
+            count=len(table.rows),
+            rows=amount(table.total, "row"),
+            name=name,
+        )
+    )
 
 
 async def _settle(ledger: Ledger, batch: str, judged: list[Judged], resolve_absent: bool) -> Counter[Finding]:
@@ -246,26 +263,36 @@ def _show(
     resolve_absent: bool,
 ) -> None:
     if not judged:
-        out.print("nothing is in doubt")
+        out.print(tr("nothing is in doubt"))
         return
     words = {
-        Finding.MATCHED: "would be created" if dry_run else f"{done[Finding.MATCHED]:,} created now",
+        Finding.MATCHED: Text("would be created")
+        if dry_run
+        else Text("{count:,} created now", count=done[Finding.MATCHED]),
         Finding.ABSENT: _absent_words(done[Finding.ABSENT], dry_run=dry_run, resolve_absent=resolve_absent),
-        Finding.UNCLEAR: "not changed",
+        Finding.UNCLEAR: Text("not changed"),
     }
     for finding in Finding:
-        out.print(f"{counts[finding]:>7,} {finding}: {words[finding]}")
+        out.print(f"{number(counts[finding]):>7} {tr(_FINDINGS[finding])}: {tr(words[finding])}")
     unclear = [each for each in judged if each.finding is Finding.UNCLEAR]
     for each in unclear[:UNCLEAR_SHOWN]:
-        out.print(f"  {batch}.{each.number}  {shown(each.value)}: {each.reason}", soft_wrap=True)
+        out.print(f"  {batch}.{each.number}  {shown(each.value)}: {tr(each.reason)}", soft_wrap=True)
     if len(unclear) > UNCLEAR_SHOWN:
-        out.print(f"  … and {amount(len(unclear) - UNCLEAR_SHOWN, 'other')}: --json lists all")
+        others = amount(len(unclear) - UNCLEAR_SHOWN, "other")
+        out.print("  " + tr("… and {others}: --json lists all", others=others))
 
 
-def _absent_words(done: int, *, dry_run: bool, resolve_absent: bool) -> str:
+_FINDINGS = {
+    Finding.MATCHED: Text("matched"),
+    Finding.ABSENT: Text("absent"),
+    Finding.UNCLEAR: Text("unclear"),
+}
+
+
+def _absent_words(done: int, *, dry_run: bool, resolve_absent: bool) -> Text:
     if not resolve_absent:
-        return "still in doubt; --resolve-absent sends them again"
-    return "would be sent again" if dry_run else f"{done:,} queued again"
+        return Text("still in doubt; --resolve-absent sends them again")
+    return Text("would be sent again") if dry_run else Text("{count:,} queued again", count=done)
 
 
 def _emit(
@@ -277,7 +304,7 @@ def _emit(
                 "job": f"{batch}.{each.number}",
                 "value": each.value,
                 "finding": each.finding,
-                "why": each.reason,
+                "why": str(each.reason),
                 "widget_id": each.seen.widget_id if each.seen else None,
             }
         )

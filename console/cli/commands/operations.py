@@ -13,6 +13,7 @@ from console.cli import person
 from console.cli.credential_names import known_names, make_sure_of, warn_of
 from console.cli.display.batch_report import word_of
 from console.cli.display.standard_output import emit
+from console.cli.language import tr, tr_plural
 from console.cli.selecting import (
     AcceptDuplicatesFlag,
     Filters,
@@ -28,6 +29,7 @@ from provisioning.errors import InvalidInputError
 from provisioning.ledger import Ledger, Redriven
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
+from provisioning.text import Text
 
 CredentialScope = Annotated[
     str | None, typer.Option("--credential", metavar="NAME", help="All jobs of one credential.")
@@ -79,9 +81,9 @@ def pause(
             if await ledger.operations.hold(
                 scope, actor=actor, justification=justification.strip() or f"paused by {actor}"
             ):
-                out.print(f"paused {scope}")
+                out.print(tr("paused {scope}", scope=scope))
             else:
-                out.print(f"{scope} was already paused")
+                out.print(tr("{scope} was already paused", scope=scope))
 
     asyncio.run(work())
 
@@ -109,14 +111,14 @@ def resume(
             else:
                 scope = await _scope(ledger, batch, credential, all_)
             words = {
-                "not_held": f"{scope} was not paused",
-                "released": f"{scope} resumed",
-                "probe": f"{scope}: sending one probe; sending resumes if it succeeds",
+                "not_held": Text("{scope} was not paused", scope=scope),
+                "released": Text("{scope} resumed", scope=scope),
+                "probe": Text("{scope}: sending one probe; sending resumes if it succeeds", scope=scope),
             }
             came = await ledger.operations.release(
                 scope, actor=person.current_user(), justification=justification.strip()
             )
-            out.print(words[came])
+            out.print(tr(words[came]))
 
     asyncio.run(work())
 
@@ -143,7 +145,10 @@ def cancel(
             else:
                 batches = await ledger.queries.active()
             if not yes and sys.stdin.isatty():
-                typer.confirm(f"Cancel all unsent jobs of {amount(len(batches), 'batch')}?", abort=True)
+                person.confirm(
+                    tr("Cancel all unsent jobs of {batches}?", batches=amount(len(batches), "batch")),
+                    abort=True,
+                )
             for each in batches:
                 count = await ledger.operations.cancel(
                     each,
@@ -151,7 +156,14 @@ def cancel(
                     credential=credential,
                     justification=justification.strip(),
                 )
-                out.print(f"{amount(count, 'job')} of {each} cancelled")
+                out.print(
+                    tr_plural(
+                        "{count:,} job of {batch} cancelled",
+                        "{count:,} jobs of {batch} cancelled",
+                        count,
+                        batch=each,
+                    )
+                )
 
     asyncio.run(work())
 
@@ -179,7 +191,9 @@ def redrive(
     Example: provision redrive tenants --reason bot_not_found
     """
     if state not in (State.DEAD, State.CANCELLED):
-        raise InvalidInputError(f"jobs that are {state} cannot be redriven", hint="--state dead or cancelled")
+        raise InvalidInputError(
+            Text("jobs that are {state} cannot be redriven", state=state), hint="--state dead or cancelled"
+        )
     justification = reason_to_accept(accept_duplicates, justification)
     wanted = filters.of(state)
 
@@ -194,7 +208,13 @@ def redrive(
                 if json:
                     emit({"batch": found, "safe": safe, "risky": risky})
                 else:
-                    out.print(f"{safe:,} cannot create a second widget, {risky:,} may create one")
+                    out.print(
+                        tr(
+                            "{safe:,} cannot create a second widget, {risky:,} may create one",
+                            safe=safe,
+                            risky=risky,
+                        )
+                    )
                 return
             came = await ledger.operations.redrive(
                 found, wanted, person.current_user(), justification=justification
@@ -202,17 +222,24 @@ def redrive(
             if json:
                 emit({"batch": found, "queued": came.queued, "risky": came.risky, "left": came.left})
                 return
-            out.print(f"{amount(came.queued, 'job')} queued again")
+            out.print(tr_plural("{count:,} job queued again", "{count:,} jobs queued again", came.queued))
             if came == Redriven() and state is State.DEAD:
                 await _show_cancelled(ledger, found)
             if came.risky:
                 out.print(
-                    f"{came.risky:,} may create a second widget: accepted because {shown(justification)}"
+                    tr(
+                        "{count:,} may create a second widget: accepted because {why}",
+                        count=came.risky,
+                        why=shown(justification),
+                    )
                 )
             if came.left:
                 out.print(
-                    f"{came.left:,} not queued: they may have created a widget; to send them anyway:"
-                    " --accept-duplicates --because TEXT",
+                    tr(
+                        "{count:,} not queued: they may have created a widget; to send them anyway:"
+                        " --accept-duplicates --because TEXT",
+                        count=came.left,
+                    ),
                     soft_wrap=True,
                 )
 
@@ -224,7 +251,15 @@ async def _show_cancelled(ledger: Ledger, batch: str) -> None:
     status = await ledger.queries.status(batch)
     if cancelled := status.states[State.CANCELLED]:
         verb = f"provision redrive {word_of(status)} --state cancelled"
-        talk.print(f"{amount(cancelled, 'job')} cancelled; to send them: {verb}", soft_wrap=True)
+        talk.print(
+            tr_plural(
+                "{count:,} job cancelled; to send it: {command}",
+                "{count:,} jobs cancelled; to send them: {command}",
+                cancelled,
+                command=verb,
+            ),
+            soft_wrap=True,
+        )
 
 
 @cli.command()
@@ -260,7 +295,9 @@ def pace(
             for name in names:
                 _show_pace(name, paces.get(name), json=json, just_set=wanted is not None)
             if not names:
-                talk.print("no worker has reported its credentials yet, and none is set here", soft_wrap=True)
+                talk.print(
+                    tr("no worker has reported its credentials yet, and none is set here"), soft_wrap=True
+                )
 
     asyncio.run(work())
 
@@ -270,5 +307,5 @@ def _show_pace(credential: str, word: str | None, *, json: bool, just_set: bool)
     if json:
         emit({"credential": credential, "pace": str(now), "set": word is not None})
         return
-    where = "set with provision pace" if word is not None else "PROVISION_RATE here"
+    where = tr("set with provision pace") if word is not None else tr("PROVISION_RATE here")
     out.print(f"{shown(credential)}: {now}" + ("" if just_set else f" ({where})"), soft_wrap=True)

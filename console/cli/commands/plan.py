@@ -29,6 +29,7 @@ from console.cli.file_options import (
     local,
     read_options,
 )
+from console.cli.language import tr
 from console.cli.shell import JsonFlag, OwnerOption, cli, out, progress_of, talk
 from outcomes.words import amount, shown
 from producers.files.cells import csv_line, escape, inert
@@ -38,6 +39,7 @@ from provisioning.embedded.workplace import Workplace, workplace
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.ledger import Ledger
 from provisioning.owner import DEFAULT
+from provisioning.text import Text
 
 
 @cli.command()
@@ -94,12 +96,13 @@ def plan(
     if json:
         emit(plan_json(made, place.settings.rate))
     else:
-        out.print(f"{amount(made.rows, 'row')} in {shown(file)}", soft_wrap=True)
+        out.print(tr("{rows} in {file}", rows=amount(made.rows, "row"), file=shown(file)), soft_wrap=True)
         show_plan(out, made)
         if made.problem_count:
             show_problems(out, made)
         if errors_to and made.problem_count:
-            talk.print(f"{amount(made.problem_count, 'problem')} written to {errors_to}", soft_wrap=True)
+            problems = amount(made.problem_count, "problem")
+            talk.print(tr("{problems} written to {file}", problems=problems, file=errors_to), soft_wrap=True)
     if made.bad_rows:
         raise typer.Exit(2)
 
@@ -139,5 +142,6 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidInputError(
-            f"--out: cannot write {path} ({error.strerror})", hint="free some space, or choose another folder"
+            Text("--out: cannot write {path} ({strerror})", path=path, strerror=error.strerror),
+            hint="free some space, or choose another folder",
         ) from error

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from console.cli.language import tr
 from console.cli.shell import cli, talk
 from provisioning.config.settings import Settings
 from provisioning.embedded.own_process import own_module
@@ -51,13 +52,20 @@ def flower(
     with workplace() as place:
 
         def ready(url: str, password: str) -> None:
-            what = "control" if control else "read-only"
-            talk.print(f"Flower ({what}) at {url}", soft_wrap=True, highlight=False)
+            what = tr("Flower (control) at {url}" if control else "Flower (read-only) at {url}", url=url)
+            talk.print(what, soft_wrap=True, highlight=False)
             if password:
-                talk.print(f"user {USER}, password {password}", soft_wrap=True, highlight=False)
+                talk.print(
+                    tr("user {user}, password {password}", user=USER, password=password),
+                    soft_wrap=True,
+                    highlight=False,
+                )
             if place.embedded:
                 talk.print(
-                    f"it shows what runs on the embedded Valkey of {place.settings.home}: provision apply",
+                    tr(
+                        "it shows what runs on the embedded Valkey of {home}: provision apply",
+                        home=place.settings.home,
+                    ),
                     soft_wrap=True,
                     highlight=False,
                 )

@@ -12,6 +12,7 @@ import typer
 
 from console.cli import person
 from console.cli.display.standard_output import emit
+from console.cli.language import tr
 from console.cli.shell import JsonFlag, cli, open_ledger, out
 from outcomes.words import amount
 from provisioning.config.settings import Settings
@@ -20,12 +21,13 @@ from provisioning.ledger import Ledger
 from provisioning.ledger.reaper import Reaper
 from provisioning.lifecycle import State
 from provisioning.retention import Kept
+from provisioning.text import Text
 
 WORDS = {
-    Kept.PAYLOADS: "request bodies of jobs that succeeded",
-    Kept.RESULTS: "results and attempts of jobs that succeeded",
-    Kept.DEAD: "request bodies and attempts of dead and cancelled jobs",
-    Kept.BATCHES: "all jobs of settled batches; the keys of tenants with a widget are kept",
+    Kept.PAYLOADS: Text("request bodies of jobs that succeeded"),
+    Kept.RESULTS: Text("results and attempts of jobs that succeeded"),
+    Kept.DEAD: Text("request bodies and attempts of dead and cancelled jobs"),
+    Kept.BATCHES: Text("all jobs of settled batches; the keys of tenants with a widget are kept"),
 }
 
 
@@ -75,11 +77,16 @@ def purge(
                 emit({"dry_run": dry_run, **{str(kept): count for kept, count in counts.items()}})
                 return
             if retention.for_ever:
-                out.print("nothing is ever deleted: PROVISION_RETENTION_DAYS is not set")
+                out.print(tr("nothing is ever deleted: PROVISION_RETENTION_DAYS is not set"))
                 return
-            verb = "would be deleted" if dry_run else "deleted"
             for kept, count in counts.items():
-                out.print(f"{amount(count, 'job')} {verb}: {WORDS[kept]}")
+                told = {"jobs": amount(count, "job"), "what": WORDS[kept]}
+                text = (
+                    tr("{jobs} would be deleted: {what}", **told)
+                    if dry_run
+                    else tr("{jobs} deleted: {what}", **told)
+                )
+                out.print(text)
 
     asyncio.run(work())
 
@@ -88,29 +95,39 @@ async def _shred(ledger: Ledger, batch: str, *, dry_run: bool, yes: bool, json: 
     status = await ledger.queries.status(batch)
     if not status.settled or status.states[State.IN_DOUBT]:
         raise InvalidInputError(
-            f"{batch} has jobs that have not ended or are in doubt: they would be lost",
-            hint=f"provision status {batch} shows them; wait, or resolve or cancel them first",
+            Text("{batch} has jobs that have not ended or are in doubt: they would be lost", batch=batch),
+            hint=Text(
+                "provision status {batch} shows them; wait, or resolve or cancel them first", batch=batch
+            ),
         )
-    what = f"the bodies and widget keys of {amount(status.accepted, 'job')}"
+    what = Text("the bodies and widget keys of {jobs}", jobs=amount(status.accepted, "job"))
     if not (dry_run or yes):
         _ask(batch, what)
     had = not dry_run and await ledger.operations.shred(batch, actor=person.current_user())
     if json:
         emit({"batch": batch, "dry_run": dry_run, "shredded": had})
     elif dry_run:
-        out.print(f"would destroy the key of {batch}, and with it {what}")
+        out.print(tr("would destroy the key of {batch}, and with it {what}", batch=batch, what=what))
     else:
-        out.print(f"the key of {batch} is destroyed" if had else f"{batch} had no key; its bodies are gone")
+        out.print(
+            tr("the key of {batch} is destroyed", batch=batch)
+            if had
+            else tr("{batch} had no key; its bodies are gone", batch=batch)
+        )
 
 
-def _ask(batch: str, what: str) -> None:
+def _ask(batch: str, what: Text) -> None:
     if not sys.stdin.isatty():
         raise InvalidInputError(
-            f"--shred destroys {what} permanently",
-            hint=f"provision export {batch} saves the widget keys; then confirm with --yes",
+            Text("--shred destroys {what} permanently", what=what),
+            hint=Text("provision export {batch} saves the widget keys; then confirm with --yes", batch=batch),
         )
-    typer.confirm(
-        f"Destroy {what} permanently? provision export {batch} saves the widget keys first.",
+    person.confirm(
+        tr(
+            "Destroy {what} permanently? provision export {batch} saves the widget keys first.",
+            what=what,
+            batch=batch,
+        ),
         abort=True,
         err=True,
     )
@@ -132,6 +149,6 @@ def rotate_keys() -> None:
             await ledger.operations.note(
                 "rotate-keys", actor=person.current_user(), on="all", facts={"keys": count}
             )
-            out.print(f"{amount(count, 'data key')} wrapped with the newest key")
+            out.print(tr("{keys} wrapped with the newest key", keys=amount(count, "data key")))
 
     asyncio.run(work())

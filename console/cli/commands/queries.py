@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.text import Text
+from rich.text import Text as StyledText
 
 from console.cli import names, watching
 from console.cli.display.batch_report import (
@@ -24,6 +24,7 @@ from console.cli.display.batch_report import (
 from console.cli.display.history_report import minutes_a_line, show_audit, show_history
 from console.cli.display.job_report import JobLines, show_job
 from console.cli.display.standard_output import emit
+from console.cli.language import number, tr
 from console.cli.selecting import CredentialOption, Filters, filtered
 from console.cli.shell import (
     AnyBatchArgument,
@@ -39,11 +40,12 @@ from console.cli.shell import (
 from outcomes.causes import cause_json, causes_of
 from outcomes.outcome_files import export as export_files
 from outcomes.story import job_called, past_retention, story_json, story_of
-from outcomes.words import shown, state_of
+from outcomes.words import state_of
 from provisioning.config.settings import Settings
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import JobRecord, Ledger, Selection, Tombstone, WorkerSign
 from provisioning.lifecycle import State
+from provisioning.text import Text
 
 
 @cli.command()
@@ -79,8 +81,8 @@ def status(
                     show_workers(out, workers)
                     show_limits(out, await ledger.queries.limits(workers))
                     for hold in await ledger.queries.holds():
-                        name = f"batch {hold.scope.removeprefix('batch:')}"
-                        out.print(Text(held(hold, name), style="yellow"), soft_wrap=True)
+                        name = Text("batch {batch}", batch=hold.scope.removeprefix("batch:"))
+                        out.print(StyledText(tr(held(hold, name)), style="yellow"), soft_wrap=True)
                 return
             found = await ledger.queries.batch_id(batch, owner)
             if history:
@@ -106,7 +108,7 @@ def status(
                     show_workers(out, workers)
                     show_limits(out, limits)
                     if not workers:
-                        talk.print(_advice(), soft_wrap=True)
+                        talk.print(tr(_advice()), soft_wrap=True)
 
     asyncio.run(work())
 
@@ -121,7 +123,7 @@ async def _history(ledger: Ledger, batch: str, *, json: bool) -> None:
         emit(msgspec.to_builtins(span))
 
 
-def _advice() -> str:
+def _advice() -> Text:
     """What to do if a batch has work and no worker runs."""
     shared = Settings.from_env(os.environ).redis is not None
     return watching.START_A_WORKER if shared else watching.APPLY_AGAIN
@@ -184,7 +186,7 @@ def jobs(
                     break
             lines.end()
             if not count and not json:
-                talk.print("no such jobs")
+                talk.print(tr("no such jobs"))
 
     asyncio.run(work())
 
@@ -192,7 +194,7 @@ def jobs(
 async def _everywhere(ledger: Ledger, wanted: Selection, owner: str | None) -> AsyncIterator[JobRecord]:
     async for found in ledger.queries.find(wanted.key, wanted.credential, owner):
         if isinstance(found, Tombstone):
-            talk.print(shown(past_retention(found)), soft_wrap=True)
+            talk.print(tr(past_retention(found)), soft_wrap=True)
         elif wanted.fits(found):
             yield found
 
@@ -327,6 +329,6 @@ def export(
                 emit({"folder": str(written.folder), "rows": written.rows})
             else:
                 for name, rows in written.rows.items():
-                    out.print(f"{rows:>9,}  {written.folder / name}", soft_wrap=True)
+                    out.print(f"{number(rows):>9}  {written.folder / name}", soft_wrap=True)
 
     asyncio.run(work())

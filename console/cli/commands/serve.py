@@ -13,10 +13,11 @@ import typer
 
 from console.cli import person
 from console.cli.display.standard_output import emit
+from console.cli.language import tr, tr_plural
 from console.cli.new_owner import warn_of_new_owner
 from console.cli.selecting import age
 from console.cli.shell import JsonFlag, cli, open_ledger, out, talk
-from outcomes.words import amount, clock, shown
+from outcomes.words import clock, shown
 from provisioning import scopes
 from provisioning.embedded.workplace import local_worker, workplace
 from provisioning.errors import InvalidInputError
@@ -24,6 +25,7 @@ from provisioning.ledger import Ledger
 from provisioning.ledger.refused_messages import read as read_refused
 from provisioning.ledger.tokens import Scope, Token
 from provisioning.owner import DEFAULT
+from provisioning.text import Text
 
 
 @cli.command()
@@ -52,7 +54,7 @@ def serve(
             host,
             port,
             export=export,
-            on_ready=lambda url: talk.print(f"serving at {url}", soft_wrap=True, highlight=False),
+            on_ready=lambda url: talk.print(tr("serving at {url}", url=url), soft_wrap=True, highlight=False),
             environ=os.environ,
             pages=add_pages,
         )
@@ -117,7 +119,7 @@ def token(
             elif action is TokenAction.REVOKE:
                 await ledger.tokens.revoke(name or "")
                 await _note(ledger, name, "revoked", {})
-                out.print(f"{name} revoked")
+                out.print(tr("{name} revoked", name=name))
             else:
                 for each in await ledger.tokens.all():
                     if json:
@@ -138,16 +140,19 @@ async def _note(ledger: Ledger, name: str | None, done: str, facts: dict[str, st
 def _seconds(text: str) -> float:
     """Raises: InvalidInputError if it is no age."""
     if (seconds := age(text)) is None or not seconds:
-        raise InvalidInputError(f"--expires {text} is not a time", hint="for example --expires 90d")
+        raise InvalidInputError(
+            Text("--expires {text} is not a time", text=text), hint="for example --expires 90d"
+        )
     return seconds
 
 
 def _line(token: Token) -> str:
-    owner = "all owners" if token.all_owners else token.owner
+    owner = tr("all owners") if token.all_owners else token.owner
     until = ""
     if token.expires_at is not None:
-        word = "expired" if token.expired(time.time()) else "expires"
-        until = f"  {word} {clock(token.expires_at)}"
+        at = clock(token.expires_at)
+        expired = token.expired(time.time())
+        until = "  " + (tr("expired {time}", time=at) if expired else tr("expires {time}", time=at))
     return f"{token.name}  {owner}  {' '.join(sorted(token.scopes))}{until}"
 
 
@@ -155,7 +160,7 @@ def _show(made: Token, secret: str, *, json: bool) -> None:
     if json:
         emit({"token": secret, **made.public(), "preset": made.preset})
         return
-    talk.print("Copy it now; it is not shown again:", soft_wrap=True)
+    talk.print(tr("Copy it now; it is not shown again:"), soft_wrap=True)
     out.print(secret, soft_wrap=True)
 
 
@@ -177,6 +182,6 @@ def refused_messages(json: JsonFlag = False) -> None:
                     line = (shown(str(each[name])) for name in ("task", "batch", "reason"))
                     out.print("  ".join(line), soft_wrap=True)
             if not json:
-                talk.print(f"{amount(len(kept), 'message')} refused")
+                talk.print(tr_plural("{count:,} message refused", "{count:,} messages refused", len(kept)))
 
     asyncio.run(work())

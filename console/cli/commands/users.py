@@ -12,6 +12,7 @@ import typer
 
 from console.cli import person
 from console.cli.display.standard_output import emit
+from console.cli.language import tr
 from console.cli.new_owner import warn_of_new_owner
 from console.cli.shell import JsonFlag, cli, open_ledger, out
 from provisioning import scopes
@@ -93,19 +94,20 @@ def user(
                         named, password, scope or [], owner=owner, all_owners=all_owners
                     )
                     await _note(ledger, named, "created", owner="all" if all_owners else owner, scopes=listed)
-                    _show(made, json=json, said=f"{named} created: sign in at /sign-in of the web console")
+                    said = tr("{name} created: sign in at /sign-in of the web console", name=named)
+                    _show(made, json=json, said=said)
                 case UserAction.PASSWORD:
                     await ledger.users.set_password(named, password)
                     await _note(ledger, named, "password set")
-                    out.print(f"{named} has a new password and is signed out")
+                    out.print(tr("{name} has a new password and is signed out", name=named))
                 case UserAction.SCOPES:
                     await ledger.users.set_scopes(named, scope or [])
                     await _note(ledger, named, "scopes set", scopes=listed)
-                    out.print(f"{named} has the scopes {listed}")
+                    out.print(tr("{name} has the scopes {scopes}", name=named, scopes=listed))
                 case UserAction.DELETE:
                     await ledger.users.delete(named)
                     await _note(ledger, named, "deleted")
-                    out.print(f"{named} deleted and signed out")
+                    out.print(tr("{name} deleted and signed out", name=named))
                 case UserAction.LIST:
                     for each in await ledger.users.all():
                         _show(each, json=json, said=_line(each))
@@ -132,9 +134,9 @@ def _password(name: str, *, from_stdin: bool) -> str:
             "there is no terminal to ask for the password", hint="--password-stdin < FILE, or a pipe"
         )
     with asking:
-        password = getpass.getpass("Password: ")
+        password = getpass.getpass(tr("Password: "))
         check_new_password(password, name)
-        if getpass.getpass("Once more: ") != password:
+        if getpass.getpass(tr("Once more: ")) != password:
             raise InvalidInputError("the two passwords differ; nothing was changed", hint="try again")
     return password
 
@@ -147,7 +149,7 @@ async def _note(ledger: Ledger, name: str, done: str, **facts: str) -> None:
 
 
 def _line(user: User) -> str:
-    owner = "all owners" if user.all_owners else user.owner
+    owner = tr("all owners") if user.all_owners else user.owner
     return f"{user.name}  {owner}  {' '.join(sorted(user.scopes))}"
 
 

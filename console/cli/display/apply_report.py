@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from rich.console import Console
-from rich.text import Text
+from rich.text import Text as StyledText
 
 from console.cli.applied import Applied
 from console.cli.display.batch_report import show_batch, word_of
 from console.cli.display.plan_report import VERDICT_WORDS
 from console.cli.display.standard_output import emit
+from console.cli.language import number, tr
 from outcomes.words import amount, duration
 from provisioning.job import Verdict
 from provisioning.ledger import BatchStatus
@@ -33,36 +34,41 @@ def show_applied(out: Console, applied: Applied, *, seconds: float) -> None:
     submission = applied.submission
     if applied.plan.bad_rows:
         rows = amount(applied.plan.bad_rows, "row")
-        out.print(Text(f"{rows} of the file skipped: provision plan shows why", style="red"))
+        text = tr("{rows} of the file skipped: provision plan shows why", rows=rows)
+        out.print(StyledText(text, style="red"))
     if not submission.queued and not applied.batches:
-        out.print("nothing new to send")
+        out.print(tr("nothing new to send"))
     for verdict in SHOWN_VERDICTS:
         if count := submission.verdicts[verdict]:
-            out.print(f"{count:,} {VERDICT_WORDS[verdict]}")
+            out.print(f"{number(count)} {tr(VERDICT_WORDS[verdict])}")
     if applied.lost:
         rows = amount(applied.lost, "accepted row")
-        out.print(Text(f"{rows} lost in Redis: apply the same file again", style="red"))
+        out.print(StyledText(tr("{rows} lost in Redis: apply the same file again", rows=rows), style="red"))
     for status in applied.batches:
         show_batch(out, status)
     if submission.queued and applied.files:
-        out.print(f"  {duration(seconds)} in total{_speed(applied)}")
+        out.print(f"  {tr('{time} in total', time=duration(seconds))}{_speed(applied)}")
     for export in applied.files:
-        out.print(f"  outcome files in {export.folder}/", soft_wrap=True)
+        out.print(f"  {tr('outcome files in {folder}/', folder=export.folder)}", soft_wrap=True)
         for name, count in export.rows.items():
             if count:
-                out.print(f"    {count:>9,}  {name}")
+                out.print(f"    {number(count):>9}  {name}")
 
 
 def _speed(applied: Applied) -> str:
     """Jobs per second while it was sending; empty if too few, or not all, have ended."""
     queued = applied.submission.queued
     done = all(status.settled for status in applied.batches)
-    return f" · {queued / applied.seconds:,.0f} jobs/s" if queued >= 10 and done and applied.seconds else ""
+    if queued < 10 or not done or not applied.seconds:
+        return ""
+    return " · " + tr("{rate:,.0f} jobs/s", rate=queued / applied.seconds)
 
 
 def show_how_to_follow(talk: Console, status: BatchStatus) -> None:
     """What to do after `--detach`."""
-    talk.print(f"watch it with: provision status {word_of(status)} --watch", soft_wrap=True)
+    talk.print(
+        tr("watch it with: {command}", command=f"provision status {word_of(status)} --watch"), soft_wrap=True
+    )
 
 
 def emit_applied(applied: Applied, *, seconds: float) -> None:

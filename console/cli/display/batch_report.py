@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.text import Text
+from rich.text import Text as StyledText
 
-from console.cli.display.tables import facts, indented, listing
+from console.cli.display.tables import facts, indented, listing, show_ways
+from console.cli.language import number, tr
 from outcomes.causes import CauseCount, last_message
 from outcomes.words import (
     STATE_STYLES,
@@ -17,75 +18,104 @@ from outcomes.words import (
     amount,
     clock,
     duration,
+    jobs_in,
     limit_words,
     short_clock,
     shown,
     widgets,
 )
-from provisioning.causes import advice
+from provisioning.causes import explained
 from provisioning.ledger import BatchStatus, Hold, JobRecord, SendingLimit, WorkerSign, is_felt
 from provisioning.lifecycle import UNSETTLED, State
+from provisioning.text import AnyText, Text, marked
 
 
 def show_batch(out: Console, status: BatchStatus) -> None:
     """A summary of a batch: states, causes, bounds, holds, what to do next."""
-    title = Text(shown(status.full_name), style="bold")
-    title.append(f"  {status.batch} · opened {clock(status.opened_at)}", style="dim not bold")
+    title = StyledText(shown(status.full_name), style="bold")
+    opened = tr("opened {time}", time=clock(status.opened_at))
+    title.append(f"  {status.batch} · {opened}", style="dim not bold")
     out.print(title)
     table = facts(numbers=True)
     for state, count in status.states.items():
         if count or state is State.SUCCEEDED:
-            word = Text(STATE_WORDS[state], style=STATE_STYLES.get(state, ""))
-            table.add_row(f"{count:,}", word, _by_cause(status, state))
+            amount_of, _, words = tr(jobs_in(state, count)).partition(" ")
+            word = StyledText(words, style=STATE_STYLES.get(state, ""))
+            table.add_row(amount_of, word, _by_cause(status, state))
     out.print(indented(table))
-    out.print(f"  {widgets(status.bounds, status.accepted)}")
+    out.print(f"  {tr(widgets(status.bounds, status.accepted))}")
     if not status.bounds.exact:
-        out.print(
-            Text("  (a 5xx or a lost answer may have created one; the outcome files mark the rows)", "dim")
-        )
+        why = tr("(a 5xx or a lost answer may have created one; the outcome files mark the rows)")
+        out.print(StyledText(f"  {why}", "dim"))
     if status.primary_changed_at:
-        text = (
-            f"Redis was restarted or replaced at {clock(status.primary_changed_at)} and may have lost writes:"
+        lost = tr(
+            "Redis was restarted or replaced at {time} and may have lost writes:",
+            time=clock(status.primary_changed_at),
         )
-        out.print(Text(f"  {text}", "yellow"))
-        out.print(Text("  jobs of a worker that ended at the same time are not counted", "yellow"))
+        out.print(StyledText(f"  {lost}", "yellow"))
+        besides = tr("jobs of a worker that ended at the same time are not counted")
+        out.print(StyledText(f"  {besides}", "yellow"))
     seconds = (status.settled_at or status.opened_at) - status.opened_at
-    took = f" · settled after {duration(seconds)}" if status.settled and status.settled_at else ""
-    out.print(f"  {amount(status.attempts, 'attempt')}{took}")
+    settled = status.settled and status.settled_at
+    took = " · " + tr("settled after {time}", time=duration(seconds)) if settled else ""
+    out.print(f"  {tr(amount(status.attempts, 'attempt'))}{took}")
     for hold in status.shown_holds:
-        out.print(Text(f"  {held_since(hold)}", style="yellow"), soft_wrap=True)
+        out.print(StyledText(f"  {held_since(hold)}", style="yellow"), soft_wrap=True)
     if more := len(status.holds) - len(status.shown_holds):
-        out.print(Text(f"  and {amount(more, 'more hold')}", style="yellow"))
-    for state, verb in ((State.DEAD, "dead-letters"), (State.IN_DOUBT, "in-doubt")):
+        out.print(StyledText("  " + tr("and {holds}", holds=amount(more, "more hold")), style="yellow"))
+    for state, heading, verb in (
+        (State.DEAD, Text("why dead:"), "dead-letters"),
+        (State.IN_DOUBT, Text("why in doubt:"), "in-doubt"),
+    ):
         if status.states[state]:
-            out.print(f"  why {STATE_WORDS[state]}: provision {verb} {word_of(status)}", soft_wrap=True)
+            out.print(f"  {tr(heading)} provision {verb} {word_of(status)}", soft_wrap=True)
 
 
 def _by_cause(status: BatchStatus, state: State) -> str:
     causes = status.causes.get(str(state), {})
     return ", ".join(
-        f"{count:,} {cause}" for cause, count in sorted(causes.items(), key=lambda each: -each[1])
+        f"{number(count)} {cause}" for cause, count in sorted(causes.items(), key=lambda each: -each[1])
     )
 
 
-def held(hold: Hold, batch: str = "this batch") -> str:
+THIS_BATCH = Text("this batch")
+
+
+def held(hold: Hold, batch: AnyText = THIS_BATCH) -> Text:
     """A hold and its reason: `credential acme paused by ana`, `brake on credential acme: refused`."""
     why = _why(hold)
-    return f"{_held_thing(hold, batch)}{f': {why}' if why else f' by {shown(hold.by)}'}"
+    thing = _held_thing(hold, batch)
+    return (
+        Text("{hold}: {why}", hold=thing, why=why)
+        if why
+        else Text("{hold} by {by}", hold=thing, by=shown(hold.by))
+    )
 
 
 def held_since(hold: Hold) -> str:
     """The same with time and name: `credential acme paused since Nov 23 02:40:07 by ana`."""
     why = _why(hold)
-    text = f"{_held_thing(hold, 'this batch')} since {clock(hold.at)} by {shown(hold.by)}"
+    text = tr(
+        "{hold} since {time} by {by}",
+        hold=_held_thing(hold, THIS_BATCH),
+        time=clock(hold.at),
+        by=shown(hold.by),
+    )
     return f"{text}: {why}" if why else text
 
 
-def _held_thing(hold: Hold, batch: str) -> str:
+def _held_thing(hold: Hold, batch: AnyText) -> Text:
     kind, _, name = hold.scope.partition(":")
-    things = {"all": "everything", "batch": batch, "target": f"the API at {shown(name)}"}
-    thing = things.get(kind, f"{kind} {shown(name)}")
-    return f"brake on {thing}" if hold.kind == "brake" else f"{thing} paused"
+    things: dict[str, AnyText] = {
+        "all": Text("everything"),
+        "batch": batch,
+        "target": Text("the API at {address}", address=shown(name)),
+        "credential": Text("credential {name}", name=shown(name)),
+    }
+    thing = things.get(kind, hold.scope)
+    if hold.kind == "brake":
+        return Text("brake on {thing}", thing=thing)
+    return Text("{thing} paused", thing=thing)
 
 
 def _why(hold: Hold) -> str:
@@ -106,23 +136,23 @@ def show_batches(out: Console, batches: Iterable[BatchStatus]) -> None:
     ends = [State.SUCCEEDED, State.DEAD, State.IN_DOUBT]
     if any(status.states[State.CANCELLED] for status in batches):
         ends.append(State.CANCELLED)
-    numbers = ("rows", *(STATE_WORDS[state] for state in ends))
+    numbers = (*marked("rows"), *(str(STATE_WORDS[state]) for state in ends))
     # Eighty columns have room for all end states or the time, and the lines are in order of time.
-    opened = ("opened",) if len(ends) < 4 or out.width >= 100 else ()
-    table = listing("batch", "name", *opened, *numbers, "", wraps=("name",), numbers=numbers)
+    opened = marked("opened") if len(ends) < 4 or out.width >= 100 else ()
+    table = listing(*marked("batch", "name"), *opened, *numbers, "", wraps=("name",), numbers=numbers)
     for status in batches:
         table.add_row(
             status.batch,
             shown(status.full_name),
-            *(short_clock(status.opened_at, time.time()) for _ in opened),
-            f"{status.accepted:,}",
-            *(f"{status.states[state]:,}" for state in ends),
+            *(tr(short_clock(status.opened_at, time.time())) for _ in opened),
+            number(status.accepted),
+            *(number(status.states[state]) for state in ends),
             _stand(status),
         )
     if table.row_count:
         out.print(table)
     else:
-        out.print("no batches yet")
+        out.print(tr("no batches yet"))
 
 
 def show_workers(out: Console, workers: list[WorkerSign]) -> None:
@@ -130,64 +160,92 @@ def show_workers(out: Console, workers: list[WorkerSign]) -> None:
     if workers:
         in_flight = sum(worker.in_flight for worker in workers)
         in_hand = sum(worker.in_hand for worker in workers)
-        out.print(f"{amount(len(workers), 'worker')}: {in_flight:,} in flight, {in_hand:,} jobs claimed")
+        out.print(
+            tr(
+                "{workers}: {in_flight:,} in flight, {in_hand:,} jobs claimed",
+                workers=amount(len(workers), "worker"),
+                in_flight=in_flight,
+                in_hand=in_hand,
+            )
+        )
 
 
 def show_limits(out: Console, limits: Sequence[SendingLimit]) -> None:
     """What limits sending now; limits caused by the API are highlighted."""
     for limit in limits:
         style = "yellow" if is_felt(limit) else "dim"
-        out.print(Text(f"  {limit_words(limit, time.time())}", style=style), soft_wrap=True)
+        out.print(StyledText(f"  {tr(limit_words(limit, time.time()))}", style=style), soft_wrap=True)
 
 
 def _stand(status: BatchStatus) -> str:
     left = sum(status.states[state] for state in UNSETTLED)
     if not left:
-        return "settled"
-    return f"held, {left:,} left" if status.holds else f"{left:,} left"
+        return tr("settled")
+    return tr("held, {count:,} left", count=left) if status.holds else tr("{count:,} left", count=left)
 
 
 def show_causes(out: Console, causes: list[CauseCount], state: State) -> None:
     """Dead letters or doubts of batches, grouped by cause: how many, since when, what to do about each."""
     if not causes:
-        out.print(f"nothing is {STATE_WORDS[state]}")
+        out.print(tr("nothing is dead") if state is State.DEAD else tr("nothing is in doubt"))
         return
     table = listing(
-        "batch", "jobs", "cause", "for example", wraps=("batch", "for example"), numbers=("jobs",)
+        *marked("batch", "jobs", "cause", "for example"),
+        wraps=("batch", "for example"),
+        numbers=("jobs",),
     )
     for each in causes:
-        name, count = shown(each.status.full_name), f"{each.group.count:,}"
+        name, count = shown(each.status.full_name), number(each.group.count)
         table.add_row(name, count, each.group.cause, _example(each.example))
     out.print(table)
     out.print()
     for cause in dict.fromkeys(each.group.cause for each in causes):
         same = [each.group for each in causes if each.group.cause == cause]
         span = _span(min(group.first for group in same), max(group.last for group in same))
-        out.print(f"{cause}, {span}: {advice(cause)}", soft_wrap=True)
+        out.print(f"{cause}, {span}: {_advice(cause)}", soft_wrap=True)
     risky = sum(each.group.risky for each in causes)
     if state is State.DEAD and risky:
-        out.print(f"{risky:,} of these may have a widget; redrive skips them unless you accept a second one")
+        out.print(
+            tr(
+                "{count:,} of these may have a widget; redrive skips them unless you accept a second one",
+                count=risky,
+            )
+        )
     batch, cause = word_of(causes[0].status), causes[0].group.cause
     ways = {
         State.DEAD: (
-            f"list them:        provision jobs {batch} --state dead --reason {cause}",
-            f"fix and resend:   provision export {batch}; then apply its failed.csv",
-            f"resend as is:     provision redrive {batch} --reason {cause}",
+            (Text("list them:"), f"provision jobs {batch} --state dead --reason {cause}"),
+            (
+                Text("fix and resend:"),
+                tr("{export}; then apply its failed.csv", export=f"provision export {batch}"),
+            ),
+            (Text("resend as is:"), f"provision redrive {batch} --reason {cause}"),
         ),
         State.IN_DOUBT: (
-            f"list them:    provision jobs {batch} --state in_doubt --reason {cause}",
-            "settle one:   provision resolve JOB --created, or --absent to send it again",
-            f"settle many:  provision reconcile {batch} --seen FILE --match bot.id",
+            (Text("list them:"), f"provision jobs {batch} --state in_doubt --reason {cause}"),
+            (
+                Text("settle one:"),
+                tr("{resolve}, or --absent to send it again", resolve="provision resolve JOB --created"),
+            ),
+            (
+                Text("settle many:"),
+                f"provision reconcile {batch} --seen FILE --match bot.id",
+            ),
         ),
     }
-    for way in ("", *ways.get(state, ())):
-        out.print(Text(way, style="dim"), soft_wrap=True)
+    out.print()
+    show_ways(out, *((tr(purpose), command) for purpose, command in ways[state]), style="dim")
+
+
+def _advice(cause: str) -> str:
+    """The sentences of the advice in the language of the command line, each translated by itself."""
+    return " ".join(map(tr, explained(cause).advice.in_terminal))
 
 
 def _span(first: float, last: float) -> str:
     """`Nov 23 02:40` or `Nov 23 02:40 to Nov 23 02:55`, to the minute."""
-    begin, end = (short_clock(at, time.time()) for at in (first, last))
-    return begin if begin == end else f"{begin} to {end}"
+    begin, end = (tr(short_clock(at, time.time())) for at in (first, last))
+    return begin if begin == end else tr("{begin} to {end}", begin=begin, end=end)
 
 
 def _example(job: JobRecord) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from console.cli.display.tables import listing
+from console.cli.language import number, tr
 from outcomes.words import clock, shown
 from provisioning.ledger import Act, Span
 from provisioning.lifecycle import State
+from provisioning.text import marked
 
 LINES = 40
 """Most lines of a history: as many as a screen shows."""
@@ -29,16 +31,16 @@ def minutes_a_line(spans: Sequence[Span]) -> int:
 def show_history(out: Console, spans: Sequence[Span]) -> None:
     """Throughput and outcomes, one line per span of time."""
     if not spans:
-        out.print("nothing has happened yet")
+        out.print(tr("nothing has happened yet"))
         return
-    numbers = ("attempts", "created", "dead", "in doubt", "cancelled", "per second")
-    table = listing("from", *numbers, numbers=numbers)
+    numbers = marked("attempts", "created", "dead", "in doubt", "cancelled", "per second")
+    table = listing(*marked("from"), *numbers, numbers=numbers)
     for span in spans:
         ends = [span.ended.get(state, 0) for state in _ENDS]
         table.add_row(
             clock(span.at)[:16],
-            *(f"{count:,}" if count else "" for count in (span.attempts, *ends)),
-            f"{sum(ends) / span.seconds:,.1f}",
+            *(number(count) if count else "" for count in (span.attempts, *ends)),
+            tr("{rate:,.1f}", rate=sum(ends) / span.seconds),
         )
     out.print(table)
 
@@ -49,10 +51,10 @@ _ENDS = (State.SUCCEEDED, State.DEAD, State.IN_DOUBT, State.CANCELLED)
 def show_audit(out: Console, acts: Sequence[Act]) -> None:
     """Actions of people, one per line."""
     if not acts:
-        out.print("nothing recorded yet")
+        out.print(tr("nothing recorded yet"))
         return
-    wordy = ("by", "on", "why", "result")
-    table = listing("when", "act", *wordy, wraps=wordy)
+    wordy = marked("by", "on", "why", "result")
+    table = listing(*marked("when", "act"), *wordy, wraps=wordy)
     for act in acts:
         facts = ", ".join(_fact(name, value) for name, value in act.facts.items())
         table.add_row(

@@ -6,16 +6,18 @@ import time
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.text import Text
+from rich.text import Text as StyledText
 
 from console.cli.display.batch_report import held_since
-from console.cli.display.tables import facts, indented, listing
+from console.cli.display.tables import facts, indented, listing, show_ways
+from console.cli.language import tr
 from outcomes.story import Story, TimelineEntry, timeline
-from outcomes.words import STATE_STYLES, STATE_WORDS, clock, shown, time_of_day, widgets
+from outcomes.words import STATE_STYLES, STATE_WORDS, clock, effect, shown, time_of_day
 from provisioning.ledger import JobRecord
 from provisioning.lifecycle import State
+from provisioning.text import marked
 
-COLUMNS = ("job", "row", "key", "state", "reason", "attempts", "widget")
+COLUMNS = marked("job", "row", "key", "state", "reason", "attempts", "widget")
 WRAPPED = ("key", "reason", "widget")
 
 AT_ONCE = 200
@@ -27,7 +29,7 @@ class JobLines:
 
     def __init__(self, out: Console) -> None:
         self._out = out
-        self._rows: list[tuple[str | Text, ...]] = []
+        self._rows: list[tuple[str | StyledText, ...]] = []
         self._widths: dict[str, int] | None = None
 
     def add(self, job: JobRecord) -> None:
@@ -37,7 +39,7 @@ class JobLines:
                 job.job_id,
                 "" if job.row is None else str(job.row),
                 shown(job.key),
-                Text(STATE_WORDS[job.state], style=STATE_STYLES.get(job.state, "")),
+                StyledText(tr(STATE_WORDS[job.state]), style=STATE_STYLES.get(job.state, "")),
                 job.reason,
                 str(len(job.attempts)),
                 shown(job.result.widget_id) if job.result else "",
@@ -59,7 +61,7 @@ class JobLines:
 
     def _seen(self) -> dict[str, int]:
         """The current widths of the columns, for the next lines."""
-        widths = self._widths or {name: len(name) for name in COLUMNS}
+        widths = self._widths or {name: cell_len(tr(name)) for name in COLUMNS}
         # On a terminal the wide ones give way to each other anew.
         fixed = [name for name in COLUMNS if name not in WRAPPED or not self._out.is_terminal]
         columns = dict(zip(COLUMNS, zip(*self._rows, strict=True), strict=True))
@@ -71,10 +73,11 @@ class JobLines:
 def show_job(out: Console, story: Story) -> None:
     """The full history of a job on one screen, without its widget's key, with masked secrets of its body."""
     job = story.job
-    title = Text(job.job_id, style="bold")
+    title = StyledText(job.job_id, style="bold")
     title.append("  ")
-    title.append(STATE_WORDS[job.state], style=STATE_STYLES.get(job.state, ""))
-    title.append(f" ({job.reason}) since {clock(job.at)}", style="dim not bold")
+    title.append(tr(STATE_WORDS[job.state]), style=STATE_STYLES.get(job.state, ""))
+    since = tr("({reason}) since {time}", reason=job.reason, time=clock(job.at))
+    title.append(f" {since}", style="dim not bold")
     out.print(title)
     table = facts()
     for name, fact in _facts(story).items():
@@ -85,33 +88,37 @@ def show_job(out: Console, story: Story) -> None:
     _show_timeline(out, timeline(story))
     workers = {attempt.worker for attempt in job.attempts if attempt.worker}
     if len(workers) == 1:
-        out.print(Text(f"sent by {shown(workers.pop())}", style="dim"))
+        out.print(StyledText(tr("sent by {worker}", worker=shown(workers.pop())), style="dim"))
     for hold in story.holds:
-        out.print(Text(held_since(hold), style="yellow"), soft_wrap=True)
+        out.print(StyledText(held_since(hold), style="yellow"), soft_wrap=True)
     if job.state is State.IN_DOUBT:
         out.print()
-        out.print(f"if its widget exists: provision resolve {job.job_id} --created", soft_wrap=True)
-        out.print(f"if it does not:       provision resolve {job.job_id} --absent", soft_wrap=True)
+        resolve = f"provision resolve {job.job_id}"
+        show_ways(
+            out,
+            (tr("if its widget exists:"), f"{resolve} --created"),
+            (tr("if it does not:"), f"{resolve} --absent"),
+        )
 
 
 def _facts(story: Story) -> dict[str, str]:
     job = story.job
     created = job.result
     return {
-        "key": shown(job.key),
-        "credential": shown(job.credential),
-        "row": "" if job.row is None else str(job.row),
-        "label": shown(job.label),
-        "from": shown(story.files),
-        "batch": shown(story.batch.name),
-        "widgets": widgets(job.bounds, 1).replace(" for 1 row", ""),
-        "widget id": shown(created.widget_id) if created else "",
-        "bot id": shown(created.bot_id) if created else "",
-        "created at": shown(created.created_at) if created else "",
-        "beside it": shown(", ".join(late.widget_id for late in job.late_results)),
-        "not before": clock(job.not_before) if job.not_before else "",
-        "held by": shown(job.worker),
-        "body": "deleted (retention)" if story.body is None else shown(story.body),
+        tr("key"): shown(job.key),
+        tr("credential"): shown(job.credential),
+        tr("row"): "" if job.row is None else str(job.row),
+        tr("label"): shown(job.label),
+        tr("from"): shown(story.files),
+        tr("batch"): shown(story.batch.name),
+        tr("widgets"): tr(effect(job.bounds)),
+        tr("widget id"): shown(created.widget_id) if created else "",
+        tr("bot id"): shown(created.bot_id) if created else "",
+        tr("created at"): shown(created.created_at) if created else "",
+        tr("beside it"): shown(", ".join(late.widget_id for late in job.late_results)),
+        tr("not before"): clock(job.not_before) if job.not_before else "",
+        tr("held by"): shown(job.worker),
+        tr("body"): tr("deleted (retention)") if story.body is None else shown(story.body),
     }
 
 
@@ -120,7 +127,7 @@ def _show_timeline(out: Console, lines: list[TimelineEntry]) -> None:
     word = time_of_day if len(days) < 2 else clock
     table = facts()
     for line in lines:
-        text = Text(line.text)
+        text = StyledText(tr(line.text))
         if line.beneath:
             text.append(f"\n{line.beneath}", style="dim")
         table.add_row("" if line.at is None else word(line.at), text)

@@ -11,15 +11,17 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text as StyledText
 
 from console.cli.display.batch_report import held
 from console.cli.display.standard_output import emit
-from outcomes.words import STATE_WORDS, amount, duration, limit_words, state_counts
+from console.cli.language import number, tr
+from outcomes.words import amount, duration, jobs_in, limit_words, state_counts
 from producers.plan import Plan
 from producers.submit import Submission
 from provisioning.ledger import BatchStatus, SendingLimit
 from provisioning.lifecycle import UNSETTLED, State
+from provisioning.text import AnyText, Text, joined
 
 PLAIN_EVERY = 2.0
 """Seconds between lines where there is no terminal, while something changes."""
@@ -37,10 +39,10 @@ class Progress(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
-    def note(self, text: str) -> None:
+    def note(self, text: AnyText) -> None:
         """Shows a note for a person."""
 
-    def end(self, text: str) -> None:
+    def end(self, text: AnyText) -> None:
         """Ends the display."""
 
     def checking(self, plan: Plan) -> None:
@@ -69,11 +71,11 @@ class Quiet:
         return self
 
     def __exit__(self, *_: object) -> None: ...
-    def note(self, text: str) -> None:
+    def note(self, text: AnyText) -> None:
         if self._talk is not None:
-            self._talk.print(text, soft_wrap=True)
+            self._talk.print(tr(text), soft_wrap=True)
 
-    def end(self, text: str) -> None: ...
+    def end(self, text: AnyText) -> None: ...
     def checking(self, plan: Plan) -> None: ...
     def submitting(self, submission: Submission) -> None: ...
     def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None: ...
@@ -87,10 +89,10 @@ class Events:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def note(self, text: str) -> None:
-        emit({"event": "note", "text": text})
+    def note(self, text: AnyText) -> None:
+        emit({"event": "note", "text": str(text)})
 
-    def end(self, text: str) -> None:
+    def end(self, text: AnyText) -> None:
         self.note(text)
 
     def checking(self, plan: Plan) -> None: ...
@@ -112,7 +114,7 @@ class Lines:
         self._last = time.monotonic()
         self._phase = ""
         self._begun = False  # whether a line of this phase has been printed
-        self._unwritten = ""
+        self._unwritten: AnyText = ""
         self._holds: set[str] = set()
         self._limits: set[tuple[str, str]] = set()
         self._stood: object = None  # the content of the last line
@@ -123,18 +125,20 @@ class Lines:
     def __exit__(self, *_: object) -> None:
         self._end_phase("")
 
-    def note(self, text: str) -> None:
-        self._talk.print(text, soft_wrap=True)
+    def note(self, text: AnyText) -> None:
+        self._talk.print(tr(text), soft_wrap=True)
 
-    def end(self, text: str) -> None:
+    def end(self, text: AnyText) -> None:
         self.note(text)
 
     def checking(self, plan: Plan) -> None:
-        self._now_and_then("checking", f"checked {amount(plan.rows, 'row')}", plan.rows)
+        rows = amount(plan.rows, "row")
+        self._now_and_then("checking", Text("checked {rows}", rows=rows), plan.rows)
 
     def submitting(self, submission: Submission) -> None:
         handed_over = submission.handed_over
-        self._now_and_then("submitting", f"submitted {amount(handed_over, 'row')}", handed_over)
+        rows = amount(handed_over, "row")
+        self._now_and_then("submitting", Text("submitted {rows}", rows=rows), handed_over)
 
     def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
         for hold in status.holds:
@@ -148,10 +152,10 @@ class Lines:
             if (limit.kind, limit.on) in felt - self._limits:
                 self.note(limit_words(limit, time.time()))
         self._limits = felt
-        text = f"{state_counts(status)} · {rate:.0f}/s · {time_left(status, rate, limits)}"
+        text = joined(" · ", [state_counts(status), f"{rate:.0f}/s", time_left(status, rate, limits)])
         self._now_and_then("sending", text, ended(status))
 
-    def _now_and_then(self, phase: str, text: str, stands: object) -> None:
+    def _now_and_then(self, phase: str, text: AnyText, stands: object) -> None:
         if phase != self._phase:
             self._end_phase(phase)
         every = UNCHANGED_EVERY if self._begun and stands == self._stood else PLAIN_EVERY
@@ -183,34 +187,35 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def note(self, text: str) -> None:
-        self._talk.print(text, soft_wrap=True)
+    def note(self, text: AnyText) -> None:
+        self._talk.print(tr(text), soft_wrap=True)
 
-    def end(self, text: str) -> None:
+    def end(self, text: AnyText) -> None:
         self._live.stop()
         self.note(text)
 
     def checking(self, plan: Plan) -> None:
-        self._live.update(Text(f"checking rows … {plan.rows:,}"))
+        self._live.update(StyledText(tr("checking rows … {count:,}", count=plan.rows)))
 
     def submitting(self, submission: Submission) -> None:
-        self._live.update(Text(f"submitting … {submission.handed_over:,}"))
+        self._live.update(StyledText(tr("submitting … {count:,}", count=submission.handed_over)))
 
     def sending(self, status: BatchStatus, rate: float, limits: Sequence[SendingLimit]) -> None:
-        numbers = Text(f" {ended(status):,}/{status.accepted:,} ", no_wrap=True, overflow="ellipsis")
+        reached = f" {number(ended(status))}/{number(status.accepted)} "
+        numbers = StyledText(reached, no_wrap=True, overflow="ellipsis")
         for state, style in ((State.SUCCEEDED, "green"), (State.DEAD, "red"), (State.IN_DOUBT, "yellow")):
             count = status.states[state]
-            numbers.append(f" {count:,} {STATE_WORDS[state]} ", style if count else "dim")
-        numbers.append(f" {rate:.0f}/s · {time_left(status, rate, limits)}", "dim")
+            numbers.append(f" {tr(jobs_in(state, count))} ", style if count else "dim")
+        numbers.append(f" {rate:.0f}/s · {tr(time_left(status, rate, limits))}", "dim")
         lines = Table.grid()
         lines.add_row(self._with_bar(numbers, ended(status), status.accepted))
         for hold in status.holds:
-            lines.add_row(Text(held(hold), style="yellow"))
+            lines.add_row(StyledText(tr(held(hold)), style="yellow"))
         for limit in limits:
-            lines.add_row(Text(limit_words(limit, time.time()), style="yellow"))
+            lines.add_row(StyledText(tr(limit_words(limit, time.time())), style="yellow"))
         self._live.update(lines)
 
-    def _with_bar(self, numbers: Text, ended: int, total: int) -> RenderableType:
+    def _with_bar(self, numbers: StyledText, ended: int, total: int) -> RenderableType:
         """The numbers come first: the bar gets what the terminal has left."""
         room = min(MOST_BAR, self._talk.width - numbers.cell_len - 1)
         if room < LEAST_BAR:
@@ -225,15 +230,15 @@ def ended(status: BatchStatus) -> int:
     return sum(count for state, count in status.states.items() if state not in UNSETTLED)
 
 
-def time_left(status: BatchStatus, rate: float, limits: Sequence[SendingLimit] = ()) -> str:
+def time_left(status: BatchStatus, rate: float, limits: Sequence[SendingLimit] = ()) -> Text:
     """The remaining time at this rate, in words."""
     left = sum(status.states[state] for state in UNSETTLED)
     if not left:
-        return "done"
+        return Text("done")
     if status.holds and rate <= 0:
-        return "held"
+        return Text("held")
     if any(limit.kind == "outage" for limit in limits):
-        return f"{amount(left, 'job')} left, waiting for the API"  # probes set no pace
+        return Text("{jobs} left, waiting for the API", jobs=amount(left, "job"))  # probes set no pace
     if rate <= 0:
-        return f"{amount(left, 'job')} left"
-    return f"{duration(left / rate)} left"
+        return Text("{jobs} left", jobs=amount(left, "job"))
+    return Text("{time} left", time=duration(left / rate))

@@ -20,6 +20,7 @@ from rich.segment import Segment
 
 from provisioning.errors import InvalidInputError
 from provisioning.printable import printable_json, printable_lines
+from provisioning.text import Text
 
 WIDE = 400
 """Columns without a terminal: lines for `grep` and files are not folded."""
@@ -81,7 +82,8 @@ def writing() -> Iterator[None]:
         raise ReaderGone from error
     except OSError as error:
         raise InvalidInputError(
-            f"cannot write the output ({error.strerror})", hint="free some space, or write to another place"
+            Text("cannot write the output ({strerror})", strerror=error.strerror),
+            hint="free some space, or write to another place",
         ) from error
 
 

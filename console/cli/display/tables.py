@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.console import RenderableType
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text as StyledText
+
+from console.cli.language import tr
 
 
 def listing(
@@ -19,6 +23,7 @@ def listing(
     A headed table, a thing a line.
 
     Args:
+        columns: their headings in English, each marked to be translated; this translates them.
         wraps: columns that give way where the terminal is narrow; the others stay whole.
         numbers: columns set flush right.
         widths: least width of columns: given to go on with an earlier table, without repeating its head.
@@ -29,7 +34,7 @@ def listing(
     least = dict.fromkeys(wraps, 8) | dict(widths or {})
     for column in columns:
         table.add_column(
-            column,
+            tr(column) if column else "",
             overflow="fold",
             no_wrap=column not in wraps,
             min_width=least.get(column),
@@ -50,3 +55,12 @@ def facts(*, numbers: bool = False) -> Table:
 def indented(table: RenderableType) -> Padding:
     """Two columns to the right."""
     return Padding(table, (0, 0, 0, 2))
+
+
+def show_ways(out: Console, *ways: tuple[str, str], style: str = "") -> None:
+    """Commands to go on with, each after what it is for, one below the other."""
+    width = max(cell_len(purpose) for purpose, _ in ways)
+    for purpose, command in ways:
+        out.print(
+            StyledText(f"{purpose}{' ' * (width - cell_len(purpose))}  {command}", style), soft_wrap=True
+        )

@@ -27,6 +27,7 @@ from provisioning.ledger import Ledger, Selection, transitions
 from provisioning.ledger.bulk_acts import Asked, Verb, new_id
 from provisioning.ledger.tokens import Scope
 from provisioning.lifecycle import State
+from provisioning.text import Text
 
 router = pages()
 
@@ -147,7 +148,9 @@ async def _draft(
         )
     jobs = [each async for each in candidates(ledger, batch, match)]
     if send_absent and (reason := incomplete_reason(table, jobs)):
-        raise InvalidInputError(f"jobs that are not in the table cannot be sent again: {reason}")
+        raise InvalidInputError(
+            Text("jobs that are not in the table cannot be sent again: {reason}", reason=reason)
+        )
     judged = judge(jobs, table.rows)
     counts = Counter(each.finding for each in judged)
     if not judged:
@@ -169,8 +172,8 @@ async def _draft(
         absent=counts[Finding.ABSENT],
         unclear=len(unclear),
         send_absent=send_absent,
-        examples=[(f"{batch}.{each.number}", each.value, each.reason) for each in unclear[:SHOWN]],
-        notes=[*(str(problem) for problem in table.problems[:SHOWN]), *table.notes],
+        examples=[(f"{batch}.{each.number}", each.value, str(each.reason)) for each in unclear[:SHOWN]],
+        notes=[*(str(problem) for problem in table.problems[:SHOWN]), *map(str, table.notes)],
     )
     asked = Asked(
         id=new_id(),
@@ -181,7 +184,7 @@ async def _draft(
         wanted=Selection(State.IN_DOUBT),
         expected=len(resolutions),
         asked_at=await ledger.queries.now(),
-        source=table.name,
+        source=str(table.name),
     )
     await ledger.bulk_acts.draft(asked, resolutions, msgspec.json.encode(preview))
     return asked.id

@@ -69,7 +69,7 @@ def test_a_row_with_the_widget_of_a_job_of_another_value_is_unclear_and_never_ab
     jobs = [_made(1, "7", "w-1"), _doubtful(2, "8"), _doubtful(3, "9")]
     judged = judge(jobs, [Seen("8", "w-1", row=4)])
     assert [each.finding.value for each in judged] == ["unclear", "absent"]
-    assert judged[0].reason == "row 4 has this value beside another job's widget"
+    assert str(judged[0].reason) == "row 4 has this value beside another job's widget"
     assert _findings([_made(1, "+59", "w-1"), _doubtful(2, "8")], [Seen("59", "w-1")]) == {2: "absent"}
 
 
@@ -170,7 +170,7 @@ def test_a_table_in_another_encoding_is_read_as_it_is_told(tmp_path: Path) -> No
 def test_what_a_row_nearly_has_is_unclear_and_never_absent(value: str, seen: str) -> None:
     [judged] = judge([_doubtful(1, value)], [Seen(seen, row=4)])
     assert judged.finding is Finding.UNCLEAR
-    assert judged.reason.startswith("row 4 has ")
+    assert str(judged.reason).startswith("row 4 has ")
 
 
 def test_a_row_that_is_exactly_another_jobs_resembles_nothing_else() -> None:

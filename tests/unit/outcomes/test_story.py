@@ -76,5 +76,7 @@ async def test_what_people_did_to_its_batch_is_told_as_far_as_it_explains_a_wait
         ("pause", "credential:acme"),
         ("resume", "batch:b1"),
     ]
-    assert "credential:acme paused by bob, because a new secret" in [line.text for line in timeline(story)]
+    assert "credential:acme paused by bob, because a new secret" in [
+        str(line.text) for line in timeline(story)
+    ]
     assert [hold.scope for hold in story.holds] == ["credential:acme"]

@@ -17,7 +17,7 @@ from provisioning.lifecycle import State
     ("count", "said"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1_234_567, "1,234,567 rows")]
 )
 def test_an_amount_agrees_with_its_noun(count: int, said: str) -> None:
-    assert amount(count, "row") == said
+    assert str(amount(count, "row")) == said
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def test_an_amount_agrees_with_its_noun(count: int, said: str) -> None:
     ],
 )
 def test_a_duration_is_as_exact_as_it_is_short(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+    assert str(duration(seconds)) == said
 
 
 def test_a_short_clock_names_the_year_of_another_year_only() -> None:
-    assert len(short_clock(1_000_000, now=1_000_100)) == 12
-    assert short_clock(0, now=2e9).endswith(("1970", "1969"))
+    assert len(str(short_clock(1_000_000, now=1_000_100))) == 12
+    assert str(short_clock(0, now=2e9)).endswith(("1970", "1969"))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_short_clock_names_the_year_of_another_year_only() -> None:
     ],
 )
 def test_bounds_are_a_sentence(bounds: Bounds, jobs: int, said: str) -> None:
-    assert widgets(bounds, jobs) == said
+    assert str(widgets(bounds, jobs)) == said
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_an_attempt_says_what_came_back(
     status: int | None, evidence: Evidence, outcome: Outcome, error: str, said: str
 ) -> None:
     attempt = Attempt(1, 0.0, 0.1, outcome, evidence, status, error)
-    assert answer(attempt) == said
+    assert str(answer(attempt)) == said
 
 
 @pytest.mark.parametrize(

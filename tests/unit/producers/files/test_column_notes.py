@@ -15,14 +15,15 @@ from producers.files.id_shapes import IdShapes
 from producers.files.mojibake import repaired
 from producers.files.read_options import ReadOptions
 from producers.files.reading import Reading
+from provisioning.text import Text
 from tests.fixtures.workbook import workbook
 
 
 def notes_of(ids: Sequence[str]) -> list[str]:
-    shapes = IdShapes("bot id")
+    shapes = IdShapes(Text("bot ids"))
     for row, text in enumerate(ids, 2):
         shapes.see(text, row)
-    return shapes.notes()
+    return list(map(str, shapes.notes()))
 
 
 NUMBERS = [str(100200300 + n) for n in range(40)]
@@ -88,7 +89,7 @@ def json_lines() -> bytes:
 def test_the_note_comes_in_every_format_and_not_where_the_column_is_meant(content: bytes, row: int) -> None:
     reading = Reading(io.BytesIO(content))
     assert sum(1 for _ in reading) == 40
-    assert f"39 of 40 bot ids are digits; row {row} is 'centro'; sent unchanged" in reading.notes
+    assert f"39 of 40 bot ids are digits; row {row} is 'centro'; sent unchanged" in map(str, reading.notes)
     meant = Reading(io.BytesIO(content), ReadOptions(as_is=["bot.id"]))
     assert sum(1 for _ in meant) == 40
     assert meant.notes == ()
@@ -106,7 +107,7 @@ def test_a_rounded_number_in_a_column_of_text_is_noted_once_and_sent(text: str) 
     table = ["key,bot.id,label,widget.x", f"a,1,{text},{text}", f"b,2,{text},12", "c,3,x,50%"]
     reading = Reading(io.BytesIO("\n".join(table).encode()))
     assert sum(1 for _ in reading) == reading.good == 3
-    notes = [note for note in reading.notes if "lost digits" in note]
+    notes = [note for note in map(str, reading.notes) if "lost digits" in note]
     assert notes == [
         f"widget.x: 1 cell is a number of which a spreadsheet may have lost digits; row 2 is {text!r}; "
         "sent unchanged",
@@ -121,7 +122,7 @@ SPOILED = {"PeÃ±a": "Peña", "SÃ£o": "São", "NiÃ±os": "Niños", "PeÃƒÂ
 def spoiled_notes(content: bytes, **options: Any) -> list[str]:
     reading = Reading(io.BytesIO(content), ReadOptions(**options))
     assert sum(1 for _ in reading) == reading.good
-    return [note for note in reading.notes if "another encoding" in note]
+    return [note for note in map(str, reading.notes) if "another encoding" in note]
 
 
 @pytest.mark.parametrize(("text", "was"), SPOILED.items())
@@ -192,7 +193,7 @@ def test_what_was_read_in_another_encoding_is_found_again(text: str, encoding: s
 def test_a_question_mark_in_the_place_of_a_letter_is_noted(content: str) -> None:
     reading = Reading(io.BytesIO(content.encode()))
     assert sum(1 for _ in reading) == reading.good
-    assert [note.replace("row 1 ", "row 2 ") for note in reading.notes if "?" in note] == [
+    assert [note.replace("row 1 ", "row 2 ") for note in map(str, reading.notes) if "?" in note] == [
         "label: 1 text has a question mark within a word; row 2 has 'Pe?a': a letter may be lost; "
         "sent unchanged"
     ]
@@ -202,7 +203,7 @@ def test_lines_without_a_key_among_lines_with_one_are_noted() -> None:
     def notes(*lines: str) -> tuple[str, ...]:
         reading = Reading(io.BytesIO("\n".join(lines).encode()), ReadOptions())
         assert all(True for _ in reading)
-        return reading.notes
+        return tuple(map(str, reading.notes))
 
     [note] = notes('{"key": "a", "bot": {"id": "100"}}', '{"bot": {"id": "101"}}')
     assert "1 object has no key (first in row 2) where others have one" in note
@@ -219,8 +220,8 @@ def test_a_row_that_has_nothing_of_its_own_where_others_have_is_noted(
     head = "key,label,bot.id,widget.properties.type\n"
     reading = Reading(io.BytesIO(f"{head}a,A,,normal\n{footer}\n".encode()), options)
     assert [type(each).__name__ for each in reading] == ["NewJob", "NewJob"]
-    [note] = [note for note in reading.notes if "nothing but a name" in note]
+    [note] = [note for note in map(str, reading.notes) if "nothing but a name" in note]
     assert f"row 3 is {footer.split(',')[0]!r}" in note
     bare = Reading(io.BytesIO(f"{head}a,A,,\n{footer}\n".encode()), options)
     assert len(list(bare)) == 2
-    assert not [note for note in bare.notes if "nothing but a name" in note]
+    assert not [note for note in map(str, bare.notes) if "nothing but a name" in note]

@@ -32,7 +32,7 @@ def read(book: Workbook) -> tuple[list[NewJob | InvalidJobError], tuple[str, ...
     book.save(file)
     file.seek(0)
     with Reading(file) as reading:
-        return list(reading), reading.notes
+        return list(reading), tuple(map(str, reading.notes))
 
 
 def bot_of(job: NewJob | InvalidJobError) -> str:

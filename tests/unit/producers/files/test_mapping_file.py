@@ -9,6 +9,7 @@ import pytest
 
 from producers.files.mapping_file import read_mapping
 from provisioning.errors import InvalidInputError, InvalidJobError
+from provisioning.text import Text
 from tests.fixtures.workbook import workbook
 
 
@@ -60,9 +61,9 @@ def test_a_missing_mapping_is_named(tmp_path: Path) -> None:
 def test_a_mapping_is_told_of_and_no_option_of_the_tenants_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "maps.csv"
     path.write_bytes("Columnas\nold;new\nTelé;label\n".encode("cp1252"))
-    notes: list[str] = []
+    notes: list[Text] = []
     assert read_mapping(path, notes.append) == {"Telé": "label"}
-    assert [note.startswith("the mapping maps.csv: ") for note in notes] == [True, True]
+    assert [str(note).startswith("the mapping maps.csv: ") for note in notes] == [True, True]
     path.write_bytes("old;new\nTeléfono;label\n".encode("mac-roman"))
     with pytest.raises(InvalidInputError, match="hardly Windows-1252") as caught:
         read_mapping(path)

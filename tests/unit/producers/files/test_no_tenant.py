@@ -177,7 +177,7 @@ def test_a_row_of_nothing_but_sums_is_no_tenant() -> None:
 def test_other_amounts_below_a_column_are_noted_beside_a_bot(word: str) -> None:
     plan = RowConverter.parse(TABLE)
     assert isinstance(plan.job([word, "", str(BOTS[1]), ""], 5), NewJob)
-    assert "1 key is a word for a total" in plan.seen.notes()[0]
+    assert "1 key is a word for a total" in str(plan.seen.notes()[0])
     assert "total" in refused([word, "", "", ""])
 
 
@@ -227,7 +227,7 @@ def test_a_tenant_that_is_called_like_a_total_or_a_header_is_noted() -> None:
     plan = RowConverter.parse(TABLE)
     for row, key in enumerate(["quito", "total", "Label", "TOTAL:", "Gran total", "Bot-Id", "totalidad"], 2):
         assert isinstance(plan.job([key, "", f"10020030{row}", ""], row), NewJob)
-    assert plan.seen.notes() == [
+    assert list(map(str, plan.seen.notes())) == [
         "5 keys are words for a total or a column, not for a tenant; row 3 is 'total'; sent unchanged"
     ]
     meant = RowConverter.parse(TABLE, ReadOptions(as_is=["key"]))
@@ -259,7 +259,7 @@ def test_a_name_with_a_hash_beside_a_bot_of_its_own_is_no_comment(column: str, b
     plan = RowConverter.parse([column, "key", "bot.id"], ReadOptions(maps={"notas": "", "Tienda": "label"}))
     for row, name in enumerate(["Norte", "#Fiesta", " #1Pizza"], 2):
         assert isinstance(plan.job([name, f"k{row}", bot], row), NewJob)
-    [note] = [note for note in plan.seen.notes() if "#" in note]
+    [note] = [note for note in map(str, plan.seen.notes()) if "#" in note]
     assert note == (
         f"{column}: 2 rows begin with # there, as a comment would, but have bots; "
         "row 3 is '#Fiesta'; sent unchanged"

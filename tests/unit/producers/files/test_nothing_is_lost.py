@@ -86,7 +86,7 @@ def test_every_row_is_read_or_refused_and_what_is_passed_over_is_told(
     # In a workbook nobody can see where blank rows at the end begin.
     last = filled[-1] if written is xlsx_of else len(table)
     blank = sum(not "".join(row).strip() for row in table[:last])
-    told = " ".join(reading.notes)
+    told = " ".join(map(str, reading.notes))
     assert reading.blank == blank
     assert (f"{blank} blank" in told) == (blank > 0)
     passed_over = sum(bool("".join(title).strip()) for title in titles)

@@ -107,7 +107,7 @@ def test_notes_are_not_lost_where_the_reading_ends_in_an_error() -> None:
     for content in (b"titulo\nClave,bot.id\nPe\xf1a,100\n", b'key,bot.id\na,Pe\xf1a\n"b,100\n'):
         with pytest.raises(InvalidInputError) as caught:
             list(Reading(io.BytesIO(content)))
-        assert any("passed over" in note or "Windows-1252" in note for note in caught.value.__notes__)
+        assert any("passed over" in str(note) or "Windows-1252" in str(note) for note in caught.value.notes)
 
 
 def test_a_reading_knows_its_columns_its_counts_and_its_format() -> None:

@@ -80,7 +80,7 @@ def alike(*keys: str) -> list[str]:
     repeats = Repeats()
     jobs = [NewJob(key, "acme", b"{}", row) for row, key in enumerate(keys, 2)]
     assert not any(repeats.check(jobs))
-    return repeats.notes
+    return list(map(str, repeats.notes))
 
 
 @pytest.mark.parametrize(

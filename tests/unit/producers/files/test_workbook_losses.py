@@ -60,7 +60,7 @@ def with_part(content: bytes, part: str, old: str, new: str) -> bytes:
 
 def read(content: bytes) -> tuple[list[NewJob | InvalidJobError], tuple[str, ...]]:
     with Reading(io.BytesIO(content)) as reading:
-        return list(reading), reading.notes
+        return list(reading), tuple(map(str, reading.notes))
 
 
 def bots(content: bytes) -> dict[str, str]:

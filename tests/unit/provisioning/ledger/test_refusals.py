@@ -41,8 +41,8 @@ def test_what_a_full_disk_is_called_is_said() -> None:
     said, hint = in_words(
         ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
     ) or ("", "")
-    assert said.endswith("takes no writes: Errors writing to the AOF file: No space left on device")
-    assert "free its disk" in hint
+    assert str(said).endswith("takes no writes: Errors writing to the AOF file: No space left on device")
+    assert "free its disk" in str(hint)
 
 
 @pytest.mark.parametrize(

@@ -77,15 +77,15 @@ def test_without_workers_nothing_is_said() -> None:
 )
 def test_a_hold_names_what_is_held_and_who_paused_it_once(scope: str, thing: str) -> None:
     pause = Hold(scope=scope, at=0.0, by="ana", why="paused by ana", kind="paused")
-    assert held(pause) == f"{thing} paused by ana"
+    assert str(held(pause)) == f"{thing} paused by ana"
     assert held_since(pause).startswith(f"{thing} paused since ")
     assert held_since(pause).endswith(" by ana")
     brake = Hold(scope=scope, at=0.0, by="w1@a", why="it is down", kind="brake")
-    assert held(brake) == f"brake on {thing}: it is down"
+    assert str(held(brake)) == f"brake on {thing}: it is down"
     assert held_since(brake).startswith(f"brake on {thing} since ")
     assert held_since(brake).endswith(" by w1@a: it is down")
 
 
 def test_among_all_batches_the_one_that_is_held_is_named() -> None:
     pause = Hold(scope="batch:b7k2m9qx", at=0.0, by="ana", why="paused by ana", kind="paused")
-    assert held(pause, "batch b7k2m9qx") == "batch b7k2m9qx paused by ana"
+    assert str(held(pause, "batch b7k2m9qx")) == "batch b7k2m9qx paused by ana"

@@ -75,5 +75,5 @@ def test_an_outage_is_told_once_when_it_begins(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_outage_leaves_no_estimate_although_probes_end_now_and_then() -> None:
-    assert time_left(status(5, 95), 0.5, [OUTAGE]) == "95 jobs left, waiting for the API"
-    assert time_left(status(5, 95), 5.0) == "19 s left"
+    assert str(time_left(status(5, 95), 0.5, [OUTAGE])) == "95 jobs left, waiting for the API"
+    assert str(time_left(status(5, 95), 5.0)) == "19 s left"
