@@ -39,6 +39,7 @@ from console.cli.language import tr, use_language
 from console.cli.shell import cli, talk
 from provisioning.config.settings import language_of
 from provisioning.errors import ProvisioningError
+from provisioning.library_messages import recognised
 from provisioning.printable import printable, printable_lines
 from provisioning.text import AnyText, Text
 
@@ -67,7 +68,7 @@ def main() -> None:
             sys.stdout.flush()
     except ClickException as error:
         context = getattr(error, "ctx", None)
-        _fail(_in_house_style(error.format_message()), f"{context.command_path} --help" if context else "")
+        _fail(recognised(error.format_message()), f"{context.command_path} --help" if context else "")
     except apply.UnfinishedError as error:
         _fail(error.text, error.advice, apply.INCOMPLETE)
     except ProvisioningError as error:
@@ -93,10 +94,6 @@ def _of_a_file(error: OSError) -> tuple[str, Text]:
     return f"{name}{error.strerror or error}", Text(
         "everything in the ledger is safe; run the same command again to continue"
     )
-
-
-def _in_house_style(message: str) -> str:
-    return message[:1].lower() + message[1:].removesuffix(".")
 
 
 def _fail(message: AnyText, hint: AnyText = "", code: int = 2) -> NoReturn:

@@ -34,6 +34,7 @@ from provisioning.config import addresses
 from provisioning.config.sentinel_address import with_sentinel_password
 from provisioning.errors import ConfigurationError, InvalidInputError
 from provisioning.health.heartbeat import FOLDER
+from provisioning.library_messages import recognised
 from provisioning.owner import DEFAULT, check_owner
 from provisioning.pace import Rate
 from provisioning.retention import Retention
@@ -461,8 +462,8 @@ def _unknown(name: str) -> Text:
     return Text("unknown setting {setting}; did you mean {guess}?", setting=setting, guess=guess)
 
 
-def _problem(detail: Any) -> str:
-    message = str(detail["msg"]).removeprefix("Value error, ")
+def _problem(detail: Any) -> AnyText:
     if not detail["loc"]:
-        return message
-    return f"{PREFIX}{str(detail['loc'][0]).upper()}: {message[0].lower()}{message[1:]}"
+        return str(detail["msg"]).removeprefix("Value error, ")
+    setting = f"{PREFIX}{str(detail['loc'][0]).upper()}"
+    return Text("{setting}: {problem}", setting=setting, problem=recognised(str(detail["msg"])))
