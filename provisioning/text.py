@@ -37,6 +37,11 @@ class Text:
         text = self.plural if self.plural and self.count != 1 else self.id
         return text.format(**self.params) if self.params else text
 
+    @property
+    def parts(self) -> list[AnyText]:
+        """Its variable parts that are texts: what `joined` put together."""
+        return [part for part in self.params.values() if isinstance(part, str | Text)]
+
     def __repr__(self) -> str:
         return f"Text({str(self)!r})"
 

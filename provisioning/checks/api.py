@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from provisioning.checks.finding import Finding, fatal, ok, warning
+from provisioning.text import AnyText, Text
 
 DAY = 24 * 3600
 SOON = 14
@@ -34,8 +35,8 @@ class ApiFacts:
 
     url: str
     tls: bool
-    unreached: str = ""
-    untrusted: str = ""
+    unreached: AnyText = ""
+    untrusted: AnyText = ""
     status: int | None = None
     days_left: float | None = None
     issuer: str = ""
@@ -74,14 +75,18 @@ def judge_api(facts: ApiFacts) -> Iterator[Finding]:
     if facts.unreached:
         yield fatal(
             "api.reachable",
-            f"cannot connect to the API at {facts.url} ({facts.unreached})",
+            Text("cannot connect to the API at {url} ({reason})", url=facts.url, reason=facts.unreached),
             "check PROVISION_API_URL, the network and the firewalls",
         )
         return
     if facts.untrusted:
         yield fatal(
             "api.tls",
-            f"the certificate of {facts.url} is not trusted ({facts.untrusted})",
+            Text(
+                "the certificate of {url} is not trusted ({reason})",
+                url=facts.url,
+                reason=facts.untrusted,
+            ),
             "for a CA of your own, set PROVISION_CA_FILE; otherwise contact the owner of the API",
         )
         return
@@ -90,21 +95,30 @@ def judge_api(facts: ApiFacts) -> Iterator[Finding]:
     if facts.status is None:
         yield warning(
             "api.reachable",
-            f"{facts.url} accepts connections but does not answer a HEAD request",
+            Text("{url} accepts connections but does not answer a HEAD request", url=facts.url),
             "check that PROVISION_API_URL is the address of the API",
         )
     elif facts.status >= 500:
         yield warning(
             "api.reachable",
-            f"{facts.url} answers {facts.status}: it may be down",
+            Text("{url} answers {status}: it may be down", url=facts.url, status=facts.status),
             "try again later, or contact the owner of the API",
         )
     else:
-        yield ok("api.reachable", f"{facts.url} answers ({facts.status} to HEAD, which creates nothing)")
+        yield ok(
+            "api.reachable",
+            Text(
+                "{url} answers ({status} to HEAD, which creates nothing)", url=facts.url, status=facts.status
+            ),
+        )
 
 
 def _lasting(days: float, issuer: str) -> Finding:
-    message = f"its certificate, issued by {issuer or 'an unknown issuer'}, expires in {days:.0f} days"
+    message = Text(
+        "its certificate, issued by {issuer}, expires in {days:.0f} days",
+        issuer=issuer or Text("an unknown issuer"),
+        days=days,
+    )
     if days < SOON:
         return warning("api.tls", message, "ask its owner to renew it: after that date no POST can be sent")
     return ok("api.tls", message)
@@ -127,9 +141,9 @@ def _status(connection: socket.socket, host: str, path: str) -> int | None:
         return None
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception) -> AnyText:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return Text("no answer in time")
     return str(getattr(error, "strerror", None) or error)

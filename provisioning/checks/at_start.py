@@ -15,6 +15,7 @@ from provisioning.checks.relations import judge_relations
 from provisioning.config.settings import Settings
 from provisioning.ledger import Ledger
 from provisioning.ledger.server import read_facts
+from provisioning.text import Text
 
 WAITED_FOR = frozenset({"redis.writes"})
 """Fatal, but temporary: a worker waits for a full Redis, as it does for an unavailable one."""
@@ -48,7 +49,7 @@ def judge_proxies(environ: Mapping[str, str]) -> list[Finding]:
     return [
         warning(
             "settings.proxy",
-            f"{name} is set, but workers ignore it: they connect to the API directly",
+            Text("{name} is set, but workers ignore it: they connect to the API directly", name=name),
             "make sure that the hosts of the workers can reach PROVISION_API_URL directly; then unset it",
         )
         for name in PROXIES

@@ -9,6 +9,7 @@ from provisioning.checks.finding import Finding, Level, fatal, ok
 from provisioning.config import addresses
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
+from provisioning.text import Text, joined
 
 WITHIN = 5.0
 """Seconds for a connection to the broker."""
@@ -24,12 +25,15 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
         if check_rights(make_app(settings)):
             yield ok("broker.rights", "the user has all rights that Celery needs")
     except ConfigurationError as error:
-        yield fatal("broker.rights", error.message, error.hint)
+        yield fatal("broker.rights", error.text, error.advice)
 
 
 def _reach(settings: Settings) -> Finding:
     if settings.broker_url is None:
-        return ok("broker.reachable", f"the broker is the Redis of the ledger{_messages(settings)}")
+        return ok(
+            "broker.reachable",
+            joined("; ", [Text("the broker is the Redis of the ledger"), *_messages(settings)]),
+        )
     connection = make_app(settings).connection_for_write(connect_timeout=WITHIN)
     where = _shown(settings.broker_url.get_secret_value()) or connection.as_uri()  # without its password
     try:
@@ -38,12 +42,14 @@ def _reach(settings: Settings) -> Finding:
         message = str(error).strip() or type(error).__name__
         return fatal(
             "broker.reachable",
-            f"cannot connect to the broker at {where} ({message})",
+            Text("cannot connect to the broker at {where} ({message})", where=where, message=message),
             "start it, or correct PROVISION_BROKER_URL; if unset, the broker is the Redis of the ledger",
         )
     finally:
         connection.release()
-    return ok("broker.reachable", f"connected to {where}{_messages(settings)}")
+    return ok(
+        "broker.reachable", joined("; ", [Text("connected to {where}", where=where), *_messages(settings)])
+    )
 
 
 def _shown(url: str) -> str:
@@ -51,13 +57,15 @@ def _shown(url: str) -> str:
     return str(addresses.parse(url)) if addresses.is_of_sentinels(url) else ""
 
 
-def _messages(settings: Settings) -> str:
-    """The number of messages there, as an addition to a sentence; empty if the broker does not report it."""
+def _messages(settings: Settings) -> list[Text]:
+    """The number of messages there, as an addition to a sentence; none if the broker does not report it."""
     waiting = Waiting(make_app(settings))
     try:
         wait, taken = waiting.count(), waiting.taken()
     except (LedgerUnavailableError, ConfigurationError):
-        return ""
+        return []
     finally:
         waiting.close()
-    return f"; waiting messages: {wait}" + ("" if taken is None else f", being processed: {taken}")
+    if taken is None:
+        return [Text("waiting messages: {wait}", wait=wait)]
+    return [Text("waiting messages: {wait}, being processed: {taken}", wait=wait, taken=taken)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provisioning.checks.finding import Finding, fatal, ok
+from provisioning.text import AnyText, Text
 
 
 def check_ca_file(file: Path | None) -> Iterator[Finding]:
@@ -17,16 +18,17 @@ def check_ca_file(file: Path | None) -> Iterator[Finding]:
     try:
         context.load_verify_locations(file)
     except ssl.SSLError:
-        reason = "it holds no PEM certificate"
+        reason: AnyText = Text("it holds no PEM certificate")
     except OSError as error:
         reason = error.strerror or str(error)
     else:
         yield ok(
-            "settings.ca_file", f"the certificates in {file} are trusted in addition to those of the system"
+            "settings.ca_file",
+            Text("the certificates in {file} are trusted in addition to those of the system", file=file),
         )
         return
     yield fatal(
         "settings.ca_file",
-        f"PROVISION_CA_FILE is {file}, which is not usable: {reason}",
+        Text("PROVISION_CA_FILE is {file}, which is not usable: {reason}", file=file, reason=reason),
         "use a file that starts with -----BEGIN CERTIFICATE-----, or unset PROVISION_CA_FILE",
     )

@@ -12,6 +12,7 @@ from provisioning.checks.secret_file import look_at
 from provisioning.config.credentials import load_credentials
 from provisioning.config.settings import Settings
 from provisioning.errors import ConfigurationError
+from provisioning.text import AnyText, Text, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class CredentialFacts:
     """
 
     names: tuple[str, ...] = ()
-    problem: str = ""
-    advice: str = ""
+    problem: AnyText = ""
+    advice: AnyText = ""
     file: Path | None = None
     mode: int | None = None
     foreign: bool = False
@@ -56,7 +57,9 @@ def judge_credentials(facts: CredentialFacts) -> Iterator[Finding]:
     """All findings on them."""
     if facts.problem:
         yield fatal(
-            "credentials.loaded", facts.problem, facts.advice or "correct the file, and restart the workers"
+            "credentials.loaded",
+            facts.problem,
+            facts.advice or Text("correct the file, and restart the workers"),
         )
     elif not facts.names:
         yield warning(
@@ -66,11 +69,14 @@ def judge_credentials(facts: CredentialFacts) -> Iterator[Finding]:
             " PROVISION_CREDENTIALS_FILE",
         )
     else:
-        where = " (one in the environment, readable by anybody who can inspect the process)"
-        count = len(facts.names)
+        loaded = plural("{count} credential", "{count} credentials", len(facts.names))
+        open_one = Text(
+            "{credentials} (one in the environment, readable by anybody who can inspect the process)",
+            credentials=loaded,
+        )
         yield ok(
             "credentials.loaded",
-            f"{count} credential{'' if count == 1 else 's'}{where if facts.in_environment else ''}",
+            open_one if facts.in_environment else loaded,
         )
     if facts.file is not None and facts.mode is not None:
         yield _permissions(facts.file, facts.mode, foreign=facts.foreign, mounted=facts.mounted)
@@ -79,16 +85,28 @@ def judge_credentials(facts: CredentialFacts) -> Iterator[Finding]:
 def _permissions(file: Path, mode: int, *, foreign: bool, mounted: bool) -> Finding:
     mend = f"chmod 600 {file}"
     if mounted and not mode & stat.S_IWOTH:
-        return ok("credentials.file", f"{file} is a mounted secret (mode {mode:04o})")
+        return ok(
+            "credentials.file", Text("{file} is a mounted secret (mode {mode:04o})", file=file, mode=mode)
+        )
     if foreign:
         return fatal(
             "credentials.file",
-            f"{file} belongs to another user, who could send jobs for any company",
-            f"change its owner (chown) to the user of the workers, then {mend}",
+            Text("{file} belongs to another user, who could send jobs for any company", file=file),
+            Text("change its owner (chown) to the user of the workers, then {command}", command=mend),
         )
     if mode & stat.S_IWOTH:
-        return fatal("credentials.file", f"{file} is writable by everybody (mode {mode:04o})", mend)
+        return fatal(
+            "credentials.file",
+            Text("{file} is writable by everybody (mode {mode:04o})", file=file, mode=mode),
+            mend,
+        )
     if mode & 0o077:
-        others = "everybody" if mode & stat.S_IROTH else "its group"
-        return warning("credentials.file", f"{file} is open to {others} (mode {mode:04o})", mend)
-    return ok("credentials.file", f"{file} is private to its owner (mode {mode:04o})")
+        others = Text("everybody") if mode & stat.S_IROTH else Text("its group")
+        return warning(
+            "credentials.file",
+            Text("{file} is open to {others} (mode {mode:04o})", file=file, others=others, mode=mode),
+            mend,
+        )
+    return ok(
+        "credentials.file", Text("{file} is private to its owner (mode {mode:04o})", file=file, mode=mode)
+    )

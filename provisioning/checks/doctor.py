@@ -18,6 +18,7 @@ from provisioning.config.settings import Settings
 from provisioning.embedded.workplace import Workplace, workplace
 from provisioning.errors import ConfigurationError, LedgerUnavailableError
 from provisioning.ledger import Ledger
+from provisioning.text import AnyText, Text
 from provisioning.version import version
 
 GROUPS = (
@@ -39,11 +40,20 @@ NEEDS_LEDGER = frozenset({"home", "redis", "clock", "encryption", "workers", "br
 
 async def examine(only: Collection[str] = GROUPS) -> list[Finding]:
     """Runs all requested checks; they change nothing permanently."""
-    found = [ok("program.version", f"provision {version()}, Python {platform.python_version()}")]
+    found = [
+        ok(
+            "program.version",
+            Text(
+                "provision {version}, Python {python_version}",
+                version=version(),
+                python_version=platform.python_version(),
+            ),
+        )
+    ]
     try:
         settings = Settings.from_env(os.environ)
     except ConfigurationError as error:
-        return found + [fatal("settings.read", line, error.hint) for line in error.message.splitlines()]
+        return found + [fatal("settings.read", line, error.advice) for line in _lines(error.text)]
     found += [ok("settings.read", "all settings are valid"), *check_settings(settings, most_files())]
     found += judge_secret_files(secret_files(os.environ, Path.cwd()))
     if NEEDS_LEDGER & set(only):
@@ -51,10 +61,15 @@ async def examine(only: Collection[str] = GROUPS) -> list[Finding]:
             with workplace() as place:
                 found += await _at(place, only)
         except LedgerUnavailableError as error:  # the embedded one, which does not start
-            found.append(fatal("redis.reachable", error.message, error.hint))
+            found.append(fatal("redis.reachable", error.text, error.advice))
     if "api" in only:
         found += judge_api(gather_api(settings.api_url, settings.connect_timeout, settings.ca_file))
     return [finding for finding in found if finding.check.split(".")[0] in only]
+
+
+def _lines(text: AnyText) -> list[AnyText]:
+    """The problems of settings, each by itself."""
+    return [text] if isinstance(text, str) else text.parts
 
 
 async def _at(place: Workplace, only: Collection[str]) -> list[Finding]:
@@ -84,7 +99,7 @@ async def _ledger(place: Workplace) -> list[Finding]:
         found = [each for each in await check_ledger(ledger) if each.check not in known]
         workers = await ledger.queries.workers()
     except LedgerUnavailableError as error:
-        return [fatal("redis.reachable", error.message, error.hint), *malformed]
+        return [fatal("redis.reachable", error.text, error.advice), *malformed]
     finally:
         await ledger.close()
     workers_found = judge_workers(workers, embedded=place.embedded)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from provisioning.checks.finding import Finding, fatal, ok, warning
 from provisioning.errors import ConfigurationError
 from provisioning.ledger.encryption import Census, load_masters
+from provisioning.text import Text
 
-ENCRYPTED = "this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set"
+ENCRYPTED = Text("this ledger is encrypted and PROVISION_ENCRYPTION_KEYS is not set")
 
 
 def judge_masters(text: str) -> Iterator[Finding]:
@@ -16,7 +17,7 @@ def judge_masters(text: str) -> Iterator[Finding]:
     try:
         load_masters(text)
     except ConfigurationError as error:
-        yield fatal("encryption.keys", error.message, error.hint)
+        yield fatal("encryption.keys", error.text, error.advice)
 
 
 def judge_encryption(census: Census) -> Finding:
@@ -24,9 +25,9 @@ def judge_encryption(census: Census) -> Finding:
     check = "encryption.keys"
     if not census.keys:
         message = (
-            "encryption keys are set: request bodies and widgets are encrypted"
+            Text("encryption keys are set: request bodies and widgets are encrypted")
             if census.masters
-            else "nothing is encrypted at rest"
+            else Text("nothing is encrypted at rest")
         )
         return ok(check, message)
     if not census.masters:
@@ -34,17 +35,21 @@ def judge_encryption(census: Census) -> Finding:
     if not census.fingerprints or (census.closed and not census.opened):
         return fatal(
             check,
-            (
-                "no key in PROVISION_ENCRYPTION_KEYS can decrypt this ledger: "
-                "they are of another ledger, or too new"
-            ),
+            "no key in PROVISION_ENCRYPTION_KEYS can decrypt this ledger: "
+            "they are of another ledger, or too new",
             "add the old keys after the new one; then run provision rotate-keys",
         )
     if census.closed:
         return warning(
             check,
-            f"PROVISION_ENCRYPTION_KEYS cannot decrypt the data keys of {census.closed} of"
-            f" {census.opened + census.closed} batches: these jobs cannot be sent or shown",
+            Text(
+                (
+                    "PROVISION_ENCRYPTION_KEYS cannot decrypt the data keys of {closed} of "
+                    "{all} batches: these jobs cannot be sent or shown"
+                ),
+                closed=census.closed,
+                all=census.opened + census.closed,
+            ),
             "add the old keys after the new one; then run provision rotate-keys",
         )
-    return ok(check, f"the keys decrypt all {census.opened} data keys of the ledger")
+    return ok(check, Text("the keys decrypt all {opened} data keys of the ledger", opened=census.opened))

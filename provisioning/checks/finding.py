@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
-import msgspec
+from provisioning.text import AnyText
 
 
 class Level(StrEnum):
@@ -15,32 +16,45 @@ class Level(StrEnum):
     FATAL = "fatal"
 
 
-class Finding(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Finding:
     """
     The result of one check.
 
     Attributes:
         check: stable name, `group.thing`.
-        message: what was found, as a sentence.
-        advice: what to do about it; empty if there is nothing to do.
+        text: what was found, as a sentence, to be translated; `message` is its English text.
+        way_out: what to do about it, to be translated; empty if there is nothing to do. `advice` is English.
     """
 
     check: str
     level: Level
-    message: str = msgspec.field(name="said")  # the published name in the output of `doctor --json`
-    advice: str = ""
+    text: AnyText
+    way_out: AnyText = ""
+
+    @property
+    def message(self) -> str:
+        return str(self.text)
+
+    @property
+    def advice(self) -> str:
+        return str(self.way_out)
+
+    def public(self) -> dict[str, str]:
+        """For programs, with the published names."""
+        return {"check": self.check, "level": self.level, "said": self.message, "advice": self.advice}
 
 
-def ok(check: str, message: str) -> Finding:
+def ok(check: str, message: AnyText) -> Finding:
     """A result without a problem."""
     return Finding(check, Level.OK, message)
 
 
-def warning(check: str, message: str, advice: str) -> Finding:
+def warning(check: str, message: AnyText, advice: AnyText) -> Finding:
     """A problem that does not stop the work now, but may later."""
     return Finding(check, Level.WARNING, message, advice)
 
 
-def fatal(check: str, message: str, advice: str) -> Finding:
+def fatal(check: str, message: AnyText, advice: AnyText) -> Finding:
     """A problem that must be corrected first."""
     return Finding(check, Level.FATAL, message, advice)

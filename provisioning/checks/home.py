@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning.checks.finding import Finding, fatal, ok, warning
+from provisioning.text import Text
 
 LITTLE, HARDLY_ANY = 2**30, 100 * 2**20
 """Bytes free: a million jobs take about the first; the second does not last for a rewrite of their file."""
@@ -43,15 +44,19 @@ def judge_home(facts: HomeFacts, *, embedded: bool = True) -> Iterator[Finding]:
     if facts.mode & 0o077:
         yield warning(
             "home.permissions",
-            f"{facts.folder} is open to others (mode {facts.mode:04o}), and contains widget keys",
+            Text(
+                "{folder} is open to others (mode {mode:04o}), and contains widget keys",
+                folder=facts.folder,
+                mode=facts.mode,
+            ),
             f"chmod 700 {facts.folder}",
         )
     else:
-        yield ok("home.permissions", f"{facts.folder} is private to its owner")
+        yield ok("home.permissions", Text("{folder} is private to its owner", folder=facts.folder))
     if not embedded:
         return
-    message = f"{facts.free / 2**30:.1f} GiB free for the embedded Valkey"
-    room = "free some space, or set PROVISION_HOME to a folder on another disk"
+    message = Text("{size:.1f} GiB free for the embedded Valkey", size=facts.free / 2**30)
+    room = Text("free some space, or set PROVISION_HOME to a folder on another disk")
     if facts.free < HARDLY_ANY:
         yield fatal("home.space", message, room)
     elif facts.free < LITTLE:

@@ -9,6 +9,7 @@ from provisioning.checks.finding import Finding, fatal, ok, warning
 from provisioning.errors import LedgerUnfitError
 from provisioning.ledger.fitness import check_eviction, check_version
 from provisioning.ledger.server import RedisFacts
+from provisioning.text import Text, plural
 
 FULL = 0.9
 """Share of its memory from which a Redis is too full: the HTTP API refuses jobs from the same share."""
@@ -47,8 +48,13 @@ def judge_version(version: str, name: str = "Redis") -> Finding:
     try:
         check_version(version)
     except LedgerUnfitError as error:
-        return fatal("redis.version", error.message, error.hint)
-    return ok("redis.version", f"{name} {version}" if name == "Redis" else f"{name}, as Redis {version}")
+        return fatal("redis.version", error.text, error.advice)
+    return ok(
+        "redis.version",
+        f"{name} {version}"
+        if name == "Redis"
+        else Text("{name}, as Redis {version}", name=name, version=version),
+    )
 
 
 def judge_eviction(policy: str | None) -> Finding:
@@ -62,7 +68,7 @@ def judge_eviction(policy: str | None) -> Finding:
     try:
         check_eviction(policy)
     except LedgerUnfitError as error:
-        return fatal("redis.eviction", error.message, error.hint)
+        return fatal("redis.eviction", error.text, error.advice)
     return ok("redis.eviction", "it evicts no keys")
 
 
@@ -71,10 +77,15 @@ def judge_skew(seconds: float) -> Finding:
     if abs(seconds) > SKEW:
         return warning(
             "clock.redis",
-            f"this host's clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} Redis'",
+            Text("this host's clock is {seconds:.1f} s ahead of Redis'", seconds=seconds)
+            if seconds > 0
+            else Text("this host's clock is {seconds:.1f} s behind Redis'", seconds=-seconds),
             "synchronize both with NTP; leases are not affected, but waits and displayed times are wrong",
         )
-    return ok("clock.redis", f"this host and Redis agree to within {max(abs(seconds), 0.01):.2f} s")
+    return ok(
+        "clock.redis",
+        Text("this host and Redis agree to within {seconds:.2f} s", seconds=max(abs(seconds), 0.01)),
+    )
 
 
 def _role(facts: RedisFacts) -> Finding:
@@ -90,22 +101,34 @@ def _role(facts: RedisFacts) -> Finding:
             "this Redis is a replica: it refuses writes",
             "set PROVISION_REDIS_URL to its primary",
         )
-    has = f"a primary with {facts.replicas} replica{'' if facts.replicas == 1 else 's'}"
+    has = plural("a primary with {count} replica", "a primary with {count} replicas", facts.replicas)
     if facts.replicas < facts.confirming:
         return warning(
             "redis.role",
-            f"{has}, of which {facts.confirming} must confirm each write: no job is sent",
+            Text(
+                "{has}, of which {confirming} must confirm each write: no job is sent",
+                has=has,
+                confirming=facts.confirming,
+            ),
             "connect more replicas, or lower PROVISION_REDIS_REPLICAS",
         )
     if facts.replicas and not facts.confirming:
         return warning(
             "redis.role",
-            f"{has} that no write waits for: a failover may lose intents, and widgets may be created twice",
+            Text(
+                (
+                    "{has} that no write waits for: a failover may lose intents, and widgets may "
+                    "be created twice"
+                ),
+                has=has,
+            ),
             "set PROVISION_REDIS_REPLICAS=1 for workers, servers and commands",
         )
     return ok(
         "redis.role",
-        f"{has}{', of which ' + str(facts.confirming) + ' must confirm' if facts.confirming else ''}",
+        Text("{has}, of which {confirming} must confirm", has=has, confirming=facts.confirming)
+        if facts.confirming
+        else has,
     )
 
 
@@ -113,7 +136,7 @@ def _rights(facts: RedisFacts) -> Finding:
     if facts.denied:
         return fatal(
             "redis.rights",
-            f"this Redis user lacks the right to use {', '.join(facts.denied)}",
+            Text("this Redis user lacks the right to use {denied}", denied=", ".join(facts.denied)),
             f"ACL SETUSER NAME {rights()}",
         )
     return ok("redis.rights", "the user has all rights that the ledger needs")
@@ -123,7 +146,7 @@ def _writes(facts: RedisFacts) -> Finding:
     if facts.refused:
         return fatal(
             "redis.writes",
-            f"this Redis refuses writes ({facts.refused})",
+            Text("this Redis refuses writes ({refused})", refused=facts.refused),
             "see the Redis log: the disk or the memory may be full, or the last snapshot failed",
         )
     return ok("redis.writes", "it accepts writes")
@@ -139,7 +162,7 @@ def _persistence(facts: RedisFacts) -> Iterator[Finding]:
                 "see the Redis log, and free twice the size of the file on its disk",
             )
         return
-    mend = "run CONFIG SET appendonly yes, and set the same in the configuration file"
+    mend = Text("run CONFIG SET appendonly yes, and set the same in the configuration file")
     if facts.save == "" and not facts.replicas:
         yield fatal(
             "redis.persistence",
@@ -180,43 +203,54 @@ def _append_only(facts: RedisFacts) -> Finding:
             " those widgets may be created twice",
             "run CONFIG SET appendfsync always, and set the same in the configuration file",
         )
-    return ok("redis.persistence", f"append-only, flushed {facts.appendfsync or 'at an unknown interval'}")
+    return ok(
+        "redis.persistence",
+        Text("append-only, flushed {how}", how=facts.appendfsync or Text("at an unknown interval")),
+    )
 
 
 def _memory(facts: RedisFacts) -> Finding:
     most = facts.most or facts.host
     if not most:
-        return ok("redis.memory", f"{_size(facts.used)} used")
+        return ok("redis.memory", Text("{size} used", size=_size(facts.used)))
     share = facts.used / most
-    limit = "its maxmemory" if facts.most else "the memory of its host"
-    message = f"{_size(facts.used)} used of {_size(most)}, {limit}"
+    message = Text(
+        "{size} used of {most}, {limit}",
+        size=_size(facts.used),
+        most=_size(most),
+        limit=Text("its maxmemory") if facts.most else Text("the memory of its host"),
+    )
     if share >= FULL:
         return warning(
             "redis.memory",
-            f"{message}: at the limit no further job is accepted",
+            Text("{message}: at the limit no further job is accepted", message=message),
             "add memory, or delete old batches: PROVISION_RETENTION_DAYS, provision purge",
         )
     return ok("redis.memory", message)
 
 
 def _latency(facts: RedisFacts) -> Finding:
-    message = f"a round trip takes {facts.latency * 1000:.1f} ms"
+    message = Text("a round trip takes {milliseconds:.1f} ms", milliseconds=facts.latency * 1000)
     if facts.latency > SLOW:
-        lines = "it slows down everything" if facts.latency > SLOWEST else "each job needs three"
-        return warning("redis.latency", f"{message}: {lines}", "run workers and Redis in the same network")
+        lines = Text("it slows down everything") if facts.latency > SLOWEST else Text("each job needs three")
+        return warning(
+            "redis.latency",
+            Text("{message}: {lines}", message=message, lines=lines),
+            "run workers and Redis in the same network",
+        )
     return ok("redis.latency", message)
 
 
-def _size(count: int) -> str:
+def _size(count: int) -> Text:
     """
     Bytes as people read them.
 
-    >>> _size(3_500_000)
+    >>> str(_size(3_500_000))
     '3.3 MiB'
     """
     size = float(count)
     for unit in ("bytes", "KiB", "MiB"):
         if size < 1024:
-            return f"{size:.3g} {unit}"
+            return Text("{size:.3g} {unit}", size=size, unit=unit)
         size /= 1024
-    return f"{size:.3g} GiB"
+    return Text("{size:.3g} {unit}", size=size, unit="GiB")

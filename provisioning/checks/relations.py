@@ -18,6 +18,7 @@ from provisioning.config.redis_address import RedisAddress
 from provisioning.config.sentinel_address import SentinelAddress
 from provisioning.config.settings import Settings
 from provisioning.pace import Rate
+from provisioning.text import Text
 
 SHORT_LEASE = 8.0
 """Seconds of a lease below which one slow answer of Redis, at 5 s for a connection, loses it."""
@@ -66,43 +67,77 @@ def _times(settings: Settings) -> Iterator[Finding]:
     if settings.lease >= MOST_LEASE:
         yield fatal(
             "settings.lease",
-            f"PROVISION_LEASE is {settings.lease:g} s and must be below {MOST_LEASE} s:"
-            " the jobs of a dead worker would wait that long",
+            Text(
+                (
+                    "PROVISION_LEASE is {lease:g} s and must be below {most_lease} s: the jobs "
+                    "of a dead worker would wait that long"
+                ),
+                lease=settings.lease,
+                most_lease=MOST_LEASE,
+            ),
             "set PROVISION_LEASE to 20",
         )
     elif settings.lease > LONG_LEASE:
         yield warning(
             "settings.lease",
-            f"the jobs of a dead worker wait for PROVISION_LEASE, {settings.lease:g} s",
+            Text("the jobs of a dead worker wait for PROVISION_LEASE, {lease:g} s", lease=settings.lease),
             "20 s is enough: a lease is renewed every quarter of it, so attempts may last longer",
         )
     elif settings.lease < SHORT_LEASE:
         yield warning(
             "settings.lease",
-            f"PROVISION_LEASE is {settings.lease:g} s: if Redis is slow for {settings.lease * 0.75:g} s,"
-            " the jobs being sent become in doubt",
+            Text(
+                (
+                    "PROVISION_LEASE is {lease:g} s: if Redis is slow for {least:g} s, the "
+                    "jobs being sent become in doubt"
+                ),
+                lease=settings.lease,
+                least=settings.lease * 0.75,
+            ),
             "set PROVISION_LEASE to 20",
         )
     if settings.connect_timeout >= settings.backoff_budget:
         yield warning(
             "settings.budget",
-            f"an attempt without a connection takes PROVISION_CONNECT_TIMEOUT"
-            f" ({settings.connect_timeout:g} s), the whole PROVISION_BACKOFF_BUDGET"
-            f" ({settings.backoff_budget:g} s): it is never retried",
-            f"set PROVISION_BACKOFF_BUDGET well above it; a whole attempt may take {attempt:g} s",
+            Text(
+                (
+                    "an attempt without a connection takes PROVISION_CONNECT_TIMEOUT "
+                    "({connect_timeout:g} s), the whole PROVISION_BACKOFF_BUDGET "
+                    "({backoff_budget:g} s): it is never retried"
+                ),
+                connect_timeout=settings.connect_timeout,
+                backoff_budget=settings.backoff_budget,
+            ),
+            Text(
+                ("set PROVISION_BACKOFF_BUDGET well above it; a whole attempt may take {attempt:g} s"),
+                attempt=attempt,
+            ),
         )
     elif settings.attempts > 1 and settings.backoff_base >= settings.backoff_budget:
         yield warning(
             "settings.budget",
-            f"PROVISION_BACKOFF_BASE ({settings.backoff_base:g} s) is not below PROVISION_BACKOFF_BUDGET"
-            f" ({settings.backoff_budget:g} s): few jobs are retried",
+            Text(
+                (
+                    "PROVISION_BACKOFF_BASE ({backoff_base:g} s) is not below "
+                    "PROVISION_BACKOFF_BUDGET ({backoff_budget:g} s): few jobs are retried"
+                ),
+                backoff_base=settings.backoff_base,
+                backoff_budget=settings.backoff_budget,
+            ),
             "set PROVISION_BACKOFF_BUDGET well above it",
         )
     if settings.retry_after_cap > settings.backoff_budget:
         yield warning(
             "settings.retry_after",
-            f"PROVISION_RETRY_AFTER_CAP ({settings.retry_after_cap:g} s) is above PROVISION_BACKOFF_BUDGET"
-            f" ({settings.backoff_budget:g} s): such a wait uses up the whole budget of a job",
+            Text(
+                (
+                    "PROVISION_RETRY_AFTER_CAP ({retry_after_cap:g} s) is above "
+                    "PROVISION_BACKOFF_BUDGET ({backoff_budget:g} s): such a wait uses up the "
+                    "whole budget of a job"
+                ),
+                retry_after_cap=settings.retry_after_cap,
+                backoff_budget=settings.backoff_budget,
+            ),
             "set PROVISION_RETRY_AFTER_CAP below it; for longer waits the job returns to the queue",
         )
 
@@ -112,16 +147,33 @@ def _numbers(settings: Settings, files: int | None) -> Iterator[Finding]:
     if pace is not None and settings.max_in_flight < pace:
         yield warning(
             "settings.in_flight",
-            f"PROVISION_MAX_IN_FLIGHT ({settings.max_in_flight}) limits one worker to less than"
-            f" PROVISION_RATE ({settings.rate}) if an answer takes {settings.max_in_flight / pace:.1f} s",
+            Text(
+                (
+                    "PROVISION_MAX_IN_FLIGHT ({max_in_flight}) limits one worker to less than "
+                    "PROVISION_RATE ({rate}) if an answer takes {seconds:.1f} s"
+                ),
+                max_in_flight=settings.max_in_flight,
+                rate=settings.rate,
+                seconds=settings.max_in_flight / pace,
+            ),
             "raise PROVISION_MAX_IN_FLIGHT: a POST in flight needs little more than a socket",
         )
     if files is not None and files < settings.max_in_flight + SPARE_FILES:
         yield warning(
             "settings.files",
-            f"a process here may open {files} files, and PROVISION_MAX_IN_FLIGHT is"
-            f" {settings.max_in_flight}: a worker keeps {room_for(files)} in flight",
-            f"ulimit -n {settings.max_in_flight + 2 * SPARE_FILES}, or LimitNOFILE in the unit",
+            Text(
+                (
+                    "a process here may open {files} files, and PROVISION_MAX_IN_FLIGHT is "
+                    "{max_in_flight}: a worker keeps {room} in flight"
+                ),
+                files=files,
+                max_in_flight=settings.max_in_flight,
+                room=room_for(files),
+            ),
+            Text(
+                "ulimit -n {files}, or LimitNOFILE in the unit",
+                files=settings.max_in_flight + 2 * SPARE_FILES,
+            ),
         )
 
 
@@ -154,14 +206,22 @@ def _choices(settings: Settings) -> Iterator[Finding]:
         yield warning(
             "settings.flower_auth",
             "the password in PROVISION_FLOWER_AUTH is easy to guess: it gives access to all tenants",
-            f"use {SHORTEST_PASSWORD} characters or more; if unset, a new one is made at each start",
+            Text(
+                ("use {shortest_password} characters or more; if unset, a new one is made at each start"),
+                shortest_password=SHORTEST_PASSWORD,
+            ),
         )
     parts = urlsplit(settings.api_url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         yield warning(
             "settings.api_url",
-            f"PROVISION_API_URL is http:// and not on this machine ({parts.hostname}): credentials and bodies"
-            " are sent unencrypted",
+            Text(
+                (
+                    "PROVISION_API_URL is http:// and not on this machine ({hostname}): "
+                    "credentials and bodies are sent unencrypted"
+                ),
+                hostname=parts.hostname,
+            ),
             "use https://",
         )
     if settings.redis and _is_open(addresses.parse(settings.redis)):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from provisioning.checks.finding import Finding, ok, warning
 from provisioning.config.settings import PREFIX, secret_settings
+from provisioning.text import AnyText, Text
 
 MOUNTS = Path("/run/secrets")
 """Folders of container secrets: the host chooses their owner, and their mode permits all users."""
@@ -57,16 +58,16 @@ def look_at(path: Path) -> SecretFile | None:
     return SecretFile(path, mode, own, foreign, whole.is_relative_to(MOUNTS))
 
 
-def openness(file: SecretFile) -> str:
+def openness(file: SecretFile) -> AnyText:
     """
     Who besides its owner may read or change a file; empty if no one.
 
-    >>> openness(SecretFile(Path("key"), 0o640))
+    >>> str(openness(SecretFile(Path("key"), 0o640)))
     'its group'
     """
     if not file.mode & (OTHERS | GROUP):
         return ""
-    return "everybody" if file.mode & stat.S_IROTH else "its group"
+    return Text("everybody") if file.mode & stat.S_IROTH else Text("its group")
 
 
 def secret_files(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, SecretFile]]:
@@ -92,15 +93,24 @@ def judge_secret_files(files: Iterator[tuple[str, SecretFile]]) -> Iterator[Find
     for what, file in files:
         to = openness(file)
         if file.mounted and not file.mode & stat.S_IWOTH:
-            yield ok("settings.secret_file", f"{file.path} is a mounted secret (mode {file.mode:04o})")
+            yield ok(
+                "settings.secret_file",
+                Text("{path} is a mounted secret (mode {mode:04o})", path=file.path, mode=file.mode),
+            )
         elif to:
             yield warning(
                 "settings.secret_file",
-                f"{file.path} is open to {to} (mode {file.mode:04o}), and holds {what}",
+                Text(
+                    "{path} is open to {to} (mode {mode:04o}), and holds {what}",
+                    path=file.path,
+                    to=to,
+                    mode=file.mode,
+                    what=what,
+                ),
                 f"chmod 600 {file.path}",
             )
         else:
-            yield ok("settings.secret_file", f"{file.path} is private to its owner")
+            yield ok("settings.secret_file", Text("{path} is private to its owner", path=file.path))
 
 
 def _secrets_in(file: Path) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from provisioning.checks.finding import Finding, ok, warning
 from provisioning.checks.redis_server import SKEW
 from provisioning.ledger import WorkerSign
+from provisioning.text import Text, joined
 
 
 def judge_workers(workers: Sequence[WorkerSign], *, embedded: bool) -> Iterator[Finding]:
@@ -18,7 +19,12 @@ def judge_workers(workers: Sequence[WorkerSign], *, embedded: bool) -> Iterator[
     """
     if workers:
         yield ok(
-            "workers.alive", f"{len(workers)} running: {', '.join(sorted(each.name for each in workers))}"
+            "workers.alive",
+            Text(
+                "{count} running: {names}",
+                count=len(workers),
+                names=", ".join(sorted(each.name for each in workers)),
+            ),
         )
         yield from _disagreements(workers)
         yield from _skews(workers)
@@ -37,8 +43,17 @@ def _disagreements(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
             agreed = False
             yield warning(
                 "workers.settings",
-                f"workers differ in PROVISION_{name.upper()}:"
-                f" {', '.join(f'{worker} has {value}' for worker, value in sorted(values.items()))}",
+                Text(
+                    "workers differ in PROVISION_{name}: {values}",
+                    name=name.upper(),
+                    values=joined(
+                        ", ",
+                        [
+                            Text("{worker} has {value}", worker=worker, value=value)
+                            for worker, value in sorted(values.items())
+                        ],
+                    ),
+                ),
                 "use the same value on all workers and restart them",
             )
     known = {tuple(each.credentials) for each in workers}
@@ -48,8 +63,10 @@ def _disagreements(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
         anywhere = set.union(*(set(names) for names in known))
         yield warning(
             "workers.credentials",
-            f"not every worker has {', '.join(sorted(anywhere - everywhere))}: a worker without it stops"
-            " the credential for all",
+            Text(
+                ("not every worker has {names}: a worker without it stops the credential for all"),
+                names=", ".join(sorted(anywhere - everywhere)),
+            ),
             "use the same PROVISION_CREDENTIALS_FILE on all workers and restart them",
         )
     if agreed and len(workers) > 1:
@@ -59,10 +76,12 @@ def _disagreements(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
 def _skews(workers: Sequence[WorkerSign]) -> Iterator[Finding]:
     off = [each for each in workers if abs(each.skew) > SKEW]
     for each in off:
+        facts = {"name": each.name, "seconds": abs(each.skew)}
         yield warning(
             "clock.workers",
-            f"the clock of {each.name} is {abs(each.skew):.1f} s"
-            f" {'ahead of' if each.skew > 0 else 'behind'} Redis'",
+            Text("the clock of {name} is {seconds:.1f} s ahead of Redis'", **facts)
+            if each.skew > 0
+            else Text("the clock of {name} is {seconds:.1f} s behind Redis'", **facts),
             "synchronize the clock of its host with NTP",
         )
     if not off:

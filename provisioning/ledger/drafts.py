@@ -24,6 +24,7 @@ from redis.exceptions import WatchError
 from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.ledger import keys
 from provisioning.ledger.encryption import Encryption
+from provisioning.text import Text
 
 KEPT: Final = 2 * 3600
 """Seconds for which a draft is kept after its last change."""
@@ -149,7 +150,7 @@ class Drafts:
             size, stored = size + len(chunk), stored + len(part)
             if size > MOST_BYTES or stored > MOST_STORED:
                 raise InvalidInputError(
-                    f"the file is too large: {MOST_BYTES >> 20} MB are accepted",
+                    Text("the file is too large: {most_bytes} MB are accepted", most_bytes=MOST_BYTES >> 20),
                     hint="split it, or use provision apply on the command line",
                 )
             pipeline = self._redis.pipeline(transaction=False)

@@ -60,5 +60,5 @@ class LedgerGuard:
         for finding in judge_redis(facts):
             if finding.check in DURABILITY and finding.level is Level.WARNING:
                 log_event(
-                    log_events.LEDGER_EXPOSED, error=LedgerUnfitError(finding.message, hint=finding.advice)
+                    log_events.LEDGER_EXPOSED, error=LedgerUnfitError(finding.text, hint=finding.way_out)
                 )

@@ -45,7 +45,7 @@ def doctor(
     found = asyncio.run(examine(only or GROUPS))
     if json:
         for finding in found:
-            emit(finding)
+            emit(finding.public())
     else:
         _show(found)
     bad = {Level.FATAL, Level.WARNING} if strict else {Level.FATAL}
@@ -57,10 +57,10 @@ def _show(found: list[Finding]) -> None:
     width = max((len(finding.check) for finding in found), default=0)
     for finding in found:
         mark, style = _MARKS[finding.level]
-        line = StyledText.assemble((mark, style), f" {finding.check:<{width}}  {shown(finding.message)}")
+        line = StyledText.assemble((mark, style), f" {finding.check:<{width}}  {shown(tr(finding.text))}")
         out.print(line, soft_wrap=True)
         if finding.advice:
-            out.print(f"  {'':<{width}}  → {shown(finding.advice)}", soft_wrap=True)
+            out.print(f"  {'':<{width}}  → {shown(tr(finding.way_out))}", soft_wrap=True)
     warnings = sum(finding.level is Level.WARNING for finding in found)
     fatal = sum(finding.level is Level.FATAL for finding in found)
     checks = amount(len(found), "check")

@@ -25,6 +25,7 @@ from console.words import LANGUAGES
 from outcomes.causes import CauseCount, cause_json
 from outcomes.words import duration, limit_words, state_counts
 from producers.files.reading import Reading
+from provisioning.checks.redis_server import judge_skew
 from provisioning.config.settings import Settings, language_of
 from provisioning.errors import InvalidJobError
 from provisioning.ledger import CauseGroup, Hold, SendingLimit
@@ -116,6 +117,18 @@ def test_notes_are_spanish_on_a_terminal_and_english_as_events(
     assert text.getvalue() == "nota: a.csv está vacío\n"
 
 
+def test_a_finding_is_told_in_spanish_and_for_programs_in_english() -> None:
+    found = judge_skew(-3.5)
+    assert tr(found.text) == "el reloj de este host está 3,5 s atrasado respecto a Redis"
+    assert found.public() == {
+        "check": "clock.redis",
+        "level": "warning",
+        "said": "this host's clock is 3.5 s behind Redis'",
+        "advice": "synchronize both with NTP;"
+        " leases are not affected, but waits and displayed times are wrong",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -204,6 +217,6 @@ def test_the_catalogues_have_the_variable_parts_of_the_english_texts() -> None:
 
 
 def test_the_module_speaks_english_until_it_is_told() -> None:
-    assert language.tr("done") == "listo"
+    assert language.tr("nothing new to send") == "nada nuevo que enviar"
     use_language("en")
-    assert language.tr("done") == "done"
+    assert language.tr("nothing new to send") == "nothing new to send"

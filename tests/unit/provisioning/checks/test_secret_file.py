@@ -46,7 +46,7 @@ def test_a_folder_that_keeps_others_out_guards_what_is_in_it(
     secrets.chmod(above)
     found = look_at(file)
     assert found is not None
-    assert openness(found) == to
+    assert str(openness(found)) == to
 
 
 def test_every_file_named_after_an_at_and_every_file_of_settings_is_looked_at(folder: Path) -> None:
