@@ -72,9 +72,10 @@ def make_app(app_state: AppState) -> FastAPI:
         reading = asyncio.create_task(app_state.event_waiters.run(app_state.closing))
         delivering = asyncio.create_task(app_state.webhooks.run(app_state.closing, app_state.event_waiters))
         acting = asyncio.create_task(app_state.bulk_acts.run(app_state.closing))
+        others = [asyncio.ensure_future(run(app_state.closing)) for run in app_state.background]
         yield
         app_state.closing.set()
-        await asyncio.gather(waiting, reading, delivering, acting)
+        await asyncio.gather(waiting, reading, delivering, acting, *others)
         app_state.notifier.close()
         await app_state.ledger.close()
 

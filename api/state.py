@@ -65,6 +65,7 @@ class AppState:
     Attributes:
         export: writes outcome files; None if none was passed in.
         waiting: as in `Readings`.
+        background: what else the server does until its closing, which is their argument.
         fit: set once the ledger has answered and this program may write to it.
         closing: set when the server stops, so that event streams end.
     """
@@ -74,6 +75,7 @@ class AppState:
     notifier: BackgroundNotifier
     export: Export | None = None
     waiting: Callable[[], int] | None = None
+    background: list[Callable[[asyncio.Event], Awaitable[None]]] = field(default_factory=list)
     tokens: Tokens = field(init=False)
     rates: Rates = field(init=False)
     fullness: Fullness = field(init=False)

@@ -16,6 +16,7 @@ from console.web.static_files import address_of
 from console.web.visitor import Visitor
 from console.words import LANGUAGES, choose, translations
 from provisioning.attempt import Outcome
+from provisioning.job import Verdict
 from provisioning.ledger.schema import Move
 from provisioning.lifecycle import State
 from provisioning.printable import printable
@@ -84,6 +85,8 @@ def _environment(language: str) -> Environment:
         "day_clock": _day_clock,
         "state_word": lambda state: words.gettext(_STATE_WORDS[State(state)]),
         "outcome_word": lambda outcome: words.gettext(_OUTCOME_WORDS[Outcome(outcome)]),
+        "verdict_word": lambda verdict: words.gettext(_VERDICT_WORDS[Verdict(verdict)]),
+        "meaning_word": lambda path: words.gettext(_MEANING_WORDS.get(str(path), str(path))),
         "move_word": lambda move: words.gettext(_MOVE_WORDS.get(str(move), str(move))),
     }
     return environment
@@ -142,6 +145,37 @@ _MOVE_WORDS: Final[dict[str, str]] = {
     Move.RESOLVED_CREATED: _N("found: the widget exists"),
     Move.RESOLVED_ABSENT: _N("found: there is no widget"),
 }
+
+_VERDICT_WORDS: Final = {
+    Verdict.NEW: _N("new"),
+    Verdict.QUEUED: _N("queued already"),
+    Verdict.REPLACED: _N("queued already, with another body"),
+    Verdict.SUCCEEDED: _N("created already"),
+    Verdict.DEAD: _N("dead: redrive them on their page"),
+    Verdict.IN_DOUBT: _N("in doubt"),
+    Verdict.CHANGED: _N("known with another body: nothing is changed"),
+    Verdict.RISKY: _N("ended, and may have a widget: redrive them on their page"),
+    Verdict.ENDED: _N("ended"),
+    Verdict.REDRIVEN: _N("to be sent again"),
+}
+
+_MEANING_WORDS: Final = {
+    "key": _N("key: your own reference of the tenant"),
+    "label": _N("label: words for people"),
+    "credential": _N("credential: whose account at Jelou"),
+    "bot.id": _N("bot.id: the bot at Jelou"),
+    "widget.properties.type": _N("type of the widget"),
+    "widget.theme.position": _N("position on the page"),
+    "widget.theme.status": _N("shown or not"),
+    "widget.theme.font.name": _N("font"),
+    "widget.theme.vars.color.primary": _N("first colour"),
+    "widget.theme.vars.color.secondary": _N("second colour"),
+    "widget.startButton.backgroundColor": _N("colour of the button"),
+    "widget.startButton.logoUrl": _N("address of the logo"),
+    "credentials.whiteList": _N("sites on which it may be used"),
+    "credentials.blackList": _N("sites on which it may not be used"),
+}
+"""What the usual columns mean; the others have their paths."""
 
 _STATE_WORDS: Final = {
     State.QUEUED: _N("queued"),

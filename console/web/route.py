@@ -15,8 +15,9 @@ from starlette.responses import Response
 from api.problem import Kind, ProblemError
 from api.request import read_body
 from console.web.guard import is_form_token
-from console.web.render import _N, page
+from console.web.render import _N, language_of, page
 from console.web.visitor import SignInError, Visitor, page_before, to_sign_in
+from console.words import translate
 from provisioning.errors import InvalidInputError, LedgerUnavailableError, NotFoundError
 from provisioning.ledger.tokens import Scope
 
@@ -40,7 +41,7 @@ class PageRoute(APIRoute):
             except RequestValidationError:
                 return error_page(request, 422, "invalid")
             except InvalidInputError as error:
-                return error_page(request, 422, "invalid", error.message)
+                return error_page(request, 422, "invalid", translate(error.text, language_of(request)))
             except LedgerUnavailableError:
                 return error_page(request, 503, "ledger")
             except ProblemError as problem:

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from api.state import AppState
+from console.web.draft_work import DraftWork
 from console.web.guard import OF_THE_API, Guard
 from console.web.live_sessions import LiveSessions
 from console.web.pages import (
@@ -26,6 +28,8 @@ from console.web.pages import (
     reconciling,
     resolving,
     retention,
+    sending,
+    sending_forms,
     sign_in,
     static,
     workers,
@@ -35,10 +39,23 @@ from console.web.route import error_page
 from console.web.shared_reads import SharedReads
 from provisioning.config.settings import Settings
 
-READING = (sign_in, batches, dead_letters, in_doubt, jobs, bulk_acts, workers, audit, retention, live, static)
+READING = (
+    sign_in,
+    sending,
+    batches,
+    dead_letters,
+    in_doubt,
+    jobs,
+    bulk_acts,
+    workers,
+    audit,
+    retention,
+    live,
+    static,
+)
 """Modules with pages that change nothing."""
 
-WRITING = (holds, bulk_act_forms, resolving, reconciling, paces)
+WRITING = (sending_forms, holds, bulk_act_forms, resolving, reconciling, paces)
 """Modules with forms."""
 
 
@@ -57,6 +74,11 @@ def add_pages(app: FastAPI, settings: Settings, *, entrance: tuple[str, str] | N
     app.state.shared_reads = SharedReads()
     app.state.live_sessions = LiveSessions(app.state.app_state.ledger.sessions)
     _answer_with_pages(app)
+    app_state: AppState = app.state.app_state
+    work = DraftWork(app_state.ledger, app_state.credentials, settings.rate, app_state.notifier.notify)
+    app.state.draft_work = work
+    if settings.console == "full":
+        app_state.background.append(work.run)
     for module in (*READING, *(WRITING if settings.console == "full" else ())):
         app.include_router(module.router)
     return Guard(app, settings.console_origins)

@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.request import state_of
 from console.web.live_sessions import LiveSessions
+from console.web.pages.sending import draft_of
 from console.web.route import pages
 from console.web.shared_reads import SharedReads
 from console.web.visitor import Visiting, Visitor, batch_of, shown_cookie
@@ -40,10 +41,15 @@ async def live(
     visitor: Visiting,
     batch: Annotated[str, Query(max_length=200)] = "",
     bulk_act: Annotated[str, Query(max_length=40)] = "",
+    draft: Annotated[str, Query(max_length=40)] = "",
     of: Literal["lists", "workers"] = "lists",
 ) -> Response:
     """A stream of what changes on a page: of one batch, of one bulk act, of the lists, of the workers."""
-    topic = await _topic(request, visitor, batch, bulk_act, of)
+    if draft:
+        await draft_of(request, visitor, draft)
+        topic = Topic(f"draft:{draft}", "", lambda: _version_of_draft(state_of(request).ledger, draft))
+    else:
+        topic = await _topic(request, visitor, batch, bulk_act, of)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(request, topic), media_type="text/event-stream", headers=headers)
 
@@ -74,6 +80,10 @@ async def _topic(request: Request, visitor: Visitor, batch: str, bulk_act: str, 
         found = await batch_of(request, visitor, batch)
         return Topic(f"batch:{found}", found, lambda: _version_of_batch(ledger, found))
     return Topic("lists", "", ledger.queries.pulse)
+
+
+async def _version_of_draft(ledger: Ledger, draft: str) -> object:
+    return await ledger.drafts.find(draft, None), await ledger.drafts.findings(draft)
 
 
 async def _version_of_batch(ledger: Ledger, batch: str) -> object:

@@ -130,7 +130,10 @@ async def _draft(
     status = await ledger.queries.status(batch)
     if status.accepted > MOST_JOBS:
         raise InvalidInputError(
-            f"the batch has more than {MOST_JOBS:,} jobs: use provision reconcile on the command line"
+            Text(
+                "the batch has more than {most:,} jobs: use provision reconcile on the command line",
+                most=MOST_JOBS,
+            )
         )
     send_absent = bool(fields.get("absent"))
     with tempfile.TemporaryDirectory(prefix="reconcile-") as folder:

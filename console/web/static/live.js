@@ -107,26 +107,48 @@ for (const place of document.querySelectorAll("[data-fill]")) {
     .catch(() => {}); // the link in it does the same
 }
 
-// A proxy that refuses a large file answers with a page of its own.
+// Files go up with their progress. A proxy that refuses a large one answers with a page of its own.
 for (const form of document.querySelectorAll("form[data-too-large]")) {
-  form.addEventListener("submit", async (event) => {
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
     const button = form.querySelector("button");
-    button.disabled = true;
-    try {
-      const answer = await fetch(form.action, { method: "POST", body: new FormData(form), credentials: "same-origin" });
-      if (answer.status === 413 && !(await answer.clone().text()).includes("<main")) {
+    const bar = document.createElement("progress");
+    const text = document.createElement("span");
+    bar.setAttribute("aria-label", form.dataset.progress || "");
+    const request = new XMLHttpRequest();
+    request.open("POST", form.getAttribute("action") || location.href);
+    request.upload.addEventListener("progress", (now) => {
+      if (!now.lengthComputable) return;
+      bar.max = now.total;
+      bar.value = now.loaded;
+      text.textContent = ` ${Math.floor((100 * now.loaded) / now.total)} % ${form.dataset.progress || ""}`;
+    });
+    request.addEventListener("load", () => {
+      if (request.status === 413 && !request.responseText.includes("<main")) {
         return showProblem(form, form.dataset.tooLarge);
       }
-      if (answer.redirected) return location.assign(answer.url);
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+      if (request.status < 400 && request.responseURL !== new URL(form.action || location.href, location.href).href) {
+        return location.assign(request.responseURL);
+      }
+      const page = new DOMParser().parseFromString(request.responseText, "text/html");
+      const main = page.querySelector("main");
+      if (!main) return showProblem(form, String(request.status));
+      document.querySelector("main").replaceChildren(...main.childNodes);
       document.querySelector("main").focus();
-    } catch {
-      form.submit(); // the browser tells why the server cannot be reached
-    } finally {
-      button.disabled = false;
-    }
+    });
+    request.addEventListener("error", () => setStale(true));
+    request.addEventListener("loadend", () => { button.disabled = false; bar.remove(); text.remove(); });
+    button.disabled = true;
+    button.after(bar, text);
+    request.send(new FormData(form));
+  });
+  form.addEventListener("dragover", (event) => { event.preventDefault(); form.classList.add("over"); });
+  form.addEventListener("dragleave", () => form.classList.remove("over"));
+  form.addEventListener("drop", (event) => {
+    event.preventDefault();
+    form.classList.remove("over");
+    const input = form.querySelector("input[type=file]");
+    if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
   });
 }
 
