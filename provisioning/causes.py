@@ -103,6 +103,11 @@ class Explained:
     advice: Advice
 
 
+def _file(text: str) -> Advice:
+    """Advice to correct a file: the command line applies it, the console sends it."""
+    return Advice(text, text.replace("apply it", "send it"))
+
+
 def _either(text: str) -> Advice:
     """Advice that is the same everywhere."""
     return Advice(text, text)
@@ -199,17 +204,17 @@ CAUSES: dict[str, dict[str, Explained]] = {
     "The API's own error keys": {
         "bot_not_found": Explained(
             "the bot does not belong to the company",
-            _either("Fix bot.id in failed.csv and apply it, or assign the bot to the company and redrive."),
+            _file("Fix bot.id in failed.csv and apply it, or assign the bot to the company and redrive."),
         ),
         "forbidden_bot": Explained(
             "the company may not use this bot",
-            _either(
+            _file(
                 "Give the company access to the bot and redrive, or fix bot.id in failed.csv and apply it."
             ),
         ),
         "unprocessable_entity": Explained(
             "a field is missing or wrong; the message names it",
-            _either("Fix the field in failed.csv and apply it."),
+            _file("Fix the field in failed.csv and apply it."),
         ),
         "message_could_not_be_send": Explained(
             "400, an error of other API calls",
@@ -221,7 +226,7 @@ CAUSES: dict[str, dict[str, Explained]] = {
         ),
         "e0422": Explained(
             "a field is missing or wrong; the answer has only a code",
-            _either("Fix the field that the message names in failed.csv and apply it."),
+            _file("Fix the field that the message names in failed.csv and apply it."),
         ),
     },
     "Of the program itself": {
