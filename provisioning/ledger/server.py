@@ -74,8 +74,9 @@ USED: tuple[tuple[str, ...], ...] = (
     *(("SADD", "m"), ("SCARD",), ("SMEMBERS",), ("SISMEMBER", "m"), ("SRANDMEMBER",), ("SREM", "m")),
     *(("RPUSH", "e"), ("LPUSH", "e"), ("LLEN",), ("LRANGE", "0", "0"), ("LTRIM", "0", "0")),
     *(("LSET", "0", "e"), ("LPOP",), ("RPOP",), ("LINDEX", "0"), ("LREM", "0", "e")),
-    *(("INCRBY", "1"), ("DECRBY", "1")),
-    *(("SET", "1"), ("GET",), ("INCR",), ("EXISTS",), ("PEXPIRE", "1000"), ("EXPIRE", "1"), ("PTTL",)),
+    *(("INCRBY", "1"), ("DECRBY", "1"), ("DECR",), ("HVALS",)),
+    *(("SET", "1"), ("GET",), ("GETEX",), ("MGET",), ("INCR",), ("EXISTS",)),
+    *(("PEXPIRE", "1000"), ("EXPIRE", "1"), ("PTTL",), ("PERSIST",)),
     *(("XADD", "*", "f", "1"), ("XRANGE", "-", "+"), ("XREVRANGE", "+", "-"), ("XLEN",), ("DEL",)),
     ("UNLINK",),
     ("XREAD", "STREAMS", SCRATCH, "0"),  # its key comes later: what counts is whether it may be given at all
