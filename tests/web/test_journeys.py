@@ -12,7 +12,15 @@ from tests.support import npm
 from tests.web.conftest import HOSTILE, KEY_OF_WIDGET, Site, states_of
 
 PAGES = [
-    *("/retention", "/bulk-acts", "/bulk-acts/none", "/batches/{batch}/reconcile"),
+    *(
+        "/send",
+        "/send/{mapped}",
+        "/send/{mended}",
+        "/retention",
+        "/bulk-acts",
+        "/bulk-acts/none",
+        "/batches/{batch}/reconcile",
+    ),
     *("/batches", "/batches?q=nobody", "/batches/none", "/batches/{batch}", "/workers"),
     *("/audit", "/audit?on={batch}&since=2020-01-01T00:00", "/audit?on=nobody"),
     *("/dead-letters", "/batches/{batch}/dead-letters", "/in-doubt", "/batches/{batch}/in-doubt"),
@@ -191,15 +199,32 @@ def test_no_page_breaks_a_rule_of_accessibility_or_scrolls_sideways(
     page = signed_in(
         chromium, site, locale=locale, color_scheme=scheme, viewport={"width": width, "height": 800}
     )
+    drafts = {
+        "mapped": _draft(page, b"Cliente;Robot;Zeta\nuno;100;x\n"),
+        "mended": _draft(page, b"key,bot.id,widget.theme.status\na,100,quiz\xc3\xa1\nb,200,true\n"),
+    }
+    names = ("batch", "dead", "doubted", "created")
+    things = {name: getattr(site, name) for name in names} | drafts
     for path in (*PAGES, "/sign-in"):
         if path == "/sign-in":
             page.context.clear_cookies()
-        page.goto(path.format(batch=site.batch, dead=site.dead, doubted=site.doubted, created=site.created))
+        page.goto(path.format(**things))
         page.evaluate(axe)  # a script tag would be blocked by the policy of the page
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     page.context.close()
+
+
+def _draft(page: Page, content: bytes) -> str:
+    """A file under way that is checked to its end. Returns: its id."""
+    page.goto("/send")
+    file = {"name": "june.csv", "mimeType": "text/csv", "buffer": content}
+    page.set_input_files("#file", file)  # type: ignore[arg-type]
+    page.click("main form button")
+    page.wait_for_url("**/send/*")
+    page.wait_for_selector("main:not([data-live])")
+    return page.url.rpartition("/")[2]
 
 
 def test_what_tenants_and_people_wrote_is_text_on_every_page(page: Page, site: Site) -> None:
