@@ -17,6 +17,7 @@ receive the key of the batch and append the endings of `OF_BATCH`; other keys ar
 | `pv:{B}:leases`            | zset   | claimed and sending jobs by the end of their lease (ms)           |
 | `pv:{B}:dead`, `:in_doubt` | zset   | dead jobs, jobs in doubt, by the time they got there (ms)         |
 | `pv:{B}:causes`            | hash   | `dead:CAUSE`, `in_doubt:CAUSE` → how many                         |
+| `pv:{B}:risk`              | hash   | `all:CAUSE`, `risky:CAUSE` → dead jobs; those that may have a widget |
 | `pv:identity:C`            | hash   | job key → job id, for credential C: permanent                     |
 | `pv:identities:O:C`        | hash   | the same for an owner O other than `default`                      |
 | `pv:format`                | string | format of the ledger; other versions of the program refuse it     |
@@ -115,6 +116,7 @@ OF_BATCH: Final = {
     "leases": ":leases",
     "badly": ":",
     "causes": ":causes",
+    "risk": ":risk",
     "minutes": ":minutes",
 }
 """Endings of the keys of one batch; they follow the key of the batch."""
@@ -200,6 +202,11 @@ def settled_badly(batch_id: str, state: str) -> str:
 def causes(batch_id: str) -> str:
     """Hash: `dead:CAUSE` or `in_doubt:CAUSE` → how many."""
     return batch(batch_id) + OF_BATCH["causes"]
+
+
+def risk(batch_id: str) -> str:
+    """Hash: `all:CAUSE` → dead jobs, `risky:CAUSE` → those of them that may have a widget."""
+    return batch(batch_id) + OF_BATCH["risk"]
 
 
 def minutes(batch_id: str) -> str:

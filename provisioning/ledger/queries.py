@@ -30,6 +30,7 @@ from provisioning.ledger.records import (
     Hold,
     JobRecord,
     Page,
+    Risk,
     Selection,
     SourceFile,
     Span,
@@ -481,6 +482,32 @@ class Queries:
                     min(group.example, match.number),
                 )
         return sorted(groups.values(), key=lambda group: -group.count)
+
+    async def risk(self, batch: str, cause: str = "") -> Risk:
+        """
+        How many dead jobs of a batch are safe to send again. Quick for any number of them: the ledger keeps
+        counts. Jobs are looked at only if an earlier version of the program let some of them die.
+
+        Args:
+            cause: of which jobs; empty for all.
+        """
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hgetall(keys.causes(batch))
+        pipeline.hgetall(keys.risk(batch))
+        causes, kept = await pipeline.execute()
+        counted = {name.decode(): int(count) for name, count in kept.items()}
+        known = {name.decode(): int(count) for name, count in causes.items()}
+        dead = {
+            name.removeprefix(f"{State.DEAD}:"): count
+            for name, count in known.items()
+            if name == f"{State.DEAD}:{cause}" or (not cause and name.startswith(f"{State.DEAD}:"))
+        }
+        if any(counted.get(f"all:{name}", 0) != count for name, count in dead.items()):
+            groups = await self.causes(batch, Selection(State.DEAD, cause))
+            risky = sum(group.risky for group in groups)
+            return Risk(sum(group.count for group in groups) - risky, risky)
+        risky = sum(counted.get(f"risky:{name}", 0) for name in dead)
+        return Risk(sum(dead.values()) - risky, risky)
 
     async def history(self, batch: str, *, minutes: int = 1) -> list[Span]:
         """

@@ -131,6 +131,13 @@ class CauseGroup(msgspec.Struct, frozen=True):
     example: int
 
 
+class Risk(msgspec.Struct, frozen=True):
+    """How many dead jobs cannot get a second widget if they are sent again, and how many can."""
+
+    safe: int
+    risky: int
+
+
 class Span(msgspec.Struct, frozen=True):
     """
     The results of a batch in one span of time.

@@ -441,6 +441,14 @@ class LedgerAgainstModel(RuleBasedStateMachine):
                 causes[cause] = causes.get(cause, 0) + 1
         assert {cause: int(n) for cause, n in state.get(keys.causes(B), {}).items()} == causes
 
+        risk: dict[str, int] = {}
+        for job in self.jobs.values():
+            if job.state is State.DEAD:
+                risk[f"all:{job.reason}"] = risk.get(f"all:{job.reason}", 0) + 1
+                if job.bounds.most > 0:
+                    risk[f"risky:{job.reason}"] = risk.get(f"risky:{job.reason}", 0) + 1
+        assert {field: int(n) for field, n in state.get(keys.risk(B), {}).items()} == risk
+
     def _no_result_is_lost(self, state: dict[str, Any]) -> None:
         """Every POST that was recorded as created has its widget in the ledger, each once."""
         words = words_of(self.run(self.redis.hgetall(keys.words(B))))

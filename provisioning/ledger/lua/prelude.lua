@@ -229,6 +229,7 @@ local function unfold(batch, n, value)
   job.batch, job.n, job.newer = batch, n, kept[PLACES + 1] and kept
   job.result = string.sub(value, array_ends + 1, result_ends - 1)
   job.history = string.sub(value, result_ends)
+  job.was_dead, job.was_risky = job.state == STATE.DEAD and job.reason, job.most > 0
   return job
 end
 
@@ -476,10 +477,31 @@ local function announce_ended()
   end
 end
 
+-- Counts the dead jobs by cause, and those of them that may have a widget: `all:CAUSE`, `risky:CAUSE`. Jobs that
+-- an earlier version let die are in neither. So a count is right if `all:CAUSE` is what `causes` says.
+local function count_risk(batch, jobs)
+  local sums = {}
+  local function add(cause, risky, by)
+    if not cause then return end
+    sums['all:' .. cause] = (sums['all:' .. cause] or 0) + by
+    if risky then sums['risky:' .. cause] = (sums['risky:' .. cause] or 0) + by end
+  end
+  for _, job in ipairs(jobs) do
+    add(job.was_dead, job.was_risky, -1)
+    add(job.state == STATE.DEAD and job.reason, job.most > 0, 1)
+  end
+  for field, by in pairs(sums) do
+    if by ~= 0 and redis.call('HINCRBY', batch .. OF.risk, field, by) <= 0 then
+      redis.call('HDEL', batch .. OF.risk, field)
+    end
+  end
+end
+
 -- Writes everything that the call has changed. A script calls it last; after it, it only reads.
 local function settle()
   announce_ended()
   for batch, jobs in pairs(saved) do
+    count_risk(batch, jobs)
     local fields = {}
     for _, job in ipairs(jobs) do fields[#fields + 1], fields[#fields + 2] = job.n, fold(job) end
     in_parts('HSET', batch .. OF.jobs, fields)

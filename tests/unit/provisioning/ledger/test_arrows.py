@@ -27,7 +27,7 @@ BESIDES = {
     # What an event may leave behind though the state does not know it, and the job stays where it was.
     Event.CLAIMED: r"pv:active b1|pv:\{b1\}:(ready:acme|credentials)",  # entries of jobs that are not queued
     Event.CANCELLED: r"pv:\{b1\}:jobs 1 (calloff|story)",  # noted, for when its answer comes
-    **dict.fromkeys(OUTCOME, r"pv:\{b1\}( least| most|:jobs 1 (post .*|least|most|story)|:late)"),
+    **dict.fromkeys(OUTCOME, r"pv:\{b1\}( least| most|:risk .*|:jobs 1 (post .*|least|most|story)|:late)"),
 }
 BESIDES[Event.CALLED_OFF] = BESIDES[Event.RETRY_DUE]
 

@@ -31,6 +31,7 @@ OF_BATCH = {
     ":dead": keys.settled_badly("B", "dead"),
     ":in_doubt": keys.settled_badly("B", "in_doubt"),
     ":causes": keys.causes("B"),
+    ":risk": keys.risk("B"),
     ":minutes": keys.minutes("B"),
 }
 SHARED = {

@@ -6,7 +6,7 @@ import pytest
 
 from provisioning.attempt import Bounds
 from provisioning.job import Verdict
-from provisioning.ledger import Ledger, Redriven, Selection, queries, transitions
+from provisioning.ledger import Ledger, Redriven, Risk, Selection, keys, queries, transitions
 from provisioning.ledger import operations as hand_module
 from provisioning.lifecycle import Event, State
 from tests.support.ledger_fixtures import (
@@ -174,3 +174,34 @@ async def test_causes_come_with_their_count_risk_first_and_last_time_and_an_exam
         ("bot_not_found", 2, 0, 1.0, 3.0, 1),
         ("http_500", 1, 1, 2.0, 2.0, 2),
     ]
+
+
+async def test_the_risk_of_dead_jobs_is_counted_without_looking_at_them(ledger: Ledger, clock: Clock) -> None:
+    await _three(ledger, clock)
+    assert await ledger.queries.risk("b1") == Risk(safe=2, risky=1)
+    assert await ledger.queries.risk("b1", "http_500") == Risk(safe=0, risky=1)
+    assert await ledger.queries.risk("b1", "http") == Risk(safe=0, risky=0)
+    await ledger.redis.delete(keys.jobs("b1"))
+    assert await ledger.queries.risk("b1", "bot_not_found") == Risk(safe=2, risky=0)
+
+
+async def test_dead_jobs_that_an_earlier_version_has_not_counted_are_looked_at(
+    ledger: Ledger, clock: Clock
+) -> None:
+    await _three(ledger, clock)
+    await ledger.redis.delete(keys.risk("b1"))
+    assert await ledger.queries.risk("b1") == Risk(safe=2, risky=1)
+    # One of them leaves and comes back: the other is still not counted.
+    assert await ledger.operations.redrive("b1", Selection(State.DEAD, "bot_not_found"), "ana") == Redriven(2)
+    [again, _] = await claim(ledger)
+    await send(ledger, again)
+    await say(ledger, answer(again, Event.REJECTED, reason="http_500"))
+    assert await ledger.queries.risk("b1") == Risk(safe=1, risky=1)
+
+
+async def test_a_job_that_is_redriven_is_no_risk_any_more(ledger: Ledger, clock: Clock) -> None:
+    await _three(ledger, clock)
+    assert await ledger.queries.risk("b1", "http_500") == Risk(0, 1)
+    assert (await ledger.operations.redrive("b1", DEAD, "ana", justification=WHY)).risky == 1
+    assert await ledger.queries.risk("b1") == Risk(0, 0)
+    assert not await ledger.redis.exists(keys.risk("b1"))
