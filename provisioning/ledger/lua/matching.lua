@@ -41,6 +41,7 @@ end
 
 local numbers, ended = (BLAMED[state] and indexed or all)()
 local jobs = {}
+load_all(batch, numbers)
 for _, n in ipairs(numbers) do
   local job = load(batch, n)
   if job.state and fits(state, job.state) and fits(arg.reason, job.reason) and fits(arg.credential, job.credential)

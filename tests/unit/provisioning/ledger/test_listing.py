@@ -137,3 +137,13 @@ async def test_batches_are_listed_without_one_that_goes_while_they_are_read(ledg
     await redis.zadd(keys.BATCHES, {"gone": 1})
     assert [each.batch async for each in ledger.queries.batches()] == ["b1"]
     assert await ledger.queries.status_or_none("gone") is None
+
+
+async def test_the_first_page_of_a_list_looks_at_few_jobs_and_later_ones_at_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "FIRST_STRETCH", 2)
+    monkeypatch.setattr(queries, "STRETCH", 5)
+    await fill(ledger, *(new_job(f"k{n}") for n in range(20)))
+    pages = [len(page.jobs) async for page in ledger.queries.pages("b1", Selection(key="k*"))]
+    assert pages == [2, 4, 5, 5, 4]
