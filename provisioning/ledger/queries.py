@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -205,43 +205,35 @@ class Queries:
 
         Raises: NotFoundError if there is none.
         """
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hgetall(keys.batch(batch))
-        pipeline.hgetall(keys.causes(batch))
-        pipeline.hgetall(keys.HOLDS)
-        pipeline.smembers(keys.credentials(batch))
-        pipeline.zcard(keys.waiting(batch))
-        raw, causes, holds, ready, waiting = await pipeline.execute()
-        if not raw:
-            raise NotFoundError(
-                Text("there is no batch {batch!r}", batch=batch), hint="provision status lists all batches"
-            )
-        fields = {name.decode(): value.decode() for name, value in raw.items()}
-        by_state: dict[str, dict[str, int]] = {}
-        for field, count in causes.items():
-            state, _, cause = field.decode().partition(":")
-            by_state.setdefault(state, {})[cause] = int(count)
-        settled_at, changed = fields.get("settled_at"), fields.get("primary_changed_at")
-        credentials = {name.decode() for name in ready}
-        found = await self._mark_trying(_holds_on(batch, holds.values(), credentials))
-        return BatchStatus(
-            batch=batch,
-            name=fields.get("name", ""),
-            owner=fields.get("owner", DEFAULT),
-            opened_at=int(fields.get("opened_at", 0)) / 1000,
-            settled_at=int(settled_at) / 1000 if settled_at else None,
-            accepted=int(fields.get("accepted", 0)),
-            states={state: int(fields.get(state, 0)) for state in State},
-            bounds=Bounds(int(fields.get("least", 0)), int(fields.get("most", 0))),
-            attempts=int(fields.get("attempts", 0)),
-            causes=by_state,
-            holds=found,
-            primary_changed_at=int(changed) / 1000 if changed else None,
-            blocked=bool(ready) and not waiting and _blocked(found, credentials),
-            sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
-            elsewhere=msgspec.json.decode(fields.get("elsewhere", "{}"), type=dict[str, int]),
-            meta={name: value for name, value in fields.items() if not _is_counted(name)},
+        for found in await self.statuses([batch]):
+            return found
+        raise NotFoundError(
+            Text("there is no batch {batch!r}", batch=batch), hint="provision status lists all batches"
         )
+
+    async def statuses(self, batches: Sequence[str]) -> list[BatchStatus]:
+        """
+        Batches in numbers, in this order, without those that are gone. In two round trips to Redis.
+
+        Args:
+            batches: their ids, a hundred at most: Redis does nothing else meanwhile.
+        """
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hgetall(keys.HOLDS)
+        for batch in batches:
+            pipeline.hgetall(keys.batch(batch))
+            pipeline.hgetall(keys.causes(batch))
+            pipeline.smembers(keys.credentials(batch))
+            pipeline.zcard(keys.waiting(batch))
+        holds, *replies = await pipeline.execute()
+        read = [
+            _StoredBatch(batch, replies[at : at + 4], holds.values())
+            for batch, at in zip(batches, range(0, len(replies), 4), strict=True)
+            if replies[at]
+        ]
+        met = {hold.scope: hold for batch in read for hold in batch.holds}
+        still = {hold.scope: hold for hold in await self._mark_trying(list(met.values()))}
+        return [batch.status(still) for batch in read]
 
     async def holds(self) -> list[Hold]:
         """All holds."""
@@ -609,6 +601,45 @@ class Queries:
                 made = await self._encryption.open_widget(job.result)
                 beside = await self._encryption.open_lines(late or b"")
                 yield job.record(batch, number, due=due, result=made, late=beside)
+
+
+class _StoredBatch:
+    """A batch as Redis has it, with the holds on it."""
+
+    def __init__(self, batch: str, replies: Sequence[Any], holds: Iterable[bytes]) -> None:
+        raw, causes, ready, self.waiting = replies
+        self.batch = batch
+        self.fields = {name.decode(): value.decode() for name, value in raw.items()}
+        self.causes: dict[str, dict[str, int]] = {}
+        for field, count in causes.items():
+            state, _, cause = field.decode().partition(":")
+            self.causes.setdefault(state, {})[cause] = int(count)
+        self.credentials = {name.decode() for name in ready}
+        self.holds = _holds_on(batch, holds, self.credentials)
+
+    def status(self, still: Mapping[str, Hold]) -> BatchStatus:
+        """The batch in numbers; `still` are the holds that have not ended since, by scope."""
+        fields, holds = self.fields, [still[hold.scope] for hold in self.holds if hold.scope in still]
+        settled_at, changed = fields.get("settled_at"), fields.get("primary_changed_at")
+        ready = bool(self.credentials)
+        return BatchStatus(
+            batch=self.batch,
+            name=fields.get("name", ""),
+            owner=fields.get("owner", DEFAULT),
+            opened_at=int(fields.get("opened_at", 0)) / 1000,
+            settled_at=int(settled_at) / 1000 if settled_at else None,
+            accepted=int(fields.get("accepted", 0)),
+            states={state: int(fields.get(state, 0)) for state in State},
+            bounds=Bounds(int(fields.get("least", 0)), int(fields.get("most", 0))),
+            attempts=int(fields.get("attempts", 0)),
+            causes=self.causes,
+            holds=holds,
+            primary_changed_at=int(changed) / 1000 if changed else None,
+            blocked=ready and not self.waiting and _blocked(holds, self.credentials),
+            sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
+            elsewhere=msgspec.json.decode(fields.get("elsewhere", "{}"), type=dict[str, int]),
+            meta={name: value for name, value in fields.items() if not _is_counted(name)},
+        )
 
 
 def _act(entry: str, value: bytes) -> Act:
