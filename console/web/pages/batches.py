@@ -54,8 +54,8 @@ async def batches(
     more = ""
     while len(statuses) < SHOWN:
         places = await shared(request, queries.places, place)
-        found = await asyncio.gather(*(shared(request, queries.status_or_none, batch) for _, batch in places))
-        statuses += [each for each in found if each and visitor.token.sees in (None, each.owner)]
+        found = await shared(request, queries.statuses, tuple(batch for _, batch in places))
+        statuses += [each for each in found if visitor.token.sees in (None, each.owner)]
         if not places:
             break
         place = places[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Query
@@ -19,7 +18,6 @@ from console.web.visitor import Visiting, Visitor, batch_of
 from provisioning.causes import explained
 from provisioning.ledger import BatchStatus, Ledger, Selection
 from provisioning.ledger.bulk_acts import new_id
-from provisioning.ledger.queries import Queries
 from provisioning.lifecycle import State
 
 router = pages()
@@ -29,9 +27,6 @@ LOOKED_AT = 1000
 
 ROWS = 50
 """Jobs on a page."""
-
-COUNTED_AT_ONCE = 2000
-"""Dead jobs whose risk is counted with the page: one call of some ms."""
 
 Cause = Annotated[str, Query(max_length=200)]
 Cursor = Annotated[str, Query(pattern="^([0-9]{1,15}(-[0-9]{1,15})?)?$")]
@@ -52,56 +47,16 @@ async def with_jobs_in(request: Request, visitor: Visitor, state: State) -> list
     place, looked = None, 0
     while looked < LOOKED_AT and (places := await shared(request, queries.places, place)):
         place, looked = places[-1], looked + len(places)
-        statuses = await asyncio.gather(
-            *(shared(request, queries.status_or_none, batch) for _, batch in places)
-        )
+        statuses = await shared(request, queries.statuses, tuple(batch for _, batch in places))
         found += [
-            each
-            for each in statuses
-            if each and each.states[state] and visitor.token.sees in (None, each.owner)
+            each for each in statuses if each.states[state] and visitor.token.sees in (None, each.owner)
         ]
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Risk:
-    """How many dead jobs cannot make a second widget when they are redriven, and how many may."""
-
-    safe: int
-    risky: int
-
-
-async def risk_of(queries: Queries, batch: str, wanted: Selection) -> Risk:
-    """The risk of redriving a selection: 100 000 jobs in a second or two."""
-    groups = await queries.causes(batch, wanted)
-    risky = sum(group.risky for group in groups)
-    return Risk(sum(group.count for group in groups) - risky, risky)
-
-
-@router.get("/batches/{batch}/risk")
-async def risk(
-    request: Request,
-    visitor: Visiting,
-    batch: str,
-    until: Annotated[float, Query(ge=0, le=1e11)],
-    cause: Cause = "",
-) -> Response:
-    """The risk in a sentence, which the script of the page puts there: it may take a second."""
-    found = await batch_of(request, visitor, batch)
-    counted = await risk_of(
-        state_of(request).ledger.queries, found, Selection(State.DEAD, cause, until=until)
-    )
-    return page(request, "risk.html", visitor, risk=counted)
-
-
 @router.get("/batches/{batch}/dead-letters")
 async def of_batch(
-    request: Request,
-    visitor: Visiting,
-    batch: str,
-    cause: Cause = "",
-    after: Cursor = "",
-    count: Annotated[str, Query(pattern="^1?$")] = "",
+    request: Request, visitor: Visiting, batch: str, cause: Cause = "", after: Cursor = ""
 ) -> Response:
     """The dead jobs of a batch with one cause, and how many of them may have a widget."""
     queries = state_of(request).ledger.queries
@@ -109,8 +64,9 @@ async def of_batch(
     # What dies from now on is not among what is confirmed: it can shrink, never grow.
     status, until = await asyncio.gather(queries.status(found), queries.now())
     wanted = Selection(State.DEAD, cause, until=until)
-    dead = count_of(status, State.DEAD, cause)
-    jobs, more = await jobs_of(state_of(request).ledger, found, wanted, after)
+    risk, (jobs, more) = await asyncio.gather(
+        queries.risk(found, cause), jobs_of(state_of(request).ledger, found, wanted, after)
+    )
     return page(
         request,
         "dead_letters_of_batch.html",
@@ -118,8 +74,8 @@ async def of_batch(
         batch=status,
         cause=cause,
         explained=explained(cause) if cause else None,
-        count=dead,
-        risk=await risk_of(queries, found, wanted) if count or dead <= COUNTED_AT_ONCE else None,
+        count=count_of(status, State.DEAD, cause),
+        risk=risk,
         until=until,
         bulk_act=new_id(),
         jobs=jobs,

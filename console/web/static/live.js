@@ -99,14 +99,6 @@ for (const name of ["focusout", "toggle", "selectionchange", "close"]) {
 setInterval(listen, 5000); // a stream that the browser has given up, and a page that was busy
 listen();
 
-// Parts of a page that take longer than the page.
-for (const place of document.querySelectorAll("[data-fill]")) {
-  fetch(place.dataset.fill, { credentials: "same-origin" })
-    .then((answer) => (answer.ok ? answer.text() : Promise.reject(new Error(String(answer.status)))))
-    .then((text) => { place.textContent = text.trim(); })
-    .catch(() => {}); // the link in it does the same
-}
-
 // Files go up with their progress. A proxy that refuses a large one answers with a page of its own.
 for (const form of document.querySelectorAll("form[data-too-large]")) {
   form.addEventListener("submit", (event) => {
