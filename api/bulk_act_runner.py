@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from provisioning.errors import NotFoundError, ProvisioningError
 from provisioning.ledger import Ledger
 from provisioning.ledger.bulk_acts import BulkAct
 from provisioning.ledger.schema import BULK_END, BulkState
-from provisioning.observability.log_events import LEDGER_LOST
+from provisioning.observability.log_events import BULK_ACT_STALLED, LEDGER_LOST
 from provisioning.observability.logs import log_event
 
 LOOK_EVERY = 1.0
@@ -39,7 +40,7 @@ class BulkActRunner:
         self._notify = notify
         self._name = secrets.token_hex(8)
         self._woken = asyncio.Event()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[bool]] = {}
 
     def wake(self) -> None:
         """Looks for acts at once: one was asked for."""
@@ -50,8 +51,8 @@ class BulkActRunner:
         ended = asyncio.create_task(closing.wait())
         while not closing.is_set():
             try:
-                for id_ in await self._acts.open():
-                    self._begin(id_)
+                for id_ in random.sample(found := await self._acts.open(), len(found)):
+                    self._begin(id_)  # in any order, so that those that cannot go on leave room for others
             except ProvisioningError as error:
                 log_event(LEDGER_LOST, doing="bulk acts", delay_s=LOOK_EVERY, error=error)
             self._woken.clear()
@@ -79,11 +80,12 @@ class BulkActRunner:
             task.add_done_callback(lambda _: self._done(id_))
 
     def _done(self, id_: str) -> None:
-        del self._running[id_]
-        self.wake()  # there may be acts for which there was no room
+        task = self._running.pop(id_)
+        if not task.cancelled() and task.exception() is None and task.result():
+            self.wake()  # there may be acts for which there was no room
 
-    async def _carry_out(self, id_: str) -> None:
-        """Makes steps of an act until it has ended, or another server has it."""
+    async def _carry_out(self, id_: str) -> bool:
+        """Makes steps of an act until it has ended, or another server has it. Returns: if it ended."""
         try:
             steps = 0
             while await self._acts.take(id_, self._name):
@@ -96,9 +98,9 @@ class BulkActRunner:
                     continue
                 self._notify(act.asked.batch)
                 await self._acts.end(act)
-                return
+                return True
         except NotFoundError:
             await self._acts.forget(id_)
-        except ProvisioningError as error:  # whoever has Redis and the keys continues
-            log_event(LEDGER_LOST, doing="a bulk act", delay_s=LOOK_EVERY, error=error)
-            await asyncio.sleep(LOOK_EVERY)
+        except Exception as error:  # noqa: BLE001 - it is made again, by whoever can
+            log_event(BULK_ACT_STALLED, delay_s=LOOK_EVERY, error=error)
+        return False

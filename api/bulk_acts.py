@@ -135,7 +135,9 @@ async def ask(request: Request, asked: Asked) -> BulkAct:
 
 async def expected(ledger: Ledger, batch: str, wanted: Selection) -> int:
     """How many jobs a selection has now; from the counts of the batch, where these tell."""
-    if wanted.credential or wanted.key or wanted.since or wanted.state is None or not wanted.by_time:
+    if wanted.state is None:  # of a cancel, whose jobs are all looked at
+        return (await ledger.queries.status(batch)).accepted
+    if wanted.credential or wanted.key or wanted.since or not wanted.by_time:
         return sum([len(stretch) async for stretch in ledger.queries.matching(batch, wanted)])
     status = await ledger.queries.status(batch)
     if wanted.reason:

@@ -84,6 +84,7 @@ async def submit(
     on_in_doubt: str | None = None,
     justification: str = "",
     leave_ended: bool = False,
+    ended_before: float | None = None,
     period: str = "",
     keep: bool = False,
     on_chunk: Callable[[Submission], None] | None = None,
@@ -104,6 +105,8 @@ async def submit(
         on_in_doubt: `hold` or `retry`, the batch's own choice from now on; None leaves it as it is.
         justification: reason to accept a second widget for ended jobs; empty skips those that may create one.
         leave_ended: whether dead and cancelled jobs remain as they are.
+        ended_before: Unix seconds; those that ended later remain as they are. For a submission that is made
+            again: people may have ended jobs since.
         period: for which a batch has this name; a batch of an earlier period loses it. Empty for no period.
         keep: whether a new batch without new jobs is kept: it names the batches that have them.
         on_chunk: called after each chunk.
@@ -128,7 +131,7 @@ async def submit(
             async with (
                 read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks,
                 aclosing(
-                    _recorded(ledger, chunks, batch, actor, justification, leave_ended, owner)
+                    _recorded(ledger, chunks, batch, actor, justification, leave_ended, owner, ended_before)
                 ) as recorded,
             ):
                 async for chunk, words in recorded:
@@ -210,6 +213,7 @@ async def _recorded(
     justification: str,
     leave_ended: bool,
     owner: str,
+    ended_before: float | None,
 ) -> AsyncGenerator[tuple[list[NewJob], list[Accepted]], None]:
     """Each chunk with the ledger's verdicts on its jobs."""
     sent: deque[list[NewJob]] = deque()
@@ -223,6 +227,7 @@ async def _recorded(
                 actor,
                 justification=justification,
                 leave_ended=leave_ended,
+                ended_before=ended_before,
                 owner=owner,
             )
 

@@ -15,6 +15,7 @@ import msgspec
 
 from console.web.render import _N
 from console.words import LANGUAGES, translate
+from producers.files.cells import escape, guard
 from producers.files.corrections import NONE, Corrections
 from producers.files.csv_file import RawRow
 from producers.files.fields import FIELDS, SPECIAL_COLUMNS, Kind, is_familiar, nearest
@@ -46,12 +47,14 @@ class Choices(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         maps: what its headers mean; "" passes a column over. None until they have said so.
+        recalled: whether that is what somebody has said of the same headers before.
         encoding, delimiter, sheet: empty to find them out.
         credential: of rows that name none.
         name: of the batch; empty for that of the file.
     """
 
     maps: dict[str, str] | None = None
+    recalled: bool = False
     encoding: str = ""
     delimiter: str = ""
     sheet: str = ""
@@ -146,6 +149,7 @@ def check_maps(maps: Mapping[str, str]) -> None:
 def write_corrected(path: Path, choices: Choices, where: Path) -> None:
     """
     Writes the table with its corrections as CSV, UTF-8 with a mark, so that spreadsheets read its accents.
+    What they would take for a formula is escaped, as in outcome files, and reads back as it was.
 
     Raises: InvalidInputError if it is no table, or cannot be read.
     """
@@ -153,9 +157,9 @@ def write_corrected(path: Path, choices: Choices, where: Path) -> None:
         writer = csv.writer(out)
         for number, (row, headers) in enumerate(records(path, choices)):
             if number == 0:
-                writer.writerow(headers)
+                writer.writerow([escape(guard(header)) for header in headers])
             if corrected := choices.corrections.apply(row, headers):
-                writer.writerow(corrected.cells)
+                writer.writerow([escape(guard(cell)) for cell in corrected.cells])
 
 
 def records(path: Path, choices: Choices) -> Iterator[tuple[RawRow, Sequence[str]]]:

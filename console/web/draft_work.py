@@ -12,7 +12,7 @@ import contextlib
 import re
 import secrets
 import tempfile
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from threading import Event
@@ -39,8 +39,8 @@ from producers.plan import Plan, checked, make_plan
 from producers.submit import Submission, submit
 from provisioning.errors import InvalidInputError, InvalidJobError, NotFoundError, ProvisioningError
 from provisioning.ledger import Ledger, SourceFile, transitions
-from provisioning.ledger.drafts import Draft
-from provisioning.observability.log_events import LEDGER_LOST
+from provisioning.ledger.drafts import Draft, DraftState
+from provisioning.observability.log_events import DRAFT_STALLED, LEDGER_LOST
 from provisioning.observability.logs import log_event
 from provisioning.pace import Rate
 from provisioning.text import AnyText, Text
@@ -70,10 +70,14 @@ class Order(msgspec.Struct, frozen=True):
 
     Attributes:
         version: of the choices.
+        at: when; Unix seconds by Redis' clock. Jobs that people have ended since then stay as they are.
+        bad_rows: rows with problems, which were left out on the page.
         first: jobs that are sent before the rest waits for a yes; 0 for all at once.
     """
 
     version: int
+    at: float
+    bad_rows: int
     first: int = 0
 
 
@@ -119,6 +123,7 @@ class DraftWork:
         self._name = secrets.token_hex(8)
         self._folder = tempfile.TemporaryDirectory(prefix="drafts-")
         self._files: OrderedDict[str, Path] = OrderedDict()
+        self._copying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._checks: dict[str, tuple[int, asyncio.Task[None]]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
         self._sending: dict[str, asyncio.Task[None]] = {}
@@ -151,23 +156,36 @@ class DraftWork:
     # -- a copy at hand ------------------------------------------------------------------------------
 
     async def file_of(self, draft: Draft) -> Path:
-        """The content of a draft as a file, under its name."""
-        known = self._files.get(draft.id)
-        if known is not None and known.exists():
-            self._files.move_to_end(draft.id)
-            return known
-        folder = Path(self._folder.name) / draft.id
-        folder.mkdir(exist_ok=True)
-        part, path = folder / ".part", folder / file_name(draft.name)
-        with part.open("wb") as out:
-            async for chunk in self._ledger.drafts.content(draft.id):
-                await asyncio.to_thread(out.write, chunk)
-        part.replace(path)
-        self._files[draft.id] = path
+        """
+        The content of a draft as a file, under its name.
+
+        Raises: NotFoundError if the content is gone, also while it is read.
+        """
+        async with self._copying[draft.id]:
+            known = self._files.get(draft.id)
+            if known is not None and known.exists():
+                self._files.move_to_end(draft.id)
+                return known
+            folder = Path(self._folder.name) / draft.id
+            folder.mkdir(exist_ok=True)
+            part, path = folder / ".part", folder / file_name(draft.name)
+            with part.open("wb") as out:
+                async for chunk in self._ledger.drafts.content(draft.id):
+                    await asyncio.to_thread(out.write, chunk)
+            if part.stat().st_size != draft.size:
+                part.unlink()
+                raise NotFoundError("the content of the file is gone")
+            part.replace(path)
+            self._files[draft.id] = path
         while len(self._files) > AT_HAND:
-            _, old = self._files.popitem(last=False)
-            old.unlink(missing_ok=True)
+            self.drop(next(iter(self._files)))
         return path
+
+    def drop(self, id_: str) -> None:
+        """Deletes the copy of a draft."""
+        if old := self._files.pop(id_, None):
+            old.unlink(missing_ok=True)
+        self._copying.pop(id_, None)
 
     # -- checking ------------------------------------------------------------------------------------
 
@@ -215,13 +233,13 @@ class DraftWork:
     ) -> tuple[Draft, Choices]:
         """The draft with what its headers meant before, if the owner has said so."""
         maps = await self._ledger.drafts.recall(draft.owner, [column.header for column in columns])
-        known = msgspec.structs.replace(choices, maps=maps)
-        if not maps or not await self._ledger.drafts.choose(draft, msgspec.json.encode(known)):
+        known = msgspec.structs.replace(choices, maps=maps, recalled=True)
+        changed = await self._ledger.drafts.choose(draft, msgspec.json.encode(known)) if maps else None
+        if changed is None:
             return draft, choices
-        draft = await self._ledger.drafts.find(draft.id, None)
         if draft.id in self._checks:
-            self._checks[draft.id] = (draft.version, self._checks[draft.id][1])
-        return draft, known
+            self._checks[draft.id] = (changed.version, self._checks[draft.id][1])
+        return changed, known
 
     async def _plan(self, draft: Draft, choices: Choices, path: Path, found: Findings) -> Findings:
         problems: list[Problem] = []
@@ -251,7 +269,10 @@ class DraftWork:
                 bad_rows=plan.bad_rows,
                 problem_count=kinds.total(),
                 problems=problems,
-                kinds=[(field, named[kind], count) for (field, kind), count in kinds.most_common(50)],
+                kinds=[
+                    (field, named.get(kind, words_of(kind)), count)
+                    for (field, kind), count in kinds.most_common(50)
+                ],
                 verdicts={str(verdict): count for verdict, count in plan.verdicts.items()},
                 to_send=plan.to_send,
                 seconds=plan.seconds,
@@ -319,22 +340,38 @@ class DraftWork:
             if not await drafts.take(id_, self._name):
                 return
             draft = await drafts.find(id_, None)
-            choices = choices_of(await drafts.choices(id_))
-            try:
-                await self._submit(draft, choices)
-            except InvalidInputError as error:
-                problem = msgspec.json.encode(words_of(error.text)).decode()
-                await drafts.end(draft, problem=problem)
-            else:
-                await drafts.end(draft)
+            if draft.state is DraftState.SENDING:
+                await self._submit_or_tell(draft)
+            self.drop(id_)
+            await drafts.forget(id_)
             await drafts.leave(id_)
         except NotFoundError:
             await drafts.forget(id_)
-        except ProvisioningError as error:
-            log_event(LEDGER_LOST, doing="files", delay_s=LOOK_EVERY, error=error)
+        except Exception as error:  # noqa: BLE001 - it is tried again, by whoever can
+            log_event(DRAFT_STALLED, delay_s=LOOK_EVERY, error=error)
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _submit(self, draft: Draft, choices: Choices) -> None:
+    async def _submit_or_tell(self, draft: Draft) -> None:
+        """Submits the rows; if these cannot be sent, the draft is open again and says why."""
+        drafts = self._ledger.drafts
+        choices = choices_of(await drafts.choices(draft.id))
+        order = msgspec.json.decode(await drafts.order(draft.id), type=Order)
+        try:
+            bad = await self._submit(draft, choices, order)
+        except InvalidInputError as error:
+            await drafts.end(draft, problem=msgspec.json.encode(words_of(error.text)))
+            return
+        if bad > order.bad_rows:
+            text = Text(
+                _N("rows that were good when you confirmed have problems now: {count:,}; the rest is sent"),
+                count=bad - order.bad_rows,
+            )
+            await drafts.end(draft, problem=msgspec.json.encode(words_of(text)))
+            return
+        await drafts.end(draft)
+
+    async def _submit(self, draft: Draft, choices: Choices, order: Order) -> int:
+        """Submits the rows. Returns: how many of them have a problem. Raises: InvalidInputError."""
         path = await self.file_of(draft)
         known = await self._credentials.names()
         name = check_batch_name(batch_name_of(draft, choices))
@@ -343,7 +380,8 @@ class DraftWork:
         async with self._kept(draft, began):
             try:
                 with await asyncio.to_thread(Reading, path, choices.options, stop) as reading:
-                    jobs = checked(of_known(reading, known), lambda _: None)
+                    bad: set[int | None] = set()
+                    jobs = checked(of_known(reading, known), lambda problem: bad.add(problem.row))
                     submission = await submit(
                         self._ledger,
                         jobs,
@@ -353,6 +391,7 @@ class DraftWork:
                         notify=self._notify,
                         meta={"source": draft.name, "by": draft.actor},
                         keep=True,
+                        ended_before=order.at,
                         on_chunk=began.see,
                     )
                     source = SourceFile(draft.name, reading.sha256, reading.rows, draft.actor)
@@ -361,6 +400,7 @@ class DraftWork:
         await self._ledger.drafts.note_batch(draft.id, submission.batch)
         if not choices.corrections:  # else the rows are not those of the file with this hash
             await note_source(self._ledger, submission, source)
+        return len(bad)
 
     @contextlib.asynccontextmanager
     async def _kept(self, draft: Draft, began: Began) -> AsyncIterator[None]:
@@ -425,5 +465,6 @@ def kind_of(message: str) -> str:
 
 
 def file_name(given: str) -> str:
-    """The name that a browser gives a file, as one that any system takes."""
-    return re.sub(r"[^\w .()-]", "_", Path(given).name)[-100:].strip(". ") or "file"
+    """The name that a browser gives a file, as one that any system takes; its end has the format."""
+    name = re.sub(r"[^\w .()-]", "_", Path(given).name)
+    return name.encode()[-100:].decode(errors="ignore").strip(". ") or "file"

@@ -71,6 +71,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
         justification: the reason; of a redrive, why second widgets are accepted: empty if they are not.
         created: of `resolve`: whether their widgets exist.
         source: of `reconcile`: the name of the table.
+        last: of `cancel`: the highest number of a job; those submitted later are not cancelled.
         asked_at: Unix seconds.
     """
 
@@ -85,6 +86,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     justification: str = ""
     created: bool = False
     source: str = ""
+    last: int = 0
 
 
 class BulkAct(msgspec.Struct, frozen=True):
@@ -184,14 +186,23 @@ class BulkActs:
         Raises: InvalidInputError if the id is not one of `new_id`, or belongs to an act of somebody else.
         """
         _check_id(asked.id)
+        if asked.verb is Verb.CANCEL:
+            last = await last_number(self._redis, asked.batch)
+            asked = msgspec.structs.replace(asked, last=last, expected=last)
+        if await self._redis.hexists(keys.bulk(asked.id), "asked"):
+            return await self._same(asked)
         pipeline = self._redis.pipeline(transaction=True)
         self._write(pipeline, asked, BulkState.RUNNING)
         pipeline.sadd(keys.BULK_OPEN, asked.id)
         pipeline.zadd(keys.BULK_ACTS, {asked.id: int(asked.asked_at * 1000)}, nx=True)
         pipeline.zremrangebyrank(keys.BULK_ACTS, 0, -LISTED - 1)
         await pipeline.execute()
+        return await self._same(asked)
+
+    async def _same(self, asked: Asked) -> BulkAct:
+        """The act of this id. Raises: InvalidInputError if it is another one than is asked for."""
         act = await self.find(asked.id)
-        if (act.asked.batch, act.asked.actor, act.asked.verb) != (asked.batch, asked.actor, asked.verb):
+        if _meant(act.asked) != _meant(asked):
             raise InvalidInputError("this id belongs to another bulk act", hint="load the page again")
         return act
 
@@ -205,6 +216,8 @@ class BulkActs:
         Raises: ShreddedError if the data key of the batch was destroyed.
         """
         _check_id(asked.id)
+        if await self._redis.exists(keys.bulk(asked.id)):
+            raise InvalidInputError("this id belongs to another bulk act", hint="load the page again")
         seal = self._encryption.seal
         parts = [found[first : first + STRETCH] for first in range(0, len(found), STRETCH)]
         sealed = [await seal(asked.batch, _encode(part)) for part in parts]
@@ -213,6 +226,7 @@ class BulkActs:
         pipeline.hset(keys.bulk(asked.id), "preview", await seal(asked.batch, preview))
         pipeline.expire(keys.bulk(asked.id), DRAFT_KEPT)
         if sealed:
+            pipeline.delete(keys.bulk_found(asked.id))
             pipeline.rpush(keys.bulk_found(asked.id), *sealed)
             pipeline.expire(keys.bulk_found(asked.id), DRAFT_KEPT)
         await pipeline.execute()
@@ -313,7 +327,7 @@ class BulkActs:
                 transitions.matching(asked.batch, asked.wanted, act.cursor, STRETCH)
             )
             numbers = [match.number for match in found]
-            step = Step(asked.id, act.cursor, after or BULK_END)
+            step = Step(asked.id, act.cursor, after or BULK_END, asked.wanted.until)
             if asked.verb is Verb.REDRIVE:
                 why = asked.justification
                 call: Call[Any] = transitions.redrive(
@@ -325,11 +339,11 @@ class BulkActs:
             await self._do(call)
 
     async def _cancel(self, act: BulkAct) -> None:
-        batch, actor = act.asked.batch, act.asked.actor
-        await self._operations.begin_cancel(batch, actor)
-        first, end = int(act.cursor or 0) + 1, await last_number(self._redis, batch)
+        batch, actor, end = act.asked.batch, act.asked.actor, act.asked.last
+        first = int(act.cursor or 0) + 1
         last = min(first + STRETCH - 1, end)
-        step = Step(act.asked.id, act.cursor, str(last) if last < end else BULK_END)
+        hold = self._operations.cancelling(batch, actor)
+        step = Step(act.asked.id, act.cursor, str(last) if last < end else BULK_END, hold=hold)
         credential = act.asked.wanted.credential or None
         await self._do(transitions.cancel(batch, first, last, actor, credential, step=step))
 
@@ -338,7 +352,7 @@ class BulkActs:
         sealed = await self._redis.lindex(found, part)
         rows = _decode_found(await self._encryption.open(sealed)) if sealed else []
         end = part + 1 >= await self._redis.llen(found)
-        step = Step(act.asked.id, act.cursor, BULK_END if end else str(part + 1))
+        step = Step(act.asked.id, act.cursor, BULK_END if end else str(part + 1), act.asked.wanted.until)
         await self._do(transitions.resolve_all(act.asked.batch, rows, act.asked.actor, step=step))
 
     async def forget(self, id_: str) -> None:
@@ -354,8 +368,6 @@ class BulkActs:
         Returns: False if another server has ended it.
         """
         asked = act.asked
-        if asked.verb is Verb.CANCEL:
-            await self._operations.end_cancel(asked.batch)
         on = scopes.of_batch(asked.batch)
         line = act_of(
             str(asked.verb),
@@ -364,12 +376,19 @@ class BulkActs:
             justification=asked.justification,
             facts={**_facts(act), "bulk_act": asked.id},
         )
-        head = EndBulk(asked.id, asked.batch, on, _encode(line), KEPT)
+        held = on if asked.verb is Verb.CANCEL else ""
+        head = EndBulk(asked.id, asked.batch, on, _encode(line), KEPT, held)
         ended = bool(await self._do(Call("end_bulk", keys.bulk(asked.id), int, head)))
         if not ended:
             await self.forget(asked.id)
         await self.leave(asked.id)
         return ended
+
+
+def _meant(asked: Asked) -> tuple[object, ...]:
+    """What makes two questions the same: asked again, its time and its counts may differ."""
+    wanted = msgspec.structs.replace(asked.wanted, until=None)
+    return (asked.batch, asked.actor, asked.verb, wanted, asked.justification, asked.created, asked.source)
 
 
 def _facts(act: BulkAct) -> dict[str, Fact]:

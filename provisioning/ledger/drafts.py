@@ -8,6 +8,7 @@ are gone two hours after their last change. What is sent is in the ledger as job
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import secrets
@@ -19,10 +20,11 @@ from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import WatchError
+from redis.exceptions import RedisError, WatchError
 
 from provisioning.errors import InvalidInputError, NotFoundError
 from provisioning.ledger import keys
+from provisioning.ledger.client import unavailable
 from provisioning.ledger.encryption import Encryption
 from provisioning.text import Text
 
@@ -77,7 +79,7 @@ class Draft(msgspec.Struct, frozen=True):
         size: bytes.
         version: of the choices; what checking has found belongs to one version.
         batch: id of the batch that it became; empty before.
-        problem: why it could not be sent, for its person; empty if nothing was wrong.
+        problem: why it could not be sent, as it was written; empty if nothing was wrong.
     """
 
     id: str
@@ -90,7 +92,7 @@ class Draft(msgspec.Struct, frozen=True):
     state: DraftState = DraftState.OPEN
     version: int = 0
     batch: str = ""
-    problem: str = ""
+    problem: bytes = b""
 
 
 class _Made(msgspec.Struct, frozen=True):
@@ -137,8 +139,8 @@ class Drafts:
         pipeline.zadd(keys.drafts_of(who), {id_: int(now * 1000)})
         pipeline.expire(keys.drafts_of(who), KEPT)
         await pipeline.execute()
-        for old in await self._redis.zrange(keys.drafts_of(who), 0, -MOST_OF_ONE - 1):
-            await self.delete(old.decode(), who)
+        for old in (await self.of(who))[MOST_OF_ONE:]:
+            await self.delete(old)
         return await self.find(id_, who)
 
     async def _store(self, id_: str, read: Callable[[int], bytes]) -> int:
@@ -179,7 +181,7 @@ class Drafts:
                     state=DraftState(raw[b"state"].decode()),
                     version=int(raw[b"version"]),
                     batch=raw.get(b"batch", b"").decode(),
-                    problem=raw.get(b"problem", b"").decode(),
+                    problem=await self._encryption.open(raw.get(b"problem", b"")),
                 )
         raise NotFoundError("there is no such file under way: it is gone two hours after its last change")
 
@@ -204,21 +206,33 @@ class Drafts:
         """What its person has chosen, as it was written; empty if nothing was."""
         return await self._open(id_, "choices")
 
-    async def choose(self, draft: Draft, choices: bytes) -> bool:
+    async def choose(self, draft: Draft, choices: bytes) -> Draft | None:
         """
-        Writes other choices. Returns: False if they were changed since `draft` was read, or it is being sent.
+        Writes other choices. Returns: the draft with its new version; None if they were changed since `draft`
+        was read, or it is being sent.
         """
         sealed = await self._encryption.seal_for(PURPOSE, choices)
         key = keys.draft(draft.id)
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            await pipeline.watch(key)
+        async with self._watched(key) as pipeline:
             state, version = await pipeline.hmget(key, "state", "version")
             if state != DraftState.OPEN.encode() or int(version) != draft.version:
-                return False
+                return None
             pipeline.multi()
             pipeline.hset(key, mapping={"choices": sealed, "version": draft.version + 1})
             self._keep(pipeline, draft)
-            return await _done(pipeline)
+            if not await _done(pipeline):
+                return None
+        return msgspec.structs.replace(draft, version=draft.version + 1)
+
+    @contextlib.asynccontextmanager
+    async def _watched(self, key: str) -> AsyncIterator[Any]:
+        """A transaction that is executed only if this key stays as it is. Raises: LedgerUnavailableError."""
+        try:
+            async with self._redis.pipeline(transaction=True) as pipeline:
+                await pipeline.watch(key)
+                yield pipeline
+        except RedisError as error:
+            raise unavailable(self._redis, error) from error
 
     async def findings(self, id_: str) -> bytes:
         """What checking has found so far, as it was written; empty if nothing was."""
@@ -226,9 +240,17 @@ class Drafts:
 
     async def note_findings(self, id_: str, findings: bytes) -> None:
         """Writes what checking has found so far."""
-        sealed = await self._encryption.seal_for(PURPOSE, findings)
-        if await self._redis.exists(keys.draft(id_)):
-            await self._redis.hset(keys.draft(id_), "findings", sealed)
+        await self._note(id_, "findings", await self._encryption.seal_for(PURPOSE, findings))
+
+    async def _note(self, id_: str, field: str, value: bytes | str) -> None:
+        """Writes a field of a draft, unless it is gone: written anew, it would stay for ever."""
+        key = keys.draft(id_)
+        async with self._watched(key) as pipeline:
+            left = await pipeline.pttl(key)
+            if left > 0:
+                pipeline.multi()
+                pipeline.hset(key, field, value)
+                await _done(pipeline)
 
     async def _open(self, id_: str, field: str) -> bytes:
         sealed = await self._redis.hget(keys.draft(id_), field)
@@ -243,8 +265,7 @@ class Drafts:
         """
         sealed = await self._encryption.seal_for(PURPOSE, order)
         key = keys.draft(draft.id)
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            await pipeline.watch(key)
+        async with self._watched(key) as pipeline:
             state, version = await pipeline.hmget(key, "state", "version")
             if state in (DraftState.SENDING.encode(), DraftState.SENT.encode()):
                 return True  # the form was sent twice
@@ -254,6 +275,7 @@ class Drafts:
             pipeline.hset(key, mapping={"order": sealed, "state": str(DraftState.SENDING)})
             pipeline.hdel(key, "problem")
             pipeline.sadd(keys.DRAFTS_OPEN, draft.id)
+            pipeline.zadd(keys.drafts_of(draft.who), {draft.id: int(self._clock() * 1000)})
             for each in (key, keys.draft_parts(draft.id), keys.drafts_of(draft.who)):
                 pipeline.expire(each, SENDING_KEPT)
             return await _done(pipeline)
@@ -268,30 +290,43 @@ class Drafts:
 
     async def note_batch(self, id_: str, batch: str) -> None:
         """Notes the batch that a draft becomes, so that its page leads there."""
-        await self._redis.hset(keys.draft(id_), "batch", batch)
+        await self._note(id_, "batch", batch)
 
-    async def end(self, draft: Draft, *, problem: str = "") -> None:
-        """Ends the sending of a draft: all is in the ledger, or it cannot be sent, and is open again."""
-        state = DraftState.OPEN if problem else DraftState.SENT
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hset(keys.draft(draft.id), mapping={"state": str(state), "problem": problem})
-        pipeline.srem(keys.DRAFTS_OPEN, draft.id)
-        self._keep(pipeline, draft)
-        if not problem:
-            pipeline.unlink(keys.draft_parts(draft.id))
-        await pipeline.execute()
+    async def end(self, draft: Draft, *, problem: bytes = b"") -> None:
+        """
+        Ends the sending of a draft, unless that was ended before: all is in the ledger.
+
+        Args:
+            problem: why it cannot be sent, for its person; the draft is open again then.
+        """
+        sealed = await self._encryption.seal_for(PURPOSE, problem) if problem else b""
+        key = keys.draft(draft.id)
+        async with self._watched(key) as pipeline:
+            if await pipeline.hget(key, "state") != DraftState.SENDING.encode():
+                return
+            pipeline.multi()
+            state = DraftState.OPEN if problem else DraftState.SENT
+            pipeline.hset(key, mapping={"state": str(state), "problem": sealed})
+            pipeline.srem(keys.DRAFTS_OPEN, draft.id)
+            self._keep(pipeline, draft)
+            if not problem:
+                pipeline.unlink(keys.draft_parts(draft.id))
+            await _done(pipeline)
 
     async def forget(self, id_: str) -> None:
         """Takes a draft that is gone out of those that are being sent."""
         await self._redis.srem(keys.DRAFTS_OPEN, id_)
 
-    async def delete(self, id_: str, who: str) -> None:
-        """Deletes a draft."""
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.unlink(keys.draft(id_), keys.draft_parts(id_))
-        pipeline.zrem(keys.drafts_of(who), id_)
-        pipeline.srem(keys.DRAFTS_OPEN, id_)
-        await pipeline.execute()
+    async def delete(self, draft: Draft) -> bool:
+        """Deletes a draft. Returns: False if it is being sent, and stays."""
+        key = keys.draft(draft.id)
+        async with self._watched(key) as pipeline:
+            if await pipeline.hget(key, "state") == DraftState.SENDING.encode():
+                return False
+            pipeline.multi()
+            pipeline.unlink(key, keys.draft_parts(draft.id))
+            pipeline.zrem(keys.drafts_of(draft.who), draft.id)
+            return await _done(pipeline)
 
     def _keep(self, pipeline: Any, draft: Draft) -> None:
         for key in (keys.draft(draft.id), keys.draft_parts(draft.id), keys.drafts_of(draft.who)):

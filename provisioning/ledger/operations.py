@@ -149,7 +149,17 @@ class Operations:
 
     async def begin_cancel(self, batch: str, actor: str) -> None:
         """Holds a batch while its jobs are cancelled; an earlier hold is kept."""
-        await self._hold(scopes.of_batch(batch), actor, "being cancelled", HoldKind.CANCELLING)
+        await self._do(transitions.hold(self.cancelling(batch, actor)))
+
+    def cancelling(self, batch: str, actor: str) -> Hold:
+        """What holds a batch while its jobs are cancelled."""
+        return Hold(
+            scope=scopes.of_batch(batch),
+            at=time.time(),
+            by=actor,
+            why="being cancelled",
+            kind=HoldKind.CANCELLING,
+        )
 
     async def end_cancel(self, batch: str) -> None:
         """Releases what `begin_cancel` has held, also for a sweep that was killed."""

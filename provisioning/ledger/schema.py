@@ -336,6 +336,7 @@ class Accept(msgspec.Struct, frozen=True):
     The head of `accept`.
 
     Attributes:
+        ended_before: jobs that ended later remain as they are: somebody has ended them since; None for none.
         spellings: number of a submitted job, from 1 → other spellings of its key under which it may be known.
     """
 
@@ -345,6 +346,7 @@ class Accept(msgspec.Struct, frozen=True):
     leave_ended: bool
     dry: bool
     spellings: dict[int, list[str]] | None
+    ended_before: Seconds | None = None
 
 
 class HandedOver(msgspec.Struct, frozen=True):
@@ -603,6 +605,7 @@ class Cancel(msgspec.Struct, frozen=True):
 
     Attributes:
         bulk, cursor, next: as of `Redrive`.
+        hold: of a bulk act, what holds the batch meanwhile: a JSON object, `records.Hold`.
     """
 
     first: int
@@ -612,6 +615,7 @@ class Cancel(msgspec.Struct, frozen=True):
     bulk: str = ""
     cursor: str = ""
     next: str = ""
+    hold: bytes = b""
 
 
 class Matching(msgspec.Struct, frozen=True):
@@ -661,6 +665,7 @@ class Redrive(msgspec.Struct, frozen=True):
     Attributes:
         bulk: id of the bulk act of which this is a step; '' if it is none.
         cursor, next: where that act is before and after this step.
+        before: jobs that got into their state later are left as they are; None for none.
     """
 
     who: str
@@ -668,6 +673,7 @@ class Redrive(msgspec.Struct, frozen=True):
     bulk: str = ""
     cursor: str = ""
     next: str = ""
+    before: Seconds | None = None
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -681,13 +687,14 @@ class Resolve(msgspec.Struct, frozen=True):
     The head of `resolve`.
 
     Attributes:
-        bulk, cursor, next: as of `Redrive`.
+        bulk, cursor, next, before: as of `Redrive`.
     """
 
     who: str
     bulk: str = ""
     cursor: str = ""
     next: str = ""
+    before: Seconds | None = None
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -705,13 +712,19 @@ class BeginBulk(msgspec.Struct, frozen=True):
 
 
 class EndBulk(msgspec.Struct, frozen=True):
-    """The head of `end_bulk`: the act and its batch; `act` and `on` for the audit; how long it is `kept`."""
+    """
+    The head of `end_bulk`: the act and its batch; `act` and `on` for the audit; how long it is `kept`.
+
+    Attributes:
+        held: the scope that a cancel has held; '' if the act was none.
+    """
 
     bulk: str
     batch: str
     on: str
     act: bytes
     kept: Seconds
+    held: str
 
 
 class Reap(msgspec.Struct, frozen=True):

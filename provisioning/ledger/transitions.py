@@ -109,6 +109,7 @@ def accept(
     *,
     justification: str = "",
     leave_ended: bool = False,
+    ended_before: float | None = None,
     dry: bool = False,
     owner: str = DEFAULT,
     home: str = "",
@@ -121,12 +122,15 @@ def accept(
         actor: the person or service that submits, for the history of a redriven job.
         justification: reason to accept a second widget for ended jobs; empty if that is not accepted.
         leave_ended: whether dead and cancelled jobs remain as they are.
+        ended_before: Unix seconds; those that ended later remain as they are.
         dry: whether nothing is changed, and the verdicts are only computed. `batch` is '' then.
         owner: whose jobs they are, and whose the batch is.
         home: batch with whose key the bodies are encrypted; empty for `batch`.
     """
     spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
-    head = schema.Accept(actor, _stored(owner), justification, leave_ended, dry, spellings or None)
+    head = schema.Accept(
+        actor, _stored(owner), justification, leave_ended, dry, spellings or None, ended_before
+    )
     rows = [_handed_over(job, dry) for job in jobs]
 
     def read(reply: Any) -> list[Any]:
@@ -144,6 +148,7 @@ def accept(
             actor,
             justification=justification,
             leave_ended=leave_ended,
+            ended_before=ended_before,
             owner=owner,
             home=home,
         )
@@ -289,11 +294,19 @@ def rescue(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a bulk act: the script records it with its results, and makes it only if the act is there."""
+    """
+    A step of a bulk act: the script records it with its results, and makes it only if the act is there.
+
+    Attributes:
+        before: jobs that got into their state later are not meant; Unix seconds.
+        hold: of a cancel, what holds the batch meanwhile.
+    """
 
     bulk: str = ""
     cursor: str = ""
     next: str = ""
+    before: float | None = None
+    hold: Hold | None = None
 
 
 NO_STEP = Step()
@@ -304,7 +317,8 @@ def cancel(
     batch: str, first: int, last: int, actor: str, credential: str | None = None, *, step: Step = NO_STEP
 ) -> Call[int]:
     """Cancels queued and claimed jobs between two numbers. Reads: how many."""
-    head = schema.Cancel(first, last, actor, credential or "", step.bulk, step.cursor, step.next)
+    hold = _json(step.hold) if step.hold else b""
+    head = schema.Cancel(first, last, actor, credential or "", step.bulk, step.cursor, step.next, hold)
     return Call("cancel", keys.batch(batch), int, head)
 
 
@@ -343,7 +357,7 @@ def redrive(
         "redrive",
         keys.batch(batch),
         lambda reply: Redriven(*reply),
-        schema.Redrive(actor, justification, step.bulk, step.cursor, step.next),
+        schema.Redrive(actor, justification, step.bulk, step.cursor, step.next, step.before),
         rows,
     )
 
@@ -375,7 +389,7 @@ def resolve_all(
     batch: str, found: Sequence[schema.Resolution], actor: str, *, step: Step = NO_STEP
 ) -> Call[int]:
     """Settles doubts as a person has found. Reads: how many of these jobs were in doubt."""
-    head = schema.Resolve(actor, step.bulk, step.cursor, step.next)
+    head = schema.Resolve(actor, step.bulk, step.cursor, step.next, step.before)
     return Call("resolve", keys.batch(batch), int, head, found)
 
 

@@ -357,6 +357,20 @@ WEBHOOK_DELIVERED = Event(
     "A webhook receiver accepted an event.",
     ("batch_id", "told", "attempt"),
 )
+BULK_ACT_STALLED = Event(
+    "bulk_act.stalled",
+    logging.WARNING,
+    "A step of a bulk act failed; it is made again after `delay_s`, by any server.",
+    ("delay_s",),
+    every=30.0,
+)
+DRAFT_STALLED = Event(
+    "draft.stalled",
+    logging.WARNING,
+    "The rows of a file that a person has confirmed could not be submitted; tried again after `delay_s`.",
+    ("delay_s",),
+    every=30.0,
+)
 WEBHOOK_POSTPONED = Event(
     "webhook.postponed",
     logging.WARNING,

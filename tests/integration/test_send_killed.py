@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -130,10 +131,33 @@ async def test_what_is_confirmed_is_what_the_page_has_shown(
         async with person(server, await _token(ledger)) as ana:
             path = (await ana.post("/send", table(10))).headers["Location"]
             page = await ana.until(path, lambda page: "10 widgets will be created" in page.text)
-            assert (await ana.post(f"{path}/leave-out", row="2")).status_code == 303
+            assert (await ana.post(f"{path}/leave-out", row="2", version=version_of(page))).status_code == 303
             stale = await ana.post(f"{path}/confirm", version=version_of(page), how="all")
             assert (stale.status_code, "was changed since this page was shown" in stale.text) == (422, True)
             assert not await ledger.redis.exists("pv:batches")
+
+
+async def test_what_a_person_ended_while_the_server_was_down_stays_ended(
+    valkey_url: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    token = await _token(ledger)
+    with running_server(valkey_url, tmp_path) as first:
+        async with person(first, token) as ana:
+            path = (await ana.post("/send", table(10))).headers["Location"]
+            page = await ana.until(path, lambda page: "10 widgets will be created" in page.text)
+            await ana.post(f"{path}/confirm", version=version_of(page), how="all")
+            await ana.until(path, lambda page: page.headers.get("Location", "").startswith("/batches/"))
+    id_ = path.rpartition("/")[2]
+    batch = await ledger.queries.batch_id("june")
+    await ledger.operations.cancel(batch, "eva")
+    # As if the first server had died before it could note that it was done.
+    await ledger.redis.hset(f"pv:draft:{id_}", "state", "sending")
+    await ledger.redis.sadd("pv:drafts_open", id_)
+    await ledger.redis.rpush(f"pv:draft_parts:{id_}", zlib.compress(table(10)))
+    with running_server(valkey_url, tmp_path) as second:
+        async with person(second, token) as ana:
+            await ana.until(path, lambda page: page.headers.get("Location", "").startswith("/batches/"))
+    assert (await ledger.queries.status(batch)).states[State.CANCELLED] == 10
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(

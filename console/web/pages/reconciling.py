@@ -15,6 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.problem import Kind, ProblemError
 from api.request import state_of
 from console.web.fields import back_to
 from console.web.multipart import UploadedForm, uploaded_form
@@ -149,12 +150,14 @@ async def _draft(
             id_column=fields.get("id_column", "").strip(),
             key_column=fields.get("key_column", "").strip(),
         )
+    # What comes into doubt from now on is not what the table tells of.
+    until = await ledger.queries.now()
     jobs = [each async for each in candidates(ledger, batch, match)]
     if send_absent and (reason := incomplete_reason(table, jobs)):
         raise InvalidInputError(
             Text("jobs that are not in the table cannot be sent again: {reason}", reason=reason)
         )
-    judged = judge(jobs, table.rows)
+    judged = await asyncio.to_thread(judge, jobs, table.rows)
     counts = Counter(each.finding for each in judged)
     if not judged:
         raise InvalidInputError(_N("No job of the batch is in doubt"))
@@ -184,9 +187,9 @@ async def _draft(
         batch=batch,
         owner=status.owner,
         actor=visitor.token.name,
-        wanted=Selection(State.IN_DOUBT),
+        wanted=Selection(State.IN_DOUBT, until=until),
         expected=len(resolutions),
-        asked_at=await ledger.queries.now(),
+        asked_at=until,
         source=str(table.name),
     )
     await ledger.bulk_acts.draft(asked, resolutions, msgspec.json.encode(preview))
@@ -203,7 +206,9 @@ async def begin(request: Request, visitor: Visiting, bulk_act: str) -> Response:
     """Carries out what the person has looked at."""
     await form_of(request, visitor, Scope.OPERATE)
     app_state = state_of(request)
-    await app_state.ledger.bulk_acts.find(bulk_act, visitor.token.sees)
+    act = await app_state.ledger.bulk_acts.find(bulk_act, visitor.token.sees)
+    if act.asked.actor != visitor.token.name:
+        raise ProblemError(Kind.INVALID, _N("Only who has sent the table can settle the jobs by it."))
     await app_state.ledger.bulk_acts.begin(bulk_act)
     app_state.bulk_acts.wake()
     await app_state.bulk_acts.wait(bulk_act, AT_ONCE)

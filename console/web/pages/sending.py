@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import tempfile
@@ -18,7 +19,7 @@ from console.web.draft_work import DraftWork, batch_name_of, choices_of, file_na
 from console.web.render import language_of, page
 from console.web.route import check_scope, pages
 from console.web.visitor import Visiting, Visitor
-from producers.files.cells import guard
+from producers.files.cells import escape, guard
 from provisioning.errors import InvalidInputError
 from provisioning.ledger.drafts import Draft, DraftState
 from provisioning.ledger.tokens import Scope
@@ -93,7 +94,7 @@ async def problems(request: Request, visitor: Visiting, draft: str) -> Response:
     writer.writerow(("row", "field", "problem", "value", "hint"))
     for each in findings.problems:
         texts = (each.field, each.message[language], each.value, each.hint[language])
-        writer.writerow((each.row or "", *(guard(text) for text in texts)))
+        writer.writerow((each.row or "", *(escape(guard(text)) for text in texts)))
     return Response(
         out.getvalue().encode("utf-8-sig"),
         media_type="text/csv; charset=utf-8",
@@ -110,7 +111,7 @@ async def corrected(request: Request, visitor: Visiting, draft: str) -> Response
     folder = tempfile.TemporaryDirectory(prefix="corrected-")
     where = Path(folder.name) / "corrected.csv"
     try:
-        write_corrected(path, choices, where)
+        await asyncio.to_thread(write_corrected, path, choices, where)
     except InvalidInputError:
         folder.cleanup()
         raise

@@ -24,13 +24,15 @@ from console.words import translate
 from producers.batch_name import check_batch_name
 from producers.files.corrections import Corrections
 from provisioning.errors import InvalidInputError
-from provisioning.ledger.drafts import MOST_BYTES, Draft
+from provisioning.ledger.drafts import MOST_BYTES, Draft, DraftState
 from provisioning.ledger.tokens import Scope
 
 router = pages()
 
 MOST_CORRECTIONS: Final = 5000
 """Cells and values that a person corrects in one file."""
+
+STALE: Final = _N("The file was changed since this page was shown: look at it again.")
 
 LONGEST_CELL: Final = 10_000
 LONGEST_NAME: Final = 200
@@ -42,6 +44,7 @@ async def upload(request: Request, visitor: Visiting) -> Response:
     check_scope(visitor, Scope.SUBMIT)
     app_state = state_of(request)
     drafts = app_state.ledger.drafts
+    await app_state.fullness.check()
     async with app_state.uploads.place(visitor.token.id):
         form = await uploaded_form(request, MOST_BYTES + 100_000)
         check_form(dict(form.fields), visitor)
@@ -78,15 +81,18 @@ async def _form_and_draft(
 ) -> tuple[dict[str, str], Draft, Choices]:
     form = await form_of(request, visitor, Scope.SUBMIT)
     found = await draft_of(request, visitor, draft)
+    # A form of an older page may mean another row or column than it did.
+    if _number_of(form, "version") != found.version:
+        raise ProblemError(Kind.INVALID, STALE)
     return form, found, choices_of(await state_of(request).ledger.drafts.choices(draft))
 
 
 async def _choose(request: Request, draft: Draft, choices: Choices) -> Response:
     """Stores other choices, and checks the file with them."""
-    drafts = state_of(request).ledger.drafts
-    if not await drafts.choose(draft, msgspec.json.encode(choices)):
-        raise ProblemError(Kind.INVALID, _N("The file was changed on another page: load the page again."))
-    work_of(request).check(await drafts.find(draft.id, draft.who), choices)
+    changed = await state_of(request).ledger.drafts.choose(draft, msgspec.json.encode(choices))
+    if changed is None:
+        raise ProblemError(Kind.INVALID, STALE)
+    work_of(request).check(changed, choices)
     return back_to(f"/send/{draft.id}")
 
 
@@ -100,8 +106,7 @@ async def mapping(request: Request, visitor: Visiting, draft: str) -> Response:
     if not maps or any(path and path not in MEANINGS and path not in maps for path in maps.values()):
         raise ProblemError(Kind.INVALID, _N("The form is not complete: load its page again."))
     check_maps(maps)
-    await drafts.remember(found.owner, list(maps), maps)
-    return await _choose(request, found, msgspec.structs.replace(choices, maps=maps))
+    return await _choose(request, found, msgspec.structs.replace(choices, maps=maps, recalled=False))
 
 
 @router.post("/send/{draft}/reading")
@@ -119,6 +124,13 @@ async def reading(request: Request, visitor: Visiting, draft: str) -> Response:
         credential=form.get("credential", "").strip()[:LONGEST_NAME] or "default",
         name=form.get("name", "").strip()[:LONGEST_NAME],
     )
+    if (changed.encoding, changed.delimiter, changed.sheet) != (
+        choices.encoding,
+        choices.delimiter,
+        choices.sheet,
+    ):
+        # Rows and columns may be others now.
+        changed = msgspec.structs.replace(changed, maps=None, recalled=False, corrections=Corrections())
     check_batch_name(batch_name_of(found, changed))
     _ = changed.options
     return await _choose(request, found, changed)
@@ -164,26 +176,35 @@ async def undo(request: Request, visitor: Visiting, draft: str) -> Response:
 async def delete(request: Request, visitor: Visiting, draft: str) -> Response:
     """Forgets a file; nothing of it was sent."""
     _, found, _ = await _form_and_draft(request, visitor, draft)
-    await state_of(request).ledger.drafts.delete(found.id, found.who)
+    if not await state_of(request).ledger.drafts.delete(found):
+        raise ProblemError(Kind.INVALID, _N("The file is being sent already."))
+    work_of(request).drop(found.id)
     return back_to("/send")
 
 
 @router.post("/send/{draft}/confirm")
 async def confirm(request: Request, visitor: Visiting, draft: str) -> Response:
     """Has the rows sent that the person has looked at: all, or the first few."""
-    form, found, choices = await _form_and_draft(request, visitor, draft)
-    drafts = state_of(request).ledger.drafts
-    shown = msgspec.structs.replace(found, version=_number_of(form, "version"))
-    if found.version == shown.version:
-        findings = findings_of(await drafts.findings(draft), found.version)
-        if not findings.ended or findings.error or findings.unmapped:
-            raise ProblemError(Kind.INVALID, _N("The file is not checked to its end yet."))
-        check_batch_name(batch_name_of(found, choices))
+    form = await form_of(request, visitor, Scope.SUBMIT)
+    app_state = state_of(request)
+    drafts = app_state.ledger.drafts
+    found = await draft_of(request, visitor, draft)
+    if found.state is not DraftState.OPEN:
+        return back_to(f"/send/{draft}")  # the form was sent twice
+    if _number_of(form, "version") != found.version:
+        raise ProblemError(Kind.INVALID, STALE)
+    choices = choices_of(await drafts.choices(draft))
+    findings = findings_of(await drafts.findings(draft), found.version)
+    if not findings.ended or findings.error or findings.unmapped:
+        raise ProblemError(Kind.INVALID, _N("The file is not checked to its end yet."))
+    check_batch_name(batch_name_of(found, choices))
+    await app_state.fullness.check()
     first = _number_of(form, "first") if form.get("how") == "first" else 0
-    if not await drafts.confirm(shown, msgspec.json.encode(Order(shown.version, first))):
-        raise ProblemError(
-            Kind.INVALID, _N("The file was changed since this page was shown: look at it again.")
-        )
+    order = Order(found.version, await app_state.ledger.queries.now(), findings.bad_rows, first)
+    if not await drafts.confirm(found, msgspec.json.encode(order)):
+        raise ProblemError(Kind.INVALID, STALE)
+    if choices.maps:
+        await drafts.remember(found.owner, list(choices.maps), choices.maps)
     work_of(request).wake()
     return back_to(f"/send/{draft}")
 

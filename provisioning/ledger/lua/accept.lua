@@ -95,7 +95,8 @@ local function judge(job, buried, fingerprint)
     return VERDICT.DEAD
   elseif state == STATE.DEAD or state == STATE.CANCELLED then
     if job.most > 0 and arg.because == '' then return VERDICT.RISKY end
-    return arg.leave_ended and VERDICT.ENDED or VERDICT.REDRIVEN
+    local stays = arg.leave_ended or (arg.ended_before and job.at >= arg.ended_before)
+    return stays and VERDICT.ENDED or VERDICT.REDRIVEN
   elseif same then
     return VERDICT.QUEUED
   end

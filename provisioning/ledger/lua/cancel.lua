@@ -3,6 +3,7 @@
 -- KEYS[1] the batch; then schema.Cancel
 -- Returns how many were cancelled at once; none if it is a step of a bulk act that was made already.
 if not may_step(arg) then return 0 end
+if arg.hold ~= '' then redis.call('HSETNX', KEY.holds, SCOPE.batch .. batch_id(KEYS[1]), arg.hold) end
 local batch, cancelled = KEYS[1], 0
 for n = arg.first, arg.last do
   local job = load(batch, n)

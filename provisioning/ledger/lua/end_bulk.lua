@@ -8,6 +8,8 @@ redis.call('HSET', KEYS[1], 'state', state, 'ended_at', now)
 redis.call('PEXPIRE', KEYS[1], arg.kept)
 redis.call('DEL', KEY.bulk_found .. arg.bulk)
 redis.call('SREM', KEY.bulk_open, arg.bulk)
+local hold = arg.held ~= '' and redis.call('HGET', KEY.holds, arg.held)
+if hold and cjson.decode(hold).kind == HOLD_KIND.CANCELLING then redis.call('HDEL', KEY.holds, arg.held) end
 redis.call('XADD', KEY.audit, 'MAXLEN', '~', AUDIT_KEPT, '*', 'act', arg.act)
 local told = { 'event', HAPPENED.ACT, 'batch', arg.batch, 'job', '', 'on', arg.on }
 redis.call('XADD', KEY.events, 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(told))

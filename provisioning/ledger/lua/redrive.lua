@@ -11,7 +11,8 @@ for each in rows() do
   seen = seen + 1
   local n = each.number
   local job = load(batch, n)
-  local ended = job.state == STATE.DEAD or job.state == STATE.CANCELLED
+  local meant = not arg.before or job.at < arg.before
+  local ended = meant and (job.state == STATE.DEAD or job.state == STATE.CANCELLED)
   if ended and redis.call('HEXISTS', batch .. OF.bodies, n) == 1 then
     local may_exist = job.most > 0
     if may_exist and why == '' then

@@ -28,7 +28,7 @@ local seen, settled, queued = 0, 0, 0
 for found in rows() do
   seen = seen + 1
   local job = load(KEYS[1], found.number)
-  if job.state == STATE.IN_DOUBT then
+  if job.state == STATE.IN_DOUBT and (not arg.before or job.at < arg.before) then
     resolve(job, found)
     settled = settled + 1
     if not found.created then queued = queued + 1 end

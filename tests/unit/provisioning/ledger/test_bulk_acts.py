@@ -127,7 +127,13 @@ async def test_a_form_that_is_sent_twice_is_one_act(ledger: Ledger) -> None:
     assert len(await ledger.bulk_acts.latest()) == 1
 
 
-@pytest.mark.parametrize("other", [{"actor": "eva"}, {"batch": "b2"}, {"verb": Verb.CANCEL}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"actor": "eva"}, {"batch": "b2"}, {"verb": Verb.CANCEL}, {"justification": "why"}),
+        {"wanted": Selection(State.DEAD, "other")},
+    ],
+)
 async def test_an_id_belongs_to_one_act(ledger: Ledger, other: dict[str, object]) -> None:
     await ledger.bulk_acts.ask(asked())
     with pytest.raises(InvalidInputError, match="another bulk act"):
@@ -163,6 +169,64 @@ async def test_a_cancel_that_is_cancelled_lets_the_rest_go_on(ledger: Ledger) ->
     await carried_out(ledger)
     assert await ledger.queries.holds() == []
     assert len(await claim(ledger)) == 3
+
+
+async def test_what_comes_into_doubt_after_the_preview_is_not_settled_by_it(
+    ledger: Ledger, clock: Clock
+) -> None:
+    await ended(ledger, Event.DOUBTED, "a")
+    found = [transitions.resolution(1, created=False)]
+    wanted = Selection(State.IN_DOUBT, until=clock() + 1)
+    await ledger.bulk_acts.draft(asked(Verb.RECONCILE, wanted), found, b"")
+    clock.advance(2)
+    await ledger.do(transitions.resolve("b1", 1, created=False, actor="eva"))
+    [job] = await claim(ledger)  # it is sent again, and again no answer comes
+    await send(ledger, job)
+    await say(ledger, answer(job, Event.DOUBTED, reason="x"))
+    await ledger.bulk_acts.begin(ID)
+    assert (await carried_out(ledger)).changed == 0
+    assert await states(ledger) == {State.IN_DOUBT: 1}
+
+
+@pytest.mark.parametrize(("event", "verb"), [(Event.REJECTED, Verb.REDRIVE), (Event.DOUBTED, Verb.RESOLVE)])
+async def test_a_step_leaves_what_got_there_after_it_was_looked_up(
+    ledger: Ledger, clock: Clock, event: Event, verb: Verb
+) -> None:
+    await ended(ledger, event, "a")
+    step = transitions.Step(ID, "", BULK_END, clock())  # it got there at this very moment: not before
+    await ledger.bulk_acts.ask(asked(verb))
+    if verb is Verb.REDRIVE:
+        await ledger.do(transitions.redrive("b1", [1], "ana", step=step))
+    else:
+        await ledger.do(
+            transitions.resolve_all("b1", [transitions.resolution(1, created=True)], "ana", step=step)
+        )
+    assert (await ledger.bulk_acts.find(ID)).changed == 0
+
+
+async def test_a_job_that_is_submitted_after_a_cancel_was_asked_for_is_not_cancelled(ledger: Ledger) -> None:
+    await fill(ledger, *map(new_job, "abc"))
+    await ledger.bulk_acts.ask(asked(Verb.CANCEL, Selection()))
+    await ledger.do(transitions.accept("b1", [new_job("late")], "ana"))
+    assert (await carried_out(ledger)).changed == 3
+    assert await states(ledger) == {State.CANCELLED: 3, State.QUEUED: 1}
+
+
+async def test_a_server_that_comes_too_late_leaves_no_hold_behind(ledger: Ledger) -> None:
+    await fill(ledger, *map(new_job, "abc"))
+    known = await ledger.bulk_acts.ask(asked(Verb.CANCEL, Selection()))
+    await carried_out(ledger)
+    await ledger.bulk_acts.step(known)
+    assert await ledger.queries.holds() == []
+
+
+async def test_a_pause_during_a_cancel_outlives_it(ledger: Ledger) -> None:
+    await fill(ledger, *map(new_job, "abcde"))
+    await ledger.bulk_acts.ask(asked(Verb.CANCEL, Selection()))
+    await carried_out(ledger, steps=1)
+    assert await ledger.operations.hold("batch:b1", actor="eva", justification="wait")
+    await carried_out(ledger)
+    assert [hold.kind for hold in await ledger.queries.holds()] == [HoldKind.PAUSED]
 
 
 async def test_a_cancel_keeps_the_pause_of_a_person(ledger: Ledger) -> None:

@@ -77,6 +77,35 @@ async def test_a_further_file_takes_the_place_of_the_oldest(ledger: Ledger, cloc
         await ledger.drafts.find(ids[0], "ana")
 
 
+async def test_a_file_that_is_being_sent_is_neither_deleted_nor_replaced(
+    ledger: Ledger, clock: Clock
+) -> None:
+    sent = await made(ledger, content=b"sent")
+    assert await ledger.drafts.confirm(sent, b"{}")
+    for n in range(8):
+        ledger.drafts._clock = lambda n=n: clock.now + n  # type: ignore[misc]
+        await made(ledger, content=b"x")
+    assert not await ledger.drafts.delete(sent)
+    assert await ledger.drafts.sending() == [sent.id]
+    assert b"".join([part async for part in ledger.drafts.content(sent.id)]) == b"sent"
+
+
+async def test_what_was_ended_stays_ended(ledger: Ledger) -> None:
+    draft = await made(ledger)
+    await ledger.drafts.confirm(draft, b"{}")
+    await ledger.drafts.end(draft)
+    await ledger.drafts.end(draft, problem=b"a server that came too late")
+    assert (await ledger.drafts.find(draft.id, "ana")).state is DraftState.SENT
+
+
+async def test_nothing_is_written_of_a_file_that_is_gone(ledger: Ledger) -> None:
+    draft = await made(ledger)
+    assert await ledger.drafts.delete(draft)
+    await ledger.drafts.note_findings(draft.id, b"x")
+    await ledger.drafts.note_batch(draft.id, "b1")
+    assert await ledger.redis.keys("pv:draft*") == []
+
+
 async def test_of_two_changes_at_once_one_counts(ledger: Ledger) -> None:
     draft = await made(ledger)
     assert await ledger.drafts.choose(draft, b"first")
@@ -101,9 +130,9 @@ async def test_what_is_confirmed_is_what_was_shown_and_once(ledger: Ledger) -> N
 async def test_what_cannot_be_sent_is_open_again_and_says_why(ledger: Ledger) -> None:
     draft = await made(ledger)
     await ledger.drafts.confirm(draft, b"{}")
-    await ledger.drafts.end(draft, problem="the name is taken")
+    await ledger.drafts.end(draft, problem=b"the name is taken")
     again = await ledger.drafts.find(draft.id, "ana")
-    assert (again.state, again.problem) == (DraftState.OPEN, "the name is taken")
+    assert (again.state, again.problem) == (DraftState.OPEN, b"the name is taken")
 
 
 async def test_what_headers_mean_is_remembered_for_their_owner(ledger: Ledger) -> None:
