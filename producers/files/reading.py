@@ -114,21 +114,28 @@ class Reading:
         passed_over = [plural("1 blank row was passed over", "{count:,} blank rows were passed over", blank)]
         return (*self._jobs.notes, *(passed_over if blank else ()), *self._seen.notes())
 
-    def _read(self) -> Iterator[NewJob | InvalidJobError]:
+    def by_row(self) -> Iterator[NewJob | list[InvalidJobError]]:
+        """The job of each row, or all its problems together; instead of iterating over the reading itself."""
         try:
             yield from self._counted()
         except InvalidInputError as error:
             error.notes += self.notes
             raise
 
-    def _counted(self) -> Iterator[NewJob | InvalidJobError]:
+    def _read(self) -> Iterator[NewJob | InvalidJobError]:
+        for job in self.by_row():
+            if isinstance(job, NewJob):
+                yield job
+            else:
+                yield from job
+
+    def _counted(self) -> Iterator[NewJob | list[InvalidJobError]]:
         for job in self._jobs:
             if isinstance(job, NewJob):
                 self.good += 1
-                yield job
             else:
                 self.bad += 1
-                yield from job
+            yield job
         if not self.rows:
             raise InvalidInputError(
                 Text("{name} has headers but no rows", name=self._source.name)

@@ -30,12 +30,12 @@ from console.cli.file_options import (
     read_options,
 )
 from console.cli.language import tr
+from console.cli.one_row import credential_names, preview
 from console.cli.shell import JsonFlag, OwnerOption, cli, out, progress_of, talk
 from outcomes.words import amount, shown
 from producers.files.cells import csv_line, escape, inert
 from producers.plan import Plan
-from provisioning.config.credentials import load_credentials
-from provisioning.embedded.workplace import Workplace, workplace
+from provisioning.embedded.workplace import workplace
 from provisioning.errors import InvalidInputError, InvalidJobError
 from provisioning.ledger import Ledger
 from provisioning.owner import DEFAULT
@@ -57,6 +57,12 @@ def plan(
     sheet: SheetOption = None,
     as_is: AsIsOption = None,
     owner: OwnerOption = DEFAULT,
+    row: Annotated[
+        int | None,
+        typer.Option(
+            "--row", metavar="N", min=1, help="Show only row N, as it will be sent; the header is row 1."
+        ),
+    ] = None,
     errors_to: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv", help="Write every problem to this file.")
     ] = None,
@@ -70,6 +76,11 @@ def plan(
     options = read_options(
         maps, defaults, credential, new_bots, separator, delimiter, encoding, format_, map_file, as_is, sheet
     )
+    if row is not None:
+        if errors_to is not None:
+            raise InvalidInputError("--row is about one row, --out about all", hint="omit one of them")
+        preview(file, row, options, owner, json=json)
+        return
     with local(file) as source, workplace() as place, _problem_file(errors_to) as write:
 
         def report(problem: InvalidJobError) -> None:
@@ -86,7 +97,7 @@ def plan(
                         options,
                         progress,
                         rate=place.settings.rate,
-                        known=_credential_names(place),
+                        known=credential_names(place),
                         owner=owner,
                         on_problem=report,
                     )
@@ -105,11 +116,6 @@ def plan(
             talk.print(tr("{problems} written to {file}", problems=problems, file=errors_to), soft_wrap=True)
     if made.bad_rows:
         raise typer.Exit(2)
-
-
-def _credential_names(place: Workplace) -> frozenset[str] | None:
-    """Planning needs no credentials; if some are set up here, rows must name one of them."""
-    return frozenset(load_credentials(place.settings)) or None if place.embedded else None
 
 
 @contextlib.contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text as StyledText
 
 from console.cli.display.tables import facts, indented, listing
@@ -56,13 +58,18 @@ def show_plan(out: Console, plan: Plan) -> None:
 
 def show_problems(out: Console, plan: Plan) -> None:
     """What is wrong with a file, row by row."""
-    table = listing("row", *_WORDY, wraps=_WORDY, numbers=("row",))
-    for problem in plan.problems[:PROBLEMS_SHOWN]:
-        table.add_row(*(shown(cell) for cell in problem_cells(problem)))
-    out.print(table)
+    out.print(problem_table(plan.problems[:PROBLEMS_SHOWN]))
     if plan.problem_count > PROBLEMS_SHOWN:
         more = plan.problem_count - PROBLEMS_SHOWN
         out.print(tr("… and {count:,} more: provision plan FILE --out errors.csv", count=more))
+
+
+def problem_table(problems: Iterable[InvalidJobError]) -> Table:
+    """Problems of rows, each on a line, with what to do about it."""
+    table = listing("row", *_WORDY, wraps=_WORDY, numbers=("row",))
+    for problem in problems:
+        table.add_row(*(shown(cell) for cell in problem_cells(problem)))
+    return table
 
 
 _WORDY = marked("column", "value", "problem", "what to do")
