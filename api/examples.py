@@ -116,6 +116,12 @@ BATCH_BODIES: dict[str, Any] = {
     "application/x-ndjson": {
         "schema": _text("application/x-ndjson", f"One job a line, as JSON (NewJob): {LINES.strip()}")
     },
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
+        "schema": _text(
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            "An Excel workbook (.xlsx), of which one sheet is read as a table like text/csv.",
+        )
+    },
     "text/tab-separated-values": {
         "schema": _text("text/tab-separated-values", "As text/csv, with tabs."),
         "examples": {"tenants": {"value": CSV.replace(",", "\t")}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -28,6 +29,7 @@ from api.upload import (
     problems_json,
     spool,
     take_in,
+    workbook_bounds,
 )
 from producers.batch_name import check_batch_name
 from producers.files.file_kinds import Format
@@ -119,6 +121,10 @@ async def submit_batch(
         str | None, Query(min_length=1, max_length=1, description="Separator of cells; detected by default.")
     ] = None,
     encoding: Annotated[str | None, Query(max_length=40, description="Text encoding.")] = None,
+    sheet: Annotated[
+        str | None,
+        Query(max_length=200, description="Sheet of a workbook; the first visible one by default."),
+    ] = None,
     map_: Annotated[
         list[str] | None, Query(alias="map", max_length=500, description="Rename a column, as OLD=NEW.")
     ] = None,
@@ -154,6 +160,8 @@ async def submit_batch(
             delimiter=delimiter,
             encoding=encoding,
             format=FORMATS[kind],
+            sheet=sheet,
+            bounds=workbook_bounds(app_state.settings.api_max_body),
         )
         upload = UploadRequest(
             name=None if name is None else check_batch_name(name),
@@ -196,6 +204,8 @@ def _encoding(request: Request, format_: Format | None, given: str | None) -> st
     if format_ is None:
         check_json(request)
         return None
+    if format_ is Format.XLSX:
+        return None  # its XML says so itself
     named = charset(request)
     if named and given and codecs.lookup(named).name != _codec(given):
         raise ProblemError(
@@ -211,21 +221,25 @@ def _codec(encoding: str) -> str:
         return ""  # the reader refuses it
 
 
-_OF_TABLES = frozenset(["separator", "delimiter", "map"])
-"""Settings that apply only to a table."""
+_TEXT_TABLES = (Format.CSV, Format.TSV)
+
+_HEEDED_BY: Mapping[str, Collection[Format]] = {
+    "separator": (*_TEXT_TABLES, Format.XLSX),
+    "map": (*_TEXT_TABLES, Format.XLSX),
+    "delimiter": _TEXT_TABLES,
+    "encoding": (*_TEXT_TABLES, Format.JSONL),
+    "sheet": (Format.XLSX,),
+}
+"""The kinds of body that a setting applies to; of others, to all."""
 
 
 def _check_heeded(given: frozenset[str], format_: Format | None) -> None:
     """Raises: ProblemError if a setting is given that does not apply to this kind of body."""
-    unheeded: set[str] = set()
-    if format_ not in (Format.CSV, Format.TSV):
-        unheeded |= _OF_TABLES & given
-    if format_ is None:
-        unheeded |= {"encoding"} & given
+    unheeded = sorted(name for name in given if format_ not in _HEEDED_BY.get(name, (format_,)))
     if unheeded:
         raise ProblemError(
             Kind.INVALID,
-            f"{', '.join(sorted(unheeded))}: not allowed with this Content-Type; nothing was submitted",
+            f"{', '.join(unheeded)}: not allowed with this Content-Type; nothing was submitted",
             hint="omit it",
         )
 

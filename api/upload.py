@@ -27,6 +27,7 @@ from producers.files.column_notes import ColumnNotes
 from producers.files.file_kinds import Format
 from producers.files.jsonl import read_line
 from producers.files.option_words import HTTP, in_words_of
+from producers.files.package import Bounds
 from producers.files.read_options import ReadOptions
 from producers.files.reading import Reading
 from producers.files.repeats import Repeats
@@ -53,8 +54,17 @@ IN_MEMORY = 1 << 20
 
 GZIP = b"\x1f\x8b"
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+SHEET_RATIO = 10
+"""How many times more than a body a sheet may unpack to: XML of as many rows as the largest CSV has."""
+
+OTHER_BYTES = 8 << 20
+"""Bytes that any other part of a workbook may unpack to, but for its texts: lists of sheets, and styles."""
+
 FORMATS = {
     "text/csv": Format.CSV,
+    XLSX: Format.XLSX,
     "text/tab-separated-values": Format.TSV,
     "application/x-ndjson": Format.JSONL,
     "application/jsonl": Format.JSONL,
@@ -124,6 +134,11 @@ class UploadResult:
             "elsewhere": dict(self.elsewhere.most_common(HOMES_NOTED)),
             "notes": notes_json(self.notes),
         }
+
+
+def workbook_bounds(max_body: int) -> Bounds:
+    """What a workbook may unpack to on a server that takes bodies of `max_body` bytes."""
+    return Bounds(sheet=SHEET_RATIO * max_body, texts=max_body, other=OTHER_BYTES)
 
 
 def in_http_words(text: str) -> str:

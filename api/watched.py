@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import IO
 
 from api.problem import Kind, ProblemError
+from producers.files.source import StoppedError
 from provisioning.errors import InvalidInputError
 
 JUDGED_WITHIN = 300.0
@@ -18,11 +19,15 @@ MOST_BLANK = 8 << 20
 _NOTHING = b" \t\r\n,;\x00"
 
 
+class TooSlowError(ProblemError, StoppedError):
+    """A body is not read to its end in time; no reader takes this for a damage of the body."""
+
+
 class Watched:
     """
     A file that is read under a deadline until `rest` is called.
 
-    Raises, from `read`: ProblemError after the deadline; InvalidInputError if too much of it is blank.
+    Raises, from `read`: TooSlowError after the deadline; InvalidInputError if too much of it is blank.
     """
 
     def __init__(self, file: IO[bytes], clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,7 +39,7 @@ class Watched:
     def read(self, size: int = -1) -> bytes:
         """As of a file."""
         if self._deadline is not None and self._clock() > self._deadline:
-            raise ProblemError(
+            raise TooSlowError(
                 Kind.TOO_LARGE,
                 f"the body takes more than {JUDGED_WITHIN:g} s to read; nothing was submitted",
                 hint="send it in several requests",
@@ -48,10 +53,18 @@ class Watched:
             )
         return data
 
-    def seek(self, place: int) -> int:
+    def seek(self, place: int, whence: int = 0) -> int:
         """As of a file; blanks before this position no longer count."""
         self._blank = 0
-        return self._file.seek(place)
+        return self._file.seek(place, whence)
+
+    def tell(self) -> int:
+        """As of a file."""
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        """A body can be read in any order: a workbook has its list of contents at the end."""
+        return True
 
     def rest(self) -> None:
         """Ends the deadline: the body is checked, and submitting takes as long as the ledger needs."""

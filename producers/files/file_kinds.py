@@ -157,6 +157,11 @@ def recognise(
     suffix = Path(str(name).lower().removesuffix(".gz")).suffix
     found = wanted or SUFFIXES.get(suffix, Format.CSV)
     if found is Format.XLSX:
+        if wanted and not can_say:
+            raise InvalidInputError(
+                Text("{name} is no Excel file, whatever its Content-Type says", name=name),
+                hint="send it with its own Content-Type, or save it as .xlsx",
+            )
         raise InvalidInputError(
             Text(
                 "{name} is no Excel file, whatever {what} says",

@@ -8,6 +8,7 @@ which a reader's hint names has its word at every door that has the option.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import quote
@@ -15,7 +16,13 @@ from urllib.parse import quote
 from producers.files.defaults import AS_IS
 
 HTTP: Mapping[str, str] = MappingProxyType(
-    {"as-is": "as_is={}", "encoding": "encoding={}", "map": "map={}", "new-bots": "new_bots=true"}
+    {
+        "as-is": "as_is={}",
+        "encoding": "encoding={}",
+        "map": "map={}",
+        "new-bots": "new_bots=true",
+        "sheet": "sheet={}",
+    }
 )
 """Query parameters."""
 
@@ -27,6 +34,7 @@ _VALUES = {
     "as-is": "|".join(map(re.escape, AS_IS)),
     "encoding": r"[a-z]+-?[0-9][\w-]*",
     "map": r"'[^']*'|[^\s']+=[^\s)]*",
+    "sheet": r"""(?:'[^']*'|"'"|[\w@%+=:,./-])+""",
 }
 
 
@@ -38,6 +46,8 @@ def in_words_of(door: Mapping[str, str], text: str) -> str:
     'say which encoding it is: encoding=windows-1252'
     >>> in_words_of(HTTP, "--map 'Número de bot=bot.id'   (a mapping to nothing)")
     'map=N%C3%BAmero%20de%20bot=bot.id   (a mapping to nothing)'
+    >>> in_words_of(HTTP, "the sheet 'Más' does: --sheet 'Más'")
+    "the sheet 'Más' does: sheet=M%C3%A1s"
     >>> in_words_of(CELERY, "if it is meant so, say it: --as-is bot.id")
     'if it is meant so, say it: "as_is": ["bot.id"]'
     """
@@ -51,7 +61,7 @@ def in_words_of(door: Mapping[str, str], text: str) -> str:
 
 
 def _with_value(word: str, value: str) -> str:
-    bare = value[1:-1] if value.startswith("'") else value
+    bare = "".join(shlex.split(value)) if value.startswith("'") else value
     return word.format(quote(bare, safe="=") if word.endswith("={}") else bare)
 
 

@@ -13,7 +13,7 @@ import zipfile
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, cast
 from xml.etree.ElementTree import Element
 
 from producers.files.number_format import BUILT_IN, NumberFormat
@@ -30,11 +30,35 @@ MAX_PART_BYTES = 512 * 1024**2
 MAX_RATIO = 200
 """How many times larger than packed a large part may be: a sheet 10 to 40, a file made to explode 1000."""
 
+MAX_DIRECTORY_BYTES = 4 * 1024**2
+"""Of the archive's own list of its parts, some 100 bytes each: a workbook of a thousand sheets has 3,000."""
+
 SAVE_ANEW = Text("open it in Excel and save it as .xlsx, or export CSV UTF-8")
 
 _LARGE = 16 * 1024**2
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ESCAPED = re.compile(r"_x005[Ff]_(x[0-9A-Fa-f]{4}_)|_x([0-9A-Fa-f]{4})_")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """
+    Most bytes that each part which is read may unpack to.
+
+    Attributes:
+        sheet: streamed.
+        texts: held in memory, with eight bytes more a text.
+        other: its styles may take twenty times that in memory.
+    """
+
+    sheet: int = MAX_SHEET_BYTES
+    texts: int = MAX_PART_BYTES
+    other: int = MAX_PART_BYTES
+
+
+OWN_FILE = Bounds()
+"""For a person's own files: a large workbook is slow, and hurts nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +104,9 @@ class Package:
         zipfile.BadZipFile, expat.ExpatError, KeyError and others if it is damaged.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._archive = zipfile.ZipFile(file)
+    def __init__(self, file: IO[bytes], bounds: Bounds = OWN_FILE) -> None:
+        self._bounds = bounds
+        self._archive = _opened(file)
         self._parts = _checked(self._archive.infolist())
         self.since_1904 = False
         self.to_be_computed = False
@@ -94,11 +119,23 @@ class Package:
         """Let go of the archive; the file it is in stays open."""
         self._archive.close()
 
-    def open(self, part: str) -> IO[bytes]:
-        """The bytes of a part."""
-        if part.lower() not in self._parts:
+    def open_sheet(self, sheet: Sheet) -> IO[bytes]:
+        """The bytes of a sheet."""
+        return self._open(sheet.part, self._bounds.sheet)
+
+    def _open(self, part: str, most: int) -> IO[bytes]:
+        """The bytes of a part. Raises: InvalidInputError if it is missing, or has more than `most`."""
+        found = self._parts.get(part.lower())
+        if found is None:
             raise InvalidInputError(Text("it lacks its part {part}", part=part), hint=SAVE_ANEW)
-        return self._archive.open(self._parts[part.lower()])
+        if found.file_size > most:
+            raise _too_much(found)
+        if found.compress_type not in _METHODS:
+            raise InvalidInputError(
+                Text("its part {part} is packed in a way that no spreadsheet writes", part=part),
+                hint=SAVE_ANEW,
+            )
+        return self._archive.open(found)
 
     def texts(self) -> Texts:
         """The shared texts; none if there is no such part."""
@@ -107,7 +144,7 @@ class Package:
         if not part:
             return texts
         name_of = LocalNames()
-        with self.open(part) as stream:
+        with self._open(part, self._bounds.texts) as stream:
             for found in elements(stream, ("sst",)):
                 for element in found:
                     if name_of[element.tag] == "si":
@@ -126,7 +163,7 @@ class Package:
                 found[given["Id"]] = given["Type"].rpartition("/")[2], target
 
         if part.lower() in self._parts:
-            with self.open(part) as stream:
+            with self._open(part, self._bounds.other) as stream:
                 read_all(stream, start)
         return found
 
@@ -152,7 +189,7 @@ class Package:
             elif name == "calcPr":
                 self.to_be_computed = _true(given.get("fullCalcOnLoad"))
 
-        with self.open(book) as stream:
+        with self._open(book, self._bounds.other) as stream:
             read_all(stream, start)
         return tuple(sheets)
 
@@ -172,7 +209,7 @@ class Package:
                 within = name == "cellXfs"
 
         if part:
-            with self.open(part) as stream:
+            with self._open(part, self._bounds.other) as stream:
                 read_all(stream, start)
         made = {number: NumberFormat(codes.get(number, "General")) for number in {0, *used}}
         return [made[number] for number in used] or [made[0]]
@@ -225,17 +262,43 @@ def _checked(parts: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         if part.file_size > most or (
             part.file_size > _LARGE and part.file_size > part.compress_size * MAX_RATIO
         ):
-            raise InvalidInputError(
-                Text(
-                    "it unpacks to too much: {filename} has {file_size:,} bytes",
-                    filename=part.filename,
-                    file_size=part.file_size,
-                ),
-                hint="export CSV UTF-8, which can be of any size",
-            )
+            raise _too_much(part)
     if other := _other_kind(found, [part.filename for part in parts]):
         raise InvalidInputError(other[0], hint=other[1])
     return found
+
+
+def _too_much(part: zipfile.ZipInfo) -> InvalidInputError:
+    return InvalidInputError(
+        Text(
+            "it unpacks to too much: {filename} has {file_size:,} bytes",
+            filename=part.filename,
+            file_size=part.file_size,
+        ),
+        hint="export CSV UTF-8, or make several files of it",
+    )
+
+
+def _opened(file: IO[bytes]) -> zipfile.ZipFile:
+    """The archive. Raises: InvalidInputError if the list of its parts, held in memory, is too long."""
+    guarded = _Guarded(file)
+    archive = zipfile.ZipFile(cast(IO[bytes], guarded))
+    guarded.most = None
+    return archive
+
+
+class _Guarded:
+    """A file that hands out no more than `most` bytes at once, if that is not None."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.most: int | None = MAX_DIRECTORY_BYTES
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if self.most is not None and size > self.most:
+            raise InvalidInputError("it holds more parts than any workbook", hint=SAVE_ANEW)
+        return self._file.read(size)
 
 
 def _other_kind(parts: Mapping[str, object], names: Sequence[str]) -> tuple[AnyText, AnyText] | None:

@@ -11,6 +11,7 @@ from producers.files.body import check_credential
 from producers.files.corrections import NONE, Corrections
 from producers.files.defaults import check_as_is, check_defaults
 from producers.files.file_kinds import Format
+from producers.files.package import OWN_FILE, Bounds
 from provisioning.errors import InvalidInputError
 
 
@@ -31,6 +32,7 @@ class ReadOptions:
         sheet: of a workbook, the one to be read; the first visible one if None.
         as_is: paths whose identifiers are meant as they stand, however odd.
         corrections: of a table: what a person has changed in it.
+        bounds: of what a workbook may unpack to.
 
     Raises: InvalidInputError, naming the option that is wrong and the way out.
     """
@@ -46,6 +48,7 @@ class ReadOptions:
     sheet: str | None = None
     as_is: Collection[str] = ()
     corrections: Corrections = NONE
+    bounds: Bounds = OWN_FILE
 
     def __post_init__(self) -> None:
         if wrong := check_credential(self.credential):

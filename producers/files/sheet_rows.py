@@ -25,6 +25,9 @@ MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 """Excel's own limit: the column XFD."""
 
+MAX_MERGED = 100_000
+"""Merged ranges that are kept, for a note."""
+
 _NARROW = re.compile(r"0+(?:\.[0-4]\d*)?|\.[0-4]\d*")
 """Less than half a character of width, or half a point of height: nothing can be read of it."""
 
@@ -56,7 +59,7 @@ class SheetRows:
         hidden_columns: as pairs of the first and last, from 0; also those without width.
         hidden_rows: how many of the rows are hidden, or have no height.
         first_hidden: the first of them.
-        merged: the ranges that are merged; complete at the end.
+        merged: the ranges that are merged, the first `MAX_MERGED` of them; complete at the end.
 
     Iterating raises InvalidInputError where the sheet contradicts itself, ParseError where it is not XML.
     """
@@ -80,10 +83,12 @@ class SheetRows:
                     if (row := self._row(element)) is not None:
                         yield row
                 elif name == "col" and _is_hidden(element, element.get("width")):
+                    if len(self.hidden_columns) == MAX_COLUMNS:
+                        raise InvalidInputError("it describes a column more than once", hint=SAVE_ANEW)
                     self.hidden_columns.append(
                         (int(element.get("min", "")) - 1, int(element.get("max", "")) - 1)
                     )
-                elif name == "mergeCell":
+                elif name == "mergeCell" and len(self.merged) < MAX_MERGED:
                     self.merged.append(element.get("ref", ""))
 
     def _row(self, element: Element) -> RawRow | None:

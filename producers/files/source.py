@@ -65,6 +65,7 @@ class Source:
         self._stop = stop
         self.name, self._raw, self._ours = _open(where)
         try:
+            self._from_start = str(where) != STANDARD_INPUT and _at_start(self._raw)
             self._hashed = _Hashed(self._raw)
             self._stream: IO[bytes] = io.BufferedReader(self._hashed, CHUNK_BYTES)
             self._head = self._read(CHUNK_BYTES)
@@ -111,8 +112,12 @@ class Source:
             chunk = self._read(CHUNK_BYTES)
 
     def seekable(self) -> IO[bytes]:
-        """The unpacked bytes, all of them hashed, as a file that can be read in any order; not in memory."""
-        if self._ours and not self.compressed and self._raw.seekable():
+        """
+        The unpacked bytes, all of them hashed, as a file that can be read in any order; not in memory.
+
+        A stream that the caller opened is used itself if that can be.
+        """
+        if self._from_start and not self.compressed:
             for _ in self.chunks():
                 pass
             self._raw.seek(0)
@@ -143,6 +148,11 @@ class Source:
         except OSError as exc:
             raise unreadable(self.name, exc) from exc
         return b"".join(parts)
+
+
+def _at_start(file: IO[bytes]) -> bool:
+    """Whether a file can be read again from its first byte, which is the next one."""
+    return file.seekable() and file.tell() == 0
 
 
 class _Hashed(io.RawIOBase):

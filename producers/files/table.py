@@ -17,6 +17,7 @@ from producers.files.cells import unescape
 from producers.files.csv_file import CsvRows, RawRow
 from producers.files.file_kinds import Format
 from producers.files.header_row import HeaderRule
+from producers.files.package import OWN_FILE, Bounds
 from producers.files.short_rows import Rules, ShortRows
 from producers.files.source import Source
 from producers.files.text import Lines
@@ -39,6 +40,7 @@ class Table:
         encoding: of the text; found out if None.
         delimiter: what separates the cells; found out if None.
         sheet: of a workbook, the one to be read; the first visible one if None.
+        bounds: of what a workbook may unpack to.
 
     Attributes:
         name: what messages call the file.
@@ -56,6 +58,7 @@ class Table:
         encoding: str | None = None,
         delimiter: str | None = None,
         sheet: str | None = None,
+        bounds: Bounds = OWN_FILE,
     ) -> None:
         self._source = source
         self.name = source.name
@@ -69,7 +72,7 @@ class Table:
                 hint="leave --sheet out",
             )
         if source.format is Format.XLSX:
-            self._rows = self._sheet = XlsxRows(source.seekable(), rule, self.name, sheet)
+            self._rows = self._sheet = XlsxRows(source.seekable(), rule, self.name, sheet, bounds)
             self.delimiter = ""
         elif source.format is Format.JSONL:
             raise InvalidInputError(

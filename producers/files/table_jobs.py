@@ -35,7 +35,12 @@ class TableJobs:
 
     def __init__(self, source: Source, rule: HeaderRule, options: ReadOptions, seen: ColumnNotes) -> None:
         self._table = table = Table(
-            source, rule, encoding=options.encoding, delimiter=options.delimiter, sheet=options.sheet
+            source,
+            rule,
+            encoding=options.encoding,
+            delimiter=options.delimiter,
+            sheet=options.sheet,
+            bounds=options.bounds,
         )
         self._corrections = options.corrections
         self.delimiter = table.delimiter

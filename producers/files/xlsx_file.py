@@ -18,9 +18,9 @@ from producers.files.cell_kinds import CellKind
 from producers.files.cell_values import CellValues
 from producers.files.csv_file import RawRow
 from producers.files.header_row import SEARCHED, HeaderRule, passed_over
-from producers.files.package import SAVE_ANEW, Package, Sheet
+from producers.files.package import OWN_FILE, SAVE_ANEW, Bounds, Package, Sheet
 from producers.files.sheet_rows import SheetRows, letters
-from producers.files.source import unreadable
+from producers.files.source import StoppedError, unreadable
 from provisioning.errors import InvalidInputError
 from provisioning.text import AnyText, Text, plural
 
@@ -42,6 +42,7 @@ class XlsxRows:
         sheet: title of the sheet to be read, hidden or not; the first visible one if None.
         rule: what the headers look like, to find them by.
         name: what messages call it.
+        bounds: of what it may unpack to.
 
     Attributes:
         headers: of the row that holds them, see `header_row`.
@@ -50,13 +51,19 @@ class XlsxRows:
     """
 
     def __init__(
-        self, file: IO[bytes], rule: HeaderRule, name: AnyText = _THE_FILE, sheet: str | None = None
+        self,
+        file: IO[bytes],
+        rule: HeaderRule,
+        name: AnyText = _THE_FILE,
+        sheet: str | None = None,
+        bounds: Bounds = OWN_FILE,
     ) -> None:
         self._name = name
         self._wanted = sheet
         self._rule = rule
         self._others: list[Sheet] = []
         self._file = file
+        self._bounds = bounds
         self._notes: list[Text] = []
         self._sheet: Sheet | None = None
         self._read: SheetRows | None = None
@@ -161,12 +168,13 @@ class XlsxRows:
 
     def _hidden_columns(self, read: SheetRows) -> list[str]:
         width = len(self.headers)
-        return [
-            letters(column)
-            for first, last in read.hidden_columns
-            for column in range(max(0, first), min(last, width - 1) + 1)
-            if self.headers[column]
-        ]
+        found: list[str] = []
+        seen = 0
+        for first, last in sorted(read.hidden_columns):
+            here = range(max(seen, first), min(last, width - 1) + 1)
+            found += [letters(column) for column in here if self.headers[column]]
+            seen = max(seen, last + 1)  # a damaged file names a column many times
+        return found
 
     def _guarded(self) -> Iterator[RawRow]:
         with self._naming_damage():
@@ -179,6 +187,8 @@ class XlsxRows:
         """Whatever a damaged file makes the libraries raise becomes an error that names the file."""
         try:
             yield
+        except StoppedError:
+            raise
         except InvalidInputError as exc:
             raise InvalidInputError(
                 Text("{name}: {message}", name=self._name, message=exc.text), hint=exc.advice
@@ -201,10 +211,10 @@ class XlsxRows:
             ) from exc
 
     def _records(self) -> Iterator[RawRow]:
-        package = Package(self._file)
+        package = Package(self._file, self._bounds)
         try:
             self._sheet = self._chosen(package.sheets)
-            with package.open(self._sheet.part) as stream:
+            with package.open_sheet(self._sheet) as stream:
                 self._read = _rows_of(package, stream)
                 yield from self._read
         finally:
@@ -257,9 +267,9 @@ class XlsxRows:
         )
 
     def _holds_headers(self, sheet: Sheet) -> bool:
-        package = Package(self._file)
+        package = Package(self._file, self._bounds)
         try:
-            with self._naming_damage(), package.open(sheet.part) as stream:
+            with self._naming_damage(), package.open_sheet(sheet) as stream:
                 rows = _rows_of(package, stream)
                 return any(self._rule.likely(row.cells) for row in islice(rows, SEARCHED))
         finally:

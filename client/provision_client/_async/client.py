@@ -97,7 +97,7 @@ class AsyncClient:
         idempotency_key: str | None = None,
         **settings: str | int | bool,
     ) -> Json:
-        """Hands a CSV or NDJSON file over; settings are those of the route. Raises: RefusedError."""
+        """Hands a CSV, NDJSON or .xlsx file over; settings are those of the route. Raises: RefusedError."""
         return await self._send(file_request(content, content_type, key=idempotency_key, settings=settings))
 
     async def batch(self, batch: str) -> Json:

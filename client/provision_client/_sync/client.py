@@ -97,7 +97,7 @@ class Client:
         idempotency_key: str | None = None,
         **settings: str | int | bool,
     ) -> Json:
-        """Hands a CSV or NDJSON file over; settings are those of the route. Raises: RefusedError."""
+        """Hands a CSV, NDJSON or .xlsx file over; settings are those of the route. Raises: RefusedError."""
         return self._send(file_request(content, content_type, key=idempotency_key, settings=settings))
 
     def batch(self, batch: str) -> Json:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
+from typing import BinaryIO, cast
 
 import pytest
 
 from api.problem import Kind, ProblemError
 from api.slots import ALL, OF_A_TOKEN, Slots
 from api.watched import JUDGED_WITHIN, MOST_BLANK, Watched
+from producers.files.reading import Reading
 from provisioning.errors import InvalidInputError
+from tests.fixtures.workbook import workbook
 
 
 async def test_one_token_leaves_room_for_others_and_nobody_waits_for_ever() -> None:
@@ -46,6 +50,21 @@ def test_a_body_that_takes_too_long_is_refused_until_it_was_judged() -> None:
     assert caught.value.kind is Kind.TOO_LARGE
     file.rest()
     assert file.read(2) == b"y"
+
+
+def test_a_deadline_that_passes_while_a_workbook_is_unpacked_is_no_damage_of_it() -> None:
+    rows = [
+        ["key", "bot.id"],
+        *([hashlib.sha512(bytes([n % 256, n >> 8])).hexdigest(), "100"] for n in range(5000)),
+    ]
+    now = [0.0]
+    watched = cast(BinaryIO, Watched(io.BytesIO(workbook(rows, shared=False)), clock=lambda: now[0]))
+    with Reading(watched) as reading:
+        assert next(reading)
+        now[0] = JUDGED_WITHIN + 1
+        with pytest.raises(ProblemError) as caught:
+            list(reading)
+    assert caught.value.kind is Kind.TOO_LARGE
 
 
 @pytest.mark.parametrize("nothing", [b"\n", b";;;\r\n", "\n".encode("utf-16-le"), b",,,,\n"])

@@ -25,6 +25,7 @@ OF_ROWS = [
     "no_tenant",
     "rows",
     "text",
+    "xlsx_file",
 ]
 OF_JSON = ["body", "defaults", "identifiers", "jsonl"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -73,7 +74,7 @@ def test_a_pipe_with_a_name_is_read_as_standard_input_is(content: bytes, tmp_pat
 def test_a_disk_without_room_is_named_where_a_workbook_is_laid_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.TemporaryFile", partial(Path("/dev/full").open, "w+b", buffering=0))
     with pytest.raises(NoRoomError, match="temporary file for the input cannot be written: No space"):
-        Reading(io.BytesIO(WORKBOOK))
+        Reading(io.BytesIO(gzip.compress(WORKBOOK)))
 
 
 class Failing(io.BytesIO):
