@@ -63,6 +63,12 @@ def page(
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 
+def fragment(language: str, template: str, macro: str, *given: Any, **named: Any) -> str:
+    """What a macro of a template makes of values: a part of a page."""
+    module = _environment(language).get_template(template).module
+    return str(getattr(module, macro)(*given, **named))
+
+
 @cache
 def _environment(language: str) -> Environment:
     # Texts of tenants are on every page: whatever a template prints is escaped.
