@@ -23,6 +23,7 @@ from producers.files.body import bad_character_in_name, shorten, spreadsheet_dam
 from producers.files.header_row import HeaderRule
 from producers.files.id_shapes import IdShapes
 from producers.files.identifiers import no_name
+from producers.files.package import OWN_FILE, Bounds
 from producers.files.table import Table
 from provisioning.attempt import Result
 from provisioning.errors import InvalidInputError, InvalidJobError
@@ -189,6 +190,7 @@ def read_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     sheet: str | None = None,
+    bounds: Bounds = OWN_FILE,
 ) -> SeenTable:
     """
     The rows of a table that has a header: CSV, TSV or .xlsx, also packed or from a pipe (`-`).
@@ -200,7 +202,7 @@ def read_table(
     problems: list[InvalidJobError] = []
     shapes = IdShapes(Text("values"))
     rule = HeaderRule(familiar=wanted.__contains__, certain=lambda headers: column in headers)
-    with Table.at(path, rule, encoding=encoding, delimiter=delimiter, sheet=sheet) as table:
+    with Table.at(path, rule, encoding=encoding, delimiter=delimiter, sheet=sheet, bounds=bounds) as table:
         for name in wanted:
             if table.headers.count(name) != 1:
                 facts = {"name": table.name, "column": name}

@@ -22,6 +22,7 @@ from producers.files.fields import FIELDS, SPECIAL_COLUMNS, Kind, is_familiar, n
 from producers.files.file_kinds import Format
 from producers.files.header_row import HeaderRule
 from producers.files.headers import understand
+from producers.files.package import UPLOADED
 from producers.files.read_options import ReadOptions
 from producers.files.source import Source
 from producers.files.table import Table
@@ -72,6 +73,7 @@ class Choices(msgspec.Struct, frozen=True, omit_defaults=True):
             sheet=self.sheet or None,
             credential=self.credential,
             corrections=self.corrections,
+            bounds=UPLOADED,
         )
 
 
@@ -108,9 +110,7 @@ def columns_of(path: Path, choices: Choices) -> list[Column]:
         familiar=lambda header: header in maps or is_familiar(header) or nearest(header) is not None,
         certain=lambda headers: "bot.id" in {maps.get(header, header) for header in headers},
     )
-    with Table.at(
-        path, rule, encoding=options.encoding, delimiter=options.delimiter, sheet=options.sheet
-    ) as table:
+    with _table(path, rule, options) as table:
         headers = table.headers
         samples: list[list[str]] = [[] for _ in headers]
         for number, row in enumerate(_rows(table)):
@@ -169,11 +169,20 @@ def records(path: Path, choices: Choices) -> Iterator[tuple[RawRow, Sequence[str
         familiar=lambda header: header in maps or is_familiar(header),
         certain=lambda headers: "bot.id" in {maps.get(header, header) for header in headers},
     )
-    with Table.at(
-        path, rule, encoding=options.encoding, delimiter=options.delimiter, sheet=options.sheet
-    ) as table:
+    with _table(path, rule, options) as table:
         for row in _rows(table):
             yield row, table.headers
+
+
+def _table(path: Path, rule: HeaderRule, options: ReadOptions) -> Table:
+    return Table.at(
+        path,
+        rule,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        sheet=options.sheet,
+        bounds=options.bounds,
+    )
 
 
 Words = dict[str, str]

@@ -60,6 +60,9 @@ class Bounds:
 OWN_FILE = Bounds()
 """For a person's own files: a large workbook is slow, and hurts nobody else."""
 
+UPLOADED = Bounds(sheet=1024**3, texts=128 * 1024**2, other=8 * 1024**2)
+"""For files that people send to a server, which reads several at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:

@@ -96,11 +96,12 @@ class Table:
         encoding: str | None = None,
         delimiter: str | None = None,
         sheet: str | None = None,
+        bounds: Bounds = OWN_FILE,
     ) -> Self:
         """The table in a file, in standard input (`-`), or in an open binary stream."""
         source = Source(where, can_say=False)
         try:
-            return cls(source, rule, encoding=encoding, delimiter=delimiter, sheet=sheet)
+            return cls(source, rule, encoding=encoding, delimiter=delimiter, sheet=sheet, bounds=bounds)
         except BaseException:
             source.close()
             raise

@@ -23,6 +23,7 @@ from console.web.render import _N, page
 from console.web.route import check_form, check_scope, form_of, pages
 from console.web.visitor import Visiting, Visitor, batch_of
 from outcomes.reconciliation import Finding, candidates, incomplete_reason, judge, read_table, result_of
+from producers.files.package import UPLOADED
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import Ledger, Selection, transitions
 from provisioning.ledger.bulk_acts import Asked, Verb, new_id
@@ -149,6 +150,7 @@ async def _draft(
             fields.get("column", "").strip() or match,
             id_column=fields.get("id_column", "").strip(),
             key_column=fields.get("key_column", "").strip(),
+            bounds=UPLOADED,
         )
     # What comes into doubt from now on is not what the table tells of.
     until = await ledger.queries.now()
