@@ -101,6 +101,9 @@ class Hold(Shape):
     why: str = Field(description="The reason given, or what happened and what to do.")
     kind: HoldKind
     trying: bool = Field(False, description="Whether it was resumed and one job is being sent to try.")
+    first: Number = Field(
+        0, description="Set after the first so many jobs were sent, as their submitter asked; else 0."
+    )
 
 
 class StateCounts(Shape):
@@ -136,6 +139,9 @@ class Batch(Shape):
     bounds: Bounds
     attempts: Number = Field(description="POSTs begun.")
     causes: Causes
+    first: Number | None = Field(
+        description="Highest number of the jobs that are sent before it is paused; null without such a limit."
+    )
     paused: bool = Field(description="Whether it is held until a person decides: by a pause or a stop-loss.")
     brakes: list[Hold] = Field(description="The brakes among `holds`.")
     holds: list[Hold] = Field(description="The first twenty holds, pauses before brakes.")

@@ -42,7 +42,7 @@ async def pause(
 async def resume(
     request: Request, caller: Operator, batch: str, justification: Justification = ""
 ) -> Response:
-    """Resume sending after a pause or a stop-loss."""
+    """Resume sending after a pause, a stop-loss or the first few jobs."""
     ledger = state_of(request).ledger
     found = await batch_of(request, caller, batch)
     words = {"not_held": Done.NOT_HELD, "released": Done.GOES_ON, "probe": Done.PROBE}

@@ -114,6 +114,10 @@ async def submit_batch(
     new_bots: Annotated[bool, Query(description="Create a new bot for a row without bot.id.")] = False,
     as_is: Annotated[list[str] | None, Query(max_length=4, description=AS_IS)] = None,
     all_or_nothing: Annotated[bool, Query(description="Refuse all rows if one row is invalid.")] = False,
+    first: Annotated[
+        int | None,
+        Query(ge=1, description="Send only so many new jobs; then the batch is paused until `resume`."),
+    ] = None,
     separator: Annotated[
         str, Query(min_length=1, max_length=10, description="Separator of list items in a cell.")
     ] = ";",
@@ -138,7 +142,7 @@ async def submit_batch(
 
     Valid rows are accepted and invalid ones reported, unless `all_or_nothing` is set. Submitting the same
     body again sends nothing twice. Dead or cancelled jobs are queued again with their new body only for
-    a token with the scope `operate` (verdict `redriven`, else `ended`).
+    a token with the scope `operate` (verdict `redriven`, else `ended`), and never with `first`.
     """
     app_state = state_of(request)
     _check_power(caller, justification)
@@ -170,6 +174,7 @@ async def submit_batch(
             all_or_nothing=all_or_nothing,
             justification=justification.strip(),
             leave_ended=_leaves_ended(caller),
+            first=first,
             given=given,
         )
     except InvalidInputError as error:

@@ -85,6 +85,7 @@ class UploadRequest:
         meta: stored with a new batch.
         justification: reason to accept a second widget for ended jobs; empty if that is not accepted.
         leave_ended: whether dead and cancelled jobs remain as they are.
+        first: so many new jobs are sent before the batch is paused; None for all.
         given: names of the query parameters, which a JSON body may not repeat.
     """
 
@@ -95,6 +96,7 @@ class UploadRequest:
     meta: Mapping[str, str] = field(default_factory=dict)
     justification: str = ""
     leave_ended: bool = False
+    first: int | None = None
     given: frozenset[str] = frozenset()
 
 
@@ -255,6 +257,7 @@ async def _take_in(
         notify=app_state.notifier.notify,
         justification=upload.justification,
         leave_ended=upload.leave_ended,
+        first=upload.first,
         meta={"source": "HTTP", "sha256": body.sha256, "by": caller.name, **upload.meta},
         keep=True,
         on_verdict=note,

@@ -35,7 +35,7 @@ MEANINGS: dict[type[StrEnum], tuple[str, Mapping[Any, str]]] = {
             Verdict.REPLACED: "was queued and never attempted; this body replaces the former one",
             Verdict.SUCCEEDED: "has its widget already, with this body",
             Verdict.RISKY: "has ended and may have a widget; not queued",
-            Verdict.ENDED: "is dead or cancelled, and the token may not queue it again",
+            Verdict.ENDED: "is dead or cancelled, and remains so: by the token, or by `first`",
             Verdict.CHANGED: "was created or attempted with another body; this one is not sent",
             Verdict.IN_DOUBT: "may have a widget; a person must resolve it first",
         },
@@ -64,7 +64,7 @@ MEANINGS: dict[type[StrEnum], tuple[str, Mapping[Any, str]]] = {
     HoldKind: (
         "What holds jobs back.",
         {
-            HoldKind.PAUSED: "a person paused them",
+            HoldKind.PAUSED: "a person paused them, or asked that the rest waits after the first few",
             HoldKind.BRAKE: "the program stopped them, and resumes after a successful attempt",
             HoldKind.STOP_LOSS: "the program stopped them until a person has looked",
             HoldKind.CANCELLING: "they are being cancelled",

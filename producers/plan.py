@@ -91,6 +91,7 @@ async def make_plan(
     rate: Rate | None = None,
     known_credentials: frozenset[str] | None = None,
     accept_duplicates: bool = False,
+    leave_ended: bool = False,
     owner: str = DEFAULT,
     spool: Spool | None = None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
@@ -105,6 +106,7 @@ async def make_plan(
         rate: the pace of a credential where no operator has set another one.
         known_credentials: names that may be used; None where only the workers know.
         accept_duplicates: whether jobs that had ended are sent again although they may make a second widget.
+        leave_ended: whether dead and cancelled jobs remain as they are.
         owner: whose jobs they would be.
         spool: keeps the good rows, to be handed over.
         stop: set when no more is wanted of the reading.
@@ -127,7 +129,7 @@ async def make_plan(
             verdicts = [Verdict.NEW] * len(chunk)
             if ledger is not None:
                 verdicts = await ledger.queries.verdicts(
-                    chunk, accept_duplicates=accept_duplicates, owner=owner
+                    chunk, accept_duplicates=accept_duplicates, leave_ended=leave_ended, owner=owner
                 )
             plan.verdicts.update(verdicts)
             for job, verdict in zip(chunk, verdicts, strict=True):

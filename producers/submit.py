@@ -21,7 +21,8 @@ from producers.files.read_ahead import read_ahead
 from provisioning import scopes
 from provisioning.errors import LedgerUnavailableError
 from provisioning.job import ON_THEIR_WAY, Accepted, NewJob, Verdict, split_job_id
-from provisioning.ledger import Ledger, SourceFile, transitions
+from provisioning.ledger import FirstFew, Ledger, SourceFile, transitions
+from provisioning.ledger.first_few import first_few
 from provisioning.ledger.scripts import Call
 from provisioning.observability.log_events import BATCH_SUBMITTED
 from provisioning.observability.logs import log_event
@@ -87,6 +88,7 @@ async def submit(
     ended_before: float | None = None,
     period: str = "",
     keep: bool = False,
+    first: int | None = None,
     on_chunk: Callable[[Submission], None] | None = None,
     on_verdict: OnVerdict | None = None,
 ) -> Submission:
@@ -109,17 +111,21 @@ async def submit(
             again: people may have ended jobs since.
         period: for which a batch has this name; a batch of an earlier period loses it. Empty for no period.
         keep: whether a new batch without new jobs is kept: it names the batches that have them.
+        first: workers send this many of the new jobs, at least 1; then the batch is paused until a person
+            resumes it. Dead and cancelled jobs remain as they are. None to send all.
         on_chunk: called after each chunk.
         on_verdict: called for every job.
 
-    Raises: InvalidInputError if the name is not valid; LedgerUnavailableError: what was recorded remains
-        recorded.
+    Raises: InvalidInputError if the name or `first` is not valid; LedgerUnavailableError: what was recorded
+        remains recorded.
     """
     check_batch_name(name)
+    asked = new_batch_id()
+    few = None if first is None else first_few(first, actor, asked)
     began = time.monotonic()
     with span("submit", "producer") as traced:
         batch, is_new = await ledger.do(
-            transitions.open_batch(new_batch_id(), name, meta or {}, period=period, owner=owner)
+            transitions.open_batch(asked, name, meta or {}, period=period, owner=owner, first=few)
         )
         submission = Submission(batch, name)
         # It may have gone just now; its jobs open it again.
@@ -131,7 +137,9 @@ async def submit(
             async with (
                 read_ahead(_chunks(_with_trace(jobs, traced.traceparent))) as chunks,
                 aclosing(
-                    _recorded(ledger, chunks, batch, actor, justification, leave_ended, owner, ended_before)
+                    _recorded(
+                        ledger, chunks, batch, actor, justification, leave_ended, owner, ended_before, few
+                    )
                 ) as recorded,
             ):
                 async for chunk, words in recorded:
@@ -142,6 +150,8 @@ async def submit(
                 # A new batch that remained empty is discarded below, and this with it.
                 for home in {batch, *submission.touched}:
                     await ledger.do(transitions.add_source(home, source))
+            if few:
+                await ledger.do(transitions.end_first(batch, few))
             if keep:
                 await ledger.do(transitions.note_elsewhere(batch, submission.elsewhere))
         except BaseException:
@@ -214,6 +224,7 @@ async def _recorded(
     leave_ended: bool,
     owner: str,
     ended_before: float | None,
+    first: FirstFew | None,
 ) -> AsyncGenerator[tuple[list[NewJob], list[Accepted]], None]:
     """Each chunk with the ledger's verdicts on its jobs."""
     sent: deque[list[NewJob]] = deque()
@@ -226,9 +237,10 @@ async def _recorded(
                 chunk,
                 actor,
                 justification=justification,
-                leave_ended=leave_ended,
+                leave_ended=leave_ended or first is not None,  # each would be sent beside the first few
                 ended_before=ended_before,
                 owner=owner,
+                first=first,
             )
 
     async with aclosing(ledger.do_pipelined(calls())) as replies:

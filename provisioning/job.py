@@ -87,7 +87,7 @@ class Verdict(StrEnum):
     REPLACED = "replaced"  # was queued and never attempted: the new body replaces the old one
     SUCCEEDED = "succeeded"  # already created with the same body: skipped
     RISKY = "risky"  # ended, but may have created a widget: queued only if a second widget is accepted
-    ENDED = "ended"  # dead or cancelled, and the submitter lacks the right to queue it again
+    ENDED = "ended"  # dead or cancelled; the submitter has not the right, or not the wish, to queue it again
     CHANGED = "changed"  # created or attempted with another body: reported, not sent
     IN_DOUBT = "in_doubt"  # the widget may exist: refused until a person resolves the job
 

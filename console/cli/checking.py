@@ -67,6 +67,7 @@ async def check(
     known: frozenset[str] | None,
     owner: str,
     accept_duplicates: bool = False,
+    leave_ended: bool = False,
     spool: Spool | None = None,
     on_problem: Callable[[InvalidJobError], None] | None = None,
 ) -> Checked:
@@ -86,6 +87,7 @@ async def check(
             rate=rate,
             known_credentials=known,
             accept_duplicates=accept_duplicates,
+            leave_ended=leave_ended,
             owner=owner,
             spool=spool,
             on_problem=on_problem,

@@ -29,6 +29,7 @@ async def hand_over(
     owner: str,
     on_in_doubt: str | None = None,
     justification: str = "",
+    first: int | None = None,
 ) -> Submission:
     """Records the valid rows of a checked file in the ledger and notifies workers."""
     # Celery takes a tenth of a second to import, which commands that only read should not spend.
@@ -48,6 +49,7 @@ async def hand_over(
             on_in_doubt=on_in_doubt,
             justification=justification,
             source=checked.source,
+            first=first,
             on_chunk=progress.submitting,
         )
     finally:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import deque
 from collections.abc import Callable
 
 from console.cli.display.progress import Progress
 from producers.submit import Submission
+from provisioning.config.settings import Settings
 from provisioning.embedded.workplace import LocalWorker
 from provisioning.errors import (
     LedgerUnavailableError,
@@ -35,6 +37,12 @@ ALONE_AFTER = 5.0
 START_A_WORKER = Text("no worker is running; start one with: provision worker")
 
 APPLY_AGAIN = Text("nothing is being sent; run the same provision apply again to continue")
+
+
+def advice() -> Text:
+    """What to do if a batch has work and no worker runs."""
+    shared = Settings.from_env(os.environ).redis is not None
+    return START_A_WORKER if shared else APPLY_AGAIN
 
 
 async def warn_if_alone(ledger: Ledger, progress: Progress) -> None:

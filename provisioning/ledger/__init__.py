@@ -27,6 +27,7 @@ from provisioning.ledger.records import (
 from provisioning.ledger.schema import (
     Answered,
     Deferral,
+    FirstFew,
     Grant,
     Intent,
     Lapse,
@@ -46,6 +47,7 @@ __all__ = [
     "Claim",
     "Claims",
     "Deferral",
+    "FirstFew",
     "Grant",
     "Hold",
     "Intent",

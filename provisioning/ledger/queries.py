@@ -71,6 +71,9 @@ _COUNTED = {
     "period",
     "owner",
     "elsewhere",
+    "first",
+    "first_hold",
+    "first_asked",
 }
 
 _decode_source = msgspec.json.Decoder(SourceFile).decode
@@ -327,7 +330,12 @@ class Queries:
         return await self._encryption.open(bytes(body))
 
     async def verdicts(
-        self, jobs: Sequence[NewJob], *, accept_duplicates: bool = False, owner: str = DEFAULT
+        self,
+        jobs: Sequence[NewJob],
+        *,
+        accept_duplicates: bool = False,
+        leave_ended: bool = False,
+        owner: str = DEFAULT,
     ) -> list[Verdict]:
         """
         The verdicts on these jobs if they were submitted now; nothing is changed.
@@ -335,11 +343,14 @@ class Queries:
         Args:
             jobs: some hundred.
             accept_duplicates: whether a second widget would be accepted.
+            leave_ended: whether dead and cancelled jobs would remain as they are.
             owner: whose jobs they would be.
         """
         justification = "accepted" if accept_duplicates else ""
         accepted = await self._do(
-            transitions.accept("", jobs, "", justification=justification, dry=True, owner=owner)
+            transitions.accept(
+                "", jobs, "", justification=justification, leave_ended=leave_ended, dry=True, owner=owner
+            )
         )
         return [each.verdict for each in accepted]
 
@@ -621,6 +632,7 @@ class _StoredBatch:
         """The batch in numbers; `still` are the holds that have not ended since, by scope."""
         fields, holds = self.fields, [still[hold.scope] for hold in self.holds if hold.scope in still]
         settled_at, changed = fields.get("settled_at"), fields.get("primary_changed_at")
+        first = fields.get("first")
         ready = bool(self.credentials)
         return BatchStatus(
             batch=self.batch,
@@ -638,6 +650,7 @@ class _StoredBatch:
             blocked=ready and not self.waiting and _blocked(holds, self.credentials),
             sources=[_decode_source(line) for line in fields.get("sources", "").split("\n") if line],
             elsewhere=msgspec.json.decode(fields.get("elsewhere", "{}"), type=dict[str, int]),
+            first=int(first) if first else None,
             meta={name: value for name, value in fields.items() if not _is_counted(name)},
         )
 
@@ -679,8 +692,9 @@ def _holds_on(batch: str, holds: Iterable[bytes], credentials: set[str]) -> list
 
 def _blocked(holds: list[Hold], ready: set[str]) -> bool:
     """Whether these holds cover every credential with ready jobs, and each waits for a person."""
-    # Not for a pause: the person who made it will resume it, and watching continues.
+    # Not for a pause: the person who made it will resume it, and watching continues. But the pause after the
+    # first few jobs waits for whoever watches.
     theirs = (HoldKind.PAUSED, HoldKind.CANCELLING)
-    held = {hold.scope for hold in holds if not hold.trying and hold.kind not in theirs}
+    held = {hold.scope for hold in holds if not hold.trying and (hold.first or hold.kind not in theirs)}
     whole = any(not scope.startswith("credential:") for scope in held)
     return whole or all(scopes.of_credential(name) in held for name in ready)

@@ -352,6 +352,7 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
         why: the justification, or what happened and what to do.
         kind: a `schema.HoldKind`.
         trying: a person has resumed it and a probe is sent; no further action is needed.
+        first: set after the first so many jobs were sent, as their submitter asked; 0 for any other hold.
     """
 
     scope: str
@@ -360,6 +361,7 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     why: str
     kind: str
     trying: bool = False
+    first: int = 0
 
 
 class KnownRate(msgspec.Struct, frozen=True):
@@ -456,6 +458,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
         primary_changed_at: Unix seconds when Redis was last found restarted or replaced, and may have lost
             writes, while this was active; None for never.
         elsewhere: other batches that have jobs which were submitted with this one, with how many.
+        first: highest number of the jobs that are sent before it is paused; None without such a limit.
     """
 
     batch: str
@@ -474,6 +477,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
     blocked: bool = False
     primary_changed_at: float | None = None
     elsewhere: dict[str, int] = {}
+    first: int | None = None
 
     @property
     def full_name(self) -> str:
@@ -514,6 +518,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
             "bounds": {"least": self.bounds.least, "most": self.bounds.most},
             "attempts": self.attempts,
             "causes": self.causes,
+            "first": self.first,
             "paused": self.paused,
             "brakes": [msgspec.to_builtins(hold) for hold in holds if hold.kind == "brake"],
             "holds": [msgspec.to_builtins(hold) for hold in holds],

@@ -296,12 +296,35 @@ ATTEMPT: Final = {
 # -- arguments and replies of scripts: their heads, the rows that follow, and the rows of replies ------
 
 
+class FirstFew(msgspec.Struct, frozen=True):
+    """
+    The jobs that are sent before a batch is paused (decision 0044).
+
+    Attributes:
+        jobs: how many of the new ones.
+        by, why: actor and reason of the pause.
+        asked: id of the submission that asks for it.
+    """
+
+    jobs: int
+    by: str
+    why: str
+    asked: str
+
+
 class OpenBatch(msgspec.Struct, frozen=True):
     """The head of `open_batch`; `period` '' if the name is permanent; `owner` '' for `default`."""
 
     name: str
     period: str
     owner: str
+    first: FirstFew | None
+
+
+class EndFirst(msgspec.Struct, frozen=True):
+    """The head of `end_first`; `asked` as in `FirstFew`."""
+
+    asked: str
 
 
 class BatchField(msgspec.Struct, frozen=True):
@@ -338,6 +361,7 @@ class Accept(msgspec.Struct, frozen=True):
     Attributes:
         ended_before: jobs that ended later remain as they are: somebody has ended them since; None for none.
         spellings: number of a submitted job, from 1 → other spellings of its key under which it may be known.
+        first: of a batch that is gone since it was opened.
     """
 
     who: str
@@ -346,6 +370,7 @@ class Accept(msgspec.Struct, frozen=True):
     leave_ended: bool
     dry: bool
     spellings: dict[int, list[str]] | None
+    first: FirstFew | None
     ended_before: Seconds | None = None
 
 
@@ -914,6 +939,7 @@ SCRIPTS: Final = {
     for script in (
         Script("open_batch", OpenBatch, BatchField),
         Script("discard_batch"),
+        Script("end_first", EndFirst),
         Script("add_source", AddSource),
         Script("note_elsewhere", NoteElsewhere, HomeOf),
         Script("accept", Accept, HandedOver, Judged, durable=True),

@@ -32,6 +32,7 @@ from provisioning.ledger.schema import (
     Answered,
     Deferral,
     Elsewhere,
+    FirstFew,
     Grant,
     Intent,
     Match,
@@ -59,19 +60,26 @@ RESCUED = 200
 
 
 def open_batch(
-    batch: str, name: str, meta: Mapping[str, str], *, period: str = "", owner: str = DEFAULT
+    batch: str,
+    name: str,
+    meta: Mapping[str, str],
+    *,
+    period: str = "",
+    owner: str = DEFAULT,
+    first: FirstFew | None = None,
 ) -> Call[tuple[str, bool]]:
     """
     Opens `batch` under a name of its owner's, or finds the one that has it. Reads: its id, whether it is new.
 
     Args:
         period: for which a batch has this name; a batch of an earlier period loses it. Empty for no period.
+        first: limits it to its first few new jobs, unless it is limited already.
     """
     return Call(
         "open_batch",
         keys.batch(batch),
         lambda reply: (reply[0].decode(), reply[1] == 1),
-        schema.OpenBatch(name, period, _stored(owner)),
+        schema.OpenBatch(name, period, _stored(owner), first),
         [schema.BatchField(field, value) for field, value in meta.items()],
     )
 
@@ -83,6 +91,15 @@ def _stored(owner: str) -> str:
 def discard_batch(batch: str) -> Call[bool]:
     """Discards an empty batch. Reads: whether it was empty and is deleted."""
     return Call("discard_batch", keys.batch(batch), bool)
+
+
+def end_first(batch: str, first: FirstFew) -> Call[bool]:
+    """
+    Ends the limit of a batch to its first few jobs, after the submission that asked for it.
+
+    Reads: whether it is ended; False if it holds jobs back, or another submission has asked for it since.
+    """
+    return Call("end_first", keys.batch(batch), bool, schema.EndFirst(first.asked))
 
 
 def note_elsewhere(batch: str, homes: Mapping[str, int]) -> Call[bool]:
@@ -113,6 +130,7 @@ def accept(
     dry: bool = False,
     owner: str = DEFAULT,
     home: str = "",
+    first: FirstFew | None = None,
 ) -> Call[list[Accepted]]:
     """
     Records jobs. Reads: the verdict on each, in order.
@@ -126,10 +144,11 @@ def accept(
         dry: whether nothing is changed, and the verdicts are only computed. `batch` is '' then.
         owner: whose jobs they are, and whose the batch is.
         home: batch with whose key the bodies are encrypted; empty for `batch`.
+        first: as of `open_batch`, for a batch that is gone since it was opened.
     """
     spellings = {number: other for number, job in enumerate(jobs, 1) if (other := job.other_spellings())}
     head = schema.Accept(
-        actor, _stored(owner), justification, leave_ended, dry, spellings or None, ended_before
+        actor, _stored(owner), justification, leave_ended, dry, spellings or None, first, ended_before
     )
     rows = [_handed_over(job, dry) for job in jobs]
 
@@ -151,6 +170,7 @@ def accept(
             ended_before=ended_before,
             owner=owner,
             home=home,
+            first=first,
         )
 
     return Call("accept", keys.batch(batch), read, head, rows, home, again)

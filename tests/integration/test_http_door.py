@@ -110,6 +110,23 @@ def test_one_bad_row_refuses_all_where_that_is_wished(server: Server) -> None:
     assert server.get("/v1/batches/strict").status_code == 404
 
 
+def test_only_the_first_jobs_are_sent_where_that_is_wished(server: Server, valkey_url: str) -> None:
+    body = b"key,bot.id\n" + b"".join(b"few%d,%d\n" % (n, 100 + n) for n in range(5))
+    answer = server.post("/v1/batches?name=few&first=2", body, Content_Type="text/csv")
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 5)
+    batch = answer.json()["batch"]
+    assert server.get(f"/v1/batches/{batch}").json()["first"] == 2
+    operator = make_token(valkey_url, "operator", "operate")
+    resumed = server.post(f"/v1/batches/{batch}/resume", Authorization=f"Bearer {operator}")
+    assert resumed.json()["done"] == "goes on"
+    assert server.get(f"/v1/batches/{batch}").json()["first"] is None
+    for wrong in ("0", "-1", "many"):
+        refused = server.post(f"/v1/batches?name=none&first={wrong}", body, Content_Type="text/csv")
+        assert refused.status_code in (400, 422), refused.text
+        assert "first" in refused.text
+    assert server.get("/v1/batches/none").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [

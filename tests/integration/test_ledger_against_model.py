@@ -30,6 +30,7 @@ from provisioning.attempt import Attempt, Bounds, Evidence, Outcome, Result
 from provisioning.job import Verdict
 from provisioning.ledger import Answered, Claim, Deferral, Intent, Ledger, Redriven, keys, transitions
 from provisioning.ledger.codec import read_history, words_of
+from provisioning.ledger.first_few import first_few
 from provisioning.ledger.schema import Go
 from provisioning.ledger.scripts import Call
 from provisioning.lifecycle import UNSETTLED, Event, State
@@ -86,6 +87,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.leases: dict[int, float] = {}
         self.waiting: dict[int, float] = {}
         self.holds: set[str] = set()
+        self.first: int | None = None  # the highest number that is sent before the batch is paused
+        self.submissions = 0
         self.hands: list[tuple[Claim, int]] = []  # every claim ever made, with the next attempt to send
         self.posts: list[tuple[Claim, int]] = []  # every POST that was let go
         self.run(self.redis.flushall())
@@ -139,13 +142,15 @@ class LedgerAgainstModel(RuleBasedStateMachine):
 
     # -- what happens -------------------------------------------------------------------------------
 
-    @initialize(more=st.integers(1, 2))
-    def open(self, more: int) -> None:
+    @initialize(more=st.integers(1, 3), few=st.sampled_from([0, 0, 1, 2]))
+    def open(self, more: int, few: int) -> None:
         self.do(transitions.open_batch(B, "name", {}))
+        if few:
+            self.limit(jobs=few, end=False)
         for _ in range(more):
             self._accept()
 
-    @precondition(lambda self: len(self.jobs) < 4)
+    @precondition(lambda self: len(self.jobs) < 5)
     @rule()
     def accept(self) -> None:
         self._accept()
@@ -160,6 +165,39 @@ class LedgerAgainstModel(RuleBasedStateMachine):
 
     def kept_fingerprint(self, n: int) -> str:
         return str(self.run(snapshot(self.redis))[f"{keys.jobs(B)} {n}"]["fingerprint"])
+
+    @rule(jobs=st.integers(1, 2), end=st.booleans())
+    def limit(self, jobs: int, end: bool) -> None:
+        """A submission asks for its first few jobs, and may end without any."""
+        self.submissions += 1
+        few = first_few(jobs, "ana", f"s{self.submissions}")
+        self.do(transitions.open_batch(few.asked, "name", {}, first=few))
+        if self.first is None:
+            self.first = len(self.jobs) + jobs
+        if end:
+            ended = len(self.jobs) <= self.first
+            assert self.do(transitions.end_first(B, few)) == ended
+            self.first = None if ended else self.first
+
+    def is_due(self, n: int) -> bool:
+        return self.first is None or n <= self.first
+
+    def _pause_after_first(self, *, roomy: bool) -> None:
+        """After a claim of nothing: the rest is paused if and only if the first few have ended."""
+        hold = self.run(self.redis.hget(keys.HOLDS, scopes.of_batch(B)))
+        paused = hold is not None and scopes.of_batch(B) not in self.holds
+        states = {n: job.state for n, job in self.jobs.items()}
+        over = (
+            not self.waiting
+            and not any(self.is_due(n) and state in UNSETTLED for n, state in states.items())
+            and any(state is State.QUEUED for state in states.values())
+        )
+        assert not paused or over
+        # A ready list that was not looked into may begin with a job that was cancelled.
+        assert paused or not over or self.holds or not roomy
+        if paused:
+            self.holds.add(scopes.of_batch(B))
+            self.first = None
 
     @precondition(lambda self: self.some_job_is(State.DEAD, State.CANCELLED, State.SUCCEEDED, State.QUEUED))
     @rule(pick=st.integers(0, 4), fp=st.sampled_from(["fp", "other"]), justification=BECAUSE)
@@ -205,6 +243,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
                 if self.credential[n] == c
                 and job.state is State.QUEUED
                 and n not in self.waiting
+                and self.is_due(n)
                 and not self.held(c)
             ]
             for c in CREDENTIALS
@@ -223,6 +262,20 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             self.put(claim.number, model.claimed(self.jobs[claim.number], claim.token))
             self.leases[claim.number] = self.clock.now + LEASE
             self.hands.append((claim, claim.attempts + 1))
+        if self.first is not None and not claims.jobs:
+            self._pause_after_first(roomy=room != 0)
+
+    @precondition(lambda self: self.holds or self.first)
+    @rule()
+    def say_yes(self) -> None:
+        """A person resumes the batch: what holds it, or else its limit, is ended."""
+        held = scopes.of_batch(B) in self.holds
+        came = self.run(self.ledger.operations.release(scopes.of_batch(B)))
+        assert came == ("released" if held or self.first is not None else "not_held")
+        if held:
+            self.holds.remove(scopes.of_batch(B))
+        else:
+            self.first = None
 
     @precondition(lambda self: self.hands)
     @rule(pick=NEAR, skip=st.sampled_from([0, 0, 0, 0, 0, 0, -1, 1]), times=st.integers(1, 2))
@@ -381,6 +434,11 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         state = self.run(snapshot(self.redis))
         if not self.jobs:
             return
+        settled = not self.some_job_is(*UNSETTLED)
+        if settled and self.first is not None and len(self.jobs) > self.first:
+            self.first = None
+        kept = state[BATCH].get("first")
+        assert (None if kept is None else int(kept)) == self.first
         for n, job in self.jobs.items():
             self._same_job(job, state[f"{keys.jobs(B)} {n}"])
         self._same_counts(state)

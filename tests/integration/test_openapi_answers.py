@@ -142,6 +142,7 @@ async def test_every_answer_is_as_the_document_says(
             batch = _uploads(server)
             await _a_batch(server, ledger, receiver, batch)
             await _of_the_owner(server, ledger, receiver)
+            await _first_few(server, ledger)
             await _sending(server, ledger)
             await _others(server, ledger)
             await _refusals(server, ledger)
@@ -155,6 +156,20 @@ async def test_every_answer_is_as_the_document_says(
     }
     assert positive <= answers.seen, positive - answers.seen
     assert not answers.unseen(), "documented, and in no answer"
+
+
+async def _first_few(server: Server, ledger: Ledger) -> None:
+    """The first row of a file is sent; the rest waits."""
+    batch = server.post("/v1/batches?first=1&name=few", csv_of(2, "few"), Content_Type="text/csv").json()[
+        "batch"
+    ]
+    for each in await claim(ledger, batch=batch):
+        assert await send(ledger, each)
+        await say(ledger, answer(each, Event.CREATED), batch=batch)
+    assert not await claim(ledger, batch=batch)
+    assert server.get(f"/v1/batches/{batch}").json()["paused"]
+    assert server.post(f"/v1/batches/{batch}/resume").json()["done"] == Done.GOES_ON
+    server.post(f"/v1/batches/{batch}/cancel?because=seen")
 
 
 async def _single_jobs(server: Server, ledger: Ledger, receiver: Receiver) -> None:

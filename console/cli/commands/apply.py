@@ -81,6 +81,7 @@ class Order:
     ask: bool
     on_in_doubt: OnInDoubt | None
     justification: str
+    first: int | None
 
 
 @cli.command()
@@ -108,6 +109,15 @@ def apply(
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when all rows are in the ledger; workers send them.")
     ] = False,
+    first: Annotated[
+        int | None,
+        typer.Option(
+            "--first",
+            metavar="N",
+            min=1,
+            help="Send only the first N new rows; the rest waits until you resume the batch.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Folder for the outcome files [NAME.outcomes].")
@@ -151,6 +161,7 @@ def apply(
             ask=not (yes or json),
             on_in_doubt=on_in_doubt,
             justification=why,
+            first=first,
         )
         with progress_of(json=json and not detach, quiet=quiet or json) as progress:
             checked = asyncio.run(_check(order, place, spool, progress))
@@ -188,6 +199,7 @@ async def _check(order: Order, place: Workplace, spool: Spool, progress: Progres
             known=known,
             owner=order.owner,
             accept_duplicates=bool(order.justification),
+            leave_ended=order.first is not None,
             spool=spool,
         )
 
@@ -211,10 +223,16 @@ def _decide_to_send(plan: Plan, order: Order, place: Workplace) -> None:
         talk.print(tr("{rows}, to {url}", rows=rows, url=place.settings.api_url), soft_wrap=True)
         show_plan(talk, plan)
         with answers:
-            if plan.to_send and not confirm(tr("Send {count:,}?", count=plan.to_send), err=True):
+            if plan.to_send and not confirm(_question(plan.to_send, order.first), err=True):
                 raise typer.Exit(0)
     if not order.detach:
         check_writable(order.to or names.folder(order.owner, order.name))
+
+
+def _question(to_send: int, first: int | None) -> str:
+    if first is None or first >= to_send:
+        return tr("Send {count:,}?", count=to_send)
+    return tr("Send the first {count:,} of {all:,}?", count=first, all=to_send)
 
 
 async def _apply(
@@ -239,6 +257,7 @@ async def _apply(
                     owner=order.owner,
                     on_in_doubt=order.on_in_doubt,
                     justification=order.justification,
+                    first=order.first,
                 )
                 if order.detach:
                     await watching.warn_if_alone(ledger, progress)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli import person
+from console.cli import person, watching
 from console.cli.credential_names import known_names, make_sure_of, warn_of
 from console.cli.display.batch_report import word_of
 from console.cli.display.standard_output import emit
@@ -26,7 +26,7 @@ from outcomes.words import amount, shown
 from provisioning import scopes
 from provisioning.config.settings import Settings
 from provisioning.errors import InvalidInputError
-from provisioning.ledger import Ledger, Redriven
+from provisioning.ledger import Ledger, Redriven, Released
 from provisioning.lifecycle import State
 from provisioning.pace import Rate
 from provisioning.text import Text
@@ -99,7 +99,7 @@ def resume(
     justification: Why = "",
 ) -> None:
     """
-    Resume sending after a pause, a circuit breaker or a stop-loss.
+    Resume sending after a pause, a circuit breaker, a stop-loss or the first rows of a file.
 
     Example: provision resume --credential default
     """
@@ -119,6 +119,8 @@ def resume(
                 scope, actor=person.current_user(), justification=justification.strip()
             )
             out.print(tr(words[came]))
+            if came is Released.RELEASED and not await ledger.queries.workers():
+                talk.print(tr(watching.advice()), soft_wrap=True)
 
     asyncio.run(work())
 

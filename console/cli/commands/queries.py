@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +40,6 @@ from outcomes.causes import cause_json, causes_of
 from outcomes.outcome_files import export as export_files
 from outcomes.story import job_called, past_retention, story_json, story_of
 from outcomes.words import state_of
-from provisioning.config.settings import Settings
 from provisioning.errors import InvalidInputError
 from provisioning.ledger import JobRecord, Ledger, Selection, Tombstone, WorkerSign
 from provisioning.lifecycle import State
@@ -90,7 +88,7 @@ def status(
                 return
             if watch:
                 with progress_of(json=json, quiet=False) as progress:
-                    await watching.watch(ledger, found, progress, lambda: None, _advice())
+                    await watching.watch(ledger, found, progress, lambda: None, watching.advice())
             one = await ledger.queries.status(found)
             workers = await _workers(ledger)
             limits = await ledger.queries.limits(workers)
@@ -108,7 +106,7 @@ def status(
                     show_workers(out, workers)
                     show_limits(out, limits)
                     if not workers:
-                        talk.print(tr(_advice()), soft_wrap=True)
+                        talk.print(tr(watching.advice()), soft_wrap=True)
 
     asyncio.run(work())
 
@@ -121,12 +119,6 @@ async def _history(ledger: Ledger, batch: str, *, json: bool) -> None:
         return
     for span in spans:
         emit(msgspec.to_builtins(span))
-
-
-def _advice() -> Text:
-    """What to do if a batch has work and no worker runs."""
-    shared = Settings.from_env(os.environ).redis is not None
-    return watching.START_A_WORKER if shared else watching.APPLY_AGAIN
 
 
 async def _workers(ledger: Ledger) -> list[WorkerSign]:

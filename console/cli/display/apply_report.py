@@ -25,6 +25,7 @@ SHOWN_VERDICTS = (
     Verdict.REPLACED,
     Verdict.DEAD,
     Verdict.RISKY,
+    Verdict.ENDED,
 )
 """Verdicts to report; new rows are expected."""
 
@@ -91,5 +92,5 @@ def emit_applied(applied: Applied, *, seconds: float) -> None:
 
 def not_done(verdicts: Counter[Verdict]) -> int:
     """Rows of the file that are not done and will not be."""
-    left = (Verdict.CHANGED, Verdict.IN_DOUBT, Verdict.DEAD, Verdict.RISKY)
+    left = (Verdict.CHANGED, Verdict.IN_DOUBT, Verdict.DEAD, Verdict.RISKY, Verdict.ENDED)
     return sum(verdicts[verdict] for verdict in left)

@@ -26,6 +26,7 @@ from outcomes.words import (
 )
 from provisioning.causes import explained
 from provisioning.ledger import BatchStatus, Hold, JobRecord, SendingLimit, WorkerSign, is_felt
+from provisioning.ledger.first_few import first_were_sent
 from provisioning.lifecycle import UNSETTLED, State
 from provisioning.text import AnyText, Text, marked
 
@@ -59,8 +60,14 @@ def show_batch(out: Console, status: BatchStatus) -> None:
     settled = status.settled and status.settled_at
     took = " · " + tr("settled after {time}", time=duration(seconds)) if settled else ""
     out.print(f"  {tr(amount(status.attempts, 'attempt'))}{took}")
+    if status.first is not None:
+        last = f"{status.batch}.{status.first}"
+        out.print("  " + tr("the jobs up to {job} are sent; then the batch is paused", job=last))
     for hold in status.shown_holds:
         out.print(StyledText(f"  {held_since(hold)}", style="yellow"), soft_wrap=True)
+        if hold.first:
+            command = f"provision resume {word_of(status)}"
+            out.print("  " + tr("to send the rest: {command}", command=command), soft_wrap=True)
     if more := len(status.holds) - len(status.shown_holds):
         out.print(StyledText("  " + tr("and {holds}", holds=amount(more, "more hold")), style="yellow"))
     for state, heading, verb in (
@@ -120,6 +127,8 @@ def _held_thing(hold: Hold, batch: AnyText) -> Text:
 
 def _why(hold: Hold) -> str:
     """The reason of a hold; empty for a pause that only repeats its actor."""
+    if hold.first:
+        return tr(first_were_sent(hold.first))
     return "" if hold.why in ("", f"paused by {hold.by}") else shown(hold.why)
 
 

@@ -69,7 +69,7 @@ end
 
 local function write()
   if last < first then return end
-  list_batch(batch, owner)
+  list_batch(batch, owner, arg.first)
   if redis.call('HEXISTS', batch, 'last_number') == 1 then redis.call('HSET', batch, 'last_number', last) end
   count(batch, 'accepted', last - first + 1)
   count(batch, STATE.QUEUED, last - first + 1)

@@ -1,4 +1,5 @@
--- Opens a batch of an owner under a name, or finds the one that has the name.
+-- Opens a batch of an owner under a name, or finds the one that has the name. It is limited to its first few new
+-- jobs before it has them, if that is asked for.
 -- KEYS[1] key of the batch to create; then schema.OpenBatch, and schema.BatchField of each further field
 -- Returns {id of the batch that has the name, 1 if this call, or the same call before, created it}. A batch of an
 -- earlier period gives up its name and is called NAME-PERIOD; the new batch takes over its choices, its webhook
@@ -31,6 +32,7 @@ if known then
   if goes_on(found) then
     -- Its creator may still remove it while it is empty: this prevents it, because jobs will be added.
     if redis.call('HGET', found, 'accepted') == '0' then redis.call('HSET', found, 'found', 1) end
+    if arg.first then set_first(found, arg.first) end
     return { known, 0 }
   end
   retire(found)
@@ -42,4 +44,5 @@ redis.call('HSET', KEYS[1], 'name', name, 'opened_at', now, 'accepted', 0)
 for field in rows() do redis.call('HSET', KEYS[1], field.name, field.value) end
 if period ~= '' then redis.call('HSET', KEYS[1], 'period', period) end
 if owner ~= '' then redis.call('HSET', KEYS[1], 'owner', owner) end
+if arg.first then set_first(KEYS[1], arg.first) end
 return { id, 1 }

@@ -246,10 +246,33 @@ local function last_number(batch)
   return math.max(tonumber(kept[1]) or 0, tonumber(kept[2]) or 0)
 end
 
+-- Limits a batch to its first few new jobs, until it is paused (claim.lua) or a person resumes it. A limit that it
+-- has is kept: a submission that is repeated does not add to it.
+local function set_first(batch, first)
+  if redis.call('HEXISTS', batch, 'first') == 0 then
+    local hold = cjson.encode({ by = first.by, why = first.why, kind = HOLD_KIND.PAUSED, first = first.jobs })
+    redis.call('HSET', batch, 'first', last_number(batch) + first.jobs, 'first_hold', hold)
+  end
+  redis.call('HSET', batch, 'first_asked', first.asked)
+end
+
+-- Returns whether the batch had a limit.
+local function end_first(batch)
+  return redis.call('HDEL', batch, 'first', 'first_hold', 'first_asked') > 0
+end
+
+-- The highest number of the jobs that a batch is limited to; nil without a limit.
+local limits = {}
+local function first_of(batch)
+  if limits[batch] == nil then limits[batch] = tonumber(redis.call('HGET', batch, 'first') or '') or false end
+  return limits[batch] or nil
+end
+
 -- Opens a batch again that is gone: its creator removed it as empty after another submitter had found it, its
--- retention ended, or Redis lost it. It is its owner's again.
-local function list_batch(batch, owner)
+-- retention ended, or Redis lost it. It is its owner's again, and limited to its first few jobs if it was.
+local function list_batch(batch, owner, first)
   if redis.call('HSETNX', batch, 'opened_at', now) == 1 then
+    if first then set_first(batch, first) end
     if owner ~= '' then redis.call('HSET', batch, 'owner', owner) end
     redis.call('SET', KEY.format, FORMAT, 'NX') -- jobs are also restored in a Redis that has lost everything
     redis.call('ZADD', KEY.batches, 'NX', now, batch_id(batch))
@@ -345,9 +368,12 @@ local function widen(job, least, most)
   count(job.batch, 'most', most)
 end
 
--- Adds a queued job to the front or back of the ready list of its credential, or to `waiting` until `due`.
+-- Adds a queued job to the front or back of the ready list of its credential, or to `waiting` until `due`. If the
+-- batch is limited to its first few jobs, these are before all others in the list.
 local function enqueue(job, due, front)
   local batch = job.batch
+  local first = first_of(batch)
+  if first then front = tonumber(job.n) <= first end
   if due > now then
     redis.call('ZADD', batch .. OF.waiting, due, job.n)
   else
@@ -524,11 +550,13 @@ local function settle()
     end
     if begun then fold_chart(batch) end
     if opened or closed then
-      local left = redis.call('HMGET', batch, STATE.QUEUED, STATE.CLAIMED, STATE.SENDING)
+      local left = redis.call('HMGET', batch, STATE.QUEUED, STATE.CLAIMED, STATE.SENDING, 'first')
       local unsettled = tonumber(left[1] or 0) + tonumber(left[2] or 0) + tonumber(left[3] or 0)
       if unsettled == 0 then
         redis.call('ZREM', KEY.active, batch_id(batch))
         redis.call('HSET', batch, 'settled_at', now)
+        -- The others were cancelled. If there are no others, they may not have been submitted yet.
+        if left[4] and last_number(batch) > tonumber(left[4]) then end_first(batch) end
         announce(HAPPENED.BATCH_SETTLED, batch)
       elseif opened then
         add_to_active(batch)
