@@ -392,6 +392,7 @@ class DraftWork:
                         meta={"source": draft.name, "by": draft.actor},
                         keep=True,
                         ended_before=order.at,
+                        first=order.first or None,
                         on_chunk=began.see,
                     )
                     source = SourceFile(draft.name, reading.sha256, reading.rows, draft.actor)

@@ -23,7 +23,14 @@ from tests.support.ledger_fixtures import Clock, answer, claim, fill, new_job, s
 
 ALL = [scope for scope in Scope if scope is not Scope.METRICS]
 BULK_ACT = "a" * 16
-THINGS = {"batch": "b1", "job": "b1.1", "bulk_act": BULK_ACT, "file": "failed.csv", "draft": "d" * 16}
+THINGS = {
+    "batch": "b1",
+    "job": "b1.1",
+    "bulk_act": BULK_ACT,
+    "file": "failed.csv",
+    "draft": "d" * 16,
+    "row": 2,
+}
 
 
 def _paths(modules: Sequence[Any], method: str) -> list[str]:

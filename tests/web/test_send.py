@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from provisioning.ledger import Ledger
+from provisioning.lifecycle import Event
 from tests.fixtures.workbook import workbook
+from tests.support.ledger_fixtures import answer, claim, say, send
 from tests.web.conftest import ALL, Site
 from tests.web.test_journeys import signed_in
 
@@ -77,6 +79,15 @@ def test_a_nasty_spanish_spreadsheet_is_mapped_mended_and_sent(
     expect(page.locator(".lead")).to_contain_text("Se crearán 3 widgets; 1 fila tiene problemas")
     page.click("button:has-text('No incluir la fila 5')")
     expect(page.locator(".lead")).to_have_text("Se crearán 3 widgets.")
+    page.click("text=Ver una fila tal como se enviará")
+    expect(page.locator("h1")).to_contain_text("fila 2 0012")
+    expect(page.locator("svg.widget")).to_be_visible()
+    expect(page.locator("pre")).to_contain_text('"id": "100200301"')
+    page.click("text=fila siguiente")
+    expect(page.locator("h1")).to_contain_text("fila 3 0013")
+    page.click(".crumbs >> text=clientes.csv")
+    page.check("input[value=first]")
+    page.fill("#first", "2")
     page.click("button:has-text('Crear 3 widgets')")
     page.wait_for_url("**/batches/*")
     expect(page.locator("h1")).to_contain_text("clientes")
@@ -85,8 +96,29 @@ def test_a_nasty_spanish_spreadsheet_is_mapped_mended_and_sent(
         "0013": "100200302",
         "0014": "100200303",
     }
+    site.do(_two_are_created)
+    page.reload()
+    expect(page.locator(".hold")).to_contain_text("se enviaron los primeros 2 trabajos")
+    page.click(".hold button:has-text('Reanudar')")
+    expect(page.locator(".done")).to_contain_text("El lote continúa")
+    assert site.do(_claimable) == 1
     page.goto("/send")
     expect(page.locator("tbody")).to_contain_text("enviado")
+
+
+async def _two_are_created(ledger: Ledger) -> None:
+    """As workers do: they find no third job, and then the batch waits."""
+    batch = await ledger.queries.batch_id("clientes")
+    jobs = await claim(ledger, batch=batch)
+    assert [job.number for job in jobs] == [1, 2]
+    for job in jobs:
+        await send(ledger, job)
+        await say(ledger, answer(job, Event.CREATED), batch=batch)
+    assert await claim(ledger, batch=batch) == []
+
+
+async def _claimable(ledger: Ledger) -> int:
+    return len(await claim(ledger, batch=await ledger.queries.batch_id("clientes")))
 
 
 def test_the_same_headers_are_understood_the_next_time_and_can_be_changed(page: Page, tmp_path: Path) -> None:

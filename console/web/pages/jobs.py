@@ -12,6 +12,7 @@ from api.request import state_of
 from console.web.render import page
 from console.web.route import pages
 from console.web.visitor import Visiting
+from console.web.widget_drawing import drawing_of
 from outcomes.story import story_of
 from provisioning.causes import explained
 from provisioning.ledger.tokens import Scope
@@ -35,14 +36,15 @@ async def job(request: Request, visitor: Visiting, job: str) -> Response:
         visitor,
         job=story.job,
         story=story,
-        body=_indented(story.body),
+        body=indented(story.body),
+        drawing=drawing_of(story.body.encode(), story.job.label or story.job.key) if story.body else None,
         explained=explained(story.job.reason) if story.job.state in (State.DEAD, State.IN_DOUBT) else None,
         key=key,
         snippet=f'<script src="{LOADER}" data-api-key="{key}" data-init="true"></script>' if key else "",
     )
 
 
-def _indented(body: str | None) -> str | None:
+def indented(body: str | None) -> str | None:
     """The JSON of a body, a member a line; as it is if it is none."""
     if body is None:
         return None

@@ -7,20 +7,27 @@ import csv
 import io
 import tempfile
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
+from fastapi import Path as PathParameter
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.request import state_of
-from console.web.draft_file import MEANINGS, Words, write_corrected
+from console.web.draft_file import MEANINGS, Problem, Words, write_corrected
 from console.web.draft_work import DraftWork, batch_name_of, choices_of, file_name, findings_of
+from console.web.pages.jobs import indented
 from console.web.render import language_of, page
 from console.web.route import check_scope, pages
 from console.web.visitor import Visiting, Visitor
+from console.web.widget_drawing import drawing_of
+from outcomes.masking import masked
 from producers.files.cells import escape, guard
+from producers.one_row import row_of
 from provisioning.errors import InvalidInputError
+from provisioning.job import NewJob
 from provisioning.ledger.drafts import Draft, DraftState
 from provisioning.ledger.tokens import Scope
 
@@ -80,6 +87,31 @@ async def draft(request: Request, visitor: Visiting, draft: str) -> Response:
         meanings=MEANINGS,
         shown=findings.problems[:SHOWN],
     )
+
+
+@router.get("/send/{draft}/rows/{row}")
+async def row(
+    request: Request, visitor: Visiting, draft: str, row: Annotated[int, PathParameter(ge=1, le=2_000_000)]
+) -> Response:
+    """One row as it will be sent: its JSON, a drawing of the widget, what the ledger knows of it."""
+    app_state = state_of(request)
+    found = await draft_of(request, visitor, draft)
+    choices = choices_of(await app_state.ledger.drafts.choices(draft))
+    path = await work_of(request).file_of(found)
+    known = await app_state.credentials.names()
+    job = await asyncio.to_thread(row_of, path, row, choices.options, known_credentials=known)
+    if isinstance(job, NewJob):
+        [verdict] = await app_state.ledger.queries.verdicts([job], owner=found.owner)
+        shown: dict[str, Any] = {
+            "job": job,
+            "verdict": verdict,
+            "body": indented(masked(job.body)),
+            "drawing": drawing_of(job.body, job.label or job.key),
+            "problems": [],
+        }
+    else:
+        shown = {"job": None, "problems": [Problem.of(each) for each in job]}
+    return page(request, "draft_row.html", visitor, draft=found, row=row, **shown)
 
 
 @router.get("/send/{draft}/problems.csv")
