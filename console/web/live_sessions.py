@@ -20,6 +20,10 @@ LOOK_EVERY: Final = 0.9
 """Seconds for which a look counts: an ended session ends its pages within a second or two."""
 
 
+MOST_OF_ONE: Final = 30
+"""Open pages of one session that are kept up to date."""
+
+
 class LiveSessions:
     """The sessions of the pages that are open on one server."""
 
@@ -31,11 +35,16 @@ class LiveSessions:
         self._looked = float("-inf")
         self._lock = asyncio.Lock()
 
+    def has_room(self, shown: str) -> bool:
+        """Whether one more page of a session is kept up to date."""
+        return self._open.get(shown, 0) < MOST_OF_ONE
+
     @contextmanager
     def watched(self, shown: str) -> Iterator[str]:
         """Counts an open page of the session with this cookie, as long as the block runs."""
+        if shown not in self._known:
+            self._looked = float("-inf")
         self._open[shown] += 1
-        self._looked = float("-inf")
         try:
             yield shown
         finally:

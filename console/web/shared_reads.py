@@ -22,7 +22,7 @@ LIVE: Final = "x-live"
 FRESH: Final = 0.9
 """Seconds for which a reading is shared: less than between two updates of a page."""
 
-MOST: Final = 2000
+MOST: Final = 200
 """Readings that are kept; beyond it those that are no longer fresh are dropped."""
 
 

@@ -17,9 +17,11 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from api.problem import Kind, ProblemError
 from api.request import state_of
 from console.web.live_sessions import LiveSessions
 from console.web.pages.sending import draft_of
+from console.web.render import _N
 from console.web.route import pages
 from console.web.shared_reads import SharedReads
 from console.web.visitor import Visiting, Visitor, batch_of, shown_cookie
@@ -45,6 +47,9 @@ async def live(
     of: Literal["lists", "workers"] = "lists",
 ) -> Response:
     """A stream of what changes on a page: of one batch, of one bulk act, of the lists, of the workers."""
+    sessions: LiveSessions = request.app.state.live_sessions
+    if not sessions.has_room(shown_cookie(request)):
+        raise ProblemError(Kind.BUSY, _N("Too many pages are open: close some of them."))
     if draft:
         await draft_of(request, visitor, draft)
         topic = Topic(f"draft:{draft}", "", lambda: _version_of_draft(state_of(request).ledger, draft))
