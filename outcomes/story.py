@@ -27,6 +27,9 @@ from provisioning.text import AnyText, Text, joined
 EXPLAINING_ACTS = ("pause", "resume", "pace")
 """Actions on a batch, a credential or everything that explain a wait; others are in the job's moves."""
 
+SKEW = 60.0
+"""Seconds by which the clock of whoever wrote an act may differ from Redis'."""
+
 SEVERAL = 4
 """Most jobs of one key that an error lists, if a credential is needed to select one."""
 
@@ -153,9 +156,11 @@ async def story_of(ledger: Ledger, job: JobRecord) -> Story:
     batch = await ledger.queries.status(job.batch)
     mine = (scopes.EVERYTHING, scopes.of_batch(job.batch), scopes.of_credential(job.credential))
     ended = None if job.state in UNSETTLED else job.at
+    until = None if ended is None else ended + SKEW  # what people did since then explains nothing
     acts = [
         act
-        async for act in ledger.queries.audit(since=batch.opened_at)
+        async for some in ledger.queries.audit_pages(since=batch.opened_at, until=until)
+        for _, act in some.acts
         if act.act in EXPLAINING_ACTS and act.on in mine and (ended is None or act.at <= ended)
     ]
     try:
