@@ -221,6 +221,7 @@ class Findings(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         version: of the choices that it was checked with.
         ended: whether it was checked to its end.
+        format, encoding, delimiter: how the file was read; empty where it has none, or is not read yet.
         columns: of a table.
         unmapped: whether a person must say first what columns mean.
         error: why the file cannot be read, and the way out; empty if it can.
@@ -232,6 +233,9 @@ class Findings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     version: int
     ended: bool = False
+    format: str = ""
+    encoding: str = ""
+    delimiter: str = ""
     columns: list[Column] = []
     unmapped: bool = False
     error: Words = {}

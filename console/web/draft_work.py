@@ -298,6 +298,12 @@ class DraftWork:
                         stop=stop,
                     )
                     notes = (*reading.notes, *plan.notes)
+                    found = msgspec.structs.replace(
+                        found,
+                        format=str(reading.format),
+                        encoding=reading.encoding,
+                        delimiter=reading.delimiter,
+                    )
             except InvalidInputError as error:
                 broken = so_far(tuple(error.notes), ended=True)
                 return msgspec.structs.replace(broken, error=words_of(error.text), hint=way_out(error))

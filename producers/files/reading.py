@@ -103,6 +103,11 @@ class Reading:
         return self.good + self.bad
 
     @property
+    def encoding(self) -> str:
+        """What the text of a table was taken for, as far as it was read; "" for other formats."""
+        return self._jobs.encoding if isinstance(self._jobs, TableJobs) else ""
+
+    @property
     def blank(self) -> int:
         """Blank rows passed over so far."""
         return self._jobs.blank

@@ -119,6 +119,11 @@ class Table:
         self._source.close()
 
     @property
+    def encoding(self) -> str:
+        """What its text was taken for, as far as it was read; "" for a workbook."""
+        return self._lines.encoding if self._lines is not None else ""
+
+    @property
     def blank(self) -> int:
         """Blank rows passed over so far."""
         return self._rows.blank

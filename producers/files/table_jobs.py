@@ -53,6 +53,11 @@ class TableJobs:
         self.paths = self._converter.layout.paths
 
     @property
+    def encoding(self) -> str:
+        """As of the table."""
+        return self._table.encoding
+
+    @property
     def blank(self) -> int:
         """Blank rows skipped so far."""
         return self._table.blank

@@ -74,6 +74,7 @@ def test_a_nasty_spanish_spreadsheet_is_mapped_mended_and_sent(
     ]
     page.click("button:has-text('Revisar las filas')")
     expect(page.locator(".lead")).to_contain_text("Se crearán 2 widgets; 2 filas tienen problemas")
+    expect(page.locator("main")).to_contain_text("csv · windows-1252 · celdas separadas por ;")
     page.fill("#value-1", "100200303")
     page.click("button:has-text('Corregir') >> nth=0")
     expect(page.locator(".lead")).to_contain_text("Se crearán 3 widgets; 1 fila tiene problemas")
@@ -240,3 +241,40 @@ def test_what_is_no_table_is_told_with_the_way_out(page: Page, tmp_path: Path) -
     page.click("text=photo.csv")
     page.click("text=Olvidar este archivo")
     expect(page.locator("main")).not_to_contain_text("photo.csv")
+
+
+def test_a_file_is_sent_by_keyboard_alone_on_a_phone(chromium: Browser, site: Site, tmp_path: Path) -> None:
+    """But for the choice of the file, which is the system's own window."""
+    file = tmp_path / "sept.csv"
+    file.write_text("key,bot.id,label\nx1,100,one\nx2,,two\n")
+    page = signed_in(chromium, site, locale="en-US", viewport={"width": 360, "height": 740})
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    page.wait_for_url("**/send")
+    page.set_input_files("#file", file)
+    page.focus("#file")
+    _press(page, "Check the file")
+    page.wait_for_url("**/send/*")
+    expect(page.locator(".lead")).to_contain_text("1 widget will be created; 1 row has problems")
+    for _ in range(60):
+        if page.evaluate("document.activeElement.id") == "value-1":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.type("200")
+    page.keyboard.press("Enter")
+    expect(page.locator(".lead")).to_have_text("2 widgets will be created.")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    _press(page, "Create 2 widgets")
+    page.wait_for_url("**/batches/*")
+    assert site.do(lambda ledger: jobs_of(ledger, "sept")) == {"x1": "100", "x2": "200"}
+    page.context.close()
+
+
+def _press(page: Page, button: str) -> None:
+    """Goes to a button by Tab, and presses it."""
+    for _ in range(60):
+        if page.evaluate("document.activeElement.textContent.trim()") == button:
+            page.keyboard.press("Enter")
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"no {button}")
