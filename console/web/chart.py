@@ -15,8 +15,11 @@ MOST: Final = 60
 HEIGHT: Final = 100
 """Units of the tallest bar."""
 
-RECENT: Final = 120.0
+RECENT: Final = 60.0
 """Seconds that count for the present rate: the history is kept by the minute."""
+
+SURE: Final = 5.0
+"""Seconds of a minute after which its count says something."""
 
 SHOWN: Final = (State.SUCCEEDED, State.IN_DOUBT, State.DEAD)
 """States of a bar, from below."""
@@ -68,16 +71,17 @@ def bars(spans: Sequence[Span]) -> list[Bar]:
 
 def rate_of(spans: Sequence[Span], now: float) -> float:
     """
-    Jobs that ended a second, lately; 0 if none did.
+    Jobs that end a second: in the minute that runs, or in the one before if more did; 0 if none did.
 
     Args:
         now: Unix seconds.
     """
     recent = [span for span in spans if span.at + span.seconds > now - RECENT]
-    if not recent:
-        return 0.0
-    ended = sum(sum(span.ended.get(state, 0) for state in SHOWN) for span in recent)
-    return ended / max(1.0, now - recent[0].at)
+    rates = [
+        sum(span.ended.get(state, 0) for state in SHOWN) / min(max(now - span.at, SURE), span.seconds)
+        for span in recent
+    ]
+    return max(rates, default=0.0)
 
 
 def seconds_left(status: BatchStatus, rate: float) -> float | None:

@@ -185,6 +185,17 @@ def _table(path: Path, rule: HeaderRule, options: ReadOptions) -> Table:
     )
 
 
+def cells_of(path: Path, choices: Choices, row: int) -> list[tuple[str, str]]:
+    """What stands below each header of a table in a row, with corrections; empty if there is no such row."""
+    for record, headers in records(path, choices):
+        if record.number == row:
+            corrected = choices.corrections.apply(record, headers) or record
+            return [(header, cell[:200]) for header, cell in zip(headers, corrected.cells, strict=False)]
+        if record.number > row:
+            break
+    return []
+
+
 Words = dict[str, str]
 """A text by the code of its language: findings are shown to whoever looks."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import re
 import secrets
 import tempfile
@@ -31,6 +32,7 @@ from console.web.draft_file import (
     way_out,
     words_of,
 )
+from console.web.looks import Looks
 from console.web.render import _N
 from producers.batch_name import check_batch_name
 from producers.files.reading import Reading
@@ -283,13 +285,14 @@ class DraftWork:
             nonlocal plan
             plan = now
 
+        looks = Looks()
         async with self._noted(draft, so_far):
             try:
                 reading = await asyncio.to_thread(Reading, path, choices.options, stop)
                 with reading:
                     plan = await make_plan(
                         self._ledger,
-                        reading,
+                        looks.through(reading),
                         rate=self._rate,
                         known_credentials=await self._credentials.names(),
                         owner=draft.owner,
@@ -297,7 +300,7 @@ class DraftWork:
                         on_chunk=take,
                         stop=stop,
                     )
-                    notes = (*reading.notes, *plan.notes)
+                    notes = (*looks.notes(), *reading.notes, *plan.notes)
                     found = msgspec.structs.replace(
                         found,
                         format=str(reading.format),
@@ -396,7 +399,6 @@ class DraftWork:
                         owner=draft.owner,
                         notify=self._notify,
                         meta={"source": draft.name, "by": draft.actor},
-                        keep=True,
                         ended_before=order.at,
                         first=order.first or None,
                         on_chunk=began.see,
@@ -404,10 +406,18 @@ class DraftWork:
                     source = SourceFile(draft.name, reading.sha256, reading.rows, draft.actor)
             finally:
                 stop.set()
-        await self._ledger.drafts.note_batch(draft.id, submission.batch)
-        if not choices.corrections:  # else the rows are not those of the file with this hash
-            await note_source(self._ledger, submission, source)
+        if choices.corrections:  # its rows are not those of the file with this hash
+            corrected = source.sha256.encode() + msgspec.json.encode(choices.corrections)
+            source = msgspec.structs.replace(source, sha256=hashlib.sha256(corrected).hexdigest())
+        await note_source(self._ledger, submission, source)
+        await self._ledger.drafts.note_batch(draft.id, await self._batch_of(submission))
         return len(bad)
+
+    async def _batch_of(self, submission: Submission) -> str:
+        """The batch to show: that of the file, or the one that has its jobs."""
+        if await self._ledger.queries.status_or_none(submission.batch) or not submission.elsewhere:
+            return submission.batch
+        return submission.elsewhere.most_common(1)[0][0]
 
     @contextlib.asynccontextmanager
     async def _kept(self, draft: Draft, began: Began) -> AsyncIterator[None]:
@@ -444,7 +454,8 @@ class Began:
 async def note_source(ledger: Ledger, submission: Submission, source: SourceFile) -> None:
     """Records the file with every batch that it has changed, as `provision apply` does."""
     for home in {submission.batch, *submission.touched}:
-        await ledger.do(transitions.add_source(home, source))
+        if await ledger.queries.status_or_none(home):  # a new batch that remained empty is gone
+            await ledger.do(transitions.add_source(home, source))
 
 
 def _needs_mapping(columns: list[Column]) -> bool:

@@ -358,18 +358,16 @@ WEBHOOK_DELIVERED = Event(
     ("batch_id", "told", "attempt"),
 )
 BULK_ACT_STALLED = Event(
-    "bulk_act.stalled",
+    "act.stalled",
     logging.WARNING,
     "A step of a bulk act failed; it is made again after `delay_s`, by any server.",
-    ("delay_s",),
-    every=30.0,
+    ("delay_s", "error"),
 )
 DRAFT_STALLED = Event(
     "draft.stalled",
     logging.WARNING,
     "The rows of a file that a person has confirmed could not be submitted; tried again after `delay_s`.",
-    ("delay_s",),
-    every=30.0,
+    ("delay_s", "error"),
 )
 WEBHOOK_POSTPONED = Event(
     "webhook.postponed",

@@ -87,9 +87,8 @@ def test_a_nasty_spanish_spreadsheet_is_mapped_mended_and_sent(
     page.click("text=fila siguiente")
     expect(page.locator("h1")).to_contain_text("fila 3 0013")
     page.click(".crumbs >> text=clientes.csv")
-    page.check("input[value=first]")
     page.fill("#first", "2")
-    page.click("button:has-text('Crear 3 widgets')")
+    page.click("button:has-text('Crear los primeros')")
     page.wait_for_url("**/batches/*")
     expect(page.locator("h1")).to_contain_text("clientes")
     assert site.do(lambda ledger: jobs_of(ledger, "clientes")) == {
@@ -126,7 +125,7 @@ def test_the_same_headers_are_understood_the_next_time_and_can_be_changed(page: 
     uploaded(page, nasty(tmp_path))
     page.click("button:has-text('Revisar las filas')")
     page.click("button:has-text('Crear 2 widgets')")
-    page.wait_for_url("**/batches/*")
+    expect(page.locator(".lead")).to_contain_text("2 filas tenían problemas y no se incluyeron")
     uploaded(page, nasty(tmp_path))
     expect(page.locator(".lead")).to_contain_text("2 ya se conocen")
     expect(page.locator("main")).to_contain_text("Los mismos encabezados significaron esto antes")
@@ -188,7 +187,7 @@ def test_how_a_file_is_read_is_changed_on_its_page(page: Page, tmp_path: Path) -
     page.fill("#name", "junio a mano")
     page.click("button:has-text('Revisar de nuevo')")
     expect(page.locator(".lead")).to_have_text("Se creará 1 widget.")
-    expect(page.locator("legend")).to_contain_text("junio a mano")
+    expect(page.locator("form.confirm h2")).to_contain_text("junio a mano")
 
 
 def test_nobody_else_sees_a_file_and_who_may_not_submit_sends_none(

@@ -19,9 +19,10 @@ from api.problem import Kind, ProblemError
 from api.request import state_of
 from console.web.fields import back_to
 from console.web.multipart import UploadedForm, uploaded_form
-from console.web.render import _N, page
+from console.web.render import _N, language_of, page
 from console.web.route import check_form, check_scope, form_of, pages
 from console.web.visitor import Visiting, Visitor, batch_of
+from console.words import translate
 from outcomes.reconciliation import Finding, candidates, incomplete_reason, judge, read_table, result_of
 from producers.files.package import UPLOADED
 from provisioning.errors import InvalidInputError
@@ -117,8 +118,9 @@ async def look(request: Request, visitor: Visiting, batch: str) -> Response:
         try:
             id_ = await _draft(app_state.ledger, visitor, found, fields, uploaded)
         except InvalidInputError as error:
-            hint = "" if "--" in error.hint else error.hint
-            return await _form(request, visitor, found, fields, (error.message, hint))
+            language = language_of(request)
+            hint = "" if "--" in error.hint else translate(error.advice, language)
+            return await _form(request, visitor, found, fields, (translate(error.text, language), hint))
     return back_to(f"/bulk-acts/{id_}")
 
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.request import state_of
-from console.web.draft_file import MEANINGS, Problem, Words, write_corrected
+from console.web.draft_file import MEANINGS, Problem, Words, cells_of, write_corrected
 from console.web.draft_work import DraftWork, batch_name_of, choices_of, file_name, findings_of
 from console.web.pages.jobs import indented
 from console.web.render import language_of, page
@@ -67,10 +67,10 @@ async def draft(request: Request, visitor: Visiting, draft: str) -> Response:
     """One file: what checking has found so far, and what a person can do about it."""
     drafts = state_of(request).ledger.drafts
     found = await draft_of(request, visitor, draft)
-    if found.state is DraftState.SENT and found.batch:
-        return RedirectResponse(f"/batches/{found.batch}", 303)
     choices = choices_of(await drafts.choices(draft))
     findings = findings_of(await drafts.findings(draft), found.version)
+    if found.state is DraftState.SENT and found.batch and not findings.bad_rows:
+        return RedirectResponse(f"/batches/{found.batch}", 303)
     if not findings.ended and found.state is DraftState.OPEN:
         work_of(request).check(found, choices)
     return page(
@@ -110,7 +110,8 @@ async def row(
             "problems": [],
         }
     else:
-        shown = {"job": None, "problems": [Problem.of(each) for each in job]}
+        cells = await asyncio.to_thread(cells_of, path, choices, row)
+        shown = {"job": None, "cells": cells, "problems": [Problem.of(each) for each in job]}
     return page(request, "draft_row.html", visitor, draft=found, row=row, **shown)
 
 

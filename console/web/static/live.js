@@ -65,7 +65,9 @@ async function refresh() {
 function show(main, next) {
   const focused = document.activeElement && document.activeElement.getAttribute("href");
   const live = next.getAttribute("data-live");
+  const told = main.querySelector(".done");
   main.replaceChildren(...next.childNodes);
+  if (told && !main.querySelector(".done")) main.querySelector("h1")?.after(told);
   if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   if (live === null) {
     main.removeAttribute("data-live");
@@ -98,6 +100,9 @@ for (const name of ["focusout", "toggle", "selectionchange", "close"]) {
 }
 setInterval(listen, 5000); // a stream that the browser has given up, and a page that was busy
 listen();
+
+// What was done is told once, not again when the page is loaded later.
+if (/[?&]done=/.test(location.search)) history.replaceState(null, "", location.pathname);
 
 // Files go up with their progress. A proxy that refuses a large one answers with a page of its own.
 for (const form of document.querySelectorAll("form[data-too-large]")) {
