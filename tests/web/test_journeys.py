@@ -16,7 +16,7 @@ PAGES = [
         "/send",
         "/send/{mapped}",
         "/send/{mended}",
-        "/retention",
+        *("/retention", "/batches/{batch}/jobs", "/batches/{batch}/jobs?state=succeeded"),
         "/bulk-acts",
         "/bulk-acts/none",
         "/batches/{batch}/reconcile",
@@ -136,6 +136,15 @@ def test_a_batch_is_resumed_and_paused(page: Page, site: Site) -> None:
     page.fill("#why-pause", "wait for the client")
     page.click("button:has-text('Pause')")
     expect(page.locator(".hold")).to_contain_text("wait for the client")
+
+
+def test_the_tenants_in_a_state_are_listed(page: Page, site: Site) -> None:
+    page.goto(f"/batches/{site.batch}")
+    page.click(".states a:has-text('created')")
+    expect(page.locator(".lead")).to_have_text("1 job")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.click("tbody a")
+    expect(page.locator("h1")).to_contain_text("tenant-0")
 
 
 def test_a_created_widget_comes_with_the_snippet_that_installs_it(page: Page, site: Site) -> None:

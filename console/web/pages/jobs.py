@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
+from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.owned import job_of
 from api.request import state_of
+from console.web.pages.dead_letters import Cursor, jobs_of
 from console.web.render import page
 from console.web.route import pages
-from console.web.visitor import Visiting
+from console.web.visitor import Visiting, batch_of
 from console.web.widget_drawing import drawing_of
 from outcomes.story import story_of
 from provisioning.causes import explained
+from provisioning.ledger import Selection
 from provisioning.ledger.tokens import Scope
 from provisioning.lifecycle import State
 
@@ -22,6 +26,22 @@ router = pages()
 
 LOADER = "https://cdn.jelou.ai/widgets/loader.js"
 """Script that shows a widget on a site (the widget API's own documentation)."""
+
+
+@router.get("/batches/{batch}/jobs")
+async def of_batch(
+    request: Request,
+    visitor: Visiting,
+    batch: str,
+    state: Annotated[State | None, Query()] = None,
+    after: Cursor = "",
+) -> Response:
+    """The jobs of a batch, of one state if one is asked for, in the order of its file."""
+    ledger = state_of(request).ledger
+    found = await batch_of(request, visitor, batch)
+    status = await ledger.queries.status(found)
+    jobs, more = await jobs_of(ledger, found, Selection(state), after)
+    return page(request, "jobs.html", visitor, batch=status, state=state, jobs=jobs, after=more)
 
 
 @router.get("/jobs/{job}")
