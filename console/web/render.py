@@ -91,6 +91,7 @@ def _environment(language: str) -> Environment:
         "day_clock": _day_clock,
         "state_word": lambda state: words.gettext(_STATE_WORDS[State(state)]),
         "outcome_word": lambda outcome: words.gettext(_OUTCOME_WORDS[Outcome(outcome)]),
+        "act_word": lambda act: words.gettext(_ACT_WORDS.get(str(act), str(act))),
         "verdict_word": lambda verdict: words.gettext(_VERDICT_WORDS[Verdict(verdict)]),
         "meaning_word": lambda path: words.gettext(_MEANING_WORDS.get(str(path), str(path))),
         "move_word": lambda move: words.gettext(_MOVE_WORDS.get(str(move), str(move))),
@@ -151,6 +152,24 @@ _MOVE_WORDS: Final[dict[str, str]] = {
     Move.RESOLVED_CREATED: _N("found: the widget exists"),
     Move.RESOLVED_ABSENT: _N("found: there is no widget"),
 }
+
+_ACT_WORDS: Final = {
+    "pause": _N("pause"),
+    "resume": _N("resume"),
+    "cancel": _N("cancel"),
+    "redrive": _N("redrive"),
+    "resolve": _N("resolve"),
+    "reconcile": _N("reconcile"),
+    "pace": _N("pace"),
+    "purge": _N("purge"),
+    "shred": _N("shred"),
+    "token": _N("token"),
+    "user": _N("user"),
+    "webhook": _N("webhook"),
+    "rotate-keys": _N("rotate-keys"),
+    "accept-duplicates": _N("accept-duplicates"),
+}
+"""Actions in the audit, by the words that commands and JSON have for them."""
 
 _VERDICT_WORDS: Final = {
     Verdict.NEW: _N("new"),
