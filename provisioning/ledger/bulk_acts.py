@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from provisioning import scopes
 from provisioning.errors import InvalidInputError, NotFoundError
-from provisioning.ledger import keys, transitions
+from provisioning.ledger import keys, leases, transitions
 from provisioning.ledger.encryption import Encryption
 from provisioning.ledger.numbers import last_number
 from provisioning.ledger.operations import Operations, act_of, facts_of
@@ -303,13 +303,7 @@ class BulkActs:
 
     async def take(self, id_: str, server: str) -> bool:
         """Reserves an act for `LEASE` seconds, anew if this server has it. Returns: whether it has it."""
-        lease = keys.bulk_lease(id_)
-        if await self._redis.set(lease, server, nx=True, px=int(LEASE * 1000)):
-            return True
-        if await self._redis.get(lease) != server.encode():
-            return False
-        # Between the two, another server may have taken it: each step is still made once.
-        return bool(await self._redis.pexpire(lease, int(LEASE * 1000)))
+        return await leases.take(self._redis, keys.bulk_lease(id_), server, LEASE)
 
     async def leave(self, id_: str) -> None:
         """Ends the reservation, so that another server need not wait for its end."""

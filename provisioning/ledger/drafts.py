@@ -23,7 +23,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, WatchError
 
 from provisioning.errors import InvalidInputError, NotFoundError
-from provisioning.ledger import keys
+from provisioning.ledger import keys, leases
 from provisioning.ledger.client import unavailable
 from provisioning.ledger.encryption import Encryption
 from provisioning.text import Text
@@ -335,12 +335,7 @@ class Drafts:
 
     async def take(self, id_: str, server: str) -> bool:
         """Reserves a draft for `LEASE` seconds, anew if this server has it. Returns: whether it has it."""
-        lease = keys.draft_lease(id_)
-        if await self._redis.set(lease, server, nx=True, px=int(LEASE * 1000)):
-            return True
-        if await self._redis.get(lease) != server.encode():
-            return False
-        return bool(await self._redis.pexpire(lease, int(LEASE * 1000)))
+        return await leases.take(self._redis, keys.draft_lease(id_), server, LEASE)
 
     async def leave(self, id_: str) -> None:
         """Ends the reservation."""
