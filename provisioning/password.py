@@ -91,7 +91,9 @@ def hash_password(password: str, salt: bytes, *, n: int = N, r: int = R, p: int 
 
 def is_password(password: str, kept: PasswordHash) -> bool:
     """Whether this is the password; takes as long as `hash_password`, whatever the answer."""
-    return hmac.compare_digest(_scrypt(password, kept.salt, kept.n, kept.r, kept.p), kept.digest)
+    fits = hmac.compare_digest(_scrypt(password, kept.salt, kept.n, kept.r, kept.p), kept.digest)
+    # HMAC pads a short key with NUL, so that scrypt does not tell `a` from `a\0`.
+    return fits and "\0" not in password
 
 
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
