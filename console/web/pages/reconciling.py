@@ -200,11 +200,6 @@ async def _draft(
     return asked.id
 
 
-def _file_name(given: str) -> str:
-    """The name that a browser gives a file, as one that any system takes."""
-    return re.sub(r"[^\w .()-]", "_", Path(given).name)[-100:].strip(". ") or "table"
-
-
 @router.post("/bulk-acts/{bulk_act}/begin")
 async def begin(request: Request, visitor: Visiting, bulk_act: str) -> Response:
     """Carries out what the person has looked at."""
