@@ -17,6 +17,7 @@ from console.web.shared_reads import shared
 from console.web.visitor import Visiting
 from provisioning import scopes
 from provisioning.ledger import Hold, WorkerSign
+from provisioning.ledger.limits import differing_settings
 from provisioning.pace import Rate
 
 router = pages()
@@ -34,12 +35,6 @@ async def workers(request: Request, visitor: Visiting) -> Response:
         shared(request, queries.credential_names),
         shared(request, limits_now, queries),
     )
-    differing = {
-        name
-        for sign in found
-        for name, value in sign.settings.items()
-        if any(other.settings.get(name, value) != value for other in found)
-    }
     return page(
         request,
         "workers.html",
@@ -49,7 +44,7 @@ async def workers(request: Request, visitor: Visiting) -> Response:
         credentials=[_credential(name, paces, holds, found) for name in sorted(names)],
         holds=[hold for hold in holds if not hold.scope.startswith("batch:")],
         memory=memory,
-        differing=sorted(differing),
+        differing=differing_settings(found),
     )
 
 
