@@ -260,3 +260,18 @@ async def test_an_operator_counts_what_is_past_its_retention(
             text = (await client.get("/retention?count=1")).text
     assert "Jobs past it now" in text
     assert ">30<" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["表" * 95 + ".csv", "../../up.csv", "a\\b:c*?.csv"], ids=["long", "up", "marks"]
+)
+async def test_a_table_to_reconcile_may_have_any_name(server: Server, ledger: Ledger, name: str) -> None:
+    await fill(ledger, new_job("k1"))
+    async with visit(server, ledger, *ALL) as operator:
+        looked = await operator.post(
+            "/batches/b1/reconcile",
+            data={"form_token": await form_token(operator), "match": "bot.id"},
+            files={"file": (name, b"bot.id\n1\n", "text/csv")},
+        )
+        assert looked.status_code == 422  # for nothing is in doubt, which is found after the table was read
+        assert "No job of this batch is in doubt" in looked.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
 import tempfile
 from collections import Counter
@@ -17,6 +16,7 @@ from starlette.responses import Response
 
 from api.problem import Kind, ProblemError
 from api.request import state_of
+from console.web.draft_work import file_name
 from console.web.fields import back_to
 from console.web.multipart import UploadedForm, uploaded_form
 from console.web.render import _N, language_of, page
@@ -141,9 +141,7 @@ async def _draft(
         )
     send_absent = bool(fields.get("absent"))
     with tempfile.TemporaryDirectory(prefix="reconcile-") as folder:
-        path = Path(folder) / (
-            re.sub(r"[^\w .()-]", "_", Path(uploaded.name).name)[-100:].strip(". ") or "table"
-        )
+        path = Path(folder) / file_name(uploaded.name)
         with path.open("wb") as copy:
             await asyncio.to_thread(shutil.copyfileobj, uploaded.file, copy)
         table = await asyncio.to_thread(
