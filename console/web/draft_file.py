@@ -24,6 +24,7 @@ from producers.files.header_row import HeaderRule
 from producers.files.headers import understand
 from producers.files.package import UPLOADED
 from producers.files.read_options import ReadOptions
+from producers.files.reading import header_rule
 from producers.files.source import Source
 from producers.files.table import Table
 from provisioning.errors import InvalidInputError, InvalidJobError, ProvisioningError
@@ -164,12 +165,8 @@ def write_corrected(path: Path, choices: Choices, where: Path) -> None:
 
 def records(path: Path, choices: Choices) -> Iterator[tuple[RawRow, Sequence[str]]]:
     """The rows of a table as they stand in the file, each with the headers. Raises: InvalidInputError."""
-    options, maps = choices.options, choices.maps or {}
-    rule = HeaderRule(
-        familiar=lambda header: header in maps or is_familiar(header),
-        certain=lambda headers: "bot.id" in {maps.get(header, header) for header in headers},
-    )
-    with _table(path, rule, options) as table:
+    options = choices.options
+    with _table(path, header_rule(options.maps), options) as table:
         for row in _rows(table):
             yield row, table.headers
 
